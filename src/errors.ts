@@ -1,0 +1,97 @@
+// Every failure that a person should read: a code from a closed list, one sentence, and the cause.
+
+/** What kind of thing went wrong; `cli/exit.ts` alone turns a code into an exit status. */
+export type ErrorCode =
+  | 'ERR_USAGE' // the command line or its environment can't be understood
+  | 'ERR_REFERENCE' // an image name is malformed
+  | 'ERR_DOCKERFILE' // the Dockerfile is wrong
+  | 'ERR_CONTEXT' // the build context, or a source in it, is missing or unreadable
+  | 'ERR_REGISTRY' // a registry answered with an error, or not at all
+  | 'ERR_AUTH' // credentials are missing, refused or unreadable
+  | 'ERR_DIGEST_MISMATCH' // content is not what its digest or size says
+  | 'ERR_UNSAFE_PATH' // a path would leave the root or touch what is protected
+  | 'ERR_LAYER' // a layer, archive or image layout is malformed
+  | 'ERR_ROOTFS' // the root filesystem refused an operation
+  | 'ERR_COMMAND' // a RUN command failed
+  | 'ERR_UNSUPPORTED' // asked for something that can't be honoured here
+  | 'ERR_TAMPERED' // a RUN changed something of the builder's own
+  | 'ERR_ABORTED' // stopped by a signal or a deadline
+  | 'ERR_INTERNAL'; // a bug of ours
+
+/** A failure with a meaning: `message` is "Cannot <verb> <object>: <state>", `hint` what to try. */
+export class BuilderError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown; readonly hint?: string }) {
+    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.hint = options?.hint;
+  }
+}
+
+/** A place in a Dockerfile: lines and columns count from 1; `end` is the column after the last character. */
+export interface SourceRange {
+  readonly start: { readonly line: number; readonly column: number };
+  readonly end: { readonly line: number; readonly column: number };
+}
+
+/** A mistake in a Dockerfile, pinned to where it stands. */
+export class DockerfileError extends BuilderError {
+  readonly range: SourceRange;
+
+  constructor(message: string, range: SourceRange, options?: { readonly cause?: unknown; readonly hint?: string }) {
+    super('ERR_DOCKERFILE', message, options);
+    this.range = range;
+  }
+}
+
+/** A registry's refusal: what was asked (URL without secrets), the status, and the spec's error list. */
+export class RegistryError extends BuilderError {
+  readonly method: string;
+  readonly url: string;
+  readonly status: number | undefined;
+  readonly errors: readonly { readonly code: string; readonly message: string }[];
+
+  constructor(
+    message: string,
+    request: {
+      readonly method: string;
+      readonly url: string;
+      readonly status?: number;
+      readonly errors?: readonly { readonly code: string; readonly message: string }[];
+    },
+    options?: { readonly cause?: unknown; readonly hint?: string; readonly code?: 'ERR_REGISTRY' | 'ERR_AUTH' },
+  ) {
+    super(options?.code ?? 'ERR_REGISTRY', message, options);
+    this.method = request.method;
+    this.url = request.url;
+    this.status = request.status;
+    this.errors = request.errors ?? [];
+  }
+}
+
+/** A RUN command that ended badly: its exit code, or the signal that killed it. */
+export class CommandError extends BuilderError {
+  readonly argv: readonly string[];
+  readonly exitCode: number | undefined;
+  readonly signalName: string | undefined;
+
+  constructor(
+    message: string,
+    command: { readonly argv: readonly string[]; readonly exitCode?: number; readonly signalName?: string },
+    options?: { readonly cause?: unknown; readonly hint?: string },
+  ) {
+    super('ERR_COMMAND', message, options);
+    this.argv = command.argv;
+    this.exitCode = command.exitCode;
+    this.signalName = command.signalName;
+  }
+}
+
+/** The `code` of a Node system error (`'ENOENT'`), or undefined for anything else. */
+export function systemCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}

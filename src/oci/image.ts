@@ -1,0 +1,52 @@
+// An image as a value: a config and its layers. Changes return a new image.
+import type { Readable } from 'node:stream';
+import type { Descriptor } from './descriptor.ts';
+import type { Digest } from './digest.ts';
+import type { HistoryEntry, ImageConfig, RunConfig } from './image-config.ts';
+import type { MediaFamily } from './media-type.ts';
+import type { Reference } from './reference.ts';
+
+export interface Layer {
+  readonly descriptor: Descriptor;
+  /** Digest of the uncompressed tar. */
+  readonly diffId: Digest;
+  /**
+   * The blob as stored (compressed). May be called again, which is what makes retries possible; whoever gets the
+   * stream owns it. It ends only if size and digest are the descriptor's, else it fails with ERR_DIGEST_MISMATCH.
+   */
+  readonly open: (signal: AbortSignal) => Readable;
+  /** A repository that is known to hold the blob, to mount it from. */
+  readonly from?: Reference;
+}
+
+export interface Image {
+  readonly config: ImageConfig;
+  readonly layers: readonly Layer[];
+  readonly family: MediaFamily;
+  /** Of the manifest. */
+  readonly annotations: ReadonlyMap<string, string>;
+}
+
+/** The image with one more layer and its history entry. */
+export function appendLayer(image: Image, layer: Layer, history: HistoryEntry): Image {
+  return {
+    ...image,
+    layers: [...image.layers, layer],
+    config: {
+      ...image.config,
+      diffIds: [...image.config.diffIds, layer.diffId],
+      history: [...image.config.history, history],
+    },
+  };
+}
+
+/** The image after an instruction that makes no layer. */
+export function appendHistory(image: Image, history: HistoryEntry): Image {
+  const entry = { ...history, emptyLayer: true };
+  return { ...image, config: { ...image.config, history: [...image.config.history, entry] } };
+}
+
+/** The image with another run configuration. */
+export function withRunConfig(image: Image, config: RunConfig): Image {
+  return { ...image, config: { ...image.config, config } };
+}

@@ -1,0 +1,71 @@
+// os/arch/variant, as in image indexes, `--platform` and `--custom-platform`.
+import { BuilderError } from '../errors.ts';
+
+export interface Platform {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string;
+  readonly osVersion?: string;
+}
+
+const architectureAliases: ReadonlyMap<string, { readonly architecture: string; readonly variant?: string }> = new Map([
+  ['x86_64', { architecture: 'amd64' }],
+  ['x86-64', { architecture: 'amd64' }],
+  ['i386', { architecture: '386' }],
+  ['aarch64', { architecture: 'arm64' }],
+  ['armhf', { architecture: 'arm', variant: 'v7' }],
+  ['armel', { architecture: 'arm', variant: 'v6' }],
+]);
+
+/** Platform of the machine we run on, from Node's `process.arch` name. */
+export function hostPlatform(nodeArch: string): Platform {
+  const names: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
+  return normalizePlatform({ os: 'linux', architecture: names[nodeArch] ?? nodeArch });
+}
+
+/** @throws ERR_USAGE when the text is not `os[/arch[/variant]]`. */
+export function parsePlatform(text: string, host: Platform): Platform {
+  const parts = text.split('/');
+  if (parts.length > 3 || parts.some((part) => !/^[A-Za-z0-9_.-]+(?:\([A-Za-z0-9_.-]*\))?$/.test(part))) {
+    throw new BuilderError('ERR_USAGE', `Cannot use platform ${JSON.stringify(text)}: expected os/arch or os/arch/variant`, {
+      hint: 'for example linux/amd64 or linux/arm/v7',
+    });
+  }
+  const [first = '', second, variant] = parts;
+  if (second === undefined) {
+    // containerd's rule: one word is an operating system if it is a known one, else an architecture.
+    const isSystem = ['linux', 'windows', 'darwin', 'freebsd'].includes(first.toLowerCase());
+    return normalizePlatform(isSystem ? { ...host, os: first } : { os: host.os, architecture: first });
+  }
+  return normalizePlatform({ os: first, architecture: second, ...(variant === undefined ? {} : { variant }) });
+}
+
+/** Lower case, usual names, and no variant where it says nothing (arm64/v8, amd64/v1). */
+export function normalizePlatform(platform: Platform): Platform {
+  const named = platform.architecture.toLowerCase();
+  const alias = architectureAliases.get(named);
+  const architecture = alias?.architecture ?? named;
+  let variant = (platform.variant ?? alias?.variant)?.toLowerCase();
+  if (architecture === 'arm64' && (variant === 'v8' || variant === '8')) variant = undefined;
+  if (architecture === 'amd64' && variant === 'v1') variant = undefined;
+  if (architecture === 'arm') variant = variant === undefined ? 'v7' : /^\d$/.test(variant) ? `v${variant}` : variant;
+  return {
+    os: platform.os.toLowerCase(),
+    architecture,
+    ...(variant === undefined ? {} : { variant }),
+    ...(platform.osVersion === undefined ? {} : { osVersion: platform.osVersion }),
+  };
+}
+
+/** `linux/arm/v7`. */
+export function formatPlatform(platform: Platform): string {
+  return [platform.os, platform.architecture, ...(platform.variant === undefined ? [] : [platform.variant])].join('/');
+}
+
+/** True where an image for `offered` is what was asked for; a wanted platform without variant takes any. */
+export function platformMatches(offered: Platform, wanted: Platform): boolean {
+  const have = normalizePlatform(offered);
+  const want = normalizePlatform(wanted);
+  if (have.os !== want.os || have.architecture !== want.architecture) return false;
+  return want.variant === undefined || have.variant === want.variant;
+}

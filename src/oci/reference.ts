@@ -1,0 +1,74 @@
+// Image names: `[registry/]repository[:tag][@digest]`, with Docker Hub's defaults. distribution/reference's grammar.
+import { BuilderError } from '../errors.ts';
+import { type Digest, parseDigest } from './digest.ts';
+
+export interface Reference {
+  /** Host, with port where one was given; Docker Hub is `index.docker.io`. */
+  readonly registry: string;
+  /** Path without the registry, `library/` added for Docker Hub's own images. */
+  readonly repository: string;
+  readonly tag?: string;
+  readonly digest?: Digest;
+}
+
+export const dockerHub = 'index.docker.io';
+const dockerHubNames: ReadonlySet<string> = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com']);
+
+const component = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
+const repositoryPattern = new RegExp(`^${component}(?:/${component})*$`);
+const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+const hostPattern = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::\d{1,5})?$/;
+
+/**
+ * Reads an image name. Neither tag nor digest means no default here: see `withDefaultTag`.
+ * @throws ERR_REFERENCE with what is wrong and a hint.
+ */
+export function parseReference(text: string): Reference {
+  const fail = (why: string, hint?: string): never => {
+    throw new BuilderError('ERR_REFERENCE', `Cannot use image name ${JSON.stringify(text)}: ${why}`, hint === undefined ? {} : { hint });
+  };
+  if (text === '') return fail('it is empty');
+  if (/^[a-z]+:\/\//i.test(text)) return fail('an image name has no scheme', `leave out "${text.slice(0, text.indexOf('://') + 3)}"`);
+  const at = text.indexOf('@');
+  const digest = at === -1 ? undefined : parseDigest(text.slice(at + 1));
+  const named = at === -1 ? text : text.slice(0, at);
+  const colon = named.lastIndexOf(':');
+  const hasTag = colon > named.lastIndexOf('/');
+  const tag = hasTag ? named.slice(colon + 1) : undefined;
+  const path = hasTag ? named.slice(0, colon) : named;
+  if (tag !== undefined && !tagPattern.test(tag)) {
+    return fail(`${JSON.stringify(tag)} is not a tag`, 'a tag has letters, digits, ".", "_" and "-", 128 at most');
+  }
+  const slash = path.indexOf('/');
+  const first = slash === -1 ? '' : path.slice(0, slash);
+  const hasRegistry = first.includes('.') || first.includes(':') || first === 'localhost' || first !== first.toLowerCase();
+  const given = hasRegistry ? first : 'docker.io';
+  const rest = hasRegistry ? path.slice(slash + 1) : path;
+  if (!hostPattern.test(given)) return fail(`${JSON.stringify(given)} is not a registry host`);
+  const onHub = dockerHubNames.has(given.toLowerCase());
+  if (rest !== rest.toLowerCase()) return fail('a repository name must be lower case', `try ${rest.toLowerCase()}`);
+  if (!repositoryPattern.test(rest)) return fail(`${JSON.stringify(rest)} is not a repository name`);
+  return {
+    registry: onHub ? dockerHub : given,
+    repository: onHub && !rest.includes('/') ? `library/${rest}` : rest,
+    ...(tag === undefined ? {} : { tag }),
+    ...(digest === undefined ? {} : { digest }),
+  };
+}
+
+/** The reference with tag `latest` where it has neither tag nor digest. */
+export function withDefaultTag(reference: Reference): Reference {
+  return reference.tag === undefined && reference.digest === undefined ? { ...reference, tag: 'latest' } : reference;
+}
+
+/** `registry/repository`, as in a credential key or a log line. */
+export function formatRepository(reference: Reference): string {
+  return `${reference.registry}/${reference.repository}`;
+}
+
+/** The whole name; parsing it again gives the same value. */
+export function formatReference(reference: Reference): string {
+  const tag = reference.tag === undefined ? '' : `:${reference.tag}`;
+  const digest = reference.digest === undefined ? '' : `@${reference.digest}`;
+  return `${formatRepository(reference)}${tag}${digest}`;
+}

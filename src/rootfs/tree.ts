@@ -1,0 +1,47 @@
+// What a scan of the root saw, and how two of them differ. Values only: no I/O.
+import type { ByteString } from '../bytes.ts';
+import type { EntryType } from '../layer/entry.ts';
+
+/** lstat of one path, enough to notice any change without reading content (ctime can't be forged by a RUN). */
+export interface TreeEntry {
+  /** File type and permission bits, as st_mode. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtimeSeconds: number;
+  readonly mtimeNanoseconds: number;
+  readonly ctimeSeconds: number;
+  readonly ctimeNanoseconds: number;
+  readonly inode: number;
+  /** st_dev of the filesystem that holds it. */
+  readonly device: number;
+  /** st_rdev of a device node, else 0. */
+  readonly rdev: number;
+  readonly links: number;
+}
+
+/** Paths below the root without leading slash (`etc/passwd`) to what they are. The root itself is `.`. */
+export interface Tree {
+  readonly size: number;
+  readonly get: (path: ByteString) => TreeEntry | undefined;
+  readonly entries: () => Iterable<readonly [path: ByteString, entry: TreeEntry]>;
+}
+
+/** One difference. A removed tree is one change, at its top; a directory replaced by a file has no child deletions. */
+export type Change =
+  | { readonly kind: 'added' | 'modified'; readonly path: ByteString; readonly entry: TreeEntry }
+  | { readonly kind: 'deleted'; readonly path: ByteString };
+
+/** The entry type that a st_mode stands for; undefined for a socket. */
+export function typeOfMode(mode: number): EntryType | undefined {
+  const types: Readonly<Record<number, EntryType>> = {
+    0o100000: 'file',
+    0o040000: 'directory',
+    0o120000: 'symlink',
+    0o020000: 'character',
+    0o060000: 'block',
+    0o010000: 'fifo',
+  };
+  return types[mode & 0o170000];
+}
