@@ -1,0 +1,43 @@
+#!/bin/sh
+# usage: sh scripts/install-debian.sh
+# Installs the Debian packages that the tests use as judges and engines. Does nothing without root or apt-get.
+set -eu
+
+# program in PATH, then the package that has it
+missing=""
+while read -r program package; do
+  PATH="$PATH:/usr/sbin:/sbin" command -v "$program" >/dev/null 2>&1 || missing="$missing $package"
+done <<'LIST'
+podman podman
+runc runc
+conmon conmon
+docker-registry docker-registry
+skopeo skopeo
+buildah buildah
+umoci umoci
+debootstrap debootstrap
+newuidmap uidmap
+unshare util-linux
+setpriv util-linux
+capsh libcap2-bin
+nginx nginx
+strace strace
+git git
+setfattr attr
+xz xz-utils
+bzip2 bzip2
+zstd zstd
+LIST
+# Debian's static busybox has the same program name as the dynamic one, so the package is asked for.
+dpkg -s busybox-static >/dev/null 2>&1 || missing="$missing busybox-static"
+
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+  echo "Not root on Debian: tests that need$missing are skipped, each with its reason" >&2
+  exit 0
+fi
+echo "Installing Debian packages:$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+# shellcheck disable=SC2086 # a list of words
+apt-get -qq install -y --no-install-recommends $missing >/dev/null

@@ -1,0 +1,68 @@
+// usage: npm test [-- [--quiet] SUITE...]     SUITE: unit, integration, conformance, e2e (all of them without one)
+// Runs the suites one after another and ends with one line that counts all of them.
+import { spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from 'node:test';
+import { dot, spec } from 'node:test/reporters';
+
+interface Suite {
+  readonly name: string;
+  /** How many files run at once: the tests that own a port range, a mount or an engine don't share the machine. */
+  readonly concurrency: number;
+  readonly timeoutMs: number;
+  readonly needsImage: boolean;
+}
+
+const suites: readonly Suite[] = [
+  { name: 'unit', concurrency: 2, timeoutMs: 5 * 60_000, needsImage: false },
+  { name: 'integration', concurrency: 2, timeoutMs: 15 * 60_000, needsImage: false },
+  { name: 'conformance', concurrency: 1, timeoutMs: 40 * 60_000, needsImage: true },
+  { name: 'e2e', concurrency: 1, timeoutMs: 60 * 60_000, needsImage: true },
+];
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+const root = join(import.meta.dirname, '..');
+
+/** Runs one suite, prints its report and adds its numbers to `total`. */
+async function runSuite(suite: Suite, quiet: boolean, total: Counts): Promise<void> {
+  const files = globSync(`test/${suite.name}/**/*.test.ts`, { cwd: root }).sort();
+  if (files.length === 0) return;
+  console.log(`\n== ${suite.name}: ${files.length} files`);
+  const stream = run({ files: files.map((file) => join(root, file)), concurrency: suite.concurrency, timeout: suite.timeoutMs, cwd: root });
+  stream.on('test:summary', (summary) => {
+    if (summary.file !== undefined) return; // the last summary, without a file, has the sums
+    const { tests, passed, skipped, todo } = summary.counts;
+    total.passed += passed;
+    total.skipped += skipped + todo;
+    total.failed += tests - passed - skipped - todo; // failed and cancelled
+  });
+  const report = quiet ? stream.compose(dot) : stream.compose(new spec());
+  for await (const chunk of report) process.stdout.write(chunk);
+}
+
+async function main(): Promise<void> {
+  const args = process.argv.slice(2);
+  const quiet = args.includes('--quiet');
+  const names = args.filter((arg) => arg !== '--quiet');
+  const unknown = names.filter((name) => !suites.some((suite) => suite.name === name));
+  if (unknown.length > 0)
+    throw new Error(`Cannot run suite ${unknown.join(', ')}: there are ${suites.map((suite) => suite.name).join(', ')}`);
+  const chosen = suites.filter((suite) => names.length === 0 || names.includes(suite.name));
+
+  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  if (chosen.some((suite) => suite.needsImage)) {
+    const made = spawnSync(process.execPath, [join(root, 'scripts/image.ts'), '--debug'], { stdio: 'inherit' });
+    if (made.status !== 0) total.failed += 1; // the suites below then say what they miss
+  }
+  for (const suite of chosen) await runSuite(suite, quiet, total);
+  console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+  if (total.failed > 0 || total.passed === 0) process.exitCode = 1;
+}
+
+await main();

@@ -1,0 +1,21 @@
+#!/bin/sh
+# usage: sh scripts/with-node.sh [--debian] SCRIPT.ts [ARGUMENT...]
+# Runs a script on the Node of node_modules, after installing what a fresh clone lacks: the npm packages, and with
+# --debian the programs that the tests compare with (as root on Debian; elsewhere those tests say what they miss).
+set -eu
+cd "$(dirname "$0")/.."
+
+if [ "${1-}" = --debian ]; then
+  shift
+  sh scripts/install-debian.sh
+fi
+
+if [ ! -x node_modules/node/bin/node ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  echo "Installing the npm packages of package-lock.json" >&2
+  npm ci --no-audit --no-fund --loglevel=error >&2
+  touch node_modules/.package-lock.json
+fi
+
+PATH="$PWD/node_modules/.bin:$PATH"
+export PATH
+exec node_modules/node/bin/node "$@"

@@ -1,0 +1,145 @@
+// The import table of ARCHITECTURE.md, enforced: arrows only point downward, each package has one owner, and nothing is
+// loaded late (after the base image is unpacked onto `/`, our files' surroundings belong to the image).
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path/posix';
+import { test } from 'node:test';
+import { readSourceFiles, sourceFile, type SourceFile } from '../support/source-files.ts';
+
+const root = join(import.meta.dirname, '../..');
+
+/** Which rooms a room may import; `errors`, `events` and `bytes` are open to all. */
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+  main: ['cli', 'linux', 'start'],
+  start: ['linux'],
+  cli: ['build', 'sandbox', 'dockerfile', 'registry', 'store', 'oci', 'linux'],
+  sandbox: ['linux'],
+  build: ['dockerfile', 'context', 'rootfs', 'layer', 'registry', 'store', 'oci', 'linux'],
+  context: ['layer'],
+  rootfs: ['layer', 'linux'],
+  registry: ['oci'],
+  store: ['oci', 'layer'],
+  layer: ['oci'],
+  dockerfile: [],
+  oci: [],
+  linux: [],
+  errors: [],
+  events: ['oci'],
+  bytes: [],
+};
+const openToAll: ReadonlySet<string> = new Set(['errors', 'events', 'bytes']);
+
+/** The only places that may import a module. */
+const owners: Readonly<Record<string, readonly string[]>> = {
+  'dockerfile-ast': ['dockerfile/'],
+  'tar-stream': ['layer/'],
+  'node:zlib': ['layer/'],
+  undici: ['registry/'],
+  minimatch: ['context/'],
+  pino: ['cli/'],
+  koffi: ['linux/'],
+  'node:child_process': ['linux/', 'sandbox/', 'registry/credentials.ts', 'registry/credential-helper.ts'],
+  'node:dns': ['registry/'],
+  'node:dns/promises': ['registry/'],
+};
+
+/** Text that may stand only in these places. */
+const reserved: readonly { readonly what: string; readonly pattern: RegExp; readonly allowed: readonly string[] }[] = [
+  { what: 'import() at run time', pattern: /\bimport\s*\(/, allowed: [] },
+  { what: 'require()', pattern: /\b(?:require|createRequire)\s*\(/, allowed: ['linux/libc.ts'] },
+  { what: 'a default export', pattern: /\bexport\s+default\b/, allowed: [] },
+  { what: 'a barrel (export … from)', pattern: /\bexport\s+(?:type\s+)?(?:\*|\{[^}]*\})\s*from\b/, allowed: [] },
+  { what: 'process.env', pattern: /\bprocess\.env\b/, allowed: ['cli/', 'main.ts', 'start.ts', 'linux/invocation.ts'] },
+  { what: 'process.argv', pattern: /\bprocess\.argv\b/, allowed: ['cli/', 'main.ts', 'start.ts', 'linux/invocation.ts'] },
+  { what: 'process.stdout or stderr', pattern: /\bprocess\.(?:stdout|stderr)\b/, allowed: ['cli/', 'main.ts'] },
+  { what: 'console', pattern: /\bconsole\.\w/, allowed: [] },
+  { what: 'process.execPath', pattern: /\bprocess\.execPath\b/, allowed: ['cli/', 'sandbox/', 'start.ts', 'linux/'] },
+];
+
+function roomOf(file: SourceFile, specifier: string): string {
+  const target = normalize(join(dirname(file.path), specifier));
+  return (target.split('/')[0] ?? target).replace(/\.ts$/, '');
+}
+
+function isWithin(path: string, places: readonly string[]): boolean {
+  return places.some((place) => (place.endsWith('/') ? path.startsWith(place) : path === place));
+}
+
+/** Each breach as one line that names the file. */
+function breaches(files: readonly SourceFile[]): readonly string[] {
+  return files.flatMap((file) => {
+    const allowed = mayImport[file.room];
+    if (allowed === undefined) return [`${file.path}: the room "${file.room}" is not in the table`];
+    const imports = file.imports.flatMap((specifier) => {
+      if (!specifier.startsWith('.')) {
+        const places = owners[specifier];
+        if (places !== undefined)
+          return isWithin(file.path, places) ? [] : [`${file.path}: only ${places.join(', ')} may import ${specifier}`];
+        return specifier.startsWith('node:') ? [] : [`${file.path}: package ${specifier} has no owner`];
+      }
+      if (!specifier.endsWith('.ts')) return [`${file.path}: "${specifier}" lacks its .ts`];
+      const room = roomOf(file, specifier);
+      return room === file.room || openToAll.has(room) || allowed.includes(room)
+        ? []
+        : [`${file.path}: ${file.room} may not import ${room}`];
+    });
+    const words = reserved
+      .filter((rule) => rule.pattern.test(file.code) && !isWithin(file.path, rule.allowed))
+      .map((rule) => `${file.path}: ${rule.what} is not allowed here`);
+    return [...imports, ...words];
+  });
+}
+
+const sources = readSourceFiles(join(root, 'src'));
+
+test('every import points downward and every package is imported by its owner only', () => {
+  assert.ok(sources.length > 10, 'the sources were found');
+  assert.deepEqual(breaches(sources), []);
+});
+
+test('no folder or file has a name that says nothing', () => {
+  const empty = /(?:^|\/)(?:index|utils?|helpers?|common|misc|shared|manager)(?:\.ts|\/|$)/;
+  assert.deepEqual(
+    sources.map((file) => file.path).filter((path) => empty.test(path)),
+    [],
+  );
+});
+
+test('ARCHITECTURE.md shows the same table as this test', () => {
+  const text = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
+  const rows = [...text.matchAll(/^\| `([a-z]+)` \| ([^|]+) \|/gm)].map((row) => [row[1], (row[2] ?? '').match(/[a-z]+/g) ?? []]);
+  const shown = Object.fromEntries(rows.map(([room, names]) => [room, names?.toString() === 'nothing' ? '' : String(names)]));
+  const expected = Object.entries(mayImport).filter(([room]) => !openToAll.has(room));
+  assert.deepEqual(shown, Object.fromEntries(expected.map(([room, names]) => [room, names.join(',')])));
+});
+
+const wrong: readonly { readonly name: string; readonly path: string; readonly text: string; readonly says: RegExp }[] = [
+  { name: 'an upward arrow', path: 'oci/a.ts', text: "import { x } from '../build/b.ts';", says: /oci may not import build/ },
+  {
+    name: 'a type-only upward arrow',
+    path: 'layer/a.ts',
+    text: "import type {\n  X,\n} from '../rootfs/b.ts';",
+    says: /layer may not import rootfs/,
+  },
+  {
+    name: 'a package outside its room',
+    path: 'build/a.ts',
+    text: "import { request } from 'undici';",
+    says: /only registry\/ may import undici/,
+  },
+  { name: 'a package without an owner', path: 'build/a.ts', text: "import x from 'left-pad';", says: /has no owner/ },
+  { name: 'a late import', path: 'cli/a.ts', text: "const x = await import('./b.ts');", says: /import\(\) at run time/ },
+  { name: 'a barrel', path: 'oci/a.ts', text: "export * from './b.ts';", says: /barrel/ },
+  { name: 'an environment read below the door', path: 'registry/a.ts', text: 'const home = process.env.HOME;', says: /process\.env/ },
+  { name: 'a new room', path: 'misc/a.ts', text: '', says: /not in the table/ },
+];
+for (const row of wrong) {
+  test(`the import rule notices ${row.name}`, () => assert.match(breaches([sourceFile(row.path, row.text)]).join('\n'), row.says));
+}
+
+test('the import rule reads code, not comments', () => {
+  assert.deepEqual(
+    breaches([sourceFile('oci/a.ts', "// import('x') and process.env are words here\nexport const a = 'https://x';\n")]),
+    [],
+  );
+});
