@@ -2,7 +2,7 @@
 // setuid and friends change every thread). Errors look like those of node:fs. The only importer of koffi.
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
-import { errno as lastErrno, load } from 'koffi';
+import { address, errno as lastErrno, load } from 'koffi';
 import { type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 
@@ -78,6 +78,7 @@ const numbers = {
     fsync: 74,
     sync: 162,
     copy_file_range: 326,
+    pipe2: 293,
     process_vm_readv: 310,
   },
   arm64: {
@@ -139,6 +140,7 @@ const numbers = {
     fsync: 82,
     sync: 81,
     copy_file_range: 285,
+    pipe2: 59,
     process_vm_readv: 270,
   },
 } as const;
@@ -199,6 +201,23 @@ export function call(name: SystemCall, args: readonly Argument[], path?: ByteStr
   const result = attempt(name, ...args);
   if (result < 0) throw systemError(-result, name, path);
   return result;
+}
+
+/**
+ * A function of libc itself that gives an int; what is not a system call, such as posix_spawn. An `'int'` is passed as one,
+ * an `'address'` is a buffer's address, an integer or null.
+ */
+export function bind(name: string, parameters: readonly ('int' | 'address')[]): (...args: readonly Argument[]) => number {
+  return libc.func(
+    name,
+    'int',
+    parameters.map((kind) => (kind === 'int' ? 'int' : 'void *')),
+  );
+}
+
+/** Where a buffer's bytes are in memory; only while the buffer lives. */
+export function addressOf(buffer: Uint8Array): bigint {
+  return address(buffer);
 }
 
 /** The error that node:fs would throw for a positive `errno`. */
