@@ -1,0 +1,42 @@
+// What an instruction does to the image, and what it may have touched on disk.
+import type { ByteString } from '../bytes.ts';
+import type { HistoryEntry, RunConfig } from '../oci/image-config.ts';
+import type { Platform } from '../oci/platform.ts';
+import type { Emit, StepLabel } from '../events.ts';
+import type { Root } from '../rootfs/root.ts';
+
+/** Everything that changes while a stage is built, apart from its layers. Replaced, never mutated. */
+export interface StageState {
+  readonly config: RunConfig;
+  readonly author?: string;
+  /** ARGs declared in this stage, in order of declaration: name → value, undefined for declared but unset. */
+  readonly args: ReadonlyMap<string, string | undefined>;
+  /**
+   * What words expand from and what RUN gets: ENV and ARG in one list, the last declaration wins. ENV values of the base are in it.
+   */
+  readonly environment: ReadonlyMap<string, string>;
+  /** A CMD or ENTRYPOINT stood in this very stage (ENTRYPOINT forgets an inherited CMD). */
+  readonly hasCmd: boolean;
+}
+
+/** Which part of the root an instruction may have changed. */
+export type Touched = { readonly kind: 'nothing' } | { readonly kind: 'anything' } | { readonly kind: 'paths'; readonly paths: readonly ByteString[] };
+
+export interface Effect {
+  readonly state: StageState;
+  /** `nothing` means no layer; the others always make one, even an empty one. */
+  readonly touched: Touched;
+  /** `created_by` as BuildKit words it; undefined where the instruction leaves no history (ONBUILD). */
+  readonly history?: Pick<HistoryEntry, 'createdBy'>;
+}
+
+/** What every instruction gets besides itself and the state. */
+export interface StepScope {
+  readonly root: Root;
+  readonly step: StepLabel;
+  readonly platform: Platform;
+  /** Seconds since 1970, from SOURCE_DATE_EPOCH. */
+  readonly sourceDateEpoch?: number;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}

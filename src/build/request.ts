@@ -1,0 +1,76 @@
+// Everything a build is asked for, as one frozen value. The command line makes it; nothing below reads argv or env.
+import type { Platform } from '../oci/platform.ts';
+import type { Reference } from '../oci/reference.ts';
+
+/** `--secret`: where a secret's bytes come from. */
+export interface SecretSpec {
+  readonly id: string;
+  readonly source: { readonly kind: 'file'; readonly path: string } | { readonly kind: 'value'; readonly value: string };
+}
+
+/** `--build-context name=place`. */
+export interface NamedContextSpec {
+  readonly name: string;
+  readonly place: string;
+}
+
+export interface OutputRequest {
+  readonly destinations: readonly Reference[];
+  readonly noPush: boolean;
+  readonly ociLayoutPath?: string;
+  readonly tarPath?: string;
+  readonly digestFile?: string;
+  readonly imageNameWithDigestFile?: string;
+  readonly imageNameTagWithDigestFile?: string;
+  readonly skipPushPermissionCheck: boolean;
+  readonly ignoreImmutableTags: boolean;
+  readonly pushRetries: number;
+}
+
+export interface BuildRequest {
+  /** Path, or `-` for standard input. */
+  readonly dockerfile: string;
+  readonly context: string;
+  readonly contextSubPath?: string;
+  readonly ignoreFile?: string;
+  readonly namedContexts: readonly NamedContextSpec[];
+  /** `--git` settings. */
+  readonly git: ReadonlyMap<string, string>;
+  readonly targets: readonly string[];
+  readonly buildArgs: ReadonlyMap<string, string>;
+  readonly secrets: readonly SecretSpec[];
+  /** Agent sockets by id. */
+  readonly ssh: ReadonlyMap<string, string>;
+  readonly labels: ReadonlyMap<string, string>;
+  readonly annotations: ReadonlyMap<string, string>;
+  readonly platform: Platform;
+  readonly buildPlatform: Platform;
+  readonly compression: 'gzip' | 'zstd';
+  /** Undefined is the compressor's default. */
+  readonly compressionLevel?: number;
+  readonly imageFormat: 'inherit' | 'docker' | 'oci';
+  readonly reproducible: boolean;
+  readonly singleSnapshot: boolean;
+  readonly ignorePaths: readonly string[];
+  readonly network: 'default' | 'host' | 'none';
+  readonly cleanup: boolean;
+  readonly printChecks: boolean;
+  readonly planOnly: boolean;
+  readonly downloadRetries: number;
+  /** The builder's own folder inside the root: layers, stages and caches live below it. */
+  readonly builderFolder: string;
+  /** The root that is built in: `/` except in tests. */
+  readonly rootPath: string;
+  readonly output: OutputRequest;
+}
+
+export interface PushedImage {
+  /** As a person would write it: `registry/repo:tag`. */
+  readonly destination: string;
+  readonly digest: string;
+}
+
+export interface BuildResult {
+  readonly digest: string;
+  readonly pushed: readonly PushedImage[];
+}

@@ -1,0 +1,206 @@
+// Every flag of `executor`, in one table: the parser, `--help` and the README's table are made from it.
+import { BuilderError } from '../errors.ts';
+
+export type FlagKind = 'text' | 'boolean' | 'number' | 'list' | 'comma-list';
+
+export interface FlagSpec {
+  readonly name: string;
+  readonly kind: FlagKind;
+  readonly short?: string;
+  /** Other spellings that kaniko took; they work and are not listed. */
+  readonly aliases?: readonly string[];
+  /** The variable that says the same; the flag wins unless `environmentWins`. */
+  readonly environment?: string;
+  readonly environmentWins?: true;
+  readonly value?: string;
+  readonly about: string;
+  /** Accepted because pipelines pass it, and told as changing nothing. */
+  readonly inert?: string;
+  /** Honoured only in its "off" form: what to say to anything else. */
+  readonly unsupported?: string;
+}
+
+const onlyCache = 'layer caching is not part of this version';
+
+export const buildFlags: readonly FlagSpec[] = [
+  { name: 'context', short: 'c', kind: 'text', value: 'PLACE', about: 'build context: a folder, dir://, tar://FILE, tar://stdin, git://, https:// (default /workspace/)' },
+  { name: 'context-sub-path', kind: 'text', value: 'PATH', about: 'folder inside the context to build from' },
+  { name: 'dockerfile', short: 'f', kind: 'text', value: 'FILE', about: 'Dockerfile, or - for standard input (default Dockerfile)' },
+  { name: 'destination', short: 'd', kind: 'list', value: 'IMAGE', about: 'name to push to; may be repeated' },
+  { name: 'target', kind: 'comma-list', value: 'STAGE', about: 'stage to build; of several the first is pushed' },
+  { name: 'build-arg', kind: 'list', value: 'NAME=VALUE', about: 'value of an ARG; a bare NAME takes it from the environment' },
+  { name: 'build-context', kind: 'list', value: 'NAME=PLACE', about: 'a named context: folder, docker-image://, oci-layout://, git, https' },
+  { name: 'secret', kind: 'list', value: 'id=ID[,src=FILE|env=NAME]', about: 'secret for RUN --mount=type=secret' },
+  { name: 'ssh', kind: 'list', value: 'default[=SOCKET]', about: 'agent socket for RUN --mount=type=ssh' },
+  { name: 'label', kind: 'list', value: 'KEY=VALUE', about: 'label of the image' },
+  { name: 'annotation', kind: 'list', value: 'KEY=VALUE', about: 'annotation of the manifest' },
+  { name: 'custom-platform', kind: 'text', aliases: ['customPlatform', 'platform'], value: 'OS/ARCH', about: 'platform to build for (default: this machine)' },
+  { name: 'no-push', kind: 'boolean', environment: 'KANIKO_NO_PUSH', environmentWins: true, about: 'build only' },
+  { name: 'oci-layout-path', kind: 'text', value: 'FOLDER', about: 'also write the image as an OCI layout' },
+  { name: 'tar-path', kind: 'text', aliases: ['tarPath'], value: 'FILE', about: 'also write the image as a docker archive' },
+  { name: 'digest-file', kind: 'text', value: 'FILE', about: 'write the digest of the pushed image here' },
+  { name: 'image-name-with-digest-file', kind: 'text', value: 'FILE', about: 'write NAME@DIGEST of every destination here' },
+  { name: 'image-name-tag-with-digest-file', kind: 'text', value: 'FILE', about: 'write NAME:TAG@DIGEST of every destination here' },
+  { name: 'compression', kind: 'text', value: 'gzip|zstd', about: 'compression of new layers (default gzip)' },
+  { name: 'compression-level', kind: 'number', value: 'N', about: 'level of that compression; -1 is its default' },
+  { name: 'image-format', kind: 'text', value: 'inherit|docker|oci', about: 'media types of the image (default inherit: the base decides)' },
+  { name: 'reproducible', kind: 'boolean', about: 'times of new files and history set to 1970, so that equal builds give equal digests' },
+  { name: 'single-snapshot', kind: 'boolean', about: 'one layer for the whole last stage' },
+  { name: 'ignore-path', kind: 'list', value: 'PATH', about: 'path that is never part of the image' },
+  { name: 'ignore-var-run', kind: 'boolean', aliases: ['whitelist-var-run'], about: 'leave /var/run out of the image (default true, as in kaniko)' },
+  { name: 'ignorefile', kind: 'text', value: 'FILE', about: 'use this instead of .dockerignore' },
+  { name: 'insecure', kind: 'boolean', about: 'push over plain HTTP where the registry speaks no TLS' },
+  { name: 'insecure-pull', kind: 'boolean', about: 'the same for pulling' },
+  { name: 'insecure-registry', kind: 'list', value: 'HOST', about: 'the same for one registry' },
+  { name: 'skip-tls-verify', kind: 'boolean', about: 'accept any certificate when pushing' },
+  { name: 'skip-tls-verify-pull', kind: 'boolean', about: 'accept any certificate when pulling' },
+  { name: 'skip-tls-verify-registry', kind: 'list', value: 'HOST', about: 'accept any certificate of one registry' },
+  { name: 'registry-certificate', kind: 'list', value: 'HOST=FILE', about: 'CA certificate for one registry' },
+  { name: 'registry-client-cert', kind: 'list', value: 'HOST=CERT,KEY', about: 'client certificate for one registry' },
+  { name: 'registry-mirror', kind: 'list', environment: 'KANIKO_REGISTRY_MIRROR', value: 'HOST', about: 'mirror of Docker Hub, asked first' },
+  { name: 'registry-map', kind: 'list', environment: 'KANIKO_REGISTRY_MAP', value: 'HOST=MIRROR;…', about: 'mirrors of other registries' },
+  { name: 'skip-default-registry-fallback', kind: 'boolean', about: 'do not fall back to the registry itself when its mirrors fail' },
+  { name: 'push-retry', kind: 'number', value: 'N', about: 'tries more for a push that failed' },
+  { name: 'image-download-retry', kind: 'number', value: 'N', about: 'tries more for a pull that failed' },
+  { name: 'image-fs-extract-retry', kind: 'number', value: 'N', about: '', inert: 'unpacking is checked and is not tried again' },
+  { name: 'skip-push-permission-check', kind: 'boolean', about: 'do not try out the right to push before the build' },
+  { name: 'push-ignore-immutable-tag-errors', kind: 'boolean', about: 'an immutable tag that exists already is no error' },
+  { name: 'verbosity', short: 'v', kind: 'text', value: 'LEVEL', about: 'trace, debug, info, warn, error, fatal or panic (default info)' },
+  { name: 'log-format', kind: 'text', value: 'text|color|json', about: 'how progress is told (default: a live view on a terminal, else lines)' },
+  { name: 'log-timestamp', kind: 'boolean', about: 'put the time before every line' },
+  { name: 'kaniko-dir', kind: 'text', environment: 'KANIKO_DIR', value: 'FOLDER', about: 'folder for layers and stages (default /kaniko)' },
+  { name: 'force', kind: 'boolean', about: '', inert: 'the builder tells by itself where it may build' },
+  { name: 'network', kind: 'text', value: 'default|host|none', about: 'network of RUN; only the container\'s own can be given' },
+  { name: 'no-check', kind: 'boolean', about: 'do not print build-check warnings' },
+  { name: 'snapshot-mode', kind: 'text', aliases: ['snapshotMode'], value: 'MODE', about: '', inert: 'there is one way to snapshot, which is right and fast' },
+  { name: 'use-new-run', kind: 'boolean', about: '', inert: 'there is one way to snapshot, which is right and fast' },
+  { name: 'skip-unused-stages', kind: 'boolean', about: '', inert: 'stages that nothing needs are always skipped' },
+  { name: 'force-build-metadata', kind: 'boolean', about: '', inert: 'every instruction is in the history anyway' },
+  { name: 'compressed-caching', kind: 'boolean', about: '', inert: 'layers are never held in memory' },
+  { name: 'cache', kind: 'boolean', about: '', unsupported: onlyCache },
+  { name: 'cache-repo', kind: 'text', about: '', inert: 'it only matters with --cache' },
+  { name: 'cache-dir', kind: 'text', about: '', inert: 'it only matters with --cache' },
+  { name: 'cache-ttl', kind: 'text', about: '', inert: 'it only matters with --cache' },
+  { name: 'cache-copy-layers', kind: 'boolean', about: '', inert: 'it only matters with --cache' },
+  { name: 'cache-run-layers', kind: 'boolean', about: '', inert: 'it only matters with --cache' },
+  { name: 'no-push-cache', kind: 'boolean', about: '', inert: 'it only matters with --cache' },
+  { name: 'cleanup', kind: 'boolean', environment: 'KANIKO_CLEANUP', environmentWins: true, about: 'empty the root after the build' },
+  { name: 'pre-cleanup', kind: 'boolean', environment: 'KANIKO_PRE_CLEANUP', environmentWins: true, about: '', unsupported: 'emptying the root before a build is not part of this version' },
+  { name: 'preserve-context', kind: 'boolean', environment: 'KANIKO_PRESERVE_CONTEXT', environmentWins: true, about: '', unsupported: 'restoring the root after a build is not part of this version' },
+  { name: 'materialize', kind: 'boolean', about: '', inert: 'the root always holds the last stage at the end' },
+  { name: 'dryrun', kind: 'boolean', environment: 'KANIKO_PRINT_PLAN', about: 'print the plan and build nothing' },
+  { name: 'git', kind: 'list', value: 'KEY=VALUE', about: 'branch, single-branch, depth, recurse-submodules, insecure-skip-tls of a git context' },
+  { name: 'credential-helpers', kind: 'comma-list', value: 'NAMES', about: 'which built-in credential helpers to ask: env, gitlab' },
+  { name: 'bucket', short: 'b', kind: 'text', about: '', unsupported: 'bucket contexts are not part of this version' },
+  { name: 'help', short: 'h', kind: 'boolean', about: 'print this' },
+  { name: 'version', kind: 'boolean', about: 'print the version' },
+];
+
+/** What was given: by canonical name, in order. */
+export interface ParsedFlags {
+  readonly values: ReadonlyMap<string, readonly string[]>;
+  readonly positionals: readonly string[];
+}
+
+/**
+ * Reads flags by pflag's rules: `--name value`, `--name=value`, `--bool`, `--bool=false`, `-c value`, `-c=value`, `-cvalue`; an
+ * empty argument is dropped, as cobra does.
+ * @throws ERR_USAGE naming the flag.
+ */
+export function parseFlags(argv: readonly string[], table: readonly FlagSpec[]): ParsedFlags {
+  const values = new Map<string, string[]>();
+  const positionals: string[] = [];
+  const byName = new Map(table.flatMap((spec) => [spec.name, ...(spec.aliases ?? [])].map((name) => [name, spec])));
+  const byShort = new Map(table.flatMap((spec) => (spec.short === undefined ? [] : [[spec.short, spec]])));
+  const rest = [...argv];
+  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
+    if (word === '') continue;
+    if (word === '--') {
+      positionals.push(...rest.splice(0));
+    } else if (word.startsWith('--')) {
+      const equals = word.indexOf('=');
+      const name = equals === -1 ? word.slice(2) : word.slice(2, equals);
+      const spec = byName.get(name);
+      if (spec === undefined) throw unknownFlag(`--${name}`, [...byName.keys()]);
+      store(values, spec, `--${name}`, equals === -1 ? undefined : word.slice(equals + 1), rest);
+    } else if (word.startsWith('-') && word.length > 1) {
+      const spec = byShort.get(word.slice(1, 2));
+      if (spec === undefined) throw unknownFlag(word.slice(0, 2), []);
+      const attached = word.slice(2);
+      store(values, spec, word.slice(0, 2), attached === '' ? undefined : attached.replace(/^=/, ''), rest);
+    } else {
+      positionals.push(word);
+    }
+  }
+  return { values, positionals };
+}
+
+/** True/false as pflag reads it. @throws ERR_USAGE */
+export function parseBoolean(flag: string, text: string): boolean {
+  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)) return true;
+  if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(text)) return false;
+  throw new BuilderError('ERR_USAGE', `Cannot use ${flag}=${text}: expected true or false`);
+}
+
+function store(values: Map<string, string[]>, spec: FlagSpec, written: string, attached: string | undefined, rest: string[]): void {
+  const given = values.get(spec.name) ?? [];
+  const value = attached ?? (spec.kind === 'boolean' ? 'true' : rest.shift());
+  if (value === undefined) {
+    throw new BuilderError('ERR_USAGE', `Cannot use ${written}: it needs a value`, { hint: `${written}=${spec.value ?? 'VALUE'}` });
+  }
+  if (spec.kind === 'boolean') parseBoolean(written, value);
+  if (spec.kind === 'number' && !/^-?\d{1,9}$/.test(value)) throw new BuilderError('ERR_USAGE', `Cannot use ${written}=${value}: expected a whole number`);
+  const items = spec.kind === 'comma-list' ? value.split(',').filter((item) => item !== '') : [value];
+  values.set(spec.name, spec.kind === 'list' || spec.kind === 'comma-list' ? [...given, ...items] : items);
+}
+
+function unknownFlag(written: string, names: readonly string[]): BuilderError {
+  const nearest = names
+    .map((name) => ({ name, distance: editDistance(written.slice(2).split(/\s/)[0] ?? '', name) }))
+    .toSorted((a, b) => a.distance - b.distance)[0];
+  const hint = /\s/.test(written)
+    ? 'the argument has a blank in it: pass flags as separate arguments'
+    : nearest !== undefined && nearest.distance <= 3
+      ? `did you mean --${nearest.name}?`
+      : 'see --help';
+  return new BuilderError('ERR_USAGE', `Cannot use ${written}: there is no such flag`, { hint });
+}
+
+/** Levenshtein's distance between two words. */
+export function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      current.push(Math.min((previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1, substitution));
+    }
+    previous = current;
+  }
+  return previous[b.length] ?? 0;
+}
+
+/** The text of `--help`. */
+export function helpText(program: string, table: readonly FlagSpec[]): string {
+  const shown = table.filter((spec) => spec.about !== '');
+  const left = (spec: FlagSpec): string => {
+    const short = spec.short === undefined ? '    ' : `-${spec.short}, `;
+    return `  ${short}--${spec.name}${spec.kind === 'boolean' ? '' : ` ${spec.value ?? 'VALUE'}`}`;
+  };
+  const width = Math.min(46, Math.max(...shown.map((spec) => left(spec).length)) + 2);
+  const lines = shown.map((spec) => {
+    const start = left(spec);
+    return start.length + 2 > width ? `${start}\n${' '.repeat(width)}${spec.about}` : `${start.padEnd(width)}${spec.about}`;
+  });
+  return [
+    `Usage: ${program} [build] [flags]          build an image from a Dockerfile`,
+    `       ${program} check [flags]            check a Dockerfile without building it`,
+    `       ${program} version`,
+    '',
+    'Flags:',
+    ...lines,
+    '',
+    "Other flags of kaniko's executor are accepted where they change nothing, and refused by name where they would.",
+    '',
+  ].join('\n');
+}

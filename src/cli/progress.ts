@@ -1,0 +1,27 @@
+// Remembers what the build is doing, for the line that a signal or a failure leaves behind.
+import type { BuildEvent, Emit, Phase, StepLabel } from '../events.ts';
+
+export interface Progress {
+  readonly emit: Emit;
+  /** `while running step 4/9 (RUN make, Dockerfile:12)`. */
+  readonly where: () => string;
+  readonly failedStep: () => StepLabel | undefined;
+}
+
+/** Passes every event on, and keeps the last phase and step. */
+export function trackProgress(next: Emit): Progress {
+  let phase: Phase = 'starting';
+  let detail: string | undefined;
+  let step: StepLabel | undefined;
+  const emit = (event: BuildEvent): void => {
+    if (event.kind === 'phase') ({ phase, detail } = { phase: event.phase, detail: event.detail });
+    if (event.kind === 'step.started') step = event.step;
+    if (event.kind === 'step.finished') step = undefined;
+    next(event);
+  };
+  const where = (): string => {
+    const place = step === undefined ? '' : ` step ${step.number}/${step.total} (${step.text.slice(0, 80)}, ${step.dockerfile}:${step.range.start.line})`;
+    return `while ${phase}${place}${detail === undefined ? '' : ` ${detail}`}`;
+  };
+  return { emit, where, failedStep: () => step };
+}

@@ -1,0 +1,188 @@
+// argv and env → BuildRequest: validated once, at the door.
+import { resolve } from 'node:path';
+import { BuilderError } from '../errors.ts';
+import type { BuildRequest, NamedContextSpec, OutputRequest, SecretSpec } from '../build/request.ts';
+import { hostPlatform, parsePlatform } from '../oci/platform.ts';
+import { parseReference, withDefaultTag } from '../oci/reference.ts';
+import type { Environment, Settings } from './settings.ts';
+
+export interface RequestSurroundings {
+  readonly env: Environment;
+  readonly workingDirectory: string;
+  readonly nodeArch: string;
+  /** Default of --kaniko-dir. */
+  readonly builderFolder: string;
+  /** Default of --context where neither flag nor argument gives one. */
+  readonly defaultContext: string;
+}
+
+/** @throws ERR_USAGE, ERR_REFERENCE for values and combinations that can't be. */
+export function makeBuildRequest(settings: Settings, positionals: readonly string[], around: RequestSurroundings): BuildRequest {
+  const output = makeOutput(settings, around);
+  const compression = settings.choice('compression', ['gzip', 'zstd'], 'gzip');
+  const imageFormat = settings.choice('image-format', ['inherit', 'docker', 'oci'], 'inherit');
+  refuseContradictions(output, compression, imageFormat);
+  const [positional, ...tooMany] = positionals;
+  if (tooMany.length > 0 || (positional !== undefined && settings.has('context'))) {
+    const stray = tooMany[0] ?? positional ?? '';
+    throw new BuilderError('ERR_USAGE', `Cannot use argument ${JSON.stringify(stray)}: one context at most`, { hint: 'see --help' });
+  }
+  const host = hostPlatform(around.nodeArch);
+  const platform = settings.text('custom-platform');
+  const level = settings.number('compression-level');
+  const subPath = settings.text('context-sub-path');
+  const ignoreFile = settings.text('ignorefile');
+  return {
+    dockerfile: settings.text('dockerfile') ?? 'Dockerfile',
+    context: settings.text('context') ?? positional ?? around.defaultContext,
+    ...(subPath === undefined ? {} : { contextSubPath: subPath }),
+    ...(ignoreFile === undefined ? {} : { ignoreFile: resolve(around.workingDirectory, ignoreFile) }),
+    namedContexts: namedContexts(settings),
+    git: gitSettings(settings),
+    targets: settings.list('target'),
+    buildArgs: buildArgs(settings.list('build-arg'), around.env),
+    secrets: settings.list('secret').map((item) => parseSecret(item, around)),
+    ssh: sshSockets(settings.list('ssh'), around),
+    labels: settings.pairs('label'),
+    annotations: settings.pairs('annotation'),
+    platform: platform === undefined ? host : parsePlatform(platform, host),
+    buildPlatform: host,
+    compression,
+    ...(level === undefined || level === -1 ? {} : { compressionLevel: checkedLevel(level, compression) }),
+    imageFormat,
+    reproducible: settings.boolean('reproducible'),
+    singleSnapshot: settings.boolean('single-snapshot'),
+    ignorePaths: [...settings.list('ignore-path'), ...(settings.boolean('ignore-var-run', true) ? ['/var/run'] : [])],
+    network: settings.choice('network', ['default', 'host', 'none'], 'default'),
+    cleanup: settings.boolean('cleanup'),
+    printChecks: !settings.boolean('no-check'),
+    planOnly: settings.boolean('dryrun'),
+    downloadRetries: settings.number('image-download-retry') ?? 0,
+    builderFolder: settings.text('kaniko-dir') ?? around.builderFolder,
+    rootPath: '/',
+    output,
+  };
+}
+
+function makeOutput(settings: Settings, around: RequestSurroundings): OutputRequest {
+  const noPush = settings.boolean('no-push');
+  const destinations = settings.list('destination').map((name) => withDefaultTag(parseReference(name)));
+  const file = (flag: string): { readonly [key: string]: string } => {
+    const path = settings.text(flag);
+    if (path === undefined) return {};
+    if (/^https?:\/\//.test(path)) throw new BuilderError('ERR_UNSUPPORTED', `Cannot write --${flag} to ${path}: only files are written in this version`);
+    return { [camel(flag)]: resolve(around.workingDirectory, path) };
+  };
+  const writes = settings.has('oci-layout-path') || settings.has('tar-path');
+  if (destinations.length === 0 && !noPush && !writes && !settings.boolean('dryrun')) {
+    throw new BuilderError('ERR_USAGE', 'Cannot start: there is nowhere to put the image', {
+      hint: 'give --destination IMAGE, --oci-layout-path, --tar-path, or --no-push',
+    });
+  }
+  if (destinations.length === 0 && (settings.has('image-name-with-digest-file') || settings.has('image-name-tag-with-digest-file'))) {
+    throw new BuilderError('ERR_USAGE', 'Cannot write image names to a file: there is no --destination');
+  }
+  return {
+    destinations,
+    noPush: noPush || destinations.length === 0,
+    ...file('oci-layout-path'),
+    ...file('tar-path'),
+    ...file('digest-file'),
+    ...file('image-name-with-digest-file'),
+    ...file('image-name-tag-with-digest-file'),
+    skipPushPermissionCheck: settings.boolean('skip-push-permission-check'),
+    ignoreImmutableTags: settings.boolean('push-ignore-immutable-tag-errors'),
+    pushRetries: settings.number('push-retry') ?? 0,
+  };
+}
+
+function refuseContradictions(output: OutputRequest, compression: string, imageFormat: string): void {
+  const fail = (what: string): never => {
+    throw new BuilderError('ERR_USAGE', `Cannot combine ${what}`);
+  };
+  if (compression === 'zstd' && imageFormat === 'docker') fail('--compression=zstd with --image-format=docker: docker media types know no zstd');
+  if (output.tarPath !== undefined && imageFormat === 'oci') fail('--tar-path with --image-format=oci: a docker archive has docker media types');
+  if (output.tarPath !== undefined && compression === 'zstd') fail('--tar-path with --compression=zstd: a docker archive knows no zstd');
+}
+
+function checkedLevel(level: number, compression: 'gzip' | 'zstd'): number {
+  const [lowest, highest] = compression === 'gzip' ? [0, 9] : [1, 19];
+  if (level >= lowest && level <= highest) return level;
+  throw new BuilderError('ERR_USAGE', `Cannot use --compression-level=${level}: ${compression} has levels ${lowest} to ${highest}`);
+}
+
+function buildArgs(items: readonly string[], env: Environment): ReadonlyMap<string, string> {
+  const args = new Map<string, string>();
+  for (const item of items) {
+    const equals = item.indexOf('=');
+    if (equals === 0 || item === '') throw new BuilderError('ERR_USAGE', `Cannot use --build-arg ${JSON.stringify(item)}: expected NAME=VALUE`);
+    const inherited = env[item];
+    // A bare name that the environment lacks is as if it were not given: the ARG keeps its default.
+    if (equals === -1 && inherited !== undefined) args.set(item, inherited);
+    else if (equals !== -1) args.set(item.slice(0, equals), item.slice(equals + 1));
+  }
+  return args;
+}
+
+function parseSecret(item: string, around: RequestSurroundings): SecretSpec {
+  const fields = new Map<string, string>();
+  const fail = (why: string): never => {
+    // The item may hold a path, never the secret itself; only the id is repeated all the same.
+    throw new BuilderError('ERR_USAGE', `Cannot use --secret: ${why}`, { hint: '--secret id=ID,src=FILE or --secret id=ID,env=NAME' });
+  };
+  for (const field of item.split(',')) {
+    const equals = field.indexOf('=');
+    if (equals <= 0) return fail(`${JSON.stringify(field)} is not KEY=VALUE`);
+    const key = field.slice(0, equals).toLowerCase();
+    fields.set(key === 'source' ? 'src' : key, field.slice(equals + 1));
+  }
+  const unknown = [...fields.keys()].find((key) => !['id', 'src', 'env', 'type'].includes(key));
+  if (unknown !== undefined) return fail(`there is no field ${JSON.stringify(unknown)}`);
+  const type = fields.get('type');
+  if (type !== undefined && type !== 'file' && type !== 'env') return fail(`type must be file or env, not ${JSON.stringify(type)}`);
+  const variable = fields.get('env') ?? (type === 'env' ? (fields.get('src') ?? fields.get('id')) : undefined);
+  const path = type === 'env' ? undefined : fields.get('src');
+  const id = fields.get('id') ?? variable ?? path?.split('/').at(-1);
+  if (id === undefined || id === '') return fail('it has no id');
+  if (path !== undefined) return { id, source: { kind: 'file', path: resolve(around.workingDirectory, path) } };
+  const name = variable ?? id;
+  const value = around.env[name];
+  if (value === undefined) return fail(`secret ${id}: the environment has no ${name}`);
+  return { id, source: { kind: 'value', value } };
+}
+
+function sshSockets(items: readonly string[], around: RequestSurroundings): ReadonlyMap<string, string> {
+  const sockets = new Map<string, string>();
+  for (const item of items) {
+    const equals = item.indexOf('=');
+    const id = equals === -1 ? item : item.slice(0, equals);
+    const socket = equals === -1 ? around.env['SSH_AUTH_SOCK'] : item.slice(equals + 1);
+    if (id === '' || socket === undefined || socket === '') {
+      throw new BuilderError('ERR_USAGE', `Cannot use --ssh ${item}: there is no agent socket`, { hint: 'set SSH_AUTH_SOCK, or give --ssh default=/path/to/socket' });
+    }
+    sockets.set(id, resolve(around.workingDirectory, socket));
+  }
+  return sockets;
+}
+
+function namedContexts(settings: Settings): readonly NamedContextSpec[] {
+  return [...settings.pairs('build-context')].map(([name, place]) => {
+    if (['scratch', 'context'].includes(name)) throw new BuilderError('ERR_USAGE', `Cannot name a build context "${name}": the name has a meaning of its own`);
+    return { name, place };
+  });
+}
+
+function gitSettings(settings: Settings): ReadonlyMap<string, string> {
+  const known = ['branch', 'single-branch', 'depth', 'recurse-submodules', 'insecure-skip-tls'];
+  const pairs = new Map<string, string>();
+  for (const item of settings.list('git').flatMap((value) => value.split(','))) {
+    const [key = '', value = 'true'] = item.split('=', 2);
+    if (!known.includes(key)) throw new BuilderError('ERR_USAGE', `Cannot use --git ${JSON.stringify(item)}: expected ${known.join(', ')}`);
+    pairs.set(key, value);
+  }
+  return pairs;
+}
+
+function camel(flag: string): string {
+  return flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { buildFlags, helpText, parseFlags } from '../../../src/cli/flags.ts';
+
+const rows: readonly { readonly name: string; readonly argv: readonly string[]; readonly flag: string; readonly values: readonly string[] | undefined }[] = [
+  { name: '--flag value', argv: ['--context', '/w'], flag: 'context', values: ['/w'] },
+  { name: '--flag=value', argv: ['--context=/w'], flag: 'context', values: ['/w'] },
+  { name: '--flag= gives the empty value', argv: ['--context='], flag: 'context', values: [''] },
+  { name: '-c value', argv: ['-c', '/w'], flag: 'context', values: ['/w'] },
+  { name: '-c=value', argv: ['-c=/w'], flag: 'context', values: ['/w'] },
+  { name: '-cvalue', argv: ['-c/w'], flag: 'context', values: ['/w'] },
+  { name: 'a bare boolean is true', argv: ['--no-push'], flag: 'no-push', values: ['true'] },
+  { name: 'a boolean takes its value only with =', argv: ['--no-push=false'], flag: 'no-push', values: ['false'] },
+  { name: 'a boolean accepts pflag spellings', argv: ['--cache=F'], flag: 'cache', values: ['F'] },
+  { name: 'a repeated list accumulates', argv: ['-d', 'a', '--destination=b'], flag: 'destination', values: ['a', 'b'] },
+  { name: 'a repeated text keeps the last', argv: ['-f', 'a', '-f', 'b'], flag: 'dockerfile', values: ['b'] },
+  { name: '--build-arg does not split on commas', argv: ['--build-arg', 'A=1,2'], flag: 'build-arg', values: ['A=1,2'] },
+  { name: '--target splits on commas', argv: ['--target=a,b'], flag: 'target', values: ['a', 'b'] },
+  { name: 'a value may look like a flag', argv: ['--build-arg', '--x'], flag: 'build-arg', values: ['--x'] },
+  { name: 'camel-case spellings of kaniko work', argv: ['--tarPath=x', '--customPlatform=linux/arm64'], flag: 'tar-path', values: ['x'] },
+  { name: 'an empty argument is dropped', argv: ['', '--no-push', ''], flag: 'no-push', values: ['true'] },
+  { name: 'after -- nothing is a flag', argv: ['--', '--no-push'], flag: 'no-push', values: undefined },
+];
+
+for (const row of rows) {
+  test(`parseFlags() by pflag's rules: ${row.name}`, () => {
+    assert.deepEqual(parseFlags(row.argv, buildFlags).values.get(row.flag), row.values);
+  });
+}
+
+const refused: readonly { readonly argv: readonly string[]; readonly message: RegExp; readonly hint?: RegExp }[] = [
+  { argv: ['--destinaton=x'], message: /--destinaton: there is no such flag/, hint: /did you mean --destination/ },
+  { argv: ['--no-push=maybe'], message: /--no-push=maybe: expected true or false/ },
+  { argv: ['--context'], message: /--context: it needs a value/ },
+  { argv: ['--push-retry=many'], message: /expected a whole number/ },
+  { argv: ['-x'], message: /-x: there is no such flag/ },
+  { argv: ['--context=/w --no-push --what ever'].map((word) => word.replace('=', ' ')), message: /there is no such flag/, hint: /blank/ },
+];
+
+for (const row of refused) {
+  test(`parseFlags() refuses ${row.argv.join(' ')}`, () => {
+    assert.throws(
+      () => parseFlags(row.argv, buildFlags),
+      (error: { code?: string; message?: string; hint?: string }) => {
+        assert.equal(error.code, 'ERR_USAGE');
+        assert.match(error.message ?? '', row.message);
+        if (row.hint !== undefined) assert.match(error.hint ?? '', row.hint);
+        return true;
+      },
+    );
+  });
+}
+
+test('helpText() lists every flag that does something, and none that does not', () => {
+  const help = helpText('executor', buildFlags);
+  for (const spec of buildFlags) assert.equal(help.includes(`--${spec.name} `) || help.includes(`--${spec.name}\n`), spec.about !== '', spec.name);
+});
+
+test('no two flags share a name, an alias or a short form', () => {
+  const names = buildFlags.flatMap((spec) => [spec.name, ...(spec.aliases ?? []), ...(spec.short === undefined ? [] : [`-${spec.short}`])]);
+  assert.equal(new Set(names).size, names.length);
+});

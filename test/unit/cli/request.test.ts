@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readFileSync } from 'node:fs';
+import { buildFlags, parseFlags } from '../../../src/cli/flags.ts';
+import { makeBuildRequest } from '../../../src/cli/request.ts';
+import { Settings } from '../../../src/cli/settings.ts';
+import { version } from '../../../src/cli/version.ts';
+import type { BuildRequest } from '../../../src/build/request.ts';
+
+function request(argv: readonly string[], env: Readonly<Record<string, string>> = {}): BuildRequest {
+  const flags = parseFlags(argv, buildFlags);
+  return makeBuildRequest(new Settings(flags, buildFlags, env), flags.positionals, {
+    env,
+    workingDirectory: '/w',
+    nodeArch: 'x64',
+    builderFolder: '/kaniko',
+    defaultContext: '/workspace/',
+  });
+}
+
+test('a destination without tag gets latest, and Docker Hub its defaults', () => {
+  assert.deepEqual(request(['-d', 'app']).output.destinations, [{ registry: 'index.docker.io', repository: 'library/app', tag: 'latest' }]);
+});
+
+test('a build without any place for the image is refused', () => {
+  assert.throws(() => request([]), /nowhere to put the image/);
+  assert.equal(request(['--no-push']).output.noPush, true);
+  assert.equal(request(['--tar-path', 'x.tar']).output.tarPath, '/w/x.tar');
+});
+
+test('KANIKO_NO_PUSH wins over its flag, as in kaniko', () => {
+  assert.equal(request(['--no-push=false', '-d', 'a'], { KANIKO_NO_PUSH: 'true' }).output.noPush, true);
+});
+
+test('KANIKO_REGISTRY_MIRROR counts only where the flag is not given', () => {
+  const flags = parseFlags(['--registry-mirror=a', '--no-push'], buildFlags);
+  assert.deepEqual(new Settings(flags, buildFlags, { KANIKO_REGISTRY_MIRROR: 'b,c' }).list('registry-mirror'), ['a']);
+  const none = parseFlags(['--no-push'], buildFlags);
+  assert.deepEqual(new Settings(none, buildFlags, { KANIKO_REGISTRY_MIRROR: 'b,c' }).list('registry-mirror'), ['b', 'c']);
+});
+
+test('a bare --build-arg takes its value from the environment, and is nothing where that has none', () => {
+  const made = request(['--no-push', '--build-arg', 'A', '--build-arg', 'B', '--build-arg', 'C=x=y'], { A: '1' });
+  assert.deepEqual([...made.buildArgs], [['A', '1'], ['C', 'x=y']]);
+});
+
+test('--cache is refused by name, --cache=false is not', () => {
+  assert.throws(() => request(['--no-push', '--cache']), /--cache/);
+  assert.equal(request(['--no-push', '--cache=false']).output.noPush, true);
+});
+
+test('secrets come from files, variables, or the variable of their id', () => {
+  const made = request(['--no-push', '--secret', 'id=a,src=f', '--secret', 'id=b,env=V', '--secret', 'id=W'], { V: 'v', W: 'w' });
+  assert.deepEqual(made.secrets, [
+    { id: 'a', source: { kind: 'file', path: '/w/f' } },
+    { id: 'b', source: { kind: 'value', value: 'v' } },
+    { id: 'W', source: { kind: 'value', value: 'w' } },
+  ]);
+  assert.throws(() => request(['--no-push', '--secret', 'id=b,env=NONE']), /the environment has no NONE/);
+  assert.throws(() => request(['--no-push', '--secret', 'id=b,foo=1']), /no field "foo"/);
+});
+
+const contradictions: readonly (readonly string[])[] = [
+  ['--compression=zstd', '--image-format=docker', '--no-push'],
+  ['--tar-path=x', '--image-format=oci'],
+  ['--tar-path=x', '--compression=zstd'],
+  ['--no-push', '--image-name-with-digest-file=x'],
+  ['--no-push', '--compression=xz'],
+  ['--no-push', '--compression-level=99'],
+  ['--no-push', '--git', 'brnch=x'],
+  ['--no-push', '--context', 'a', 'b'],
+  ['--no-push', '--custom-platform', 'linux/a/b/c'],
+  ['--no-push', '--build-context', 'scratch=.'],
+  ['--digest-file=https://x/y', '--no-push'],
+];
+for (const argv of contradictions) {
+  test(`makeBuildRequest() refuses ${argv.join(' ')}`, () => {
+    assert.throws(() => request(argv), (error: { code?: string }) => error.code === 'ERR_USAGE' || error.code === 'ERR_UNSUPPORTED');
+  });
+}
+
+test('the version that is printed is the one of package.json', () => {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
+  assert.ok(typeof manifest === 'object' && manifest !== null && 'version' in manifest);
+  assert.equal(manifest.version, version);
+});
