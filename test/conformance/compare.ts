@@ -1,0 +1,125 @@
+// Compares a written image with what a case expects: the run config, and every path that differs from the base image.
+import { isDeepStrictEqual } from 'node:util';
+import { type FlatNode, hardLinks } from '../support/flatten.ts';
+import { asObject, isObject, type ParsedObject } from '../support/parsed.ts';
+import type { RegistryImage } from '../support/registry-image.ts';
+import type { ConformanceCase, Expected } from './case.ts';
+
+type Tree = ReadonlyMap<string, FlatNode>;
+
+const configKeys = 'User ExposedPorts Env Entrypoint Cmd Volumes WorkingDir Labels StopSignal Healthcheck Shell OnBuild'.split(' ');
+
+// what an engine or a builder puts there itself
+const leftOut = ['/proc', '/sys', '/dev', '/run/secrets', '/kaniko', '/yadokari', '/workspace'];
+const leftOutFiles = ['/', '/etc/hosts', '/etc/resolv.conf', '/etc/hostname', '/etc/mtab'];
+
+const comparableBefore = Date.UTC(2024, 0) / 1000;
+
+/** One line for each way in which the image is not what the case expects. */
+export function compareImage(image: RegistryImage, base: Tree, test: ConformanceCase, expected: Expected): readonly string[] {
+  const config = isObject(image.config['config']) ? image.config['config'] : {};
+  const found = differences(image.flattened.tree, expected.scratch ? new Map() : base, test);
+  return [
+    ...(expected.config === undefined ? [] : compareConfig(config, expected.config)),
+    ...compareChanged(found.changed, expected.changed, test),
+    ...compareRemoved(found.removed, expected.removed),
+    ...image.problems,
+  ];
+}
+
+/** The paths of `tree` that differ from `base`, as an expected result describes them, and those that are gone. */
+export function differences(
+  tree: Tree,
+  base: Tree,
+  test: Pick<ConformanceCase, 'compareMtime' | 'compareLinks' | 'ignorePaths'>,
+): { readonly changed: Readonly<Record<string, ParsedObject>>; readonly removed: readonly string[] } {
+  const before = describe(base, test);
+  const after = describe(tree, test);
+  const changed = [...after].filter(([path, now]) => {
+    const was = before.get(path);
+    return was === undefined || compareRecord(now, was, test).length > 0;
+  });
+  return { changed: Object.fromEntries(changed), removed: [...before.keys()].filter((path) => !after.has(path)).toSorted() };
+}
+
+function describe(tree: Tree, test: Pick<ConformanceCase, 'compareMtime' | 'compareLinks' | 'ignorePaths'>): Map<string, ParsedObject> {
+  const links = test.compareLinks ? hardLinks(tree) : new Map<string, readonly string[]>();
+  const records = new Map<string, ParsedObject>();
+  for (const [path, node] of tree) {
+    if (leftOutFiles.includes(path) || test.ignorePaths.includes(path)) continue;
+    if (leftOut.some((folder) => path === folder || path.startsWith(`${folder}/`))) continue;
+    const names = links.get(path);
+    records.set(path, {
+      type: node.type,
+      mode: node.mode.toString(8).padStart(4, '0'),
+      uid: node.uid,
+      gid: node.gid,
+      ...(node.type === 'file' ? { size: node.size, sha256: node.sha256 } : {}),
+      ...(node.type === 'file' && test.compareMtime ? { mtime: node.mtime } : {}),
+      ...(node.type === 'symlink' ? { target: node.target } : {}),
+      ...(node.device === '' ? {} : { device: node.device }),
+      ...(names === undefined ? {} : { links: names }),
+    });
+  }
+  return records;
+}
+
+/** The names of the members in which two records differ. */
+function compareRecord(a: ParsedObject, b: ParsedObject, test: Pick<ConformanceCase, 'compareMtime' | 'compareLinks'>): readonly string[] {
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...keys].filter((key) => {
+    if (key === 'mtime') return test.compareMtime && mtimesDiffer(a[key], b[key]);
+    if (key === 'links' && !test.compareLinks) return false;
+    return !isDeepStrictEqual(a[key], b[key]);
+  });
+}
+
+function mtimesDiffer(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'number' || typeof b !== 'number') return false;
+  return a !== b && Math.min(a, b) < comparableBefore;
+}
+
+function compareConfig(found: ParsedObject, expected: ParsedObject): readonly string[] {
+  const lines: string[] = [];
+  for (const key of configKeys) {
+    const [was, want] = [filled(found[key]), filled(expected[key])];
+    if (!isDeepStrictEqual(was, want)) lines.push(`config.${key} is ${show(was)}, expected ${show(want)}`);
+  }
+  return lines;
+}
+
+function compareChanged(
+  found: Readonly<Record<string, ParsedObject>>,
+  expected: Expected['changed'],
+  test: ConformanceCase,
+): readonly string[] {
+  const lines: string[] = [];
+  for (const path of [...new Set([...Object.keys(found), ...Object.keys(expected)])].toSorted()) {
+    if (test.ignorePaths.includes(path)) continue;
+    const [was, want] = [found[path], expected[path]];
+    if (want === undefined) lines.push(`${show(path)} should not differ from the base: ${show(was)}`);
+    else if (was === undefined) lines.push(`${show(path)} is as in the base or missing, expected ${show(want)}`);
+    else
+      for (const key of compareRecord(was, want, test))
+        lines.push(`${show(path)}: ${key} is ${show(was[key])}, expected ${show(want[key])}`);
+  }
+  return lines;
+}
+
+function compareRemoved(found: readonly string[], expected: readonly string[]): readonly string[] {
+  return [
+    ...found.filter((path) => !expected.includes(path)).map((path) => `${show(path)} is gone`),
+    ...expected.filter((path) => !found.includes(path)).map((path) => `${show(path)} should be gone`),
+  ];
+}
+
+/** Undefined for a value that says nothing. */
+function filled(value: unknown): unknown {
+  if (value === null || value === '' || value === undefined) return undefined;
+  if (Array.isArray(value)) return value.length === 0 ? undefined : value;
+  return isObject(value) && Object.keys(asObject(value)).length === 0 ? undefined : value;
+}
+
+function show(value: unknown): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value);
+}

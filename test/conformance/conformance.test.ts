@@ -1,0 +1,111 @@
+// Each case is built as a user would build it, read back from the registry, and compared with what BuildKit made of it.
+// CONFORMANCE_SUBJECT=buildah puts the judge itself to the test.
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { must } from '../support/command.ts';
+import type { FlatNode } from '../support/flatten.ts';
+import type { ParsedObject } from '../support/parsed.ts';
+import { type HttpFiles, serveFiles } from '../support/http-files.ts';
+import { type RegistryFixture, startRegistry } from '../support/registry-fixture.ts';
+import { readRegistryImage } from '../support/registry-image.ts';
+import { type ConformanceCase, type Expected, readCases } from './case.ts';
+import { compareImage } from './compare.ts';
+import { chooseSubject, type Subject } from './subject.ts';
+
+const folder = import.meta.dirname;
+const lastModified = 'Tue, 03 Feb 2015 04:05:06 GMT';
+const cases = readCases(folder);
+
+let registry: RegistryFixture;
+let web: HttpFiles;
+let subject: Subject;
+let base: ReadonlyMap<string, FlatNode>;
+let matching = 0;
+
+before(async () => {
+  subject = await chooseSubject(process.env['CONFORMANCE_SUBJECT'] ?? 'yadokari');
+  [registry, web] = await Promise.all([startRegistry(), serveFiles(lastModified)]);
+  for (const tag of ['base', 'onbuild', 'entry']) {
+    const to = `docker://${registry.address}/conformance/${tag}:latest`;
+    await must(['skopeo', 'copy', '--quiet', '--dest-tls-verify=false', `oci:${folder}/base:${tag}`, to]);
+  }
+  const image = await readRegistryImage(registry.address, 'conformance/base', 'latest');
+  assert.ok(image !== undefined, 'the base image did not reach the registry');
+  base = image.flattened.tree;
+});
+
+after(async () => {
+  await Promise.all([registry?.stop(), web?.stop()]);
+  process.stdout.write(`conformance: ${matching} of ${cases.length} cases match\n`);
+});
+
+describe('conformance', { concurrency: 2 }, () => {
+  for (const one of cases) {
+    test(`${one.name}: ${one.about}`, async () => {
+      const problems = await judge(one);
+      assert.deepEqual(problems, [], problems.join('\n'));
+      matching++;
+    });
+  }
+});
+
+async function judge(one: ConformanceCase): Promise<readonly string[]> {
+  const repository = `out/${one.name}`;
+  const context = await mkdtemp(join(tmpdir(), 'yadokari-context-'));
+  try {
+    const dockerfile = await prepare(one, context);
+    const listing = await readdir(context, { recursive: true });
+    const result = await subject({
+      context,
+      dockerfile: one.dockerfileName,
+      destination: `${registry.address}/${repository}:latest`,
+      args: one.args,
+      target: one.target,
+      secrets: one.secrets,
+    });
+    const image = await readRegistryImage(registry.address, repository, 'latest');
+    const problems: string[] = [];
+    if (one.expected === undefined) {
+      if (result.status === 0) problems.push('the build succeeded, it should fail');
+      if (image !== undefined) problems.push('an image was written');
+      for (const pattern of one.mentions)
+        if (!pattern.test(result.output)) problems.push(`the output mentions nothing like ${String(pattern)}`);
+    } else {
+      if (result.status !== 0) problems.push(`the build ended with exit status ${result.status}`);
+      else if (image === undefined) problems.push('no image was written');
+      else problems.push(...compareImage(image, base, one, expectedHere(one, one.expected, dockerfile)));
+    }
+    const left = await readdir(context, { recursive: true });
+    if (left.toSorted().join('\0') !== listing.toSorted().join('\0')) problems.push('the build changed its context');
+    return problems.length === 0 ? [] : [...problems, `output: ${result.output.slice(-3000)}`];
+  } finally {
+    await rm(context, { recursive: true, force: true });
+  }
+}
+
+/** Fills the context; gives the Dockerfile's text. */
+async function prepare(one: ConformanceCase, context: string): Promise<string> {
+  if (one.setup !== '') await must(['sh', '-c', `umask 022\n${one.setup}`], { cwd: context, env: { TZ: 'UTC' } });
+  for (const [path, body] of Object.entries(one.http)) web.add(`/${one.name}/${path}`, body);
+  const text = one.dockerfile
+    .replaceAll('@REG@', registry.address)
+    .replaceAll('@HTTP@', `${web.origin}/${one.name}`)
+    .replaceAll('@UNIQ@', randomBytes(6).toString('hex'));
+  await writeFile(join(context, one.dockerfileName), text);
+  return text;
+}
+
+/** A Dockerfile that is copied into the image names our registry, and not the one of the recording. */
+function expectedHere(one: ConformanceCase, expected: Expected, dockerfile: string): Expected {
+  const recorded = createHash('sha256').update(one.dockerfile.replaceAll('@REG@', 'localhost:5000')).digest('hex');
+  const here = { size: Buffer.byteLength(dockerfile), sha256: createHash('sha256').update(dockerfile).digest('hex') };
+  const changed = Object.entries(expected.changed).map(([path, value]): [string, ParsedObject] => [
+    path,
+    value['sha256'] === recorded ? { ...value, ...here } : value,
+  ]);
+  return { ...expected, changed: Object.fromEntries(changed) };
+}

@@ -1,0 +1,38 @@
+// Runs the builder's own image the way its users do: a container, a context mounted on /workspace, kaniko's flags.
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type CommandOptions, type CommandResult, must, run } from './command.ts';
+import { type ContainerOptions, podmanCommand, runArguments } from './podman.ts';
+
+export interface BuilderRun extends Omit<ContainerOptions, 'image' | 'command'> {
+  /** The folder that becomes /workspace. */
+  readonly context?: string;
+  readonly args: readonly string[];
+  /** Another image of the builder than build/image. */
+  readonly image?: string;
+}
+
+const layout = resolve(import.meta.dirname, '../../build/image');
+
+/**
+ * The id of the builder's image in podman's store, loaded from build/image.
+ * @throws Error that says how to make the image when it is not there.
+ */
+export async function builderImage(): Promise<string> {
+  if (!existsSync(`${layout}/index.json`)) throw new Error(`there is no builder image in ${layout}: run "npm run image" first`);
+  const id = await must(podmanCommand(['pull', '-q', `oci:${layout}`]));
+  return id.trim();
+}
+
+/** The command line of a builder container. */
+export function builderCommand(builder: BuilderRun & { readonly image: string }): readonly string[] {
+  const { context, args, volumes = [], ...container } = builder;
+  const mounts = context === undefined ? volumes : [`${context}:/workspace`, ...volumes];
+  return podmanCommand(runArguments({ ...container, volumes: mounts, command: args }));
+}
+
+/** Runs the builder in a container until it ends. */
+export async function builder(builderRun: BuilderRun, options: CommandOptions = {}): Promise<CommandResult> {
+  const image = builderRun.image ?? (await builderImage());
+  return run(builderCommand({ ...builderRun, image }), options);
+}

@@ -1,0 +1,31 @@
+// A web server for ADD: given bodies under given paths, all last modified at the same moment; anything else is a 404.
+import { createServer } from 'node:http';
+
+export interface HttpFiles {
+  /** `http://127.0.0.1:<port>` */
+  readonly origin: string;
+  /** Replaces nothing that is there: paths of several tests live side by side below their own prefixes. */
+  add(path: string, body: string): void;
+  stop(): Promise<void>;
+}
+
+/** Starts the server on a free port of the loopback interface. */
+export async function serveFiles(lastModified: string): Promise<HttpFiles> {
+  const files = new Map<string, string>();
+  const server = createServer((request, response) => {
+    const body = files.get(request.url ?? '');
+    if (body === undefined) response.writeHead(404).end('not here\n');
+    else response.writeHead(200, { 'last-modified': lastModified, 'content-type': 'application/octet-stream' }).end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the web server has no port');
+  return {
+    origin: `http://127.0.0.1:${address.port}`,
+    add: (path, body) => files.set(path, body),
+    stop: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
