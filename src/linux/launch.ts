@@ -1,0 +1,282 @@
+// Starts the commands of RUN: as another user, with fewer capabilities, reading their output line by line, and leaving nobody behind.
+import { closeSync, fchownSync, openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { StringDecoder } from 'node:string_decoder';
+import { MessageChannel, type MessagePort, Worker, receiveMessageOnPort } from 'node:worker_threads';
+import { once } from 'node:events';
+import { type ByteString, bytesFromText } from '../bytes.ts';
+import { BuilderError } from '../errors.ts';
+import type { SpawnAnswer, SpawnRequest, WorkerStart } from './launch-worker.ts';
+import { call, systemError } from './libc.ts';
+import { type Exit, type Processes, watchLimits } from './process.ts';
+import { explainRefusal } from './refusal.ts';
+
+/** Who a command runs as. */
+export interface UserIds {
+  readonly uid: number;
+  readonly gid: number;
+  /** Supplementary groups, complete. */
+  readonly groups: readonly number[];
+}
+
+export interface LaunchRequest {
+  /** The program, found along PATH of `env` when it has no slash, and its arguments. */
+  readonly argv: readonly string[];
+  /** All that the command gets; nothing is inherited from the builder. */
+  readonly env: ReadonlyMap<string, string>;
+  /** Absolute below `root`; made (0755, root's) when missing. */
+  readonly cwd: ByteString;
+  /** A directory to become the command's `/`; left out in a container, where the root is our own. */
+  readonly root?: ByteString;
+  readonly user: UserIds;
+  /** Gets each line without its end; a line longer than 16 KiB comes in pieces. */
+  readonly onOutput: (stream: 'stdout' | 'stderr', line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** How a command ended. A command that could not start has the shell's code for that (126, 127) and a `refusal`. */
+export type LaunchResult =
+  | {
+      readonly exitCode: number;
+      readonly refusal?: string;
+      /** Supplementary groups could not be set; the command ran with the builder's own. */
+      readonly lacksGroups?: boolean;
+    }
+  | { readonly signalName: string; readonly lacksGroups?: boolean };
+
+export interface Launcher {
+  readonly launch: (request: LaunchRequest) => Promise<LaunchResult>;
+  /** Capabilities outside of docker's default that could not be taken from commands, by number. */
+  readonly capabilitiesLeft: readonly number[];
+  /** Ends the thread. */
+  readonly close: () => Promise<void>;
+}
+
+const startDeadlineMs = 30_000;
+const drainMs = 2000;
+const longestLine = 16_384;
+
+/**
+ * Makes the thread that starts commands. To be called before the first unpack: afterwards our own files are within reach of RUN.
+ * `graceMs` is how long a command has from SIGTERM to SIGKILL when the build is aborted.
+ * @throws ERR_UNSUPPORTED, ERR_INTERNAL.
+ */
+export async function createLauncher(processes: Processes, { graceMs = 10_000 } = {}): Promise<Launcher> {
+  const { port1: port, port2 } = new MessageChannel();
+  const answered = new SharedArrayBuffer(4);
+  const start: WorkerStart = { port: port2, answered };
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const worker = new Worker(new URL(`./launch-worker.${extension}`, import.meta.url), {
+    workerData: start,
+    transferList: [port2],
+    env: {},
+    execArgv: [],
+    resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
+  });
+  await once(worker, 'online');
+  worker.unref();
+  port.unref();
+  const ready = waitForAnswer(port, answered);
+  if (ready.kind !== 'ready') throw new BuilderError('ERR_INTERNAL', 'Cannot start the launcher: its first word was not "ready"');
+  const nullDevice = openSync('/dev/null', 'r');
+  const verifyLimits = watchLimits();
+  return {
+    capabilitiesLeft: ready.capabilitiesLeft,
+    launch: (request) => {
+      const spawn = (stdio: SpawnRequest['stdio']): SpawnAnswer => {
+        port.postMessage(spawnRequest(request, stdio));
+        return waitForAnswer(port, answered);
+      };
+      return launch(request, spawn, { processes, nullDevice, graceMs, verifyLimits, hasOwnRoot: ready.hasOwnRoot });
+    },
+    close: async () => {
+      closeSync(nullDevice);
+      port.close();
+      await worker.terminate();
+    },
+  };
+}
+
+interface Surroundings {
+  readonly processes: Processes;
+  readonly nullDevice: number;
+  readonly graceMs: number;
+  readonly verifyLimits: () => void;
+  readonly hasOwnRoot: boolean;
+}
+
+async function launch(
+  request: LaunchRequest,
+  spawn: (stdio: SpawnRequest['stdio']) => SpawnAnswer,
+  { processes, nullDevice, graceMs, verifyLimits, hasOwnRoot }: Surroundings,
+): Promise<LaunchResult> {
+  request.signal.throwIfAborted();
+  if (request.root !== undefined && !hasOwnRoot) {
+    throw new BuilderError('ERR_UNSUPPORTED', 'Cannot run a command in another root: unshare(2) is refused here');
+  }
+  const stdout = new OutputPipe(request.user, (line) => request.onOutput('stdout', line));
+  const stderr = new OutputPipe(request.user, (line) => request.onOutput('stderr', line));
+  const answer = spawn([nullDevice, stdout.writeEnd, stderr.writeEnd]);
+  // Nothing may be awaited between the start and this: the end of the command would be taken for that of an orphan.
+  const ended = answer.kind === 'started' ? processes.waitFor(answer.pid) : undefined;
+  stdout.start();
+  stderr.start();
+  try {
+    if (answer.kind === 'ready') throw new BuilderError('ERR_INTERNAL', 'Cannot start a command: the launcher spoke out of turn');
+    if (answer.kind === 'refused') return refused(request, answer);
+    if (ended === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot start a command: it has no end');
+    const exit = await untilEnd(ended, answer.pid, request.signal, { processes, graceMs });
+    await processes.killAll();
+    await Promise.all([stdout.drained(), stderr.drained()]);
+    request.signal.throwIfAborted();
+    verifyLimits();
+    const lacks = answer.lacksGroups ? { lacksGroups: true } : {};
+    return 'code' in exit ? { exitCode: exit.code, ...lacks } : { signalName: exit.signalName, ...lacks };
+  } finally {
+    stdout.close();
+    stderr.close();
+  }
+}
+
+/** Waits for the command; when the build is aborted, asks it to end and later makes it. */
+async function untilEnd(
+  ended: Promise<Exit>,
+  pid: number,
+  signal: AbortSignal,
+  { processes, graceMs }: Pick<Surroundings, 'processes' | 'graceMs'>,
+): Promise<Exit> {
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = (): void => {
+    processes.signalGroup(pid, 'SIGTERM');
+    timer = setTimeout(() => processes.signalGroup(pid, 'SIGKILL'), graceMs);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  // SIGCHLD alone does not keep Node running.
+  const alive = setInterval(() => undefined, 60_000);
+  try {
+    return await ended;
+  } finally {
+    clearInterval(alive);
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function refused(request: LaunchRequest, answer: Extract<SpawnAnswer, { kind: 'refused' }>): LaunchResult {
+  const path = Buffer.from(answer.path, 'latin1').toString('utf8');
+  switch (answer.step) {
+    case 'execute':
+      return explainRefusal({ ...answer, path }, request.argv);
+    case 'directory':
+      return { exitCode: 127, refusal: `working directory ${path} can't be entered: ${reason(answer.errno, 'chdir')}` };
+    case 'root':
+      throw new BuilderError('ERR_UNSUPPORTED', `Cannot run a command in root ${path}: ${reason(answer.errno, 'chroot')}`);
+    case 'groups':
+    case 'gid':
+    case 'uid': {
+      const { uid, gid, groups } = request.user;
+      throw new BuilderError(
+        'ERR_UNSUPPORTED',
+        `Cannot run as uid ${uid}, gid ${gid}, groups ${groups.join(',') || 'none'}: the ${answer.step} can't be set (${reason(answer.errno, 'setres')})`,
+        { hint: 'the builder needs the capabilities SETUID and SETGID, and ids that its user namespace maps' },
+      );
+    }
+    default:
+      return answer.step satisfies never;
+  }
+}
+
+function reason(errno: number, syscall: string): string {
+  return systemError(errno, syscall).message;
+}
+
+function spawnRequest(request: LaunchRequest, stdio: SpawnRequest['stdio']): SpawnRequest {
+  const name = request.argv[0] ?? '';
+  const path = request.env.get('PATH') ?? '';
+  // An empty part of PATH means the working directory (execvp(3)).
+  const candidates = name.includes('/') || name === '' ? [name] : path.split(':').map((folder) => (folder === '' ? name : `${folder}/${name}`));
+  return {
+    candidates: candidates.map(bytesFromText),
+    argv: request.argv.map(bytesFromText),
+    env: [...request.env].map(([key, value]) => bytesFromText(`${key}=${value}`)),
+    cwd: request.cwd,
+    root: request.root,
+    ...request.user,
+    stdio,
+  };
+}
+
+/** Waits without turning the event loop, so that nothing happens between a command's start and our knowing its pid. */
+function waitForAnswer(port: MessagePort, answered: SharedArrayBuffer): SpawnAnswer {
+  const flag = new Int32Array(answered);
+  if (Atomics.wait(flag, 0, 0, startDeadlineMs) === 'timed-out') {
+    throw new BuilderError('ERR_INTERNAL', `Cannot start a command: the launcher did not answer within ${startDeadlineMs} ms`);
+  }
+  Atomics.store(flag, 0, 0);
+  const received = receiveMessageOnPort(port);
+  if (received === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot start a command: the answer of the launcher is missing');
+  return received.message as SpawnAnswer; // the other end is launch-worker.ts
+}
+
+/** A pipe for a command's output; a real one, since a socket can't be opened as /dev/stdout. */
+class OutputPipe {
+  readonly writeEnd: number;
+  readonly #readEnd: number;
+  readonly #onLine: (line: string) => void;
+  readonly #decoder = new StringDecoder('utf8');
+  #socket: Socket | undefined;
+  #rest = '';
+
+  constructor(user: UserIds, onLine: (line: string) => void) {
+    const ends = Buffer.alloc(8);
+    call('pipe2', [ends, closeOnExec]);
+    this.#readEnd = ends.readInt32LE(0);
+    this.writeEnd = ends.readInt32LE(4);
+    this.#onLine = onLine;
+    try {
+      fchownSync(this.writeEnd, user.uid, user.gid);
+    } catch {
+      // Without CAP_CHOWN another user's command can't reopen /dev/stdout, as on any docker before 1.9; writing to it works.
+    }
+  }
+
+  /** Begins to read; the write end now belongs to the command alone. */
+  start(): void {
+    closeSync(this.writeEnd);
+    this.#socket = new Socket({ fd: this.#readEnd, readable: true, writable: false });
+    this.#socket.on('data', (chunk: Buffer) => this.#take(this.#decoder.write(chunk)));
+    this.#socket.on('error', () => this.#socket?.destroy());
+  }
+
+  /** Resolves when all output was read, or soon if somebody whom we could not kill keeps the pipe open. */
+  async drained(): Promise<void> {
+    if (this.#socket !== undefined && !this.#socket.readableEnded && !this.#socket.destroyed) {
+      const patience = AbortSignal.timeout(drainMs);
+      await Promise.race([once(this.#socket, 'close'), once(patience, 'abort')]);
+    }
+    this.#take(this.#decoder.end());
+    if (this.#rest !== '') this.#onLine(this.#rest);
+    this.#rest = '';
+  }
+
+  close(): void {
+    this.#socket?.destroy();
+  }
+
+  #take(text: string): void {
+    const lines = (this.#rest + text).split('\n');
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) this.#emit(line.endsWith('\r') ? line.slice(0, -1) : line);
+    while (this.#rest.length > longestLine) {
+      this.#onLine(this.#rest.slice(0, longestLine));
+      this.#rest = this.#rest.slice(longestLine);
+    }
+  }
+
+  #emit(line: string): void {
+    for (let at = 0; at === 0 || at < line.length; at += longestLine) this.#onLine(line.slice(at, at + longestLine));
+  }
+}
+
+const closeOnExec = 0o2000000; // O_CLOEXEC, the same on x86-64 and arm64
