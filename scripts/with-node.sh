@@ -18,4 +18,4 @@ fi
 
 PATH="$PWD/node_modules/.bin:$PATH"
 export PATH
-exec node_modules/node/bin/node "$@"
+exec node_modules/node/bin/node --disable-warning=ExperimentalWarning "$@"
