@@ -6,18 +6,11 @@ import { MessageChannel, type MessagePort, Worker, receiveMessageOnPort } from '
 import { once } from 'node:events';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
+import type { UserIds } from './accounts.ts';
 import type { SpawnAnswer, SpawnRequest, WorkerStart } from './launch-worker.ts';
 import { call, systemError } from './libc.ts';
 import { type Exit, type Processes, watchLimits } from './process.ts';
 import { explainRefusal } from './refusal.ts';
-
-/** Who a command runs as. */
-export interface UserIds {
-  readonly uid: number;
-  readonly gid: number;
-  /** Supplementary groups, complete. */
-  readonly groups: readonly number[];
-}
 
 export interface LaunchRequest {
   /** The program, found along PATH of `env` when it has no slash, and its arguments. */
