@@ -1,0 +1,80 @@
+// Which ids the inside of a user namespace gets: the caller's own as root, and the caller's ranges after it.
+
+/** A range that /etc/subuid or /etc/subgid gives to someone. */
+export interface IdRange {
+  readonly start: number;
+  readonly count: number;
+}
+
+/** Who calls: the name is undefined where the uid has no account. */
+export interface Caller {
+  readonly uid: number;
+  readonly name: string | undefined;
+  /** Whether mounting is allowed as things are; then no user namespace is needed. */
+  readonly mayMount: boolean;
+}
+
+/** How the namespaces come to their ids. */
+export type IdMapping =
+  | { readonly kind: 'all' } // the machine's own ids: no user namespace
+  | { readonly kind: 'ranges'; readonly uids: IdRange; readonly gids: IdRange }
+  | { readonly kind: 'own' }; // only the caller's id, as root
+
+/** The texts of the two files and the program that may use them; undefined where something is missing. */
+export interface IdSources {
+  readonly subuid: string;
+  readonly subgid: string;
+  readonly newuidmap: string | undefined;
+  readonly newgidmap: string | undefined;
+}
+
+/** The widest possible mapping, and a sentence for the person where it is narrower than an image may need. */
+export function chooseMapping(caller: Caller, sources: IdSources): { readonly mapping: IdMapping; readonly note?: string } {
+  if (caller.mayMount) return { mapping: { kind: 'all' } };
+  const who = caller.name ?? String(caller.uid);
+  const uids = findRange(sources.subuid, caller);
+  const gids = findRange(sources.subgid, caller);
+  const missing = missingPart(who, uids, gids, sources);
+  if (uids !== undefined && gids !== undefined && missing === undefined) return { mapping: { kind: 'ranges', uids, gids } };
+  return {
+    mapping: { kind: 'own' },
+    note: `${missing ?? ''}: every file keeps your owner, other owners are written as far as possible, and a RUN as another user fails`,
+  };
+}
+
+/** The widest range of `caller` in the text of /etc/subuid or /etc/subgid (`name-or-uid:start:count` lines). */
+export function findRange(text: string, caller: Caller): IdRange | undefined {
+  let widest: IdRange | undefined;
+  for (const line of text.split('\n')) {
+    const match = /^([^:]+):(\d{1,10}):(\d{1,10})$/.exec(line.trim());
+    if (match === null || (match[1] !== caller.name && match[1] !== String(caller.uid))) continue;
+    const range = { start: Number(match[2]), count: Number(match[3]) };
+    if (range.count > (widest?.count ?? 0)) widest = range;
+  }
+  return widest;
+}
+
+/** Flags of unshare(1) (util-linux 2.38 and later) that make the mapping. */
+export function mappingFlags(mapping: IdMapping): readonly string[] {
+  switch (mapping.kind) {
+    case 'all':
+      return [];
+    case 'own':
+      return ['--user', '--map-root-user'];
+    case 'ranges': {
+      // outer,inner,count: 2.39 prefers colons and another order, but still reads this one.
+      const { uids, gids } = mapping;
+      return ['--user', '--map-root-user', `--map-users=${uids.start},1,${uids.count}`, `--map-groups=${gids.start},1,${gids.count}`];
+    }
+    default:
+      return mapping satisfies never;
+  }
+}
+
+function missingPart(who: string, uids: IdRange | undefined, gids: IdRange | undefined, sources: IdSources): string | undefined {
+  if (uids === undefined) return `there are no id ranges for ${who} in /etc/subuid`;
+  if (gids === undefined) return `there are no id ranges for ${who} in /etc/subgid`;
+  if (sources.newuidmap === undefined || sources.newgidmap === undefined)
+    return 'newuidmap and newgidmap are not installed (package uidmap)';
+  return undefined;
+}

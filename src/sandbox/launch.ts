@@ -1,0 +1,104 @@
+// The builder in a throwaway root: anywhere but in its own image, `yadokari build` starts itself again where `/` is an empty
+// folder, in namespaces of its own. The host's root is out of reach from there, and nothing of the folder is left in the end.
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, realpathSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path/posix';
+import { BuilderError } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import { enterModule, forbidsPrograms, locateCode, programPath, readCaller, readIdSources, readText, requireProgram } from './host.ts';
+import { type IdMapping, chooseMapping, mappingFlags } from './ids.ts';
+import { type SandboxInvocation, type SandboxPlan, type VisiblePath, bindsOf, builderFolder, showCode } from './plan.ts';
+import { superviseBuilder } from './supervise.ts';
+import { hireUndertaker } from './undertaker.ts';
+import { prepareVisible } from './visible.ts';
+
+/** What to start inside, and what of the host it may see. */
+export interface SandboxRequest {
+  /** Node and the module to run inside, as they are on the host. */
+  readonly nodePath: string;
+  readonly mainPath: string;
+  /** Paths in it are those of the inside: `sandboxPath(path)` for each path of `visible`. */
+  readonly invocation: SandboxInvocation;
+  readonly visible: readonly VisiblePath[];
+  /** A folder on disk with room for the unpacked image; `/var/tmp` unless given. */
+  readonly parentFolder?: string;
+}
+
+const hostName = 'yadokari';
+const terminalGroup = 5; // the group tty of every distribution
+
+/**
+ * Runs the builder in a throwaway root and gives its exit status. An abort is passed on as the signal that the reason names.
+ * @throws ERR_UNSUPPORTED where the machine allows no sandbox, ERR_CONTEXT and ERR_USAGE for visible paths, ERR_ROOTFS for its folder
+ */
+export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: AbortSignal): Promise<number> {
+  signal.throwIfAborted();
+  const programs = {
+    unshare: requireProgram('unshare', 'util-linux'),
+    setpriv: requireProgram('setpriv', 'util-linux'),
+    shell: requireProgram('sh', 'dash'),
+  };
+  const { mapping, note } = chooseMapping(readCaller(), readIdSources());
+  if (note !== undefined) emit({ kind: 'warning', code: 'sandbox-ids', message: note });
+  const removeUnused = prepareVisible(request.visible);
+  try {
+    const folder = makeFolder(request.parentFolder ?? '/var/tmp');
+    const undertaker = hireUndertaker(folder, mapping, programs);
+    try {
+      const plan = makePlan(request, folder, mapping);
+      const flags = [...mappingFlags(mapping), '--mount', '--pid', '--ipc', '--uts', '--fork', '--kill-child'];
+      // If this process is killed, setpriv has unshare killed, and unshare the first process inside, and so the whole namespace.
+      const args = ['--pdeathsig', 'KILL', '--', programs.unshare, ...flags, '--'];
+      const enter = [realpathSync(request.nodePath), '--disable-sigusr1', '--no-warnings', enterModule()];
+      const child = spawn(programs.setpriv, [...args, ...enter], {
+        stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe', undertaker.lifeline],
+        // Its own process group: a Ctrl-C comes once, from us.
+        detached: true,
+        cwd: '/',
+        env: { PATH: programPath },
+      });
+      return await superviseBuilder(child, plan, signal);
+    } finally {
+      const failure = await undertaker.bury();
+      if (failure !== undefined) emit({ kind: 'warning', code: 'sandbox-left', message: failure });
+    }
+  } finally {
+    removeUnused();
+  }
+}
+
+function makeFolder(parent: string): string {
+  if (forbidsPrograms(parent)) {
+    throw new BuilderError('ERR_UNSUPPORTED', `Cannot make a sandbox in ${parent}: it is mounted noexec, so no RUN could start there`);
+  }
+  try {
+    const folder = mkdtempSync(join(realpathSync(parent), 'yadokari-'));
+    mkdirSync(join(folder, 'root'), { mode: 0o755 });
+    mkdirSync(join(folder, 'builder'), { mode: 0o755 });
+    return folder;
+  } catch (error) {
+    throw new BuilderError('ERR_ROOTFS', `Cannot make a sandbox in ${parent}: no folder can be made there`, { cause: error });
+  }
+}
+
+function makePlan(request: SandboxRequest, folder: string, mapping: IdMapping): SandboxPlan {
+  const code = showCode(locateCode(request.nodePath, request.mainPath));
+  const hosts = join(folder, 'hosts');
+  writeFileSync(hosts, `${readText('/etc/hosts').trimEnd()}\n127.0.1.1 ${hostName}\n`.trimStart());
+  const hasResolver = readText('/etc/resolv.conf') !== '';
+  const hasTerminalGroup = mapping.kind === 'all' || (mapping.kind === 'ranges' && mapping.gids.count >= terminalGroup);
+  return {
+    rootFolder: join(folder, 'root'),
+    binds: [
+      { source: join(folder, 'builder'), target: builderFolder, kind: 'folder', isWritable: true },
+      ...code.binds,
+      { source: hosts, target: '/etc/hosts', kind: 'file', isWritable: false },
+      ...(hasResolver ? [{ source: '/etc/resolv.conf', target: '/etc/resolv.conf', kind: 'file', isWritable: false } as const] : []),
+      ...bindsOf(request.visible),
+    ],
+    hostName,
+    ...(hasTerminalGroup ? { terminalGroup } : {}),
+    command: code.command,
+    invocation: request.invocation,
+  };
+}
