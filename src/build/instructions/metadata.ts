@@ -13,11 +13,11 @@ import type {
   WordInstruction,
   WordsInstruction,
 } from '../../dockerfile/instruction.ts';
+import { parsePort } from '../../dockerfile/ports.ts';
+import { parseSignal } from '../../dockerfile/signals.ts';
 import type { Healthcheck, RunConfig } from '../../oci/image-config.ts';
 import type { Effect, StageState } from '../effect.ts';
 import { goDuration, goList, goQuoteList } from '../go-format.ts';
-import { isStopSignal } from './stop-signal.ts';
-import { parsePorts } from './ports.ts';
 
 export type MetadataInstruction = Exclude<Instruction, RunInstruction | CopyInstruction>;
 
@@ -144,7 +144,7 @@ function executeCommand(instruction: CommandInstruction, state: StageState): Eff
 
 function executeWords(instruction: WordsInstruction, state: StageState, scope: MetadataScope): Effect {
   if (instruction.kind === 'expose') {
-    const ports = parsePorts(instruction.words.flatMap((word) => scope.expandWords(word)), instruction.range);
+    const ports = portsOf(instruction, instruction.words.flatMap((word) => scope.expandWords(word)));
     const exposedPorts = [...new Set([...(state.config.exposedPorts ?? []), ...ports])].toSorted();
     return effect({ ...state, config: { ...state.config, exposedPorts } }, `EXPOSE ${goList(ports)}`);
   }
@@ -154,6 +154,16 @@ function executeWords(instruction: WordsInstruction, state: StageState, scope: M
   return effect({ ...state, config: { ...state.config, volumes } }, `VOLUME ${goList(paths)}`);
 }
 
+/** Single ports, each once, sorted. An address or host port says nothing about an image and is left out, as in BuildKit. */
+function portsOf(instruction: WordsInstruction, words: readonly string[]): readonly string[] {
+  const ports = words.flatMap((word) => {
+    const parsed = parsePort(word);
+    if ('ports' in parsed) return parsed.ports;
+    throw new DockerfileError(`Cannot expose ${JSON.stringify(word)}: ${parsed.problem}`, instruction.range, { hint: parsed.hint });
+  });
+  return [...new Set(ports)].toSorted();
+}
+
 function executeWord(instruction: WordInstruction, state: StageState, scope: MetadataScope): Effect {
   if (instruction.kind === 'maintainer') return effect({ ...state, author: instruction.word }, `MAINTAINER ${instruction.word}`);
   const word = scope.expand(instruction.word);
@@ -161,7 +171,7 @@ function executeWord(instruction: WordInstruction, state: StageState, scope: Met
     if (word === '') throw new DockerfileError('Cannot set USER: the name is empty', instruction.range);
     return effect({ ...state, config: { ...state.config, user: word } }, `USER ${word}`);
   }
-  if (!isStopSignal(word)) {
+  if (parseSignal(word) === undefined) {
     throw new DockerfileError(`Cannot set STOPSIGNAL: ${JSON.stringify(word)} is neither a signal's name nor its number`, instruction.range, {
       hint: 'for example SIGTERM, SIGQUIT or 9',
     });

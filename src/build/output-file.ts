@@ -1,0 +1,64 @@
+// Small result files (--digest-file and friends). They are written last, after the root belongs to the image, so a path
+// that exists at the start is opened then, before any RUN could put something else in its place.
+import { constants } from 'node:fs';
+import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { BuilderError, systemCode } from '../errors.ts';
+
+export interface OutputFile {
+  readonly path: string;
+  /** Puts the text in place: whole, or not at all. */
+  readonly commit: (text: string) => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Prepares a result file: opens the file where it exists (a termination log, a mounted file), else checks that its folder
+ * can be there.
+ * @throws ERR_USAGE when the path is a folder or can't be written.
+ */
+export async function openOutputFile(path: string, flag: string): Promise<OutputFile> {
+  const existing = await openExisting(path, flag);
+  const commit = async (text: string): Promise<void> => {
+    try {
+      if (existing !== undefined) await overwrite(existing, text);
+      else await replace(path, text);
+    } catch (error) {
+      throw new BuilderError('ERR_ROOTFS', `Cannot write --${flag} ${path}: ${reason(error)}`, { cause: error });
+    }
+  };
+  return { path, commit, close: async () => existing?.close() };
+}
+
+async function openExisting(path: string, flag: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, constants.O_WRONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENXIO') return undefined;
+    throw new BuilderError('ERR_USAGE', `Cannot use --${flag} ${path}: ${reason(error)}`, { cause: error });
+  }
+}
+
+async function overwrite(file: FileHandle, text: string): Promise<void> {
+  const { size } = await file.stat();
+  await file.write(text, 0);
+  if (size > Buffer.byteLength(text)) await file.truncate(Buffer.byteLength(text));
+}
+
+async function replace(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  const temporary = join(dirname(path), `.${basename(path)}.yadokari`);
+  await rm(temporary, { force: true });
+  // O_EXCL and O_NOFOLLOW by 'wx': what a RUN planted under our temporary name is never written through.
+  const file = await open(temporary, 'wx', 0o644);
+  try {
+    await file.writeFile(text);
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+}
+
+function reason(error: unknown): string {
+  return systemCode(error) ?? (error instanceof Error ? error.message : String(error));
+}
