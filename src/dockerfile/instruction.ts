@@ -15,6 +15,17 @@ interface Common {
   readonly range: SourceRange;
   /** The instruction on one line, as people recognise it: continuation joined, no heredoc bodies. */
   readonly text: string;
+  /** What only the build checks ask for; the parser always sets it. */
+  readonly notes?: SourceNotes;
+}
+
+/** How an instruction was written, where that changes nothing about what it does. */
+export interface SourceNotes {
+  /** In the case it was written. */
+  readonly keyword: string;
+  /** The comment lines right above, without `#` and outer blanks. */
+  readonly comments: readonly string[];
+  readonly hasEmptyContinuation: boolean;
 }
 
 /** A command in shell form (one string for SHELL) or exec form (a JSON array). */
@@ -38,6 +49,10 @@ export interface FromInstruction extends Common {
   readonly platform?: string;
   /** As written; stages are found by its lower case. */
   readonly name?: string;
+  /** `AS` in the case it was written. */
+  readonly asKeyword?: string;
+  /** Where `image` stands. */
+  readonly imageRange?: SourceRange;
 }
 export interface ArgInstruction extends Common {
   readonly kind: 'arg';
@@ -46,10 +61,14 @@ export interface ArgInstruction extends Common {
 export interface EnvInstruction extends Common {
   readonly kind: 'env';
   readonly pairs: readonly { readonly key: string; readonly value: string }[];
+  /** Written `KEY value` instead of `KEY=value`. */
+  readonly isLegacy?: boolean;
 }
 export interface LabelInstruction extends Common {
   readonly kind: 'label';
   readonly pairs: readonly { readonly key: string; readonly value: string }[];
+  /** Written `KEY value` instead of `KEY=value`. */
+  readonly isLegacy?: boolean;
 }
 export interface RunInstruction extends Common {
   readonly kind: 'run';

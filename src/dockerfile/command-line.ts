@@ -1,0 +1,102 @@
+// An instruction's line taken apart: keyword, flags, and the rest, each with its place.
+
+/** Text with its offsets in the logical line. */
+export interface Span {
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A `--name[=value]` word; `text` has quotes and escapes processed, the offsets are of the original. */
+export interface CommandLine {
+  readonly keyword: Span;
+  readonly flags: readonly Span[];
+  readonly rest: Span;
+}
+
+const blank = /[\s\u0085]/;
+
+/** Splits at the first blanks, then takes flags while words begin with `--`; a lone `--` ends them. */
+export function splitCommand(text: string, from = 0): CommandLine {
+  const start = skip(text, from, true);
+  const keywordEnd = skipTo(text, start, /[\t\v\f\r ]/);
+  const flags: Span[] = [];
+  let at = skip(text, keywordEnd, true);
+  while (text.startsWith('--', at)) {
+    const flag = readFlag(text, at);
+    at = skip(text, flag.end, true);
+    if (flag.text === '--') break;
+    flags.push(flag);
+  }
+  const end = at + text.slice(at).trimEnd().length;
+  return { keyword: { text: text.slice(start, keywordEnd), start, end: keywordEnd }, flags, rest: { text: text.slice(at, end), start: at, end } };
+}
+
+// Whatever the Dockerfile's escape character is, flags are unescaped by backslashes.
+function readFlag(text: string, start: number): Span {
+  let quote = '';
+  let value = '';
+  let at = start;
+  for (; at < text.length; at++) {
+    const char = text[at] ?? '';
+    if (quote === '' && blank.test(char)) break;
+    if (char === quote) quote = '';
+    else if (quote === '' && (char === '"' || char === "'")) quote = char;
+    else if (char === '\\') {
+      at++;
+      value += text[at] ?? '';
+    } else value += char;
+  }
+  return { text: value, start, end: Math.min(at, text.length) };
+}
+
+/** The words of `span` between blanks, as they are. */
+export function splitBlanks(span: Span): readonly Span[] {
+  return [...span.text.matchAll(/[^\t\v\f\r ]+/g)].map((match) => {
+    const start = span.start + match.index;
+    return { text: match[0], start, end: start + match[0].length };
+  });
+}
+
+/**
+ * The words of `span` between blanks outside quotes; quotes and escapes stay in the words.
+ * An escape at the very end is dropped.
+ */
+export function splitQuoted(span: Span, escape: string): readonly Span[] {
+  const words: Span[] = [];
+  const text = span.text;
+  let at = skip(text, 0, true);
+  while (at < text.length) {
+    const start = at;
+    let quote = '';
+    let word = '';
+    for (; at < text.length; at++) {
+      const char = text[at] ?? '';
+      if (quote === '' && blank.test(char)) break;
+      if (char === escape && quote !== "'") {
+        if (at + 1 >= text.length) continue;
+        at++;
+        word += char + (text[at] ?? '');
+        continue;
+      }
+      if (char === quote) quote = '';
+      else if (quote === '' && (char === '"' || char === "'")) quote = char;
+      word += char;
+    }
+    if (word !== '') words.push({ text: word, start: span.start + start, end: span.start + Math.min(at, text.length) });
+    at = skip(text, at, true);
+  }
+  return words;
+}
+
+function skip(text: string, from: number, blanks: boolean): number {
+  let at = from;
+  while (at < text.length && blank.test(text[at] ?? '') === blanks) at++;
+  return at;
+}
+
+function skipTo(text: string, from: number, stop: RegExp): number {
+  let at = from;
+  while (at < text.length && !stop.test(text[at] ?? '')) at++;
+  return at;
+}

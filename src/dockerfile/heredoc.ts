@@ -1,0 +1,82 @@
+// Heredocs: finding `<<NAME` in an instruction, and reading the bodies below it.
+import { DockerfileError } from '../errors.ts';
+import type { SourceRange } from '../errors.ts';
+import type { Heredoc } from './instruction.ts';
+import type { SourceLine } from './lines.ts';
+import { read } from './words.ts';
+
+/** `<<NAME` before its body is known. */
+export type HeredocStart = Pick<Heredoc, 'name' | 'expand' | 'chomp'>;
+
+/** A heredoc whose body is also kept as it stands in the file, for ONBUILD. */
+export interface HeredocSource extends Heredoc {
+  readonly rawBody: string;
+}
+
+const nothing = (): undefined => undefined;
+
+/** The heredoc a single word begins, or undefined: optional descriptor, `<<`, optional `-`, and one name. */
+export function parseHeredocWord(word: string): HeredocStart | undefined {
+  const match = /^\d*<<(-?)\s*([^<]*)$/.exec(word);
+  const name = match?.[2] ?? '';
+  if (match === null || name === '') return undefined;
+  const plain = read(name, nothing, { escape: '\\', keepsUnset: true });
+  const quoted = read(name, nothing, { escape: '\\', keepsUnset: true, keepsQuotes: true });
+  const [first = ''] = plain.words;
+  if (plain.words.length !== 1) return undefined;
+  // Quotes that vanish in one reading only were quotes, not characters: then the body is not expanded.
+  return { name: first, chomp: match[1] === '-', expand: countQuotes(plain.value) === countQuotes(quoted.value) };
+}
+
+/** All heredocs an instruction's line begins, in order; a line that can't be lexed begins none. */
+export function findHeredocs(line: string): readonly HeredocStart[] {
+  if (!line.includes('<<')) return [];
+  const words = wordsOf(line);
+  return words.map(parseHeredocWord).filter((heredoc) => heredoc !== undefined);
+}
+
+/**
+ * Reads the bodies that begin at line index `first`, one after the other.
+ * @throws ERR_DOCKERFILE when a terminator is missing
+ */
+export function readHeredocs(
+  lines: readonly SourceLine[],
+  first: number,
+  starts: readonly HeredocStart[],
+  range: SourceRange,
+): { readonly heredocs: readonly HeredocSource[]; readonly next: number } {
+  const heredocs: HeredocSource[] = [];
+  let at = first;
+  for (const start of starts) {
+    let rawBody = '';
+    for (;;) {
+      const line = lines[at];
+      if (line === undefined) {
+        throw new DockerfileError(`Cannot parse heredoc ${start.name}: its end is missing`, range, { hint: terminatorHint(lines, first, start) });
+      }
+      at++;
+      if ((start.chomp ? line.text.replace(/^\t+/, '') : line.text) === start.name) break;
+      rawBody += line.raw;
+    }
+    heredocs.push({ ...start, rawBody, body: start.chomp ? rawBody.replaceAll(/^\t+/gm, '') : rawBody });
+  }
+  return { heredocs, next: at };
+}
+
+function terminatorHint(lines: readonly SourceLine[], first: number, start: HeredocStart): string {
+  const near = lines.findIndex((line, index) => index >= first && line.text.trim() === start.name);
+  if (near < 0) return `end it with a line that holds only ${start.name}`;
+  return `line ${near + 1} has blanks beside ${start.name}; ${start.chomp ? 'only tabs before it are allowed' : 'use <<- for one indented by tabs'}`;
+}
+
+function wordsOf(line: string): readonly string[] {
+  try {
+    return read(line, nothing, { escape: '\\', keepsQuotes: true, keepsEscapes: true, keepsUnset: true, joinsHeredocs: true }).words;
+  } catch {
+    return []; // an open quote belongs to the shell or to a later, better message
+  }
+}
+
+function countQuotes(text: string): number {
+  return text.replaceAll(/[^'"]/g, '').length;
+}

@@ -1,0 +1,71 @@
+// HEALTHCHECK NONE, and HEALTHCHECK [--interval=… …] CMD command.
+import type { Span } from '../command-line.ts';
+import { parseDuration } from '../duration.ts';
+import { readFlags } from '../flags.ts';
+import type { Flags } from '../flags.ts';
+import type { HealthcheckInstruction } from '../instruction.ts';
+import { mistake } from '../instruction-line.ts';
+import type { InstructionLine } from '../instruction-line.ts';
+import { parseCommand } from './command.ts';
+
+const minimumNs = 1_000_000;
+const example = 'for example HEALTHCHECK --interval=30s CMD curl -f http://localhost/';
+
+/** @throws ERR_DOCKERFILE */
+export function parseHealthcheck(line: InstructionLine): HealthcheckInstruction {
+  const flags = readFlags(line, {
+    interval: 'string',
+    timeout: 'string',
+    'start-period': 'string',
+    'start-interval': 'string',
+    retries: 'string',
+  });
+  const times = {
+    ...optional('intervalNs', readDuration(line, flags, 'interval')),
+    ...optional('timeoutNs', readDuration(line, flags, 'timeout')),
+    ...optional('startPeriodNs', readDuration(line, flags, 'start-period')),
+    ...optional('startIntervalNs', readDuration(line, flags, 'start-interval')),
+    ...optional('retries', readRetries(line, flags)),
+  };
+  const { rest } = line.command;
+  const [, type = '', gap = ''] = /^(\S*)(\s*)/.exec(rest.text) ?? [];
+  const command: Span = { text: rest.text.slice(type.length + gap.length), start: rest.start + type.length + gap.length, end: rest.end };
+  const typeSpan: Span = { text: type, start: rest.start, end: rest.start + type.length };
+  if (type === '') throw mistake(line, 'NONE or CMD is missing', undefined, example);
+  if (type.toUpperCase() === 'NONE') {
+    if (command.text !== '') throw mistake(line, 'NONE takes no arguments', command, 'write HEALTHCHECK NONE');
+    return { ...line.common, kind: 'healthcheck', test: { kind: 'none' } };
+  }
+  if (type.toUpperCase() !== 'CMD') throw mistake(line, `unknown type ${JSON.stringify(type)}`, typeSpan, 'put CMD before the command');
+  if (command.text === '') throw mistake(line, 'the command after CMD is missing', typeSpan, example);
+  const parsed = parseCommand({ ...line, heredocs: [] }, command);
+  if (parsed.form === 'exec' && parsed.argv.length === 0) throw mistake(line, 'the command is empty', command, example);
+  return { ...line.common, kind: 'healthcheck', test: { kind: 'command', command: parsed }, ...times };
+}
+
+function readDuration(line: InstructionLine, flags: Flags, name: string): number | undefined {
+  const value = flags.one(name)?.value;
+  if (value === undefined || value === '') return undefined;
+  const span = spanOf(line, name);
+  const duration = parseDuration(value);
+  if (duration === undefined) throw mistake(line, `--${name} can't be ${JSON.stringify(value)}`, span, 'write a number and its unit: 500ms, 30s, 1m30s');
+  if (duration === 0) return undefined;
+  if (duration < minimumNs) throw mistake(line, `--${name} can't be shorter than 1ms`, span, 'write 0 to use the default');
+  return duration;
+}
+
+function readRetries(line: InstructionLine, flags: Flags): number | undefined {
+  const value = flags.one('retries')?.value;
+  if (value === undefined || value === '') return undefined;
+  const retries = /^\+?\d+$/.test(value) ? Number(value) : Number.NaN;
+  if (!(retries <= 2 ** 31 - 1)) throw mistake(line, `--retries can't be ${JSON.stringify(value)}`, spanOf(line, 'retries'), 'write a whole number, 0 or more');
+  return retries === 0 ? undefined : retries;
+}
+
+function spanOf(line: InstructionLine, flag: string): Span | undefined {
+  return line.command.flags.find((candidate) => candidate.text.startsWith(`--${flag}=`));
+}
+
+function optional<Key extends string>(key: Key, value: number | undefined): Partial<Record<Key, number>> {
+  return value === undefined ? {} : ({ [key]: value } as Partial<Record<Key, number>>); // TypeScript widens a computed key to string
+}

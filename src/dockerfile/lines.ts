@@ -1,0 +1,113 @@
+// The physical lines of a Dockerfile and how they join into one logical line, with a way back from any character.
+import { DockerfileError } from '../errors.ts';
+import type { SourceRange } from '../errors.ts';
+
+export interface SourceLine {
+  /** Without its line end. */
+  readonly text: string;
+  /** With it, as heredoc bodies need it. */
+  readonly raw: string;
+}
+
+/** Where a piece of a logical line begins: its offset there, and its place in the file (counted from 1). */
+interface Piece {
+  readonly offset: number;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** One instruction's text with its continuation lines joined. */
+export interface LogicalLine {
+  readonly text: string;
+  readonly pieces: readonly Piece[];
+  /** Index of the first physical line after it. */
+  readonly next: number;
+  readonly hasEmptyContinuation: boolean;
+}
+
+// BuildKit's scanner gives up on longer ones; nobody writes them, but generated files may.
+const maxLineBytes = 65535;
+
+const leadingSpace = /^[\s\u0085]*/;
+
+/**
+ * Lines end at LF; a CR before it belongs to the line end, a lone CR doesn't end anything.
+ * @throws ERR_DOCKERFILE for a line over 64 KiB
+ */
+export function splitLines(text: string): readonly SourceLine[] {
+  const lines: SourceLine[] = [];
+  for (let start = 0; start < text.length;) {
+    const feed = text.indexOf('\n', start);
+    const end = feed < 0 ? text.length : feed + 1;
+    const raw = text.slice(start, end);
+    const line = { raw, text: raw.replace(/\r?\n$/, '').replace(/\r$/, '') };
+    lines.push(line);
+    if (line.text.length > maxLineBytes / 4 && Buffer.byteLength(line.text) > maxLineBytes) {
+      const range = { start: { line: lines.length, column: 1 }, end: { line: lines.length, column: 2 } };
+      throw new DockerfileError(`Cannot parse the Dockerfile: line ${lines.length} is longer than ${maxLineBytes} bytes`, range, {
+        hint: 'break it with a continuation character, or COPY the text from a file',
+      });
+    }
+    start = end;
+  }
+  return lines;
+}
+
+/** The text of a comment line without `#` and outer blanks; undefined for any other line. */
+export function commentOf(line: string): string | undefined {
+  const trimmed = line.replace(leadingSpace, '');
+  return trimmed.startsWith('#') ? trimmed.slice(1).trim() : undefined;
+}
+
+/** True for a line of blanks. */
+export function isBlank(line: string): boolean {
+  return line.replace(leadingSpace, '') === '';
+}
+
+/**
+ * Where the continuation character stands in `line`, or undefined if the line ends the instruction.
+ * A doubled one is text: `C:\\` at a line's end continues nothing.
+ */
+export function continuationAt(line: string, escape: string): number | undefined {
+  const trimmed = line.replace(/[ \t]*$/, '');
+  if (!trimmed.endsWith(escape)) return undefined;
+  const at = trimmed.length - 1;
+  return trimmed[at - 1] === escape ? undefined : at;
+}
+
+/** Joins the lines from index `first` on; comments and blank lines inside a continuation vanish. */
+export function joinLines(lines: readonly SourceLine[], first: number, escape: string): LogicalLine {
+  const pieces: Piece[] = [];
+  let text = '';
+  let hasEmptyContinuation = false;
+  let at = first;
+  for (let continues = true; continues && at < lines.length; at++) {
+    let line = lines[at]?.text ?? '';
+    const isFirst = at === first;
+    if (!isFirst && commentOf(line) !== undefined) continue;
+    if (!isFirst && isBlank(line)) {
+      hasEmptyContinuation = true;
+      continue;
+    }
+    const end = continuationAt(line, escape);
+    continues = end !== undefined;
+    const indent = isFirst ? (leadingSpace.exec(line)?.[0].length ?? 0) : 0;
+    line = line.slice(Math.min(indent, end ?? line.length), end);
+    pieces.push({ offset: text.length, line: at + 1, column: indent + 1 });
+    text += line;
+  }
+  return { text, pieces, next: at, hasEmptyContinuation };
+}
+
+/** The place in the file of the characters `start` to `end` (exclusive) of a logical line. */
+export function rangeOf(line: LogicalLine, start: number, end: number): SourceRange {
+  const from = placeOf(line, start);
+  const last = placeOf(line, Math.max(start, end - 1));
+  return { start: from, end: { line: last.line, column: last.column + 1 } };
+}
+
+function placeOf(line: LogicalLine, offset: number): { readonly line: number; readonly column: number } {
+  const piece = line.pieces.findLast((candidate) => candidate.offset <= offset);
+  if (piece === undefined) return { line: 1, column: 1 };
+  return { line: piece.line, column: piece.column + (offset - piece.offset) };
+}

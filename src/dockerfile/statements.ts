@@ -1,0 +1,66 @@
+// From lines to statements: one per instruction, with its heredoc bodies and the comments above it.
+import { findBoundaries } from './boundaries.ts';
+import { splitCommand } from './command-line.ts';
+import type { CommandLine } from './command-line.ts';
+import { findHeredocs, readHeredocs } from './heredoc.ts';
+import type { HeredocSource } from './heredoc.ts';
+import { parseJsonForm } from './json-form.ts';
+import { commentOf, joinLines, rangeOf } from './lines.ts';
+import type { LogicalLine, SourceLine } from './lines.ts';
+
+export interface Statement {
+  readonly line: LogicalLine;
+  readonly command: CommandLine;
+  readonly heredocs: readonly HeredocSource[];
+  /** The comment lines right above. */
+  readonly comments: readonly string[];
+  /** Index of the first line after the statement, heredoc bodies included. */
+  readonly next: number;
+}
+
+/**
+ * All statements from line index `from` on.
+ * @throws ERR_DOCKERFILE for a heredoc without its end
+ */
+export function* readStatements(lines: readonly SourceLine[], from: number, escape: string): Generator<Statement> {
+  let at = from;
+  for (let isDone = false; !isDone;) {
+    isDone = true;
+    for (const boundary of findBoundaries(lines, at, escape)) {
+      const statement = readStatement(lines, boundary.first, at, escape);
+      at = statement.next;
+      if (statement.line.text.trim() !== '') yield statement;
+      if (at !== boundary.last + 1) {
+        // dockerfile-ast ended the instruction elsewhere: it took a heredoc's name or end for something else, or a
+        // lone continuation character for an instruction. What it says about the lines below is void; ask anew.
+        isDone = false;
+        break;
+      }
+    }
+  }
+}
+
+function readStatement(lines: readonly SourceLine[], first: number, previousNext: number, escape: string): Statement {
+  const line = joinLines(lines, first, escape);
+  const command = splitCommand(line.text);
+  const starts = mayHoldHeredocs(line, command) ? findHeredocs(line.text) : [];
+  const whole = rangeOf(line, command.keyword.start, command.rest.end);
+  const { heredocs, next } = readHeredocs(lines, line.next, starts, whole);
+  return { line, command, heredocs, next, comments: commentsAbove(lines, first, previousNext) };
+}
+
+function mayHoldHeredocs(line: LogicalLine, command: CommandLine): boolean {
+  const isTrigger = command.keyword.text.toLowerCase() === 'onbuild';
+  const inner = isTrigger ? splitCommand(line.text, command.rest.start) : command;
+  return ['run', 'copy', 'add'].includes(inner.keyword.text.toLowerCase()) && parseJsonForm(inner.rest.text).kind !== 'strings';
+}
+
+function commentsAbove(lines: readonly SourceLine[], first: number, from: number): readonly string[] {
+  const comments: string[] = [];
+  for (let at = first - 1; at >= from; at--) {
+    const comment = commentOf(lines[at]?.text ?? '');
+    if (comment === undefined || comment === '') break; // a blank line or an empty comment cuts the tie
+    comments.unshift(comment);
+  }
+  return comments;
+}
