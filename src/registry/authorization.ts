@@ -1,0 +1,269 @@
+// Proving who we are to one repository: Basic, or a bearer token from the server that the registry names.
+// distribution-spec leaves this open; the flow is the Docker token specification, in the form registries speak it.
+import { isIP } from 'node:net';
+import { RegistryError, type BuilderError } from '../errors.ts';
+import { parseJson } from '../oci/json.ts';
+import { type Challenge, parseChallenges } from './challenge.ts';
+import type { Credential, Credentials } from './credentials.ts';
+import { bareHost } from './proxy.ts';
+import { type Response, expect, failureOf, readCapped, redactUrl } from './response.ts';
+import type { Clock } from './retry.ts';
+import { type Transport, checkAddress } from './transport.ts';
+
+const tokenLimitBytes = 64 * 1024;
+const shortestLifeMs = 60_000;
+
+interface Token {
+  readonly value: string;
+  readonly refreshAtMs: number;
+}
+
+interface Bearer {
+  readonly realm: URL;
+  readonly service: string | undefined;
+}
+
+/** Which repository it is for, and what it works with. */
+export interface AuthorizerOptions {
+  readonly registry: string;
+  readonly repository: string;
+  readonly base: URL;
+  readonly credentials: Credentials;
+  readonly transport: Transport;
+  readonly clock: Clock;
+}
+
+/** Keeps the tokens of one repository. Scopes are asked for as `repository:<name>:<actions>`, ours first. */
+export class Authorizer {
+  readonly #options: AuthorizerOptions;
+  #scheme: 'unknown' | 'basic' | Bearer = 'unknown';
+  #credential: Credential | undefined;
+  #hasCredential = false;
+  #hasReloaded = false;
+  readonly #tokens = new Map<string, Promise<Token>>();
+  readonly #extraScopes = new Set<string>();
+
+  constructor(options: AuthorizerOptions) {
+    this.#options = options;
+  }
+
+  /** The Authorization header for a request, as far as it is known what the registry wants; else undefined. */
+  async header(scopes: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+    const credential = await this.#read(signal);
+    if (credential?.kind === 'bearer') return `Bearer ${credential.token}`;
+    if (this.#scheme === 'unknown') return undefined;
+    if (this.#scheme === 'basic') return credential?.kind === 'password' ? basic(credential) : undefined;
+    return `Bearer ${(await this.#token(this.#scheme, scopes, signal)).value}`;
+  }
+
+  /**
+   * Learns from a 401 to a request that was sent with `sent`: true where it is worth sending again.
+   * @throws ERR_AUTH when there is nothing (more) to prove ourselves with.
+   */
+  async answer(response: Response, sent: string | undefined, scopes: readonly string[], signal: AbortSignal): Promise<boolean> {
+    const challenges = parseChallenges(response.headers.get('www-authenticate') ?? []);
+    const bearer = challenges.find((challenge) => challenge.scheme === 'bearer' && challenge.parameters.has('realm'));
+    if (bearer !== undefined) {
+      this.#learnBearer(bearer, sent, scopes);
+      return true;
+    }
+    if (challenges.some((challenge) => challenge.scheme === 'basic')) {
+      this.#scheme = 'basic';
+      const known = await this.#read(signal);
+      if (known?.kind === 'password' && sent !== basic(known)) return true;
+      return known === undefined ? false : await this.#reload(signal);
+    }
+    if (challenges.length === 0) return false;
+    const schemes = [...new Set(challenges.map((challenge) => challenge.scheme))].join(', ');
+    throw this.#failure(`it wants ${schemes}, which is not supported`, response);
+  }
+
+  /** After a second refusal: forgets tokens and reads the credentials anew, once. True where they have changed. */
+  async retryWithFreshCredentials(signal: AbortSignal): Promise<boolean> {
+    return await this.#reload(signal);
+  }
+
+  /** What to say about a 401 that stays. */
+  async refusal(response: Response, task: string): Promise<BuilderError> {
+    if (this.#credential !== undefined) return await failureOf(response, task);
+    const failure = await failureOf(response, task);
+    const sources = this.#options.credentials.sources.join(', ');
+    return new RegistryError(
+      `${failure.message}; no credentials found for ${this.#options.registry} (looked in: ${sources})`,
+      { method: failure.method, url: failure.url, status: response.status, errors: failure.errors },
+      { code: 'ERR_AUTH' },
+    );
+  }
+
+  async #read(signal: AbortSignal): Promise<Credential | undefined> {
+    if (!this.#hasCredential) {
+      this.#credential = await this.#options.credentials.find(this.#options.registry, this.#options.repository, signal);
+      this.#hasCredential = true;
+    }
+    return this.#credential;
+  }
+
+  async #reload(signal: AbortSignal): Promise<boolean> {
+    if (this.#hasReloaded) return false;
+    this.#hasReloaded = true;
+    const before = JSON.stringify(this.#credential);
+    await this.#options.credentials.reload(signal);
+    this.#hasCredential = false;
+    const after = await this.#read(signal);
+    this.#tokens.clear();
+    return JSON.stringify(after) !== before;
+  }
+
+  #learnBearer(challenge: Challenge, sent: string | undefined, scopes: readonly string[]): void {
+    const realm = this.#realm(challenge.parameters.get('realm') ?? '');
+    this.#scheme = { realm, service: challenge.parameters.get('service') };
+    if (sent === undefined) return;
+    // A placeholder scope may stand in any first challenge; only a refusal for lack of scope is to be believed.
+    if (challenge.parameters.get('error') === 'insufficient_scope') {
+      for (const scope of (challenge.parameters.get('scope') ?? '').split(' ')) if (scope !== '') this.#extraScopes.add(scope);
+    }
+    this.#tokens.delete(scopes.join(' '));
+  }
+
+  #realm(text: string): URL {
+    const { base, registry, transport } = this.#options;
+    if (!URL.canParse(text, base)) throw this.#failure('the address of its token server is no URL');
+    const realm = new URL(text, base);
+    this.#checkRealm(realm);
+    if (realm.protocol === 'http:' && !(base.protocol === 'http:' && transport.allowsHttp(registry))) {
+      throw this.#failure(`its token server ${realm.origin} has no TLS, and credentials would travel in the open`);
+    }
+    return realm;
+  }
+
+  #checkRealm(realm: URL): void {
+    const { base } = this.#options;
+    if (realm.protocol !== 'https:' && realm.protocol !== 'http:') throw this.#failure(`its token server has a ${realm.protocol} address`);
+    if (realm.username !== '' || realm.password !== '') throw this.#failure('the address of its token server holds credentials');
+    if (realm.hostname !== base.hostname || isIP(bareHost(realm.hostname)) !== 0) {
+      checkAddress(base, realm, `authenticate to ${this.#options.registry}`);
+    }
+  }
+
+  async #token(bearer: Bearer, wanted: readonly string[], signal: AbortSignal): Promise<Token> {
+    const key = wanted.join(' ');
+    const known = this.#tokens.get(key);
+    if (known !== undefined) {
+      const token = await known;
+      if (this.#options.clock.now() < token.refreshAtMs) return token;
+    }
+    // Another caller may have begun while we waited.
+    const current = this.#tokens.get(key);
+    if (current !== undefined && current !== known) return await current;
+    const fetched = this.#fetch(bearer, mergeScopes([...wanted, ...this.#extraScopes]), signal);
+    this.#tokens.set(key, fetched);
+    fetched.catch(() => {
+      if (this.#tokens.get(key) === fetched) this.#tokens.delete(key);
+    });
+    return await fetched;
+  }
+
+  async #fetch(bearer: Bearer, scopes: readonly string[], signal: AbortSignal): Promise<Token> {
+    const task = `get a token for ${this.#options.registry}/${this.#options.repository}`;
+    const credential = await this.#read(signal);
+    if (credential?.kind === 'identity') {
+      const answer = await this.#exchange(bearer, scopes, credential, task, signal);
+      // These mean "no such flow here" (GCR, JFrog, ACR); the token may still do as a password.
+      if (![400, 401, 404, 405].includes(answer.status) || credential.user === '')
+        return await this.#keep(await expect(answer, [200], task));
+      answer.body.destroy();
+    }
+    const url = new URL(bearer.realm);
+    if (bearer.service !== undefined) url.searchParams.set('service', bearer.service);
+    for (const scope of scopes) url.searchParams.append('scope', scope);
+    const asPassword = credential?.kind === 'password' ? credential : identityAsPassword(credential);
+    const response = await this.#options.transport.send(
+      {
+        method: 'GET',
+        url,
+        headers: { accept: 'application/json', ...(asPassword === undefined ? {} : { authorization: basic(asPassword) }) },
+        redirectLimit: 5,
+        checkHop: (to) => {
+          this.#checkRealm(to);
+        },
+        task,
+      },
+      signal,
+    );
+    if (response.status === 401) throw await this.refusal(response, task);
+    return await this.#keep(await expect(response, [200], task));
+  }
+
+  async #exchange(
+    bearer: Bearer,
+    scopes: readonly string[],
+    credential: Credential & { readonly kind: 'identity' },
+    task: string,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const form = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: credential.token, client_id: 'yadokari' });
+    if (bearer.service !== undefined) form.set('service', bearer.service);
+    form.set('scope', scopes.join(' '));
+    const bytes = Buffer.from(form.toString(), 'utf8');
+    return await this.#options.transport.send(
+      {
+        method: 'POST',
+        url: bearer.realm,
+        headers: { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' },
+        body: { open: () => bytes, sizeBytes: bytes.length },
+        // The body is the secret: it goes to the realm and nowhere else.
+        redirectLimit: 0,
+        task,
+      },
+      signal,
+    );
+  }
+
+  async #keep(response: Response): Promise<Token> {
+    const text = (await readCapped(response, tokenLimitBytes, 'a token')).toString('utf8');
+    const root = parseJson(text);
+    const value = root instanceof Map ? root.get('token') || root.get('access_token') : undefined;
+    if (!(root instanceof Map) || typeof value !== 'string' || value === '' || /[^\x21-\x7e]/.test(value)) {
+      throw this.#failure('its token server answered without a token', response);
+    }
+    const refresh = root.get('refresh_token');
+    if (typeof refresh === 'string' && refresh !== '' && this.#credential?.kind === 'identity') {
+      this.#credential = { ...this.#credential, token: refresh };
+    }
+    const seconds = Number(root.get('expires_in') ?? 0);
+    // Counted from now on our own clock: the server's dates may be years off.
+    const lifeMs = Number.isFinite(seconds) ? Math.max(seconds * 1000, shortestLifeMs) : shortestLifeMs;
+    const nowMs = this.#options.clock.now();
+    return { value, refreshAtMs: nowMs + lifeMs - Math.max(10_000, lifeMs / 10) };
+  }
+
+  #failure(why: string, response?: Response): RegistryError {
+    const url = response === undefined ? this.#options.base : response.url;
+    return new RegistryError(
+      `Cannot authenticate to ${this.#options.registry}: ${why}`,
+      { method: response?.method ?? 'GET', url: redactUrl(url), ...(response === undefined ? {} : { status: response.status }) },
+      { code: 'ERR_AUTH' },
+    );
+  }
+}
+
+/** One scope for each name, with the union of its actions, in order of appearance: some registries read only one. */
+export function mergeScopes(scopes: readonly string[]): readonly string[] {
+  const byName = new Map<string, Set<string>>();
+  for (const scope of scopes) {
+    const colon = scope.lastIndexOf(':');
+    const name = colon === -1 ? scope : scope.slice(0, colon);
+    const actions = byName.get(name) ?? new Set();
+    for (const action of scope.slice(colon + 1).split(',')) if (colon !== -1) actions.add(action);
+    byName.set(name, actions);
+  }
+  return [...byName].map(([name, actions]) => (actions.size === 0 ? name : `${name}:${[...actions].toSorted().join(',')}`));
+}
+
+function basic(credential: { readonly user: string; readonly password: string }): string {
+  return `Basic ${Buffer.from(`${credential.user}:${credential.password}`, 'utf8').toString('base64')}`;
+}
+
+function identityAsPassword(credential: Credential | undefined): { readonly user: string; readonly password: string } | undefined {
+  return credential?.kind === 'identity' && credential.user !== '' ? { user: credential.user, password: credential.token } : undefined;
+}

@@ -1,0 +1,250 @@
+// Where credentials come from, in docker's order. The environment is a value here, and helper programs are looked up
+// on PATH once at the start: after the base image is unpacked, PATH leads into the image.
+import { spawn } from 'node:child_process';
+import { access, constants, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BuilderError, systemCode } from '../errors.ts';
+import { parseJson } from '../oci/json.ts';
+import { type Credential, type DockerConfig, findEntry, fromUserAndSecret, normalizeKey, parseDockerConfig } from './docker-config.ts';
+
+export type { Credential } from './docker-config.ts';
+
+/** What knows credentials. */
+export interface Credentials {
+  /** Undefined means anonymous. @throws ERR_AUTH when a source is broken: we don't go on as somebody else. */
+  readonly find: (registry: string, repository: string, signal: AbortSignal) => Promise<Credential | undefined>;
+  /** Reads files again, since secrets rotate during long builds. */
+  readonly reload: (signal: AbortSignal) => Promise<void>;
+  /** For "looked in": names of sources, never values. */
+  readonly sources: readonly string[];
+}
+
+export interface CredentialOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Folders with a `config.json` that are tried after `$DOCKER_CONFIG` and before `$HOME/.docker`. */
+  readonly folders?: readonly string[];
+  readonly onWarning?: (message: string) => void;
+  readonly helperTimeoutMs?: number;
+}
+
+const fileLimitBytes = 4 * 1024 * 1024;
+const outputLimitBytes = 1024 * 1024;
+
+/** No credentials at all. */
+export const anonymous: Credentials = {
+  find: async () => await Promise.resolve(undefined),
+  reload: async () => await Promise.resolve(),
+  sources: [],
+};
+
+/**
+ * Reads what there is to read and finds the helpers that it names.
+ * @throws ERR_AUTH when a file is unreadable or malformed.
+ */
+export async function loadCredentials(options: CredentialOptions): Promise<Credentials> {
+  const sources: string[] = [];
+  let configs = await readConfigs(options, sources);
+  const helpers = await findHelpers(configs, options.env['PATH'] ?? '');
+  return {
+    sources: [...sources, 'KANIKO_<HOST>_USER and _PASSWORD', 'CI_REGISTRY_USER and CI_REGISTRY_PASSWORD'],
+    reload: async () => {
+      configs = await readConfigs(options, []);
+    },
+    find: async (registry, repository, signal) => {
+      for (const config of configs) {
+        const found = await findIn(config, helpers, { registry, repository, options, signal });
+        if (found !== undefined) return found;
+      }
+      return fromHostVariables(options.env, registry) ?? fromGitlab(options.env, registry);
+    },
+  };
+}
+
+/** Files in the order in which they are looked for; the first that exists counts. */
+export function configPaths(env: CredentialOptions['env'], folders: readonly string[]): readonly string[] {
+  const paths: string[] = [];
+  const withDir = (dir: string | undefined, ...rest: readonly string[]): void => {
+    if (dir !== undefined && dir !== '') paths.push(join(dir, ...rest));
+  };
+  // A Kubernetes secret of type dockerconfigjson, mounted without renaming its key, leaves the second name.
+  for (const dir of [env['DOCKER_CONFIG'], ...folders]) {
+    withDir(dir, 'config.json');
+    withDir(dir, '.dockerconfigjson');
+  }
+  withDir(env['HOME'], '.docker', 'config.json');
+  withDir(env['REGISTRY_AUTH_FILE']);
+  withDir(env['XDG_RUNTIME_DIR'], 'containers', 'auth.json');
+  withDir(env['XDG_CONFIG_HOME'], 'containers', 'auth.json');
+  return [...new Set(paths)];
+}
+
+async function readConfigs(options: CredentialOptions, sources: string[]): Promise<readonly DockerConfig[]> {
+  const configs: DockerConfig[] = [];
+  const inline = options.env['DOCKER_AUTH_CONFIG'];
+  sources.push('DOCKER_AUTH_CONFIG');
+  if (inline !== undefined && inline !== '') configs.push(parseDockerConfig(inline, 'DOCKER_AUTH_CONFIG'));
+  const paths = configPaths(options.env, options.folders ?? []);
+  sources.push(...paths);
+  for (const path of paths) {
+    const text = await readConfig(path);
+    if (text === undefined) continue;
+    configs.push(parseDockerConfig(text, path));
+    break;
+  }
+  for (const config of configs) for (const warning of config.warnings) options.onWarning?.(warning);
+  return configs;
+}
+
+async function readConfig(path: string): Promise<string | undefined> {
+  try {
+    const { size } = await stat(path);
+    if (size > fileLimitBytes)
+      throw new BuilderError('ERR_AUTH', `Cannot read credentials in ${path}: it has more than ${fileLimitBytes} bytes`);
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (error instanceof BuilderError) throw error;
+    throw new BuilderError('ERR_AUTH', `Cannot read credentials in ${path}: ${code ?? 'unknown reason'}`, { cause: error });
+  }
+}
+
+interface Wanted {
+  readonly registry: string;
+  readonly repository: string;
+  readonly options: CredentialOptions;
+  readonly signal: AbortSignal;
+}
+
+async function findIn(
+  config: DockerConfig,
+  helpers: ReadonlyMap<string, string | undefined>,
+  wanted: Wanted,
+): Promise<Credential | undefined> {
+  const { registry, repository } = wanted;
+  // Paths count for `auths` alone; helpers know hosts.
+  const named = findEntry(config.credHelpers, registry, '') ?? config.credsStore;
+  if (named !== undefined) {
+    const path = helpers.get(named);
+    if (path === undefined) {
+      throw new BuilderError('ERR_AUTH', `Cannot get credentials for ${registry}: docker-credential-${named} is not on PATH`, {
+        hint: 'mount the helper into the container, or remove it from credHelpers and credsStore',
+      });
+    }
+    const found = await runHelper(named, path, wanted);
+    if (found !== undefined) return found;
+  }
+  return findEntry(config.auths, registry, repository);
+}
+
+async function findHelpers(configs: readonly DockerConfig[], path: string): Promise<ReadonlyMap<string, string | undefined>> {
+  const helpers = new Map<string, string | undefined>();
+  const names = configs.flatMap((config) => [
+    ...config.credHelpers.values(),
+    ...(config.credsStore === undefined ? [] : [config.credsStore]),
+  ]);
+  for (const name of new Set(names)) {
+    for (const dir of path.split(':')) {
+      if (!dir.startsWith('/')) continue;
+      const candidate = join(dir, `docker-credential-${name}`);
+      try {
+        await access(candidate, constants.X_OK);
+        helpers.set(name, candidate);
+        break;
+      } catch {
+        // not in this folder
+      }
+    }
+  }
+  return helpers;
+}
+
+async function runHelper(name: string, path: string, wanted: Wanted): Promise<Credential | undefined> {
+  const { registry, options, signal } = wanted;
+  const server = normalizeKey(registry) === 'index.docker.io' ? 'https://index.docker.io/v1/' : registry;
+  const fail = (why: string, cause?: unknown): BuilderError =>
+    new BuilderError('ERR_AUTH', `Cannot get credentials for ${registry}: docker-credential-${name} ${why}`, { cause });
+  // The loader and Node variables of ours are not for a foreign program.
+  const env = Object.fromEntries(Object.entries(options.env).filter(([key]) => !/^(?:LD_|NODE_|DOCKER_AUTH_CONFIG$)/.test(key)));
+  const timeout = AbortSignal.timeout(options.helperTimeoutMs ?? 30_000);
+  const child = spawn(path, ['get'], {
+    env,
+    stdio: ['pipe', 'pipe', 'ignore'],
+    signal: AbortSignal.any([signal, timeout]),
+    killSignal: 'SIGKILL',
+  });
+  // A helper may exit without reading; what it printed counts.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(`${server}\n`);
+  const { promise: closed, resolve, reject } = Promise.withResolvers<number | null>();
+  child.once('error', reject);
+  child.once('close', resolve);
+  closed.catch(() => undefined);
+  let output = '';
+  let exitCode: number | null;
+  try {
+    for await (const chunk of child.stdout.setEncoding('utf8')) {
+      output += String(chunk);
+      if (output.length > outputLimitBytes) break;
+    }
+    if (output.length > outputLimitBytes) child.kill('SIGKILL');
+    exitCode = await closed;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw fail(timeout.aborted ? 'took too long' : 'did not run', error);
+  }
+  if (output.length > outputLimitBytes) throw fail('printed too much');
+  if (exitCode === 0) return parseHelperOutput(output, fail);
+  // The protocol's only way to say "nothing for this host" is this text, on stdout.
+  if (/credentials not found in native keychain|no credentials (?:found|server URL)/i.test(output)) return undefined;
+  throw fail(exitCode === null ? 'was killed' : `failed with exit code ${exitCode}`);
+}
+
+function parseHelperOutput(output: string, fail: (why: string) => BuilderError): Credential | undefined {
+  let root;
+  try {
+    root = parseJson(output);
+  } catch {
+    throw fail('printed something that is not JSON');
+  }
+  const user = root instanceof Map ? root.get('Username') : undefined;
+  const secret = root instanceof Map ? root.get('Secret') : undefined;
+  if (typeof user !== 'string' || typeof secret !== 'string') throw fail('printed no Username and Secret');
+  return user === '' && secret === '' ? undefined : fromUserAndSecret(user, secret);
+}
+
+/** `KANIKO_REGISTRY_EXAMPLE_COM_USER`, and the same for parent domains. */
+function fromHostVariables(env: CredentialOptions['env'], registry: string): Credential | undefined {
+  const labels = normalizeKey(registry).split('.');
+  for (let start = 0; start < labels.length; start++) {
+    const name = labels
+      .slice(start)
+      .join('_')
+      .replace(/[^A-Za-z0-9]/g, '_')
+      .toUpperCase();
+    const user = env[`KANIKO_${name}_USER`];
+    const password = env[`KANIKO_${name}_PASSWORD`];
+    if (user !== undefined && password !== undefined) return { kind: 'password', user, password };
+  }
+  return undefined;
+}
+
+/** GitLab's predefined variables, for its own registry and its dependency proxy only. */
+function fromGitlab(env: CredentialOptions['env'], registry: string): Credential | undefined {
+  const host = normalizeKey(registry);
+  const pairs = [
+    ['CI_REGISTRY', 'CI_REGISTRY_USER', 'CI_REGISTRY_PASSWORD'],
+    ['CI_DEPENDENCY_PROXY_SERVER', 'CI_DEPENDENCY_PROXY_USER', 'CI_DEPENDENCY_PROXY_PASSWORD'],
+  ] as const;
+  for (const [server, userName, passwordName] of pairs) {
+    const [user, password] = [env[userName], env[passwordName]];
+    if (normalizeKey(env[server] ?? '').split('/')[0] === host && user !== undefined && user !== '' && password !== undefined) {
+      return { kind: 'password', user, password };
+    }
+  }
+  const token = env['CI_JOB_TOKEN'];
+  if (token !== undefined && token !== '' && normalizeKey(env['CI_REGISTRY'] ?? '').split('/')[0] === host) {
+    return { kind: 'password', user: 'gitlab-ci-token', password: token };
+  }
+  return undefined;
+}

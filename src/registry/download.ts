@@ -1,0 +1,68 @@
+// A file from the web, for ADD: the registry client's own connections and name resolution, and nobody's credentials.
+import type { Readable } from 'node:stream';
+import { BuilderError, RegistryError } from '../errors.ts';
+import { header, discard, redactUrl } from './response.ts';
+import { TransientError } from './retry.ts';
+import type { Transport } from './transport.ts';
+
+export interface Download {
+  readonly status: number;
+  readonly lastModified: string | undefined;
+  readonly etag: string | undefined;
+  readonly contentDisposition: string | undefined;
+  /** Bytes, where the server says so. */
+  readonly sizeBytes: number | undefined;
+  readonly finalUrl: URL;
+  /** The receiver owns it. */
+  readonly body: Readable;
+}
+
+/**
+ * Fetches a URL, redirects followed, retried until the answer begins. Status 304 passes where a condition was sent.
+ * @throws ERR_CONTEXT when the answer is not 200 (or 304), RegistryError when there is none.
+ */
+export async function fetchFile(
+  transport: Transport,
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Download> {
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw new BuilderError('ERR_CONTEXT', `Cannot download ${redactUrl(url)}: only http and https are supported`);
+  }
+  const task = `download ${redactUrl(url)}`;
+  const { request, secrets } = withoutUserinfo(url);
+  // What is stored compressed must arrive as it is stored: its digest is of those bytes.
+  const sent = { 'accept-encoding': 'identity', ...secrets, ...headers };
+  let response;
+  try {
+    response = await transport.send({ method: 'GET', url: request, headers: sent, task }, signal);
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error instanceof TransientError) throw error;
+    throw new BuilderError('ERR_CONTEXT', error.message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+  }
+  if (response.status !== 200 && response.status !== 304) {
+    await discard(response);
+    throw new BuilderError('ERR_CONTEXT', `Cannot ${task}: ${response.url.host} answered ${response.status}`);
+  }
+  const length = header(response, 'content-length');
+  return {
+    status: response.status,
+    lastModified: header(response, 'last-modified'),
+    etag: header(response, 'etag'),
+    contentDisposition: header(response, 'content-disposition'),
+    sizeBytes: length === undefined || !/^\d{1,15}$/.test(length) ? undefined : Number(length),
+    finalUrl: response.url,
+    body: response.body,
+  };
+}
+
+function withoutUserinfo(url: URL): { readonly request: URL; readonly secrets: Readonly<Record<string, string>> } {
+  const request = new URL(url);
+  request.username = '';
+  request.password = '';
+  request.hash = '';
+  if (url.username === '' && url.password === '') return { request, secrets: {} };
+  const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  return { request, secrets: { authorization: `Basic ${Buffer.from(pair, 'utf8').toString('base64')}` } };
+}

@@ -1,0 +1,305 @@
+// One repository of one registry, all verbs of the distribution-spec that we use, no policy.
+import { createHash } from 'node:crypto';
+import { BuilderError, RegistryError } from '../errors.ts';
+import { type Digest, digestOf, isDigest, splitDigest } from '../oci/digest.ts';
+import { manifestLimitBytes } from '../oci/manifest.ts';
+import { MediaType } from '../oci/media-type.ts';
+import type { Reference } from '../oci/reference.ts';
+import { Authorizer } from './authorization.ts';
+import type { Credentials } from './credentials.ts';
+import { type Response, discard, expect, failureOf, header, readCapped, redactUrl } from './response.ts';
+import { type Body, type Request, type Transport, checkAddress } from './transport.ts';
+import type { Method } from './wire.ts';
+
+/** A manifest or index as stored. */
+export interface StoredManifest {
+  readonly bytes: Buffer;
+  readonly mediaType: string | undefined;
+  /** Computed from the bytes. */
+  readonly digest: Digest;
+}
+
+/** What a request wants besides method and path; `mountFrom` adds a scope for another repository. */
+interface Wish {
+  readonly access: 'pull' | 'push';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Body;
+  readonly mountFrom?: string;
+  readonly patienceMs?: number;
+  /** False where the caller starts over with a new session instead. */
+  readonly retry?: boolean;
+  readonly task: string;
+}
+
+const manifestTypes = [MediaType.ociIndex, MediaType.ociManifest, MediaType.dockerList, MediaType.dockerManifest].join(', ');
+// A registry may copy a large blob from one store to another before it answers.
+const uploadPatienceMs = 300_000;
+
+/** Verbs on one repository. Every failure is a RegistryError that names the task. */
+export class Repository {
+  readonly reference: Reference;
+  readonly #base: URL;
+  readonly #transport: Transport;
+  readonly #authorizer: Authorizer;
+
+  constructor(options: {
+    readonly reference: Reference;
+    readonly base: URL;
+    readonly transport: Transport;
+    readonly credentials: Credentials;
+  }) {
+    this.reference = options.reference;
+    this.#base = options.base;
+    this.#transport = options.transport;
+    this.#authorizer = new Authorizer({
+      registry: options.reference.registry,
+      repository: options.reference.repository,
+      base: options.base,
+      credentials: options.credentials,
+      transport: options.transport,
+      clock: options.transport.retry.clock,
+    });
+  }
+
+  get retry(): Transport['retry'] {
+    return this.#transport.retry;
+  }
+
+  get name(): string {
+    return `${this.reference.registry}/${this.reference.repository}`;
+  }
+
+  /** distribution-spec end-3. Undefined where there is none (404). */
+  async manifest(target: string, signal: AbortSignal): Promise<StoredManifest | undefined> {
+    const task = `pull ${this.#named(target)}`;
+    const response = await this.#request(
+      'GET',
+      `manifests/${target}`,
+      { access: 'pull', headers: { accept: manifestTypes }, task },
+      signal,
+    );
+    if (response.status === 404) {
+      await discard(response);
+      return undefined;
+    }
+    await expect(response, [200], task);
+    const bytes = await readCapped(response, manifestLimitBytes, 'a manifest');
+    // Docker-Content-Digest is wrong on some registries: the bytes say what they are.
+    const digest = isDigest(target) ? digestLike(target, bytes) : digestOf(bytes);
+    if (isDigest(target) && digest !== target) {
+      throw new BuilderError('ERR_DIGEST_MISMATCH', `Cannot use manifest ${target} of ${this.name}: the registry sent ${digest}`);
+    }
+    return { bytes, mediaType: header(response, 'content-type'), digest };
+  }
+
+  /** The digest that a tag points to, or undefined where there is no such tag. Costs no pull on registries that count them. */
+  async resolve(target: string, signal: AbortSignal): Promise<Digest | undefined> {
+    const task = `look up ${this.#named(target)}`;
+    const response = await this.#request(
+      'HEAD',
+      `manifests/${target}`,
+      { access: 'pull', headers: { accept: manifestTypes }, task },
+      signal,
+    );
+    await discard(response);
+    if (response.status === 404) return undefined;
+    const claimed = header(response, 'docker-content-digest');
+    if (response.status === 200 && claimed !== undefined && isDigest(claimed)) return claimed;
+    // No HEAD here, no digest in it, or no reason in its missing body: GET has them all.
+    return (await this.manifest(target, signal))?.digest;
+  }
+
+  /** distribution-spec end-7. Idempotent; the registry's word that it has these very bytes is checked. */
+  async putManifest(
+    target: string,
+    content: { readonly bytes: Buffer; readonly mediaType: string; readonly digest: Digest },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const task = `push ${this.#named(target)}`;
+    const body = { open: () => content.bytes, sizeBytes: content.bytes.length };
+    const wish: Wish = { access: 'push', headers: { 'content-type': content.mediaType }, body, patienceMs: uploadPatienceMs, task };
+    const response = await expect(await this.#request('PUT', `manifests/${target}`, wish, signal), [201, 200, 202], task);
+    await discard(response);
+    const claimed = header(response, 'docker-content-digest');
+    // A web server that answers 200 to anything would otherwise pass for a registry.
+    const stored = claimed !== undefined && isDigest(claimed) && response.status === 201 ? claimed : await this.resolve(target, signal);
+    if (stored === content.digest) return;
+    throw new BuilderError(
+      'ERR_DIGEST_MISMATCH',
+      `Cannot ${task}: the registry says it stored ${stored ?? 'nothing'}, not ${content.digest}`,
+    );
+  }
+
+  /** distribution-spec end-2. `unknown` where the registry answers no HEAD for blobs. */
+  async hasBlob(digest: Digest, signal: AbortSignal): Promise<'yes' | 'no' | 'unknown'> {
+    const task = `look up blob ${digest} in ${this.name}`;
+    const response = await this.#request('HEAD', `blobs/${digest}`, { access: 'push', task }, signal, 'any');
+    await discard(response);
+    if (response.status === 200) return 'yes';
+    if (response.status === 404) return 'no';
+    if ([401, 403, 405].includes(response.status)) return 'unknown';
+    throw await failureOf(response, task);
+  }
+
+  /** distribution-spec end-2, from a byte on. The answer is 200, or 206 where `offset` is honoured. */
+  async blob(digest: Digest, offset: number, signal: AbortSignal): Promise<Response> {
+    const task = `pull blob ${digest} from ${this.name}`;
+    const headers: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` };
+    const wish: Wish = { access: 'pull', headers: { 'accept-encoding': 'identity', ...headers }, retry: false, task };
+    const response = await this.#request('GET', `blobs/${digest}`, wish, signal);
+    return await expect(response, offset === 0 ? [200] : [200, 206, 416], task);
+  }
+
+  /** distribution-spec end-4a, or end-11 with `mount`: 'mounted', or where to send the bytes. */
+  async startUpload(signal: AbortSignal, mount?: { readonly digest: Digest; readonly from: string }): Promise<URL | 'mounted'> {
+    const query = mount === undefined ? '' : `?mount=${encodeURIComponent(mount.digest)}&from=${encodeURIComponent(mount.from)}`;
+    const task = `start an upload to ${this.name}`;
+    const wish: Wish = { access: 'push', task, ...(mount === undefined ? {} : { mountFrom: mount.from }) };
+    const response = await this.#request('POST', `blobs/uploads/${query}`, wish, signal);
+    await expect(response, mount === undefined ? [202, 201] : [201, 202], task);
+    await discard(response);
+    if (mount !== undefined && response.status === 201) return 'mounted';
+    return this.location(response, task);
+  }
+
+  /** distribution-spec end-6: the whole blob in one PUT. */
+  async putBlob(location: URL, digest: Digest, body: Body | undefined, signal: AbortSignal): Promise<void> {
+    const task = `push blob ${digest} to ${this.name}`;
+    const url = new URL(location);
+    // appended by hand: URLSearchParams would re-encode what the registry wrote there
+    url.search = `${url.search === '' ? '?' : `${url.search}&`}digest=${encodeURIComponent(digest)}`;
+    const headers = { 'content-type': 'application/octet-stream' };
+    const wish: Wish = {
+      access: 'push',
+      headers,
+      retry: false,
+      patienceMs: uploadPatienceMs,
+      task,
+      ...(body === undefined ? {} : { body }),
+    };
+    await discard(await expect(await this.#request('PUT', url, wish, signal), [201, 200, 204], task));
+  }
+
+  /** distribution-spec end-5: bytes `start` to `start + body.sizeBytes`; the next location and the bytes that are there. */
+  async patchBlob(
+    location: URL,
+    start: number,
+    body: Body,
+    signal: AbortSignal,
+  ): Promise<{ readonly location: URL; readonly doneBytes: number }> {
+    const task = `push a chunk to ${this.name}`;
+    const end = start + body.sizeBytes;
+    const headers = { 'content-type': 'application/octet-stream', 'content-range': `${start}-${end - 1}` };
+    const response = await this.#request(
+      'PATCH',
+      location,
+      { access: 'push', headers, body, retry: false, patienceMs: uploadPatienceMs, task },
+      signal,
+    );
+    await discard(await expect(response, [202, 201, 204], task));
+    return { location: header(response, 'location') === undefined ? location : this.location(response, task), doneBytes: end };
+  }
+
+  /** distribution-spec end-13: how far an upload got; undefined where its session is gone or says nothing. */
+  async uploadStatus(location: URL, signal: AbortSignal): Promise<{ readonly location: URL; readonly doneBytes: number } | undefined> {
+    const task = `look up an upload to ${this.name}`;
+    const response = await this.#request('GET', location, { access: 'push', task }, signal);
+    await discard(response);
+    const range = /^(?:bytes=)?0-(\d{1,15})$/.exec(header(response, 'range')?.trim() ?? '');
+    if (response.status !== 204 || range === null) return undefined;
+    // "0-0" may mean one byte or none: such a session is not worth keeping.
+    const last = Number(range[1]);
+    if (last === 0) return undefined;
+    return { location: header(response, 'location') === undefined ? location : this.location(response, task), doneBytes: last + 1 };
+  }
+
+  /** distribution-spec end-14, best effort: a registry that keeps the session will expire it. */
+  async cancelUpload(location: URL, signal: AbortSignal): Promise<void> {
+    try {
+      await discard(
+        await this.#request('DELETE', location, { access: 'push', retry: false, task: `cancel an upload to ${this.name}` }, signal),
+      );
+    } catch {
+      signal.throwIfAborted();
+    }
+  }
+
+  /** The Location of an answer, checked: it may be relative, and may not lead us or the content astray. */
+  location(response: Response, task: string): URL {
+    const text = header(response, 'location');
+    const fail = (why: string): RegistryError =>
+      new RegistryError(`Cannot ${task}: ${response.url.host} ${why}`, {
+        method: response.method,
+        url: redactUrl(response.url),
+        status: response.status,
+      });
+    if (text === undefined || text === '') throw fail('answered without a Location');
+    if (!URL.canParse(text, response.url)) throw fail('answered with a Location that is no URL');
+    const url = new URL(text, response.url);
+    url.hash = '';
+    if (url.username !== '' || url.password !== '') throw fail('answered with a Location that holds credentials');
+    if (url.protocol !== 'https:' && url.protocol !== 'http:') throw fail(`answered with a ${url.protocol} Location`);
+    if (response.url.protocol === 'https:' && url.protocol === 'http:') {
+      if (url.hostname !== response.url.hostname) throw fail(`sends the content to ${url.host} without TLS`);
+      // Registries behind a TLS proxy often don't know that they are: the same host means the same way back.
+      url.protocol = 'https:';
+      url.port = response.url.port;
+    }
+    checkAddress(response.url, url, task);
+    return url;
+  }
+
+  async #request(
+    method: Method,
+    path: string | URL,
+    wish: Wish,
+    signal: AbortSignal,
+    refusals: 'throw' | 'any' = 'throw',
+  ): Promise<Response> {
+    const url = typeof path === 'string' ? new URL(`/v2/${this.reference.repository}/${path}`, this.#base) : path;
+    const scopes = this.#scopes(wish);
+    const isOurs = url.origin === this.#base.origin;
+    for (let attempt = 1; ; attempt++) {
+      const authorization = isOurs ? await this.#authorizer.header(scopes, signal) : undefined;
+      const request: Request = {
+        method,
+        url,
+        headers: { ...wish.headers, ...(authorization === undefined ? {} : { authorization }) },
+        task: wish.task,
+        ...(wish.body === undefined ? {} : { body: wish.body }),
+        ...(wish.patienceMs === undefined ? {} : { patienceMs: wish.patienceMs }),
+      };
+      const response = await (wish.retry === false ? this.#transport.attempt(request, signal) : this.#transport.send(request, signal));
+      // A 401 from where we were redirected to is not the registry's, and gets no answer from us.
+      if (response.status !== 401 || response.url.origin !== this.#base.origin) return response;
+      const again = attempt <= 2 && (await this.#answer(response, authorization, scopes, attempt, signal));
+      if (!again && refusals === 'any') return response;
+      if (!again) throw await this.#authorizer.refusal(response, wish.task);
+      await discard(response);
+    }
+  }
+
+  async #answer(
+    response: Response,
+    sent: string | undefined,
+    scopes: readonly string[],
+    attempt: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (attempt === 1) return await this.#authorizer.answer(response, sent, scopes, signal);
+    return await this.#authorizer.retryWithFreshCredentials(signal);
+  }
+
+  #scopes(wish: Wish): readonly string[] {
+    const own = `repository:${this.reference.repository}:${wish.access === 'push' ? 'pull,push' : 'pull'}`;
+    return wish.mountFrom === undefined ? [own] : [own, `repository:${wish.mountFrom}:pull`];
+  }
+
+  #named(target: string): string {
+    return isDigest(target) ? `${this.name}@${target}` : `${this.name}:${target}`;
+  }
+}
+
+function digestLike(model: Digest, bytes: Buffer): Digest {
+  return splitDigest(model).algorithm === 'sha512' ? `sha512:${createHash('sha512').update(bytes).digest('hex')}` : digestOf(bytes);
+}

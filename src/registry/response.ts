@@ -1,0 +1,132 @@
+// Reading a registry's answers: the statuses that count as success, and its errors in the specification's shape.
+import type { Readable } from 'node:stream';
+import { BuilderError, RegistryError } from '../errors.ts';
+import { type Json, parseJson } from '../oci/json.ts';
+import { TransientError, isTransientStatus, parseRetryAfter } from './retry.ts';
+
+/** What is read of an error's body, in bytes. */
+export const errorLimitBytes = 64 * 1024;
+
+/** An answer, after redirects. */
+export interface Response {
+  readonly status: number;
+  readonly headers: ReadonlyMap<string, readonly string[]>;
+  readonly body: Readable;
+  readonly method: string;
+  /** Where the answer came from in the end. */
+  readonly url: URL;
+}
+
+/** The first value of a header. */
+export function header(response: Pick<Response, 'headers'>, name: string): string | undefined {
+  return response.headers.get(name)?.[0];
+}
+
+/** The URL for people: no user, no password, no query values (presigned signatures are secrets), no fragment. */
+export function redactUrl(url: URL): string {
+  const names = [...url.searchParams.keys()].map((name) => `${name}=…`);
+  return `${url.origin}${url.pathname}${names.length === 0 ? '' : `?${names.join('&')}`}`;
+}
+
+/**
+ * Passes an answer on if its status is one of `statuses`. `task` is "verb object", as in "push layer sha256:…".
+ * @throws RegistryError with the registry's own words, TransientError where another try may help.
+ */
+export async function expect(response: Response, statuses: readonly number[], task: string): Promise<Response> {
+  if (statuses.includes(response.status)) return response;
+  throw await failureOf(response, task);
+}
+
+/** The error that an unwelcome answer means; reads and closes its body. */
+export async function failureOf(response: Response, task: string): Promise<RegistryError> {
+  const errors = response.method === 'HEAD' ? [] : await readErrors(response);
+  const [first] = errors;
+  const said = first === undefined ? '' : ` ${first.code}${first.message === '' ? '' : `: ${first.message}`}`;
+  const message = `Cannot ${task}: ${response.url.host} answered ${response.status}${said}`;
+  const request = { method: response.method, url: redactUrl(response.url), status: response.status, errors };
+  if (isTransientStatus(response.status)) {
+    const retryAfterMs = parseRetryAfter(header(response, 'retry-after'), header(response, 'date'));
+    return new TransientError(message, request, { retryAfterMs });
+  }
+  const hint = hintFor(response.status, errors, response.url.host);
+  const isAuth = response.status === 401 || response.status === 403;
+  return new RegistryError(message, request, { ...(hint === undefined ? {} : { hint }), code: isAuth ? 'ERR_AUTH' : 'ERR_REGISTRY' });
+}
+
+/** Throws an answer's body away, so that its connection can be used again. */
+export async function discard(response: Pick<Response, 'body'>): Promise<void> {
+  try {
+    let seen = 0;
+    for await (const chunk of response.body) {
+      seen += Buffer.byteLength(chunk);
+      if (seen > errorLimitBytes) break;
+    }
+  } catch {
+    // nobody wanted it
+  }
+}
+
+/**
+ * A body of at most `limitBytes`, in memory.
+ * @throws ERR_REGISTRY when there is more of it, or it is compressed (we never ask for that).
+ */
+export async function readCapped(response: Response, limitBytes: number, what: string): Promise<Buffer> {
+  const encoding = header(response, 'content-encoding');
+  if (encoding !== undefined && encoding !== 'identity') {
+    response.body.destroy();
+    throw new BuilderError(
+      'ERR_REGISTRY',
+      `Cannot read ${what}: ${response.url.host} sent it with content encoding ${encoding.slice(0, 40)}`,
+    );
+  }
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response.body) {
+    const bytes: unknown = chunk;
+    if (!Buffer.isBuffer(bytes)) continue;
+    size += bytes.length;
+    // leaving the loop destroys the body
+    if (size > limitBytes)
+      throw new BuilderError('ERR_REGISTRY', `Cannot read ${what}: ${response.url.host} sent more than ${limitBytes} bytes`);
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** The specification's error list, or what can be made of another body. */
+async function readErrors(response: Response): Promise<{ readonly code: string; readonly message: string }[]> {
+  let text: string;
+  try {
+    text = (await readCapped(response, errorLimitBytes, 'an error')).toString('utf8');
+  } catch {
+    return [];
+  }
+  try {
+    const root = parseJson(text);
+    const list = root instanceof Map ? root.get('errors') : undefined;
+    if (!Array.isArray(list)) return [];
+    return list.slice(0, 10).flatMap((item: Json) => {
+      if (!(item instanceof Map)) return [];
+      return [{ code: clean(item.get('code')), message: clean(item.get('message')) || clean(item.get('detail')) }];
+    });
+  } catch {
+    return [];
+  }
+}
+
+// A registry's words go to a terminal: no control characters, no novels.
+function clean(value: Json | undefined): string {
+  return typeof value === 'string'
+    ? value
+        .replace(/\p{Cc}+/gu, ' ')
+        .trim()
+        .slice(0, 500)
+    : '';
+}
+
+function hintFor(status: number, errors: readonly { readonly code: string }[], host: string): string | undefined {
+  if (errors.some((error) => error.code === 'NAME_UNKNOWN')) return 'some registries want a repository to be created before the first push';
+  if (status === 401 || status === 403) return `check the credentials for ${host} and what they allow`;
+  if (status === 413) return 'the registry, or a proxy in front of it, limits the size of uploads';
+  return undefined;
+}

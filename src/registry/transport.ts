@@ -1,0 +1,200 @@
+// Requests with redirects and retries. Headers that carry secrets stay with the origin that they were made for.
+import type { Readable } from 'node:stream';
+import { isIP } from 'node:net';
+import { RegistryError } from '../errors.ts';
+import { dockerHub } from '../oci/reference.ts';
+import { bareHost, isLoopback } from './proxy.ts';
+import { type Response, discard, failureOf, header, redactUrl } from './response.ts';
+import { type Clock, type RetryPolicy, TransientError, defaultRetryPolicy, isTransientStatus, systemClock, withRetries } from './retry.ts';
+import { type Method, type WireOptions, createWire } from './wire.ts';
+
+/** Content that can be sent again from its start. */
+export interface Body {
+  readonly open: () => Readable | Buffer;
+  /** Sent as Content-Length. */
+  readonly sizeBytes: number;
+}
+
+export interface Request {
+  readonly method: Method;
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Body;
+  readonly patienceMs?: number;
+  /** Checks each further hop; throws to refuse it. */
+  readonly checkHop?: (to: URL) => void;
+  readonly redirectLimit?: number;
+  /** "verb object" for error messages. */
+  readonly task: string;
+}
+
+export interface TransportOptions extends WireOptions {
+  readonly userAgent: string;
+  readonly retryPolicy?: RetryPolicy;
+  readonly clock?: Clock;
+  /** Called with each `Warning` header's text. */
+  readonly onWarning?: (host: string, text: string) => void;
+}
+
+export interface Transport {
+  /** With retries: any answer whose status another try can't change. */
+  readonly send: (request: Request, signal: AbortSignal) => Promise<Response>;
+  /** One try: any answer at all. */
+  readonly attempt: (request: Request, signal: AbortSignal) => Promise<Response>;
+  /** `https://host/`, or `http://host/` where that is allowed and HTTPS doesn't answer. Asked once a host. */
+  readonly baseUrl: (registry: string, signal: AbortSignal) => Promise<URL>;
+  readonly allowsHttp: (host: string) => boolean;
+  readonly retry: { readonly policy: RetryPolicy; readonly clock: Clock };
+  readonly close: () => Promise<void>;
+}
+
+/** The transport of one client; owns its connections until `close`. */
+export function createTransport(options: TransportOptions): Transport {
+  const wire = createWire(options);
+  const retry = { policy: options.retryPolicy ?? defaultRetryPolicy, clock: options.clock ?? systemClock };
+  const bases = new Map<string, Promise<URL>>();
+  const allowsHttp = (host: string): boolean =>
+    options.hostRules(host).insecure === true ||
+    isLoopback(bareHost(URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : host));
+
+  const attempt = async (request: Request, signal: AbortSignal): Promise<Response> => {
+    let url = request.url;
+    let headers: Readonly<Record<string, string>> = request.headers ?? {};
+    const chain = [redactUrl(url)];
+    for (;;) {
+      const length =
+        request.body === undefined ? (request.method === 'POST' || request.method === 'PUT' ? 0 : undefined) : request.body.sizeBytes;
+      const answer = await wire.exchange(
+        {
+          method: request.method,
+          url,
+          headers: { 'user-agent': options.userAgent, ...headers, ...(length === undefined ? {} : { 'content-length': String(length) }) },
+          ...(request.body === undefined ? {} : { body: request.body.open() }),
+          ...(request.patienceMs === undefined ? {} : { patienceMs: request.patienceMs }),
+        },
+        signal,
+      );
+      const response: Response = { ...answer, method: request.method, url };
+      for (const text of answer.headers.get('warning') ?? []) options.onWarning?.(url.host, text);
+      const location = isRedirect(answer.status) ? header(response, 'location') : undefined;
+      if (location === undefined) return response;
+      await discard(response);
+      const to = nextHop(request, url, location, answer.status);
+      chain.push(redactUrl(to));
+      if (chain.length > (request.redirectLimit ?? 10) + 1) {
+        throw refused(request, url, `too many redirects (${chain.join(' → ')})`);
+      }
+      request.checkHop?.(to);
+      if (to.origin !== url.origin) headers = withoutSecrets(headers);
+      url = to;
+    }
+  };
+
+  return {
+    attempt,
+    send: async (request, signal) =>
+      await withRetries(retry, signal, async (count) => {
+        const response = await attempt(request, signal);
+        // The last try's answer goes to the caller, who knows what to say about it.
+        if (isTransientStatus(response.status) && count < retry.policy.tries) throw await failureOf(response, request.task);
+        return response;
+      }),
+    baseUrl: async (registry, signal) => {
+      const known = bases.get(registry);
+      if (known !== undefined) return await known;
+      const found = findBase(registry, allowsHttp(registry), attempt, retry, signal);
+      bases.set(registry, found);
+      // A failure is not kept: the next request asks again.
+      found.catch(() => bases.delete(registry));
+      return await found;
+    },
+    allowsHttp,
+    retry,
+    close: wire.close,
+  };
+}
+
+/**
+ * Refuses addresses that no registry has a reason to send us to: cloud metadata and link-local always, and private
+ * addresses from a public one. Names are not looked up here.
+ * @throws RegistryError
+ */
+export function checkAddress(from: URL, to: URL, task: string): void {
+  const host = bareHost(to.hostname).toLowerCase();
+  const isPrivate = isPrivateLiteral(host);
+  const isMetadata = /^169\.254\./.test(host) || /^fe[89ab]/.test(host) || host === 'fd00:ec2::254' || /^::ffff:a9fe:/.test(host);
+  if (isMetadata || (isPrivate && to.host !== from.host && !isPrivateLiteral(bareHost(from.hostname)) && from.hostname !== 'localhost')) {
+    throw new RegistryError(`Cannot ${task}: ${from.host} sends us to ${to.host}, which is a private address`, {
+      method: 'GET',
+      url: redactUrl(to),
+    });
+  }
+}
+
+function isPrivateLiteral(host: string): boolean {
+  if (isIP(host) === 4)
+    return /^(?:0|10|127)\.|^192\.168\.|^169\.254\.|^172\.(?:1[6-9]|2\d|3[01])\.|^100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./.test(host);
+  return isIP(host) === 6 && (/^f[cd]|^fe[89ab]|^::ffff:/i.test(host) || host === '::1' || host === '::');
+}
+
+function isRedirect(status: number): boolean {
+  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
+}
+
+function nextHop(request: Request, from: URL, location: string, status: number): URL {
+  if (!URL.canParse(location, from)) throw refused(request, from, 'it redirects to something that is no URL');
+  const to = new URL(location, from);
+  to.hash = '';
+  if (to.protocol !== 'https:' && to.protocol !== 'http:') throw refused(request, from, `it redirects to ${to.protocol}`);
+  if (to.username !== '' || to.password !== '') throw refused(request, from, 'it redirects to a URL with credentials in it');
+  if (from.protocol === 'https:' && to.protocol === 'http:') throw refused(request, from, `it redirects from https to ${to.origin}`);
+  const isRead = request.method === 'GET' || request.method === 'HEAD';
+  // 301 to 303 let clients turn a write into a GET, which would lose the content; within one host they only mean "use https".
+  if (!isRead && status !== 307 && status !== 308 && to.hostname !== from.hostname) {
+    throw refused(request, from, `it redirects ${request.method} to ${redactUrl(to)} with ${status}`);
+  }
+  checkAddress(from, to, request.task);
+  return to;
+}
+
+function refused(request: Request, url: URL, why: string): RegistryError {
+  return new RegistryError(`Cannot ${request.task}: ${why}`, { method: request.method, url: redactUrl(url) });
+}
+
+const secretHeaders: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization']);
+
+function withoutSecrets(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !secretHeaders.has(name.toLowerCase())));
+}
+
+async function findBase(
+  registry: string,
+  mayBeHttp: boolean,
+  attempt: Transport['attempt'],
+  retry: Transport['retry'],
+  signal: AbortSignal,
+): Promise<URL> {
+  // Docker Hub's name in image names is not where its registry answers.
+  const host = registry === dockerHub ? 'registry-1.docker.io' : registry;
+  const https = new URL(`https://${host}/`);
+  if (!mayBeHttp) return https;
+  const http = new URL(`http://${host}/`);
+  const ping = async (base: URL): Promise<URL> => {
+    await discard(await attempt({ method: 'GET', url: new URL('/v2/', base), task: `reach ${registry}` }, signal));
+    return base;
+  };
+  return await withRetries(retry, signal, async () => {
+    try {
+      return await ping(https);
+    } catch (secure) {
+      signal.throwIfAborted();
+      try {
+        return await ping(http);
+      } catch (plain) {
+        signal.throwIfAborted();
+        // HTTPS is there but refused us (a bad certificate, say): that is the news, unless plain HTTP may come up yet.
+        throw secure instanceof TransientError || !(secure instanceof RegistryError) ? plain : secure;
+      }
+    }
+  });
+}

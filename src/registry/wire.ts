@@ -1,0 +1,237 @@
+// One HTTP exchange: connections, TLS, proxies, time limits. The only file that knows undici; its errors end here.
+import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import type { Readable } from 'node:stream';
+import { Agent, type Dispatcher, ProxyAgent, type buildConnector } from 'undici';
+import { BuilderError, RegistryError, systemCode } from '../errors.ts';
+import { type Names, lookupWith } from './names.ts';
+import { type ProxySettings, proxyFor } from './proxy.ts';
+import { redactUrl } from './response.ts';
+import { TransientError } from './retry.ts';
+
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/** How one host is to be talked to. */
+export interface HostRules {
+  /** Plain HTTP is allowed where HTTPS doesn't answer. */
+  readonly insecure?: boolean;
+  readonly skipTlsVerify?: boolean;
+  /** PEM text of authorities that are trusted for this host, besides the usual ones. */
+  readonly certificates?: readonly string[];
+  /** PEM text. */
+  readonly clientCertificate?: { readonly certificate: string; readonly key: string };
+}
+
+export interface WireRequest {
+  readonly method: Method;
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Readable | Buffer;
+  /** From the last byte sent to the first of the answer; a registry may be busy moving a large blob. */
+  readonly patienceMs?: number;
+}
+
+export interface WireResponse {
+  readonly status: number;
+  /** By lower-case name, every value. */
+  readonly headers: ReadonlyMap<string, readonly string[]>;
+  /** The receiver owns it: read it to the end or destroy it. */
+  readonly body: Readable;
+}
+
+export interface WireOptions {
+  readonly names: Names;
+  readonly hostRules: (host: string) => HostRules;
+  readonly proxies?: ProxySettings;
+  readonly connectTimeoutMs?: number;
+  /** Longest silence within a body. */
+  readonly stallTimeoutMs?: number;
+  readonly answerTimeoutMs?: number;
+}
+
+export interface Wire {
+  /** @throws TransientError or RegistryError when there is no answer. */
+  readonly exchange: (request: WireRequest, signal: AbortSignal) => Promise<WireResponse>;
+  readonly close: () => Promise<void>;
+}
+
+/** A wire with its own connection pools; nothing global is touched. */
+export function createWire(options: WireOptions): Wire {
+  const { stallTimeoutMs = 60_000, answerTimeoutMs = 120_000 } = options;
+  const dispatchers = new Map<string, Dispatcher>();
+  const dispatcherFor = (url: URL): Dispatcher => {
+    const rules = options.hostRules(url.host);
+    const proxy = options.proxies === undefined ? undefined : proxyFor(url, options.proxies);
+    const isPlain = rules.skipTlsVerify !== true && rules.certificates === undefined && rules.clientCertificate === undefined;
+    const key = `${isPlain ? '' : url.host} ${proxy?.href ?? ''}`;
+    const known = dispatchers.get(key);
+    if (known !== undefined) return known;
+    const made = createDispatcher(options, rules, proxy);
+    dispatchers.set(key, made);
+    return made;
+  };
+  return {
+    exchange: async (request, signal) => {
+      signal.throwIfAborted();
+      let sourceFailure: Error | undefined;
+      if (request.body !== undefined && !Buffer.isBuffer(request.body)) request.body.once('error', (error) => (sourceFailure = error));
+      try {
+        const answer = await dispatcherFor(request.url).request({
+          origin: request.url.origin,
+          path: `${request.url.pathname}${request.url.search}`,
+          method: request.method,
+          headers: request.headers,
+          body: request.body ?? null,
+          signal,
+          bodyTimeout: stallTimeoutMs,
+          headersTimeout: request.patienceMs ?? answerTimeoutMs,
+        });
+        return { status: answer.statusCode, headers: headersOf(answer.headers), body: answer.body };
+      } catch (error) {
+        signal.throwIfAborted();
+        // What we were sending broke, not the network: its own error says more.
+        if (sourceFailure instanceof BuilderError) throw sourceFailure;
+        throw networkError(error, request);
+      }
+    },
+    close: async () => {
+      await Promise.all([...dispatchers.values()].map(async (dispatcher) => await dispatcher.destroy()));
+      dispatchers.clear();
+    },
+  };
+}
+
+/** What a failed connection or a body that broke off means, in our words; a BuilderError stays what it is. */
+export function networkError(error: unknown, request: { readonly method: string; readonly url: URL }): BuilderError {
+  if (error instanceof BuilderError) return error;
+  const codes = codesOf(error);
+  const url = redactUrl(request.url);
+  const host = request.url.host;
+  const why = reasonOf(error, codes);
+  const hint = hintFor(codes, host);
+  const options = { cause: error, ...(hint === undefined ? {} : { hint }) };
+  const message = `Cannot reach ${host}: ${why}`;
+  return codes.some((code) => passing.has(code))
+    ? new TransientError(message, { method: request.method, url }, options)
+    : new RegistryError(message, { method: request.method, url }, options);
+}
+
+const passing: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'ETIMEDOUT',
+  'EPIPE',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_SOCKET',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'UND_ERR_PRX_CONN',
+]);
+
+const reasons: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'connection refused'],
+  ['ECONNRESET', 'connection reset'],
+  ['EPIPE', 'connection closed while sending'],
+  ['ETIMEDOUT', 'connection timed out'],
+  ['EHOSTUNREACH', 'no route to host'],
+  ['ENETUNREACH', 'network unreachable'],
+  ['ENOTFOUND', 'no such host'],
+  ['EAI_AGAIN', 'no name server answered'],
+  ['UND_ERR_CONNECT_TIMEOUT', 'connection timed out'],
+  ['UND_ERR_HEADERS_TIMEOUT', 'no answer in time'],
+  ['UND_ERR_BODY_TIMEOUT', 'the answer stalled'],
+  ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'the answer broke off'],
+  ['UND_ERR_HEADERS_OVERFLOW', 'the answer has too many headers'],
+  ['CERT_HAS_EXPIRED', 'its certificate has expired'],
+  ['CERT_NOT_YET_VALID', 'its certificate is not valid yet'],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'its certificate is self-signed'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'its certificate comes from an authority that is not trusted here'],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'its certificate comes from an authority that is not trusted here'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'its certificate chain is incomplete or not trusted here'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for another host'],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not speak TLS'],
+  ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'it does not speak TLS'],
+]);
+
+const certificateCode = /^(?:CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS_CERT)/;
+
+function reasonOf(error: unknown, codes: readonly string[]): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const proxyStatus = /^Proxy response \((\d+)\)/.exec(message)?.[1];
+  if (proxyStatus !== undefined) return `the proxy answered ${proxyStatus}`;
+  for (const code of codes) {
+    const reason = reasons.get(code);
+    if (reason !== undefined) return reason;
+  }
+  if (codes.includes('UND_ERR_SOCKET')) return 'the connection closed early';
+  return message.split('\n', 1)[0] ?? 'unknown reason';
+}
+
+function hintFor(codes: readonly string[], host: string): string | undefined {
+  if (codes.some((code) => certificateCode.test(code))) {
+    return `trust its authority with --registry-certificate ${host}=<file>, or skip the check with --skip-tls-verify-registry ${host}`;
+  }
+  if (codes.some((code) => code.startsWith('ERR_SSL_'))) return `allow plain HTTP with --insecure-registry ${host}`;
+  if (codes.includes('ENOTFOUND')) return 'check the name of the registry';
+  return undefined;
+}
+
+function codesOf(error: unknown): readonly string[] {
+  const codes: string[] = [];
+  const pending: unknown[] = [error];
+  for (let seen = 0; pending.length > 0 && seen < 20; seen++) {
+    const item = pending.shift();
+    const code = systemCode(item);
+    if (code !== undefined) codes.push(code);
+    if (item instanceof AggregateError) pending.push(...item.errors);
+    if (item instanceof Error && item.cause !== undefined) pending.push(item.cause);
+  }
+  return codes;
+}
+
+function headersOf(headers: Readonly<Record<string, string | string[] | undefined>>): ReadonlyMap<string, readonly string[]> {
+  const out = new Map<string, readonly string[]>();
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) out.set(name.toLowerCase(), Array.isArray(value) ? value : [value]);
+  }
+  return out;
+}
+
+function createDispatcher(options: WireOptions, rules: HostRules, proxy: URL | undefined): Dispatcher {
+  const connect: buildConnector.BuildOptions = {
+    lookup: lookupWith(options.names),
+    timeout: options.connectTimeoutMs ?? 30_000,
+    allowH2: false,
+    ...tlsOptions(rules),
+  };
+  // Bodies are large and few, and HTTP/1.1 gives each its own connection; every registry speaks it.
+  const common = { allowH2: false, maxHeaderSize: 16_384 };
+  if (proxy === undefined) return new Agent({ ...common, connect });
+  return new ProxyAgent({
+    ...common,
+    uri: proxy.href,
+    requestTls: connect,
+    // The proxy is another host: a client certificate and a relaxed check are not for it.
+    proxyTls: {
+      lookup: lookupWith(options.names),
+      timeout: options.connectTimeoutMs ?? 30_000,
+      ...tlsOptions(options.hostRules(proxy.host)),
+    },
+  });
+}
+
+function tlsOptions(rules: HostRules): { readonly rejectUnauthorized?: boolean; readonly secureContext?: SecureContext } {
+  const { certificates, clientCertificate } = rules;
+  const verify = rules.skipTlsVerify === true ? { rejectUnauthorized: false } : {};
+  if (certificates === undefined && clientCertificate === undefined) return verify;
+  // One context for all connections: parsing the authorities takes milliseconds each time.
+  const secureContext = createSecureContext({
+    ...(certificates === undefined ? {} : { ca: [...getCACertificates('default'), ...certificates] }),
+    ...(clientCertificate === undefined ? {} : { cert: clientCertificate.certificate, key: clientCertificate.key }),
+  });
+  return { ...verify, secureContext };
+}

@@ -1,0 +1,91 @@
+// Debian's docker-registry as a child process: the real thing that the contract suite runs against.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+
+export interface RunningRegistry {
+  readonly url: string;
+  /** `127.0.0.1:port`, as in an image name. */
+  readonly host: string;
+  readonly stop: () => Promise<void>;
+}
+
+const binary = '/usr/bin/docker-registry';
+
+/** Why there is no real registry to test against; undefined where there is one. */
+export function missingDockerRegistry(): string | undefined {
+  return existsSync(binary) ? undefined : `${binary} is not installed (apt-get install docker-registry)`;
+}
+
+/** Starts one on a free port with its own storage; `htpasswd` is the text of a password file (bcrypt). */
+export async function startDockerRegistry(
+  options: { readonly htpasswd?: string; readonly proxyOf?: string } = {},
+): Promise<RunningRegistry> {
+  const folder = await mkdtemp(join(tmpdir(), 'yadokari-registry-'));
+  const port = await freePort();
+  const host = `127.0.0.1:${port}`;
+  const lines = [
+    'version: 0.1',
+    'log:',
+    '  level: error',
+    'storage:',
+    '  filesystem:',
+    `    rootdirectory: ${folder}/data`,
+    '  delete:',
+    '    enabled: true',
+  ];
+  lines.push('http:', `  addr: ${host}`, '  secret: for-tests-only');
+  if (options.htpasswd !== undefined) {
+    await writeFile(join(folder, 'htpasswd'), options.htpasswd);
+    lines.push('auth:', '  htpasswd:', '    realm: test', `    path: ${folder}/htpasswd`);
+  }
+  await writeFile(join(folder, 'config.yml'), `${lines.join('\n')}\n`);
+  const child = spawn(binary, ['serve', join(folder, 'config.yml')], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk) => (errors = `${errors}${String(chunk)}`.slice(-4000)));
+  const stop = async (): Promise<void> => {
+    await end(child);
+    await rm(folder, { recursive: true, force: true });
+  };
+  for (let tries = 0; tries < 200; tries++) {
+    if (child.exitCode !== null) break;
+    try {
+      await fetch(`http://${host}/v2/`);
+      return { url: `http://${host}`, host, stop };
+    } catch {
+      await setTimeout(50);
+    }
+  }
+  await stop();
+  throw new Error(`docker-registry did not start: ${errors}`);
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject).listen(0, '127.0.0.1', resolve);
+  await promise;
+  const address = server.address();
+  const { promise: closed, resolve: close } = Promise.withResolvers<void>();
+  server.close(() => {
+    close();
+  });
+  await closed;
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  child.once('exit', () => {
+    resolve();
+  });
+  child.kill('SIGKILL');
+  await promise;
+}
