@@ -29,7 +29,11 @@ export function splitCommand(text: string, from = 0): CommandLine {
     flags.push(flag);
   }
   const end = at + text.slice(at).trimEnd().length;
-  return { keyword: { text: text.slice(start, keywordEnd), start, end: keywordEnd }, flags, rest: { text: text.slice(at, end), start: at, end } };
+  return {
+    keyword: { text: text.slice(start, keywordEnd), start, end: keywordEnd },
+    flags,
+    rest: { text: text.slice(at, end), start: at, end },
+  };
 }
 
 // Whatever the Dockerfile's escape character is, flags are unescaped by backslashes.

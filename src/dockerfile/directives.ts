@@ -30,13 +30,17 @@ export function readDirectives(lines: readonly SourceLine[]): Directives {
     count++;
     const column = before.length + 1;
     if (values.has(key)) {
-      throw new DockerfileError(`Cannot parse directive ${key}: it is given twice`, rangeAt(count, column, name.length), { hint: 'keep one of them' });
+      throw new DockerfileError(`Cannot parse directive ${key}: it is given twice`, rangeAt(count, column, name.length), {
+        hint: 'keep one of them',
+      });
     }
     values.set(key, value);
     if (key === 'escape') {
       if (value !== '\\' && value !== '`') {
         const range = rangeAt(count, column + name.length + equals.length, value.length);
-        throw new DockerfileError(`Cannot use escape ${JSON.stringify(value)}: it must be a backslash or a backtick`, range, { hint: 'remove the line for a backslash' });
+        throw new DockerfileError(`Cannot use escape ${JSON.stringify(value)}: it must be a backslash or a backtick`, range, {
+          hint: 'remove the line for a backslash',
+        });
       }
       escape = value;
     }

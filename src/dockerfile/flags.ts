@@ -22,7 +22,8 @@ export function readFlags(line: InstructionLine, known: Readonly<Record<string, 
   for (const span of line.command.flags) {
     const flag = readFlag(line, span, known);
     const before = found.get(flag.name) ?? [];
-    if (before.length > 0 && known[flag.name] !== 'list') throw mistake(line, `flag --${flag.name} is given twice`, span, 'keep one of them');
+    if (before.length > 0 && known[flag.name] !== 'list')
+      throw mistake(line, `flag --${flag.name} is given twice`, span, 'keep one of them');
     found.set(flag.name, [...before, flag]);
   }
   return {
@@ -49,6 +50,7 @@ function readFlag(line: InstructionLine, span: Span, known: Readonly<Record<stri
     if (value !== undefined && !/^(?:true|false)$/i.test(value)) {
       throw mistake(line, `flag --${name} takes true or false, not ${JSON.stringify(value)}`, span, `write --${name} or --${name}=false`);
     }
-  } else if (value === undefined) throw mistake(line, `flag --${name} has no value`, span, `write --${name}=VALUE, without blanks around "="`);
+  } else if (value === undefined)
+    throw mistake(line, `flag --${name} has no value`, span, `write --${name}=VALUE, without blanks around "="`);
   return { name, value, range: line.rangeOf(span) };
 }

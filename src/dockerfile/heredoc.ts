@@ -52,7 +52,9 @@ export function readHeredocs(
     for (;;) {
       const line = lines[at];
       if (line === undefined) {
-        throw new DockerfileError(`Cannot parse heredoc ${start.name}: its end is missing`, range, { hint: terminatorHint(lines, first, start) });
+        throw new DockerfileError(`Cannot parse heredoc ${start.name}: its end is missing`, range, {
+          hint: terminatorHint(lines, first, start),
+        });
       }
       at++;
       if ((start.chomp ? line.text.replace(/^\t+/, '') : line.text) === start.name) break;

@@ -19,7 +19,12 @@ export interface InstructionLine {
 }
 
 /** The error for a part of an instruction, or for its keyword; `state` completes "Cannot parse NAME: ". */
-export function mistake(line: InstructionLine, state: string, span: Pick<Span, 'start' | 'end'> | undefined, hint?: string): DockerfileError {
+export function mistake(
+  line: InstructionLine,
+  state: string,
+  span: Pick<Span, 'start' | 'end'> | undefined,
+  hint?: string,
+): DockerfileError {
   const range = line.rangeOf(span ?? line.command.keyword);
   return new DockerfileError(`Cannot parse ${line.name}: ${state}`, range, hint === undefined ? {} : { hint });
 }

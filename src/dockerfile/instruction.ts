@@ -41,7 +41,9 @@ export interface Flag {
 }
 
 /** A source of COPY or ADD: a word, or a heredoc that becomes a file. */
-export type CopySource = { readonly kind: 'word'; readonly word: string; readonly range: SourceRange } | { readonly kind: 'heredoc'; readonly heredoc: Heredoc };
+export type CopySource =
+  | { readonly kind: 'word'; readonly word: string; readonly range: SourceRange }
+  | { readonly kind: 'heredoc'; readonly heredoc: Heredoc };
 
 export interface FromInstruction extends Common {
   readonly kind: 'from';

@@ -83,7 +83,8 @@ function parseTrigger(line: InstructionLine): OnbuildInstruction {
   const command = splitCommand(line.joined, rest.start);
   const name = command.keyword.text.toUpperCase();
   if (name === 'ONBUILD') throw mistake(line, "a trigger can't be another ONBUILD", command.keyword, 'remove one ONBUILD');
-  if (name === 'FROM' || name === 'MAINTAINER') throw mistake(line, `a trigger can't be ${name}`, command.keyword, 'use an instruction that works within a stage');
+  if (name === 'FROM' || name === 'MAINTAINER')
+    throw mistake(line, `a trigger can't be ${name}`, command.keyword, 'use an instruction that works within a stage');
   const parsed = dispatch({ ...line, name, command });
   if (parsed.kind === 'from') throw mistake(line, "a trigger can't be FROM", command.keyword);
   const bodies = line.heredocs.map((heredoc) => `\n${heredoc.rawBody}${heredoc.name}`).join('');

@@ -94,7 +94,9 @@ function beforeFrom(instruction: Instruction): DockerfileError {
   const keyword = instruction.notes?.keyword.toUpperCase() ?? instruction.kind.toUpperCase();
   const { start } = instruction.range;
   const range = { start, end: { line: start.line, column: start.column + keyword.length } };
-  return new DockerfileError(`Cannot parse ${keyword}: no FROM stands above it`, range, { hint: 'begin with FROM; only ARG may stand before it' });
+  return new DockerfileError(`Cannot parse ${keyword}: no FROM stands above it`, range, {
+    hint: 'begin with FROM; only ARG may stand before it',
+  });
 }
 
 function noStages(lines: readonly SourceLine[], globalArgs: readonly ArgInstruction[]): DockerfileError {

@@ -14,7 +14,10 @@ export type StageBase =
   | { readonly kind: 'image'; readonly image: string };
 
 /** What `--from` and `from=` mean. */
-export type FromSource = { readonly kind: 'stage'; readonly index: number } | { readonly kind: 'context'; readonly name: string } | { readonly kind: 'image'; readonly image: string };
+export type FromSource =
+  | { readonly kind: 'stage'; readonly index: number }
+  | { readonly kind: 'context'; readonly name: string }
+  | { readonly kind: 'image'; readonly image: string };
 
 /** One stage that another can't do without, and where that is written. */
 export interface StageNeed {
@@ -89,7 +92,9 @@ export function triggersOfStage(dockerfile: Dockerfile, index: number, user: Sta
   return triggers.map((trigger) => parseOnbuild(trigger.expression, user.from.range));
 }
 
-function referencesOf(instruction: Instruction): readonly { readonly name: string; readonly why: 'copy' | 'mount'; readonly range: SourceRange }[] {
+function referencesOf(
+  instruction: Instruction,
+): readonly { readonly name: string; readonly why: 'copy' | 'mount'; readonly range: SourceRange }[] {
   if (instruction.kind === 'copy' || instruction.kind === 'add') {
     const name = instruction.from?.value;
     return name === undefined || instruction.from === undefined ? [] : [{ name, why: 'copy', range: instruction.from.range }];

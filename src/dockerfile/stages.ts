@@ -49,7 +49,8 @@ export function planStages(dockerfile: Dockerfile, options: PlanOptions): StageP
   const globalArgs = readGlobalArgs(dockerfile, { ...options, targetStage });
   const planned = new Map<number, PlannedStage>();
   const lastTarget = Math.max(...targets);
-  const roots = options.includesUnused === true ? dockerfile.stages.map((stage) => stage.index).filter((index) => index <= lastTarget) : targets;
+  const roots =
+    options.includesUnused === true ? dockerfile.stages.map((stage) => stage.index).filter((index) => index <= lastTarget) : targets;
   const planOne = (index: number): PlannedStage => planStage(dockerfile, index, globalArgs, options);
   for (const root of roots) visit(root, planOne, planned, []);
   return { stages: [...planned.values()], targets, globalArgs };
@@ -80,7 +81,8 @@ function planStage(dockerfile: Dockerfile, index: number, globalArgs: GlobalArgs
   const lookup = (name: string): string | undefined => globalArgs.get(name);
   const image = expandWord(from.image, lookup, { escape: dockerfile.escape, range });
   if (image.value === '') throw blankBase(from.image, image.unset, range);
-  const platform = from.platform === undefined ? undefined : expandWord(from.platform, lookup, { escape: dockerfile.escape, range: from.range });
+  const platform =
+    from.platform === undefined ? undefined : expandWord(from.platform, lookup, { escape: dockerfile.escape, range: from.range });
   const base = resolveFrom(dockerfile, index, image.value, contexts);
   return {
     stage,
@@ -93,12 +95,20 @@ function planStage(dockerfile: Dockerfile, index: number, globalArgs: GlobalArgs
 
 function blankBase(image: string, unset: readonly string[], range: SourceRange): DockerfileError {
   const [name] = unset;
-  const hint = name === undefined ? 'give the ARG a value' : `${name} has no value: write ARG ${name}=... above the first FROM, or pass --build-arg ${name}=...`;
+  const hint =
+    name === undefined
+      ? 'give the ARG a value'
+      : `${name} has no value: write ARG ${name}=... above the first FROM, or pass --build-arg ${name}=...`;
   return new DockerfileError(`Cannot use base image ${image}: it expands to nothing`, range, { hint });
 }
 
 // Depth first: a stage is added behind everything it needs.
-function visit(index: number, planOne: (index: number) => PlannedStage, planned: Map<number, PlannedStage>, path: readonly PlannedStage[]): void {
+function visit(
+  index: number,
+  planOne: (index: number) => PlannedStage,
+  planned: Map<number, PlannedStage>,
+  path: readonly PlannedStage[],
+): void {
   if (planned.has(index)) return;
   const stage = planOne(index);
   const longerPath = [...path, stage];
@@ -113,5 +123,7 @@ function visit(index: number, planOne: (index: number) => PlannedStage, planned:
 function circular(circle: readonly PlannedStage[], need: StageNeed): DockerfileError {
   const names = [...circle, ...circle.slice(0, 1)].map(({ stage }) => stage.name ?? String(stage.index));
   const state = circle.length === 1 ? 'it needs itself' : `it waits for itself (${names.join(' needs ')})`;
-  return new DockerfileError(`Cannot build stage ${names[0] ?? ''}: ${state}`, need.range, { hint: 'move what both need into a stage of its own' });
+  return new DockerfileError(`Cannot build stage ${names[0] ?? ''}: ${state}`, need.range, {
+    hint: 'move what both need into a stage of its own',
+  });
 }

@@ -30,7 +30,11 @@ export function expandWord(word: string, environment: Environment, options: Expa
 }
 
 /** Like expandWord(), split at blanks after the variables are replaced: one variable may hold several words. */
-export function expandWords(word: string, environment: Environment, options: ExpandOptions = {}): Expansion & { readonly words: readonly string[] } {
+export function expandWords(
+  word: string,
+  environment: Environment,
+  options: ExpandOptions = {},
+): Expansion & { readonly words: readonly string[] } {
   return read(word, environment, { escape: options.escape ?? '\\' }, options.range);
 }
 
@@ -289,7 +293,10 @@ function choose(name: string, operator: string, word: string, value: string | un
   if (operator.endsWith('-')) return isAbsent ? word : value;
   if (operator.endsWith('+')) return isAbsent ? '' : word;
   if (!isAbsent) return value;
-  throw new WordMistake(`${name}: ${word !== '' ? word : value === undefined ? 'it must be set' : 'it must not be empty'}`, `pass --build-arg ${name}=...`);
+  throw new WordMistake(
+    `${name}: ${word !== '' ? word : value === undefined ? 'it must be set' : 'it must not be empty'}`,
+    `pass --build-arg ${name}=...`,
+  );
 }
 
 function trim(operator: string, word: string, value: string): string {
@@ -302,7 +309,8 @@ function compile(pattern: string): ReturnType<typeof compilePattern> {
   try {
     return compilePattern(pattern);
   } catch (error) {
-    if (error instanceof SyntaxError) throw new WordMistake(`pattern ${JSON.stringify(pattern)}: ${error.message}`, 'only \\* \\? \\\\ may be escaped');
+    if (error instanceof SyntaxError)
+      throw new WordMistake(`pattern ${JSON.stringify(pattern)}: ${error.message}`, 'only \\* \\? \\\\ may be escaped');
     throw error;
   }
 }

@@ -13,7 +13,8 @@ const securities = ['sandbox', 'insecure'] as const;
 export function parseRun(line: InstructionLine): RunInstruction {
   const flags = readFlags(line, { mount: 'list', network: 'string', security: 'string', device: 'list' });
   const command = parseCommand(line, line.command.rest);
-  if (command.form === 'exec' && command.argv.length === 0) throw mistake(line, 'the command is empty', line.command.rest, 'put a program in the array');
+  if (command.form === 'exec' && command.argv.length === 0)
+    throw mistake(line, 'the command is empty', line.command.rest, 'put a program in the array');
   const network = oneOf(line, flags.one('network')?.value, networks, 'network');
   const security = oneOf(line, flags.one('security')?.value, securities, 'security');
   return {
@@ -63,7 +64,12 @@ function emptyHint(name: string): string {
   return name === 'CMD' || name === 'ENTRYPOINT' ? `write ${name} [] to clear what the base image sets` : `for example ${name} make`;
 }
 
-function oneOf<Value extends string>(line: InstructionLine, value: string | undefined, allowed: readonly Value[], flag: string): Value | undefined {
+function oneOf<Value extends string>(
+  line: InstructionLine,
+  value: string | undefined,
+  allowed: readonly Value[],
+  flag: string,
+): Value | undefined {
   if (value === undefined) return undefined;
   const found = allowed.find((candidate) => candidate === value);
   if (found !== undefined) return found;

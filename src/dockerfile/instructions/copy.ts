@@ -70,7 +70,8 @@ function readSources(line: InstructionLine, words: readonly Span[]): readonly Co
     return { kind: 'word', word: word.text, range: line.rangeOf(word) };
   });
   const [left] = heredocs;
-  if (left !== undefined) throw mistake(line, `heredoc name ${JSON.stringify(left.name)} holds blanks`, line.command.rest, 'use a name of one word');
+  if (left !== undefined)
+    throw mistake(line, `heredoc name ${JSON.stringify(left.name)} holds blanks`, line.command.rest, 'use a name of one word');
   return sources;
 }
 

@@ -11,12 +11,29 @@ export function parseFrom(line: InstructionLine): FromInstruction {
   const [image, as, name, extra] = splitBlanks(line.command.rest);
   if (image === undefined) throw mistake(line, 'the image is missing', undefined, 'for example FROM debian:12 AS build');
   if (as !== undefined && as.text.toLowerCase() !== 'as') {
-    throw mistake(line, `expected AS after the image, not ${JSON.stringify(as.text)}`, as, 'FROM takes one image, or an image, AS and a stage name');
+    throw mistake(
+      line,
+      `expected AS after the image, not ${JSON.stringify(as.text)}`,
+      as,
+      'FROM takes one image, or an image, AS and a stage name',
+    );
   }
-  if (as !== undefined && name === undefined) throw mistake(line, 'the stage name after AS is missing', as, 'for example FROM debian:12 AS build');
-  if (extra !== undefined) throw mistake(line, `nothing may follow the stage name, not ${JSON.stringify(extra.text)}`, extra, 'a stage has one name, without blanks');
+  if (as !== undefined && name === undefined)
+    throw mistake(line, 'the stage name after AS is missing', as, 'for example FROM debian:12 AS build');
+  if (extra !== undefined)
+    throw mistake(
+      line,
+      `nothing may follow the stage name, not ${JSON.stringify(extra.text)}`,
+      extra,
+      'a stage has one name, without blanks',
+    );
   if (name !== undefined && !/^[a-z][a-z0-9\-_.]*$/.test(name.text.toLowerCase())) {
-    throw mistake(line, `bad stage name ${JSON.stringify(name.text)}`, name, 'begin with a letter; letters, digits, "-", "_" and "." may follow');
+    throw mistake(
+      line,
+      `bad stage name ${JSON.stringify(name.text)}`,
+      name,
+      'begin with a letter; letters, digits, "-", "_" and "." may follow',
+    );
   }
   const platform = flags.one('platform')?.value;
   return {

@@ -48,7 +48,8 @@ function readDuration(line: InstructionLine, flags: Flags, name: string): number
   if (value === undefined || value === '') return undefined;
   const span = spanOf(line, name);
   const duration = parseDuration(value);
-  if (duration === undefined) throw mistake(line, `--${name} can't be ${JSON.stringify(value)}`, span, 'write a number and its unit: 500ms, 30s, 1m30s');
+  if (duration === undefined)
+    throw mistake(line, `--${name} can't be ${JSON.stringify(value)}`, span, 'write a number and its unit: 500ms, 30s, 1m30s');
   if (duration === 0) return undefined;
   if (duration < minimumNs) throw mistake(line, `--${name} can't be shorter than 1ms`, span, 'write 0 to use the default');
   return duration;
@@ -58,7 +59,8 @@ function readRetries(line: InstructionLine, flags: Flags): number | undefined {
   const value = flags.one('retries')?.value;
   if (value === undefined || value === '') return undefined;
   const retries = /^\+?\d+$/.test(value) ? Number(value) : Number.NaN;
-  if (!(retries <= 2 ** 31 - 1)) throw mistake(line, `--retries can't be ${JSON.stringify(value)}`, spanOf(line, 'retries'), 'write a whole number, 0 or more');
+  if (!(retries <= 2 ** 31 - 1))
+    throw mistake(line, `--retries can't be ${JSON.stringify(value)}`, spanOf(line, 'retries'), 'write a whole number, 0 or more');
   return retries === 0 ? undefined : retries;
 }
 

@@ -15,7 +15,13 @@ export function parsePairs(line: InstructionLine, kind: 'env' | 'label'): EnvIns
   if (!first.text.includes('=')) return { ...line.common, kind, pairs: [parseLegacy(line)], isLegacy: true };
   const pairs = words.map((word) => {
     const equals = word.text.indexOf('=');
-    if (equals < 0) throw mistake(line, `${JSON.stringify(word.text)} has no "="`, word, 'write key=value, and quote a value that holds blanks: key="a b"');
+    if (equals < 0)
+      throw mistake(
+        line,
+        `${JSON.stringify(word.text)} has no "="`,
+        word,
+        'write key=value, and quote a value that holds blanks: key="a b"',
+      );
     if (equals === 0) throw mistake(line, 'the key before "=" is missing', word, 'write key=value');
     return { key: word.text.slice(0, equals), value: word.text.slice(equals + 1) };
   });

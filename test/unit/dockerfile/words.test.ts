@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { BuilderError, DockerfileError } from '../../../src/errors.ts';
+import { expandHeredoc, expandWord, expandWords } from '../../../src/dockerfile/words.ts';
+
+const environment = new Map([
+  ['A', 'hello'],
+  ['B', 'two words'],
+  ['P', '/usr/local/lib/node.js'],
+  ['EMPTY', ''],
+  ['PORTS', '80 443'],
+  ['Q', 'it\'s "x"'],
+  ['STAR', 'a*b?c'],
+  ['DIR', 'a/b/c/d'],
+  ['LINES', 'one\ntwo'],
+  ['Ü', 'umlaut'],
+  ['A1', 'a-one'],
+  ['_u', 'under'],
+  ['BRACE', 'a}b'],
+  ['BACK', 'a\\b'],
+  ['REP', 'aaa'],
+]);
+
+const readers: Readonly<Record<string, (word: string) => string>> = {
+  split: (word) =>
+    expandWords(word, environment)
+      .words.map((part) => `[${part}]`)
+      .join(''),
+  'heredoc body': (word) => expandHeredoc(word, environment).value,
+  'escapes with backtick': (word) => expandWord(word, environment, { escape: '`' }).value,
+};
+
+function rowsOf(table: string): readonly { section: string; word: string; expected: string }[] {
+  let section = '';
+  const rows: { section: string; word: string; expected: string }[] = [];
+  for (const line of table.split('\n').slice(5)) {
+    if (line === '') continue;
+    if (line.startsWith('== ')) {
+      section = line.slice(3);
+      continue;
+    }
+    const at = line.lastIndexOf(' | ');
+    assert.ok(at >= 0, `no " | " in ${line}`);
+    const [word, expected] = [line.slice(0, at), line.slice(at + 3)].map((text) =>
+      text.replaceAll('⏎', '\n').replaceAll('⇥', '\t').replace(/␣$/, ''),
+    );
+    rows.push({ section, word: word ?? '', expected: expected ?? '' });
+  }
+  return rows;
+}
+
+const rows = rowsOf(readFileSync(new URL('../../fixtures/dockerfile/words.txt', import.meta.url), 'utf8'));
+
+test('the table of words has not been cut short', () => {
+  assert.ok(rows.length >= 150, `${rows.length} rows`);
+});
+
+for (const { section, word, expected } of rows) {
+  const expand = readers[section] ?? ((text: string): string => expandWord(text, environment).value);
+  test(`${section}: ${JSON.stringify(word)} becomes ${JSON.stringify(expected)}`, () => {
+    if (!expected.startsWith('! ')) {
+      assert.equal(expand(word), expected);
+      return;
+    }
+    assert.throws(
+      () => expand(word),
+      (error) => {
+        assert.ok(error instanceof BuilderError);
+        assert.equal(error.message, `Cannot expand ${JSON.stringify(word)}: ${expected.slice(2)}`);
+        return true;
+      },
+    );
+  });
+}
+
+test('expandWord() names unset and used variables once each, in order', () => {
+  const { value, unset, used } = expandWord('$X$A$Y$X${B:-$Z}${W:-$A}', environment);
+  assert.equal(value, 'hellotwo wordshello');
+  assert.deepEqual(unset, ['X', 'Y', 'Z', 'W']);
+  assert.deepEqual(used, ['A', 'B']);
+});
+
+test('expandWord() takes a function as its environment', () => {
+  assert.equal(expandWord('$x-$y', (name) => (name === 'x' ? '1' : undefined)).value, '1-');
+});
+
+test('expandWord() pins its error to the range it is given', () => {
+  const range = { start: { line: 3, column: 5 }, end: { line: 3, column: 9 } };
+  assert.throws(
+    () => expandWord('${A', environment, { range }),
+    (error) => error instanceof DockerfileError && error.range === range && error.hint === 'write a literal dollar sign as \\$',
+  );
+});
+
+test('expandWord() shortens a long word in its error', () => {
+  assert.throws(() => expandWord(`${'x'.repeat(200)}\${A`, environment), /^BuilderError: Cannot expand "x{77}\.\.\.": missing "}"$/);
+});
+
+test('expandWord() matches many stars without running forever', () => {
+  const pattern = `${'*a'.repeat(30)}b`;
+  assert.equal(expandWord(`\${X#${pattern}}`, new Map([['X', 'a'.repeat(3000)]])).value.length, 3000);
+});
