@@ -21,6 +21,9 @@ const home = 'yadokari';
 // No file can be below a file, so nobody can put one there.
 const nowhere = `/${home}/node/x`;
 
+// Writable as users of kaniko expect, but nobody may replace what is another's.
+const homeFolder = directory(home, 0o1777);
+
 /** Node, its loader and libraries and the folders that users mount things into: changes only with Node. */
 export function runtimeFiles(): readonly ImageFile[] {
   const node = withoutSections(readFileSync(process.execPath));
@@ -28,7 +31,7 @@ export function runtimeFiles(): readonly ImageFile[] {
   // OpenSSL's folder: the openssl.cnf of a base image left on `/` by an earlier build could load a library into us.
   replaceText(node, '/etc/ssl', '/proc/no');
   return [
-    directory(home, 0o1777), // writable as users of kaniko expect, but nobody may replace what is another's
+    homeFolder,
     directory(`${home}/.docker`),
     file(`${home}/node`, node, 0o755),
     directory(`${home}/lib`),
@@ -50,6 +53,7 @@ export function appFiles(root: string): readonly ImageFile[] {
   }));
   const command = `#!/${home}/node --disable-sigusr1\nimport './app/start.js';\n`;
   return [
+    homeFolder, // again: the folder of the uppermost layer that has it decides its mode
     file(`${home}/package.json`, '{"type":"module"}\n'), // the commands have no suffix to tell Node what they are
     file(`${home}/executor`, command, 0o755),
     symlink(`${home}/yadokari`, 'executor'),

@@ -20,7 +20,7 @@ function writeRootfs(folder: string, files: readonly ImageFile[]): void {
       symlinkSync(content.target, target);
       continue;
     }
-    if (content.kind === 'directory') mkdirSync(target);
+    if (content.kind === 'directory') mkdirSync(target, { recursive: true });
     else writeFileSync(target, content.bytes, { flag: 'wx' });
     chmodSync(target, mode); // the umask took bits away
   }
