@@ -174,19 +174,13 @@ const raw: (...args: readonly Argument[]) => number = libc.func('syscall', 'int6
 ]);
 
 /**
- * Calls the kernel and gives its answer, which is a negated errno when it refused.
+ * Calls the kernel and gives its answer, which is a negated errno when it refused; six arguments at most.
  * Acts on the calling thread alone. A signal is no failure: EINTR is called again.
  */
-export function attempt(
-  name: SystemCall,
-  a: Argument = null,
-  b: Argument = null,
-  c: Argument = null,
-  d: Argument = null,
-  e: Argument = null,
-): number {
+export function attempt(name: SystemCall, ...args: readonly Argument[]): number {
+  const [a = null, b = null, c = null, d = null, e = null, f = null] = args;
   for (;;) {
-    const result = raw(table[name], a, b, c, d, e, null);
+    const result = raw(table[name], a, b, c, d, e, f);
     if (result !== -1) return result;
     const failure = lastErrno();
     if (failure !== constants.errno.EINTR) return -failure;
@@ -213,11 +207,6 @@ export function bind(name: string, parameters: readonly ('int' | 'address')[]): 
     'int',
     parameters.map((kind) => (kind === 'int' ? 'int' : 'void *')),
   );
-}
-
-/** Where a buffer's bytes are in memory; only while the buffer lives. */
-export function addressOf(buffer: Uint8Array): bigint {
-  return address(buffer);
 }
 
 /** The error that node:fs would throw for a positive `errno`. */
@@ -257,4 +246,9 @@ export function assertSystemCallsWork(): void {
 function errnoName(errno: number): string {
   for (const [name, value] of Object.entries(constants.errno)) if (value === errno) return name;
   return `E${errno}`;
+}
+
+/** Where a buffer stands in memory, to point into it; valid while the buffer lives. */
+export function addressOf(buffer: Uint8Array): bigint {
+  return address(buffer);
 }

@@ -1,0 +1,94 @@
+// What is compressed is told by its first bytes, never by a media type or a file name: both have been wrong in the wild.
+import { Readable, type Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { BuilderError, systemCode } from '../errors.ts';
+
+/** How bytes are compressed; the last two are known but can't be read. */
+export type CompressionFormat = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
+
+/** Bytes that `sniffCompression` wants to see. */
+export const sniffLength = 6;
+
+const outputChunkSize = 256 * 1024;
+
+/** Tells the format from the first bytes of a stream. */
+export function sniffCompression(head: Buffer): CompressionFormat {
+  const magic = head.toString('latin1', 0, sniffLength);
+  if (magic.startsWith('\x1f\x8b')) return 'gzip';
+  // zstd's own frame, or a skippable one in front of it (RFC 8878, 3.1.2).
+  if (magic.startsWith('\x28\xb5\x2f\xfd') || /^[\x50-\x5f]\x2a\x4d\x18/.test(magic)) return 'zstd';
+  if (/^BZh[1-9]/.test(magic)) return 'bzip2';
+  if (magic === '\xfd7zXZ\0') return 'xz';
+  return 'none';
+}
+
+/**
+ * The plain bytes of a stream, which may be compressed or not. The source is read to its end.
+ * @throws ERR_LAYER for damaged data, ERR_UNSUPPORTED for a format that can't be read
+ */
+export async function* decompress(source: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const iterator = source[Symbol.asyncIterator]();
+  const head = await readHead(iterator);
+  const format = sniffCompression(head);
+  const whole = chain(head, iterator);
+  if (format === 'none') yield* whole;
+  else if (format === 'gzip') yield* transformed(whole, createGunzip({ chunkSize: outputChunkSize }), format, signal);
+  // A window of more than 128 MiB is refused by the default limit, which bounds our memory.
+  else if (format === 'zstd') yield* transformed(whole, createZstdDecompress({ chunkSize: outputChunkSize }), format, signal);
+  else {
+    await whole.return();
+    throw new BuilderError('ERR_UNSUPPORTED', `Cannot decompress data: ${format} is not supported`, { hint: 'use gzip or zstd' });
+  }
+}
+
+async function readHead(iterator: AsyncIterator<Buffer>): Promise<Buffer> {
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length < sniffLength) {
+    const next = await iterator.next();
+    if (next.done === true) break;
+    head = head.length === 0 ? next.value : Buffer.concat([head, next.value]);
+  }
+  return head;
+}
+
+async function* chain(head: Buffer, iterator: AsyncIterator<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  try {
+    if (head.length > 0) yield head;
+    for (;;) {
+      const next = await iterator.next();
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+async function* transformed(
+  source: AsyncIterable<Buffer>,
+  transform: Transform,
+  format: CompressionFormat,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  let sourceFailure: unknown;
+  const guarded = async function* (): AsyncGenerator<Buffer> {
+    try {
+      yield* source;
+    } catch (error) {
+      sourceFailure = error;
+      throw error;
+    }
+  };
+  const pumping = pipeline(Readable.from(guarded(), { objectMode: false }), transform, { signal });
+  // Its failure arrives through the transform as well; without this it would count as unhandled.
+  pumping.catch(() => undefined);
+  try {
+    for await (const chunk of transform) yield chunk as Buffer; // zlib streams give buffers
+    await pumping;
+  } catch (error) {
+    const code = systemCode(error);
+    if (sourceFailure !== undefined || code === undefined || !/^(?:Z_|ZSTD_|ERR_)/.test(code) || signal.aborted) throw error;
+    throw new BuilderError('ERR_LAYER', `Cannot decompress data: the ${format} stream is damaged (${code})`, { cause: error });
+  }
+}

@@ -1,0 +1,40 @@
+// The names that say "gone": image-spec layer.md#whiteouts. What they do to a root is rootfs/unpack.ts.
+import { type ByteString, textFromBytes } from '../bytes.ts';
+import { BuilderError } from '../errors.ts';
+
+const prefix = '.wh.';
+const opaqueName = '.wh..wh..opq';
+
+/** What an entry's path means to the layers below: hide one name, hide all children of a directory, or nothing. */
+export type Whiteout =
+  | { readonly kind: 'removes'; readonly parent: ByteString; readonly path: ByteString }
+  | { readonly kind: 'opaque'; readonly directory: ByteString };
+
+/**
+ * Reads a cleaned path; undefined for an ordinary one. The directory of an entry at the top is `.`.
+ * @throws ERR_LAYER for a whiteout that names nothing.
+ */
+export function whiteoutOf(path: ByteString): Whiteout | undefined {
+  const slash = path.lastIndexOf('/');
+  if (!path.startsWith(prefix, slash + 1)) return undefined;
+  const parent = (slash === -1 ? '.' : path.slice(0, slash)) as ByteString; // a part of bytes
+  const name = path.slice(slash + 1);
+  if (name === opaqueName) return { kind: 'opaque', directory: parent };
+  const hidden = name.slice(prefix.length);
+  if (hidden === '' || hidden === '.' || hidden === '..') {
+    throw new BuilderError('ERR_LAYER', `Cannot apply whiteout ${JSON.stringify(textFromBytes(path))}: it names nothing`);
+  }
+  // AUFS keeps its own bookkeeping under these names (.wh..wh.plnk, .wh..wh.orph, .wh..wh.aufs); no file is meant.
+  return { kind: 'removes', parent, path: (slash === -1 ? hidden : `${parent}/${hidden}`) as ByteString }; // bytes joined
+}
+
+/** The path of the whiteout that hides `path`. */
+export function whiteoutPath(path: ByteString): ByteString {
+  const slash = path.lastIndexOf('/');
+  return `${path.slice(0, slash + 1)}${prefix}${path.slice(slash + 1)}` as ByteString; // bytes joined
+}
+
+/** True where a path's last name can't be stored in a layer, as readers would take it for a whiteout. */
+export function isReservedName(path: ByteString): boolean {
+  return path.startsWith(prefix, path.lastIndexOf('/') + 1);
+}

@@ -1,0 +1,54 @@
+// All entries of a directory with their stat, by getdents64 and statx into reused buffers: a third of the time of
+// readdir and lstat of node:fs over a whole root.
+import { type ByteString, bytesFromBuffer } from '../bytes.ts';
+
+import { statBufferSize } from './files.ts';
+import { addressOf, attempt, call, cString, systemError } from './libc.ts';
+import { constants } from 'node:fs';
+
+const noFollow = 0x100; // AT_SYMLINK_NOFOLLOW
+const basicStats = 0x7ff; // STATX_BASIC_STATS
+
+/** Told of each entry but `.` and `..`, in the directory's own order; `stat` is only valid during the call. */
+export type DirectoryVisitor = (name: ByteString, stat: Uint32Array) => void;
+
+/** Reads directories one after another into the same buffers; not to be used from within its own visitor. */
+export class DirectoryReader {
+  readonly #entries = Buffer.alloc(65536);
+  readonly #start = addressOf(this.#entries);
+  readonly #stat = new Uint32Array(statBufferSize / 4);
+  readonly #statBytes = new Uint8Array(this.#stat.buffer);
+
+  /**
+   * Visits every entry of the directory, never through a symbolic link.
+   * @throws SystemError as opendir; an entry that vanishes while we look is left out.
+   */
+  read(path: ByteString, visit: DirectoryVisitor): void {
+    const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | 0o2000000; // O_CLOEXEC
+    const fd = call('openat', [-100, cString(path), flags, 0], path);
+    try {
+      for (;;) {
+        const length = attempt('getdents64', fd, this.#entries, this.#entries.length);
+        if (length < 0) throw systemError(-length, 'getdents64', path);
+        if (length === 0) return;
+        this.#visitEntries(fd, length, path, visit);
+      }
+    } finally {
+      call('close', [fd], path);
+    }
+  }
+
+  // struct linux_dirent64: inode 8, offset 8, record length 2, type 1, name.
+  #visitEntries(fd: number, length: number, path: ByteString, visit: DirectoryVisitor): void {
+    for (let at = 0; at < length;) {
+      const recordLength = this.#entries.readUInt16LE(at + 16);
+      const nameAt = at + 19;
+      at += recordLength;
+      const name = bytesFromBuffer(this.#entries, nameAt, this.#entries.indexOf(0, nameAt));
+      if (name === '.' || name === '..') continue;
+      const result = attempt('statx', fd, this.#start + BigInt(nameAt), noFollow, basicStats, this.#statBytes);
+      if (result === 0) visit(name, this.#stat);
+      else if (result !== -2) throw systemError(-result, 'statx', path);
+    }
+  }
+}

@@ -1,0 +1,120 @@
+// What node:fs can't do to one file: times to the nanosecond, device nodes, a stat that says everything without bigints.
+import type { ByteString } from '../bytes.ts';
+import { attempt, call, cString, systemError } from './libc.ts';
+
+const currentDirectory = -100; // AT_FDCWD
+const noFollow = 0x100; // AT_SYMLINK_NOFOLLOW
+const emptyPath = 0x1000; // AT_EMPTY_PATH
+const basicStats = 0x7ff; // STATX_BASIC_STATS
+const omitTime = 0x3ffffffen; // UTIME_OMIT
+const coarseRealtime = 5; // CLOCK_REALTIME_COARSE
+
+/** Numbers of one stat, in the order that `decodeStat` writes them. */
+export const StatField = {
+  mode: 0,
+  uid: 1,
+  gid: 2,
+  size: 3,
+  mtimeSeconds: 4,
+  mtimeNanoseconds: 5,
+  ctimeSeconds: 6,
+  ctimeNanoseconds: 7,
+  inode: 8,
+  device: 9,
+  rdev: 10,
+  links: 11,
+} as const;
+
+/** How many numbers `decodeStat` writes. */
+export const statFieldCount = 12;
+/** Bytes of a `struct statx`. */
+export const statBufferSize = 256;
+
+const timesBuffer = new BigInt64Array(4);
+const timesBytes = new Uint8Array(timesBuffer.buffer);
+
+/** Sets the modification time of an open file and leaves its access time alone. @throws SystemError */
+export function setTimesOfFile(fd: number, seconds: number, nanoseconds: number): void {
+  fillTimes(seconds, nanoseconds);
+  const result = attempt('utimensat', fd, null, timesBytes, 0);
+  if (result < 0) throw systemError(-result, 'futimens');
+}
+
+/** Sets the modification time of a path, of the link itself where it is one. @throws SystemError */
+export function setTimes(path: ByteString, seconds: number, nanoseconds: number): void {
+  fillTimes(seconds, nanoseconds);
+  call('utimensat', [currentDirectory, cString(path), timesBytes, noFollow], path);
+}
+
+/** Makes a FIFO or a device node; `mode` holds the type bits too. @throws SystemError, EPERM without CAP_MKNOD */
+export function makeNode(path: ByteString, mode: number, major = 0, minor = 0): void {
+  call('mknodat', [currentDirectory, cString(path), mode, deviceNumber(major, minor)], path);
+}
+
+/** lstat of a path into `target` at `offset`; false where there is nothing. @throws SystemError for anything but absence */
+export function statInto(path: ByteString, target: Float64Array, offset = 0): boolean {
+  const buffer = new Uint32Array(statBufferSize / 4);
+  const result = attempt('statx', currentDirectory, cString(path), noFollow, basicStats, new Uint8Array(buffer.buffer));
+  if (result < 0) {
+    const error = systemError(-result, 'lstat', path);
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false;
+    throw error;
+  }
+  decodeStat(buffer, target, offset);
+  return true;
+}
+
+/** fstat into `target`. @throws SystemError */
+export function statOpenFile(fd: number, target: Float64Array): void {
+  const buffer = new Uint32Array(statBufferSize / 4);
+  call('statx', [fd, Buffer.from([0]), emptyPath, basicStats, new Uint8Array(buffer.buffer)]);
+  decodeStat(buffer, target, 0);
+}
+
+/** Reads a `struct statx` (as words) into twelve numbers, in the order of `StatField`. */
+export function decodeStat(words: Uint32Array, target: Float64Array, offset: number): void {
+  const at = (index: number): number => words[index] ?? 0;
+  target[offset] = at(7) & 0xffff;
+  target[offset + 1] = at(5);
+  target[offset + 2] = at(6);
+  target[offset + 3] = at(10) + at(11) * 0x1_0000_0000;
+  target[offset + 4] = at(28) + (at(29) | 0) * 0x1_0000_0000;
+  target[offset + 5] = at(30);
+  target[offset + 6] = at(24) + (at(25) | 0) * 0x1_0000_0000;
+  target[offset + 7] = at(26);
+  target[offset + 8] = foldInode(at(8), at(9));
+  target[offset + 9] = deviceNumber(at(34), at(35));
+  target[offset + 10] = deviceNumber(at(32), at(33));
+  target[offset + 11] = at(4);
+}
+
+/** The kernel's 32-bit device number: 12 bits of major, 20 of minor. */
+export function deviceNumber(major: number, minor: number): number {
+  return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0;
+}
+
+/** The inverse of `deviceNumber`. */
+export function splitDevice(device: number): { readonly major: number; readonly minor: number } {
+  return { major: (device >>> 8) & 0xfff, minor: (device & 0xff) | ((device >>> 12) & 0xfff00) };
+}
+
+/** The clock that stamps files: it stands still for up to 10 ms, so two changes may get the same time. */
+export function coarseTime(): { readonly seconds: number; readonly nanoseconds: number } {
+  const time = new BigInt64Array(2);
+  call('clock_gettime', [coarseRealtime, new Uint8Array(time.buffer)]);
+  return { seconds: Number(time[0]), nanoseconds: Number(time[1]) };
+}
+
+function fillTimes(seconds: number, nanoseconds: number): void {
+  timesBuffer[0] = 0n;
+  timesBuffer[1] = omitTime;
+  timesBuffer[2] = BigInt(seconds);
+  timesBuffer[3] = BigInt(nanoseconds);
+}
+
+// overlayfs puts the number of the underlying filesystem into an inode's top bits, where a double has no room: they are
+// folded into bits that inode numbers hardly reach, so that two files don't look like one.
+function foldInode(low: number, high: number): number {
+  const folded = high < 0x20_0000 ? high : ((high & 0x1f_ffff) ^ ((high >>> 21) << 10)) >>> 0;
+  return low + folded * 0x1_0000_0000;
+}

@@ -1,0 +1,34 @@
+// What is mounted where: proc_pid_mountinfo(5), text to values.
+import { readFileSync } from 'node:fs';
+import { type ByteString, bytesFromBuffer } from '../bytes.ts';
+
+export interface Mount {
+  /** Absolute, as this process sees it. */
+  readonly target: ByteString;
+  readonly filesystem: string;
+  readonly isReadOnly: boolean;
+}
+
+/** Reads the mount table of this process. @throws SystemError where /proc is not there */
+export function readMounts(): Mount[] {
+  return parseMounts(bytesFromBuffer(readFileSync('/proc/self/mountinfo')));
+}
+
+/** Parses a mountinfo table: octal escapes are decoded, mounts on top of each other are each listed. */
+export function parseMounts(table: ByteString): Mount[] {
+  const mounts: Mount[] = [];
+  for (const line of table.split('\n')) {
+    const fields = line.split(' ');
+    const [, , , , target, options] = fields;
+    const separator = fields.indexOf('-', 6);
+    const filesystem = fields[separator + 1];
+    if (target === undefined || options === undefined || separator === -1 || filesystem === undefined) continue;
+    mounts.push({ target: decodeOctal(target), filesystem, isReadOnly: options.split(',').includes('ro') });
+  }
+  return mounts;
+}
+
+function decodeOctal(field: string): ByteString {
+  const decoded = field.replace(/\\([0-7]{3})/g, (_match, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+  return decoded as ByteString; // bytes in, bytes out
+}
