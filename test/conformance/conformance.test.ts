@@ -10,7 +10,7 @@ import { must } from '../support/command.ts';
 import type { FlatNode } from '../support/flatten.ts';
 import type { ParsedObject } from '../support/parsed.ts';
 import { type HttpFiles, serveFiles } from '../support/http-files.ts';
-import { type RegistryFixture, startRegistry } from '../support/registry-fixture.ts';
+import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
 import { readRegistryImage } from '../support/registry-image.ts';
 import { type ConformanceCase, type Expected, readCases } from './case.ts';
 import { compareImage } from './compare.ts';
@@ -20,7 +20,7 @@ const folder = import.meta.dirname;
 const lastModified = 'Tue, 03 Feb 2015 04:05:06 GMT';
 const cases = readCases(folder);
 
-let registry: RegistryFixture;
+let registry: RunningRegistry;
 let web: HttpFiles;
 let subject: Subject;
 let base: ReadonlyMap<string, FlatNode>;
@@ -28,12 +28,12 @@ let matching = 0;
 
 before(async () => {
   subject = await chooseSubject(process.env['CONFORMANCE_SUBJECT'] ?? 'yadokari');
-  [registry, web] = await Promise.all([startRegistry(), serveFiles(lastModified)]);
+  [registry, web] = await Promise.all([startDockerRegistry(), serveFiles(lastModified)]);
   for (const tag of ['base', 'onbuild', 'entry']) {
-    const to = `docker://${registry.address}/conformance/${tag}:latest`;
+    const to = `docker://${registry.host}/conformance/${tag}:latest`;
     await must(['skopeo', 'copy', '--quiet', '--dest-tls-verify=false', `oci:${folder}/base:${tag}`, to]);
   }
-  const image = await readRegistryImage(registry.address, 'conformance/base', 'latest');
+  const image = await readRegistryImage(registry.host, 'conformance/base', 'latest');
   assert.ok(image !== undefined, 'the base image did not reach the registry');
   base = image.flattened.tree;
 });
@@ -62,12 +62,12 @@ async function judge(one: ConformanceCase): Promise<readonly string[]> {
     const result = await subject({
       context,
       dockerfile: one.dockerfileName,
-      destination: `${registry.address}/${repository}:latest`,
+      destination: `${registry.host}/${repository}:latest`,
       args: one.args,
       target: one.target,
       secrets: one.secrets,
     });
-    const image = await readRegistryImage(registry.address, repository, 'latest');
+    const image = await readRegistryImage(registry.host, repository, 'latest');
     const problems: string[] = [];
     if (one.expected === undefined) {
       if (result.status === 0) problems.push('the build succeeded, it should fail');
@@ -92,7 +92,7 @@ async function prepare(one: ConformanceCase, context: string): Promise<string> {
   if (one.setup !== '') await must(['sh', '-c', `umask 022\n${one.setup}`], { cwd: context, env: { TZ: 'UTC' } });
   for (const [path, body] of Object.entries(one.http)) web.add(`/${one.name}/${path}`, body);
   const text = one.dockerfile
-    .replaceAll('@REG@', registry.address)
+    .replaceAll('@REG@', registry.host)
     .replaceAll('@HTTP@', `${web.origin}/${one.name}`)
     .replaceAll('@UNIQ@', randomBytes(6).toString('hex'));
   await writeFile(join(context, one.dockerfileName), text);

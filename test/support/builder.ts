@@ -20,7 +20,7 @@ const layout = resolve(import.meta.dirname, '../../build/image');
  */
 export async function builderImage(): Promise<string> {
   if (!existsSync(`${layout}/index.json`)) throw new Error(`there is no builder image in ${layout}: run "npm run image" first`);
-  const id = await must(podmanCommand(['pull', '-q', `oci:${layout}`]));
+  const id = await must(podmanCommand(['pull', '-q', `oci:${layout}:latest`]));
   return id.trim();
 }
 

@@ -19,17 +19,18 @@ export interface RegistryImage {
   readonly problems: readonly string[];
 }
 
-const manifestTypes = [
+/** What an Accept header has to list to get any image. */
+export const manifestTypes = [
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.v2+json',
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
-];
+].join(', ');
 
 /** Pulls and judges `repository:tag`; undefined when the registry has no such tag. An index means its linux/amd64 image. */
 export async function readRegistryImage(registry: string, repository: string, tag: string): Promise<RegistryImage | undefined> {
   const base = `http://${registry}/v2/${repository}`;
-  const response = await fetch(`${base}/manifests/${tag}`, { headers: { accept: manifestTypes.join(', ') } });
+  const response = await fetch(`${base}/manifests/${tag}`, { headers: { accept: manifestTypes } });
   if (response.status === 404) return undefined;
   if (!response.ok) throw new Error(`GET ${response.url}: ${response.status}`);
   const text = await response.text();

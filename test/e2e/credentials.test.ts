@@ -1,0 +1,72 @@
+// A registry that asks who is there: right, wrong and missing credentials, and where they may be given.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
+import { Scene } from '../support/scene.ts';
+
+// user "crab", password "shell" (bcrypt)
+const htpasswd = 'crab:$2y$05$abcdefghijklmnopqrstuumNuudgVdLAyD5TYgRWlzz0Y9EpuIEFq\n';
+const password = 'shell';
+
+let scene: Scene;
+let locked: RunningRegistry;
+
+before(async () => {
+  [scene, locked] = await Promise.all([Scene.start(), startDockerRegistry({ htpasswd })]);
+});
+
+after(async () => {
+  await Promise.all([scene?.stop(), locked?.stop()]);
+});
+
+function dockerConfig(secret: string): string {
+  return JSON.stringify({ auths: { [locked.host]: { auth: Buffer.from(`crab:${secret}`).toString('base64') } } });
+}
+
+async function push(config: string | undefined) {
+  const folder = await scene.folder(config === undefined ? {} : { 'config.json': config });
+  return scene.build({
+    dockerfile: 'FROM @REG@/base\nRUN echo ran > /ran\n',
+    pushTo: locked.host,
+    repository: 'locked/image',
+    ...(config === undefined ? {} : { volumes: [`${folder}/config.json:/kaniko/.docker/config.json:ro`] }),
+  });
+}
+
+async function tagExists(): Promise<boolean> {
+  const authorization = `Basic ${Buffer.from(`crab:${password}`).toString('base64')}`;
+  const { status } = await fetch(`http://${locked.host}/v2/locked/image/manifests/latest`, {
+    headers: { authorization, accept: 'application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json' },
+  });
+  assert.ok(status === 200 || status === 404, `the registry answers ${status}`);
+  return status === 200;
+}
+
+for (const row of [
+  { name: 'missing credentials', config: () => undefined },
+  { name: 'a wrong password', config: () => dockerConfig('wrong-canary') },
+]) {
+  test(`${row.name} fail before anything is built, name the registry and leak no password`, async () => {
+    const result = await push(row.config());
+    assert.notEqual(result.status, 0);
+    assert.ok(result.output.includes(locked.host), result.output);
+    assert.match(result.output, /401|auth|credential/i);
+    assert.ok(!result.output.includes('wrong-canary') && !result.output.includes(Buffer.from('crab:wrong-canary').toString('base64')));
+    assert.ok(!/^\s+at /m.test(result.output), `a stack trace: ${result.output}`);
+    assert.ok(!/RUN echo ran/.test(result.output.split('error:')[0] ?? ''), 'the RUN ran although nothing can be pushed');
+    assert.equal(await tagExists(), false);
+  });
+}
+
+test('a config.json that is no JSON is named in one line', async () => {
+  const result = await push('{"auths": ');
+  assert.notEqual(result.status, 0);
+  assert.match(result.output, /config\.json/);
+  assert.ok(!/^\s+at /m.test(result.output), `a stack trace: ${result.output}`);
+});
+
+test('credentials in /kaniko/.docker/config.json push', async () => {
+  const result = await push(dockerConfig(password));
+  assert.equal(result.status, 0, result.output);
+  assert.equal(await tagExists(), true);
+});

@@ -1,0 +1,99 @@
+// What nearly every end-to-end test needs: a registry with the small base image, contexts from literals, and builds in
+// containers that push into that registry.
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { builderCommand, builderImage, type BuilderRun } from './builder.ts';
+import { type CommandOptions, type CommandResult, run } from './command.ts';
+import { pushLayout } from './image-writer.ts';
+import { type RunningRegistry, startDockerRegistry } from './docker-registry.ts';
+import { manifestTypes, readRegistryImage, type RegistryImage } from './registry-image.ts';
+
+export interface SceneBuild extends Omit<BuilderRun, 'context' | 'args'> {
+  /** Text of the Dockerfile; `@REG@` is the registry's address. */
+  readonly dockerfile: string;
+  /** Further files of the context, `path → content`; those that begin with `#!` are executable. */
+  readonly files?: Readonly<Record<string, string | Uint8Array>>;
+  /** Further flags. */
+  readonly args?: readonly string[];
+  /** Where to push, without the registry; `out/<number>` when absent. */
+  readonly repository?: string;
+  /** Another registry to push to. */
+  readonly pushTo?: string;
+}
+
+export interface SceneResult extends CommandResult {
+  /** `registry/repository:latest` */
+  readonly destination: string;
+  /** What the registry holds there now. */
+  readonly image: RegistryImage | undefined;
+}
+
+/** A registry, a builder image, and whatever was made on the way; `stop` removes all of it. */
+export class Scene {
+  readonly registry: RunningRegistry;
+  readonly builder: string;
+  #folders: string[] = [];
+  #builds = 0;
+
+  private constructor(registry: RunningRegistry, image: string) {
+    this.registry = registry;
+    this.builder = image;
+  }
+
+  /** @throws Error when the builder's image has not been made. */
+  static async start(): Promise<Scene> {
+    const image = await builderImage();
+    const scene = new Scene(await startDockerRegistry(), image);
+    const layout = resolve(import.meta.dirname, '../conformance/base');
+    await pushLayout(layout, 'base', `${scene.registry.host}/base:latest`);
+    return scene;
+  }
+
+  async stop(): Promise<void> {
+    await this.registry.stop();
+    for (const folder of this.#folders) await rm(folder, { recursive: true, force: true });
+  }
+
+  /** A temporary folder that goes away with the scene. */
+  async folder(files: Readonly<Record<string, string | Uint8Array>> = {}): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), 'yadokari-e2e-'));
+    this.#folders.push(folder);
+    for (const [path, content] of Object.entries(files)) {
+      const file = join(folder, path);
+      await mkdir(dirname(file), { recursive: true });
+      await writeFile(file, content);
+      if (typeof content === 'string' && content.startsWith('#!')) await chmod(file, 0o755);
+    }
+    return folder;
+  }
+
+  /** Builds in a container, pushes by plain HTTP, and reads back what was pushed. */
+  async build(build: SceneBuild, options: CommandOptions = {}): Promise<SceneResult> {
+    const { command, repository, destination } = await this.prepare(build);
+    const result = await run(command, options);
+    const image = build.pushTo === undefined ? await readRegistryImage(this.registry.host, repository, 'latest') : undefined;
+    return { ...result, destination, image };
+  }
+
+  /** True when the scene's registry has `repository:latest`. */
+  async hasTag(repository: string): Promise<boolean> {
+    // without Accept, docker-registry hides OCI manifests behind a 404
+    const { status } = await fetch(`http://${this.registry.host}/v2/${repository}/manifests/latest`, {
+      headers: { accept: manifestTypes },
+    });
+    if (status !== 200 && status !== 404) throw new Error(`the registry answers ${status} for ${repository}`);
+    return status === 200;
+  }
+
+  /** The command line of a build, for a test that holds the process itself. */
+  async prepare(
+    build: SceneBuild,
+  ): Promise<{ readonly command: readonly string[]; readonly repository: string; readonly destination: string; readonly context: string }> {
+    const { dockerfile, files, args = [], repository = `out/${++this.#builds}`, pushTo, ...container } = build;
+    const context = await this.folder({ ...files, Dockerfile: dockerfile.replaceAll('@REG@', this.registry.host) });
+    const destination = `${pushTo ?? this.registry.host}/${repository}:latest`;
+    const flags = [`--destination=${destination}`, '--insecure', '--insecure-pull', ...args];
+    return { command: builderCommand({ image: this.builder, context, args: flags, ...container }), repository, destination, context };
+  }
+}
