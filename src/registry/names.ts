@@ -53,19 +53,21 @@ export function namesFromTable(table: ReadonlyMap<string, readonly Address[]>): 
 /** The `lookup` that node:net and node:tls take. */
 export function lookupWith(names: Names): LookupFunction {
   return (host, options, callback) => {
-    const wanted = options.family === 4 || options.family === 'IPv4' ? 4 : options.family === 6 || options.family === 'IPv6' ? 6 : 0;
-    names.resolve(host).then(
-      (all) => {
-        const fitting = wanted === 0 ? all : all.filter((item) => item.family === wanted);
-        const [first] = fitting;
-        if (first === undefined) callback(nameError('ENOTFOUND', host), []);
-        else if (options.all === true) callback(null, [...fitting]);
-        else callback(null, first.address, first.family);
-      },
-      (error: unknown) => {
-        callback(error instanceof Error ? error : nameError('EAI_AGAIN', host), []);
-      },
-    );
+    const family =
+      options.family === 4 || options.family === 'IPv4' ? 4 : options.family === 6 || options.family === 'IPv6' ? 6 : undefined;
+    void (async () => {
+      let found: readonly Address[] = [];
+      let failure: NodeJS.ErrnoException = nameError('ENOTFOUND', host);
+      try {
+        found = (await names.resolve(host)).filter((item) => family === undefined || item.family === family);
+      } catch (error) {
+        failure = error instanceof Error ? error : nameError('EAI_AGAIN', host, error);
+      }
+      const [first] = found;
+      if (first === undefined) callback(failure, []);
+      else if (options.all === true) callback(null, [...found]);
+      else callback(null, first.address, first.family);
+    })();
   };
 }
 

@@ -46,10 +46,10 @@ export async function pullFrom(
   emit: Emit,
   signal: AbortSignal,
 ): Promise<PulledImage | undefined> {
-  let failure: unknown;
+  let failure: BuilderError | undefined;
   for (const [position, place] of places.entries()) {
     try {
-      const found = await pullOne(place, places.slice(position), reference, platform, emit, signal);
+      const found = await pullOne({ place, later: places.slice(position), reference, platform, emit }, signal);
       if (found !== undefined) return found;
     } catch (error) {
       signal.throwIfAborted();
@@ -62,15 +62,18 @@ export async function pullFrom(
   return undefined;
 }
 
-async function pullOne(
-  place: Place,
-  places: readonly Place[],
-  reference: Reference,
-  platform: Platform,
-  emit: Emit,
-  signal: AbortSignal,
-): Promise<PulledImage | undefined> {
-  const { repository } = place;
+interface PullWish {
+  readonly place: Place;
+  /** The place itself and those after it. */
+  readonly later: readonly Place[];
+  readonly reference: Reference;
+  readonly platform: Platform;
+  readonly emit: Emit;
+}
+
+async function pullOne(wish: PullWish, signal: AbortSignal): Promise<PulledImage | undefined> {
+  const { later, reference, platform, emit } = wish;
+  const { repository } = wish.place;
   const target = reference.digest ?? reference.tag ?? 'latest';
   const asked = await repository.manifest(target, signal);
   if (asked === undefined) return undefined;
@@ -84,7 +87,7 @@ async function pullOne(
     return {
       descriptor,
       diffId,
-      open: (opening) => openLayer(places, descriptor, emit, opening),
+      open: (opening) => openLayer(later, descriptor, emit, opening),
       from: { registry: repository.reference.registry, repository: repository.reference.repository },
     };
   });

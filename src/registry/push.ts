@@ -56,9 +56,9 @@ export async function pushTo(
     for (const items of Map.groupBy(group, (item) => item.repository).values()) {
       const [first] = items;
       if (first === undefined) continue;
-      await pushBlobs(context, manifest, image, first, earlier, options, inner);
+      await pushBlobs(context, { manifest, image, reference: first, earlier, options }, inner);
       const repository = await context.open(first, inner);
-      for (const item of items) digests.set(item, await pushManifest(context, repository, manifest, item, options, inner));
+      for (const item of items) digests.set(item, await pushManifest(context, { repository, manifest, reference: item, options }, inner));
       earlier ??= { registry: first.registry, repository: first.repository };
     }
   });
@@ -99,15 +99,17 @@ export async function probePush(repository: Repository, signal: AbortSignal): Pr
   if (location !== 'mounted') await repository.cancelUpload(location, signal);
 }
 
-async function pushBlobs(
-  context: PushContext,
-  manifest: ManifestBytes,
-  image: Image,
-  reference: Reference,
-  earlier: Reference | undefined,
-  options: PushOptions,
-  signal: AbortSignal,
-): Promise<void> {
+interface BlobsWish {
+  readonly manifest: ManifestBytes;
+  readonly image: Image;
+  readonly reference: Reference;
+  /** A repository of the same registry that has all of them by now. */
+  readonly earlier: Reference | undefined;
+  readonly options: PushOptions;
+}
+
+async function pushBlobs(context: PushContext, wish: BlobsWish, signal: AbortSignal): Promise<void> {
+  const { manifest, image, reference, earlier, options } = wish;
   const blobs = new Map<Digest, PushableBlob>();
   for (const layer of image.layers) {
     if (isForeign(layer.descriptor)) continue;
@@ -165,14 +167,15 @@ async function mount(repository: Repository, digest: Digest, from: string, signa
   }
 }
 
-async function pushManifest(
-  context: PushContext,
-  repository: Repository,
-  manifest: ManifestBytes,
-  reference: Reference,
-  options: PushOptions,
-  signal: AbortSignal,
-): Promise<Digest> {
+interface ManifestWish {
+  readonly repository: Repository;
+  readonly manifest: ManifestBytes;
+  readonly reference: Reference;
+  readonly options: PushOptions;
+}
+
+async function pushManifest(context: PushContext, wish: ManifestWish, signal: AbortSignal): Promise<Digest> {
+  const { repository, manifest, reference, options } = wish;
   const target = reference.tag ?? manifest.digest;
   try {
     await repository.putManifest(target, manifest, signal);

@@ -122,7 +122,7 @@ export function createTransport(options: TransportOptions): Transport {
 export function checkAddress(from: URL, to: URL, task: string): void {
   const host = bareHost(to.hostname).toLowerCase();
   const isPrivate = isPrivateLiteral(host);
-  const isMetadata = /^169\.254\./.test(host) || /^fe[89ab]/.test(host) || host === 'fd00:ec2::254' || /^::ffff:a9fe:/.test(host);
+  const isMetadata = host.startsWith('169.254.') || /^fe[89ab]/.test(host) || host === 'fd00:ec2::254' || host.startsWith('::ffff:a9fe:');
   if (isMetadata || (isPrivate && to.host !== from.host && !isPrivateLiteral(bareHost(from.hostname)) && from.hostname !== 'localhost')) {
     throw new RegistryError(`Cannot ${task}: ${from.host} sends us to ${to.host}, which is a private address`, {
       method: 'GET',

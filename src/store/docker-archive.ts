@@ -1,0 +1,95 @@
+// An image as the one tar file that `docker load` and `podman load` read. There is no specification but their code.
+import { lstat, open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { bytesFromText } from '../bytes.ts';
+import { BuilderError, systemCode } from '../errors.ts';
+import type { Entry } from '../layer/entry.ts';
+import { writeArchive } from '../layer/write.ts';
+import { splitDigest } from '../oci/digest.ts';
+import type { Image } from '../oci/image.ts';
+import { type Json, formatJson } from '../oci/json.ts';
+import { type ManifestBytes, manifestOf } from '../oci/manifest.ts';
+import { type Reference, dockerHub, formatReference } from '../oci/reference.ts';
+import { writeBeside } from './blob-file.ts';
+
+/**
+ * Writes the archive. Layers stay compressed as they are, which every reader takes; names without a tag are left out.
+ * @throws ERR_LAYER when the file can't be written
+ */
+export async function writeDockerArchive(path: string, image: Image, names: readonly Reference[], signal: AbortSignal): Promise<void> {
+  const manifest = manifestOf(image);
+  const archive = (): AsyncIterable<Buffer> => writeArchive(entriesOf(image, manifest, names, signal));
+  if (await isSpecial(path)) {
+    // A pipe or a terminal can't be replaced, only written to.
+    await using file = await open(path, 'w');
+    await pipeline(Readable.from(archive(), { objectMode: false }), file.createWriteStream(), { signal });
+    return;
+  }
+  await writeBeside(path, async (file) => {
+    await pipeline(Readable.from(archive(), { objectMode: false }), file.createWriteStream(), { signal });
+  });
+}
+
+async function* entriesOf(
+  image: Image,
+  manifest: ManifestBytes,
+  names: readonly Reference[],
+  signal: AbortSignal,
+): AsyncGenerator<Entry, void, undefined> {
+  const configName = `${splitDigest(manifest.config.descriptor.digest).hex}.json`;
+  yield fileEntry(configName, manifest.config.bytes.length, one(manifest.config.bytes));
+  const written = new Set<string>();
+  const layerNames: string[] = [];
+  for (const layer of image.layers) {
+    const name = `${splitDigest(layer.descriptor.digest).hex}${layer.descriptor.mediaType.endsWith('gzip') ? '.tar.gz' : '.tar'}`;
+    layerNames.push(name);
+    // An image may have the same layer twice; the archive has it once.
+    if (written.has(name)) continue;
+    written.add(name);
+    yield fileEntry(name, layer.descriptor.size, layer.open(signal));
+  }
+  const tags = names.filter((name) => name.tag !== undefined).map(repoTag);
+  const entry = new Map<string, Json>([
+    ['Config', configName],
+    ['RepoTags', [...new Set(tags)]],
+    ['Layers', layerNames],
+  ]);
+  const bytes = Buffer.from(formatJson([entry]), 'utf8');
+  yield fileEntry('manifest.json', bytes.length, one(bytes));
+}
+
+function repoTag(name: Reference): string {
+  const { registry, repository, tag } = name;
+  // Docker Hub's images carry its short name in every engine's list.
+  return formatReference({ registry: registry === dockerHub ? 'docker.io' : registry, repository, ...(tag === undefined ? {} : { tag }) });
+}
+
+function fileEntry(name: string, size: number, content: AsyncIterable<Buffer>): Entry {
+  return {
+    type: 'file',
+    path: bytesFromText(name),
+    size,
+    content,
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    mtime: { seconds: 0, nanoseconds: 0 },
+    xattrs: new Map(),
+  };
+}
+
+async function* one(bytes: Buffer): AsyncGenerator<Buffer, void, undefined> {
+  yield await Promise.resolve(bytes);
+}
+
+async function isSpecial(path: string): Promise<boolean> {
+  try {
+    const found = await lstat(path);
+    if (found.isDirectory()) throw new BuilderError('ERR_LAYER', `Cannot write ${path}: it is a directory`);
+    return !found.isFile();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
