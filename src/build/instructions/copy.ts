@@ -1,0 +1,194 @@
+// COPY: words to sources, sources to files, files into the root. dockerfile reference, "COPY"; what BuildKit does decides.
+import { bytesFromText } from '../../bytes.ts';
+import { compileExcludes } from '../../context/ignore.ts';
+import { selectSources, selectWithParents } from '../../context/select.ts';
+import type { Selection } from '../../context/select.ts';
+import type { SourceTree } from '../../context/tree.ts';
+import type { CopyInstruction, Heredoc } from '../../dockerfile/instruction.ts';
+import { DockerfileError } from '../../errors.ts';
+import { accountFiles, lookupOwner } from '../../linux/accounts.ts';
+import type { Effect, StageState, StepScope } from '../effect.ts';
+import { parseModeChange } from './copy-mode.ts';
+import { CopyTarget } from './copy-target.ts';
+import { copyLooseFile, copySelection } from './copy-tree.ts';
+import type { CopyJob, CopyPolicy, Destination } from './copy-tree.ts';
+
+/** What COPY needs besides the step: words expanded by the state before it, and the places it may read from. */
+export interface CopyScope extends StepScope {
+  readonly expand: (word: string) => string;
+  readonly expandHeredoc: (body: string) => string;
+  /**
+   * The tree that `--from` names: a stage by name or number, a named context, or an image; undefined is the build context.
+   * @throws BuilderError where there is none
+   */
+  readonly sources: (from: string | undefined) => Promise<SourceTree>;
+}
+
+/** An instruction after expansion: words as they will be used and shown in the history. */
+export interface ExpandedCopy {
+  readonly instruction: CopyInstruction;
+  readonly words: readonly string[];
+  readonly heredocs: readonly Heredoc[];
+  readonly destination: string;
+  readonly chown: string | undefined;
+  readonly chmod: string | undefined;
+}
+
+/**
+ * Executes COPY. The touched paths are all that was made or changed, parents included.
+ * @throws DockerfileError, BuilderError ERR_CONTEXT for a source, ERR_ROOTFS or ERR_UNSAFE_PATH for a destination
+ */
+export async function executeCopy(instruction: CopyInstruction, state: StageState, scope: CopyScope): Promise<Effect> {
+  const copy = expandCopy(instruction, scope);
+  for (const word of copy.words) refuseRemote(word, instruction);
+  const tree = copy.words.length === 0 ? undefined : await scope.sources(instruction.from?.value);
+  const selected = tree === undefined ? [] : selectAll(copy, tree, scope);
+  const job = startJob(copy, state, scope, countSources(copy, selected));
+  for (const { selection } of selected) if (tree !== undefined) await copySelection(job, tree, selection);
+  await copyHeredocs(copy, job, scope);
+  return finishJob(copy, state, job);
+}
+
+/** Expands the words of COPY or ADD and refuses what can't be honoured. @throws DockerfileError */
+export function expandCopy(instruction: CopyInstruction, scope: Pick<CopyScope, 'expand'>): ExpandedCopy {
+  const { sources, destination, chown, chmod, from } = instruction;
+  if (from?.value?.includes('$') === true) {
+    throw new DockerfileError(`Cannot use --from=${from.value}: variables are not expanded there`, from.range, {
+      hint: 'Give the stage a fixed name: FROM ${IMAGE} AS name, then --from=name.',
+    });
+  }
+  return {
+    instruction,
+    words: sources.flatMap((source) => (source.kind === 'word' ? [scope.expand(source.word)] : [])),
+    heredocs: sources.flatMap((source) => (source.kind === 'heredoc' ? [source.heredoc] : [])),
+    destination: scope.expand(destination),
+    chown: chown?.value === undefined ? undefined : scope.expand(chown.value),
+    chmod: chmod?.value === undefined ? undefined : scope.expand(chmod.value),
+  };
+}
+
+/** A source word with what it selected. */
+export interface SelectedWord {
+  readonly word: string;
+  readonly selection: Selection;
+}
+
+/** Everything that the words select, in their order. @throws BuilderError ERR_CONTEXT */
+export function selectAll({ words, instruction }: ExpandedCopy, tree: SourceTree, scope: CopyScope): SelectedWord[] {
+  return words.flatMap((word) => {
+    const selections = instruction.parents ? selectWithParents(tree, word) : selectSources(tree, word);
+    if (selections.length === 0)
+      warn(scope, instruction, 'copy-no-match', `'${word}' matches nothing in ${tree.label}: nothing is copied for it`);
+    return selections.map((selection) => ({ word, selection }));
+  });
+}
+
+/** How many things are to be put in one place: words as such, and each file that a wildcard matched. */
+export function countSources({ words, heredocs }: ExpandedCopy, selected: readonly SelectedWord[]): number {
+  const files = selected.filter(({ selection }) => !selection.stats.isDirectory()).length;
+  return Math.max(words.length, files) + heredocs.length;
+}
+
+/** Resolves the destination and what copies get there. @throws DockerfileError, BuilderError */
+export function startJob(copy: ExpandedCopy, state: StageState, scope: StepScope, sourceCount: number): CopyJob {
+  const { instruction } = copy;
+  const chmod = copy.chmod === undefined ? undefined : parseModeChange(copy.chmod);
+  // With --chmod, BuildKit copies as if there were no --link.
+  const replaces = instruction.link && copy.chmod === undefined;
+  const owner = copy.chown === undefined ? undefined : readOwner(copy.chown, instruction, replaces, scope);
+  const target = new CopyTarget(scope.root, { instruction: scope.step.text, replaces });
+  const destination = readDestination(copy, state, target);
+  if (sourceCount > 1 && !destination.isDirectory && !(!replaces && target.isDirectory(destination.path))) {
+    throw new DockerfileError(
+      `Cannot copy ${sourceCount} sources to '${copy.destination}': it is not a directory and does not end in '/'`,
+      instruction.range,
+      {
+        hint: `Write '${copy.destination}/' to copy them into that directory.`,
+      },
+    );
+  }
+  const epoch = scope.sourceDateEpoch === undefined ? {} : { mtimeSeconds: scope.sourceDateEpoch };
+  const policy: CopyPolicy = {
+    parents: { mode: chmod?.octal ?? 0o755, uid: owner?.uid ?? 0, gid: owner?.gid ?? 0, ...epoch },
+    ...(owner === undefined ? {} : { owner }),
+    ...(chmod === undefined ? {} : { chmod }),
+    ...epoch,
+  };
+  const patterns = instruction.excludes.flatMap((flag) => (flag.value === undefined ? [] : [flag.value]));
+  const excludes = patterns.length === 0 ? {} : { excludes: compileExcludes(patterns) };
+  const seen = new Set<string>();
+  return {
+    target,
+    policy,
+    destination,
+    ...excludes,
+    warn: (code, message) => {
+      if (seen.has(code)) return;
+      seen.add(code);
+      warn(scope, instruction, code, message);
+    },
+    signal: scope.signal,
+  };
+}
+
+/** Writes the heredocs of an instruction as files named after their words. */
+export async function copyHeredocs({ heredocs }: ExpandedCopy, job: CopyJob, scope: Pick<CopyScope, 'expandHeredoc'>): Promise<void> {
+  for (const { name, body, expand } of heredocs) {
+    const bytes = Buffer.from(expand ? scope.expandHeredoc(body) : body);
+    await copyLooseFile(job, { name: bytesFromText(name), content: { kind: 'bytes', bytes }, mode: 0o644 });
+  }
+}
+
+/** The effect of a finished copy. */
+export function finishJob(copy: ExpandedCopy, state: StageState, job: CopyJob): Effect {
+  job.target.finish();
+  return { state, touched: { kind: 'paths', paths: job.target.touched }, history: { createdBy: describeCopy(copy) } };
+}
+
+/** `created_by` as BuildKit words it: expanded, without --from, --link and --exclude. */
+function describeCopy({ instruction, words, heredocs, destination, chown, chmod }: ExpandedCopy): string {
+  const flags = [
+    instruction.parents ? '--parents' : '',
+    chown === undefined ? '' : `--chown=${chown}`,
+    chmod === undefined ? '' : `--chmod=${chmod}`,
+  ];
+  const sources = [...words, ...heredocs.map((heredoc) => `<<${heredoc.name}`)];
+  return [instruction.kind.toUpperCase(), ...flags.filter((flag) => flag !== ''), ...sources, destination, '# buildkit'].join(' ');
+}
+
+function readDestination({ destination }: ExpandedCopy, state: StageState, target: CopyTarget): Destination {
+  const isDirectory = destination === '' || destination === '.' || destination.endsWith('/') || destination.endsWith('/.');
+  const workingDir = state.config.workingDir ?? '/';
+  const absolute = destination.startsWith('/') ? destination : `${workingDir}/${destination}`;
+  return { path: target.resolve(absolute), isDirectory };
+}
+
+function readOwner(
+  spec: string,
+  { chown, range }: CopyInstruction,
+  isLink: boolean,
+  scope: StepScope,
+): { readonly uid: number; readonly gid: number } {
+  if (isLink && !/^\d+(?::\d*)?$/.test(spec)) {
+    throw new DockerfileError(
+      `Cannot use --chown=${spec} with --link: a linked layer has no /etc/passwd to look names up in`,
+      chown?.range ?? range,
+      {
+        hint: 'Give numbers, such as --chown=1000:1000, or leave --link out.',
+      },
+    );
+  }
+  return lookupOwner(spec, accountFiles(scope.root.path));
+}
+
+function refuseRemote(word: string, { range }: CopyInstruction): void {
+  if (/^https?:\/\//.test(word))
+    throw new DockerfileError(`Cannot copy '${word}': COPY takes no URLs`, range, { hint: 'Use ADD for a URL.' });
+  if (/^(?:git@|git:\/\/|ssh:\/\/)/.test(word)) {
+    throw new DockerfileError(`Cannot copy '${word}': COPY takes no git repositories`, range, { hint: 'Use ADD for a repository.' });
+  }
+}
+
+function warn(scope: StepScope, { range }: CopyInstruction, code: string, message: string): void {
+  scope.emit({ kind: 'warning', code, message, range });
+}

@@ -1,0 +1,59 @@
+// WORKDIR: where commands run from now on, made where it is missing.
+import { bytesFromText, textFromBytes } from '../../bytes.ts';
+import type { WordInstruction } from '../../dockerfile/instruction.ts';
+import { BuilderError } from '../../errors.ts';
+import { accountFiles, lookupOwner } from '../../linux/accounts.ts';
+import type { Effect, StageState, StepScope } from '../effect.ts';
+import { CopyTarget, cleanPath } from './copy-target.ts';
+
+/** What WORKDIR needs besides the step. */
+export interface WorkdirScope extends StepScope {
+  readonly expand: (word: string) => string;
+}
+
+/**
+ * Executes WORKDIR: a relative path continues the one before. Missing directories get mode 0755 and belong to the USER of that
+ * moment, all of them; what exists is left as it is, but a layer is made all the same (not for `/`), as BuildKit does.
+ * @throws BuilderError ERR_ROOTFS where something else is in the way, ERR_UNSAFE_PATH for a place that is the builder's
+ */
+export async function executeWorkdir(instruction: WordInstruction, state: StageState, scope: WorkdirScope): Promise<Effect> {
+  scope.signal.throwIfAborted();
+  const workingDir = workingDirAfter(scope.expand(instruction.word), state.config.workingDir);
+  const after = { ...state, config: { ...state.config, workingDir } };
+  const history = { createdBy: `WORKDIR ${workingDir}` };
+  if (workingDir === '/') return { state: after, touched: { kind: 'nothing' }, history };
+  const target = new CopyTarget(scope.root, { instruction: scope.step.text });
+  const path = target.follow(workingDir);
+  if (target.isProtected(path) && target.isDirectory(path)) {
+    const message = `'${workingDir}' is mounted or belongs to the builder: commands run there, but it won't be in the image`;
+    scope.emit({ kind: 'warning', code: 'workdir-mounted', message, range: instruction.range });
+  } else {
+    const { uid, gid } = readOwner(instruction, state, scope);
+    const epoch = scope.sourceDateEpoch === undefined ? {} : { mtimeSeconds: scope.sourceDateEpoch };
+    target.makeDirectories(path, { mode: 0o755, uid, gid, ...epoch });
+  }
+  target.finish();
+  return { state: after, touched: { kind: 'paths', paths: target.touched }, history };
+}
+
+/** The cleaned, absolute working directory after `WORKDIR word`. */
+export function workingDirAfter(word: string, before = '/'): string {
+  const path = word.startsWith('/') ? word : `${before}/${word}`;
+  return `/${textFromBytes(cleanPath(bytesFromText(path)))}`;
+}
+
+// A number that is a user is also taken as the group here (BuildKit does so too), other than at RUN.
+function readOwner(
+  { range }: WordInstruction,
+  { config }: StageState,
+  scope: WorkdirScope,
+): { readonly uid: number; readonly gid: number } {
+  if (config.user === undefined || config.user === '') return { uid: 0, gid: 0 };
+  try {
+    return lookupOwner(config.user, accountFiles(scope.root.path));
+  } catch (error) {
+    if (!(error instanceof BuilderError) || error.code !== 'ERR_DOCKERFILE') throw error;
+    scope.emit({ kind: 'warning', code: 'workdir-user', message: `${error.message}; new directories of WORKDIR belong to root`, range });
+    return { uid: 0, gid: 0 };
+  }
+}

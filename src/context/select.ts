@@ -1,0 +1,187 @@
+// From the words of a COPY to the files it names: wildcards, links inside the jail, ignore rules, and why nothing was found.
+import { textFromBytes } from '../bytes.ts';
+import type { ByteString } from '../bytes.ts';
+import { bytesFromText } from '../bytes.ts';
+import { BuilderError } from '../errors.ts';
+import type { BigIntStats } from 'node:fs';
+import { compileExcludes, judgePath, mayTakeBack } from './ignore.ts';
+import type { IgnoreRules } from './ignore.ts';
+import { compileWildcard, hasWildcard } from './pattern.ts';
+import { joinPath, listNames, locate, pathIn, splitPath, statOf } from './tree.ts';
+import type { Located, SourceTree } from './tree.ts';
+import { isEmptyWalk, walkSelection } from './walk.ts';
+
+/** One thing to copy: a file as itself, a directory as its content. */
+export interface Selection {
+  /** Below the tree's folder, free of links, no leading slash; empty for the tree's root. */
+  readonly path: ByteString;
+  /** The last component of the name it was asked for by: what a copy in a directory is called. */
+  readonly name: ByteString;
+  readonly stats: BigIntStats;
+  /** Where only some of what lies below is meant (`--parents`): patterns relative to `path`. */
+  readonly includes?: IgnoreRules;
+}
+
+/**
+ * The things a source word names, wildcard matches in lexical order. A wildcard may match nothing.
+ * @throws BuilderError ERR_CONTEXT where a name does not exist or is ignored, or a pattern is malformed
+ */
+export function selectSources(tree: SourceTree, word: string): Selection[] {
+  const components = splitPath(cleanWord(word));
+  const wildAt = components.findIndex((component) => hasWildcard(component));
+  if (wildAt < 0) return [selectLiteral(tree, joinPath(components), word)];
+  const base = find(tree, joinPath(components.slice(0, wildAt)), word);
+  const paths = expandWildcards(tree, base.path, components.slice(wildAt));
+  return paths.flatMap((path) => {
+    const located = locate(tree.folder, path);
+    // A match may be a link that leads nowhere: like a name that isn't there.
+    if (located.kind !== 'found') throw notFound(tree, word, located);
+    if (!isVisible(tree, path) || !isVisible(tree, located.path)) return [];
+    return [{ path: located.path, name: lastName(path), stats: located.stats }];
+  });
+}
+
+/**
+ * For `--parents`: the directory before the first `/./` (or the root), with the rest as a pattern of what is copied below it.
+ * @throws BuilderError ERR_CONTEXT as selectSources
+ */
+export function selectWithParents(tree: SourceTree, word: string): Selection[] {
+  const pivot = word.indexOf('/./');
+  const parent = pivot < 0 ? '' : word.slice(0, pivot);
+  const pattern = cleanWord(pivot < 0 ? word : word.slice(pivot + 3));
+  const bases = selectSources(tree, parent).filter((base) => base.stats.isDirectory());
+  const isLiteral = !hasWildcard(parent) && !hasWildcard(word);
+  const selections = bases.map((base) => (pattern === '' ? base : { ...base, includes: compileExcludes([textFromBytes(pattern)], word) }));
+  if (isLiteral && selections.every((selection) => isEmptyWalk(tree, selection))) throw nothingBelow(tree, parent, pattern, word);
+  return selections;
+}
+
+function selectLiteral(tree: SourceTree, path: ByteString, word: string): Selection {
+  const found = find(tree, path, word);
+  for (const each of [path, found.path]) if (!isVisible(tree, each)) throw ignored(tree, word, each);
+  return { path: found.path, name: lastName(path), stats: found.stats };
+}
+
+function find(tree: SourceTree, path: ByteString, word: string): Extract<Located, { kind: 'found' }> {
+  const located = locate(tree.folder, path);
+  if (located.kind !== 'found') throw notFound(tree, word, located);
+  return located;
+}
+
+// Go's Walk and Match: directories are entered by their own name only (no links), and a match is not searched further.
+function expandWildcards(tree: SourceTree, base: ByteString, patterns: readonly ByteString[]): ByteString[] {
+  const matchers = patterns.map((pattern) => compileWildcard(textFromBytes(pattern)));
+  let paths = [base];
+  for (const [depth, matches] of matchers.entries()) {
+    paths = paths.flatMap((path) => {
+      if (depth > 0 && statOf(pathIn(tree.folder, path))?.isDirectory() !== true) return [];
+      const names = listNames(pathIn(tree.folder, path)).filter((name) => matches(textFromBytes(name)));
+      return names.map((name) => joinPath(path === '' ? [name] : [path, name]));
+    });
+  }
+  return paths;
+}
+
+/** False for what ignore rules take away, unless an exception takes something below it back. */
+function isVisible(tree: SourceTree, path: ByteString): boolean {
+  if (path === '') return true;
+  if (tree.hides?.(path) === true) return false;
+  if (tree.ignore === undefined) return true;
+  const text = textFromBytes(path);
+  if (!judgePath(tree.ignore, text).isIgnored) return true;
+  const stats = statOf(pathIn(tree.folder, path));
+  if (stats?.isDirectory() !== true || !mayTakeBack(tree.ignore, text)) return false;
+  return !walkSelection(tree, { path, stats }).next().done;
+}
+
+// A source is always inside its tree: `/`, `.` and `..` in front only name its root.
+function cleanWord(word: string): ByteString {
+  const kept: ByteString[] = [];
+  for (const component of splitPath(bytesFromText(word))) {
+    if (component === '..') kept.pop();
+    else kept.push(component);
+  }
+  return joinPath(kept);
+}
+
+function lastName(path: ByteString): ByteString {
+  return joinPath(splitPath(path).slice(-1));
+}
+
+function nothingBelow(tree: SourceTree, parent: string, pattern: ByteString, word: string): BuilderError {
+  const path = joinPath(splitPath(bytesFromText(`${cleanWord(parent)}/${pattern}`)));
+  const located = locate(tree.folder, path);
+  if (located.kind !== 'found') return notFound(tree, word, located);
+  for (const each of [path, located.path]) if (!isVisible(tree, each)) return ignored(tree, word, each);
+  return new BuilderError('ERR_CONTEXT', `Cannot copy '${word}' with --parents: its path in ${tree.label} goes through a symbolic link`, {
+    hint: `Name the place it leads to: '${textFromBytes(located.path)}'.`,
+  });
+}
+
+function notFound(tree: SourceTree, word: string, located: Exclude<Located, { kind: 'found' }>): BuilderError {
+  const start = `Cannot copy '${word}'`;
+  if (located.kind === 'loop')
+    return new BuilderError('ERR_CONTEXT', `${start}: too many symbolic links at '${textFromBytes(located.path)}' in ${tree.label}`);
+  const missing = textFromBytes(joinPath([located.path, ...(located.kind === 'missing' ? located.rest : [])]));
+  if (located.link !== undefined) {
+    return new BuilderError(
+      'ERR_CONTEXT',
+      `${start}: '${textFromBytes(located.link)}' in ${tree.label} is a symbolic link to '${missing}', which is not found there`,
+      {
+        hint: `A link in ${tree.label} is followed inside it, never out of it.`,
+      },
+    );
+  }
+  const guess = guessName(tree, located.path);
+  const place = cleanWord(word) === located.path || missing === '' ? '' : ` ('${missing}' does not exist)`;
+  return new BuilderError(
+    'ERR_CONTEXT',
+    `${start}: not found in ${tree.label}${place}`,
+    guess === undefined ? {} : { hint: `Did you mean '${guess}'?` },
+  );
+}
+
+function ignored(tree: SourceTree, word: string, path: ByteString): BuilderError {
+  const rule = tree.ignore === undefined ? undefined : judgePath(tree.ignore, textFromBytes(path)).rule;
+  if (rule === undefined || tree.ignore === undefined) {
+    return new BuilderError('ERR_CONTEXT', `Cannot copy '${word}': '${textFromBytes(path)}' in ${tree.label} belongs to the builder`);
+  }
+  return new BuilderError(
+    'ERR_CONTEXT',
+    `Cannot copy '${word}': excluded from ${tree.label} by ${tree.ignore.name}:${rule.line} '${rule.text}'`,
+    {
+      hint: `Remove that line, or add '!${textFromBytes(path)}' below it.`,
+    },
+  );
+}
+
+/** The visible sibling whose name is nearest to the one that is missing. */
+function guessName(tree: SourceTree, missing: ByteString): string | undefined {
+  const components = splitPath(missing);
+  const parent = joinPath(components.slice(0, -1));
+  const stats = statOf(pathIn(tree.folder, parent));
+  if (stats?.isDirectory() !== true) return undefined;
+  const wanted = textFromBytes(lastName(missing));
+  let best: { readonly path: ByteString; readonly distance: number } | undefined;
+  for (const name of listNames(pathIn(tree.folder, parent)).slice(0, 1000)) {
+    const text = textFromBytes(name);
+    const distance = text.toLowerCase() === wanted.toLowerCase() ? 0 : editDistance(text, wanted);
+    if (distance > Math.min(2, Math.floor(wanted.length / 3)) || distance >= (best?.distance ?? Infinity)) continue;
+    const path = joinPath(parent === '' ? [name] : [parent, name]);
+    if (isVisible(tree, path)) best = { path, distance };
+  }
+  return best === undefined ? undefined : textFromBytes(best.path);
+}
+
+function editDistance(left: string, right: string): number {
+  let row = Array.from({ length: right.length + 1 }, (_, index) => index);
+  for (let at = 1; at <= left.length; at += 1) {
+    const next = [at];
+    for (let to = 1; to <= right.length; to += 1) {
+      const replaced = (row[to - 1] ?? 0) + (left[at - 1] === right[to - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[to] ?? 0) + 1, (next[to - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}

@@ -1,0 +1,532 @@
+// COPY between real folders, as root: sources, destinations, owners, modes, links. Where BuildKit was measured, it is the measure.
+import assert from 'node:assert/strict';
+import { lstatSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import { CopyFixture } from '../../support/copy-fixture.ts';
+import type { CopyOptions } from '../../support/copy-fixture.ts';
+
+const skip = process.getuid?.() === 0 ? false : 'needs root to give files away';
+
+interface Row {
+  readonly title: string;
+  readonly context?: string;
+  readonly stage?: string;
+  readonly root?: string;
+  readonly copies: readonly string[];
+  readonly options?: CopyOptions;
+  readonly lines: readonly string[];
+  /** Instead of `lines`. */
+  readonly error?: RegExp;
+}
+
+const passwd =
+  "printf 'root:x:0:0::/:\\napp:x:1000:1000::/:\\nsvc:x:2000:3000::/:\\n' > etc/passwd; printf 'extra:x:4000:app\\nsvc:x:3000:\\n' > etc/group";
+
+const rows: readonly Row[] = [
+  { title: 'a file gets the name of a destination without slash', context: 'echo a > a', copies: ['a /one'], lines: ["one 0644 0:0 'a'"] },
+  {
+    title: 'a file goes into a destination with slash',
+    context: 'echo a > a',
+    copies: ['a /into/'],
+    lines: ['into/ 0755 0:0', "into/a 0644 0:0 'a'"],
+  },
+  {
+    title: 'a file goes into an existing directory',
+    context: 'echo a > a',
+    root: 'mkdir -m 700 d',
+    copies: ['a /d'],
+    lines: ['d/ 0700 0:0', "d/a 0644 0:0 'a'"],
+  },
+  {
+    title: 'a directory means its content',
+    context: 'mkdir -p d/e; echo c > d/c',
+    copies: ['d /x', 'd/ /y/'],
+    lines: ['x/ 0755 0:0', "x/c 0644 0:0 'c'", 'x/e/ 0755 0:0', 'y/ 0755 0:0', "y/c 0644 0:0 'c'", 'y/e/ 0755 0:0'],
+  },
+  {
+    title: 'leading slashes and dots of a source stay in the context',
+    context: 'echo a > a',
+    copies: ['../../a /1', '/a /2', './a /3', 'x/../a /4'],
+    lines: ["1 0644 0:0 'a'", "2 0644 0:0 'a'", "3 0644 0:0 'a'", "4 0644 0:0 'a'"],
+  },
+  {
+    title: 'relative destinations start at WORKDIR',
+    context: 'echo a > a',
+    copies: ['a new/rel', 'a .', 'a ../up'],
+    options: { workingDir: '/w' },
+    lines: ["up 0644 0:0 'a'", 'w/ 0755 0:0', "w/a 0644 0:0 'a'", 'w/new/ 0755 0:0', "w/new/rel 0644 0:0 'a'"],
+  },
+  {
+    title: 'wildcards match by component, dot files too, and directories give their content',
+    context: 'mkdir -p d1/x d2; echo 1 > d1/1; echo 2 > d2/.h; echo t > t.txt; touch d1/x/x',
+    copies: ['d* /3/', '*.txt /4/', '*/.h /5/', '*/x /6/'],
+    lines: [
+      '3/ 0755 0:0',
+      "3/.h 0644 0:0 '2'",
+      "3/1 0644 0:0 '1'",
+      '3/x/ 0755 0:0',
+      "3/x/x 0644 0:0 ''",
+      '4/ 0755 0:0',
+      "4/t.txt 0644 0:0 't'",
+      '5/ 0755 0:0',
+      "5/.h 0644 0:0 '2'",
+      '6/ 0755 0:0',
+      "6/x 0644 0:0 ''",
+    ],
+  },
+  { title: 'a wildcard that matches nothing copies nothing', context: 'touch a', copies: ['*.nope /x/'], lines: [] },
+  {
+    title: 'a link named as a source is followed inside the context, one in a directory stays',
+    context: 'mkdir d; echo t > d/t; ln -s t d/rel; ln -s /etc/passwd d/abs; ln -s no d/dangling; ln -s d/t top; ln -s /d dirlink',
+    copies: ['top /top', 'dirlink /dl', 'dirlink/t /via'],
+    lines: [
+      'dl/ 0755 0:0',
+      'dl/abs -> /etc/passwd 0:0',
+      'dl/dangling -> no 0:0',
+      'dl/rel -> t 0:0',
+      "dl/t 0644 0:0 't'",
+      "top 0644 0:0 't'",
+      "via 0644 0:0 't'",
+    ],
+  },
+  {
+    title: 'files of a context belong to root and keep their modes',
+    context: 'echo s > s; chown 1234:5678 s; chmod 4755 s; mkdir -m 700 pd; touch pd/x; chmod 600 pd/x',
+    copies: ['s /', 'pd /pd', 'pd/.. /all'],
+    lines: [
+      'all/ 0755 0:0',
+      'all/pd/ 0700 0:0',
+      "all/pd/x 0600 0:0 ''",
+      "all/s 4755 0:0 's'",
+      'pd/ 0755 0:0',
+      "pd/x 0600 0:0 ''",
+      "s 4755 0:0 's'",
+    ],
+  },
+  {
+    title: 'files of a stage keep their owners, a new destination directory does not take any',
+    stage: 'mkdir -p out/sub; echo a > out/a; chown -R 1000:3000 out; chmod 750 out out/sub',
+    copies: ['--from=s out /x'],
+    lines: ['x/ 0755 0:0', "x/a 0644 1000:3000 'a'", 'x/sub/ 0750 1000:3000'],
+  },
+  {
+    title: '--chown takes names of the image, numbers, and either part',
+    context: 'mkdir -p d/e; echo a > a',
+    root: passwd,
+    copies: ['--chown=app a /1/a', '--chown=app:svc a /2', '--chown=7 d /3/4/', '--chown=55:66 d /5', '--chown=:svc a /6'],
+    lines: [
+      '1/ 0755 1000:1000',
+      "1/a 0644 1000:1000 'a'",
+      "2 0644 1000:3000 'a'",
+      '3/ 0755 7:7',
+      '3/4/ 0755 7:7',
+      '3/4/e/ 0755 7:7',
+      '5/ 0755 55:66',
+      '5/e/ 0755 55:66',
+      "6 0644 0:3000 'a'",
+    ],
+  },
+  {
+    title: '--chown with an unknown name fails',
+    context: 'echo a > a',
+    root: passwd,
+    copies: ['--chown=phantom a /a'],
+    lines: [],
+    error: /phantom/,
+  },
+  {
+    title: 'octal --chmod is for created parents too, symbolic is not',
+    context: 'mkdir -p d/e; echo b > d/b; chmod 755 d/b; echo a > a; chmod 600 a',
+    copies: [
+      '--chmod=755 a /1',
+      '--chmod=0644 d /2/',
+      '--chmod=u=rwx,go=rX d /3/',
+      '--chmod=go+r,a-x d/b /4',
+      '--chmod=444 a /n/d/f',
+      '--chmod=$M a /5',
+    ],
+    options: { variables: { M: '4711' } },
+    lines: [
+      "1 0755 0:0 'a'",
+      '2/ 0644 0:0',
+      "2/b 0644 0:0 'b'",
+      '2/e/ 0644 0:0',
+      '3/ 0755 0:0',
+      "3/b 0755 0:0 'b'",
+      '3/e/ 0755 0:0',
+      "4 0644 0:0 'b'",
+      "5 4711 0:0 'a'",
+      'n/ 0444 0:0',
+      'n/d/ 0444 0:0',
+      "n/d/f 0444 0:0 'a'",
+    ],
+  },
+  { title: '--chmod with nonsense fails', context: 'touch a', copies: ['--chmod=99999 a /a'], lines: [], error: /99999.*octal/ },
+  {
+    title: 'links in a destination are followed inside the root, dangling ones too',
+    context: 'echo a > a',
+    root: 'mkdir real; ln -s /real abs; ln -s ../../../../real esc; ln -s /later dangling; touch real/f; ln -s real/f file',
+    copies: ['a /abs/1', 'a /esc/2', 'a /abs/new/3', 'a /dangling/', 'a /file'],
+    lines: [
+      'abs -> /real 0:0',
+      'dangling -> /later 0:0',
+      'esc -> ../../../../real 0:0',
+      'file -> real/f 0:0',
+      'later/ 0755 0:0',
+      "later/a 0644 0:0 'a'",
+      'real/ 0755 0:0',
+      "real/1 0644 0:0 'a'",
+      "real/2 0644 0:0 'a'",
+      "real/f 0644 0:0 'a'",
+      'real/new/ 0755 0:0',
+      "real/new/3 0644 0:0 'a'",
+    ],
+  },
+  {
+    title: 'a link in a directory that is merged is replaced by a file',
+    context: 'mkdir d; echo n > d/l',
+    root: 'mkdir x; echo o > o; ln -s ../o x/l',
+    copies: ['d /x'],
+    lines: ["o 0644 0:0 'o'", 'x/ 0755 0:0', "x/l 0644 0:0 'n'"],
+  },
+  {
+    title: 'a link where a directory must go is an error',
+    context: 'mkdir -p d/sub',
+    root: 'mkdir x real; ln -s ../real x/sub',
+    copies: ['d /x'],
+    lines: [],
+    error: /'\/x\/sub'.*not a directory/,
+  },
+  {
+    title: 'a file does not replace a directory',
+    context: 'mkdir d; touch d/sub',
+    root: 'mkdir -p x/sub',
+    copies: ['d /x'],
+    lines: [],
+    error: /'\/x\/sub'.*a directory is there/,
+  },
+  {
+    title: 'a directory does not replace a file',
+    context: 'mkdir d',
+    root: 'touch x',
+    copies: ['d /x'],
+    lines: [],
+    error: /'\/x' is not a directory/,
+  },
+  {
+    title: 'a file on the way to a destination is an error',
+    context: 'touch a',
+    root: 'touch x',
+    copies: ['a /x/y/z'],
+    lines: [],
+    error: /'\/x' is not a directory/,
+  },
+  {
+    title: 'an existing top directory keeps mode and owner, a nested one takes those of the source',
+    context: 'mkdir -p d/n; chmod 700 d d/n; touch d/n/new',
+    root: 'mkdir -p x/n; chown -R 5:6 x; chmod 1777 x x/n; touch x/n/old',
+    copies: ['d /x'],
+    lines: ['x/ 1777 5:6', 'x/n/ 0700 0:0', "x/n/new 0644 0:0 ''", "x/n/old 0644 0:0 ''"],
+  },
+  { title: 'several sources need a directory', context: 'touch a b', copies: ['a b /x'], lines: [], error: /2 sources to '\/x'/ },
+  { title: 'several matches need a directory', context: 'touch a b', copies: ['* /x'], lines: [], error: /2 sources to '\/x'/ },
+  {
+    title: 'several sources go into a directory that exists',
+    context: 'touch a b',
+    root: 'mkdir x',
+    copies: ['a b /x'],
+    lines: ['x/ 0755 0:0', "x/a 0644 0:0 ''", "x/b 0644 0:0 ''"],
+  },
+  {
+    title: '--exclude is relative to each source and drops matches at any depth it names',
+    context: 'mkdir -p d/sub; touch d/a.txt d/b.md d/sub/d.txt d/sub/e.md',
+    copies: ['--exclude=*.md d /1/', '--exclude=**/*.txt d /2/', '--exclude=sub --exclude=!sub/e.md d /3'],
+    lines: [
+      '1/ 0755 0:0',
+      "1/a.txt 0644 0:0 ''",
+      '1/sub/ 0755 0:0',
+      "1/sub/d.txt 0644 0:0 ''",
+      "1/sub/e.md 0644 0:0 ''",
+      '2/ 0755 0:0',
+      "2/b.md 0644 0:0 ''",
+      '2/sub/ 0755 0:0',
+      "2/sub/e.md 0644 0:0 ''",
+      '3/ 0755 0:0',
+      "3/a.txt 0644 0:0 ''",
+      "3/b.md 0644 0:0 ''",
+      '3/sub/ 0755 0:0',
+      "3/sub/e.md 0644 0:0 ''",
+    ],
+  },
+  {
+    title: '--exclude drops files that a wildcard matched',
+    context: 'touch hom.txt hom.md home',
+    copies: ['--exclude=*.txt --exclude=*.md hom* /x/'],
+    lines: ['x/ 0755 0:0', "x/home 0644 0:0 ''"],
+  },
+  {
+    title: '--parents keeps the directories of the source, from the pivot on',
+    context: 'mkdir -p x/y/z x/k; echo 1 > x/y/z/1; echo 2 > x/y/2; chmod 750 x/y; touch x/k/3',
+    copies: ['--parents x/y/z/1 x/k /p/', '--parents x/./y/z/1 /q/', '--parents x/*/2 /r/', '--parents x/**/1 /s/'],
+    lines: [
+      'p/ 0755 0:0',
+      'p/x/ 0755 0:0',
+      'p/x/k/ 0755 0:0',
+      "p/x/k/3 0644 0:0 ''",
+      'p/x/y/ 0750 0:0',
+      'p/x/y/z/ 0755 0:0',
+      "p/x/y/z/1 0644 0:0 '1'",
+      'q/ 0755 0:0',
+      'q/y/ 0750 0:0',
+      'q/y/z/ 0755 0:0',
+      "q/y/z/1 0644 0:0 '1'",
+      'r/ 0755 0:0',
+      'r/x/ 0755 0:0',
+      'r/x/y/ 0750 0:0',
+      "r/x/y/2 0644 0:0 '2'",
+      's/ 0755 0:0',
+      's/x/ 0755 0:0',
+      's/x/y/ 0750 0:0',
+      's/x/y/z/ 0755 0:0',
+      "s/x/y/z/1 0644 0:0 '1'",
+    ],
+  },
+  {
+    title: '--parents fails where a plain source is missing',
+    context: 'mkdir x; touch x/abc',
+    copies: ['--parents x/abd /p/'],
+    lines: [],
+    error: /'x\/abd'.*not found/,
+  },
+  {
+    title: '--parents leaves existing directories as they are',
+    context: 'mkdir -p x/y; touch x/y/1; chmod 700 x x/y',
+    root: 'mkdir -m 1777 x',
+    copies: ['--parents x/y/1 /'],
+    lines: ['x/ 1777 0:0', 'x/y/ 0700 0:0', "x/y/1 0644 0:0 ''"],
+  },
+  {
+    title: '--link does not follow links of the destination but replaces them',
+    context: 'echo a > a',
+    root: 'mkdir real; ln -s /real abs',
+    copies: ['--link a /abs/1'],
+    lines: ['abs/ 0755 0:0', "abs/1 0644 0:0 'a'", 'real/ 0755 0:0'],
+  },
+  {
+    title: '--link keeps the mode of existing directories',
+    context: 'echo a > a',
+    root: 'mkdir -m 1777 tmp',
+    copies: ['--link a /tmp/'],
+    lines: ['tmp/ 1777 0:0', "tmp/a 0644 0:0 'a'"],
+  },
+  {
+    title: '--link with a name in --chown fails',
+    context: 'echo a > a',
+    root: passwd,
+    copies: ['--link --chown=app a /x'],
+    lines: [],
+    error: /--chown=app with --link/,
+  },
+  {
+    title: 'names that are not ASCII are copied by their bytes',
+    context: 'mkdir d; touch d/ü "d/$(printf \'a\\377\')"',
+    copies: ['d/ü /1', 'd/* /2/'],
+    lines: ["1 0644 0:0 ''", '2/ 0755 0:0', "2/a\ufffd 0644 0:0 ''", "2/ü 0644 0:0 ''"],
+  },
+  {
+    title: 'a missing source is named, with a guess',
+    context: 'touch missing.text',
+    copies: ['missing.txt /x'],
+    lines: [],
+    error: /'missing.txt': not found in the build context/,
+  },
+  {
+    title: 'a source that leads out of the context through a link is missing',
+    context: 'ln -s ../../../../../../etc/hostname out',
+    copies: ['out /x'],
+    lines: [],
+    error: /'out' in the build context is a symbolic link to 'etc\/hostname'/,
+  },
+  { title: 'a loop of links is an error', context: 'ln -s b a; ln -s a b', copies: ['a /x'], lines: [], error: /too many symbolic links/ },
+  {
+    title: 'an ignored source is missing, and the rule is named',
+    context: 'touch secret',
+    copies: ['secret /x'],
+    options: { ignore: '# no secrets\nsecret\n' },
+    lines: [],
+    error: /excluded from the build context by \.dockerignore:2 'secret'/,
+  },
+  {
+    title: 'a link to an ignored file is excluded too',
+    context: 'touch secret; ln -s secret l',
+    copies: ['l /x'],
+    options: { ignore: 'secret' },
+    lines: [],
+    error: /\.dockerignore:1/,
+  },
+  {
+    title: 'an ignored directory with an exception below is still there',
+    context: 'mkdir -p docs/a; touch docs/a/1 docs/README docs/x',
+    copies: ['docs /d', 'docs* /e'],
+    options: { ignore: 'docs\n!docs/README' },
+    lines: ['d/ 0755 0:0', "d/README 0644 0:0 ''", 'e/ 0755 0:0', "e/README 0644 0:0 ''"],
+  },
+  {
+    title: 'ignore rules do not hold for stages',
+    stage: 'touch secret',
+    copies: ['--from=s secret /x'],
+    options: { ignore: 'secret' },
+    lines: ["x 0644 0:0 ''"],
+  },
+  { title: 'COPY takes no URL', copies: ['https://example.org/x /x'], lines: [], error: /COPY takes no URLs/ },
+  { title: 'COPY takes no repository', copies: ['git@example.org:x.git /x'], lines: [], error: /COPY takes no git/ },
+  { title: '--from takes no variable', copies: ['--from=$S a /x'], lines: [], error: /variables are not expanded/ },
+];
+
+for (const row of rows) {
+  test(`COPY: ${row.title}`, { skip }, async () => {
+    using fixture = new CopyFixture();
+    if (row.context !== undefined) fixture.sh('context', row.context);
+    if (row.stage !== undefined) fixture.sh('stage', row.stage);
+    if (row.root !== undefined) fixture.sh('root', row.root);
+    const run = async (): Promise<void> => {
+      for (const copy of row.copies) await fixture.copy(copy, row.options);
+    };
+    if (row.error !== undefined) return void (await assert.rejects(run, row.error));
+    await run();
+    assert.deepEqual(
+      fixture.lines().filter((line) => !line.startsWith('etc/')),
+      row.lines,
+    );
+  });
+}
+
+test('COPY keeps hard links among the files of one source, and makes none between sources', { skip }, async () => {
+  using fixture = new CopyFixture();
+  fixture.sh('context', 'mkdir d; echo a > d/a; ln d/a d/b; ln d/a c');
+  await fixture.copy('d c /x/');
+  const inode = (name: string): number => lstatSync(join(fixture.root, 'x', name)).ino;
+  assert.equal(inode('a'), inode('b'));
+  assert.notEqual(inode('a'), inode('c'));
+});
+
+test('COPY does not write through a hard link of the image', { skip }, async () => {
+  using fixture = new CopyFixture();
+  fixture.sh('context', 'echo new > f');
+  fixture.sh('root', 'echo old > f; ln f other');
+  await fixture.copy('f /f');
+  assert.deepEqual(fixture.lines(), ["f 0644 0:0 'new'", "other 0644 0:0 'old'"]);
+});
+
+test('COPY keeps times to the nanosecond, those of merged directories too', { skip }, async () => {
+  using fixture = new CopyFixture();
+  fixture.sh(
+    'context',
+    "mkdir -p d/n; touch d/n/f; touch -d '2003-03-03 03:03:03.123456789' d/n/f; touch -d '1960-01-01 00:00:00.5' d/n; touch -d '2001-01-01' d",
+  );
+  fixture.sh('root', 'mkdir -p x/n');
+  await fixture.copy('d /x');
+  const time = (path: string): bigint => lstatSync(join(fixture.root, path), { bigint: true }).mtimeNs;
+  assert.equal(time('x/n/f'), 1_046_660_583_123_456_789n);
+  assert.equal(time('x/n'), -315_619_199_500_000_000n);
+  assert.equal(time('x'), 978_307_200_000_000_000n);
+});
+
+test('COPY gives everything it makes the time of SOURCE_DATE_EPOCH', { skip }, async () => {
+  using fixture = new CopyFixture();
+  fixture.sh('context', 'mkdir -p d/n; touch d/n/f');
+  await fixture.copy('d /new/x/', { sourceDateEpoch: 1_000_000 });
+  for (const path of ['new', 'new/x', 'new/x/n', 'new/x/n/f'])
+    assert.equal(lstatSync(join(fixture.root, path)).mtimeMs, 1_000_000_000, path);
+});
+
+test('COPY tells all that it made, changed, or whose directory it changed', { skip }, async () => {
+  using fixture = new CopyFixture();
+  fixture.sh('context', 'mkdir -p d/n; touch d/n/f d/g');
+  fixture.sh('root', 'mkdir -p there/x');
+  await fixture.copy('d /there/x/y');
+  assert.deepEqual(fixture.touched, ['there/x', 'there/x/y', 'there/x/y/g', 'there/x/y/n', 'there/x/y/n/f']);
+});
+
+test('COPY copies extended attributes and file capabilities', { skip }, async (t) => {
+  using fixture = new CopyFixture();
+  fixture.sh('context', 'touch f');
+  const { setXattr, getXattr } = await import('../../../src/linux/xattr.ts');
+  const { bytesFromText } = await import('../../../src/bytes.ts');
+  const capability = Buffer.from('0100000200040000000000000000000000000000', 'hex');
+  try {
+    setXattr(bytesFromText(join(fixture.context, 'f')), 'security.capability', capability);
+  } catch {
+    return t.skip('this filesystem takes no file capabilities');
+  }
+  setXattr(bytesFromText(join(fixture.context, 'f')), 'trusted.note', Buffer.from('x'));
+  await fixture.copy('--chown=5 f /f');
+  assert.deepEqual(getXattr(bytesFromText(join(fixture.root, 'f')), 'security.capability'), capability);
+  assert.deepEqual(getXattr(bytesFromText(join(fixture.root, 'f')), 'trusted.note'), Buffer.from('x'));
+});
+
+test('COPY makes FIFOs and devices anew and leaves sockets out with a warning', { skip }, async () => {
+  using fixture = new CopyFixture();
+  fixture.sh('context', 'mkdir d; mkfifo -m 600 d/p; mknod d/n c 1 3');
+  const { createServer } = await import('node:net');
+  const server = createServer().listen(join(fixture.context, 'd/s'));
+  await new Promise((resolve) => server.once('listening', resolve));
+  await fixture.copy('d /x');
+  server.close();
+  assert.deepEqual(fixture.lines('x'), ['x/n 0644 0:0 special', 'x/p 0600 0:0 special']);
+  assert.equal(lstatSync(join(fixture.root, 'x/n')).rdev, 0x103);
+  assert.ok(fixture.events.some((event) => event.kind === 'warning' && event.code === 'copy-socket'));
+});
+
+test('COPY writes heredocs as files, expanded unless quoted', { skip }, async () => {
+  using fixture = new CopyFixture();
+  const heredocs = [
+    { name: 'one', body: 'is $X\n', expand: true, chomp: false },
+    { name: 'two', body: 'is $X\n', expand: false, chomp: false },
+  ];
+  const effect = await fixture.copy('--chmod=0751 /many/', { heredocs, variables: { X: 'y' } });
+  assert.deepEqual(fixture.lines('many'), ["many/one 0751 0:0 'is y'", "many/two 0751 0:0 'is $X'"]);
+  assert.equal(effect.history?.createdBy, 'COPY --chmod=0751 <<one <<two /many/ # buildkit');
+});
+
+test('COPY never writes what is protected, and names the instruction', { skip }, async () => {
+  using fixture = new CopyFixture();
+  fixture.sh('context', 'mkdir -p d/kaniko; echo evil > d/kaniko/tini; echo evil > tini');
+  fixture.sh('root', 'mkdir kaniko; echo good > kaniko/tini; ln -s /kaniko w');
+  const options = { protect: ['kaniko'] };
+  await assert.rejects(fixture.copy('tini /kaniko/', options), /Cannot write '\/kaniko'.*\(tini \/kaniko\/\)/);
+  await assert.rejects(fixture.copy('tini /w/tini', options), { code: 'ERR_UNSAFE_PATH' });
+  await assert.rejects(fixture.copy('tini /kaniko/new/', options), { code: 'ERR_UNSAFE_PATH' });
+  await assert.rejects(fixture.copy('d /', options), { code: 'ERR_UNSAFE_PATH' });
+  await assert.rejects(fixture.copy('--link tini /kaniko', options), { code: 'ERR_UNSAFE_PATH' });
+  assert.deepEqual(fixture.lines('kaniko'), ["kaniko/tini 0644 0:0 'good'"]);
+});
+
+test('COPY of a whole root leaves out what is mounted in the other, with a warning', { skip }, async () => {
+  using fixture = new CopyFixture();
+  fixture.sh('stage', 'mkdir -p etc proc dev usr; echo s > etc/hosts; touch dev/null usr/x');
+  fixture.sh('root', 'mkdir -p proc dev; echo host > etc/hosts');
+  await fixture.copy('--from=s / /', { protect: ['proc', 'dev', 'etc/hosts'] });
+  assert.equal(readFileSync(join(fixture.root, 'etc/hosts'), 'utf8'), 'host\n');
+  assert.deepEqual(fixture.lines().slice(-2), ['usr/ 0755 0:0', "usr/x 0644 0:0 ''"]);
+  assert.ok(fixture.events.some((event) => event.kind === 'warning' && event.code === 'copy-mounted'));
+});
+
+test('COPY keeps inside the root when every destination link points out of it', { skip }, async () => {
+  using fixture = new CopyFixture();
+  const canary = join(fixture.folder, 'canary');
+  writeFileSync(canary, 'intact');
+  symlinkSync(canary, join(fixture.root, 'abs'));
+  symlinkSync('../canary', join(fixture.root, 'rel'));
+  fixture.sh('context', 'echo evil > a; mkdir d; echo evil > d/rel');
+  for (const copy of ['a /abs', 'a /rel', 'd /', '--link a /abs']) await fixture.copy(copy);
+  assert.equal(readFileSync(canary, 'utf8'), 'intact');
+});
+
+test('COPY says in the history what it copied, after expansion and without --from', { skip }, async () => {
+  using fixture = new CopyFixture();
+  fixture.sh('stage', 'mkdir d; touch d/f');
+  const effect = await fixture.copy('--from=s --parents --chown=1:2 $D /x/', { variables: { D: 'd' } });
+  assert.equal(effect.history?.createdBy, 'COPY --parents --chown=1:2 d /x/ # buildkit');
+});
