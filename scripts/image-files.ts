@@ -186,7 +186,8 @@ function ancestors(path: string): readonly string[] {
   return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
 }
 
-function directory(path: string, mode = 0o755): ImageFile {
+/** A folder of root, open to all to read. */
+export function directory(path: string, mode = 0o755): ImageFile {
   return { path, mode, content: { kind: 'directory' } };
 }
 
@@ -194,6 +195,7 @@ function symlink(path: string, target: string): ImageFile {
   return { path, mode: 0o777, content: { kind: 'symlink', target } };
 }
 
-function file(path: string, content: string | Buffer, mode = 0o644): ImageFile {
+/** A file of root; text is written as UTF-8. */
+export function file(path: string, content: string | Buffer, mode = 0o644): ImageFile {
   return { path, mode, content: { kind: 'file', bytes: typeof content === 'string' ? Buffer.from(content) : content } };
 }
