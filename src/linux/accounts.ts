@@ -74,7 +74,8 @@ export function lookupOwner(spec: string, files: AccountFiles): { readonly uid: 
 /** The home folder of a uid, `/` where the image does not know it. */
 export function homeOf(uid: number, files: AccountFiles): string {
   for (const fields of lines(files.passwd())) {
-    if (fields[2] !== undefined && /^\d+$/.test(fields[2]) && Number(fields[2]) === uid) return fields[5]?.startsWith('/') ? fields[5] : '/';
+    if (fields[2] !== undefined && /^\d+$/.test(fields[2]) && Number(fields[2]) === uid)
+      return fields[5]?.startsWith('/') ? fields[5] : '/';
   }
   return '/';
 }

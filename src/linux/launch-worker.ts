@@ -41,7 +41,7 @@ export type SpawnAnswer =
       readonly step: SpawnStep;
       readonly errno: number;
       readonly path: string;
-      readonly head: Buffer | undefined;
+      readonly head: Uint8Array | undefined;
     };
 
 const shareNoDirectories = 0x200; // CLONE_FS

@@ -160,7 +160,8 @@ function refused(request: LaunchRequest, answer: Extract<SpawnAnswer, { kind: 'r
   const path = Buffer.from(answer.path, 'latin1').toString('utf8');
   switch (answer.step) {
     case 'execute':
-      return explainRefusal({ ...answer, path }, request.argv);
+      // A Buffer crosses threads as a plain array of bytes.
+      return explainRefusal({ ...answer, path, head: answer.head === undefined ? undefined : Buffer.from(answer.head) }, request.argv);
     case 'directory':
       return { exitCode: 127, refusal: `working directory ${path} can't be entered: ${reason(answer.errno, 'chdir')}` };
     case 'root':
@@ -188,7 +189,8 @@ function spawnRequest(request: LaunchRequest, stdio: SpawnRequest['stdio']): Spa
   const name = request.argv[0] ?? '';
   const path = request.env.get('PATH') ?? '';
   // An empty part of PATH means the working directory (execvp(3)).
-  const candidates = name.includes('/') || name === '' ? [name] : path.split(':').map((folder) => (folder === '' ? name : `${folder}/${name}`));
+  const candidates =
+    name.includes('/') || name === '' ? [name] : path.split(':').map((folder) => (folder === '' ? name : `${folder}/${name}`));
   return {
     candidates: candidates.map(bytesFromText),
     argv: request.argv.map(bytesFromText),

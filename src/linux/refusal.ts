@@ -25,14 +25,24 @@ export interface Refusal {
 }
 
 /** The exit code that a shell would give, and the reason in words. */
-export function explainRefusal({ errno, path, head }: Refusal, argv: readonly string[]): { readonly exitCode: number; readonly refusal: string } {
+export function explainRefusal(
+  { errno, path, head }: Refusal,
+  argv: readonly string[],
+): { readonly exitCode: number; readonly refusal: string } {
   const name = argv[0] ?? '';
   switch (errno) {
     case errnoOf('ENOENT'):
     case errnoOf('ENOTDIR'):
-      return { exitCode: 127, refusal: head === undefined ? `${shown(name)} is not in this image` : `${path} needs ${interpreter(head)}, which is not in this image` };
+      return {
+        exitCode: 127,
+        refusal:
+          head === undefined ? `${shown(name)} is not in this image` : `${path} needs ${interpreter(head)}, which is not in this image`,
+      };
     case errnoOf('EACCES'):
-      return { exitCode: 126, refusal: `${path} can't be executed: ${head === undefined ? 'it is a directory or' : 'it'} lacks the permission for this user` };
+      return {
+        exitCode: 126,
+        refusal: `${path} can't be executed: ${head === undefined ? 'it is a directory or' : 'it'} lacks the permission for this user`,
+      };
     case errnoOf('ENOEXEC'):
       return { exitCode: 126, refusal: `${path} can't be executed: ${wrongFormat(head)}` };
     case errnoOf('E2BIG'):
@@ -75,6 +85,7 @@ function interpreter(head: Buffer): string {
 
 function tooLong(argv: readonly string[]): string {
   const longest = Math.max(...argv.map((word) => Buffer.byteLength(word)));
-  if (longest >= longestArgument) return `the command is ${longest} bytes long, and the kernel takes ${longestArgument - 1} in one argument`;
+  if (longest >= longestArgument)
+    return `the command is ${longest} bytes long, and the kernel takes ${longestArgument - 1} in one argument`;
   return 'the arguments and the environment are together larger than the kernel takes';
 }

@@ -1,0 +1,320 @@
+// Puts things where a RUN expects mounts, without mounting: what stood there is renamed aside, and afterwards all is as before.
+// The root is the command's to change, so nothing found later is trusted: what we put is known again by its inode, folders are
+// never followed through links, and no process of the command is alive when we come back.
+import { randomBytes } from 'node:crypto';
+import {
+  type BigIntStats,
+  chmodSync,
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+} from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { type ByteString, bytesFromBuffer, bytesFromText, fsPath, joinBytes, textFromBytes } from '../../bytes.ts';
+import { BuilderError, systemCode } from '../../errors.ts';
+import { setTimes } from '../../linux/files.ts';
+import type { Root } from '../../rootfs/root.ts';
+
+/** What is to stand at a target while a command runs. */
+export interface Thing {
+  readonly type: 'file' | 'directory' | 'socket' | 'symlink';
+  /** Makes it at `path`, where nothing is. */
+  readonly make: (path: ByteString) => Promise<void>;
+  /** Takes it away from `path` in order to keep it; without this it is deleted. Not called when the command removed it. */
+  readonly keep?: (path: ByteString) => Promise<void>;
+  /** Its bytes are secret: they are destroyed even where the command kept a name of the file. */
+  readonly isSecret?: boolean;
+}
+
+interface Identity {
+  readonly device: bigint;
+  readonly inode: bigint;
+}
+
+interface Placed {
+  readonly target: string;
+  readonly path: ByteString;
+  readonly parent: ByteString;
+  readonly parentIdentity: Identity;
+  readonly thing: Thing;
+  readonly handle: Handle;
+  readonly aside: { readonly path: ByteString; readonly handle: Handle } | undefined;
+  readonly createdFolders: readonly { readonly path: ByteString; readonly identity: Identity }[];
+  readonly times: readonly { readonly path: ByteString; readonly before: BigIntStats; readonly after: bigint }[];
+}
+
+/** An open descriptor tells whether a thing still has a name anywhere. */
+interface Handle {
+  readonly path: ByteString;
+  readonly identity: Identity;
+  readonly fd: number | undefined;
+}
+
+const maximumLinks = 40;
+
+/** The targets of one RUN, from put() to restore(). */
+export class Placements {
+  readonly #root: Root;
+  readonly #placed: Placed[] = [];
+
+  constructor(root: Root) {
+    this.#root = root;
+  }
+
+  /** Where things were put, below the root and without leading slash, links resolved. */
+  get targets(): readonly ByteString[] {
+    return this.#placed.map((one) => below(this.#root.path, one.path));
+  }
+
+  /**
+   * Puts `thing` at `target`, an absolute path inside the root.
+   * @throws ERR_UNSAFE_PATH where that is ours or a mount, ERR_ROOTFS where something of another kind stands.
+   */
+  async put(target: string, thing: Thing): Promise<void> {
+    const path = resolveInside(this.#root.path, bytesFromText(target));
+    const inside = below(this.#root.path, path);
+    if (inside === '' || this.#root.protection.covers(inside) || this.#root.protection.holds(inside)) {
+      throw new BuilderError(
+        'ERR_UNSAFE_PATH',
+        `Cannot mount at ${target}: it is, or holds, a mount of this container or a folder of the builder`,
+      );
+    }
+    const parent = parentOf(path);
+    const existing = lstatIfThere(path);
+    refuseOtherKind(target, thing, existing);
+    const firstParent = existingParent(parent);
+    const before = lstatSync(fsPath(firstParent), { bigint: true });
+    const createdFolders = makeFolders(firstParent, parent);
+    const aside = existing === undefined ? undefined : moveAside(target, path);
+    try {
+      await thing.make(path);
+    } catch (error) {
+      await rm(fsPath(path), { recursive: true, force: true });
+      if (aside !== undefined) renameSync(fsPath(aside.path), fsPath(path));
+      removeFolders(createdFolders);
+      throw error;
+    }
+    const after = lstatSync(fsPath(firstParent), { bigint: true }).mtimeNs;
+    this.#placed.push({
+      target,
+      path,
+      parent,
+      parentIdentity: identityOf(lstatSync(fsPath(parent), { bigint: true })),
+      thing,
+      handle: openHandle(path, thing.isSecret === true),
+      aside,
+      createdFolders,
+      times: [{ path: firstParent, before, after }],
+    });
+  }
+
+  /**
+   * Takes everything away and puts back what stood there; to be called when no process of the command is left, whatever happened.
+   * @throws ERR_ROOTFS, after all has been done, when the command moved a target elsewhere.
+   */
+  async restore(): Promise<void> {
+    const failures: unknown[] = [];
+    for (let placed = this.#placed.pop(); placed !== undefined; placed = this.#placed.pop()) {
+      try {
+        await undo(placed);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+}
+
+/** `path` inside `root` with every link resolved as if `root` were `/`; what doesn't exist is taken as written. */
+export function resolveInside(root: ByteString, path: ByteString): ByteString {
+  const base = root === '/' ? bytesFromText('') : root;
+  const todo = path.split('/').toReversed();
+  const done: string[] = [];
+  let links = 0;
+  for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
+    if (name === '' || name === '.') continue;
+    if (name === '..') {
+      done.pop();
+      continue;
+    }
+    const at = `${base}/${[...done, name].join('/')}` as ByteString; // joined from ByteStrings
+    if (lstatIfThere(at)?.isSymbolicLink() !== true) {
+      done.push(name);
+      continue;
+    }
+    links += 1;
+    if (links > maximumLinks) throw new BuilderError('ERR_UNSAFE_PATH', `Cannot resolve ${textFromBytes(path)}: too many symbolic links`);
+    const link = bytesFromBuffer(readlinkSync(fsPath(at), { encoding: 'buffer' }));
+    if (link.startsWith('/')) done.length = 0;
+    todo.push(...link.split('/').toReversed());
+  }
+  return `${base}/${done.join('/')}` as ByteString; // joined from ByteStrings
+}
+
+async function undo(placed: Placed): Promise<void> {
+  const { thing, handle, aside, target } = placed;
+  try {
+    if (thing.isSecret === true && handle.fd !== undefined) ftruncateSync(handle.fd, 0);
+    const parentNow = lstatIfThere(placed.parent);
+    if (parentNow === undefined || !isSame(identityOf(parentNow), placed.parentIdentity)) {
+      if (isGone(handle) && (aside === undefined || isGone(aside.handle))) return;
+      throw new BuilderError(
+        'ERR_ROOTFS',
+        `Cannot clear mount target ${target}: the command moved or replaced ${textFromBytes(placed.parent)}`,
+      );
+    }
+    const folder = lstatSync(fsPath(placed.times[0]?.path ?? placed.parent), { bigint: true, throwIfNoEntry: false });
+    const wasMoved = await takeAway(placed);
+    if (aside !== undefined) putBack(placed, aside);
+    removeFolders(placed.createdFolders);
+    restoreTimes(placed, folder);
+    if (wasMoved) throw new BuilderError('ERR_ROOTFS', `Cannot clear mount target ${target}: the command moved or linked it elsewhere`);
+  } finally {
+    closeHandle(handle);
+    if (aside !== undefined) closeHandle(aside.handle);
+  }
+}
+
+/** Empties the target; true when what we put there lives on under another name. */
+async function takeAway({ path, thing, handle }: Placed): Promise<boolean> {
+  const now = lstatIfThere(path);
+  const isOurs = now !== undefined && isSame(identityOf(now), handle.identity);
+  if (isOurs && thing.keep !== undefined) await thing.keep(path);
+  // A target is no part of the layer, so what a command left in its place goes too.
+  else if (now !== undefined) await rm(fsPath(path), { recursive: true, force: true });
+  return thing.keep === undefined || !isOurs ? !isGone(handle) : false;
+}
+
+function putBack({ target, path }: Placed, aside: { readonly path: ByteString; readonly handle: Handle }): void {
+  const there = lstatIfThere(aside.path);
+  if (there !== undefined && isSame(identityOf(there), aside.handle.identity)) renameSync(fsPath(aside.path), fsPath(path));
+  else if (!isGone(aside.handle))
+    throw new BuilderError('ERR_ROOTFS', `Cannot restore ${target}: the command moved what the mount covered`);
+}
+
+/** The folder gets its old time again if nobody but us changed it. */
+function restoreTimes({ times }: Placed, folder: BigIntStats | undefined): void {
+  for (const { path, before, after } of times) {
+    if (folder === undefined || folder.mtimeNs !== after || !isSame(identityOf(folder), identityOf(before))) continue;
+    const second = 1_000_000_000n;
+    const seconds = before.mtimeNs / second - (before.mtimeNs % second < 0n ? 1n : 0n);
+    setTimes(path, Number(seconds), Number(before.mtimeNs - seconds * second));
+  }
+}
+
+function refuseOtherKind(target: string, thing: Thing, existing: BigIntStats | undefined): void {
+  if (existing === undefined) return;
+  const wantsFolder = thing.type === 'directory' || thing.type === 'symlink';
+  if (existing.isDirectory() === wantsFolder) return;
+  const [wanted, found] = wantsFolder ? ['a folder', 'a file'] : ['a file', 'a folder'];
+  throw new BuilderError('ERR_ROOTFS', `Cannot mount ${wanted} at ${target}: ${found} is there`);
+}
+
+function moveAside(target: string, path: ByteString): { readonly path: ByteString; readonly handle: Handle } {
+  const name = bytesFromText(`.yadokari-${randomBytes(8).toString('hex')}`);
+  const aside = joinBytes(parentOf(path), name);
+  const handle = { ...openHandle(path, false), path: aside };
+  try {
+    renameSync(fsPath(path), fsPath(aside));
+  } catch (error) {
+    closeHandle(handle);
+    const hint = systemCode(error) === 'EBUSY' ? 'it is a mount point of this container' : undefined;
+    throw new BuilderError('ERR_ROOTFS', `Cannot mount at ${target}: what is there can't be moved aside`, {
+      cause: error,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
+  return { path: aside, handle };
+}
+
+function openHandle(path: ByteString, isWritable: boolean): Handle {
+  const stats = lstatSync(fsPath(path), { bigint: true });
+  // Neither links nor sockets can be opened, and devices had better not be.
+  if (!stats.isFile() && !stats.isDirectory()) return { path, identity: identityOf(stats), fd: undefined };
+  const access = isWritable ? constants.O_RDWR : constants.O_RDONLY;
+  return { path, identity: identityOf(stats), fd: openSync(fsPath(path), access | constants.O_NOFOLLOW | constants.O_NONBLOCK) };
+}
+
+function closeHandle({ fd }: Handle): void {
+  if (fd !== undefined) closeSync(fd);
+}
+
+function isGone({ fd, path }: Handle): boolean {
+  if (fd === undefined) return true;
+  const stats = fstatSync(fd);
+  if (stats.nlink === 0) return true;
+  // Some filesystems never count the links of a folder.
+  return stats.isDirectory() && readlinkSync(`/proc/self/fd/${fd}`, 'latin1') === `${path} (deleted)`;
+}
+
+/** The deepest folder on the way to `path` that exists. @throws ERR_ROOTFS when a file is in the way */
+function existingParent(path: ByteString): ByteString {
+  for (let at = path; ; at = parentOf(at)) {
+    const stats = lstatIfThere(at);
+    if (stats?.isDirectory() === true) return at;
+    if (stats !== undefined)
+      throw new BuilderError('ERR_ROOTFS', `Cannot make folder ${textFromBytes(path)}: ${textFromBytes(at)} is not a folder`);
+  }
+}
+
+function makeFolders(from: ByteString, to: ByteString): Placed['createdFolders'] {
+  const made: { readonly path: ByteString; readonly identity: Identity }[] = [];
+  const names = to
+    .slice(from === '/' ? 1 : from.length + 1)
+    .split('/')
+    .filter((name) => name !== '');
+  let at = from;
+  for (const name of names) {
+    at = joinBytes(at, name as ByteString); // a part of one
+    mkdirSync(fsPath(at));
+    chmodSync(fsPath(at), 0o755); // whatever our umask
+    made.push({ path: at, identity: identityOf(lstatSync(fsPath(at), { bigint: true })) });
+  }
+  return made;
+}
+
+/** Removes folders that we made, unless the command uses them now. */
+function removeFolders(folders: Placed['createdFolders']): void {
+  for (const { path, identity } of folders.toReversed()) {
+    const now = lstatIfThere(path);
+    if (now === undefined || !isSame(identityOf(now), identity)) return;
+    try {
+      rmdirSync(fsPath(path));
+    } catch (error) {
+      if (systemCode(error) === 'ENOTEMPTY') return;
+      throw error;
+    }
+  }
+}
+
+function lstatIfThere(path: ByteString): BigIntStats | undefined {
+  try {
+    return lstatSync(fsPath(path), { bigint: true });
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+function identityOf(stats: BigIntStats): Identity {
+  return { device: stats.dev, inode: stats.ino };
+}
+
+function isSame(a: Identity, b: Identity): boolean {
+  return a.device === b.device && a.inode === b.inode;
+}
+
+function parentOf(path: ByteString): ByteString {
+  return (path.slice(0, path.lastIndexOf('/')) || '/') as ByteString; // a part of one
+}
+
+function below(root: ByteString, path: ByteString): ByteString {
+  return path.slice(root === '/' ? 1 : root.length + 1) as ByteString; // a part of one
+}

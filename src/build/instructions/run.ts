@@ -1,0 +1,155 @@
+// RUN: one command in the root, as the stage's user, with nothing but the stage's environment, and nothing of it left running.
+import { chmod, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { type ByteString, bytesFromText, fsPath } from '../../bytes.ts';
+import { BuilderError, CommandError, DockerfileError } from '../../errors.ts';
+import type { Command, RunInstruction } from '../../dockerfile/instruction.ts';
+import { accountFiles, homeOf, resolveUser } from '../../linux/accounts.ts';
+import type { LaunchRequest, LaunchResult } from '../../linux/launch.ts';
+import { memoryLimit, outOfMemoryKills } from '../../linux/memory.ts';
+import type { Effect, StageState, StepScope } from '../effect.ts';
+import { shellOf } from './metadata.ts';
+import { Placements, type Thing } from './placement.ts';
+
+/** What RUN needs besides its scope. */
+export interface RunScope extends StepScope {
+  readonly launch: (request: LaunchRequest) => Promise<LaunchResult>;
+  /** HTTP_PROXY and friends from --build-arg; they reach RUN without ARG. */
+  readonly proxies: ReadonlyMap<string, string>;
+}
+
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const longestShownText = 200;
+
+/** An Effect, and what the snapshot leaves out because only the builder changed it. */
+export interface RunEffect extends Effect {
+  /** Targets of mounts, below the root without leading slash: whatever is there after the RUN was there before it. */
+  readonly mountTargets: readonly ByteString[];
+}
+
+/**
+ * Runs the command and waits for its end; the layer is whatever it changed.
+ * @throws CommandError when it fails, ERR_DOCKERFILE, ERR_UNSUPPORTED, ERR_ABORTED.
+ */
+export async function executeRun(instruction: RunInstruction, state: StageState, scope: RunScope): Promise<RunEffect> {
+  refuseWhatNeedsPrivileges(instruction, scope);
+  const accounts = accountFiles(scope.root.path);
+  const user = pinned(instruction, () => resolveUser(state.config.user, accounts));
+  const command = commandOf(instruction.command, shellOf(state.config));
+  const env = environmentOf(state, scope.proxies);
+  const home = env.get('HOME') ?? pinned(instruction, () => homeOf(user.uid, accounts));
+  const placements = new Placements(scope.root);
+  const killsBefore = outOfMemoryKills();
+  let result: LaunchResult;
+  let mountTargets: readonly ByteString[];
+  try {
+    if (command.script !== undefined) await placements.put(command.script.path, scriptFile(command.script.body));
+    mountTargets = placements.targets;
+    result = await scope.launch({
+      argv: command.argv,
+      env: new Map([...env, ['HOME', home === '' ? '/' : home]]),
+      cwd: bytesFromText(state.config.workingDir ?? '/'),
+      ...(scope.root.path === '/' ? {} : { root: scope.root.path }),
+      user,
+      onOutput: (stream, line) => scope.emit({ kind: 'output', step: scope.step, stream, line }),
+      signal: scope.signal,
+    });
+  } finally {
+    await placements.restore();
+  }
+  if (result.lacksGroups === true) {
+    const message = 'supplementary groups could not be set here; the command ran with those of the builder';
+    scope.emit({ kind: 'warning', code: 'run-groups', message, range: instruction.range });
+  }
+  const wasOutOfMemory = (outOfMemoryKills() ?? 0) > (killsBefore ?? 0);
+  if (!('exitCode' in result) || result.exitCode !== 0) throw failure(instruction, command.argv, result, wasOutOfMemory);
+  return { state, touched: { kind: 'anything' }, mountTargets, history: { createdBy: historyOf(state, command.argv) } };
+}
+
+interface RunCommand {
+  readonly argv: readonly string[];
+  /** A heredoc that begins with `#!`, which is executed as a file. */
+  readonly script?: { readonly path: string; readonly body: string };
+}
+
+/** What to execute: heredocs alone become the shell's script or a file of their own, others are handed to the shell as written. */
+export function commandOf(command: Command, shell: readonly string[]): RunCommand {
+  if (command.form === 'exec') return { argv: command.argv };
+  const [first] = command.heredocs;
+  if (first === undefined) return { argv: [...shell, command.text] };
+  const isAlone = command.heredocs.length === 1 && /^\d*<<-?\s*[^<\s]+$/.test(command.text.trim());
+  if (!isAlone) {
+    const bodies = command.heredocs.map((heredoc) => `\n${heredoc.body}${heredoc.name}`);
+    return { argv: [...shell, command.text + bodies.join('')] };
+  }
+  if (!first.body.startsWith('#!')) return { argv: [...shell, first.body] };
+  const path = `/dev/pipes/${first.name}`;
+  return { argv: [...shell, path], script: { path, body: first.body } };
+}
+
+/** `created_by` of a RUN: the ARGs in scope, counted, then the command. */
+function historyOf(state: StageState, argv: readonly string[]): string {
+  const args = [...state.args].map(([name, value]) => `${name}=${state.environment.get(name) ?? value ?? ''}`);
+  return ['RUN', ...(args.length === 0 ? [] : [`|${args.length}`, ...args]), ...argv, '# buildkit'].join(' ');
+}
+
+function environmentOf(state: StageState, proxies: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  return new Map([['PATH', defaultPath], ...proxies, ...state.environment]);
+}
+
+function scriptFile(body: string): Thing {
+  const make = async (path: ByteString): Promise<void> => {
+    await writeFile(fsPath(path), body, { flag: 'wx' });
+    await chmod(fsPath(path), 0o755); // whatever our umask
+  };
+  return { type: 'file', make };
+}
+
+function refuseWhatNeedsPrivileges(instruction: RunInstruction, scope: RunScope): void {
+  const refuse = (what: string, why: string, hint: string): never => {
+    throw new BuilderError('ERR_UNSUPPORTED', `Cannot run with ${what}: ${why}`, { hint });
+  };
+  if (instruction.security === 'insecure')
+    refuse('--security=insecure', 'commands never get more privileges than the builder', 'remove it');
+  if (instruction.network === 'none') refuse('--network=none', 'commands share the network of the builder', 'remove it');
+  for (const device of instruction.devices) {
+    const value = device.value ?? '';
+    if (value.split(',').includes('required')) refuse(`--device=${value}`, 'devices are not handed to commands', 'remove "required"');
+    scope.emit({ kind: 'warning', code: 'run-device', message: `device ${value} is not handed to the command`, range: device.range });
+  }
+}
+
+function failure(instruction: RunInstruction, argv: readonly string[], result: LaunchResult, wasOutOfMemory: boolean): CommandError {
+  const text = instruction.text.length > longestShownText ? `${instruction.text.slice(0, longestShownText)}…` : instruction.text;
+  const limit = memoryLimit();
+  const memory = `out of memory${limit === undefined ? '' : ` (the limit is ${Math.round(limit / 1_048_576)} MiB)`}`;
+  const hint = wasOutOfMemory ? { hint: `a process was killed: ${memory}` } : {};
+  if (!('exitCode' in result)) {
+    const why = wasOutOfMemory && result.signalName === 'SIGKILL' ? `: ${memory}` : '';
+    return new CommandError(`${text} was killed by ${result.signalName}${why}`, { argv, signalName: result.signalName }, hint);
+  }
+  const meaning = result.refusal ?? meaningOf(result.exitCode);
+  const message = `${text} failed with exit code ${result.exitCode}${meaning === undefined ? '' : `: ${meaning}`}`;
+  return new CommandError(message, { argv, exitCode: result.exitCode }, hint);
+}
+
+/** What shells mean by a code; undefined for a program's own. */
+function meaningOf(exitCode: number): string | undefined {
+  if (exitCode === 126) return "a command can't be executed";
+  if (exitCode === 127) return 'a command was not found';
+  const signal = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128);
+  return signal === undefined ? undefined : `a process was killed by ${signal[0]}`;
+}
+
+/** Runs `action`; a mistake of the Dockerfile is pinned to the instruction. */
+function pinned<Value>(instruction: RunInstruction, action: () => Value): Value {
+  try {
+    return action();
+  } catch (error) {
+    if (!(error instanceof BuilderError) || error.code !== 'ERR_DOCKERFILE' || error instanceof DockerfileError) throw error;
+    throw new DockerfileError(error.message, instruction.range, {
+      cause: error,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
+  }
+}

@@ -1,0 +1,67 @@
+// Executes one RUN in a test root and gives what came of it.
+import type { Command, Flag, RunInstruction } from '../../src/dockerfile/instruction.ts';
+import type { StageState } from '../../src/build/effect.ts';
+import { type RunEffect, type RunScope, executeRun } from '../../src/build/instructions/run.ts';
+import type { BuildEvent } from '../../src/events.ts';
+import type { ShellRoot } from './shell-root.ts';
+
+const range = { start: { line: 3, column: 1 }, end: { line: 3, column: 9 } };
+
+export interface Ran {
+  readonly effect: RunEffect | undefined;
+  readonly error: unknown;
+  readonly lines: readonly string[];
+  readonly events: readonly BuildEvent[];
+}
+
+/** A flag as the parser gives it. */
+export function flag(name: string, value: string): Flag {
+  return { name, value, range };
+}
+
+/** A RUN in shell form, or any other command. */
+export function runInstruction(command: string | Command, mounts: readonly string[] = []): RunInstruction {
+  const parsed: Command = typeof command === 'string' ? { form: 'shell', text: command, heredocs: [] } : command;
+  const text = `RUN ${parsed.form === 'shell' ? parsed.text : JSON.stringify(parsed.argv)}`;
+  return { kind: 'run', mounts: mounts.map((value) => flag('mount', value)), devices: [], command: parsed, text, range };
+}
+
+/** The state of a stage right after FROM scratch, with `changes`. */
+export function stageState(changes: Partial<StageState> = {}, config: Partial<StageState['config']> = {}): StageState {
+  return {
+    config: { env: [], labels: new Map(), unknown: new Map(), ...config },
+    args: new Map(),
+    environment: new Map([['PATH', '/bin']]),
+    hasCmd: false,
+    ...changes,
+  };
+}
+
+/** Executes `instruction`; failures are part of the answer. */
+export async function runStep(
+  root: ShellRoot,
+  instruction: RunInstruction,
+  state: StageState,
+  changes: Partial<RunScope> = {},
+): Promise<Ran> {
+  const lines: string[] = [];
+  const events: BuildEvent[] = [];
+  const scope: RunScope = {
+    root: { path: root.bytes, protection: { covers: () => false, holds: () => false, paths: [] } },
+    step: { number: 1, total: 1, stage: 'test', text: instruction.text, dockerfile: 'Dockerfile', range },
+    platform: { os: 'linux', architecture: 'amd64' },
+    emit: (event) => {
+      events.push(event);
+      if (event.kind === 'output') lines.push(event.line);
+    },
+    signal: new AbortController().signal,
+    launch: root.launcher.launch,
+    proxies: new Map(),
+    ...changes,
+  };
+  try {
+    return { effect: await executeRun(instruction, state, scope), error: undefined, lines, events };
+  } catch (error) {
+    return { effect: undefined, error, lines, events };
+  }
+}
