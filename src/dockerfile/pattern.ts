@@ -8,7 +8,7 @@ export type Pattern = readonly Token[];
 /** @throws SyntaxError naming an escape that means nothing. */
 export function compilePattern(text: string): Pattern {
   const tokens: Token[] = [];
-  const chars = [...text];
+  const chars = Array.from(text);
   for (let at = 0; at < chars.length; at++) {
     const char = chars[at] ?? '';
     if (char === '*') tokens.push({ kind: 'star' });
@@ -26,21 +26,21 @@ export function compilePattern(text: string): Pattern {
 
 /** `value` without the shortest (or longest) start that matches. */
 export function trimStart(pattern: Pattern, value: string, longest: boolean): string {
-  const chars = [...value];
+  const chars = Array.from(value);
   const end = matchEnd(pattern, chars, 0, longest);
   return end === undefined ? value : chars.slice(end).join('');
 }
 
 /** `value` without the shortest (or longest) end that matches. */
 export function trimEnd(pattern: Pattern, value: string, longest: boolean): string {
-  const reversed = [...value].toReversed();
+  const reversed = Array.from(value).toReversed();
   const end = matchEnd(pattern.toReversed(), reversed, 0, longest);
   return end === undefined ? value : reversed.slice(end).toReversed().join('');
 }
 
 /** `value` with the leftmost longest match, or all of them, replaced. */
 export function replaceMatches(pattern: Pattern, value: string, replacement: string, all: boolean): string {
-  const chars = [...value];
+  const chars = Array.from(value);
   let out = '';
   let at = 0;
   let previousEnd = -1;

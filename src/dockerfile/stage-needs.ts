@@ -54,7 +54,9 @@ export function resolveSource(
   if (at.allowsNumbers && /^\d+$/.test(name)) {
     const index = Number(name);
     if (index < dockerfile.stages.length) return { kind: 'stage', index };
-    throw new DockerfileError(`Cannot copy from stage ${name}: there are only stages 0 to ${dockerfile.stages.length - 1}`, at.range, {
+    const last = dockerfile.stages.length - 1;
+    const state = last === 0 ? 'the only stage is 0' : `the stages are 0 to ${last}`;
+    throw new DockerfileError(`Cannot copy from stage ${name}: ${state}`, at.range, {
       hint: 'name the stage (FROM image AS name) and use the name',
     });
   }

@@ -123,7 +123,9 @@ function visit(
 function circular(circle: readonly PlannedStage[], need: StageNeed): DockerfileError {
   const names = [...circle, ...circle.slice(0, 1)].map(({ stage }) => stage.name ?? String(stage.index));
   const state = circle.length === 1 ? 'it needs itself' : `it waits for itself (${names.join(' needs ')})`;
-  return new DockerfileError(`Cannot build stage ${names[0] ?? ''}: ${state}`, need.range, {
-    hint: 'move what both need into a stage of its own',
-  });
+  const hint =
+    circle.length === 1
+      ? 'copy from another stage, or name this one differently to mean an image'
+      : 'move what they share into a stage of its own';
+  return new DockerfileError(`Cannot build stage ${names[0] ?? ''}: ${state}`, need.range, { hint });
 }

@@ -123,7 +123,7 @@ class WordReader {
   readonly used = new Set<string>();
 
   constructor(text: string, environment: Environment, mode: ReadMode) {
-    this.#chars = [...text];
+    this.#chars = Array.from(text);
     this.#lookup = typeof environment === 'function' ? environment : (name): string | undefined => environment.get(name);
     this.#mode = mode;
   }

@@ -39,9 +39,12 @@ export function parseShell(line: InstructionLine): ShellInstruction {
   readFlags(line, {});
   const { rest } = line.command;
   const command = parseCommand(line, rest);
-  const hint = 'for example SHELL ["/bin/bash", "-o", "pipefail", "-c"]';
-  if (command.form === 'shell') throw mistake(line, 'it must be a JSON array of strings', rest, hint);
-  if (command.argv.length === 0) throw mistake(line, 'the array is empty', rest, hint);
+  const example = 'for example SHELL ["/bin/bash", "-o", "pipefail", "-c"]';
+  if (command.form === 'shell') {
+    const hint = rest.text.startsWith('[') ? `JSON has double quotes around each string: ${example}` : example;
+    throw mistake(line, 'it must be a JSON array of strings', rest, hint);
+  }
+  if (command.argv.length === 0) throw mistake(line, 'the array is empty', rest, example);
   return { ...line.common, kind: 'shell', argv: command.argv };
 }
 

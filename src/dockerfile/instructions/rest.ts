@@ -31,6 +31,9 @@ export function parseExpose(line: InstructionLine): WordsInstruction {
   readFlags(line, {});
   const words = splitBlanks(line.command.rest);
   if (words.length === 0) throw mistake(line, 'the port is missing', undefined, 'for example EXPOSE 8080');
+  if (parseJsonForm(line.command.rest.text).kind !== 'none') {
+    throw mistake(line, 'it takes ports, not a JSON array', line.command.rest, 'for example EXPOSE 80 443');
+  }
   for (const word of words) {
     const port = isPlain(word.text) ? parsePort(word.text) : { ports: [] };
     if ('problem' in port) throw mistake(line, port.problem, word, port.hint);
