@@ -1,0 +1,16 @@
+// A layer, as the entries in it.
+import type { Layer } from '../oci/image.ts';
+import { decompress } from './decompress.ts';
+import type { Entry } from './entry.ts';
+import { verify } from './meter.ts';
+import { type Warn, readEntries } from './read.ts';
+
+/**
+ * Fetches, decompresses and reads a layer.
+ * @throws ERR_DIGEST_MISMATCH instead of ending when the archive isn't the one of the layer's diff_id
+ */
+export function openEntries(layer: Layer, signal: AbortSignal, warn?: Warn): AsyncGenerator<Entry> {
+  const plain = decompress(layer.open(signal), signal);
+  const subject = `the content of layer ${layer.descriptor.digest}`;
+  return readEntries(verify(plain, { digest: layer.diffId, subject }), signal, warn);
+}

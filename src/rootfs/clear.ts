@@ -1,0 +1,20 @@
+// An empty root for the next stage.
+import type { ByteString } from '../bytes.ts';
+import { BuilderError } from '../errors.ts';
+import { removeChildren } from './remove.ts';
+import type { Root } from './root.ts';
+
+/**
+ * Empties the root of all but what is protected and the directories that lead there.
+ * @throws ERR_ROOTFS when something can't be removed
+ */
+export function clearRoot(root: Root, signal: AbortSignal): void {
+  signal.throwIfAborted();
+  try {
+    removeChildren(root, '.' as ByteString); // ASCII
+  } catch (error) {
+    throw new BuilderError('ERR_ROOTFS', `Cannot empty ${root.path}: ${error instanceof Error ? error.message : 'unknown failure'}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,53 @@
+// What unpacking could not do here, kept to be told once instead of a thousand times.
+import { type ByteString, textFromBytes } from '../bytes.ts';
+import type { Emit } from '../events.ts';
+
+/** What of a base is not in the root although its layers say so. A snapshot sees neither as a change. */
+export interface Ledger {
+  /** Device nodes that may not be made (no CAP_MKNOD). */
+  readonly nodes: Set<ByteString>;
+  /** Attributes that can't be set here: name to the first path that had it. */
+  readonly xattrs: Map<string, ByteString>;
+  /** Entries under a mount, our own folder or an ignored path. */
+  readonly protectedPaths: Set<ByteString>;
+  /** Oddities of the archives. */
+  readonly oddities: Set<string>;
+}
+
+/** An empty ledger. */
+export function createLedger(): Ledger {
+  return { nodes: new Set(), xattrs: new Map(), protectedPaths: new Set(), oddities: new Set() };
+}
+
+/** One warning for each kind of thing in the ledger, with examples. */
+export function reportLedger(ledger: Ledger, emit: Emit): void {
+  if (ledger.nodes.size > 0) {
+    warn(
+      emit,
+      'unpack.devices',
+      `${count(ledger.nodes.size, 'device node')} of the image can't be made without CAP_MKNOD: ${examples(ledger.nodes)}`,
+    );
+  }
+  if (ledger.xattrs.size > 0) {
+    const list = [...ledger.xattrs].map(([name, path]) => `${JSON.stringify(name)} (on ${textFromBytes(path)})`);
+    warn(emit, 'unpack.xattrs', `extended attributes of the image can't be set here: ${list.slice(0, 5).join(', ')}`);
+  }
+  for (const oddity of ledger.oddities) warn(emit, 'unpack.archive', oddity);
+  if (ledger.protectedPaths.size > 0) {
+    const message = `${count(ledger.protectedPaths.size, 'path')} of the image left alone as mounted or ignored here: ${examples(ledger.protectedPaths)}`;
+    emit({ kind: 'note', level: 'debug', message });
+  }
+}
+
+function warn(emit: Emit, code: string, message: string): void {
+  emit({ kind: 'warning', code, message });
+}
+
+function examples(paths: ReadonlySet<ByteString>): string {
+  const shown = [...paths].slice(0, 3).map((path) => JSON.stringify(`/${textFromBytes(path)}`));
+  return paths.size > shown.length ? `${shown.join(', ')}, …` : shown.join(', ');
+}
+
+function count(amount: number, noun: string): string {
+  return amount === 1 ? `1 ${noun}` : `${amount} ${noun}s`;
+}

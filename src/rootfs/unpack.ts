@@ -1,0 +1,335 @@
+// Layers onto the root, in order. image-spec layer.md#applying-changesets. RED: entries come from strangers; every name is
+// resolved inside the root, nothing is written through a link that we did not resolve, nothing protected is touched.
+import { lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { type ByteString, fsPath, textFromBytes } from '../bytes.ts';
+import { BuilderError, systemCode } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import type { Entry, Timestamp } from '../layer/entry.ts';
+import { openEntries } from '../layer/open-entries.ts';
+import { whiteoutOf } from '../layer/whiteout.ts';
+import { setTimes, statFieldCount, statInto } from '../linux/files.ts';
+import type { Layer } from '../oci/image.ts';
+import { createDirectory, createFile, createHardlink, createNode, createSymlink } from './create.ts';
+import { type Ledger, reportLedger } from './ledger.ts';
+import { type RefuseXattr, applyMetadata, removeStaleXattrs } from './metadata.ts';
+import { removeChildren, removeTree } from './remove.ts';
+import { absolutePath, childPath, clampPath, isDirectoryMode, isFileMode, modeOf, resolvePath, splitPath } from './resolve.ts';
+import type { Root } from './root.ts';
+
+export { createLedger, type Ledger } from './ledger.ts';
+
+/**
+ * Unpacks whole layers in order and tells of them: one event at the end, one warning for each kind of thing that can't be made.
+ * @throws ERR_LAYER, ERR_DIGEST_MISMATCH, ERR_ROOTFS, naming the layer
+ */
+export async function unpackLayers(root: Root, layers: readonly Layer[], ledger: Ledger, emit: Emit, signal: AbortSignal): Promise<void> {
+  const started = performance.now();
+  let entries = 0;
+  for (const [index, layer] of layers.entries()) {
+    try {
+      entries += await unpackLayer(
+        root,
+        openEntries(layer, signal, (oddity) => ledger.oddities.add(oddity)),
+        ledger,
+        signal,
+      );
+    } catch (error) {
+      if (!(error instanceof BuilderError)) throw error;
+      const message = `Cannot unpack layer ${index + 1} of ${layers.length} (${layer.descriptor.digest}): ${error.message}`;
+      throw new BuilderError(error.code, message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+    }
+  }
+  reportLedger(ledger, emit);
+  emit({ kind: 'unpack.finished', entries, durationMs: performance.now() - started });
+}
+
+/**
+ * Unpacks one layer's entries over what is there and gives their number. The order within a layer doesn't matter: its own
+ * entries survive its whiteouts. What can't be made here goes into the ledger.
+ * @throws ERR_LAYER for entries that make no sense, ERR_ROOTFS when the filesystem refuses
+ */
+export async function unpackLayer(root: Root, entries: AsyncIterable<Entry>, ledger: Ledger, signal: AbortSignal): Promise<number> {
+  const unpacking = new Unpacking(root, ledger);
+  let count = 0;
+  for await (const entry of entries) {
+    count++;
+    if (count % 1024 === 0) {
+      signal.throwIfAborted();
+      // Everything here is synchronous while data is at hand; signals and downloads want their turn.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await within(entry.path, () => unpacking.apply(entry));
+  }
+  await within('.' as ByteString, async () => unpacking.finish()); // ASCII
+  return count;
+}
+
+async function within(path: ByteString, apply: () => Promise<void>): Promise<void> {
+  try {
+    await apply();
+  } catch (error) {
+    const code = systemCode(error);
+    if (error instanceof BuilderError || code === undefined || code === 'ABORT_ERR') throw error;
+    const hint = code === 'EINVAL' ? 'an owner may lie outside the ids of this user namespace' : undefined;
+    const reason = error instanceof Error ? error.message : code;
+    throw new BuilderError('ERR_ROOTFS', `Cannot unpack ${JSON.stringify(textFromBytes(path))}: ${reason}`, {
+      cause: error,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
+}
+
+class Unpacking {
+  readonly #root: Root;
+  readonly #ledger: Ledger;
+  /** What this layer has made, and the directories above it: its whiteouts spare them. */
+  readonly #fresh = new Set<ByteString>();
+  /** Parents as archives spell them → where they are. Exact bytes; forgotten whenever a directory or link goes away. */
+  readonly #parents = new Map<ByteString, ByteString>();
+  /** Times to give directories at the end: the layer's, or those they had before something was put into them. */
+  readonly #directoryTimes = new Map<ByteString, Timestamp>();
+  /** Hard links whose target comes later in the archive. */
+  readonly #pendingLinks: Entry[] = [];
+  #hasRemoved = false;
+  readonly #refuse: RefuseXattr;
+
+  constructor(root: Root, ledger: Ledger) {
+    this.#root = root;
+    this.#ledger = ledger;
+    this.#refuse = (path, name) => {
+      if (!ledger.xattrs.has(name)) ledger.xattrs.set(name, path);
+    };
+  }
+
+  async apply(entry: Entry): Promise<void> {
+    const path = clampPath(entry.path);
+    if (path === '.') return this.#applyToRoot(entry);
+    const whiteout = whiteoutOf(path);
+    if (whiteout?.kind === 'removes') return this.#hide(whiteout.path);
+    if (whiteout?.kind === 'opaque') return this.#hideChildren(whiteout.directory);
+    // A whiteout that is a directory in its archive: what is in it hides nothing more.
+    if (path.includes('.wh.') && path.split('/').some((name) => name.startsWith('.wh.'))) return;
+    const real = this.#placeOf(path, entry.type);
+    if (real === undefined) return;
+    if (entry.type === 'hardlink') return this.#link(real, entry);
+    await this.#place(real, entry);
+    this.#remember(real);
+  }
+
+  /** Links whose targets came late, then the times of directories, children first. @throws ERR_LAYER for a link to nothing */
+  finish(): void {
+    for (const entry of this.#pendingLinks) {
+      // Where it goes is found anew: a parent may have become a link since.
+      const real = this.#placeOf(clampPath(entry.path), entry.type);
+      if (real !== undefined && !this.#tryLink(real, entry)) {
+        throw malformed(real, `is a hard link to ${show(entry.linkTarget ?? entry.path)}, which does not exist`);
+      }
+    }
+    for (const [path, time] of [...this.#directoryTimes].reverse()) {
+      if (!this.#hasRemoved || this.#isStillDirectory(path)) setTimes(absolutePath(this.#root, path), time.seconds, time.nanoseconds);
+    }
+  }
+
+  // The path may have been removed since, or lead through a link now.
+  #isStillDirectory(path: ByteString): boolean {
+    const found = resolvePath(this.#root, path, 'keep');
+    return found.path === path && isDirectoryMode(found.mode);
+  }
+
+  // Where an entry goes; undefined, and noted, where it must not.
+  #placeOf(path: ByteString, type: Entry['type']): ByteString | undefined {
+    const { parent, name } = splitPath(path);
+    const realParent = this.#enterParent(parent);
+    const real = realParent === undefined ? path : childPath(realParent, name);
+    const { protection } = this.#root;
+    const isOurs = realParent !== undefined && !protection.covers(real) && !(protection.holds(real) && type !== 'directory');
+    if (isOurs) return real;
+    this.#skip(real);
+    return undefined;
+  }
+
+  // A directory or link is going away: whatever was found through it must be found anew.
+  #forgetPlaces(): void {
+    this.#parents.clear();
+    this.#hasRemoved = true;
+  }
+
+  #applyToRoot(entry: Entry): void {
+    if (entry.type !== 'directory') throw malformed(entry.path, `would make the root a ${entry.type}`);
+    const path = absolutePath(this.#root, entry.path);
+    removeStaleXattrs(path, entry);
+    applyMetadata(path, entry, false, this.#refuse);
+    this.#directoryTimes.set('.' as ByteString, entry.mtime); // ASCII
+  }
+
+  async #place(real: ByteString, entry: Entry): Promise<void> {
+    const path = absolutePath(this.#root, real);
+    if (entry.type === 'directory' && isDirectoryMode(modeOf(this.#root, real))) {
+      removeStaleXattrs(path, entry);
+      applyMetadata(path, entry, false, this.#refuse);
+      this.#directoryTimes.set(real, entry.mtime);
+      return;
+    }
+    try {
+      await this.#create(path, entry, real);
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error;
+      if (!this.#makeWay(real)) return this.#skip(real);
+      await this.#create(path, entry, real);
+    }
+    if (entry.type === 'directory') this.#directoryTimes.set(real, entry.mtime);
+  }
+
+  async #create(path: ByteString, entry: Entry, real: ByteString): Promise<void> {
+    switch (entry.type) {
+      case 'file':
+        return await createFile(path, entry, this.#refuse);
+      case 'directory':
+        return createDirectory(path, entry, this.#refuse);
+      case 'symlink':
+        return createSymlink(path, entry, this.#refuse);
+      case 'fifo':
+        return createNode(path, entry, 'fifo', this.#refuse);
+      case 'character':
+      case 'block':
+        return this.#createDevice(path, entry, entry.type, real);
+      case 'hardlink':
+        throw new BuilderError('ERR_INTERNAL', `Cannot create ${show(real)}: hard links are made elsewhere`);
+      default:
+        return entry.type satisfies never;
+    }
+  }
+
+  #createDevice(path: ByteString, entry: Entry, type: 'character' | 'block', real: ByteString): void {
+    try {
+      createNode(path, entry, type, this.#refuse);
+    } catch (error) {
+      if (systemCode(error) !== 'EPERM') throw error;
+      this.#ledger.nodes.add(real);
+    }
+  }
+
+  // Removes what stands where something else is to be; false where it must stay.
+  #makeWay(real: ByteString): boolean {
+    const mode = modeOf(this.#root, real);
+    if (!isFileMode(mode)) this.#forgetPlaces();
+    if (isDirectoryMode(mode)) return removeTree(this.#root, real);
+    unlinkSync(fsPath(absolutePath(this.#root, real)));
+    return true;
+  }
+
+  #link(real: ByteString, entry: Entry): void {
+    if (this.#tryLink(real, entry)) this.#remember(real);
+    else this.#pendingLinks.push(entry);
+  }
+
+  #tryLink(real: ByteString, entry: Entry): boolean {
+    const target = clampPath(entry.linkTarget ?? entry.path);
+    const found = resolvePath(this.#root, target, 'keep');
+    if (found.isProtected) throw unsafe(real, `is a hard link to ${show(found.path)}, which is not part of the image`);
+    if (found.mode === undefined) return false;
+    if (isDirectoryMode(found.mode)) throw malformed(real, `is a hard link to the directory ${show(found.path)}`);
+    if (found.path === real) throw malformed(real, 'is a hard link to itself');
+    const path = absolutePath(this.#root, real);
+    const existing = absolutePath(this.#root, found.path);
+    try {
+      createHardlink(path, existing);
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error;
+      if (isSameFile(path, existing)) return true;
+      if (!this.#makeWay(real)) {
+        this.#skip(real);
+        return true;
+      }
+      createHardlink(path, existing);
+    }
+    return true;
+  }
+
+  #hide(path: ByteString): void {
+    const { parent, name } = splitPath(path);
+    const found = resolvePath(this.#root, parent, 'follow');
+    if (found.mode === undefined || !isDirectoryMode(found.mode)) return;
+    const real = childPath(found.path, name);
+    if (found.isProtected || this.#root.protection.covers(real)) return this.#skip(real);
+    const mode = modeOf(this.#root, real);
+    if (mode === undefined) return;
+    this.#keepTime(found.path);
+    if (!isFileMode(mode)) this.#forgetPlaces();
+    removeTree(this.#root, real, (candidate) => this.#fresh.has(candidate));
+  }
+
+  #hideChildren(directory: ByteString): void {
+    const found = resolvePath(this.#root, directory, 'follow');
+    if (!isDirectoryMode(found.mode)) return;
+    if (found.isProtected) return this.#skip(found.path);
+    this.#keepTime(found.path);
+    this.#forgetPlaces();
+    removeChildren(this.#root, found.path, (candidate) => this.#fresh.has(candidate));
+  }
+
+  // Where a parent really is; made where it's missing, put in place of a file. Undefined where it must not be touched.
+  #enterParent(parent: ByteString): ByteString | undefined {
+    const known = this.#parents.get(parent);
+    if (known !== undefined) return known;
+    const found = resolvePath(this.#root, parent, 'follow');
+    if (found.isProtected) return undefined;
+    if (!isDirectoryMode(found.mode) && !this.#makeDirectories(found.path)) return undefined;
+    this.#keepTime(found.path);
+    this.#parents.set(parent, found.path);
+    return found.path;
+  }
+
+  #makeDirectories(path: ByteString): boolean {
+    for (let end = path.indexOf('/'); ; end = path.indexOf('/', end + 1)) {
+      const part = (end === -1 ? path : path.slice(0, end)) as ByteString; // a part of bytes
+      const mode = modeOf(this.#root, part);
+      if (!isDirectoryMode(mode)) {
+        if (this.#root.protection.covers(part)) return false;
+        if (mode !== undefined && !this.#makeWay(part)) return false;
+        this.#keepTime(splitPath(part).parent);
+        mkdirSync(fsPath(absolutePath(this.#root, part)), 0o755);
+      }
+      if (end === -1) return true;
+    }
+  }
+
+  // Putting something into a directory changes its time, which is only right if the layer says so.
+  #keepTime(directory: ByteString): void {
+    if (this.#directoryTimes.has(directory)) return;
+    const stat = new Float64Array(statFieldCount);
+    if (!statInto(absolutePath(this.#root, directory), stat)) return;
+    this.#directoryTimes.set(directory, { seconds: stat[4] ?? 0, nanoseconds: stat[5] ?? 0 });
+  }
+
+  #remember(real: ByteString): void {
+    this.#fresh.add(real);
+    for (let slash = real.lastIndexOf('/'); slash > 0; slash = real.lastIndexOf('/', slash - 1)) {
+      const above = real.slice(0, slash) as ByteString; // a part of bytes
+      if (this.#fresh.has(above)) return;
+      this.#fresh.add(above);
+    }
+  }
+
+  #skip(path: ByteString): void {
+    this.#ledger.protectedPaths.add(path);
+  }
+}
+
+function isSameFile(a: ByteString, b: ByteString): boolean {
+  const first = lstatSync(fsPath(a), { bigint: true });
+  const second = lstatSync(fsPath(b), { bigint: true });
+  return first.ino === second.ino && first.dev === second.dev;
+}
+
+function malformed(path: ByteString, state: string): BuilderError {
+  return new BuilderError('ERR_LAYER', `Cannot unpack entry ${show(path)}: it ${state}`);
+}
+
+function unsafe(path: ByteString, state: string): BuilderError {
+  return new BuilderError('ERR_UNSAFE_PATH', `Cannot unpack entry ${show(path)}: it ${state}`);
+}
+
+function show(path: ByteString): string {
+  return JSON.stringify(textFromBytes(path).slice(0, 300));
+}
