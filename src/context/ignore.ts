@@ -98,11 +98,11 @@ function couldReach(pattern: readonly string[], directory: readonly string[]): b
 function compileRule(text: string, line: number, where: string): IgnoreRule | undefined {
   if (text === '') return undefined;
   const isException = text.startsWith('!');
-  const pattern = cleanPattern(isException ? text.slice(1).trim() : text);
-  if (pattern === '') {
-    if (!isException) return undefined;
-    throw new BuilderError('ERR_CONTEXT', `Cannot read pattern '!' (${where}): nothing follows the exclamation mark`);
-  }
+  const written = isException ? text.slice(1).trim() : text;
+  if (written === '') throw new BuilderError('ERR_CONTEXT', `Cannot read pattern '!' (${where}): nothing follows the exclamation mark`);
+  const pattern = cleanPattern(written);
+  // `.` and `/` name the root, which is not ignored and not taken back.
+  if (pattern === '') return undefined;
   try {
     return { pattern, text, line, isException, matches: compileGlobstar(pattern) };
   } catch (error) {
@@ -114,7 +114,7 @@ function compileRule(text: string, line: number, where: string): IgnoreRule | un
   }
 }
 
-// Go's path.Clean, then no slash in front: `./a/../b/` is `b`. What is left of `.` and `/` names the root, which no rule can mean.
+// Go's path.Clean, then no slash in front: `./a/../b/` is `b`.
 function cleanPattern(text: string): string {
   const isRooted = text.startsWith('/');
   const kept: string[] = [];

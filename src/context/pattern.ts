@@ -65,28 +65,30 @@ function globstarForms(tokens: readonly Token[]): Token[][] {
       forms = forms.map((form) => [...form, token]);
       continue;
     }
-    const opensName = at === 0 || tokens[at - 1]?.kind === 'slash';
+    const isFirst = at === 0;
     at += tokens[at + 2]?.kind === 'slash' ? 2 : 1;
     const rest = tokens.slice(at + 1);
-    const isNameEnd = opensName && at === 1 && rest.length > 0 && rest.every((next) => next.kind === 'literal' || next.kind === 'slash');
-    if (rest.length === 0 && opensName) {
-      forms = forms.map((form) => [...form, globstar, slash, star]);
-    } else if (rest.length === 0) {
-      forms = forms.flatMap((form) => [
-        [...form, star],
-        [...form, star, slash, globstar, slash, star],
-      ]);
-    } else if (isNameEnd) {
-      // `**.md` at the start with nothing but plain letters behind is "ends with .md", and so matches `a.md`.
-      forms = forms.map((form) => [...form, globstar, slash, star]);
-    } else if (opensName) {
-      forms = forms.map((form) => [...form, globstar, slash]);
-    } else {
-      forms = forms.flatMap((form) => [form, [...form, star, slash, globstar, slash]]);
-    }
+    const isSuffix = isFirst && at === 1 && rest.every((next) => next.kind === 'literal' || next.kind === 'slash');
+    forms = forms.flatMap((form) => extendForm(form, rest.length === 0, isSuffix));
     if (forms.length > maxForms) throw badPattern(tokens.map((part) => part.text).join(''), "has too many '**' inside names");
   }
   return forms;
+}
+
+function extendForm(form: readonly Token[], isLast: boolean, isSuffix: boolean): Token[][] {
+  const opensName = form.length === 0 || form.at(-1)?.kind === 'slash';
+  const anyDepth = [globstar, slash];
+  // At the end, `**` is everything below, and not the directory itself.
+  if (isLast)
+    return opensName
+      ? [[...form, ...anyDepth, star]]
+      : [
+          [...form, star],
+          [...form, star, slash, ...anyDepth, star],
+        ];
+  // `**.md`, at the start with nothing but plain letters behind, is "ends with .md", and so matches `a.md`.
+  if (isSuffix) return [[...anyDepth, star]];
+  return opensName ? [[...form, ...anyDepth]] : [[...form], [...form, star, slash, ...anyDepth]];
 }
 
 function compileForm(tokens: readonly Token[]): PathMatcher {
