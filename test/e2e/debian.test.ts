@@ -7,7 +7,7 @@ import { must } from '../support/command.ts';
 import { debianBase } from '../support/debian-base.ts';
 import { asList, asObject, isObject } from '../support/parsed.ts';
 import { podman, runContainer } from '../support/podman.ts';
-import { Scene, type SceneResult } from '../support/scene.ts';
+import { Scene, type SceneResult, treeOf } from '../support/scene.ts';
 import { tarArchive } from '../support/tar-writer.ts';
 
 const dockerfile = `
@@ -103,14 +103,13 @@ test('umoci unpacks the same tree: owners, modes, links and capabilities', async
   assert.equal(await readFile(join(root, 'home/crab/work/mask'), 'utf8'), '0022\n');
   assert.equal((await lstat(join(root, 'opt/bundle/bundle/a'))).uid, 7);
   assert.equal(await readlink(join(root, 'opt/bundle/bundle/b')), 'a');
-  const ping = built.image?.flattened.tree.get('/usr/bin/ping');
+  const ping = treeOf(built).get('/usr/bin/ping');
   assert.ok(ping?.xattrs.has('security.capability') || (ping?.mode ?? 0) & 0o4000, 'ping lost its file capability');
   assert.equal((await lstat(join(root, 'usr/bin/passwd'))).mode & 0o7777, 0o4755);
 });
 
 test('no file of the first stage is in the image', () => {
-  const tree = built.image?.flattened.tree;
-  assert.ok(tree !== undefined);
+  const tree = treeOf(built);
   assert.ok(!tree.has('/usr/bin/make'));
   assert.ok(!tree.has('/src'));
 });

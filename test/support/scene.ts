@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { builderCommand, builderImage, type BuilderRun } from './builder.ts';
 import { type CommandOptions, type CommandResult, run } from './command.ts';
+import type { FlatNode } from './flatten.ts';
 import { pushLayout } from './image-writer.ts';
 import { type RunningRegistry, startDockerRegistry } from './docker-registry.ts';
 import { manifestTypes, readRegistryImage, type RegistryImage } from './registry-image.ts';
@@ -96,4 +97,10 @@ export class Scene {
     const flags = [`--destination=${destination}`, '--insecure', '--insecure-pull', ...args];
     return { command: builderCommand({ image: this.builder, context, args: flags, ...container }), repository, destination, context };
   }
+}
+
+/** What a container of the pushed image sees. @throws Error with the build's output when nothing was pushed. */
+export function treeOf(result: SceneResult): ReadonlyMap<string, FlatNode> {
+  if (result.status === 0 && result.image !== undefined) return result.image.flattened.tree;
+  throw new Error(`nothing was pushed: ${result.output.slice(-4000)}`);
 }

@@ -1,0 +1,71 @@
+// What a pod gives: seven capabilities and no way to more, a read-only context, mounts in odd places, no TTY.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { debianBase } from '../support/debian-base.ts';
+import { Scene, treeOf } from '../support/scene.ts';
+
+const capabilities = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'SETUID', 'SETGID', 'SETFCAP'];
+
+let scene: Scene;
+
+before(
+  async () => {
+    scene = await Scene.start();
+    await debianBase(scene.registry.host);
+  },
+  { timeout: 600_000 },
+);
+
+after(() => scene?.stop());
+
+const dockerfile = `
+FROM @REG@/debian:bookworm
+RUN useradd --create-home bob && install -d -o bob -m 0700 /home/bob/private && chmod 4755 /bin/ls && chown bob:bob /srv
+USER bob
+RUN id -un > /home/bob/private/who && touch /srv/mine
+USER root
+RUN su bob -c 'id -un' > /su && ls -l /home/bob/private
+COPY --chown=bob f /home/bob/f
+`;
+
+test('seven capabilities without new privileges are enough for users, modes and su', async () => {
+  const result = await scene.build({ dockerfile, files: { f: 'f' }, capabilities });
+  assert.equal(result.status, 0, result.output);
+  const tree = treeOf(result);
+  assert.deepEqual(result.image?.problems, []);
+  assert.equal(tree.get('/bin/ls')?.mode ?? tree.get('/usr/bin/ls')?.mode, 0o4755);
+  assert.equal(tree.get('/home/bob/private')?.uid, 1000);
+  assert.equal(tree.get('/home/bob/f')?.uid, 1000);
+  assert.equal(tree.get('/su')?.size, 4);
+});
+
+test('without capabilities a base image that belongs to others fails in one line that names what is missing', async () => {
+  const result = await scene.build({ dockerfile, files: { f: 'f' }, capabilities: [] });
+  assert.notEqual(result.status, 0);
+  assert.match(result.output, /chown|capabilit/i);
+  assert.ok(!/^\s+at /m.test(result.output), `a stack trace: ${result.output}`);
+});
+
+test('mounts inside the root stay as they are and stay out of the image', async () => {
+  const folder = await scene.folder({ 'ca.crt': 'mounted', 'token/token': 'mounted' });
+  const result = await scene.build({
+    dockerfile: `FROM @REG@/debian:bookworm\nRUN cat /etc/ssl/certs/mounted.crt /run/token/token && rm -rf /etc/ssl/certs/mounted.crt; echo x > /run/own\n`,
+    volumes: [`${folder}/ca.crt:/etc/ssl/certs/mounted.crt:ro`, `${folder}/token:/run/token:ro`],
+  });
+  assert.equal(result.status, 0, result.output);
+  const tree = treeOf(result);
+  assert.ok(tree.has('/run/own'));
+  assert.ok(!tree.has('/etc/ssl/certs/mounted.crt') && !tree.has('/run/token/token'));
+  assert.match(result.output, /mountedmounted/);
+});
+
+test('a read-only context is no obstacle', async () => {
+  const context = await scene.folder({ Dockerfile: `FROM ${scene.registry.host}/base\nCOPY . /all/\n`, f: 'f' });
+  const result = await scene.build({
+    dockerfile: '',
+    volumes: [`${context}:/given:ro`],
+    args: ['--context=/given', '--dockerfile=/given/Dockerfile'],
+  });
+  assert.equal(result.status, 0, result.output);
+  assert.ok(treeOf(result).has('/all/f'));
+});
