@@ -11,11 +11,17 @@ export interface Boundary {
   readonly last: number;
 }
 
-/** The instructions from line `from` on; comments and blank lines between them belong to none. */
+/** As many lines as are read at a time, so that asking anew after a misread one stays cheap in a long file. */
+export const windowLines = 100;
+
+/**
+ * The instructions that begin in the window of lines from `from` on; comments and blank lines belong to none. The
+ * last one may seem to end with the window.
+ */
 export function findBoundaries(lines: readonly SourceLine[], from: number, escape: string): readonly Boundary[] {
   // The blank second line ends its search for directives: ours are read elsewhere, by BuildKit's rules.
   const head = `# escape=${escape}\n\n`;
-  const masked = lines.slice(from).map((line) => maskLine(line.text, escape));
+  const masked = lines.slice(from, from + windowLines).map((line) => maskLine(line.text, escape));
   const dockerfile = DockerfileParser.parse(head + masked.join('\n'));
   return dockerfile.getInstructions().map((instruction) => {
     const range = instruction.getRange();

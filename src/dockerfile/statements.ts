@@ -1,5 +1,5 @@
 // From lines to statements: one per instruction, with its heredoc bodies and the comments above it.
-import { findBoundaries } from './boundaries.ts';
+import { findBoundaries, windowLines } from './boundaries.ts';
 import { splitCommand } from './command-line.ts';
 import type { CommandLine } from './command-line.ts';
 import { findHeredocs, readHeredocs } from './heredoc.ts';
@@ -24,29 +24,29 @@ export interface Statement {
  */
 export function* readStatements(lines: readonly SourceLine[], from: number, escape: string): Generator<Statement> {
   let at = from;
-  for (let isDone = false; !isDone;) {
-    isDone = true;
-    for (const boundary of findBoundaries(lines, at, escape)) {
-      const statement = readStatement(lines, boundary.first, at, escape);
+  let previousEnd = from;
+  while (at < lines.length) {
+    const start = at;
+    for (const boundary of findBoundaries(lines, start, escape)) {
+      const statement = readStatement(lines, boundary.first, previousEnd, escape);
       at = statement.next;
+      previousEnd = at;
       if (statement.line.text.trim() !== '') yield statement;
-      if (at !== boundary.last + 1) {
-        // dockerfile-ast ended the instruction elsewhere: it took a heredoc's name or end for something else, or a
-        // lone continuation character for an instruction. What it says about the lines below is void; ask anew.
-        isDone = false;
-        break;
-      }
+      // dockerfile-ast ended the instruction elsewhere: it took a heredoc's name or end for something else, or a lone
+      // continuation character for an instruction. What it says about the lines below is void; ask anew.
+      if (at !== boundary.last + 1) break;
     }
+    if (at === start) at += windowLines; // comments only
   }
 }
 
-function readStatement(lines: readonly SourceLine[], first: number, previousNext: number, escape: string): Statement {
+function readStatement(lines: readonly SourceLine[], first: number, previousEnd: number, escape: string): Statement {
   const line = joinLines(lines, first, escape);
   const command = splitCommand(line.text);
   const starts = mayHoldHeredocs(line, command) ? findHeredocs(line.text) : [];
   const whole = rangeOf(line, command.keyword.start, command.rest.end);
   const { heredocs, next } = readHeredocs(lines, line.next, starts, whole);
-  return { line, command, heredocs, next, comments: commentsAbove(lines, first, previousNext) };
+  return { line, command, heredocs, next, comments: commentsAbove(lines, first, previousEnd) };
 }
 
 function mayHoldHeredocs(line: LogicalLine, command: CommandLine): boolean {
