@@ -1,7 +1,7 @@
 // The entry: signals become an abort, the command line runs, its status is ours.
 import { BuilderError } from './errors.ts';
 import { runCommandLine } from './cli/command-line.ts';
-import { receiveInvocation } from './start.ts';
+import { receiveInvocation } from './linux/invocation.ts';
 
 const controller = new AbortController();
 for (const name of ['SIGTERM', 'SIGINT'] as const) {

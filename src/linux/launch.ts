@@ -9,7 +9,7 @@ import { BuilderError } from '../errors.ts';
 import type { UserIds } from './accounts.ts';
 import type { SpawnAnswer, SpawnRequest, WorkerStart } from './launch-worker.ts';
 import { call, systemError } from './libc.ts';
-import { type Exit, type Processes, watchLimits } from './process.ts';
+import { type Exit, type Processes, protectSelf, watchLimits } from './process.ts';
 import { explainRefusal } from './refusal.ts';
 
 export interface LaunchRequest {
@@ -55,6 +55,7 @@ const longestLine = 16_384;
  * @throws ERR_UNSUPPORTED, ERR_INTERNAL.
  */
 export async function createLauncher(processes: Processes, { graceMs = 10_000 } = {}): Promise<Launcher> {
+  protectSelf();
   const { port1: port, port2 } = new MessageChannel();
   const answered = new SharedArrayBuffer(4);
   const start: WorkerStart = { port: port2, answered };

@@ -1,0 +1,80 @@
+// How the builder gets its arguments and environment. A process keeps both in /proc for all to see, however much it deletes later;
+// so the first stage hands them over in memory that has no name, and becomes the second.
+import { closeSync, fstatSync, readSync, readlinkSync, writeSync } from 'node:fs';
+import { bytesFromText } from '../bytes.ts';
+import { BuilderError } from '../errors.ts';
+import { assertSystemCallsWork, call, cString } from './libc.ts';
+import { memoryLimit } from './memory.ts';
+import { protectSelf } from './process.ts';
+
+/** What the builder was asked for, as a program is. */
+export interface Invocation {
+  /** Without Node and the script. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** True when neither shows in /proc, and nobody but us can look into this process. */
+  readonly isSealed: boolean;
+}
+
+const memoryName = 'yadokari-invocation';
+const option = '--invocation-fd=';
+const largestHeapMiB = 1024;
+const smallestHeapMiB = 96;
+/** All that the second stage needs of the environment; none of it is a secret. */
+const keptVariables = ['PATH', 'HOME', 'LANG'];
+
+/**
+ * Becomes the second stage: the same process, `node main`, with nothing in its arguments and environment. Never returns.
+ * @throws ERR_UNSUPPORTED where system calls do not work.
+ */
+export function becomeBuilder(invocation: Omit<Invocation, 'isSealed'>, paths: { readonly node: string; readonly main: string }): never {
+  assertSystemCallsWork();
+  protectSelf();
+  const fd = call('memfd_create', [cString(bytesFromText(memoryName)), 0]);
+  const bytes = Buffer.from(JSON.stringify(invocation));
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, at);
+  const env = keptVariables.flatMap((name): [string, string][] => {
+    const value = invocation.env[name];
+    return value === undefined ? [] : [[name, value]];
+  });
+  process.execve?.(paths.node, [paths.node, ...nodeOptions(memoryLimit()), paths.main, `${option}${fd}`], Object.fromEntries(env));
+  throw new BuilderError('ERR_UNSUPPORTED', 'Cannot start the builder: this Node.js has no process.execve()');
+}
+
+/**
+ * What the builder was asked for: from the first stage if there was one, else as Node got it. The first is read only once.
+ * @throws ERR_USAGE when `--invocation-fd` names anything but what the first stage left.
+ */
+export function receiveInvocation(): Invocation {
+  const argv = process.argv.slice(2);
+  const [first = ''] = argv;
+  if (!first.startsWith(option)) return { argv, env: process.env, isSealed: false };
+  const fd = Number(first.slice(option.length));
+  const isOurs = Number.isInteger(fd) && fd > 2 && isInvocation(fd);
+  if (!isOurs || argv.length > 1) throw new BuilderError('ERR_USAGE', `Cannot use ${first}: it is for the builder's own use`);
+  const bytes = Buffer.alloc(fstatSync(fd).size);
+  for (let at = 0; at < bytes.length;) at += readSync(fd, bytes, at, bytes.length - at, at);
+  closeSync(fd);
+  protectSelf();
+  const handed = JSON.parse(bytes.toString()) as Omit<Invocation, 'isSealed'>; // written by becomeBuilder()
+  bytes.fill(0);
+  return { ...handed, isSealed: true };
+}
+
+/**
+ * Options of Node for the second stage. Left alone, V8 takes no limit below 262 MiB for one, and SIGUSR1 opens a debugger to
+ * every RUN on the same machine.
+ */
+export function nodeOptions(memoryLimitBytes: number | undefined): readonly string[] {
+  const half = memoryLimitBytes === undefined ? largestHeapMiB : Math.floor(memoryLimitBytes / 2 / 1_048_576);
+  const heapMiB = Math.max(smallestHeapMiB, Math.min(half, largestHeapMiB));
+  return ['--disable-sigusr1', `--max-old-space-size=${heapMiB}`];
+}
+
+function isInvocation(fd: number): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`).startsWith(`/memfd:${memoryName} `);
+  } catch {
+    return false; // no such descriptor
+  }
+}
