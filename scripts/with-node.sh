@@ -10,12 +10,12 @@ if [ "${1-}" = --debian ]; then
   sh scripts/install-debian.sh
 fi
 
-if [ ! -x node_modules/node/bin/node ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+if [ ! -x node_modules/.bin/node ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo "Installing the npm packages of package-lock.json" >&2
-  npm ci --no-audit --no-fund --loglevel=error >&2
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
   touch node_modules/.package-lock.json
 fi
 
 PATH="$PWD/node_modules/.bin:$PATH"
 export PATH
-exec node_modules/node/bin/node --disable-warning=ExperimentalWarning "$@"
+exec node_modules/.bin/node --disable-warning=ExperimentalWarning "$@"
