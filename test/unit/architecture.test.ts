@@ -10,13 +10,13 @@ const root = join(import.meta.dirname, '../..');
 
 /** Which rooms a room may import; `errors`, `events` and `bytes` are open to all. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
-  main: ['cli', 'linux', 'start'],
+  main: ['cli', 'linux'],
   start: ['linux'],
   cli: ['build', 'sandbox', 'dockerfile', 'registry', 'store', 'oci', 'linux'],
   sandbox: ['linux'],
   build: ['dockerfile', 'context', 'rootfs', 'layer', 'registry', 'store', 'oci', 'linux'],
   context: ['layer'],
-  rootfs: ['layer', 'linux'],
+  rootfs: ['layer', 'oci', 'linux'],
   registry: ['oci'],
   store: ['oci', 'layer'],
   layer: ['oci'],
