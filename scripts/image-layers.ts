@@ -31,8 +31,9 @@ export async function layerOf(files: readonly ImageFile[], seconds: number, sign
     await using store = openBlobStore(cacheFolder);
     const entries = Readable.from(sorted.map((file) => entryOf(file, seconds)));
     const { layer } = await writeLayer(entries, { compression: 'gzip', family: 'oci', store }, signal);
-    await pipeline(layer.open(signal), createWriteStream(`${blob}.partial`), { signal });
-    renameSync(`${blob}.partial`, blob);
+    const partial = `${blob}.${process.pid}`; // two of us may be at it
+    await pipeline(layer.open(signal), createWriteStream(partial), { signal });
+    renameSync(partial, blob);
     writeFileSync(facts, JSON.stringify({ digest: layer.descriptor.digest, size: layer.descriptor.size, diffId: layer.diffId }));
   }
   return cachedLayer(blob, facts);
