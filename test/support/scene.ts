@@ -95,7 +95,7 @@ export class Scene {
     const context = await this.folder({ ...files, Dockerfile: dockerfile.replaceAll('@REG@', this.registry.host) });
     const destination = `${pushTo ?? this.registry.host}/${repository}:latest`;
     const flags = [`--destination=${destination}`, '--insecure', '--insecure-pull', ...args];
-    return { command: builderCommand({ image: this.builder, context, args: flags, ...container }), repository, destination, context };
+    return { command: builderCommand({ image: this.builder, ...container, context, args: flags }), repository, destination, context };
   }
 }
 
