@@ -13,6 +13,7 @@ export interface TreeEntry {
   readonly mtimeNanoseconds: number;
   readonly ctimeSeconds: number;
   readonly ctimeNanoseconds: number;
+  /** st_ino; overlayfs's top bits are folded into a double's 53. */
   readonly inode: number;
   /** st_dev of the filesystem that holds it. */
   readonly device: number;
@@ -21,16 +22,23 @@ export interface TreeEntry {
   readonly links: number;
 }
 
-/** Paths below the root without leading slash (`etc/passwd`) to what they are. The root itself is `.`. */
+/** Paths below the root without leading slash (`etc/passwd`) to what they are; the root itself is not in it. */
 export interface Tree {
   readonly size: number;
   readonly get: (path: ByteString) => TreeEntry | undefined;
+  /** In walk order: a directory right before what is in it, siblings by byte. See `comparePaths`. */
   readonly entries: () => Iterable<readonly [path: ByteString, entry: TreeEntry]>;
 }
 
 /** One difference. A removed tree is one change, at its top; a directory replaced by a file has no child deletions. */
 export type Change =
-  | { readonly kind: 'added' | 'modified'; readonly path: ByteString; readonly entry: TreeEntry }
+  | {
+      readonly kind: 'added' | 'modified';
+      readonly path: ByteString;
+      readonly entry: TreeEntry;
+      /** The very inode that was there before: it was written to or its metadata changed, but not replaced. */
+      readonly isSameFile?: boolean;
+    }
   | { readonly kind: 'deleted'; readonly path: ByteString };
 
 /** The entry type that a st_mode stands for; undefined for a socket. */
@@ -45,3 +53,18 @@ export function typeOfMode(mode: number): EntryType | undefined {
   };
   return types[mode & 0o170000];
 }
+
+/** Walk order: as bytes, but with the slash before every other byte, so that a tree stays together. */
+export function comparePaths(a: ByteString, b: ByteString): number {
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) {
+    const left = a.charCodeAt(at);
+    const right = b.charCodeAt(at);
+    if (left === right) continue;
+    if (left === slash) return -1;
+    return right === slash ? 1 : left - right;
+  }
+  return a.length - b.length;
+}
+
+const slash = 0x2f;

@@ -1,0 +1,115 @@
+// Changes to the entries of a layer. Docker's conventions: explicit whiteouts in front of their siblings, each path once,
+// hard links by their first name.
+import { type ByteString, textFromBytes } from '../bytes.ts';
+import { BuilderError } from '../errors.ts';
+import type { Entry } from '../layer/entry.ts';
+import { isReservedName, whiteoutPath } from '../layer/whiteout.ts';
+import { openEntry, readFailure } from './read-entry.ts';
+import { splitPath } from './resolve.ts';
+import type { Root } from './root.ts';
+import { type Change, type TreeEntry, typeOfMode } from './tree.ts';
+
+type Present = Exclude<Change, { readonly kind: 'deleted' }>;
+
+/**
+ * Reads the changes, in the order of `diffTrees`, from the root. Content is valid until the next entry is asked for.
+ * Names of one file stay links of each other where all are new or all were there before, as BuildKit has it.
+ * @throws ERR_LAYER for a name that would be taken for a whiteout, ERR_ROOTFS for a file that can't be read
+ */
+export async function* captureChanges(root: Root, changes: readonly Change[], signal: AbortSignal): AsyncGenerator<Entry> {
+  const deletions = deletionsByParent(changes);
+  const firstNames = new Map<string, ByteString>();
+  for (const change of changes) {
+    signal.throwIfAborted();
+    if (deletions.size > 0) yield* takeWhiteouts(change.path, deletions);
+    if (change.kind === 'deleted') continue;
+    if (isReservedName(change.path)) throw reserved(change.path);
+    const key = linkKey(change);
+    const first = key === undefined ? undefined : firstNames.get(key);
+    if (first !== undefined) {
+      yield hardlink(change.path, change.entry, first);
+      continue;
+    }
+    if (key !== undefined) firstNames.set(key, change.path);
+    yield* present(root, change);
+  }
+}
+
+async function* present(root: Root, change: Present): AsyncGenerator<Entry> {
+  let opened;
+  try {
+    opened = openEntry(root, change.path, change.entry);
+  } catch (error) {
+    throw readFailure(error, change.path);
+  }
+  if (opened === undefined) return;
+  try {
+    yield opened.entry;
+  } finally {
+    opened.close();
+  }
+}
+
+// A link between an old name and a new one is not told: the old file's content is in a lower layer, under a name whose
+// entry need not be in this one.
+function linkKey(change: Present): string | undefined {
+  const { entry } = change;
+  const type = typeOfMode(entry.mode);
+  if (entry.links < 2 || type === undefined || type === 'directory') return undefined;
+  return `${entry.device}:${entry.inode}:${change.isSameFile === true ? 'old' : 'new'}`;
+}
+
+function hardlink(path: ByteString, stat: TreeEntry, first: ByteString): Entry {
+  const mtime = { seconds: stat.mtimeSeconds, nanoseconds: stat.mtimeNanoseconds };
+  return {
+    type: 'hardlink',
+    path,
+    mode: stat.mode & 0o7777,
+    uid: stat.uid,
+    gid: stat.gid,
+    mtime,
+    xattrs: new Map(),
+    size: 0,
+    linkTarget: first,
+  };
+}
+
+function deletionsByParent(changes: readonly Change[]): Map<ByteString, ByteString[]> {
+  const byParent = new Map<ByteString, ByteString[]>();
+  for (const { kind, path } of changes) {
+    if (kind !== 'deleted') continue;
+    const { parent } = splitPath(path);
+    const siblings = byParent.get(parent);
+    if (siblings === undefined) byParent.set(parent, [path]);
+    else siblings.push(path);
+  }
+  return byParent;
+}
+
+// All whiteouts of the directories above `path` that have not been given yet, outermost first.
+function* takeWhiteouts(path: ByteString, deletions: Map<ByteString, ByteString[]>): Generator<Entry> {
+  const parents: ByteString[] = [];
+  for (let above = splitPath(path).parent; ; above = splitPath(above).parent) {
+    parents.push(above);
+    if (above === '.') break;
+  }
+  for (const parent of parents.reverse()) {
+    for (const deleted of deletions.get(parent) ?? []) yield whiteout(deleted);
+    deletions.delete(parent);
+  }
+}
+
+function whiteout(path: ByteString): Entry {
+  const mtime = { seconds: 0, nanoseconds: 0 };
+  return { type: 'file', path: whiteoutPath(path), mode: 0, uid: 0, gid: 0, mtime, xattrs: new Map(), size: 0 };
+}
+
+function reserved(path: ByteString): BuilderError {
+  return new BuilderError(
+    'ERR_LAYER',
+    `Cannot store ${JSON.stringify(`/${textFromBytes(path)}`)} in a layer: names that begin with .wh. mark deletions`,
+    {
+      hint: 'remove the file in the same RUN',
+    },
+  );
+}

@@ -1,0 +1,156 @@
+// A whole root set aside and taken back, by renaming: as long as there are names at the top, not files below. RED.
+import { mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
+import { type ByteString, fsPath, textFromBytes } from '../bytes.ts';
+import { BuilderError, systemCode } from '../errors.ts';
+import type { Metadata } from '../layer/entry.ts';
+import { statFieldCount, statInto } from '../linux/files.ts';
+import { createFile, createHardlink, createNode, createSymlink } from './create.ts';
+import { applyMetadata, readXattrs, removeStaleXattrs } from './metadata.ts';
+import { createProtection } from './protect.ts';
+import { openEntry } from './read-entry.ts';
+import { listNames } from './remove.ts';
+import { absolutePath, childPath, isDirectoryMode } from './resolve.ts';
+import type { Root } from './root.ts';
+import { entryAt } from './tree-columns.ts';
+import type { TreeEntry } from './tree.ts';
+
+const top = '.' as ByteString; // ASCII
+
+/**
+ * Moves all of the root that isn't protected into `folder`, an empty directory. Directories that lead to something protected
+ * stay, emptied; the folder has copies of them.
+ * @throws ERR_ROOTFS; the root is then partly moved
+ */
+export async function stashRoot(root: Root, folder: ByteString, signal: AbortSignal): Promise<void> {
+  await new Move(root, plainRoot(folder), signal).directory(top);
+}
+
+/** Moves all that is in `folder` back into the root, which must be empty, and removes the folder. @throws ERR_ROOTFS */
+export async function restoreRoot(root: Root, folder: ByteString, signal: AbortSignal): Promise<void> {
+  await new Move(plainRoot(folder), root, signal).directory(top);
+  try {
+    rmdirSync(fsPath(folder));
+  } catch (error) {
+    if (systemCode(error) !== 'ENOTEMPTY') throw error;
+  }
+}
+
+function plainRoot(path: ByteString): Root {
+  return { path, protection: createProtection([]) };
+}
+
+class Move {
+  readonly #from: Root;
+  readonly #to: Root;
+  readonly #signal: AbortSignal;
+  /** First copied name of each file with several, where renaming does not work. */
+  readonly #copied = new Map<string, ByteString>();
+
+  constructor(from: Root, to: Root, signal: AbortSignal) {
+    this.#from = from;
+    this.#to = to;
+    this.#signal = signal;
+  }
+
+  /** Moves what is in a directory that is on both sides, and gives the other one its metadata. */
+  async directory(path: ByteString): Promise<void> {
+    this.#signal.throwIfAborted();
+    const stat = this.#statOf(path);
+    if (stat === undefined) return;
+    const source = absolutePath(this.#from, path);
+    const target = absolutePath(this.#to, path);
+    const metadata: Metadata = { ...metadataOf(stat), xattrs: readXattrs(source) };
+    for (const name of listNames(this.#from, path)) await this.#child(childPath(path, name));
+    removeStaleXattrs(target, metadata);
+    // What the other side refuses to hold was refused when it was unpacked, and told then.
+    applyMetadata(target, metadata, false, () => undefined);
+  }
+
+  async #child(path: ByteString): Promise<void> {
+    const { protection: here } = this.#from;
+    const { protection: there } = this.#to;
+    if (here.covers(path) || there.covers(path)) return;
+    const leadsToProtected = here.holds(path) || there.holds(path);
+    try {
+      if (!leadsToProtected && this.#rename(path)) return;
+      await this.#across(path, !here.holds(path));
+    } catch (error) {
+      throw failure(error, path);
+    }
+  }
+
+  #rename(path: ByteString): boolean {
+    try {
+      renameSync(fsPath(absolutePath(this.#from, path)), fsPath(absolutePath(this.#to, path)));
+      return true;
+    } catch (error) {
+      // Another filesystem; or overlayfs, which can't rename a directory that a lower layer has.
+      if (systemCode(error) === 'EXDEV') return false;
+      throw error;
+    }
+  }
+
+  async #across(path: ByteString, removeSource: boolean): Promise<void> {
+    const stat = this.#statOf(path);
+    if (stat === undefined) return;
+    const source = absolutePath(this.#from, path);
+    if (!isDirectoryMode(stat.mode)) {
+      await this.#copy(path, stat);
+      unlinkSync(fsPath(source));
+      return;
+    }
+    try {
+      mkdirSync(fsPath(absolutePath(this.#to, path)), 0o700);
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST' || !isDirectoryMode(statOf(this.#to, path)?.mode)) throw error;
+    }
+    await this.directory(path);
+    if (!removeSource) return;
+    try {
+      rmdirSync(fsPath(source));
+    } catch (error) {
+      // Something in it can't be moved, because it is protected on the other side.
+      if (systemCode(error) !== 'ENOTEMPTY') throw error;
+    }
+  }
+
+  async #copy(path: ByteString, stat: TreeEntry): Promise<void> {
+    const target = absolutePath(this.#to, path);
+    const key = `${stat.device}:${stat.inode}`;
+    const first = stat.links > 1 ? this.#copied.get(key) : undefined;
+    if (first !== undefined) return createHardlink(target, first);
+    const opened = openEntry(this.#from, path, stat);
+    // A socket has no meaning without the process that listens.
+    if (opened === undefined) return;
+    const { entry, close } = opened;
+    const refuse = (): void => undefined;
+    try {
+      if (entry.type === 'file') await createFile(target, entry, refuse);
+      else if (entry.type === 'symlink') createSymlink(target, entry, refuse);
+      else if (entry.type === 'fifo' || entry.type === 'character' || entry.type === 'block') createNode(target, entry, entry.type, refuse);
+    } finally {
+      close();
+    }
+    if (stat.links > 1) this.#copied.set(key, target);
+  }
+
+  #statOf(path: ByteString): TreeEntry | undefined {
+    return statOf(this.#from, path);
+  }
+}
+
+function statOf(root: Root, path: ByteString): TreeEntry | undefined {
+  const numbers = new Float64Array(statFieldCount);
+  return statInto(absolutePath(root, path), numbers) ? entryAt(numbers) : undefined;
+}
+
+function metadataOf(stat: TreeEntry): Omit<Metadata, 'xattrs'> {
+  const mtime = { seconds: stat.mtimeSeconds, nanoseconds: stat.mtimeNanoseconds };
+  return { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, mtime };
+}
+
+function failure(error: unknown, path: ByteString): unknown {
+  if (error instanceof BuilderError || systemCode(error) === undefined) return error;
+  const reason = error instanceof Error ? error.message : 'unknown failure';
+  return new BuilderError('ERR_ROOTFS', `Cannot move ${JSON.stringify(`/${textFromBytes(path)}`)}: ${reason}`, { cause: error });
+}

@@ -1,0 +1,92 @@
+// A tree as columns of numbers: a tenth of the memory of objects, and nothing for the collector to walk.
+import type { ByteString } from '../bytes.ts';
+import { decodeStat, statFieldCount } from '../linux/files.ts';
+import type { Tree, TreeEntry } from './tree.ts';
+
+/** Collects rows in any order and paths in walk order. */
+export class TreeColumns {
+  #numbers = new Float64Array(statFieldCount * 1024);
+  #rows = 0;
+  readonly #paths: ByteString[] = [];
+  readonly #rowOfPath: number[] = [];
+
+  /** Adds what statx says; gives the row. */
+  addStat(stat: Uint32Array): number {
+    const offset = this.#nextRow();
+    decodeStat(stat, this.#numbers, offset);
+    return offset / statFieldCount;
+  }
+
+  /** Adds the numbers of another tree's entry; gives the row. */
+  addEntry(entry: TreeEntry): number {
+    const offset = this.#nextRow();
+    this.#numbers.set(numbersOf(entry), offset);
+    return offset / statFieldCount;
+  }
+
+  /** Says that the next path in walk order is that of a row. */
+  place(path: ByteString, row: number): void {
+    this.#paths.push(path);
+    this.#rowOfPath.push(row);
+  }
+
+  /** st_mode of a row. */
+  mode(row: number): number {
+    return this.#numbers[row * statFieldCount] ?? 0;
+  }
+
+  /** The finished tree; nothing may be added any more. */
+  build(): Tree {
+    const paths = this.#paths;
+    const rows = Uint32Array.from(this.#rowOfPath);
+    const numbers = this.#numbers.slice(0, this.#rows * statFieldCount);
+    let index: Map<ByteString, number> | undefined;
+    const at = (position: number): TreeEntry => entryAt(numbers, (rows[position] ?? 0) * statFieldCount);
+    return {
+      size: paths.length,
+      get: (path) => {
+        index ??= new Map(paths.map((each, position) => [each, position]));
+        const position = index.get(path);
+        return position === undefined ? undefined : at(position);
+      },
+      *entries() {
+        for (const [position, path] of paths.entries()) yield [path, at(position)];
+      },
+    };
+  }
+
+  #nextRow(): number {
+    const offset = this.#rows * statFieldCount;
+    this.#rows++;
+    if (offset + statFieldCount > this.#numbers.length) {
+      const grown = new Float64Array(this.#numbers.length * 2);
+      grown.set(this.#numbers);
+      this.#numbers = grown;
+    }
+    return offset;
+  }
+}
+
+/** Twelve numbers in the order of `StatField`, as an entry. */
+export function entryAt(numbers: Float64Array, offset = 0): TreeEntry {
+  const at = (field: number): number => numbers[offset + field] ?? 0;
+  return {
+    mode: at(0),
+    uid: at(1),
+    gid: at(2),
+    size: at(3),
+    mtimeSeconds: at(4),
+    mtimeNanoseconds: at(5),
+    ctimeSeconds: at(6),
+    ctimeNanoseconds: at(7),
+    inode: at(8),
+    device: at(9),
+    rdev: at(10),
+    links: at(11),
+  };
+}
+
+function numbersOf(entry: TreeEntry): number[] {
+  const { mode, uid, gid, size, mtimeSeconds, mtimeNanoseconds, ctimeSeconds, ctimeNanoseconds, inode, device, rdev, links } = entry;
+  return [mode, uid, gid, size, mtimeSeconds, mtimeNanoseconds, ctimeSeconds, ctimeNanoseconds, inode, device, rdev, links];
+}
