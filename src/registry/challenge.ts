@@ -39,7 +39,7 @@ function parseLine(line: string): readonly Challenge[] {
     if (start === null) break;
     challenges.push({ scheme: (start[1] ?? '').toLowerCase(), parameters: new Map() });
     rest = rest.slice(start[0].length);
-    const blob = parameter.test(rest) ? null : token68.exec(rest);
+    const blob = token68.exec(rest);
     if (blob !== null) rest = rest.slice(blob[0].length);
   }
   return challenges;

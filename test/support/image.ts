@@ -1,0 +1,32 @@
+// Images made of bytes, for tests that move them about.
+import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { digestOf } from '../../src/oci/digest.ts';
+import type { Image, Layer } from '../../src/oci/image.ts';
+import { emptyImageConfig } from '../../src/oci/image-config.ts';
+import { MediaType } from '../../src/oci/media-type.ts';
+
+/** A layer of bytes that claim to be a plain tar; the registry doesn't look. */
+export function layerOf(bytes: Buffer): Layer {
+  const digest = digestOf(bytes);
+  return {
+    descriptor: { mediaType: MediaType.ociLayer, digest, size: bytes.length },
+    diffId: digest,
+    open: () => Readable.from(pieces(bytes), { objectMode: false }),
+  };
+}
+
+/** An image of such layers. */
+export function imageOf(...layers: readonly Layer[]): Image {
+  const config = emptyImageConfig({ os: 'linux', architecture: 'amd64' });
+  return { config: { ...config, diffIds: layers.map((layer) => layer.diffId) }, layers, family: 'oci', annotations: new Map() };
+}
+
+/** Bytes that nothing else has. */
+export function someBytes(size: number): Buffer {
+  return randomBytes(size);
+}
+
+function* pieces(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
+}

@@ -1,0 +1,107 @@
+// What every registry must do for our client; run against the fake and the real one, so that the fake can't lie.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { buffer } from 'node:stream/consumers';
+import { RegistryError } from '../../src/errors.ts';
+import { digestOf } from '../../src/oci/digest.ts';
+import { manifestOf } from '../../src/oci/manifest.ts';
+import { parseReference } from '../../src/oci/reference.ts';
+import { Repository } from '../../src/registry/repository.ts';
+import { createTransport } from '../../src/registry/transport.ts';
+import { anonymous } from '../../src/registry/credentials.ts';
+import { namesFromTable } from '../../src/registry/names.ts';
+import { imageOf, layerOf, someBytes } from './image.ts';
+import { testClient } from './registry-client.ts';
+
+const platform = { os: 'linux', architecture: 'amd64' };
+
+/** Registers the suite; `host` is asked for when the tests run. */
+export function registryContract(name: string, host: () => string): void {
+  const { signal } = new AbortController();
+  test(`${name}: an image that was pushed can be pulled, byte for byte`, async () => {
+    await using client = testClient();
+    const content = someBytes(300_000);
+    const image = imageOf(layerOf(content), layerOf(Buffer.alloc(0)));
+    const reference = parseReference(`${host()}/contract/image:v1`);
+    const [pushed] = await client.pushImage(image, [reference], {}, signal);
+    assert.equal(pushed?.digest, manifestOf(image).digest);
+    const pulled = await client.pullImage(reference, platform, signal);
+    assert.equal(pulled.digest, pushed?.digest);
+    assert.deepEqual(pulled.image.config, image.config);
+    const [layer] = pulled.image.layers;
+    assert.ok(layer !== undefined);
+    assert.deepEqual(await buffer(layer.open(signal)), content);
+    const again = await client.pullImage({ ...reference, digest: pulled.digest }, platform, signal);
+    assert.equal(again.digest, pulled.digest);
+  });
+
+  test(`${name}: a second push sends no blob again, and another repository gets them by mounting`, async () => {
+    await using first = testClient();
+    const image = imageOf(layerOf(someBytes(50_000)));
+    const reference = parseReference(`${host()}/contract/source:v1`);
+    await first.pushImage(image, [reference], {}, signal);
+    await using client = testClient();
+    await client.pushImage(image, [reference, { ...reference, tag: 'v2' }], {}, signal);
+    const pulled = await client.pullImage({ ...reference, tag: 'v2' }, platform, signal);
+    await client.pushImage(pulled.image, [parseReference(`${host()}/contract/mounted:v1`)], {}, signal);
+    const how = client.events.flatMap((event) =>
+      event.kind === 'blob.finished' && event.direction === 'push' ? [`${event.repository.split('/').at(-1)} ${event.how}`] : [],
+    );
+    assert.deepEqual(how.toSorted(), ['mounted mounted', 'mounted transferred', 'source exists', 'source exists']);
+  });
+
+  test(`${name}: one push to several repositories sends each blob once`, async () => {
+    await using client = testClient();
+    const image = imageOf(layerOf(someBytes(50_000)));
+    const destinations = ['one:a', 'one:b', 'two:a'].map((item) => parseReference(`${host()}/contract/many-${item}`));
+    const pushed = await client.pushImage(image, destinations, {}, signal);
+    assert.deepEqual(
+      pushed.map((item) => item.reference.tag),
+      ['a', 'b', 'a'],
+    );
+    const how = client.events.flatMap((event) => (event.kind === 'blob.finished' && event.direction === 'push' ? [event.how] : []));
+    assert.deepEqual(how.toSorted(), ['mounted', 'mounted', 'transferred', 'transferred']);
+  });
+
+  test(`${name}: a name that is not there is undefined to findImage() and a 404 to pullImage()`, async () => {
+    await using client = testClient();
+    const reference = parseReference(`${host()}/contract/nothing:here`);
+    assert.equal(await client.findImage(reference, platform, signal), undefined);
+    assert.equal(await client.resolve(reference, signal), undefined);
+    await assert.rejects(client.pullImage(reference, platform, signal), (error) => error instanceof RegistryError && error.status === 404);
+  });
+
+  test(`${name}: checkPush() leaves nothing behind`, async () => {
+    await using client = testClient();
+    await client.checkPush(parseReference(`${host()}/contract/probe`), signal);
+    assert.equal(await client.resolve(parseReference(`${host()}/contract/probe:latest`), signal), undefined);
+  });
+
+  test(`${name}: a blob can be sent in chunks, and its upload asked how far it is`, async () => {
+    const reference = parseReference(`${host()}/contract/chunks`);
+    const transport = createTransport({ names: namesFromTable(new Map()), hostRules: () => ({}), userAgent: 'yadokari-test' });
+    try {
+      const base = await transport.baseUrl(reference.registry, signal);
+      const repository = new Repository({ reference, base, transport, credentials: anonymous });
+      const content = someBytes(250_001);
+      let at = await repository.startUpload(signal);
+      assert.ok(at instanceof URL);
+      for (let start = 0; start < content.length; start += 100_000) {
+        const part = content.subarray(start, start + 100_000);
+        at = (await repository.patchBlob(at, start, { open: () => part, sizeBytes: part.length }, signal)).location;
+      }
+      assert.equal((await repository.uploadStatus(at, signal))?.doneBytes, content.length);
+      await repository.putBlob(at, digestOf(content), undefined, signal);
+      assert.equal(await repository.hasBlob(digestOf(content), signal), 'yes');
+    } finally {
+      await transport.close();
+    }
+  });
+
+  test(`${name}: a wrong digest is refused`, async () => {
+    await using client = testClient();
+    const layer = layerOf(someBytes(1000));
+    const wrong = { ...layer, open: () => layerOf(someBytes(1000)).open(signal) };
+    await assert.rejects(client.pushImage(imageOf(wrong), [parseReference(`${host()}/contract/wrong:v1`)], {}, signal), /DIGEST_INVALID/);
+  });
+}
