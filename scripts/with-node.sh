@@ -10,12 +10,22 @@ if [ "${1-}" = --debian ]; then
   sh scripts/install-debian.sh
 fi
 
-if [ ! -x node_modules/.bin/node ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+find_node() {
+  for node in node_modules/node-linux-*/bin/node; do
+    [ -x "$node" ] && return 0
+  done
+  return 1
+}
+
+if ! find_node || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo "Installing the npm packages of package-lock.json" >&2
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
   touch node_modules/.package-lock.json
+  find_node
 fi
+# npm 9 (Debian 12) makes no link for a program named "node".
+[ -e node_modules/.bin/node ] || ln -s "../../$node" node_modules/.bin/node
 
 PATH="$PWD/node_modules/.bin:$PATH"
 export PATH
-exec node_modules/.bin/node --disable-warning=ExperimentalWarning "$@"
+exec "$node" --disable-warning=ExperimentalWarning "$@"
