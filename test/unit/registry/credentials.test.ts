@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { configPaths, loadCredentials } from '../../../src/registry/credentials.ts';
+
+const { signal } = new AbortController();
+const authOf = (user: string): unknown => ({ auth: Buffer.from(`${user}:p`).toString('base64') });
+
+async function workplace(): Promise<{ readonly path: string } & AsyncDisposable> {
+  return await mkdtempDisposable(join(tmpdir(), 'yadokari-credentials-'));
+}
+
+/** A helper program whose body is shell. */
+async function helper(folder: string, name: string, body: string): Promise<void> {
+  await writeFile(join(folder, `docker-credential-${name}`), `#!/bin/sh\n${body}\n`);
+  await chmod(join(folder, `docker-credential-${name}`), 0o755);
+}
+
+test('configPaths() follows docker and podman, with the builder folder in between', () => {
+  const env = { DOCKER_CONFIG: '/d', HOME: '/h', REGISTRY_AUTH_FILE: '/r.json', XDG_RUNTIME_DIR: '/x' };
+  assert.deepEqual(configPaths(env, ['/kaniko/.docker']), [
+    '/d/config.json',
+    '/d/.dockerconfigjson',
+    '/kaniko/.docker/config.json',
+    '/kaniko/.docker/.dockerconfigjson',
+    '/h/.docker/config.json',
+    '/r.json',
+    '/x/containers/auth.json',
+  ]);
+});
+
+test('the first file that exists counts, DOCKER_AUTH_CONFIG before it, and reload() reads it again', async () => {
+  await using place = await workplace();
+  const folders = [join(place.path, 'one'), join(place.path, 'two')];
+  for (const folder of folders) await mkdir(folder);
+  await writeFile(join(place.path, 'two', '.dockerconfigjson'), JSON.stringify({ auths: { reg: authOf('file'), other: authOf('file') } }));
+  const env = { DOCKER_AUTH_CONFIG: JSON.stringify({ auths: { reg: authOf('variable') } }) };
+  const credentials = await loadCredentials({ env, folders });
+  const userOf = async (registry: string): Promise<unknown> => {
+    const found = await credentials.find(registry, 'x', signal);
+    return found?.kind === 'password' ? found.user : undefined;
+  };
+  assert.equal(await userOf('reg'), 'variable');
+  assert.equal(await userOf('other'), 'file');
+  assert.equal(await userOf('third'), undefined);
+  await writeFile(join(place.path, 'two', '.dockerconfigjson'), JSON.stringify({ auths: { other: authOf('rotated') } }));
+  await credentials.reload(signal);
+  assert.equal(await userOf('other'), 'rotated');
+});
+
+test('a helper gets the host on stdin and a clean environment, and is found before PATH changes', async () => {
+  await using place = await workplace();
+  await helper(
+    place.path,
+    'good',
+    'read host; printf \'{"ServerURL":"%s","Username":"%s","Secret":"%s"}\' "$host" "$host" "${LD_PRELOAD-none}"',
+  );
+  await writeFile(
+    join(place.path, 'config.json'),
+    JSON.stringify({ credHelpers: { 'reg:5000': 'good' }, auths: { 'reg:5000': authOf('file') } }),
+  );
+  const env = { PATH: `relative:${place.path}`, LD_PRELOAD: '/evil.so' };
+  const credentials = await loadCredentials({ env, folders: [place.path] });
+  env.PATH = '/nowhere';
+  assert.deepEqual(await credentials.find('reg:5000', 'a/b', signal), { kind: 'password', user: 'reg:5000', password: 'none' });
+  assert.equal(await credentials.find('reg', 'a/b', signal), undefined);
+});
+
+test('a helper that knows nothing leaves the word to auths', async () => {
+  await using place = await workplace();
+  await helper(place.path, 'empty', 'echo "credentials not found in native keychain"; exit 1');
+  await writeFile(join(place.path, 'config.json'), JSON.stringify({ credsStore: 'empty', auths: { reg: authOf('file') } }));
+  const credentials = await loadCredentials({ env: { PATH: place.path }, folders: [place.path] });
+  assert.deepEqual(await credentials.find('reg', 'a', signal), { kind: 'password', user: 'file', password: 'p' });
+});
+
+const failing: readonly (readonly [name: string, body: string, message: RegExp])[] = [
+  ['that fails', 'echo secret-output; exit 3', /docker-credential-bad failed with exit code 3$/],
+  ['that prints rubbish', 'echo secret-output', /printed something that is not JSON$/],
+  ['that never answers', 'exec sleep 60', /took too long$/],
+  ['that prints without end', 'while :; do echo 0123456789012345678901234567890123456789; done', /printed too much$/],
+];
+for (const [name, body, message] of failing) {
+  test(`a helper ${name} is an error, not anonymous access`, async () => {
+    await using place = await workplace();
+    await helper(place.path, 'bad', `PATH=/bin:/usr/bin; ${body}`);
+    await writeFile(join(place.path, 'config.json'), JSON.stringify({ credsStore: 'bad' }));
+    const credentials = await loadCredentials({ env: { PATH: place.path }, folders: [place.path], helperTimeoutMs: 1500 });
+    await assert.rejects(
+      credentials.find('reg', 'a', signal),
+      (error) => error instanceof Error && message.test(error.message) && !error.message.includes('secret-output'),
+    );
+  });
+}
+
+test('a helper that is nowhere is named', async () => {
+  await using place = await workplace();
+  await writeFile(join(place.path, 'config.json'), JSON.stringify({ credHelpers: { reg: 'gone' } }));
+  const credentials = await loadCredentials({ env: { PATH: place.path }, folders: [place.path] });
+  await assert.rejects(credentials.find('reg', 'a', signal), { code: 'ERR_AUTH', message: /docker-credential-gone is not on PATH/ });
+  assert.equal(await credentials.find('other', 'a', signal), undefined);
+});
+
+test('variables of the host and of GitLab are for their host only', async () => {
+  const env = {
+    KANIKO_REG_EXAMPLE_COM_USER: 'host',
+    KANIKO_REG_EXAMPLE_COM_PASSWORD: 'p',
+    CI_REGISTRY: 'registry.gitlab.test',
+    CI_REGISTRY_USER: 'ci',
+    CI_REGISTRY_PASSWORD: 'q',
+  };
+  const credentials = await loadCredentials({ env });
+  const find = async (registry: string): Promise<unknown> => await credentials.find(registry, 'a', signal);
+  assert.deepEqual(await find('reg.example.com'), { kind: 'password', user: 'host', password: 'p' });
+  assert.deepEqual(await find('sub.reg.example.com'), { kind: 'password', user: 'host', password: 'p' });
+  assert.deepEqual(await find('registry.gitlab.test'), { kind: 'password', user: 'ci', password: 'q' });
+  assert.equal(await find('example.com'), undefined);
+});

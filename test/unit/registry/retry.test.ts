@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Clock, TransientError, defaultRetryPolicy, parseRetryAfter, withRetries } from '../../../src/registry/retry.ts';
+
+const date = 'Sat, 21 Nov 2026 10:00:00 GMT';
+const rows: readonly (readonly [value: string | undefined, serverDate: string | undefined, expectedMs: number | undefined])[] = [
+  ['120', undefined, 120_000],
+  ['0', undefined, 0],
+  ['-5', undefined, undefined],
+  ['soon', date, undefined],
+  ['Sat, 21 Nov 2026 10:01:30 GMT', date, 90_000],
+  ['Sat, 21 Nov 2026 09:00:00 GMT', date, undefined],
+  ['Sat, 21 Nov 2026 10:01:30 GMT', undefined, undefined],
+  [undefined, date, undefined],
+];
+for (const [value, serverDate, expectedMs] of rows) {
+  test(`parseRetryAfter(${JSON.stringify(value)}) against ${serverDate ?? 'no date'} is ${expectedMs}`, () => {
+    assert.equal(parseRetryAfter(value, serverDate), expectedMs);
+  });
+}
+
+function clockOf(): Clock & { readonly waits: number[] } {
+  let nowMs = 0;
+  const waits: number[] = [];
+  return {
+    waits,
+    now: () => nowMs,
+    random: () => 0.5,
+    sleep: async (durationMs) => {
+      waits.push(durationMs);
+      nowMs += durationMs;
+      await Promise.resolve();
+    },
+  };
+}
+const busy = (retryAfterMs?: number): TransientError => new TransientError('busy', { method: 'GET', url: 'x' }, { retryAfterMs });
+
+test('withRetries() doubles its waits and gives up with the last failure', async () => {
+  const clock = clockOf();
+  await assert.rejects(
+    withRetries({ policy: defaultRetryPolicy, clock }, new AbortController().signal, async () => await Promise.reject(busy())),
+    /busy/,
+  );
+  assert.deepEqual(clock.waits, [1000, 2000, 4000, 8000, 16_000]);
+});
+
+test('withRetries() honours a wait of up to ten minutes, which costs none of its own time', async () => {
+  const clock = clockOf();
+  const failures = [busy(400_000), busy(5_000_000)];
+  const result = await withRetries({ policy: defaultRetryPolicy, clock }, new AbortController().signal, async () => {
+    const failure = failures.shift();
+    return failure === undefined ? await Promise.resolve('done') : await Promise.reject(failure);
+  });
+  assert.equal(result, 'done');
+  assert.deepEqual(clock.waits, [400_000, 600_000]);
+});
+
+test('withRetries() does not repeat what another try cannot change', async () => {
+  const clock = clockOf();
+  await assert.rejects(
+    withRetries({ policy: defaultRetryPolicy, clock }, new AbortController().signal, async () => await Promise.reject(new Error('no'))),
+    /no/,
+  );
+  assert.deepEqual(clock.waits, []);
+});
