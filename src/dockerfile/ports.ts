@@ -1,4 +1,5 @@
 // Port specifications of EXPOSE: `[[ip:]host:]port[-port][/protocol]`.
+import { isIP } from 'node:net';
 import { didYouMean } from './suggest.ts';
 
 const protocols = ['tcp', 'udp', 'sctp'];
@@ -26,6 +27,19 @@ export function parsePort(word: string): PortSpecification | { readonly problem:
   const [first, last] = [Number(from), Number(to)];
   if (first > 65535 || last > 65535) return { problem: `port ${Math.max(first, last)} is above 65535`, hint: example };
   if (last < first) return { problem: `the range ${range} runs backwards`, hint: `write ${last}-${first}` };
+  const host = colon < 0 ? undefined : badHostPart(numbers.slice(0, colon));
+  if (host !== undefined) return { problem: host, hint: `EXPOSE needs the container's port only: ${range}` };
   const ports = Array.from({ length: last - first + 1 }, (_, index) => `${first + index}/${protocol}`);
   return { ports, hasHostPart: colon >= 0 };
+}
+
+// `ip:hostPort`, `ip:`, `hostPort` or `[ip6]:hostPort`; what is wrong with it, or undefined.
+function badHostPart(text: string): string | undefined {
+  const colon = text.lastIndexOf(':');
+  const isBracketed = text.startsWith('[');
+  const ip = colon < 0 ? (isBracketed ? text : '') : text.slice(0, colon);
+  const port = colon < 0 ? (isBracketed ? '' : text) : text.slice(colon + 1);
+  if (port !== '' && !/^\d+(?:-\d+)?$/.test(port)) return `${JSON.stringify(port)} is not a host port`;
+  if (ip !== '' && isIP(ip.replace(/^\[(.*)\]$/, '$1')) === 0) return `${JSON.stringify(ip)} is not an IP address`;
+  return undefined;
 }

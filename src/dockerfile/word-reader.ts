@@ -1,0 +1,259 @@
+// Reads one word character by character: quotes, escapes and every form of `$`. words.ts is its door.
+import { compilePattern, replaceMatches, trimEnd, trimStart } from './pattern.ts';
+
+/** Where variables come from; undefined means unset. */
+export type Environment = ReadonlyMap<string, string> | ((name: string) => string | undefined);
+
+/** How much of a word survives reading; the parser looks for heredocs with most of it kept. */
+export interface ReadMode {
+  readonly escape: '\\' | '`';
+  /** Quotes are characters like any other. */
+  readonly keepsQuotesLiteral?: boolean;
+  /** Quotes work, and stay in the result. */
+  readonly keepsQuotes?: boolean;
+  readonly keepsEscapes?: boolean;
+  readonly keepsUnset?: boolean;
+  /** `<<` takes the blanks behind it into its word. */
+  readonly joinsHeredocs?: boolean;
+}
+
+/** What is wrong with a word; words.ts adds the word and its place. */
+export class WordMistake extends Error {
+  readonly hint: string | undefined;
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+const space = /^[\s\u0085]$/;
+const nameCharacter = /^[\p{L}\p{Nd}_]$/u;
+const digit = /^\p{Nd}$/u;
+const missingBrace = 'missing "}"';
+const dollarHint = 'write a literal dollar sign as \\$';
+
+/** Collects words beside the whole value: blanks split, except quoted or escaped ones. */
+class WordList {
+  readonly #words: string[] = [];
+  #word = '';
+  add(text: string): void {
+    for (const char of text) {
+      if (!space.test(char)) this.#word += char;
+      else this.#flush();
+    }
+  }
+  addRaw(text: string): void {
+    this.#word += text;
+  }
+  finish(): readonly string[] {
+    this.#flush();
+    return this.#words;
+  }
+  #flush(): void {
+    if (this.#word !== '') this.#words.push(this.#word);
+    this.#word = '';
+  }
+}
+
+/** One reading of one text; `unset` and `used` fill as it goes. */
+export class WordReader {
+  readonly #chars: readonly string[];
+  readonly #lookup: (name: string) => string | undefined;
+  readonly #mode: ReadMode;
+  #at = 0;
+  #keepsEscapes = false;
+  readonly unset = new Set<string>();
+  readonly used = new Set<string>();
+
+  constructor(text: string, environment: Environment, mode: ReadMode) {
+    this.#chars = Array.from(text);
+    this.#lookup = typeof environment === 'function' ? environment : (name): string | undefined => environment.get(name);
+    this.#mode = mode;
+  }
+
+  readUntil(stop: string | undefined, keepsEscapes: boolean): { readonly value: string; readonly words: readonly string[] } {
+    const outer = this.#keepsEscapes;
+    this.#keepsEscapes = keepsEscapes;
+    const words = new WordList();
+    let value = '';
+    for (;;) {
+      const char = this.#chars[this.#at];
+      if (char === undefined) {
+        if (stop !== undefined) throw new WordMistake(stop === '}' ? missingBrace : 'missing "/" in ${}', dollarHint);
+        break;
+      }
+      if (char === stop) {
+        this.#at++;
+        break;
+      }
+      const special = this.#readSpecial(char);
+      if (special !== undefined) {
+        value += special;
+        if (char === '$') words.add(special);
+        else words.addRaw(special);
+      } else {
+        const { text, isEscaped } = this.#readPlain();
+        value += text;
+        if (isEscaped) words.addRaw(text);
+        else words.add(text);
+      }
+    }
+    this.#keepsEscapes = outer;
+    return { value, words: words.finish() };
+  }
+
+  #readSpecial(char: string): string | undefined {
+    if (char === '$') return this.#readDollar();
+    if (this.#mode.keepsQuotesLiteral === true) return undefined;
+    if (char === "'") return this.#readSingleQuoted();
+    if (char === '"') return this.#readDoubleQuoted();
+    if (char === '<' && this.#mode.joinsHeredocs === true) return this.#readAngle();
+    return undefined;
+  }
+
+  #readPlain(): { readonly text: string; readonly isEscaped: boolean } {
+    const char = this.#chars[this.#at++] ?? '';
+    if (char !== this.#mode.escape) return { text: char, isEscaped: false };
+    const escaped = this.#chars[this.#at] ?? '';
+    if (escaped !== '') this.#at++;
+    return { text: this.#keepsEscapes ? char + escaped : escaped, isEscaped: true };
+  }
+
+  #readAngle(): string {
+    this.#at++;
+    if (this.#chars[this.#at] !== '<') return '<';
+    this.#at++;
+    let text = '<<';
+    for (let char = this.#chars[this.#at]; char !== undefined && space.test(char); char = this.#chars[this.#at]) {
+      text += char;
+      this.#at++;
+    }
+    return text;
+  }
+
+  #readSingleQuoted(): string {
+    const end = this.#chars.indexOf("'", this.#at + 1);
+    if (end < 0) throw new WordMistake("missing closing '", "escape a lone quote with a backslash: \\'");
+    const text = this.#chars.slice(this.#at + 1, end).join('');
+    this.#at = end + 1;
+    return this.#mode.keepsQuotes === true ? `'${text}'` : text;
+  }
+
+  #readDoubleQuoted(): string {
+    this.#at++;
+    let text = '';
+    for (;;) {
+      const char = this.#chars[this.#at];
+      if (char === undefined) throw new WordMistake('missing closing "', 'escape a lone quote with a backslash: \\"');
+      if (char === '$') {
+        text += this.#readDollar();
+        continue;
+      }
+      this.#at++;
+      if (char === '"') return this.#mode.keepsQuotes === true ? `"${text}"` : text;
+      if (char !== this.#mode.escape) {
+        text += char;
+        continue;
+      }
+      const escaped = this.#chars[this.#at];
+      if (this.#keepsEscapes) text += char;
+      if (escaped === undefined) continue;
+      if (escaped === '"' || escaped === '$' || escaped === this.#mode.escape) {
+        text += escaped;
+        this.#at++;
+      } else text += char; // every other escape stays as written
+    }
+  }
+
+  #readDollar(): string {
+    this.#at++;
+    if (this.#chars[this.#at] !== '{') {
+      const name = this.#readName();
+      if (name === '') return '$';
+      return this.#find(name) ?? (this.#mode.keepsUnset === true ? `$${name}` : '');
+    }
+    this.#at++;
+    const first = this.#chars[this.#at];
+    if (first === undefined) throw new WordMistake(missingBrace, dollarHint);
+    if (first === '{' || first === '}' || first === ':') throw new WordMistake('a variable name must follow "${"', dollarHint);
+    return this.#readBraced(this.#readName());
+  }
+
+  #readBraced(name: string): string {
+    let operator = this.#chars[this.#at++];
+    if (operator === undefined) throw new WordMistake(missingBrace, dollarHint);
+    if (operator === '}') return this.#find(name) ?? (this.#mode.keepsUnset === true ? `\${${name}}` : '');
+    if (operator === '/') return this.#readReplacement(name);
+    const hasColon = operator === ':';
+    if (hasColon) {
+      operator = this.#chars[this.#at++];
+      if (operator === undefined) throw new WordMistake(missingBrace, dollarHint);
+    }
+    const isPattern = operator === '#' || operator === '%';
+    if (!'+-?#%'.includes(operator) || (hasColon && isPattern)) {
+      throw new WordMistake(`unknown modifier "${hasColon ? ':' : ''}${operator}"`, 'known are :- - :+ + :? ? # ## % %% / //');
+    }
+    const word = this.readUntil('}', isPattern).value;
+    const value = this.#find(name);
+    if (value === undefined && this.#mode.keepsUnset === true) return `\${${name}${hasColon ? ':' : ''}${operator}${word}}`;
+    return isPattern ? trim(operator, word, value ?? '') : choose(name, `${hasColon ? ':' : ''}${operator}`, word, value);
+  }
+
+  #readReplacement(name: string): string {
+    const all = this.#chars[this.#at] === '/';
+    if (all) this.#at++;
+    const pattern = this.readUntil('/', true).value;
+    const replacement = this.readUntil('}', true).value;
+    const value = this.#find(name);
+    if (value === undefined && this.#mode.keepsUnset === true) return `\${${name}${all ? '//' : '/'}${pattern}/${replacement}}`;
+    return replaceMatches(compile(pattern), value ?? '', replacement.replaceAll(/\\([/}])/g, '$1'), all);
+  }
+
+  #readName(): string {
+    const first = this.#chars[this.#at] ?? '';
+    if (first !== '' && '@*#?-$!'.includes(first)) {
+      this.#at++;
+      return first;
+    }
+    const isMember = digit.test(first) ? digit : nameCharacter; // $12abc is the parameter 12, then abc
+    let name = '';
+    for (let char = first; isMember.test(char); char = this.#chars[this.#at] ?? '') {
+      name += char;
+      this.#at++;
+    }
+    return name;
+  }
+
+  #find(name: string): string | undefined {
+    const value = this.#lookup(name);
+    (value === undefined ? this.unset : this.used).add(name);
+    return value;
+  }
+}
+
+function choose(name: string, operator: string, word: string, value: string | undefined): string {
+  const isAbsent = value === undefined || (operator.startsWith(':') && value === '');
+  if (operator.endsWith('-')) return isAbsent ? word : value;
+  if (operator.endsWith('+')) return isAbsent ? '' : word;
+  if (!isAbsent) return value;
+  throw new WordMistake(
+    `${name}: ${word !== '' ? word : value === undefined ? 'it must be set' : 'it must not be empty'}`,
+    `pass --build-arg ${name}=...`,
+  );
+}
+
+function trim(operator: string, word: string, value: string): string {
+  const longest = word.startsWith(operator);
+  const pattern = compile(longest ? word.slice(1) : word);
+  return operator === '#' ? trimStart(pattern, value, longest) : trimEnd(pattern, value, longest);
+}
+
+function compile(pattern: string): ReturnType<typeof compilePattern> {
+  try {
+    return compilePattern(pattern);
+  } catch (error) {
+    if (error instanceof SyntaxError)
+      throw new WordMistake(`pattern ${JSON.stringify(pattern)}: ${error.message}`, 'only \\* \\? \\\\ may be escaped');
+    throw error;
+  }
+}
