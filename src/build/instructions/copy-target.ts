@@ -45,17 +45,16 @@ export class CopyTarget {
   }
 
   /** As `follow`. @throws BuilderError ERR_UNSAFE_PATH for a place that is not to be written */
-  resolve(destination: string): ByteString {
+  resolve(destination: ByteString): ByteString {
     const path = this.follow(destination);
     this.refuseProtected(path);
     return path;
   }
 
   /** Where `destination` (absolute) leads inside the root; missing components stay as they are. */
-  follow(destination: string): ByteString {
-    const wanted = bytesFromText(destination);
-    if (this.replaces) return cleanPath(wanted);
-    const { path } = resolvePath(this.root, wanted, 'follow');
+  follow(destination: ByteString): ByteString {
+    if (this.replaces) return cleanPath(destination);
+    const { path } = resolvePath(this.root, destination, 'follow');
     return path === dot ? cleanPath(path) : path;
   }
 
@@ -121,6 +120,11 @@ export class CopyTarget {
     if (this.root.protection.holds(path)) throw this.#protectedError(path);
     removeTree(this.root, path);
     this.touch(path);
+  }
+
+  /** Removes what is at `path`, if anything. @throws BuilderError as remove */
+  removeIfThere(path: ByteString): void {
+    if (statOf(this.onDisk(path)) !== undefined) this.remove(path);
   }
 
   /** Gives made directories their time, at last: what is put into a directory changes it. */

@@ -47,10 +47,10 @@ export interface Destination {
   readonly isDirectory: boolean;
 }
 
-/** A file that exists only in an instruction (a heredoc), or one whose attributes are not those on disk (a download). */
+/** A file that is in no tree: a heredoc or a download. */
 export interface LooseFile {
   readonly name: ByteString;
-  readonly content: { readonly kind: 'bytes'; readonly bytes: Buffer } | { readonly kind: 'file'; readonly path: ByteString };
+  readonly content: Buffer | AsyncIterable<Buffer>;
   readonly mode: number;
   /** Seconds since 1970; the time of writing where not given. */
   readonly mtimeSeconds?: number;
@@ -85,14 +85,14 @@ export async function copySelection(job: CopyJob, tree: SourceTree, selection: S
   await copier.copyContent(selection);
 }
 
-/** Writes a file that is in no tree. @throws BuilderError as copySelection */
+/** Writes a file that is in no tree. @throws BuilderError as copySelection, and what its content throws */
 export async function copyLooseFile(job: CopyJob, file: LooseFile): Promise<void> {
   const { target, policy } = job;
   const place = placeFile(job, file.name);
   target.makeWayForFile(place, textFromBytes(file.name));
   const onDisk = target.onDisk(place);
-  if (file.content.kind === 'bytes') writeFileSync(fsPath(onDisk), file.content.bytes, { flag: 'wx', mode: 0o600 });
-  else await copyContentOf(file.content.path, onDisk, streamedSize, job.signal);
+  if (Buffer.isBuffer(file.content)) writeFileSync(fsPath(onDisk), file.content, { flag: 'wx', mode: 0o600 });
+  else await pipeline(file.content, createWriteStream(fsPath(onDisk), { flags: 'wx', mode: 0o600 }), { signal: job.signal });
   const { uid, gid } = policy.owner ?? { uid: 0, gid: 0 };
   lchownSync(fsPath(onDisk), uid, gid);
   chmodSync(fsPath(onDisk), policy.chmod?.apply(file.mode, false) ?? file.mode);

@@ -134,8 +134,8 @@ export function startJob(copy: ExpandedCopy, state: StageState, scope: StepScope
 /** Writes the heredocs of an instruction as files named after their words. */
 export async function copyHeredocs({ heredocs }: ExpandedCopy, job: CopyJob, scope: Pick<CopyScope, 'expandHeredoc'>): Promise<void> {
   for (const { name, body, expand } of heredocs) {
-    const bytes = Buffer.from(expand ? scope.expandHeredoc(body) : body);
-    await copyLooseFile(job, { name: bytesFromText(name), content: { kind: 'bytes', bytes }, mode: 0o644 });
+    const content = Buffer.from(expand ? scope.expandHeredoc(body) : body);
+    await copyLooseFile(job, { name: bytesFromText(name), content, mode: 0o644 });
   }
 }
 
@@ -160,7 +160,7 @@ function readDestination({ destination }: ExpandedCopy, state: StageState, targe
   const isDirectory = destination === '' || destination === '.' || destination.endsWith('/') || destination.endsWith('/.');
   const workingDir = state.config.workingDir ?? '/';
   const absolute = destination.startsWith('/') ? destination : `${workingDir}/${destination}`;
-  return { path: target.resolve(absolute), isDirectory };
+  return { path: target.resolve(bytesFromText(absolute)), isDirectory };
 }
 
 function readOwner(

@@ -23,7 +23,7 @@ export async function executeWorkdir(instruction: WordInstruction, state: StageS
   const history = { createdBy: `WORKDIR ${workingDir}` };
   if (workingDir === '/') return { state: after, touched: { kind: 'nothing' }, history };
   const target = new CopyTarget(scope.root, { instruction: scope.step.text });
-  const path = target.follow(workingDir);
+  const path = target.follow(bytesFromText(workingDir));
   if (target.isProtected(path) && target.isDirectory(path)) {
     const message = `'${workingDir}' is mounted or belongs to the builder: commands run there, but it won't be in the image`;
     scope.emit({ kind: 'warning', code: 'workdir-mounted', message, range: instruction.range });

@@ -1,0 +1,198 @@
+// ADD: as COPY, and archives are unpacked, URLs downloaded, repositories checked out. dockerfile reference, "ADD".
+import { bytesFromText } from '../../bytes.ts';
+import { pathIn } from '../../context/tree.ts';
+import type { SourceTree } from '../../context/tree.ts';
+import { selectSources } from '../../context/select.ts';
+import type { CopyInstruction, Flag } from '../../dockerfile/instruction.ts';
+import { BuilderError, DockerfileError } from '../../errors.ts';
+import { verify } from '../../layer/meter.ts';
+import { isDigest } from '../../oci/digest.ts';
+import type { Digest } from '../../oci/digest.ts';
+import type { Download } from '../../registry/download.ts';
+import type { Effect, StageState } from '../effect.ts';
+import { archiveProbeSize, beginsArchive, extractArchive, isArchiveFile, readFileBytes } from './add-archive.ts';
+import { copyHeredocs, countSources, expandCopy, finishJob, selectAll, startJob } from './copy.ts';
+import type { CopyScope, ExpandedCopy, SelectedWord } from './copy.ts';
+import { copyLooseFile, copySelection } from './copy-tree.ts';
+import type { CopyJob } from './copy-tree.ts';
+
+/** What a repository is wanted for. */
+export interface GitRequest {
+  /** As written: `https://host/repo.git#ref:folder`, `git@host:repo?tag=v1`. */
+  readonly repository: string;
+  readonly keepsGitFolder: boolean;
+  /** The commit it has to be, whole or its beginning. */
+  readonly checksum?: string;
+}
+
+/** What ADD needs besides what COPY needs. */
+export interface AddScope extends CopyScope {
+  /** @throws BuilderError, RegistryError where the URL gives no file */
+  readonly download: (url: URL, signal: AbortSignal) => Promise<Download>;
+  /** Absent where repositories can't be had. @throws BuilderError ERR_CONTEXT */
+  readonly git?: (request: GitRequest, signal: AbortSignal) => Promise<SourceTree>;
+}
+
+/** `--checksum`, expanded; `digest` where it is one. */
+interface Checksum {
+  readonly text: string;
+  readonly flag: Flag;
+  readonly digest?: Digest;
+}
+
+interface ExpandedAdd extends ExpandedCopy {
+  readonly checksum: Checksum | undefined;
+}
+
+type Source =
+  | { readonly kind: 'local'; readonly word: string; readonly tree: SourceTree; readonly selected: readonly SelectedWord[] }
+  | { readonly kind: 'url'; readonly url: URL }
+  | { readonly kind: 'git'; readonly tree: SourceTree };
+
+/**
+ * Executes ADD. The touched paths are all that was made or changed, parents included.
+ * @throws as executeCopy; ERR_DIGEST_MISMATCH for a download that is not what --checksum says
+ */
+export async function executeAdd(instruction: CopyInstruction, state: StageState, scope: AddScope): Promise<Effect> {
+  const add: ExpandedAdd = { ...expandCopy(instruction, scope), checksum: readChecksum(instruction, scope) };
+  if (add.checksum !== undefined) checkChecksum(add, add.checksum);
+  const sources: Source[] = [];
+  for (const word of add.words) sources.push(await openSource(word, add, scope));
+  const selected = sources.flatMap((source) => (source.kind === 'local' ? source.selected : []));
+  const job = startJob(add, state, scope, countSources(add, selected));
+  for (const source of sources) await addSource(source, job, add, scope);
+  await copyHeredocs(add, job, scope);
+  return finishJob(add, state, job);
+}
+
+async function openSource(word: string, add: ExpandedAdd, scope: AddScope): Promise<Source> {
+  const { instruction, checksum } = add;
+  if (isGit(word)) {
+    if (scope.git === undefined) throw new BuilderError('ERR_UNSUPPORTED', `Cannot add '${word}': git repositories can't be read here`);
+    const request = {
+      repository: word,
+      keepsGitFolder: instruction.keepGitDir,
+      ...(checksum === undefined ? {} : { checksum: checksum.text }),
+    };
+    return { kind: 'git', tree: await scope.git(request, scope.signal) };
+  }
+  if (isUrl(word)) return { kind: 'url', url: parseUrl(word, instruction) };
+  const tree = await scope.sources(undefined);
+  return { kind: 'local', word, tree, selected: selectAll({ ...add, words: [word] }, tree, scope) };
+}
+
+async function addSource(source: Source, job: CopyJob, add: ExpandedAdd, scope: AddScope): Promise<void> {
+  switch (source.kind) {
+    case 'git':
+      for (const selection of selectSources(source.tree, '/')) await copySelection(job, source.tree, selection);
+      return;
+    case 'url':
+      return await addDownload(source.url, job, add, scope);
+    case 'local':
+      for (const { selection } of source.selected) {
+        const path = pathIn(source.tree.folder, selection.path);
+        const isArchive = add.instruction.unpack !== false && selection.stats.isFile() && (await isArchiveFile(path, job.signal));
+        if (isArchive) await extractArchive(job, source.word, readFileBytes(path));
+        else await copySelection(job, source.tree, selection);
+      }
+      return;
+    default:
+      source satisfies never;
+  }
+}
+
+async function addDownload(url: URL, job: CopyJob, { instruction, checksum }: ExpandedAdd, scope: AddScope): Promise<void> {
+  const download = await scope.download(url, job.signal);
+  const body: AsyncIterable<Buffer> = download.body;
+  const subject = `${url.origin}${url.pathname} with --checksum`;
+  const digest = checksum?.digest;
+  const { head, whole } = await peek(digest === undefined ? body : verify(body, { digest, subject }));
+  const name = nameOf(url);
+  if (instruction.unpack === true && (await beginsArchive(head, job.signal))) return await extractArchive(job, name, whole);
+  await copyLooseFile(job, { name: bytesFromText(name), content: whole, mode: 0o600, mtimeSeconds: timeOf(download) });
+}
+
+function readChecksum({ checksum }: CopyInstruction, { expand }: AddScope): Checksum | undefined {
+  if (checksum?.value === undefined) return undefined;
+  const text = expand(checksum.value);
+  return { text, flag: checksum, ...(isDigest(text) ? { digest: text } : {}) };
+}
+
+function checkChecksum({ words, heredocs }: ExpandedAdd, { text, flag, digest }: Checksum): void {
+  const [word] = words;
+  if (word === undefined || words.length + heredocs.length !== 1) {
+    throw new DockerfileError(`Cannot check --checksum=${text}: it needs exactly one source`, flag.range);
+  }
+  if (isGit(word)) {
+    if (/^(?:sha1:|sha256:)?[0-9a-f]{4,64}$/.test(text)) return;
+    throw new DockerfileError(`Cannot check --checksum=${text}: for a repository it is a commit, or its beginning`, flag.range);
+  }
+  if (!isUrl(word))
+    throw new DockerfileError(`Cannot check --checksum=${text}: '${word}' is neither a URL nor a git repository`, flag.range);
+  if (digest === undefined) {
+    throw new DockerfileError(`Cannot check --checksum=${text}: it is not sha256:<64 hex digits> or sha512:<128 hex digits>`, flag.range);
+  }
+}
+
+function isUrl(word: string): boolean {
+  return /^https?:\/\//.test(word) && !isGit(word);
+}
+
+// `git@host:path`, and URLs that say so by their scheme or by the end of their path.
+function isGit(word: string): boolean {
+  return /^[\w-]+@[\w.-]+:/.test(word) || /^(?:git|ssh):\/\//.test(word) || /^https?:\/\/[^?#]+\.git(?:[?#]|$)/.test(word);
+}
+
+function parseUrl(word: string, { range }: CopyInstruction): URL {
+  try {
+    return new URL(word);
+  } catch (error) {
+    throw new DockerfileError(`Cannot add '${word}': it is not a valid URL`, range, { cause: error });
+  }
+}
+
+function nameOf(url: URL): string {
+  const last = url.pathname.split('/').findLast((part) => part !== '');
+  if (last === undefined) return '__unnamed__';
+  let name: string;
+  try {
+    name = decodeURIComponent(last);
+  } catch {
+    return last; // a percent sign that is no escape stands for itself
+  }
+  return name.split('/').findLast((part) => part !== '' && part !== '.' && part !== '..' && !part.includes('\0')) ?? '__unnamed__';
+}
+
+// A server that doesn't say when leaves 1970, so that the same file gives the same layer.
+function timeOf({ lastModified }: Download): number {
+  const time = lastModified === undefined ? Number.NaN : Date.parse(lastModified);
+  return Number.isNaN(time) ? 0 : Math.floor(time / 1000);
+}
+
+/** The first bytes of a stream, and the stream as it was. */
+async function peek(source: AsyncIterable<Buffer>): Promise<{ readonly head: Buffer; readonly whole: AsyncIterable<Buffer> }> {
+  const iterator = source[Symbol.asyncIterator]();
+  const chunks: Buffer[] = [];
+  let length = 0;
+  let isDone = false;
+  while (length < archiveProbeSize && !isDone) {
+    const next = await iterator.next();
+    isDone = next.done === true;
+    if (next.done === true) break;
+    chunks.push(next.value);
+    length += next.value.length;
+  }
+  const whole = async function* (): AsyncGenerator<Buffer> {
+    try {
+      yield* chunks;
+      while (!isDone) {
+        const next = await iterator.next();
+        if (next.done === true) break;
+        yield next.value;
+      }
+    } finally {
+      await iterator.return?.();
+    }
+  };
+  return { head: Buffer.concat(chunks), whole: whole() };
+}
