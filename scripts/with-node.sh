@@ -21,7 +21,10 @@ if ! find_node || [ package-lock.json -nt node_modules/.package-lock.json ]; the
   echo "Installing the npm packages of package-lock.json" >&2
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
   touch node_modules/.package-lock.json
-  find_node
+  find_node || {
+    echo "Cannot run $1: npm installed no Node 26 for this machine ($(uname -sm))" >&2
+    exit 1
+  }
 fi
 # npm 9 (Debian 12) makes no link for a program named "node".
 [ -e node_modules/.bin/node ] || ln -s "../../$node" node_modules/.bin/node
