@@ -1,50 +1,86 @@
-// The disk as a tree value: one walk, no content. Kernel clocks stamp files in ticks of up to 10 ms, so a scan only ends
-// when the next change is sure to get a ctime that it has not seen.
-import type { ByteString } from '../bytes.ts';
-import { textFromBytes } from '../bytes.ts';
+// The disk as a tree value: one walk, no content.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { DirectoryReader } from '../linux/directory.ts';
 import { coarseTime, statFieldCount, statInto } from '../linux/files.ts';
+import { diffTrees } from './diff.ts';
 import { absolutePath, childPath, isDirectoryMode, splitPath } from './resolve.ts';
 import type { Root } from './root.ts';
 import { TreeColumns, entryAt } from './tree-columns.ts';
-import { type Tree, type TreeEntry, comparePaths } from './tree.ts';
+import { type Change, type Tree, type TreeEntry, comparePaths } from './tree.ts';
 
 const entriesPerTurn = 4096;
 const top = '.' as ByteString; // ASCII
 
 /**
  * Everything below the root but what is protected, in walk order. No process may be changing the root meanwhile.
+ * Before one may again, `settleClock` is due.
  * @throws ERR_ROOTFS when a directory can't be read
  */
 export async function scanRoot(root: Root, signal: AbortSignal): Promise<Tree> {
   const columns = new TreeColumns();
-  const clock = new NewestChange();
-  await walk(root, top, columns, clock, signal);
-  await clock.settle(signal);
+  await walk(root, top, columns, signal);
   return columns.build();
 }
 
+/** What an instruction that knows the paths it wrote to has changed, and the tree after it. */
+export interface TouchedScan {
+  readonly changes: readonly Change[];
+  readonly tree: Tree;
+}
+
 /**
- * The tree after a change that can only have touched these paths: they, all below them, and the directories above them are
- * looked at again. Paths must be resolved (no symbolic link in them) and may be missing on disk.
- * @throws ERR_ROOTFS when a directory can't be read
+ * Looks again at these paths only. Each counts as changed even if it looks as before; a missing one as deleted. With a tree
+ * of before, all below them and the directories above are compared too; without one, the tree is of nothing else.
+ * Paths must be resolved: no symbolic link in their directories.
+ * @throws ERR_ROOTFS when something can't be read
  */
-export async function rescanPaths(root: Root, before: Tree, paths: readonly ByteString[], signal: AbortSignal): Promise<Tree> {
-  const tops = topmost(paths);
-  if (tops.includes(top)) return await scanRoot(root, signal);
-  const clock = new NewestChange();
+export async function scanPaths(
+  root: Root,
+  paths: readonly ByteString[],
+  before: Tree | undefined,
+  signal: AbortSignal,
+): Promise<TouchedScan> {
+  const exact = new Set(paths.filter((path) => path !== '.' && !root.protection.covers(path)));
+  const tops = topmost(exact);
   const fresh = new Map<ByteString, TreeEntry>();
+  for (const path of exact) {
+    look(root, path, fresh);
+    for (let above = splitPath(path).parent; above !== '.'; above = splitPath(above).parent) look(root, above, fresh);
+  }
+  if (before === undefined) return { tree: merge(undefined, fresh, tops), changes: forced(exact, undefined, fresh) };
   for (const path of tops) {
-    for (let above = splitPath(path).parent; above !== '.'; above = splitPath(above).parent) look(root, above, fresh, clock);
-    if (root.protection.covers(path) || !look(root, path, fresh, clock)) continue;
     if (!isDirectoryMode(fresh.get(path)?.mode)) continue;
     const columns = new TreeColumns();
-    await walk(root, path, columns, clock, signal);
+    await walk(root, path, columns, signal);
     for (const [below, entry] of columns.build().entries()) fresh.set(below, entry);
   }
-  await clock.settle(signal);
-  return merge(before, fresh, tops);
+  const tree = merge(before, fresh, tops);
+  const changes = diffTrees(before, tree);
+  const told = new Set(changes.map(({ path }) => path));
+  const more = forced(
+    [...exact].filter((path) => !told.has(path) && fresh.has(path)),
+    before,
+    fresh,
+  );
+  return { tree, changes: more.length === 0 ? changes : [...changes, ...more].sort((a, b) => comparePaths(a.path, b.path)) };
+}
+
+/**
+ * Waits until a change is sure to get a ctime that the tree does not have: the kernel stamps files by a clock that stands
+ * still for up to 10 ms, so a change right after a scan could look like no change.
+ */
+export async function settleClock(tree: Tree, signal: AbortSignal): Promise<void> {
+  const { seconds, nanoseconds } = tree.newestChange;
+  for (;;) {
+    const now = coarseTime();
+    if (now.seconds > seconds || (now.seconds === seconds && now.nanoseconds > nanoseconds)) return;
+    // From the future, as the clock was set back: what changes now gets another time, but one tick must pass all the same.
+    const isFuture = seconds > now.seconds + 1;
+    await sleep(isFuture ? 20 : 1, undefined, { signal });
+    if (isFuture) return;
+  }
 }
 
 interface Frame {
@@ -54,9 +90,9 @@ interface Frame {
 }
 
 // Depth first without recursion, giving way to downloads and uploads now and then.
-async function walk(root: Root, start: ByteString, columns: TreeColumns, clock: NewestChange, signal: AbortSignal): Promise<void> {
+async function walk(root: Root, start: ByteString, columns: TreeColumns, signal: AbortSignal): Promise<void> {
   const reader = new DirectoryReader();
-  const stack: Frame[] = [readFrame(root, start, reader, columns, clock)];
+  const stack: Frame[] = [readFrame(root, start, reader, columns)];
   for (let frame = stack.at(-1), count = 1; frame !== undefined; frame = stack.at(-1), count++) {
     if (count % entriesPerTurn === 0) {
       signal.throwIfAborted();
@@ -69,11 +105,11 @@ async function walk(root: Root, start: ByteString, columns: TreeColumns, clock: 
     }
     const path = childPath(frame.path, child.name);
     columns.place(path, child.row);
-    if (isDirectoryMode(columns.mode(child.row))) stack.push(readFrame(root, path, reader, columns, clock));
+    if (isDirectoryMode(columns.mode(child.row))) stack.push(readFrame(root, path, reader, columns));
   }
 }
 
-function readFrame(root: Root, path: ByteString, reader: DirectoryReader, columns: TreeColumns, clock: NewestChange): Frame {
+function readFrame(root: Root, path: ByteString, reader: DirectoryReader, columns: TreeColumns): Frame {
   const children: { name: ByteString; row: number }[] = [];
   // Only directories that lead to something protected need a check of each name.
   const isGuarded = root.protection.holds(path);
@@ -81,7 +117,6 @@ function readFrame(root: Root, path: ByteString, reader: DirectoryReader, column
     reader.read(absolutePath(root, path), (name, stat) => {
       if (isGuarded && root.protection.covers(childPath(path, name))) return;
       children.push({ name, row: columns.addStat(stat) });
-      clock.see(stat[24] ?? 0, stat[26] ?? 0);
     });
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
@@ -92,17 +127,23 @@ function readFrame(root: Root, path: ByteString, reader: DirectoryReader, column
   return { path, children, next: 0 };
 }
 
-function look(root: Root, path: ByteString, fresh: Map<ByteString, TreeEntry>, clock: NewestChange): boolean {
-  if (fresh.has(path)) return true;
+function look(root: Root, path: ByteString, fresh: Map<ByteString, TreeEntry>): void {
+  if (fresh.has(path)) return;
   const numbers = new Float64Array(statFieldCount);
-  if (!statInto(absolutePath(root, path), numbers)) return false;
-  const entry = entryAt(numbers);
-  fresh.set(path, entry);
-  clock.see(entry.ctimeSeconds, entry.ctimeNanoseconds);
-  return true;
+  if (statInto(absolutePath(root, path), numbers)) fresh.set(path, entryAt(numbers));
 }
 
-function merge(before: Tree, fresh: ReadonlyMap<ByteString, TreeEntry>, tops: readonly ByteString[]): Tree {
+function forced(paths: Iterable<ByteString>, before: Tree | undefined, fresh: ReadonlyMap<ByteString, TreeEntry>): Change[] {
+  const changes: Change[] = [];
+  for (const path of paths) {
+    const entry = fresh.get(path);
+    if (entry === undefined) changes.push({ kind: 'deleted', path });
+    else changes.push({ kind: before?.get(path) === undefined ? 'added' : 'modified', path, entry });
+  }
+  return changes.sort((a, b) => comparePaths(a.path, b.path));
+}
+
+function merge(before: Tree | undefined, fresh: ReadonlyMap<ByteString, TreeEntry>, tops: readonly ByteString[]): Tree {
   const columns = new TreeColumns();
   const added = [...fresh].sort(([a], [b]) => comparePaths(a, b));
   const isBelowTop = createCover(tops);
@@ -114,7 +155,7 @@ function merge(before: Tree, fresh: ReadonlyMap<ByteString, TreeEntry>, tops: re
       next++;
     }
   };
-  for (const [path, entry] of before.entries()) {
+  for (const [path, entry] of before?.entries() ?? []) {
     addUpTo(path);
     if (!fresh.has(path) && !isBelowTop(path)) columns.place(path, columns.addEntry(entry));
   }
@@ -135,35 +176,11 @@ function createCover(tops: readonly ByteString[]): (path: ByteString) => boolean
   };
 }
 
-function topmost(paths: readonly ByteString[]): ByteString[] {
+function topmost(paths: Iterable<ByteString>): ByteString[] {
   const tops: ByteString[] = [];
-  for (const path of [...new Set(paths)].sort(comparePaths)) {
+  for (const path of [...paths].sort(comparePaths)) {
     const last = tops.at(-1);
     if (last === undefined || !path.startsWith(`${last}/`)) tops.push(path);
   }
   return tops;
-}
-
-/** The latest ctime that a scan has met. */
-class NewestChange {
-  #seconds = 0;
-  #nanoseconds = 0;
-
-  see(seconds: number, nanoseconds: number): void {
-    if (seconds < this.#seconds || (seconds === this.#seconds && nanoseconds <= this.#nanoseconds)) return;
-    // A ctime from the future (a clock that was set back) is no tick to wait for: a change now gets another time anyway.
-    if (seconds > Date.now() / 1000 + 1) return;
-    this.#seconds = seconds;
-    this.#nanoseconds = nanoseconds;
-  }
-
-  /** Waits until the clock that stamps files has moved past it. */
-  async settle(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      signal.throwIfAborted();
-      const now = coarseTime();
-      if (now.seconds > this.#seconds || (now.seconds === this.#seconds && now.nanoseconds > this.#nanoseconds)) return;
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-  }
 }

@@ -1,7 +1,7 @@
 // A tree as columns of numbers: a tenth of the memory of objects, and nothing for the collector to walk.
 import type { ByteString } from '../bytes.ts';
-import { decodeStat, statFieldCount } from '../linux/files.ts';
-import type { Tree, TreeEntry } from './tree.ts';
+import { StatField, decodeStat, statFieldCount } from '../linux/files.ts';
+import { type Tree, type TreeEntry, comparePaths } from './tree.ts';
 
 /** Collects rows in any order and paths in walk order. */
 export class TreeColumns {
@@ -40,13 +40,12 @@ export class TreeColumns {
     const paths = this.#paths;
     const rows = Uint32Array.from(this.#rowOfPath);
     const numbers = this.#numbers.slice(0, this.#rows * statFieldCount);
-    let index: Map<ByteString, number> | undefined;
     const at = (position: number): TreeEntry => entryAt(numbers, (rows[position] ?? 0) * statFieldCount);
     return {
       size: paths.length,
+      newestChange: newestOf(numbers),
       get: (path) => {
-        index ??= new Map(paths.map((each, position) => [each, position]));
-        const position = index.get(path);
+        const position = findPath(paths, path);
         return position === undefined ? undefined : at(position);
       },
       *entries() {
@@ -65,6 +64,32 @@ export class TreeColumns {
     }
     return offset;
   }
+}
+
+function findPath(paths: readonly ByteString[], path: ByteString): number | undefined {
+  let low = 0;
+  let high = paths.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const candidate = paths[middle];
+    if (candidate === path) return middle;
+    if (candidate !== undefined && comparePaths(candidate, path) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return undefined;
+}
+
+function newestOf(numbers: Float64Array): Tree['newestChange'] {
+  let seconds = 0;
+  let nanoseconds = 0;
+  for (let offset = 0; offset < numbers.length; offset += statFieldCount) {
+    const second = numbers[offset + StatField.ctimeSeconds] ?? 0;
+    const nanosecond = numbers[offset + StatField.ctimeNanoseconds] ?? 0;
+    if (second < seconds || (second === seconds && nanosecond <= nanoseconds)) continue;
+    seconds = second;
+    nanoseconds = nanosecond;
+  }
+  return { seconds, nanoseconds };
 }
 
 /** Twelve numbers in the order of `StatField`, as an entry. */

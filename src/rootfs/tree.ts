@@ -25,6 +25,8 @@ export interface TreeEntry {
 /** Paths below the root without leading slash (`etc/passwd`) to what they are; the root itself is not in it. */
 export interface Tree {
   readonly size: number;
+  /** The latest ctime in it. */
+  readonly newestChange: { readonly seconds: number; readonly nanoseconds: number };
   readonly get: (path: ByteString) => TreeEntry | undefined;
   /** In walk order: a directory right before what is in it, siblings by byte. See `comparePaths`. */
   readonly entries: () => Iterable<readonly [path: ByteString, entry: TreeEntry]>;
