@@ -20,7 +20,10 @@ export interface StageState {
 }
 
 /** Which part of the root an instruction may have changed. */
-export type Touched = { readonly kind: 'nothing' } | { readonly kind: 'anything' } | { readonly kind: 'paths'; readonly paths: readonly ByteString[] };
+export type Touched =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'anything' }
+  | { readonly kind: 'paths'; readonly paths: readonly ByteString[] };
 
 export interface Effect {
   readonly state: StageState;

@@ -3,7 +3,15 @@
 /** `%q` of a string. */
 export function goQuote(text: string): string {
   const named: Readonly<Record<string, string>> = {
-    '"': '\\"', '\\': '\\\\', '\u0007': '\\a', '\b': '\\b', '\f': '\\f', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\v': '\\v',
+    '"': '\\"',
+    '\\': '\\\\',
+    '\u0007': '\\a',
+    '\b': '\\b',
+    '\f': '\\f',
+    '\n': '\\n',
+    '\r': '\\r',
+    '\t': '\\t',
+    '\v': '\\v',
   };
   let quoted = '"';
   for (const character of text) {

@@ -74,3 +74,20 @@ export interface BuildResult {
   readonly digest: string;
   readonly pushed: readonly PushedImage[];
 }
+
+/** How registries are reached; one set of rules for pulling, one for pushing. */
+export interface RegistryRequest {
+  readonly insecurePush: boolean;
+  readonly insecurePull: boolean;
+  readonly insecureRegistries: ReadonlySet<string>;
+  readonly skipTlsVerifyPush: boolean;
+  readonly skipTlsVerifyPull: boolean;
+  readonly skipTlsVerifyRegistries: ReadonlySet<string>;
+  /** Path of a PEM file by host. */
+  readonly certificates: ReadonlyMap<string, string>;
+  readonly clientCertificates: ReadonlyMap<string, { readonly certificate: string; readonly key: string }>;
+  /** By registry: `host[/prefix]`, tried in order. */
+  readonly mirrors: ReadonlyMap<string, readonly string[]>;
+  readonly onlyMirrors: boolean;
+  readonly userAgent: string;
+}

@@ -38,7 +38,9 @@ export async function runCommandLine(invocation: Invocation, signal: AbortSignal
     }
     if (named === undefined && parsed.positionals.length > 0) {
       const stray = parsed.positionals[0] ?? '';
-      throw new BuilderError('ERR_USAGE', `Cannot run command ${JSON.stringify(stray)}: there is no such command`, { hint: `one of ${commands.join(', ')}; see --help` });
+      throw new BuilderError('ERR_USAGE', `Cannot run command ${JSON.stringify(stray)}: there is no such command`, {
+        hint: `one of ${commands.join(', ')}; see --help`,
+      });
     }
     const settings = new Settings(parsed, buildFlags, invocation.env);
     isVerbose = ['trace', 'debug'].includes(settings.text('verbosity') ?? 'info');
@@ -52,7 +54,10 @@ export async function runCommandLine(invocation: Invocation, signal: AbortSignal
   }
 }
 
-function reportSettings(settings: Settings, isTerminal: boolean): { readonly format: LogFormat; readonly verbosity: Verbosity; readonly timestamps: boolean } {
+function reportSettings(
+  settings: Settings,
+  isTerminal: boolean,
+): { readonly format: LogFormat; readonly verbosity: Verbosity; readonly timestamps: boolean } {
   return {
     format: settings.choice('log-format', ['text', 'color', 'json'], isTerminal ? 'color' : 'text'),
     verbosity: settings.choice('verbosity', ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'panic'], 'info'),

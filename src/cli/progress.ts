@@ -20,7 +20,10 @@ export function trackProgress(next: Emit): Progress {
     next(event);
   };
   const where = (): string => {
-    const place = step === undefined ? '' : ` step ${step.number}/${step.total} (${step.text.slice(0, 80)}, ${step.dockerfile}:${step.range.start.line})`;
+    const place =
+      step === undefined
+        ? ''
+        : ` step ${step.number}/${step.total} (${step.text.slice(0, 80)}, ${step.dockerfile}:${step.range.start.line})`;
     return `while ${phase}${place}${detail === undefined ? '' : ` ${detail}`}`;
   };
   return { emit, where, failedStep: () => step };

@@ -34,7 +34,13 @@ const severity: Readonly<Record<Verbosity, number>> = { trace: 0, debug: 1, info
 function jsonReport(options: ReportOptions): Report {
   const level = options.verbosity === 'panic' ? 'fatal' : options.verbosity;
   const logger: Logger = pino(
-    { level, base: null, messageKey: 'msg', timestamp: () => `,"time":"${new Date(options.now()).toISOString()}"`, formatters: { level: (label) => ({ level: label }) } },
+    {
+      level,
+      base: null,
+      messageKey: 'msg',
+      timestamp: () => `,"time":"${new Date(options.now()).toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     { write: (line: string) => options.sink.write(line) },
   );
   const emit: Emit = (event) => {
@@ -105,7 +111,10 @@ export function describe(event: BuildEvent): string | undefined {
     case 'step.started':
       return `${prefix(event.step)} ${event.step.text}`;
     case 'step.finished': {
-      const layer = event.layer === undefined ? '' : `, layer of ${formatCount(event.layer.entries, 'entry').replace(/entrys$/, 'entries')}, ${formatBytes(event.layer.sizeBytes)}`;
+      const layer =
+        event.layer === undefined
+          ? ''
+          : `, layer of ${formatCount(event.layer.entries, 'entry').replace(/entrys$/, 'entries')}, ${formatBytes(event.layer.sizeBytes)}`;
       return `${prefix(event.step)} done in ${formatDuration(event.durationMs)}${layer}`;
     }
     case 'output':
@@ -113,7 +122,14 @@ export function describe(event: BuildEvent): string | undefined {
     case 'blob.progress':
       return `${event.direction} ${event.descriptor.digest}: ${formatBytes(event.doneBytes)} of ${formatBytes(event.descriptor.size)}`;
     case 'blob.finished': {
-      const verb = event.how === 'transferred' ? (event.direction === 'pull' ? 'pulled' : 'pushed') : event.how === 'mounted' ? 'mounted' : 'already there:';
+      const verb =
+        event.how === 'transferred'
+          ? event.direction === 'pull'
+            ? 'pulled'
+            : 'pushed'
+          : event.how === 'mounted'
+            ? 'mounted'
+            : 'already there:';
       return `${verb} ${event.descriptor.digest.slice(0, 19)} ${formatBytes(event.descriptor.size)} (${event.repository})`;
     }
     case 'unpack.finished':
@@ -121,7 +137,9 @@ export function describe(event: BuildEvent): string | undefined {
     case 'snapshot.finished':
       return `snapshot: ${event.changed} of ${event.scanned} changed, ${formatDuration(event.durationMs)}`;
     case 'image.written':
-      return `Pushed ${event.destination}`.replace(/^Pushed (?=oci:|docker-archive:)/, 'Wrote ').concat(event.destination.includes('@') ? '' : ` ${event.digest}`);
+      return `Pushed ${event.destination}`
+        .replace(/^Pushed (?=oci:|docker-archive:)/, 'Wrote ')
+        .concat(event.destination.includes('@') ? '' : ` ${event.digest}`);
     case 'warning': {
       const where = event.range === undefined ? '' : ` (line ${event.range.start.line})`;
       return `warning: ${event.message}${where}`;
@@ -184,7 +202,11 @@ function createLiveLine(sink: Sink, now: () => number): LiveLine {
       if (event.kind === 'step.finished') current = undefined;
       if (event.kind === 'phase') current ??= { text: event.phase, since: now() };
       if (event.kind === 'blob.progress') {
-        transfers.set(`${event.direction} ${event.descriptor.digest}`, { direction: event.direction, done: event.doneBytes, size: event.descriptor.size });
+        transfers.set(`${event.direction} ${event.descriptor.digest}`, {
+          direction: event.direction,
+          done: event.doneBytes,
+          size: event.descriptor.size,
+        });
       }
       if (event.kind === 'blob.finished') transfers.delete(`${event.direction} ${event.descriptor.digest}`);
     },

@@ -52,7 +52,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     imageFormat,
     reproducible: settings.boolean('reproducible'),
     singleSnapshot: settings.boolean('single-snapshot'),
-    ignorePaths: [...settings.list('ignore-path'), ...(settings.boolean('ignore-var-run', true) ? ['/var/run'] : [])],
+    ignorePaths: settings.list('ignore-path'),
     network: settings.choice('network', ['default', 'host', 'none'], 'default'),
     cleanup: settings.boolean('cleanup'),
     printChecks: !settings.boolean('no-check'),
@@ -70,7 +70,8 @@ function makeOutput(settings: Settings, around: RequestSurroundings): OutputRequ
   const file = (flag: string): { readonly [key: string]: string } => {
     const path = settings.text(flag);
     if (path === undefined) return {};
-    if (/^https?:\/\//.test(path)) throw new BuilderError('ERR_UNSUPPORTED', `Cannot write --${flag} to ${path}: only files are written in this version`);
+    if (/^https?:\/\//.test(path))
+      throw new BuilderError('ERR_UNSUPPORTED', `Cannot write --${flag} to ${path}: only files are written in this version`);
     return { [camel(flag)]: resolve(around.workingDirectory, path) };
   };
   const writes = settings.has('oci-layout-path') || settings.has('tar-path');
@@ -100,8 +101,10 @@ function refuseContradictions(output: OutputRequest, compression: string, imageF
   const fail = (what: string): never => {
     throw new BuilderError('ERR_USAGE', `Cannot combine ${what}`);
   };
-  if (compression === 'zstd' && imageFormat === 'docker') fail('--compression=zstd with --image-format=docker: docker media types know no zstd');
-  if (output.tarPath !== undefined && imageFormat === 'oci') fail('--tar-path with --image-format=oci: a docker archive has docker media types');
+  if (compression === 'zstd' && imageFormat === 'docker')
+    fail('--compression=zstd with --image-format=docker: docker media types know no zstd');
+  if (output.tarPath !== undefined && imageFormat === 'oci')
+    fail('--tar-path with --image-format=oci: a docker archive has docker media types');
   if (output.tarPath !== undefined && compression === 'zstd') fail('--tar-path with --compression=zstd: a docker archive knows no zstd');
 }
 
@@ -115,7 +118,8 @@ function buildArgs(items: readonly string[], env: Environment): ReadonlyMap<stri
   const args = new Map<string, string>();
   for (const item of items) {
     const equals = item.indexOf('=');
-    if (equals === 0 || item === '') throw new BuilderError('ERR_USAGE', `Cannot use --build-arg ${JSON.stringify(item)}: expected NAME=VALUE`);
+    if (equals === 0 || item === '')
+      throw new BuilderError('ERR_USAGE', `Cannot use --build-arg ${JSON.stringify(item)}: expected NAME=VALUE`);
     const inherited = env[item];
     // A bare name that the environment lacks is as if it were not given: the ARG keeps its default.
     if (equals === -1 && inherited !== undefined) args.set(item, inherited);
@@ -158,7 +162,9 @@ function sshSockets(items: readonly string[], around: RequestSurroundings): Read
     const id = equals === -1 ? item : item.slice(0, equals);
     const socket = equals === -1 ? around.env['SSH_AUTH_SOCK'] : item.slice(equals + 1);
     if (id === '' || socket === undefined || socket === '') {
-      throw new BuilderError('ERR_USAGE', `Cannot use --ssh ${item}: there is no agent socket`, { hint: 'set SSH_AUTH_SOCK, or give --ssh default=/path/to/socket' });
+      throw new BuilderError('ERR_USAGE', `Cannot use --ssh ${item}: there is no agent socket`, {
+        hint: 'set SSH_AUTH_SOCK, or give --ssh default=/path/to/socket',
+      });
     }
     sockets.set(id, resolve(around.workingDirectory, socket));
   }
@@ -167,7 +173,8 @@ function sshSockets(items: readonly string[], around: RequestSurroundings): Read
 
 function namedContexts(settings: Settings): readonly NamedContextSpec[] {
   return [...settings.pairs('build-context')].map(([name, place]) => {
-    if (['scratch', 'context'].includes(name)) throw new BuilderError('ERR_USAGE', `Cannot name a build context "${name}": the name has a meaning of its own`);
+    if (['scratch', 'context'].includes(name))
+      throw new BuilderError('ERR_USAGE', `Cannot name a build context "${name}": the name has a meaning of its own`);
     return { name, place };
   });
 }

@@ -5,7 +5,12 @@ import { goDuration, goQuote, goQuoteList } from '../../../src/build/go-format.t
 import { executeMetadata, type MetadataInstruction, withVariable } from '../../../src/build/instructions/metadata.ts';
 
 const range = { start: { line: 1, column: 1 }, end: { line: 1, column: 2 } };
-const empty: StageState = { config: { env: [], labels: new Map(), unknown: new Map() }, args: new Map(), environment: new Map(), hasCmd: false };
+const empty: StageState = {
+  config: { env: [], labels: new Map(), unknown: new Map() },
+  args: new Map(),
+  environment: new Map(),
+  hasCmd: false,
+};
 const scope = {
   expand: (word: string) => word,
   expandWords: (word: string) => word.split(' '),
@@ -20,7 +25,17 @@ function history(instruction: MetadataInstruction, state: StageState = empty): s
 }
 
 const wordings: readonly (readonly [MetadataInstruction, string | undefined])[] = [
-  [{ ...common, kind: 'env', pairs: [{ key: 'a', value: 'b' }, { key: 'c', value: 'd e' }] }, 'ENV a=b c=d e'],
+  [
+    {
+      ...common,
+      kind: 'env',
+      pairs: [
+        { key: 'a', value: 'b' },
+        { key: 'c', value: 'd e' },
+      ],
+    },
+    'ENV a=b c=d e',
+  ],
   [{ ...common, kind: 'label', pairs: [{ key: 'a', value: 'b' }] }, 'LABEL a=b'],
   [{ ...common, kind: 'arg', args: [{ name: 'a', value: '1' }, { name: 'b' }] }, 'ARG a=1 b'],
   [{ ...common, kind: 'cmd', command: shell('echo "x"') }, 'CMD ["/bin/sh" "-c" "echo \\"x\\""]'],
@@ -73,7 +88,10 @@ test('ENV replaces a variable in place', () => {
 
 for (const word of ['99999', '80-70', '80/icmp', 'http', '', '1.2.3.4:']) {
   test(`EXPOSE refuses ${JSON.stringify(word)}`, () => {
-    assert.throws(() => executeMetadata({ ...common, kind: 'expose', words: [word] }, empty, { ...scope, expandWords: (item) => [item] }), /Cannot expose/);
+    assert.throws(
+      () => executeMetadata({ ...common, kind: 'expose', words: [word] }, empty, { ...scope, expandWords: (item) => [item] }),
+      /Cannot expose/,
+    );
   });
 }
 

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildFlags, helpText, parseFlags } from '../../../src/cli/flags.ts';
 
-const rows: readonly { readonly name: string; readonly argv: readonly string[]; readonly flag: string; readonly values: readonly string[] | undefined }[] = [
+const rows: readonly {
+  readonly name: string;
+  readonly argv: readonly string[];
+  readonly flag: string;
+  readonly values: readonly string[] | undefined;
+}[] = [
   { name: '--flag value', argv: ['--context', '/w'], flag: 'context', values: ['/w'] },
   { name: '--flag=value', argv: ['--context=/w'], flag: 'context', values: ['/w'] },
   { name: '--flag= gives the empty value', argv: ['--context='], flag: 'context', values: [''] },
@@ -53,7 +58,8 @@ for (const row of refused) {
 
 test('helpText() lists every flag that does something, and none that does not', () => {
   const help = helpText('executor', buildFlags);
-  for (const spec of buildFlags) assert.equal(help.includes(`--${spec.name} `) || help.includes(`--${spec.name}\n`), spec.about !== '', spec.name);
+  for (const spec of buildFlags)
+    assert.equal(help.includes(`--${spec.name} `) || help.includes(`--${spec.name}\n`), spec.about !== '', spec.name);
 });
 
 test('no two flags share a name, an alias or a short form', () => {

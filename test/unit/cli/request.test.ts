@@ -41,7 +41,13 @@ test('KANIKO_REGISTRY_MIRROR counts only where the flag is not given', () => {
 
 test('a bare --build-arg takes its value from the environment, and is nothing where that has none', () => {
   const made = request(['--no-push', '--build-arg', 'A', '--build-arg', 'B', '--build-arg', 'C=x=y'], { A: '1' });
-  assert.deepEqual([...made.buildArgs], [['A', '1'], ['C', 'x=y']]);
+  assert.deepEqual(
+    [...made.buildArgs],
+    [
+      ['A', '1'],
+      ['C', 'x=y'],
+    ],
+  );
 });
 
 test('--cache is refused by name, --cache=false is not', () => {
@@ -75,7 +81,10 @@ const contradictions: readonly (readonly string[])[] = [
 ];
 for (const argv of contradictions) {
   test(`makeBuildRequest() refuses ${argv.join(' ')}`, () => {
-    assert.throws(() => request(argv), (error: { code?: string }) => error.code === 'ERR_USAGE' || error.code === 'ERR_UNSUPPORTED');
+    assert.throws(
+      () => request(argv),
+      (error: { code?: string }) => error.code === 'ERR_USAGE' || error.code === 'ERR_UNSUPPORTED',
+    );
   });
 }
 

@@ -1,0 +1,74 @@
+// The images that stages start from and COPY reads from: each resolved once, its layers downloaded once, in parallel, while
+// earlier layers are being unpacked.
+import { BuilderError } from '../errors.ts';
+import type { Layer, Image } from '../oci/image.ts';
+import { formatPlatform, type Platform } from '../oci/platform.ts';
+import type { Emit } from '../events.ts';
+import type { BlobStore } from '../layer/store.ts';
+import { createLimit } from '../registry/limit.ts';
+
+/** An image whose layers are on their way to our disk; each promise settles when its layer is there and verified. */
+export interface FetchedImage {
+  readonly image: Image;
+  readonly layers: readonly Promise<Layer>[];
+}
+
+/** Finds the image a name stands for: a registry's, or a named context's. */
+export type ResolveImage = (name: string, platform: Platform, signal: AbortSignal) => Promise<Image>;
+
+export interface BaseImages {
+  /** The image's config and manifest, without its layers. */
+  readonly describe: (name: string, platform: Platform) => Promise<Image>;
+  /** Starts the downloads where they are not under way yet. */
+  readonly fetch: (name: string, platform: Platform) => Promise<FetchedImage>;
+}
+
+/** Downloads of one image at a time; a registry rarely gives more to a fifth connection. */
+const parallelDownloads = 4;
+
+/** Images by name and platform; the same layer of two images is downloaded once. */
+export function createBaseImages(resolve: ResolveImage, store: BlobStore, emit: Emit, signal: AbortSignal): BaseImages {
+  const described = new Map<string, Promise<Image>>();
+  const received = new Map<string, Promise<Layer>>();
+  const limit = createLimit(parallelDownloads);
+
+  const describe = (name: string, platform: Platform): Promise<Image> => {
+    const key = `${name} ${formatPlatform(platform)}`;
+    const known = described.get(key);
+    if (known !== undefined) return known;
+    emit({ kind: 'phase', phase: 'pulling', detail: name });
+    const image = resolve(name, platform, signal).catch((error: unknown) => {
+      throw wrap(name, error);
+    });
+    described.set(key, image);
+    return image;
+  };
+
+  const receive = (name: string, layer: Layer): Promise<Layer> => {
+    const known = received.get(layer.descriptor.digest);
+    if (known !== undefined) return known;
+    const promise = limit(() => store.receive(layer, signal)).catch((error: unknown) => {
+      throw wrap(name, error);
+    });
+    // Whoever unpacks awaits it; until then a failure must not count as unhandled.
+    promise.catch(() => undefined);
+    received.set(layer.descriptor.digest, promise);
+    return promise;
+  };
+
+  return {
+    describe,
+    fetch: async (name, platform) => {
+      const image = await describe(name, platform);
+      return { image, layers: image.layers.map((layer) => receive(name, layer)) };
+    },
+  };
+}
+
+function wrap(name: string, error: unknown): unknown {
+  if (!(error instanceof BuilderError) || error.code === 'ERR_ABORTED') return error;
+  return new BuilderError(error.code, `Cannot pull ${name}: ${error.message}`, {
+    cause: error.cause,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
+}

@@ -1,0 +1,245 @@
+// The story of a build: plan, stages in order, one image, published. Amber: integration and conformance tests watch it.
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { bytesFromText } from '../bytes.ts';
+import type { Dockerfile } from '../dockerfile/instruction.ts';
+import type { PlannedStage } from '../dockerfile/stages.ts';
+import { BuilderError, DockerfileError } from '../errors.ts';
+import { openBlobStore } from '../layer/store.ts';
+import { emptyImageConfig } from '../oci/image-config.ts';
+import type { Image } from '../oci/image.ts';
+import type { Platform } from '../oci/platform.ts';
+import { createProtection } from '../rootfs/protect.ts';
+import { type BaseImages, createBaseImages } from './base-images.ts';
+import { readEpoch } from './epoch.ts';
+import { executeInstruction, type ExecutionContext } from './execute.ts';
+import { finishImage, formatTime } from './finish.ts';
+import { type BuildPlan, isNeededAfter, planBuild } from './plan.ts';
+import { openResultFiles, publishImage } from './publish.ts';
+import type { BuildRequest, BuildResult } from './request.ts';
+import { Snapshots } from './snapshot.ts';
+import { openSources, type BuildSources } from './sources.ts';
+import { buildStage, type StageResult } from './stage.ts';
+import { type BaseLayers, Workspace } from './workspace.ts';
+import type { BuildPorts } from './ports.ts';
+
+/** The search path of an image that says nothing else. */
+const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Builds and publishes. @throws BuilderError; then nothing was pushed that a tag points to */
+export async function buildImage(dockerfile: Dockerfile, request: BuildRequest, ports: BuildPorts): Promise<BuildResult> {
+  const { emit, signal } = ports;
+  const folders = makeFolders(request.builderFolder);
+  await using store = openBlobStore(folders.layers);
+  const results = await openResultFiles(request.output);
+  if (!request.output.noPush && !request.output.skipPushPermissionCheck) {
+    for (const reference of request.output.destinations) await ports.registry.checkPush(reference, signal);
+  }
+  const bases = createBaseImages(ports.resolveImage, store, emit, signal);
+  const plan = await planBuild(dockerfile, request, (name, platform, planned) => atFrom(planned, () => bases.describe(name, platform)));
+  const root = { path: bytesFromText(request.rootPath), protection: createProtection(ports.protectedPaths) };
+  const workspace = new Workspace({ root, folder: bytesFromText(folders.stages), emit, signal });
+  const epoch = readEpoch(request, plan.globalArgs.get('SOURCE_DATE_EPOCH'));
+  const snapshots = new Snapshots({
+    root,
+    layer: { compression: request.compression, ...levelOf(request), family: request.imageFormat === 'docker' ? 'docker' : 'oci', store },
+    ...(epoch === undefined ? {} : { latestTime: epoch }),
+    emit,
+    signal,
+  });
+  const sources = openSources(dockerfile, request, plan, { workspace, bases, ports });
+  const build: Build = {
+    dockerfile,
+    request,
+    ports,
+    plan,
+    bases,
+    workspace,
+    snapshots,
+    sources,
+    finished: new Map(),
+    ...(epoch === undefined ? {} : { epoch }),
+  };
+  try {
+    const target = await buildStages(build);
+    const image = finishImage(target.image, request, target.platform);
+    const published = await publishImage(image, request.output, { registry: ports.registry, results, emit, signal });
+    emit({ kind: 'phase', phase: 'finished' });
+    return published;
+  } finally {
+    for (const file of results.values()) await file.close();
+    rmSync(folders.stages, { recursive: true, force: true });
+  }
+}
+
+interface Build {
+  readonly dockerfile: Dockerfile;
+  readonly request: BuildRequest;
+  readonly ports: BuildPorts;
+  readonly plan: BuildPlan;
+  readonly bases: BaseImages;
+  readonly workspace: Workspace;
+  readonly snapshots: Snapshots;
+  readonly sources: BuildSources;
+  readonly epoch?: number;
+  readonly finished: Map<number, StageResult>;
+}
+
+function levelOf(request: BuildRequest): { readonly level?: number } {
+  return request.compressionLevel === undefined ? {} : { level: request.compressionLevel };
+}
+
+function makeFolders(builderFolder: string): { readonly layers: string; readonly stages: string } {
+  const folders = { layers: join(builderFolder, 'layers'), stages: join(builderFolder, 'stages') };
+  try {
+    // What a build that was killed in this very container left behind.
+    rmSync(folders.stages, { recursive: true, force: true });
+    for (const folder of Object.values(folders)) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new BuilderError('ERR_ROOTFS', `Cannot use ${builderFolder} as the builder's folder`, {
+      cause: error,
+      hint: 'it must be writable; --kaniko-dir moves it',
+    });
+  }
+  return folders;
+}
+
+async function buildStages(build: Build): Promise<{ readonly image: Image; readonly platform: Platform }> {
+  const { plan, request } = build;
+  const numbers = numberSteps(plan);
+  for (const [position, planned] of plan.stages.entries()) {
+    build.finished.set(planned.stage.index, await buildOne(build, planned, position, numbers));
+  }
+  const index = plan.targets[0] ?? -1;
+  const result = build.finished.get(index);
+  if (result === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot finish: the target stage was not built');
+  return { image: result.image, platform: plan.platforms.get(index) ?? request.platform };
+}
+
+async function buildOne(
+  build: Build,
+  planned: PlannedStage,
+  position: number,
+  numbers: { next: () => number; readonly total: number },
+): Promise<StageResult> {
+  const { dockerfile, request, plan, ports, workspace, snapshots } = build;
+  const { stage } = planned;
+  const platform = plan.platforms.get(stage.index) ?? request.platform;
+  const base = await enterBase(build, planned, position, platform);
+  snapshots.forget();
+  const created = (): string => formatTime(build.epoch === undefined ? ports.now() : build.epoch * 1000);
+  const context = executionContext(build, planned, platform);
+  const isReplaced = planned.base.kind === 'context' && planned.base.replacesStage;
+  const result = await buildStage(
+    {
+      image: base.image,
+      name: stage.name ?? (plan.stages.length > 1 ? String(stage.index) : ''),
+      baseName: base.name,
+      instructions: isReplaced ? [] : stage.instructions,
+      from: stage.from.range,
+      ...(base.inherited === undefined ? {} : { inherited: base.inherited }),
+    },
+    {
+      dockerfile,
+      execute: (instruction, state, step, escape) => executeInstruction(instruction, state, step, escape, context),
+      snapshots,
+      numbers,
+      created,
+      isSingleSnapshot: request.singleSnapshot && position === plan.stages.length - 1,
+      emit: ports.emit,
+      signal: ports.signal,
+    },
+  );
+  workspace.finishStage(stage.index, result.isUntouched);
+  return result;
+}
+
+interface EnteredBase {
+  readonly image: Image;
+  readonly name: string;
+  readonly inherited?: StageResult['state'];
+}
+
+async function enterBase(build: Build, planned: PlannedStage, position: number, platform: Platform): Promise<EnteredBase> {
+  const { workspace, plan, bases, finished } = build;
+  const { base } = planned;
+  const held = workspace.heldStage;
+  const continues = base.kind === 'stage' && base.index === held;
+  // Files that a COPY or mount still reads must outlive the root; a later FROM can unpack the layers again.
+  const isRead = held !== undefined && isNeededAfter(plan, held, position, ['copy', 'mount']);
+  if (held !== undefined && (isRead || (!continues && isNeededAfter(plan, held, position, ['base'])))) await workspace.setAside(held);
+  if (base.kind === 'stage') {
+    const result = finished.get(base.index);
+    if (result === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot start a stage: its base was not built');
+    const mayTake =
+      !isNeededAfter(plan, base.index, position + 1, ['base', 'copy', 'mount']) &&
+      !planned.needs.some((need) => need.index === base.index && need.why !== 'base');
+    await workspace.enterStage(base.index, layersOf(result.image), mayTake);
+    return { image: result.image, name: planned.stage.from.image, inherited: result.state };
+  }
+  if (base.kind === 'scratch') {
+    await workspace.enterBase({ key: 'scratch', layers: [] });
+    return { image: scratchImage(platform, build.request), name: 'scratch' };
+  }
+  const name = base.kind === 'image' ? base.image : base.name;
+  return await atFrom(planned, async () => {
+    const fetched = await bases.fetch(name, platform);
+    await workspace.enterBase({ key: keyOf(fetched.image), layers: fetched.layers });
+    return { image: withDefaultPath(fetched.image), name };
+  });
+}
+
+function executionContext(build: Build, planned: PlannedStage, platform: Platform): ExecutionContext {
+  const { request, ports, plan, workspace, sources } = build;
+  const { emit, signal } = ports;
+  return {
+    scope: { root: workspace.root, platform, ...(build.epoch === undefined ? {} : { sourceDateEpoch: build.epoch }), emit, signal },
+    ...sources.contextFor(planned, platform),
+    buildArgs: request.buildArgs,
+    globalArgs: plan.globalArgs,
+  };
+}
+
+function numberSteps(plan: BuildPlan): { next: () => number; readonly total: number } {
+  const total = plan.stages.reduce(
+    (sum, planned) => sum + planned.stage.instructions.length + (plan.triggerCounts.get(planned.stage.index) ?? 0),
+    0,
+  );
+  let number = 0;
+  return { next: () => ++number, total };
+}
+
+function scratchImage(platform: Platform, request: BuildRequest): Image {
+  const config = emptyImageConfig(platform);
+  return {
+    config: { ...config, config: { ...config.config, env: [defaultPath], workingDir: '/' } },
+    layers: [],
+    family: request.imageFormat === 'docker' ? 'docker' : 'oci',
+    annotations: new Map(),
+  };
+}
+
+function withDefaultPath(image: Image): Image {
+  const { env } = image.config.config;
+  if (env.some((item) => item.startsWith('PATH='))) return image;
+  return { ...image, config: { ...image.config, config: { ...image.config.config, env: [...env, defaultPath] } } };
+}
+
+function layersOf(image: Image): BaseLayers {
+  return { key: keyOf(image), layers: image.layers };
+}
+
+function keyOf(image: Image): string {
+  return image.config.diffIds.join(' ') || 'scratch';
+}
+
+/** Failures of a base are pinned to the FROM that named it. */
+async function atFrom<Value>(planned: PlannedStage, task: () => Promise<Value>): Promise<Value> {
+  try {
+    return await task();
+  } catch (error) {
+    if (!(error instanceof BuilderError) || error instanceof DockerfileError || error.code !== 'ERR_REFERENCE') throw error;
+    const range = planned.stage.from.imageRange ?? planned.stage.from.range;
+    throw new DockerfileError(error.message, range, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+  }
+}

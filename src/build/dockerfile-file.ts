@@ -1,0 +1,51 @@
+// Where the Dockerfile is read from, and the ignore file that belongs to it.
+import { readFile, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { BuilderError, systemCode } from '../errors.ts';
+
+export interface DockerfileText {
+  /** As the user named it, for messages. */
+  readonly name: string;
+  readonly text: Buffer;
+  /** Absolute; undefined for one that came by standard input. */
+  readonly path?: string;
+}
+
+const limitBytes = 16 * 1024 * 1024;
+
+/**
+ * Finds and reads the Dockerfile: a path is looked for below the working directory first, then below the context, as kaniko
+ * does; a missing `Dockerfile` may be called `dockerfile`; `-` is standard input.
+ * @throws ERR_CONTEXT naming every place that was tried.
+ */
+export async function readDockerfile(
+  name: string,
+  places: { readonly workingDirectory: string; readonly contextFolder: string },
+  readStandardInput: () => Promise<Buffer>,
+): Promise<DockerfileText> {
+  if (name === '-') return { name: '-', text: await readStandardInput() };
+  const tried = [...new Set([resolve(places.workingDirectory, name), join(places.contextFolder, name)])];
+  const candidates = name.endsWith('Dockerfile') ? [...tried, ...tried.map((path) => path.replace(/Dockerfile$/, 'dockerfile'))] : tried;
+  for (const path of candidates) {
+    const text = await readIfThere(path);
+    if (text !== undefined) return { name, text, path };
+  }
+  throw new BuilderError('ERR_CONTEXT', `Cannot read the Dockerfile ${name}: there is none (looked for ${tried.join(' and ')})`, {
+    hint: 'give --dockerfile, or check --context',
+  });
+}
+
+async function readIfThere(path: string): Promise<Buffer | undefined> {
+  try {
+    const { size } = await stat(path);
+    if (size > limitBytes)
+      throw new BuilderError('ERR_CONTEXT', `Cannot read the Dockerfile ${path}: it has more than ${limitBytes} bytes`);
+    return await readFile(path);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (error instanceof BuilderError && error.code === 'ERR_CONTEXT') throw error;
+    const state = code === 'EISDIR' ? 'it is a folder' : (code ?? String(error));
+    throw new BuilderError('ERR_CONTEXT', `Cannot read the Dockerfile ${path}: ${state}`, { cause: error });
+  }
+}

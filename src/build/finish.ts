@@ -1,0 +1,33 @@
+// The last stage's image as it is published: labels, annotations, platform and times.
+import type { Image } from '../oci/image.ts';
+import type { ImageConfig } from '../oci/image-config.ts';
+import type { Platform } from '../oci/platform.ts';
+import type { BuildRequest } from './request.ts';
+
+/** RFC 3339 with seconds, or with milliseconds where there are any; of milliseconds since 1970. */
+export function formatTime(ms: number): string {
+  return new Date(ms).toISOString().replace('.000Z', 'Z');
+}
+
+/** The image with the request's labels, annotations and media types, and `created` that of its last history entry. */
+export function finishImage(image: Image, request: BuildRequest, platform: Platform): Image {
+  const created = image.config.history.findLast((entry) => entry.created !== undefined)?.created;
+  const { variant: _variant, ...config } = image.config;
+  const finished: ImageConfig = {
+    ...config,
+    os: platform.os,
+    architecture: platform.architecture,
+    ...variantOf(image, platform),
+    ...(created === undefined ? {} : { created }),
+    config: { ...image.config.config, labels: new Map([...image.config.config.labels, ...request.labels]) },
+  };
+  const hasZstd = image.layers.some((layer) => layer.descriptor.mediaType.endsWith('zstd'));
+  const family = hasZstd ? 'oci' : request.imageFormat === 'inherit' ? image.family : request.imageFormat;
+  // The base's annotations describe the base.
+  return { ...image, config: finished, family, annotations: request.annotations };
+}
+
+function variantOf(image: Image, platform: Platform): { readonly variant?: string } {
+  const variant = platform.variant ?? (image.config.architecture === platform.architecture ? image.config.variant : undefined);
+  return variant === undefined ? {} : { variant };
+}

@@ -1,0 +1,87 @@
+// Which stages are built and in what order: the language's plan, made again once the bases' ONBUILD triggers are known.
+import { DockerfileError } from '../errors.ts';
+import type { Dockerfile, Instruction } from '../dockerfile/instruction.ts';
+import { parseOnbuild } from '../dockerfile/parse.ts';
+import { triggersOfStage } from '../dockerfile/stage-needs.ts';
+import { type PlannedStage, type StagePlan, planStages } from '../dockerfile/stages.ts';
+import type { Image } from '../oci/image.ts';
+import { type Platform, parsePlatform } from '../oci/platform.ts';
+import type { BuildRequest } from './request.ts';
+
+/** A planned stage with the platform it is built for. */
+export interface BuildPlan extends StagePlan {
+  readonly platforms: ReadonlyMap<number, Platform>;
+  /** How many ONBUILD triggers each stage's base brings. */
+  readonly triggerCounts: ReadonlyMap<number, number>;
+}
+
+/**
+ * Plans the build. Base images are described (not downloaded) because their triggers may need further stages.
+ * @throws ERR_USAGE, ERR_DOCKERFILE, and whatever describing an image throws.
+ */
+export async function planBuild(
+  dockerfile: Dockerfile,
+  request: BuildRequest,
+  describe: (name: string, platform: Platform, stage: PlannedStage) => Promise<Image>,
+): Promise<BuildPlan> {
+  const contexts = new Set(request.namedContexts.map((context) => context.name.toLowerCase()));
+  const triggers = new Map<number, readonly Instruction[]>();
+  const options = {
+    targets: request.targets,
+    buildArgs: request.buildArgs,
+    targetPlatform: request.platform,
+    buildPlatform: request.buildPlatform,
+    contexts,
+    triggers,
+  };
+  for (;;) {
+    const plan = planStages(dockerfile, options);
+    const platforms = new Map(plan.stages.map((planned) => [planned.stage.index, platformOf(planned, request)]));
+    const unknown = plan.stages.filter((planned) => !triggers.has(planned.stage.index));
+    if (unknown.length === 0)
+      return {
+        ...plan,
+        platforms,
+        triggerCounts: new Map(plan.stages.map((planned) => [planned.stage.index, countTriggers(dockerfile, planned, triggers)])),
+      };
+    for (const planned of unknown) {
+      const expressions = await onbuildOf(planned, platforms.get(planned.stage.index) ?? request.platform, describe);
+      const { range } = planned.stage.from;
+      triggers.set(
+        planned.stage.index,
+        expressions.map((expression) => parseOnbuild(expression, range)),
+      );
+    }
+  }
+}
+
+/** True where a later stage than `position` in the plan's order, or one of its targets, still reads from this stage. */
+export function isNeededAfter(plan: StagePlan, index: number, position: number, why: readonly ('base' | 'copy' | 'mount')[]): boolean {
+  return plan.stages.slice(position).some((later) => later.needs.some((need) => need.index === index && why.includes(need.why)));
+}
+
+function countTriggers(dockerfile: Dockerfile, planned: PlannedStage, triggers: ReadonlyMap<number, readonly Instruction[]>): number {
+  const { base, stage } = planned;
+  return base.kind === 'stage' ? triggersOfStage(dockerfile, base.index, stage).length : (triggers.get(stage.index)?.length ?? 0);
+}
+
+async function onbuildOf(
+  planned: PlannedStage,
+  platform: Platform,
+  describe: (name: string, platform: Platform, stage: PlannedStage) => Promise<Image>,
+): Promise<readonly string[]> {
+  const { base } = planned;
+  if (base.kind === 'image') return (await describe(base.image, platform, planned)).config.config.onBuild ?? [];
+  // Triggers of a stage of this file are read by the language's own plan; a folder as a base has none.
+  return [];
+}
+
+function platformOf(planned: PlannedStage, request: BuildRequest): Platform {
+  if (planned.platform === undefined) return request.platform;
+  try {
+    return parsePlatform(planned.platform, request.buildPlatform);
+  } catch (error) {
+    const { range } = planned.stage.from;
+    throw new DockerfileError(error instanceof Error ? error.message : String(error), range, { cause: error });
+  }
+}

@@ -1,0 +1,29 @@
+// What a build needs of the world, as values and functions: tests put their own in.
+import type { ByteString } from '../bytes.ts';
+import type { SourceTree } from '../context/tree.ts';
+import type { Emit } from '../events.ts';
+import type { Launcher } from '../linux/launch.ts';
+import type { RegistryClient } from '../registry/client.ts';
+import type { ResolveImage } from './base-images.ts';
+
+export interface BuildPorts {
+  /** Where images go. */
+  readonly registry: RegistryClient;
+  /** Files from the web, for ADD. */
+  readonly download: RegistryClient['download'];
+  /** Any name of an image: a registry's, or that of a --build-context which is an image. */
+  readonly resolveImage: ResolveImage;
+  readonly context: SourceTree;
+  /** Those of --build-context that are folders, by lower-case name. */
+  readonly namedFolders: ReadonlyMap<string, SourceTree>;
+  readonly launch: Launcher['launch'];
+  /** Bytes of `--secret id=…`, read before the first stage. */
+  readonly secrets: ReadonlyMap<string, Buffer>;
+  /** Agent sockets by id. */
+  readonly ssh: ReadonlyMap<string, string>;
+  readonly protectedPaths: readonly ByteString[];
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}

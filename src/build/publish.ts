@@ -1,0 +1,95 @@
+// The image goes out: files first, then registries, result files last, so that nothing names what isn't there yet.
+import { BuilderError } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Image } from '../oci/image.ts';
+import { manifestOf } from '../oci/manifest.ts';
+import { formatReference, formatRepository, type Reference } from '../oci/reference.ts';
+import type { RegistryClient } from '../registry/client.ts';
+import { writeDockerArchive } from '../store/docker-archive.ts';
+import { writeLayout } from '../store/oci-layout.ts';
+import { openOutputFile, type OutputFile } from './output-file.ts';
+import type { OutputRequest, PushedImage } from './request.ts';
+
+/** Result files that were opened before the first RUN. */
+export type ResultFiles = ReadonlyMap<'digestFile' | 'imageNameWithDigestFile' | 'imageNameTagWithDigestFile', OutputFile>;
+
+const resultFlags = {
+  digestFile: 'digest-file',
+  imageNameWithDigestFile: 'image-name-with-digest-file',
+  imageNameTagWithDigestFile: 'image-name-tag-with-digest-file',
+} as const;
+
+/** Opens what the request wants written. @throws ERR_USAGE */
+export async function openResultFiles(output: OutputRequest): Promise<ResultFiles> {
+  const files = new Map<keyof typeof resultFlags, OutputFile>();
+  for (const key of ['digestFile', 'imageNameWithDigestFile', 'imageNameTagWithDigestFile'] as const) {
+    const path = output[key];
+    if (path !== undefined) files.set(key, await openOutputFile(path, resultFlags[key]));
+  }
+  return files;
+}
+
+export interface PublishPorts {
+  readonly registry: RegistryClient;
+  readonly results: ResultFiles;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+/** Writes and pushes the image everywhere it was asked for. @throws RegistryError, ERR_ROOTFS; nothing is tagged before its blobs are there */
+export async function publishImage(
+  image: Image,
+  output: OutputRequest,
+  ports: PublishPorts,
+): Promise<{ readonly digest: Digest; readonly pushed: readonly PushedImage[] }> {
+  const { emit, signal } = ports;
+  const manifest = manifestOf(image);
+  const sizeBytes = image.layers.reduce((sum, layer) => sum + layer.descriptor.size, 0);
+  const [first] = output.destinations;
+  if (output.ociLayoutPath !== undefined) {
+    emit({ kind: 'phase', phase: 'writing', detail: output.ociLayoutPath });
+    const digest = await writeLayout({ folder: output.ociLayoutPath, tag: first?.tag ?? 'latest' }, image, signal);
+    emit({ kind: 'image.written', destination: `oci:${output.ociLayoutPath}`, digest, sizeBytes });
+  }
+  if (output.tarPath !== undefined) {
+    emit({ kind: 'phase', phase: 'writing', detail: output.tarPath });
+    await writeDockerArchive(output.tarPath, image, output.destinations, signal);
+    emit({ kind: 'image.written', destination: `docker-archive:${output.tarPath}`, digest: manifest.digest, sizeBytes });
+  }
+  const pushed = output.noPush ? [] : await push(image, output, ports, sizeBytes);
+  await writeResults(manifest.digest, output.destinations, ports.results);
+  return { digest: manifest.digest, pushed };
+}
+
+async function push(image: Image, output: OutputRequest, ports: PublishPorts, sizeBytes: number): Promise<readonly PushedImage[]> {
+  const { emit, signal } = ports;
+  emit({ kind: 'phase', phase: 'pushing' });
+  for (let retry = 0; ; retry++) {
+    try {
+      const options = { ignoreImmutableTags: output.ignoreImmutableTags };
+      const pushed = await ports.registry.pushImage(image, output.destinations, options, signal);
+      return pushed.map(({ reference, digest }) => {
+        emit({ kind: 'image.written', destination: `${formatRepository(reference)}@${digest}`, digest, sizeBytes });
+        return { destination: formatReference(reference), digest };
+      });
+    } catch (error) {
+      const mayRetry = error instanceof BuilderError && error.code === 'ERR_REGISTRY' && !signal.aborted;
+      if (retry >= output.pushRetries || !mayRetry) throw error;
+      emit({
+        kind: 'warning',
+        code: `push-retry-${retry}`,
+        message: `${error.message}; pushing again (${retry + 1} of ${output.pushRetries})`,
+      });
+    }
+  }
+}
+
+async function writeResults(digest: Digest, destinations: readonly Reference[], results: ResultFiles): Promise<void> {
+  // No newline: Tekton's results and termination logs are taken as they are.
+  await results.get('digestFile')?.commit(digest);
+  const named = destinations.map((reference) => `${formatRepository(reference)}@${digest}\n`);
+  await results.get('imageNameWithDigestFile')?.commit(named.join(''));
+  const tagged = destinations.map((reference) => `${formatRepository(reference)}:${reference.tag ?? 'latest'}@${digest}\n`);
+  await results.get('imageNameTagWithDigestFile')?.commit(tagged.join(''));
+}

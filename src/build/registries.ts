@@ -1,0 +1,102 @@
+// The registry clients of a build: one that pulls and one that pushes, because their rules differ (`--insecure-pull`).
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { BuilderError, systemCode } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import { createRegistryClient, type RegistryClient } from '../registry/client.ts';
+import type { Credentials } from '../registry/credentials.ts';
+import type { Names } from '../registry/names.ts';
+import { proxiesFrom } from '../registry/proxy.ts';
+import type { HostRules } from '../registry/wire.ts';
+import type { RegistryRequest } from './request.ts';
+
+export interface RegistrySurroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly names: Names;
+  readonly credentials: Credentials;
+  readonly emit: Emit;
+}
+
+/** Both clients; certificates are read now, before the root belongs to an image. @throws ERR_USAGE for a file that can't be read */
+export function openRegistries(
+  request: RegistryRequest,
+  around: RegistrySurroundings,
+): { readonly pull: RegistryClient; readonly push: RegistryClient } {
+  const { names, credentials, emit } = around;
+  const own = new Map([...request.certificates].map(([host, path]) => [host, [readPem(path, '--registry-certificate')]]));
+  const clients = new Map(
+    [...request.clientCertificates].map(([host, files]) => [
+      host,
+      { certificate: readPem(files.certificate, '--registry-client-cert'), key: readPem(files.key, '--registry-client-cert') },
+    ]),
+  );
+  const rules =
+    (insecure: boolean, skipTlsVerify: boolean) =>
+    (host: string): HostRules => {
+      const certificates = own.get(host);
+      const clientCertificate = clients.get(host);
+      return {
+        insecure: insecure || request.insecureRegistries.has(host),
+        skipTlsVerify: skipTlsVerify || request.skipTlsVerifyRegistries.has(host),
+        ...(certificates === undefined ? {} : { certificates }),
+        ...(clientCertificate === undefined ? {} : { clientCertificate }),
+      };
+    };
+  const common = { names, credentials, emit, userAgent: request.userAgent, proxies: proxiesFrom(around.env) };
+  return {
+    pull: createRegistryClient({
+      ...common,
+      hostRules: rules(request.insecurePull, request.skipTlsVerifyPull),
+      mirrors: { mirrors: request.mirrors, onlyMirrors: request.onlyMirrors },
+    }),
+    push: createRegistryClient({ ...common, hostRules: rules(request.insecurePush, request.skipTlsVerifyPush) }),
+  };
+}
+
+/**
+ * Trusts the certificates of SSL_CERT_DIR and SSL_CERT_FILE besides Node's own: pipelines append theirs to files there, or
+ * mount a folder over it.
+ */
+export function trustCertificates(env: Readonly<Record<string, string | undefined>>, emit: Emit): void {
+  const files = [
+    ...(env['SSL_CERT_DIR'] ?? '').split(':').flatMap(listFolder),
+    ...(env['SSL_CERT_FILE'] === undefined ? [] : [env['SSL_CERT_FILE']]),
+  ];
+  const found = new Set<string>();
+  for (const file of files) {
+    try {
+      for (const [pem] of readFileSync(file, 'utf8').matchAll(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g))
+        found.add(pem);
+    } catch (error) {
+      // A folder or a dangling link among the certificates is usual (ConfigMap volumes); what is unreadable is told.
+      if (systemCode(error) === 'EISDIR' || systemCode(error) === 'ENOENT') continue;
+      emit({
+        kind: 'warning',
+        code: `certificate ${file}`,
+        message: `Cannot read the certificates of ${file}: ${systemCode(error) ?? 'unreadable'}`,
+      });
+    }
+  }
+  if (found.size > 0) setDefaultCACertificates([...new Set([...getCACertificates('bundled'), ...found])]);
+}
+
+function listFolder(folder: string): readonly string[] {
+  if (folder === '') return [];
+  try {
+    return readdirSync(folder).map((name) => join(folder, name));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return [];
+    throw error;
+  }
+}
+
+function readPem(path: string, flag: string): string {
+  try {
+    const text = readFileSync(path, 'utf8');
+    if (text.includes('-----BEGIN ')) return text;
+  } catch (error) {
+    throw new BuilderError('ERR_USAGE', `Cannot use ${flag} ${path}: ${systemCode(error) ?? 'unreadable'}`, { cause: error });
+  }
+  throw new BuilderError('ERR_USAGE', `Cannot use ${flag} ${path}: it holds no PEM`);
+}

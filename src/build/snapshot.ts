@@ -1,0 +1,81 @@
+// What an instruction changed in the root, as a layer. The tree seen last is kept, so each RUN costs one walk.
+import type { ByteString } from '../bytes.ts';
+import type { Emit } from '../events.ts';
+import type { Entry, Timestamp } from '../layer/entry.ts';
+import { type LayerOptions, type WrittenLayer, writeLayer } from '../layer/write.ts';
+import { captureChanges } from '../rootfs/capture.ts';
+import { diffTrees } from '../rootfs/diff.ts';
+import type { Root } from '../rootfs/root.ts';
+import { scanPaths, scanRoot, settleClock } from '../rootfs/scan.ts';
+import type { Change, Tree } from '../rootfs/tree.ts';
+import type { Touched } from './effect.ts';
+
+export interface SnapshotOptions {
+  readonly root: Root;
+  readonly layer: LayerOptions;
+  /** Later times in new layers become this: SOURCE_DATE_EPOCH, in seconds. */
+  readonly latestTime?: number;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+export class Snapshots {
+  readonly #options: SnapshotOptions;
+  #tree: Tree | undefined;
+
+  constructor(options: SnapshotOptions) {
+    this.#options = options;
+  }
+
+  /** Another root's files are in place: nothing is known of them. */
+  forget(): void {
+    this.#tree = undefined;
+  }
+
+  /** Before anything that may touch any file: remembers what the root is like. */
+  async prepare(): Promise<void> {
+    const { root, signal } = this.#options;
+    this.#tree ??= await scanRoot(root, signal);
+    // A change in the same clock tick as the newest one seen would keep its ctime.
+    await settleClock(this.#tree, signal);
+  }
+
+  /** Writes what was touched since the last snapshot as a layer, an empty one if nothing was. @throws ERR_ROOTFS, ERR_LAYER */
+  async take(touched: Touched): Promise<WrittenLayer> {
+    const { root, layer, emit, signal } = this.#options;
+    emit({ kind: 'phase', phase: 'snapshotting' });
+    const started = performance.now();
+    const { changes, tree } = touched.kind === 'paths' ? await this.#touchedPaths(touched.paths) : await this.#everything();
+    emit({ kind: 'snapshot.finished', scanned: tree.size, changed: changes.length, durationMs: performance.now() - started });
+    const entries = captureChanges(root, changes, signal);
+    return await writeLayer(this.#clamped(entries), layer, signal);
+  }
+
+  async #everything(): Promise<{ readonly changes: readonly Change[]; readonly tree: Tree }> {
+    const { root, signal } = this.#options;
+    const after = await scanRoot(root, signal);
+    const before = this.#tree;
+    this.#tree = after;
+    if (before === undefined) throw new Error('take() of everything without prepare()');
+    return { changes: diffTrees(before, after), tree: after };
+  }
+
+  async #touchedPaths(paths: readonly ByteString[]): Promise<{ readonly changes: readonly Change[]; readonly tree: Tree }> {
+    const { root, signal } = this.#options;
+    const { changes, tree } = await scanPaths(root, paths, this.#tree, signal);
+    if (this.#tree !== undefined) this.#tree = tree;
+    return { changes, tree };
+  }
+
+  async *#clamped(entries: AsyncIterable<Entry>): AsyncGenerator<Entry> {
+    const { latestTime } = this.#options;
+    for await (const entry of entries) {
+      if (latestTime === undefined || !isLater(entry.mtime, latestTime)) yield entry;
+      else yield { ...entry, mtime: { seconds: latestTime, nanoseconds: 0 } };
+    }
+  }
+}
+
+function isLater(time: Timestamp, seconds: number): boolean {
+  return time.seconds > seconds || (time.seconds === seconds && time.nanoseconds > 0);
+}

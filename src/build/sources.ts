@@ -1,0 +1,76 @@
+// What instructions read from besides the root: the context, other stages, images.
+import type { SourceTree } from '../context/tree.ts';
+import type { Dockerfile } from '../dockerfile/instruction.ts';
+import { resolveSource } from '../dockerfile/stage-needs.ts';
+import type { PlannedStage } from '../dockerfile/stages.ts';
+import { BuilderError, type SourceRange } from '../errors.ts';
+import type { Platform } from '../oci/platform.ts';
+import type { BaseImages } from './base-images.ts';
+import type { ExecutionContext } from './execute.ts';
+import type { BuildPlan } from './plan.ts';
+import type { BuildPorts } from './ports.ts';
+import type { BuildRequest } from './request.ts';
+import type { Workspace } from './workspace.ts';
+
+export interface BuildSources {
+  /** What the instructions of one stage need beyond their scope. */
+  readonly contextFor: (planned: PlannedStage, platform: Platform) => Pick<ExecutionContext, 'run' | 'copy' | 'add'>;
+}
+
+interface SourceParts {
+  readonly workspace: Workspace;
+  readonly bases: BaseImages;
+  readonly ports: BuildPorts;
+}
+
+/** Sources of one build. */
+export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan: BuildPlan, parts: SourceParts): BuildSources {
+  const contexts = new Set(request.namedContexts.map((context) => context.name.toLowerCase()));
+  const { ports } = parts;
+  return {
+    contextFor: (planned, platform) => {
+      const named = (from: string, allowsNumbers: boolean, range: SourceRange): Promise<SourceTree> => {
+        const source = resolveSource(dockerfile, from, contexts, { allowsNumbers, range });
+        return openSource(source, platform, plan, parts);
+      };
+      const { range } = planned.stage.from;
+      return {
+        run: { launch: ports.launch, proxies: proxiesOf(request.buildArgs) },
+        copy: { sources: async (from) => (from === undefined ? ports.context : await named(from, true, range)) },
+        add: { download: async (url, signal) => await ports.download(url, { signal }) },
+      };
+    },
+  };
+}
+
+/** HTTP_PROXY and friends of --build-arg, which RUN gets without an ARG, in both spellings. */
+export function proxiesOf(buildArgs: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const proxies = new Map<string, string>();
+  for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY', 'ALL_PROXY']) {
+    const found = [...buildArgs].find(([key]) => key.toUpperCase() === name);
+    if (found === undefined) continue;
+    proxies.set(name, found[1]).set(name.toLowerCase(), found[1]);
+  }
+  return proxies;
+}
+
+async function openSource(
+  source: ReturnType<typeof resolveSource>,
+  platform: Platform,
+  plan: BuildPlan,
+  { workspace, bases, ports }: SourceParts,
+): Promise<SourceTree> {
+  if (source.kind === 'stage') {
+    const folder = workspace.folderOfStage(source.index);
+    const stage = plan.stages.find((planned) => planned.stage.index === source.index)?.stage;
+    const label = `stage ${stage?.name ?? source.index}`;
+    if (folder === undefined) throw new BuilderError('ERR_INTERNAL', `Cannot read from ${label}: its files were not kept`);
+    return { folder, label, keepsOwners: true };
+  }
+  const folder = source.kind === 'context' ? ports.namedFolders.get(source.name) : undefined;
+  if (folder !== undefined) return folder;
+  const name = source.kind === 'context' ? source.name : source.image;
+  const fetched = await bases.fetch(name, platform);
+  const root = await workspace.unpackBeside({ key: fetched.image.config.diffIds.join(' '), layers: fetched.layers });
+  return { folder: root.path, label: `image ${name}`, keepsOwners: true };
+}

@@ -1,0 +1,118 @@
+// `executor [build]`: in a container of our own the build itself, anywhere else the same in a throwaway root.
+import { realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { buildImage } from '../build/build.ts';
+import { readDockerfile } from '../build/dockerfile-file.ts';
+import { openWorld } from '../build/world.ts';
+import { parseDockerfile } from '../dockerfile/parse.ts';
+import type { Dockerfile } from '../dockerfile/instruction.ts';
+import { formatDockerfileError } from '../dockerfile/message.ts';
+import { BuilderError, DockerfileError } from '../errors.ts';
+import { findContainerSign, insideContainer, realSurroundings } from '../sandbox/detect.ts';
+import { describeFailure, exitStatusOf, signalNumbers } from './exit.ts';
+import type { ParsedFlags } from './flags.ts';
+import { trackProgress, type Progress } from './progress.ts';
+import { makeRegistryRequest } from './registry-request.ts';
+import type { Report } from './report.ts';
+import { makeBuildRequest } from './request.ts';
+import { runBuildInSandbox } from './sandbox-command.ts';
+import type { Environment, Settings } from './settings.ts';
+import type { Sink } from './sink.ts';
+import { readStandardInput } from './standard-input.ts';
+
+export interface CommandInput {
+  readonly settings: Settings;
+  readonly positionals: readonly string[];
+  readonly flags: ParsedFlags['values'];
+  readonly env: Environment;
+  readonly report: Report;
+  readonly stdout: Sink;
+  readonly signal: AbortSignal;
+}
+
+/** Where the builder's folder is in its image and in the sandbox. */
+const builderFolder = '/kaniko';
+const sandboxBuilderFolder = '/yadokari';
+
+/** Builds, reports, and gives the exit status. */
+export async function runBuildCommand(input: CommandInput): Promise<number> {
+  const { settings, env, report, signal } = input;
+  const mainPath = realpathSync(process.argv[1] ?? '');
+  const isSandboxed = env['YADOKARI_SANDBOX'] === '1';
+  const verdict = insideContainer({
+    mainPath,
+    isSandboxed,
+    isForced: settings.boolean('force'),
+    sign: findContainerSign(realSurroundings(env['container'])),
+  });
+  const workingDirectory = isSandboxed ? (env['YADOKARI_WORKING_DIRECTORY'] ?? '/') : process.cwd();
+  if (!verdict.isInside) return await runBuildInSandbox(input, { mainPath, reason: verdict.reason });
+  const request = makeBuildRequest(settings, input.positionals, {
+    env,
+    workingDirectory,
+    nodeArch: process.arch,
+    builderFolder: isSandboxed ? sandboxBuilderFolder : builderFolder,
+    defaultContext: '/workspace/',
+  });
+  const progress = trackProgress(report.emit);
+  const started = performance.now();
+  let dockerfile: Dockerfile | undefined;
+  try {
+    const registry = makeRegistryRequest(settings, env, workingDirectory);
+    const ownFolders = [dirname(mainPath), process.execPath];
+    await using world = await openWorld(request, registry, { env, workingDirectory, ownFolders, emit: progress.emit, signal });
+    const file = await readDockerfile(request.dockerfile, { workingDirectory, contextFolder: world.contextFolder }, readStandardInput);
+    try {
+      dockerfile = parseDockerfile(file.text, file.name);
+    } catch (error) {
+      if (!(error instanceof DockerfileError)) throw error;
+      return fail(report, error, formatDockerfileError(error, file.text.toString('utf8'), file.name).split('\n'));
+    }
+    const result = await buildImage(dockerfile, request, world.ports);
+    summarize(report, result, performance.now() - started);
+    return 0;
+  } catch (error) {
+    if (signal.aborted) return reportAbort(report, signal, progress);
+    return reportFailure(input, error, progress, dockerfile);
+  } finally {
+    report.close();
+  }
+}
+
+function summarize(
+  report: Report,
+  result: { readonly digest: string; readonly pushed: readonly { readonly destination: string }[] },
+  durationMs: number,
+): void {
+  const seconds = (durationMs / 1000).toFixed(1);
+  for (const { destination } of result.pushed) report.line('info', `  ${destination}`);
+  report.line('info', `digest ${result.digest}, built in ${seconds}s`);
+}
+
+function reportAbort(report: Report, signal: AbortSignal, progress: Progress): number {
+  report.close();
+  const name = signal.reason instanceof BuilderError ? signal.reason.message : 'SIGTERM';
+  report.line('error', `error: received ${name} ${progress.where()}: stopped, nothing was tagged`);
+  return 128 + (signalNumbers[name] ?? 15);
+}
+
+function reportFailure({ settings, report }: CommandInput, error: unknown, progress: Progress, dockerfile: Dockerfile | undefined): number {
+  const step = progress.failedStep();
+  const isVerbose = ['trace', 'debug'].includes(settings.text('verbosity') ?? 'info');
+  if (error instanceof DockerfileError && dockerfile !== undefined) {
+    return fail(report, error, formatDockerfileError(error, dockerfile.text, dockerfile.name).split('\n'));
+  }
+  const lines = describeFailure(error, isVerbose);
+  if (step !== undefined) {
+    const [first = '', ...others] = lines;
+    const at = `  at ${step.dockerfile}:${step.range.start.line} (step ${step.number}/${step.total}): ${step.text}`;
+    return fail(report, error, [first, at, ...others]);
+  }
+  return fail(report, error, lines);
+}
+
+function fail(report: Report, error: unknown, lines: readonly string[]): number {
+  report.close();
+  for (const line of lines) report.line('error', line);
+  return exitStatusOf(error);
+}
