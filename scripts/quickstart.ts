@@ -11,7 +11,7 @@ import { writeImageLayout } from './image-layout.ts';
 
 const root = join(import.meta.dirname, '..');
 const inBuild = (name: string): string => join(root, 'build', name);
-const shown = (path: string): string => relative(root, path) || '.';
+const shown = (path: string): string => (path === process.execPath ? 'node' : relative(root, path));
 
 /** Runs one program with its output shown, and ends with its status if that is not 0. */
 function run(program: string, ...args: string[]): void {
