@@ -3,7 +3,7 @@
 import { closeSync, readFileSync, writeSync } from 'node:fs';
 import { Capability, boundCapabilities } from '../linux/capabilities.ts';
 import { sandboxVariable } from './detect.ts';
-import { holdInMemory, invocationVariable } from './handover.ts';
+import { invocationOption, holdInvocation } from './handover.ts';
 import { changeRoot } from './mount.ts';
 import { answerDescriptor, planDescriptor, type EnterAnswer, type SandboxPlan } from './plan.ts';
 import { buildWorld } from './world.ts';
@@ -17,16 +17,16 @@ function enter(): void {
   buildWorld(plan);
   changeRoot(plan.rootFolder);
   boundCapabilities(containerCapabilities);
-  const invocation = holdInMemory(JSON.stringify(plan.invocation));
-  const environment = { PATH: '/usr/local/bin:/yadokari', HOME: '/root', [sandboxVariable]: '1', [invocationVariable]: String(invocation) };
   const [program] = plan.command;
   if (program === undefined || process.execve === undefined) throw new TypeError('there is nothing to become');
+  const invocation = { ...plan.invocation, env: { ...plan.invocation.env, [sandboxVariable]: '1' } };
+  const command = [...plan.command, `${invocationOption}${holdInvocation(invocation)}`];
   answer({ kind: 'entered' });
-  process.execve(program, plan.command, environment);
+  process.execve(program, command, { PATH: '/usr/local/bin:/yadokari', HOME: '/root' });
 }
 
 function answer(value: EnterAnswer): void {
-  writeSync(answerDescriptor, JSON.stringify(value));
+  writeSync(answerDescriptor, `${JSON.stringify(value)}\n`);
 }
 
 try {

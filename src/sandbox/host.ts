@@ -84,7 +84,7 @@ export function whyNamespacesFail(): string | undefined {
     return 'sysctl kernel.apparmor_restrict_unprivileged_userns is 1';
   }
   return existsSync('/.dockerenv') || existsSync('/run/.containerenv')
-    ? 'this is a container, whose runtime forbids namespaces'
+    ? 'this looks like a container, whose runtime may forbid namespaces'
     : undefined;
 }
 

@@ -31,10 +31,9 @@ export interface IdSources {
 /** The widest possible mapping, and a sentence for the person where it is narrower than an image may need. */
 export function chooseMapping(caller: Caller, sources: IdSources): { readonly mapping: IdMapping; readonly note?: string } {
   if (caller.mayMount) return { mapping: { kind: 'all' } };
-  const who = caller.name ?? String(caller.uid);
   const uids = findRange(sources.subuid, caller);
   const gids = findRange(sources.subgid, caller);
-  const missing = missingPart(who, uids, gids, sources);
+  const missing = missingPart(caller, uids, gids, sources);
   if (uids !== undefined && gids !== undefined && missing === undefined) return { mapping: { kind: 'ranges', uids, gids } };
   return {
     mapping: { kind: 'own' },
@@ -71,9 +70,10 @@ export function mappingFlags(mapping: IdMapping): readonly string[] {
   }
 }
 
-function missingPart(who: string, uids: IdRange | undefined, gids: IdRange | undefined, sources: IdSources): string | undefined {
-  if (uids === undefined) return `there are no id ranges for ${who} in /etc/subuid`;
-  if (gids === undefined) return `there are no id ranges for ${who} in /etc/subgid`;
+function missingPart(caller: Caller, uids: IdRange | undefined, gids: IdRange | undefined, sources: IdSources): string | undefined {
+  if (caller.name === undefined) return `uid ${caller.uid} has no account, and so no id ranges`; // newuidmap asks for its name
+  if (uids === undefined) return `there are no id ranges for ${caller.name} in /etc/subuid`;
+  if (gids === undefined) return `there are no id ranges for ${caller.name} in /etc/subgid`;
   if (sources.newuidmap === undefined || sources.newgidmap === undefined)
     return 'newuidmap and newgidmap are not installed (package uidmap)';
   return undefined;

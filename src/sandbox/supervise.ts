@@ -1,7 +1,6 @@
 // The launcher's side of a running sandbox: hands the plan in, passes signals on, and tells a builder's end from a failed start.
 import type { ChildProcess } from 'node:child_process';
 import { Readable, Writable } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BuilderError, systemCode } from '../errors.ts';
 import { whyNamespacesFail } from './host.ts';
@@ -35,7 +34,7 @@ export async function superviseBuilder(child: ChildProcess, plan: SandboxPlan, s
     // A first process that dies early breaks the pipe; its answer and its status tell more than EPIPE does.
     planPipe.on('error', () => undefined);
     planPipe.end(JSON.stringify(plan));
-    const answer = parseAnswer(await text(answerPipe));
+    const answer = await readAnswer(answerPipe);
     if (answer?.kind === 'entered') life.enteredAtMs = performance.now();
     const status = await ended;
     if (answer?.kind === 'entered') return status;
@@ -76,8 +75,14 @@ function signalName(reason: unknown): NodeJS.Signals {
   return (['SIGINT', 'SIGHUP', 'SIGQUIT'] as const).find((name) => name === wanted) ?? 'SIGTERM';
 }
 
-function parseAnswer(json: string): EnterAnswer | undefined {
-  return json === '' ? undefined : (JSON.parse(json) as EnterAnswer); // written by the first process, of our own version
+/** The first line; its end doesn't come before that of unshare(1), which holds the pipe too. */
+async function readAnswer(pipe: Readable): Promise<EnterAnswer | undefined> {
+  let line = '';
+  for await (const chunk of pipe) {
+    line += String(chunk);
+    if (line.endsWith('\n')) return JSON.parse(line) as EnterAnswer; // written by the first process, of our own version
+  }
+  return undefined;
 }
 
 function startFailure(message: string | undefined, status: number): BuilderError {

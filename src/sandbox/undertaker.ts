@@ -1,5 +1,7 @@
 // Removes a throwaway root, also when the launcher was killed and can't: a shell in a session of its own that waits for the end.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { constants } from 'node:os';
 import type { Writable } from 'node:stream';
 import { programPath } from './host.ts';
@@ -40,7 +42,10 @@ export function hireUndertaker(
     bury: async () => {
       child.stdin.end();
       const status = await ended;
-      return status === 0 ? undefined : `Cannot remove ${folder}: rm ended with status ${status}`;
+      if (status === 0) return undefined;
+      // Where no namespace could be made, nothing was made with foreign ids either.
+      await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+      return existsSync(folder) ? `Cannot remove ${folder}: rm ended with status ${status}` : undefined;
     },
   };
 }
