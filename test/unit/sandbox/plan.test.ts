@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type BuilderCode, bindsOf, pathOnHost, sandboxPath, showCode } from '../../../src/sandbox/plan.ts';
+
+const paths: readonly (readonly [host: string, inside: string])[] = [
+  ['/home/me/app', '/yadokari/host/home/me/app'],
+  ['/home/me/app/', '/yadokari/host/home/me/app'],
+  ['/home//me/./app/../lib', '/yadokari/host/home/me/lib'],
+  ['/', '/yadokari/host'],
+  ['/..', '/yadokari/host'],
+];
+for (const [host, inside] of paths) {
+  test(`sandboxPath() puts ${host} below the builder's folder`, () => assert.equal(sandboxPath(host), inside));
+}
+
+test('sandboxPath() refuses a relative path, whose meaning depends on the place', () => {
+  assert.throws(() => sandboxPath('app'), RangeError);
+});
+
+test('pathOnHost() turns sandboxPath() round and leaves other paths alone', () => {
+  assert.equal(pathOnHost(sandboxPath('/home/me/app')), '/home/me/app');
+  assert.equal(pathOnHost(sandboxPath('/')), '/');
+  assert.equal(pathOnHost('/etc/passwd'), '/etc/passwd');
+  assert.equal(pathOnHost('/yadokari/hosts'), '/yadokari/hosts');
+});
+
+test('bindsOf() mounts outer paths first, so that an output in the context is writable and the context is not', () => {
+  const binds = bindsOf([
+    { path: '/work/app/out', mode: 'rw', kind: 'folder' },
+    { path: '/work/app', mode: 'ro', kind: 'folder' },
+    { path: '/work/app/Dockerfile', mode: 'ro', kind: 'file' },
+  ]);
+  assert.deepEqual(
+    binds.map((bind) => [bind.source, bind.isWritable]),
+    [
+      ['/work/app', false],
+      ['/work/app/Dockerfile', false],
+      ['/work/app/out', true],
+    ],
+  );
+});
+
+test('bindsOf() mounts a path once, writable where any use of it writes', () => {
+  const binds = bindsOf([
+    { path: '/work/layout', mode: 'rw', kind: 'folder' },
+    { path: '/work/layout/', mode: 'ro', kind: 'folder' },
+  ]);
+  assert.deepEqual(
+    binds.map((bind) => [bind.target, bind.isWritable]),
+    [['/yadokari/host/work/layout', true]],
+  );
+});
+
+const checkout: BuilderCode = {
+  nodePath: '/src/node_modules/node/bin/node',
+  mainPath: '/src/src/main.ts',
+  packageFolder: '/src',
+  modulesFolder: '/src/node_modules',
+  libraries: ['/lib/libm.so.6', '/lib64/ld-linux-x86-64.so.2'],
+};
+
+test('showCode() shows the sources and packages of a checkout, nothing else of it, and nothing writable', () => {
+  const { binds } = showCode(checkout);
+  assert.deepEqual(
+    binds.map((bind) => [bind.source, bind.target]),
+    [
+      ['/src/src', '/yadokari/app/src'],
+      ['/src/package.json', '/yadokari/app/package.json'],
+      ['/src/node_modules', '/yadokari/app/node_modules'],
+      ['/src/node_modules/node/bin/node', '/yadokari/node'],
+      ['/lib/libm.so.6', '/yadokari/lib/libm.so.6'],
+      ['/lib64/ld-linux-x86-64.so.2', '/yadokari/lib/ld-linux-x86-64.so.2'],
+    ],
+  );
+  assert.ok(binds.every((bind) => !bind.isWritable));
+});
+
+test('showCode() starts Node through its own loader, since the new root has none', () => {
+  assert.deepEqual(showCode(checkout).command, [
+    '/yadokari/lib/ld-linux-x86-64.so.2',
+    '--library-path',
+    '/yadokari/lib',
+    '/yadokari/node',
+    '--disable-sigusr1',
+    '/yadokari/app/src/main.ts',
+  ]);
+});
+
+test('showCode() starts a Node without loader by itself, and shows a package whose main lies at its top', () => {
+  const { binds, command } = showCode({ ...checkout, mainPath: '/src/main.js', libraries: [] });
+  assert.deepEqual(command, ['/yadokari/node', '--disable-sigusr1', '/yadokari/app/main.js']);
+  assert.deepEqual(
+    binds.map((bind) => bind.target),
+    ['/yadokari/app', '/yadokari/node'],
+  );
+});
