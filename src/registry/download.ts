@@ -1,9 +1,10 @@
 // A file from the web, for ADD: the registry client's own connections and name resolution, and nobody's credentials.
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
-import { header, discard, redactUrl } from './response.ts';
+import { type Response, header, discard, redactUrl } from './response.ts';
 import { TransientError } from './retry.ts';
 import type { Transport } from './transport.ts';
+import { networkError } from './wire.ts';
 
 export interface Download {
   readonly status: number;
@@ -53,8 +54,17 @@ export async function fetchFile(
     contentDisposition: header(response, 'content-disposition'),
     sizeBytes: length === undefined || !/^\d{1,15}$/.test(length) ? undefined : Number(length),
     finalUrl: response.url,
-    body: response.body,
+    body: Readable.from(explained(response), { objectMode: false }),
   };
+}
+
+/** The body, its failures in our words. */
+async function* explained(response: Response): AsyncGenerator<unknown, void, undefined> {
+  try {
+    for await (const chunk of response.body) yield chunk;
+  } catch (error) {
+    throw networkError(error, response);
+  }
 }
 
 function withoutUserinfo(url: URL): { readonly request: URL; readonly secrets: Readonly<Record<string, string>> } {

@@ -43,8 +43,10 @@ export interface StoredImage {
 /** @throws ERR_REFERENCE when what follows `@` is no digest. */
 export function parseLayoutPlace(text: string): LayoutPlace {
   const fail = (why: string): BuilderError => new BuilderError('ERR_REFERENCE', `Cannot use OCI layout ${JSON.stringify(text)}: ${why}`);
-  const at = text.lastIndexOf('@');
-  if (at > text.lastIndexOf('/')) {
+  const last = text.lastIndexOf('@');
+  const marked = text.search(/@sha(?:256|512):/);
+  const at = marked === -1 ? last : marked;
+  if (at > text.lastIndexOf('/') || marked !== -1) {
     const digest = text.slice(at + 1);
     if (!isDigest(digest)) throw fail('what follows "@" is no digest');
     return withFolder({ folder: text.slice(0, at), digest }, fail);

@@ -1,0 +1,133 @@
+// TLS as operators meet it: a private authority, a wrong host, no TLS at all.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtempDisposable, readFile } from 'node:fs/promises';
+import { type Server, createServer } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { parseReference } from '../../../src/oci/reference.ts';
+import { namesFromTable } from '../../../src/registry/names.ts';
+import type { HostRules } from '../../../src/registry/wire.ts';
+import { startFakeRegistry } from '../../support/fake-registry.ts';
+import { type TestClient, testClient } from '../../support/registry-client.ts';
+
+const run = promisify(execFile);
+const { signal } = new AbortController();
+const skip = existsSync('/usr/bin/openssl') ? false : '/usr/bin/openssl is not installed';
+const names = namesFromTable(
+  new Map([
+    ['registry.test', [{ address: '127.0.0.1', family: 4 as const }]],
+    ['other.test', [{ address: '127.0.0.1', family: 4 as const }]],
+  ]),
+);
+
+/** A server that answers 404 to everything, with a certificate of its own for registry.test. */
+async function startTls(): Promise<{
+  readonly port: number;
+  readonly certificate: string;
+  readonly seen: string[];
+  readonly stop: () => Promise<void>;
+}> {
+  await using place = await mkdtempDisposable(join(tmpdir(), 'yadokari-tls-'));
+  const [key, certificate] = [join(place.path, 'key'), join(place.path, 'crt')];
+  const subject = ['-subj', '/CN=registry.test', '-addext', 'subjectAltName=DNS:registry.test'];
+  await run('openssl', [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-days',
+    '2',
+    '-keyout',
+    key,
+    '-out',
+    certificate,
+    ...subject,
+  ]);
+  const pem = await readFile(certificate, 'utf8');
+  const seen: string[] = [];
+  const server: Server = createServer({ key: await readFile(key), cert: pem }, (request, response) => {
+    seen.push(request.url ?? '');
+    response.writeHead(404).end();
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.listen(0, '127.0.0.1', resolve);
+  await promise;
+  const address = server.address();
+  assert.ok(address !== null && typeof address !== 'string');
+  const stop = async (): Promise<void> => {
+    server.closeAllConnections();
+    await new Promise((done) => server.close(done));
+  };
+  return { port: address.port, certificate: pem, seen, stop };
+}
+
+function clientFor(rules: HostRules): TestClient {
+  return testClient({ names, hostRules: () => rules });
+}
+
+test('an unknown authority is refused with advice, and trusted where it was named', { skip }, async () => {
+  const server = await startTls();
+  const reference = parseReference(`registry.test:${server.port}/app/image:v1`);
+  try {
+    await using strict = clientFor({});
+    await assert.rejects(strict.resolve(reference, signal), (error) => {
+      assert.ok(error instanceof Error && 'hint' in error);
+      assert.match(error.message, /certificate is self-signed|not trusted here/);
+      assert.match(String(error.hint), /--registry-certificate registry\.test:\d+=<file>/);
+      return true;
+    });
+    assert.deepEqual(strict.waits, []);
+    assert.deepEqual(server.seen, []);
+    await using trusting = clientFor({ certificates: [server.certificate] });
+    assert.equal(await trusting.resolve(reference, signal), undefined);
+    await using careless = clientFor({ skipTlsVerify: true });
+    assert.equal(await careless.resolve(reference, signal), undefined);
+  } finally {
+    await server.stop();
+  }
+});
+
+test('a certificate for another host is refused', { skip }, async () => {
+  const server = await startTls();
+  try {
+    await using client = clientFor({ certificates: [server.certificate] });
+    await assert.rejects(
+      client.resolve(parseReference(`other.test:${server.port}/app/image:v1`), signal),
+      /its certificate is for another host/,
+    );
+  } finally {
+    await server.stop();
+  }
+});
+
+test('plain HTTP is used only where it is allowed, and HTTPS is tried before it', async () => {
+  const registry = await startFakeRegistry();
+  const port = registry.host.split(':')[1] ?? '';
+  const reference = parseReference(`registry.test:${port}/app/image:v1`);
+  try {
+    await using strict = clientFor({});
+    await assert.rejects(strict.resolve(reference, signal), /it does not speak TLS/);
+    assert.equal(registry.requests.length, 0);
+    await using open = clientFor({ insecure: true });
+    assert.equal(await open.resolve(reference, signal), undefined);
+  } finally {
+    await registry.stop();
+  }
+});
+
+test('an insecure registry with TLS and an unknown authority is not downgraded where HTTP does not answer', { skip }, async () => {
+  const server = await startTls();
+  try {
+    await using client = clientFor({ insecure: true });
+    await assert.rejects(client.resolve(parseReference(`registry.test:${server.port}/app/image:v1`), signal), /certificate/);
+  } finally {
+    await server.stop();
+  }
+});

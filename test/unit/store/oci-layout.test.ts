@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { link, mkdir, mkdtempDisposable, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { test } from 'node:test';
+import type { Digest } from '../../../src/oci/digest.ts';
+import type { Image } from '../../../src/oci/image.ts';
+import { blobPath } from '../../../src/store/blob-file.ts';
+import { parseLayoutPlace, readLayout, writeLayout } from '../../../src/store/oci-layout.ts';
+import { imageOf, layerOf, someBytes } from '../../support/image.ts';
+
+const { signal } = new AbortController();
+const platform = { os: 'linux', architecture: 'amd64' };
+
+async function workplace(): Promise<{ readonly path: string } & AsyncDisposable> {
+  return await mkdtempDisposable(join(tmpdir(), 'yadokari-layout-'));
+}
+
+async function contentOf(image: Image): Promise<readonly Buffer[]> {
+  const all: Buffer[] = [];
+  for (const layer of image.layers) all.push(await buffer(layer.open(signal)));
+  return all;
+}
+
+const places: readonly (readonly [text: string, expected: unknown])[] = [
+  ['/a/b', { folder: '/a/b' }],
+  ['/a/b:v1', { folder: '/a/b', tag: 'v1' }],
+  ['/a:b/c', { folder: '/a:b/c' }],
+  [`/a@sha256:${'a'.repeat(64)}`, { folder: '/a', digest: `sha256:${'a'.repeat(64)}` }],
+];
+for (const [text, expected] of places) {
+  test(`parseLayoutPlace(${JSON.stringify(text)}) finds folder, tag and digest`, () => {
+    assert.deepEqual(parseLayoutPlace(text), expected);
+  });
+}
+test('parseLayoutPlace() refuses what is no digest, and no folder', () => {
+  assert.throws(() => parseLayoutPlace('/a@sha256:../../x:y'), { code: 'ERR_REFERENCE' });
+  assert.throws(() => parseLayoutPlace('/a@latest'), { code: 'ERR_REFERENCE' });
+  assert.throws(() => parseLayoutPlace(':v1'), { code: 'ERR_REFERENCE' });
+});
+
+test('what writeLayout() wrote, readLayout() reads, and no temporary file stays', async () => {
+  await using place = await workplace();
+  const content = someBytes(300_000);
+  const image = imageOf(layerOf(content), layerOf(Buffer.alloc(0)));
+  const digest = await writeLayout({ folder: place.path, tag: 'v1' }, image, signal);
+  const read = await readLayout({ folder: place.path, tag: 'v1' }, platform, signal);
+  assert.equal(read.digest, digest);
+  assert.deepEqual(read.image.config, image.config);
+  assert.deepEqual(await contentOf(read.image), [content, Buffer.alloc(0)]);
+  const files = await readdir(place.path, { recursive: true });
+  assert.equal(files.filter((name) => name.includes('tmp')).length, 0);
+});
+
+test('a second image leaves the first its tag, and a tag that moves has one entry', async () => {
+  await using place = await workplace();
+  const [one, two] = [imageOf(layerOf(someBytes(10))), imageOf(layerOf(someBytes(10)))];
+  const first = await writeLayout({ folder: place.path, tag: 'one' }, one, signal);
+  const second = await writeLayout({ folder: place.path, tag: 'two' }, two, signal);
+  assert.equal((await readLayout({ folder: place.path, tag: 'one' }, platform, signal)).digest, first);
+  await assert.rejects(readLayout({ folder: place.path }, platform, signal), { code: 'ERR_REFERENCE', hint: 'it has: one, two' });
+  await writeLayout({ folder: place.path, tag: 'one' }, two, signal);
+  assert.equal((await readLayout({ folder: place.path, tag: 'one' }, platform, signal)).digest, second);
+  const index: unknown = JSON.parse(await readFile(join(place.path, 'index.json'), 'utf8'));
+  assert.ok(index !== null && typeof index === 'object' && 'manifests' in index && Array.isArray(index.manifests));
+  assert.equal(index.manifests.length, 2);
+});
+
+test('a blob that was broken on disk is written anew', async () => {
+  await using place = await workplace();
+  const layer = layerOf(someBytes(1000));
+  await writeLayout({ folder: place.path, tag: 'v1' }, imageOf(layer), signal);
+  await rm(blobPath(place.path, layer.descriptor.digest));
+  await writeFile(blobPath(place.path, layer.descriptor.digest), someBytes(1000));
+  const { image } = await readLayout({ folder: place.path, tag: 'v1' }, platform, signal);
+  await assert.rejects(contentOf(image), { code: 'ERR_DIGEST_MISMATCH' });
+  await writeLayout({ folder: place.path, tag: 'v1' }, imageOf(layer), signal);
+  assert.equal((await contentOf(image)).length, 1);
+});
+
+test('a source that fails leaves nothing under its digest', async () => {
+  await using place = await workplace();
+  const layer = { ...layerOf(someBytes(1000)), open: () => layerOf(someBytes(999)).open(signal) };
+  await assert.rejects(writeLayout({ folder: place.path }, imageOf(layer), signal), { code: 'ERR_DIGEST_MISMATCH' });
+  assert.deepEqual(await readdir(join(place.path, 'blobs', 'sha256')), []);
+});
+
+/** A layout whose layer can be replaced by something hostile. */
+async function layoutWithLayer(folder: string): Promise<{ readonly digest: Digest; readonly path: string }> {
+  const layer = layerOf(someBytes(1000));
+  await writeLayout({ folder, tag: 'v1' }, imageOf(layer), signal);
+  return { digest: layer.descriptor.digest, path: blobPath(folder, layer.descriptor.digest) };
+}
+
+test('a blob that is a symlink to a file outside is refused, even with the right bytes', async () => {
+  await using place = await workplace();
+  const { path } = await layoutWithLayer(join(place.path, 'layout'));
+  await link(path, join(place.path, 'outside'));
+  await rm(path);
+  await symlink(join(place.path, 'outside'), path);
+  const { image } = await readLayout({ folder: join(place.path, 'layout'), tag: 'v1' }, platform, signal);
+  await assert.rejects(contentOf(image), { code: 'ERR_UNSAFE_PATH' });
+});
+
+test('a blobs folder that is a symlink is refused', async () => {
+  await using place = await workplace();
+  const layout = join(place.path, 'layout');
+  await layoutWithLayer(layout);
+  await rename(join(layout, 'blobs', 'sha256'), join(place.path, 'elsewhere'));
+  await symlink(join(place.path, 'elsewhere'), join(layout, 'blobs', 'sha256'));
+  await assert.rejects(readLayout({ folder: layout, tag: 'v1' }, platform, signal), { code: 'ERR_UNSAFE_PATH' });
+});
+
+test('a blob that is a directory is refused', async () => {
+  await using place = await workplace();
+  const { path } = await layoutWithLayer(place.path);
+  await rm(path);
+  await mkdir(path);
+  const { image } = await readLayout({ folder: place.path, tag: 'v1' }, platform, signal);
+  await assert.rejects(contentOf(image), { code: 'ERR_UNSAFE_PATH' });
+});
+
+test('a folder that is no layout is named', async () => {
+  await using place = await workplace();
+  await assert.rejects(readLayout({ folder: place.path }, platform, signal), { code: 'ERR_LAYER', message: /there is no oci-layout file/ });
+});
