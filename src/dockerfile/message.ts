@@ -92,6 +92,7 @@ function displayWidth(text: string): number {
   return width;
 }
 
-function withoutControls(line: string): string {
+/** The line with what a terminal would obey shown as `?`. */
+export function withoutControls(line: string): string {
   return line.replaceAll(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '?');
 }

@@ -1,0 +1,28 @@
+// SecretsUsedInArgOrEnv, LegacyKeyValueFormat.
+import type { CheckContext, Finding } from '../check-scope.ts';
+import type { Instruction } from '../instruction.ts';
+
+const secretWords = /(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)/i;
+const harmlessWords = /(?:_|^)(?:public|file|version)(?:_|$)/i;
+
+/** Names that look like secrets, and pairs in the form without "=". */
+export function* checkPairs({ dockerfile }: CheckContext): Generator<Finding> {
+  const instructions: readonly Instruction[] = [...dockerfile.globalArgs, ...dockerfile.stages.flatMap((stage) => stage.instructions)];
+  for (const instruction of instructions) {
+    for (const key of keysOf(instruction)) {
+      if (!secretWords.test(key) || harmlessWords.test(key)) continue;
+      const message = `Do not use ARG or ENV instructions for sensitive data (${instruction.kind.toUpperCase()} ${JSON.stringify(key)})`;
+      yield { rule: 'SecretsUsedInArgOrEnv', message, instruction };
+    }
+    if ((instruction.kind === 'env' || instruction.kind === 'label') && instruction.isLegacy === true) {
+      const keyword = instruction.notes?.keyword ?? instruction.kind.toUpperCase();
+      const message = `"${keyword} key=value" should be used instead of legacy "${keyword} key value" format`;
+      yield { rule: 'LegacyKeyValueFormat', message, instruction };
+    }
+  }
+}
+
+function keysOf(instruction: Instruction): readonly string[] {
+  if (instruction.kind === 'arg') return instruction.args.map((arg) => arg.name);
+  return instruction.kind === 'env' ? instruction.pairs.map((pair) => pair.key) : [];
+}
