@@ -1,14 +1,15 @@
 // One repository of one registry, all verbs of the distribution-spec that we use, no policy.
 import { createHash } from 'node:crypto';
-import { BuilderError, RegistryError } from '../errors.ts';
+import { BuilderError } from '../errors.ts';
 import { type Digest, digestOf, isDigest, splitDigest } from '../oci/digest.ts';
 import { manifestLimitBytes } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
 import type { Reference } from '../oci/reference.ts';
 import { Authorizer } from './authorization.ts';
 import type { Credentials } from './credentials.ts';
-import { type Response, discard, expect, failureOf, header, readCapped, redactUrl } from './response.ts';
-import { type Body, type Request, type Transport, checkAddress } from './transport.ts';
+import { locationOf } from './location.ts';
+import { type Response, discard, expect, failureOf, header, readCapped } from './response.ts';
+import type { Body, Request, Transport } from './transport.ts';
 import type { Method } from './wire.ts';
 
 /** A manifest or index as stored. */
@@ -159,7 +160,7 @@ export class Repository {
     await expect(response, mount === undefined ? [202, 201] : [201, 202], task);
     await discard(response);
     if (mount !== undefined && response.status === 201) return 'mounted';
-    return this.location(response, task);
+    return locationOf(response, task);
   }
 
   /** distribution-spec end-6: the whole blob in one PUT. */
@@ -197,7 +198,7 @@ export class Repository {
       signal,
     );
     await discard(await expect(response, [202, 201, 204], task));
-    return { location: header(response, 'location') === undefined ? location : this.location(response, task), doneBytes: end };
+    return { location: header(response, 'location') === undefined ? location : locationOf(response, task), doneBytes: end };
   }
 
   /** distribution-spec end-13: how far an upload got; undefined where its session is gone or says nothing. */
@@ -210,7 +211,7 @@ export class Repository {
     // "0-0" may mean one byte or none: such a session is not worth keeping.
     const last = Number(range[1]);
     if (last === 0) return undefined;
-    return { location: header(response, 'location') === undefined ? location : this.location(response, task), doneBytes: last + 1 };
+    return { location: header(response, 'location') === undefined ? location : locationOf(response, task), doneBytes: last + 1 };
   }
 
   /** distribution-spec end-14, best effort: a registry that keeps the session will expire it. */
@@ -222,31 +223,6 @@ export class Repository {
     } catch {
       signal.throwIfAborted();
     }
-  }
-
-  /** The Location of an answer, checked: it may be relative, and may not lead us or the content astray. */
-  location(response: Response, task: string): URL {
-    const text = header(response, 'location');
-    const fail = (why: string): RegistryError =>
-      new RegistryError(`Cannot ${task}: ${response.url.host} ${why}`, {
-        method: response.method,
-        url: redactUrl(response.url),
-        status: response.status,
-      });
-    if (text === undefined || text === '') throw fail('answered without a Location');
-    if (!URL.canParse(text, response.url)) throw fail('answered with a Location that is no URL');
-    const url = new URL(text, response.url);
-    url.hash = '';
-    if (url.username !== '' || url.password !== '') throw fail('answered with a Location that holds credentials');
-    if (url.protocol !== 'https:' && url.protocol !== 'http:') throw fail(`answered with a ${url.protocol} Location`);
-    if (response.url.protocol === 'https:' && url.protocol === 'http:') {
-      if (url.hostname !== response.url.hostname) throw fail(`sends the content to ${url.host} without TLS`);
-      // Registries behind a TLS proxy often don't know that they are: the same host means the same way back.
-      url.protocol = 'https:';
-      url.port = response.url.port;
-    }
-    checkAddress(response.url, url, task);
-    return url;
   }
 
   async #request(

@@ -42,7 +42,6 @@ export interface FakeRegistry {
   readonly links: Set<string>;
   readonly inject: (fault: Fault) => void;
   readonly expireTokens: () => void;
-  /** For large uploads: count and hash, but don't keep. */
   readonly stop: () => Promise<void>;
 }
 
@@ -149,7 +148,7 @@ async function handle(state: FakeState, request: IncomingMessage, response: Serv
     const scope = `repository:${match?.[1] ?? 'user/image'}:${needed(request)}`;
     const realm = state.auth?.realm ?? `http://${state.host}/token`;
     const challenge = state.auth?.kind === 'basic' ? 'Basic realm="fake"' : `Bearer realm="${realm}",service="fake",scope="${scope}"`;
-    answer(401, 'UNAUTHORIZED', { 'www-authenticate': challenge })(request, response, async () => await Promise.resolve());
+    await answer(401, 'UNAUTHORIZED', { 'www-authenticate': challenge })(request, response, async () => await Promise.resolve());
     return;
   }
   if (match === null) return void response.writeHead(url.pathname === '/v2/' ? 200 : 404).end();
