@@ -1,14 +1,16 @@
 // Executes one RUN in a test root and gives what came of it.
+import { join } from 'node:path';
+import { bytesFromText } from '../../src/bytes.ts';
 import type { Command, Flag, RunInstruction } from '../../src/dockerfile/instruction.ts';
-import type { StageState } from '../../src/build/effect.ts';
-import { type RunEffect, type RunScope, executeRun } from '../../src/build/instructions/run.ts';
+import type { Effect, StageState } from '../../src/build/effect.ts';
+import { type RunScope, executeRun } from '../../src/build/instructions/run.ts';
 import type { BuildEvent } from '../../src/events.ts';
 import type { ShellRoot } from './shell-root.ts';
 
 const range = { start: { line: 3, column: 1 }, end: { line: 3, column: 9 } };
 
 export interface Ran {
-  readonly effect: RunEffect | undefined;
+  readonly effect: Effect | undefined;
   readonly error: unknown;
   readonly lines: readonly string[];
   readonly events: readonly BuildEvent[];
@@ -57,6 +59,13 @@ export async function runStep(
     signal: new AbortController().signal,
     launch: root.launcher.launch,
     proxies: new Map(),
+    expand: (word) => word,
+    mounts: {
+      tree: () => Promise.reject(new Error('no tree')),
+      secret: () => undefined,
+      ssh: () => undefined,
+      cacheFolder: bytesFromText(join(root.path, 'caches')),
+    },
     ...changes,
   };
   try {

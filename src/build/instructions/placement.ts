@@ -16,11 +16,16 @@ import {
   renameSync,
   rmdirSync,
 } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { type ByteString, bytesFromBuffer, bytesFromText, fsPath, joinBytes, textFromBytes } from '../../bytes.ts';
+import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../../bytes.ts';
 import { BuilderError, systemCode } from '../../errors.ts';
 import { setTimes } from '../../linux/files.ts';
+import { createProtection } from '../../rootfs/protect.ts';
+import { removeTree } from '../../rootfs/remove.ts';
+import { absolutePath, resolvePath } from '../../rootfs/resolve.ts';
 import type { Root } from '../../rootfs/root.ts';
+
+/** Mounts that containers have for passing things, so that targets below them are fine. */
+const scratchMounts = ['dev', 'run', 'tmp', 'var/run', 'var/tmp'];
 
 /** What is to stand at a target while a command runs. */
 export interface Thing {
@@ -40,6 +45,8 @@ interface Identity {
 
 interface Placed {
   readonly target: string;
+  /** The path below the root, and the same on disk. */
+  readonly inside: ByteString;
   readonly path: ByteString;
   readonly parent: ByteString;
   readonly parentIdentity: Identity;
@@ -57,20 +64,21 @@ interface Handle {
   readonly fd: number | undefined;
 }
 
-const maximumLinks = 40;
-
 /** The targets of one RUN, from put() to restore(). */
 export class Placements {
   readonly #root: Root;
+  readonly #bare: Root;
   readonly #placed: Placed[] = [];
 
   constructor(root: Root) {
     this.#root = root;
+    // What we put into a scratch mount is ours to remove, though the mount is not part of the image.
+    this.#bare = { path: root.path, protection: createProtection([]) };
   }
 
   /** Where things were put, below the root and without leading slash, links resolved. */
   get targets(): readonly ByteString[] {
-    return this.#placed.map((one) => below(this.#root.path, one.path));
+    return this.#placed.map((one) => one.inside);
   }
 
   /**
@@ -78,14 +86,9 @@ export class Placements {
    * @throws ERR_UNSAFE_PATH where that is ours or a mount, ERR_ROOTFS where something of another kind stands.
    */
   async put(target: string, thing: Thing): Promise<void> {
-    const path = resolveInside(this.#root.path, bytesFromText(target));
-    const inside = below(this.#root.path, path);
-    if (inside === '' || this.#root.protection.covers(inside) || this.#root.protection.holds(inside)) {
-      throw new BuilderError(
-        'ERR_UNSAFE_PATH',
-        `Cannot mount at ${target}: it is, or holds, a mount of this container or a folder of the builder`,
-      );
-    }
+    const inside = resolvePath(this.#root, bytesFromText(target), 'follow').path;
+    const path = absolutePath(this.#root, inside);
+    refuseProtected(this.#root, target, inside);
     const parent = parentOf(path);
     const existing = lstatIfThere(path);
     refuseOtherKind(target, thing, existing);
@@ -96,7 +99,7 @@ export class Placements {
     try {
       await thing.make(path);
     } catch (error) {
-      await rm(fsPath(path), { recursive: true, force: true });
+      removeTree(this.#bare, inside);
       if (aside !== undefined) renameSync(fsPath(aside.path), fsPath(path));
       removeFolders(createdFolders);
       throw error;
@@ -104,6 +107,7 @@ export class Placements {
     const after = lstatSync(fsPath(firstParent), { bigint: true }).mtimeNs;
     this.#placed.push({
       target,
+      inside,
       path,
       parent,
       parentIdentity: identityOf(lstatSync(fsPath(parent), { bigint: true })),
@@ -123,7 +127,7 @@ export class Placements {
     const failures: unknown[] = [];
     for (let placed = this.#placed.pop(); placed !== undefined; placed = this.#placed.pop()) {
       try {
-        await undo(placed);
+        await undo(this.#bare, placed);
       } catch (error) {
         failures.push(error);
       }
@@ -132,33 +136,7 @@ export class Placements {
   }
 }
 
-/** `path` inside `root` with every link resolved as if `root` were `/`; what doesn't exist is taken as written. */
-export function resolveInside(root: ByteString, path: ByteString): ByteString {
-  const base = root === '/' ? bytesFromText('') : root;
-  const todo = path.split('/').toReversed();
-  const done: string[] = [];
-  let links = 0;
-  for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
-    if (name === '' || name === '.') continue;
-    if (name === '..') {
-      done.pop();
-      continue;
-    }
-    const at = `${base}/${[...done, name].join('/')}` as ByteString; // joined from ByteStrings
-    if (lstatIfThere(at)?.isSymbolicLink() !== true) {
-      done.push(name);
-      continue;
-    }
-    links += 1;
-    if (links > maximumLinks) throw new BuilderError('ERR_UNSAFE_PATH', `Cannot resolve ${textFromBytes(path)}: too many symbolic links`);
-    const link = bytesFromBuffer(readlinkSync(fsPath(at), { encoding: 'buffer' }));
-    if (link.startsWith('/')) done.length = 0;
-    todo.push(...link.split('/').toReversed());
-  }
-  return `${base}/${done.join('/')}` as ByteString; // joined from ByteStrings
-}
-
-async function undo(placed: Placed): Promise<void> {
+async function undo(root: Root, placed: Placed): Promise<void> {
   const { thing, handle, aside, target } = placed;
   try {
     if (thing.isSecret === true && handle.fd !== undefined) ftruncateSync(handle.fd, 0);
@@ -171,7 +149,7 @@ async function undo(placed: Placed): Promise<void> {
       );
     }
     const folder = lstatSync(fsPath(placed.times[0]?.path ?? placed.parent), { bigint: true, throwIfNoEntry: false });
-    const wasMoved = await takeAway(placed);
+    const wasMoved = await takeAway(root, placed);
     if (aside !== undefined) putBack(placed, aside);
     removeFolders(placed.createdFolders);
     restoreTimes(placed, folder);
@@ -183,12 +161,12 @@ async function undo(placed: Placed): Promise<void> {
 }
 
 /** Empties the target; true when what we put there lives on under another name. */
-async function takeAway({ path, thing, handle }: Placed): Promise<boolean> {
+async function takeAway(root: Root, { inside, path, thing, handle }: Placed): Promise<boolean> {
   const now = lstatIfThere(path);
   const isOurs = now !== undefined && isSame(identityOf(now), handle.identity);
   if (isOurs && thing.keep !== undefined) await thing.keep(path);
   // A target is no part of the layer, so what a command left in its place goes too.
-  else if (now !== undefined) await rm(fsPath(path), { recursive: true, force: true });
+  else if (now !== undefined) removeTree(root, inside);
   return thing.keep === undefined || !isOurs ? !isGone(handle) : false;
 }
 
@@ -207,6 +185,15 @@ function restoreTimes({ times }: Placed, folder: BigIntStats | undefined): void 
     const seconds = before.mtimeNs / second - (before.mtimeNs % second < 0n ? 1n : 0n);
     setTimes(path, Number(seconds), Number(before.mtimeNs - seconds * second));
   }
+}
+
+function refuseProtected({ protection }: Root, target: string, inside: ByteString): void {
+  const isScratch = scratchMounts.some((folder) => inside.startsWith(`${folder}/`)) && !protection.paths.includes(inside);
+  if (inside !== '.' && (isScratch || !protection.covers(inside)) && !protection.holds(inside)) return;
+  throw new BuilderError(
+    'ERR_UNSAFE_PATH',
+    `Cannot mount at ${target}: it is, or holds, a mount of this container or a folder of the builder`,
+  );
 }
 
 function refuseOtherKind(target: string, thing: Thing, existing: BigIntStats | undefined): void {
@@ -313,8 +300,4 @@ function isSame(a: Identity, b: Identity): boolean {
 
 function parentOf(path: ByteString): ByteString {
   return (path.slice(0, path.lastIndexOf('/')) || '/') as ByteString; // a part of one
-}
-
-function below(root: ByteString, path: ByteString): ByteString {
-  return path.slice(root === '/' ? 1 : root.length + 1) as ByteString; // a part of one
 }

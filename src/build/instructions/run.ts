@@ -10,60 +10,82 @@ import { memoryLimit, outOfMemoryKills } from '../../linux/memory.ts';
 import type { Effect, StageState, StepScope } from '../effect.ts';
 import { shellOf } from './metadata.ts';
 import { Placements, type Thing } from './placement.ts';
+import { type MountSources, putMounts } from './run-mounts.ts';
 
 /** What RUN needs besides its scope. */
 export interface RunScope extends StepScope {
   readonly launch: (request: LaunchRequest) => Promise<LaunchResult>;
   /** HTTP_PROXY and friends from --build-arg; they reach RUN without ARG. */
   readonly proxies: ReadonlyMap<string, string>;
+  /** One word of a mount, expanded from the environment before this instruction. */
+  readonly expand: (word: string) => string;
+  readonly mounts: MountSources;
 }
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const longestShownText = 200;
 
-/** An Effect, and what the snapshot leaves out because only the builder changed it. */
-export interface RunEffect extends Effect {
-  /** Targets of mounts, below the root without leading slash: whatever is there after the RUN was there before it. */
-  readonly mountTargets: readonly ByteString[];
-}
-
 /**
  * Runs the command and waits for its end; the layer is whatever it changed.
  * @throws CommandError when it fails, ERR_DOCKERFILE, ERR_UNSUPPORTED, ERR_ABORTED.
  */
-export async function executeRun(instruction: RunInstruction, state: StageState, scope: RunScope): Promise<RunEffect> {
+export async function executeRun(instruction: RunInstruction, state: StageState, scope: RunScope): Promise<Effect> {
   refuseWhatNeedsPrivileges(instruction, scope);
   const accounts = accountFiles(scope.root.path);
   const user = pinned(instruction, () => resolveUser(state.config.user, accounts));
+  const home = state.environment.get('HOME') || pinned(instruction, () => homeOf(user.uid, accounts));
   const command = commandOf(instruction.command, shellOf(state.config));
-  const env = environmentOf(state, scope.proxies);
-  const home = env.get('HOME') ?? pinned(instruction, () => homeOf(user.uid, accounts));
-  const placements = new Placements(scope.root);
+  const workingDir = state.config.workingDir ?? '/';
   const killsBefore = outOfMemoryKills();
-  let result: LaunchResult;
-  let mountTargets: readonly ByteString[];
-  try {
-    if (command.script !== undefined) await placements.put(command.script.path, scriptFile(command.script.body));
-    mountTargets = placements.targets;
-    result = await scope.launch({
+  const { result, mountTargets, secretIds } = await withMounts(instruction, command, workingDir, scope, (extra) =>
+    scope.launch({
       argv: command.argv,
-      env: new Map([...env, ['HOME', home === '' ? '/' : home]]),
-      cwd: bytesFromText(state.config.workingDir ?? '/'),
+      env: new Map([['PATH', defaultPath], ...scope.proxies, ...state.environment, ['HOME', home], ...extra]),
+      cwd: bytesFromText(workingDir),
       ...(scope.root.path === '/' ? {} : { root: scope.root.path }),
       user,
       onOutput: (stream, line) => scope.emit({ kind: 'output', step: scope.step, stream, line }),
       signal: scope.signal,
-    });
-  } finally {
-    await placements.restore();
-  }
+    }),
+  );
   if (result.lacksGroups === true) {
     const message = 'supplementary groups could not be set here; the command ran with those of the builder';
     scope.emit({ kind: 'warning', code: 'run-groups', message, range: instruction.range });
   }
   const wasOutOfMemory = (outOfMemoryKills() ?? 0) > (killsBefore ?? 0);
   if (!('exitCode' in result) || result.exitCode !== 0) throw failure(instruction, command.argv, result, wasOutOfMemory);
-  return { state, touched: { kind: 'anything' }, mountTargets, history: { createdBy: historyOf(state, command.argv) } };
+  const createdBy = historyOf(state, command.argv);
+  return { state, touched: { kind: 'anything', except: mountTargets }, history: { createdBy }, secretIds };
+}
+
+interface MountedResult {
+  readonly result: LaunchResult;
+  readonly mountTargets: readonly ByteString[];
+  readonly secretIds: readonly string[];
+}
+
+/** Runs `action` while the mounts stand, and leaves no trace of them however it ends. */
+async function withMounts(
+  instruction: RunInstruction,
+  command: RunCommand,
+  workingDir: string,
+  scope: RunScope,
+  action: (env: ReadonlyMap<string, string>) => Promise<LaunchResult>,
+): Promise<MountedResult> {
+  const placements = new Placements(scope.root);
+  try {
+    if (command.script !== undefined) await placements.put(command.script.path, scriptFile(command.script.body));
+    const { expand, emit, signal, mounts: sources } = scope;
+    const mounts = await putMounts(instruction.mounts, placements, { sources, expand, workingDir, emit, signal });
+    try {
+      const mountTargets = placements.targets;
+      return { result: await action(mounts.env), mountTargets, secretIds: mounts.secretIds };
+    } finally {
+      mounts.close();
+    }
+  } finally {
+    await placements.restore();
+  }
 }
 
 interface RunCommand {
@@ -91,10 +113,6 @@ export function commandOf(command: Command, shell: readonly string[]): RunComman
 function historyOf(state: StageState, argv: readonly string[]): string {
   const args = [...state.args].map(([name, value]) => `${name}=${state.environment.get(name) ?? value ?? ''}`);
   return ['RUN', ...(args.length === 0 ? [] : [`|${args.length}`, ...args]), ...argv, '# buildkit'].join(' ');
-}
-
-function environmentOf(state: StageState, proxies: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
-  return new Map([['PATH', defaultPath], ...proxies, ...state.environment]);
 }
 
 function scriptFile(body: string): Thing {
