@@ -12,7 +12,7 @@ export interface Boundary {
 }
 
 /** As many lines as are read at a time, so that asking anew after a misread one stays cheap in a long file. */
-export const windowLines = 100;
+export const windowLines = 50;
 
 /**
  * The instructions that begin in the window of lines from `from` on; comments and blank lines belong to none. The
