@@ -1,6 +1,5 @@
 // What is compressed is told by its first bytes, never by a media type or a file name: both have been wrong in the wild.
-import { Readable, type Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { BuilderError, systemCode } from '../errors.ts';
 
@@ -72,15 +71,11 @@ async function* transformed(
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   let sourceFailure: unknown;
-  const guarded = async function* (): AsyncGenerator<Buffer> {
-    try {
-      yield* source;
-    } catch (error) {
-      sourceFailure = error;
-      throw error;
-    }
-  };
-  const pumping = pipeline(Readable.from(guarded(), { objectMode: false }), transform, { signal });
+  const pumping = pump(source, transform, signal).catch((error: unknown) => {
+    sourceFailure = error;
+    transform.destroy(error instanceof Error ? error : new Error(String(error)));
+    throw error;
+  });
   // Its failure arrives through the transform as well; without this it would count as unhandled.
   pumping.catch(() => undefined);
   try {
@@ -90,5 +85,28 @@ async function* transformed(
     const code = systemCode(error);
     if (sourceFailure !== undefined || code === undefined || !/^(?:Z_|ZSTD_|ERR_)/.test(code) || signal.aborted) throw error;
     throw new BuilderError('ERR_LAYER', `Cannot decompress data: the ${format} stream is damaged (${code})`, { cause: error });
+  } finally {
+    // The pump notices at its next chunk and lets go of the source; waiting for it could mean waiting for a network.
+    transform.destroy();
   }
+}
+
+// Not pipeline(): a gzip stream ends before its source where padding follows, and the source must be read to its end all
+// the same, since that is where its digest is verified. What follows can't hide anything: the plain bytes have a digest too.
+async function pump(source: AsyncIterable<Buffer>, transform: Transform, signal: AbortSignal): Promise<void> {
+  const isDone = (): boolean => transform.readableEnded || transform.destroyed;
+  for await (const chunk of source) {
+    signal.throwIfAborted();
+    if (transform.errored !== null || (transform.destroyed && !transform.readableEnded)) return;
+    if (isDone() || transform.write(chunk)) continue;
+    await new Promise<void>((resolve) => {
+      const events = ['drain', 'end', 'close'] as const;
+      const finish = (): void => {
+        for (const event of events) transform.off(event, finish);
+        resolve();
+      };
+      for (const event of events) transform.once(event, finish);
+    });
+  }
+  if (!isDone()) transform.end();
 }

@@ -145,6 +145,8 @@ async function writeBody(
   const done = Promise.withResolvers<void>();
   const sink = pack.entry(header, (error) => (error === null || error === undefined ? done.resolve() : done.reject(error)));
   done.promise.catch(() => undefined);
+  // The failure is the callback's to tell; an event without a listener would end the process.
+  sink.on('error', () => undefined);
   // tar-stream takes a body only from files; the header is encoded later, when the entry's turn comes.
   if (finalType !== undefined) Object.assign(header, { type: finalType });
   let left = header.size ?? 0;
