@@ -5,7 +5,7 @@ import { fsPath, textFromBytes } from '../../bytes.ts';
 import type { ByteString } from '../../bytes.ts';
 import { joinPath } from '../../context/tree.ts';
 import { BuilderError, systemCode } from '../../errors.ts';
-import { decompress } from '../../layer/decompress.ts';
+import { decompressArchive } from '../../layer/decompress-archive.ts';
 import type { Entry, Timestamp } from '../../layer/entry.ts';
 import { blockSize, isZeroBlock, parseHeader } from '../../layer/header.ts';
 import { readEntries } from '../../layer/read.ts';
@@ -27,7 +27,7 @@ export async function beginsArchive(head: Buffer, signal: AbortSignal): Promise<
   };
   let start = Buffer.alloc(0);
   try {
-    for await (const chunk of decompress(source(), signal)) {
+    for await (const chunk of decompressArchive(source(), signal)) {
       start = Buffer.concat([start, chunk]);
       if (start.length >= blockSize) break;
     }
@@ -74,7 +74,7 @@ export async function extractArchive(job: CopyJob, name: string, bytes: AsyncIte
   const extraction = new Extraction(job);
   const oddity = (message: string): void => job.warn('add-archive', `${name}: ${message}`);
   try {
-    for await (const entry of readEntries(decompress(bytes, job.signal), job.signal, oddity)) await extraction.apply(entry);
+    for await (const entry of readEntries(decompressArchive(bytes, job.signal), job.signal, oddity)) await extraction.apply(entry);
     extraction.finish();
   } catch (error) {
     if (job.signal.aborted) throw error;
