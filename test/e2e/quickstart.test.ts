@@ -1,6 +1,6 @@
 // What a newcomer does first, in a copy of the project that has nothing installed: as root, then as somebody with no rights.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { must, run } from '../support/command.ts';
@@ -8,7 +8,8 @@ import { runContainer } from '../support/podman.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const user = `yadokari-quick-${process.pid}`;
-const folder = mkdtempSync('/var/tmp/yadokari-quickstart-');
+// podman makes an image's name of the path, so it has to be lower case.
+const folder = `/var/tmp/yadokari-quickstart-${process.pid}`;
 const clone = join(folder, 'clone');
 const missing = [
   ...(process.getuid?.() === 0 ? [] : ['root, to make a user']),
@@ -19,7 +20,11 @@ const needs = missing.length === 0 ? {} : { skip: `this test needs ${missing.joi
 before(async () => {
   if (missing.length > 0) return;
   const list = `git -C ${root} ls-files --cached --others --exclude-standard -z`;
-  await must(['sh', '-c', `mkdir ${clone} && ${list} | tar -C ${root} --null --files-from=- --ignore-failed-read -c | tar -C ${clone} -x`]);
+  await must([
+    'sh',
+    '-c',
+    `mkdir -p ${clone} && ${list} | tar -C ${root} --null --files-from=- --ignore-failed-read -c | tar -C ${clone} -x`,
+  ]);
 });
 
 after(async () => {
