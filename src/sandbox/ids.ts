@@ -37,7 +37,7 @@ export function chooseMapping(caller: Caller, sources: IdSources): { readonly ma
   if (uids !== undefined && gids !== undefined && missing === undefined) return { mapping: { kind: 'ranges', uids, gids } };
   return {
     mapping: { kind: 'own' },
-    note: `${missing ?? ''}: every file keeps your owner, other owners are written as far as possible, and a RUN as another user fails`,
+    note: `${missing ?? ''}: base images whose files do not all belong to root, and a RUN as another user, will fail`,
   };
 }
 

@@ -37,7 +37,11 @@ const lacking: readonly {
   readonly sources?: Partial<IdSources>;
   readonly says: RegExp;
 }[] = [
-  { name: 'user ids', sources: { subuid: '' }, says: /^there are no id ranges for me in \/etc\/subuid: every file keeps your owner/ },
+  {
+    name: 'user ids',
+    sources: { subuid: '' },
+    says: /^there are no id ranges for me in \/etc\/subuid: base images whose files do not all belong to root, and a RUN as another user, will fail$/,
+  },
   { name: 'group ids', sources: { subgid: '' }, says: /^there are no id ranges for me in \/etc\/subgid: / },
   { name: 'the programs', sources: { newgidmap: undefined }, says: /^newuidmap and newgidmap are not installed \(package uidmap\): / },
   { name: 'an account', caller: { name: undefined }, says: /^uid 1000 has no account, and so no id ranges: / },
