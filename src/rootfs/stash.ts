@@ -117,7 +117,8 @@ class Move {
   async #copy(path: ByteString, stat: TreeEntry): Promise<void> {
     const target = absolutePath(this.#to, path);
     const key = `${stat.device}:${stat.inode}`;
-    const first = stat.links > 1 ? this.#copied.get(key) : undefined;
+    // The link count shrinks as names are moved away: a file's last name looks like its only one.
+    const first = this.#copied.get(key);
     if (first !== undefined) return createHardlink(target, first);
     const opened = openEntry(this.#from, path, stat);
     // A socket has no meaning without the process that listens.

@@ -65,7 +65,7 @@ function tarHeader(options: TarOptions, size: number): Buffer {
   block.write(octal(options.mtime ?? 0, 11), 136);
   block.write(options.type ?? '0', 156, 'latin1');
   block.write(options.link ?? '', 157, 100, 'latin1');
-  block.write('ustar\0' + '00', 257, 'latin1');
+  block.write('ustar\x0000', 257, 'latin1');
   block.write(octal(options.major ?? 0, 7), 329);
   block.write(octal(options.minor ?? 0, 7), 337);
   for (const [offset, patch] of options.patch ?? []) patch.copy(block, offset);

@@ -57,7 +57,7 @@ export function describe(folder: string, withTimes = true): string[] {
   const lines: string[] = [];
   const firsts = new Map<string, string>();
   const visit = (relative: string): void => {
-    const names = readdirSync(join(folder, relative), { encoding: 'buffer' }).sort(Buffer.compare);
+    const names = readdirSync(join(folder, relative), { encoding: 'buffer' }).sort((a, b) => Buffer.compare(a, b));
     for (const name of names) visitOne(relative, name);
   };
   const visitOne = (relative: string, name: Buffer): void => {
