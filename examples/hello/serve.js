@@ -9,5 +9,7 @@ if (process.argv.includes('--once')) {
   process.stdout.write(page);
 } else {
   const port = Number(process.env.PORT ?? 8080);
-  createServer((_request, response) => response.setHeader('content-type', 'text/html').end(page)).listen(port, () => console.log(`listening on ${port}`));
+  createServer((_request, response) => response.setHeader('content-type', 'text/html').end(page)).listen(port, () =>
+    console.log(`listening on ${port}`),
+  );
 }

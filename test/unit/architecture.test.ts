@@ -1,7 +1,7 @@
 // The import table of ARCHITECTURE.md, enforced: arrows only point downward, each package has one owner, and nothing is
 // loaded late (after the base image is unpacked onto `/`, our files' surroundings belong to the image).
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path/posix';
 import { test } from 'node:test';
 import { readSourceFiles, sourceFile, type SourceFile } from '../support/source-files.ts';
@@ -111,6 +111,16 @@ test('ARCHITECTURE.md shows the same table as this test', () => {
   const shown = Object.fromEntries(rows.map(([room, names]) => [room, names?.toString() === 'nothing' ? '' : String(names)]));
   const expected = Object.entries(mayImport).filter(([room]) => !openToAll.has(room));
   assert.deepEqual(shown, Object.fromEntries(expected.map(([room, names]) => [room, names.join(',')])));
+});
+
+test('every file that the documents name exists', () => {
+  const texts = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'README.md'].map((name) => readFileSync(join(root, name), 'utf8'));
+  const named = texts.flatMap((text) => [...text.matchAll(/`((?:[a-z-]+\/)+[a-z-]+\.(?:ts|sh|md|yaml))`/g)].map((match) => match[1] ?? ''));
+  assert.ok(named.length > 20);
+  assert.deepEqual(
+    named.filter((path) => !existsSync(join(root, path)) && !existsSync(join(root, 'src', path))),
+    [],
+  );
 });
 
 const wrong: readonly { readonly name: string; readonly path: string; readonly text: string; readonly says: RegExp }[] = [
