@@ -1,5 +1,6 @@
 // Stands in for the builder inside a sandbox: does what its first argument says and tells what came of it as JSON.
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { load } from 'koffi';
 
 const { argv, env } = received();
@@ -86,6 +87,7 @@ switch (verb) {
     console.log(JSON.stringify(own()));
     break;
   case 'write':
+    mkdirSync(dirname(path), { recursive: true });
     console.log(JSON.stringify(attempt(() => writeFileSync(path, text))));
     break;
   case 'read':
