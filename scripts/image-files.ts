@@ -118,7 +118,6 @@ function libraryFiles(): readonly ImageFile[] {
 
 /** Paths of the libraries that are loaded into this process, its loader among them, sorted. */
 export function sharedObjects(): readonly string[] {
-  process.report.excludeNetwork = true; // else it looks up host names
   const report: unknown = process.report.getReport();
   if (typeof report !== 'object' || report === null || !('sharedObjects' in report) || !Array.isArray(report.sharedObjects)) return [];
   return report.sharedObjects.filter((path): path is string => typeof path === 'string').sort();
