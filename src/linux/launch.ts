@@ -1,5 +1,5 @@
 // Starts the commands of RUN: as another user, with fewer capabilities, reading their output line by line, and leaving nobody behind.
-import { closeSync, fchownSync, openSync } from 'node:fs';
+import { closeSync, fchownSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { StringDecoder } from 'node:string_decoder';
 import { MessageChannel, type MessagePort, Worker, receiveMessageOnPort } from 'node:worker_threads';
@@ -105,6 +105,7 @@ async function launch(
   { processes, nullDevice, graceMs, verifyLimits, hasOwnRoot }: Surroundings,
 ): Promise<LaunchResult> {
   request.signal.throwIfAborted();
+  refuseOddIds(request.user);
   if (request.root !== undefined && !hasOwnRoot) {
     throw new BuilderError('ERR_UNSUPPORTED', 'Cannot run a command in another root: unshare(2) is refused here');
   }
@@ -113,6 +114,7 @@ async function launch(
   const answer = spawn([nullDevice, stdout.writeEnd, stderr.writeEnd]);
   // Nothing may be awaited between the start and this: the end of the command would be taken for that of an orphan.
   const ended = answer.kind === 'started' ? processes.waitFor(answer.pid) : undefined;
+  if (answer.kind === 'started') offerToOomKiller(answer.pid);
   stdout.start();
   stderr.start();
   try {
@@ -129,6 +131,22 @@ async function launch(
   } finally {
     stdout.close();
     stderr.close();
+  }
+}
+
+/** The kernel takes -1 for "no change", and cuts larger numbers off: either could end as root. */
+function refuseOddIds({ uid, gid, groups }: UserIds): void {
+  const odd = [uid, gid, ...groups].find((id) => !Number.isInteger(id) || id < 0 || id > 4_294_967_294);
+  if (odd !== undefined) throw new RangeError(`Cannot run as an id of ${odd}`);
+}
+
+/** When memory runs out, the command should go and the builder tell about it. */
+function offerToOomKiller(pid: number): void {
+  try {
+    const own = Number(readFileSync('/proc/self/oom_score_adj', 'latin1'));
+    writeFileSync(`/proc/${pid}/oom_score_adj`, String(Math.min(1000, own + 200)));
+  } catch {
+    // Gone already, or not ours to say: it is a preference and nothing more.
   }
 }
 
