@@ -1,6 +1,7 @@
 // Wildcards with the rules of Go's path/filepath.Match, which is what a Dockerfile means by them. minimatch does the
 // matching; where its language is wider than Go's (`[!a]`, POSIX classes, braces, unclosed brackets), the pattern is checked and spelled out first.
 import { Minimatch } from 'minimatch';
+import type { MinimatchOptions } from 'minimatch';
 import { BuilderError } from '../errors.ts';
 
 /** Answers for a path without leading slash, as text. */
@@ -24,7 +25,7 @@ interface Token {
 
 /** True where the word holds an unescaped `*`, `?` or `[`, so that it is a pattern and not a name. */
 export function hasWildcard(word: string): boolean {
-  return /^(?:[^\\*?[]|\\[^]?)*[*?[]/.test(word);
+  return /^(?:[^\\*?[]|\\[^])*[*?[]/.test(word);
 }
 
 /**
@@ -32,7 +33,7 @@ export function hasWildcard(word: string): boolean {
  * @throws BuilderError ERR_CONTEXT for what Go calls a bad pattern: an unclosed or empty class, a last backslash.
  */
 export function compileWildcard(pattern: string): PathMatcher {
-  return compileForm(tokenize(pattern));
+  return compileForm(tokenize(pattern), { ...goRules, noglobstar: true });
 }
 
 /**
@@ -44,7 +45,7 @@ export function compileGlobstar(pattern: string): PathMatcher {
   if (tokens.every((token) => token.kind === 'literal' || token.kind === 'slash') && !pattern.includes('\\')) {
     return (path) => path === pattern;
   }
-  const forms = globstarForms(tokens).map(compileForm);
+  const forms = globstarForms(tokens).map((form) => compileForm(form, goRules));
   const [first, ...others] = forms;
   if (first !== undefined && others.length === 0) return first;
   return (path) => forms.some((form) => form(path));
@@ -91,9 +92,9 @@ function extendForm(form: readonly Token[], isLast: boolean, isSuffix: boolean):
   return opensName ? [[...form, ...anyDepth]] : [[...form], [...form, star, slash, ...anyDepth]];
 }
 
-function compileForm(tokens: readonly Token[]): PathMatcher {
+function compileForm(tokens: readonly Token[], rules: MinimatchOptions): PathMatcher {
   const text = tokens.map((token) => token.text).join('');
-  const matcher = new Minimatch(text, goRules);
+  const matcher = new Minimatch(text, rules);
   return (path) => matcher.match(path);
 }
 

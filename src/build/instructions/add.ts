@@ -2,6 +2,7 @@
 import { bytesFromText } from '../../bytes.ts';
 import { pathIn } from '../../context/tree.ts';
 import type { SourceTree } from '../../context/tree.ts';
+import { isGitSource, isUrlSource } from '../../context/place.ts';
 import { selectSources } from '../../context/select.ts';
 import type { CopyInstruction, Flag } from '../../dockerfile/instruction.ts';
 import { BuilderError, DockerfileError } from '../../errors.ts';
@@ -67,7 +68,7 @@ export async function executeAdd(instruction: CopyInstruction, state: StageState
 
 async function openSource(word: string, add: ExpandedAdd, scope: AddScope): Promise<Source> {
   const { instruction, checksum } = add;
-  if (isGit(word)) {
+  if (isGitSource(word)) {
     if (scope.git === undefined) throw new BuilderError('ERR_UNSUPPORTED', `Cannot add '${word}': git repositories can't be read here`);
     const request = {
       repository: word,
@@ -76,7 +77,7 @@ async function openSource(word: string, add: ExpandedAdd, scope: AddScope): Prom
     };
     return { kind: 'git', tree: await scope.git(request, scope.signal) };
   }
-  if (isUrl(word)) return { kind: 'url', url: parseUrl(word, instruction) };
+  if (isUrlSource(word)) return { kind: 'url', url: parseUrl(word, instruction) };
   const tree = await scope.sources(undefined);
   return { kind: 'local', word, tree, selected: selectAll({ ...add, words: [word] }, tree, scope) };
 }
@@ -123,24 +124,15 @@ function checkChecksum({ words, heredocs }: ExpandedAdd, { text, flag, digest }:
   if (word === undefined || words.length + heredocs.length !== 1) {
     throw new DockerfileError(`Cannot check --checksum=${text}: it needs exactly one source`, flag.range);
   }
-  if (isGit(word)) {
+  if (isGitSource(word)) {
     if (/^(?:sha1:|sha256:)?[0-9a-f]{4,64}$/.test(text)) return;
     throw new DockerfileError(`Cannot check --checksum=${text}: for a repository it is a commit, or its beginning`, flag.range);
   }
-  if (!isUrl(word))
+  if (!isUrlSource(word))
     throw new DockerfileError(`Cannot check --checksum=${text}: '${word}' is neither a URL nor a git repository`, flag.range);
   if (digest === undefined) {
     throw new DockerfileError(`Cannot check --checksum=${text}: it is not sha256:<64 hex digits> or sha512:<128 hex digits>`, flag.range);
   }
-}
-
-function isUrl(word: string): boolean {
-  return /^https?:\/\//.test(word) && !isGit(word);
-}
-
-// `git@host:path`, and URLs that say so by their scheme or by the end of their path.
-function isGit(word: string): boolean {
-  return /^[\w-]+@[\w.-]+:/.test(word) || /^(?:git|ssh):\/\//.test(word) || /^https?:\/\/[^?#]+\.git(?:[?#]|$)/.test(word);
 }
 
 function parseUrl(word: string, { range }: CopyInstruction): URL {

@@ -1,6 +1,7 @@
 // COPY: words to sources, sources to files, files into the root. dockerfile reference, "COPY"; what BuildKit does decides.
 import { bytesFromText } from '../../bytes.ts';
 import { compileExcludes } from '../../context/ignore.ts';
+import { isGitSource, isUrlSource } from '../../context/place.ts';
 import { selectSources, selectWithParents } from '../../context/select.ts';
 import type { Selection } from '../../context/select.ts';
 import type { SourceTree } from '../../context/tree.ts';
@@ -182,9 +183,8 @@ function readOwner(
 }
 
 function refuseRemote(word: string, { range }: CopyInstruction): void {
-  if (/^https?:\/\//.test(word))
-    throw new DockerfileError(`Cannot copy '${word}': COPY takes no URLs`, range, { hint: 'Use ADD for a URL.' });
-  if (/^(?:git@|git:\/\/|ssh:\/\/)/.test(word)) {
+  if (isUrlSource(word)) throw new DockerfileError(`Cannot copy '${word}': COPY takes no URLs`, range, { hint: 'Use ADD for a URL.' });
+  if (isGitSource(word)) {
     throw new DockerfileError(`Cannot copy '${word}': COPY takes no git repositories`, range, { hint: 'Use ADD for a repository.' });
   }
 }

@@ -1,0 +1,72 @@
+// Which ignore file holds for a context, and reading it without leaving the context.
+import { readFileSync, statSync } from 'node:fs';
+import { basename, dirname, relative } from 'node:path';
+import { bytesFromText, fsPath, textFromBytes } from '../bytes.ts';
+import { BuilderError, systemCode } from '../errors.ts';
+import { parseIgnoreFile } from './ignore.ts';
+import type { IgnoreRules } from './ignore.ts';
+import { locate, pathIn } from './tree.ts';
+import type { SourceTree } from './tree.ts';
+
+const limitBytes = 16 * 1024 * 1024;
+
+export interface IgnoreChoice {
+  /** Absolute path of the Dockerfile: `<Dockerfile>.dockerignore` beside it comes first. */
+  readonly dockerfilePath?: string;
+  /** `--ignore-file`: this one and no other, absolute. */
+  readonly ignoreFile?: string;
+}
+
+/**
+ * The tree with the rules that hold for it: the file asked for, else the Dockerfile's own, else the `.dockerignore` at its top.
+ * @throws BuilderError ERR_CONTEXT for a file that was asked for and is missing, is too large, or has a bad pattern
+ */
+export function applyIgnoreFile(tree: SourceTree, { dockerfilePath, ignoreFile }: IgnoreChoice): SourceTree {
+  const found = ignoreFile === undefined ? readOwn(tree, dockerfilePath) : readAsked(tree, ignoreFile);
+  if (found !== undefined) return { ...tree, ignore: found };
+  const { ignore: _, ...plain } = tree;
+  return plain;
+}
+
+function readAsked(tree: SourceTree, path: string): IgnoreRules {
+  const rules = readBeside(tree, path);
+  if (rules === undefined) throw new BuilderError('ERR_CONTEXT', `Cannot read ignore file ${path}: it does not exist`);
+  return rules;
+}
+
+function readOwn(tree: SourceTree, dockerfilePath: string | undefined): IgnoreRules | undefined {
+  const own = dockerfilePath === undefined ? undefined : readBeside(tree, `${dockerfilePath}.dockerignore`);
+  return own ?? readInside(tree, '.dockerignore');
+}
+
+// A file of the context is read as one: through a link it could show us, and then a message, any file of this machine.
+function readBeside(tree: SourceTree, path: string): IgnoreRules | undefined {
+  const below = relative(textFromBytes(tree.folder), dirname(path));
+  if (below !== '..' && !below.startsWith('../') && !below.startsWith('/')) return readInside(tree, `${below}/${basename(path)}`);
+  return readRules(path, basename(path));
+}
+
+function readInside(tree: SourceTree, path: string): IgnoreRules | undefined {
+  const located = locate(tree.folder, bytesFromText(path));
+  if (located.kind === 'loop') throw new BuilderError('ERR_CONTEXT', `Cannot read ignore file ${path}: it is a loop of symbolic links`);
+  if (located.kind === 'missing') {
+    if (located.link === undefined) return undefined;
+    throw new BuilderError('ERR_CONTEXT', `Cannot read ignore file ${path}: it is a symbolic link to what is not in the context`);
+  }
+  return readRules(fsPath(pathIn(tree.folder, located.path)), path.replace(/^\//, ''));
+}
+
+function readRules(path: string | Buffer, name: string): IgnoreRules | undefined {
+  try {
+    const stats = statSync(path);
+    if (!stats.isFile()) throw new BuilderError('ERR_CONTEXT', `Cannot read ignore file ${name}: it is not a regular file`);
+    if (stats.size > limitBytes)
+      throw new BuilderError('ERR_CONTEXT', `Cannot read ignore file ${name}: it has more than ${limitBytes} bytes`);
+    return parseIgnoreFile(readFileSync(path, 'utf8'), name);
+  } catch (error) {
+    if (error instanceof BuilderError) throw error;
+    const code = systemCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw new BuilderError('ERR_CONTEXT', `Cannot read ignore file ${name}: ${code ?? 'it can not be read'}`, { cause: error });
+  }
+}

@@ -1,0 +1,185 @@
+// `--context` and `--build-context`: from a place as people write it to a folder that can be copied from.
+import { createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { bytesFromText, textFromBytes } from '../bytes.ts';
+import type { ByteString } from '../bytes.ts';
+import { BuilderError, systemCode } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import { applyIgnoreFile } from './ignore-file.ts';
+import { isGitPlace } from './place.ts';
+import { locate, pathIn } from './tree.ts';
+import type { SourceTree } from './tree.ts';
+import { unpackContext } from './unpack.ts';
+
+/** Opens a git repository as a folder below `folder`; gives its path. @throws BuilderError ERR_CONTEXT */
+export type OpenGit = (place: string, settings: ReadonlyMap<string, string>, folder: string, signal: AbortSignal) => Promise<string>;
+
+export interface ContextOptions {
+  readonly workingDirectory: string;
+  /** The builder's own; archives and repositories are unpacked below it. */
+  readonly privateFolder: string;
+  /** Folders and files that are never part of a context, though they may lie in it. */
+  readonly hiddenPaths?: readonly string[];
+  /** `--context-sub-path`: the folder in the context that is the context. */
+  readonly subPath?: string;
+  /** Settings of `--git`. */
+  readonly git: ReadonlyMap<string, string>;
+  readonly openGit?: OpenGit;
+  readonly download: (url: URL, options: { readonly signal: AbortSignal }) => Promise<{ readonly body: AsyncIterable<Buffer> }>;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+/** A context that is there until it is closed. */
+export interface OpenedContext {
+  /** With the rules of its `.dockerignore`. */
+  readonly tree: SourceTree;
+  readonly folder: string;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Opens a folder (a path or `dir://`), an archive (`tar://FILE`, `tar://stdin`, an http URL) or a git repository.
+ * @throws BuilderError ERR_CONTEXT where it is missing or damaged, ERR_UNSUPPORTED for other kinds of places
+ */
+export async function openContext(place: string, options: ContextOptions): Promise<OpenedContext> {
+  const opened = await openPlace(place, options);
+  try {
+    const whole: SourceTree = { folder: bytesFromText(opened.folder), label: 'the build context', keepsOwners: false };
+    const tree = enterSubPath(place, whole, options.subPath);
+    const folder = textFromBytes(tree.folder);
+    return { tree: applyIgnoreFile(hidePaths(tree, folder, options), {}), folder, close: opened.close };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+interface OpenedFolder {
+  readonly folder: string;
+  readonly close: () => Promise<void>;
+}
+
+async function openPlace(place: string, options: ContextOptions): Promise<OpenedFolder> {
+  if (place === '') throw new BuilderError('ERR_USAGE', 'Cannot open the build context: its name is empty');
+  if (isGitPlace(place)) {
+    const { openGit, git, signal } = options;
+    if (openGit === undefined)
+      throw new BuilderError('ERR_UNSUPPORTED', `Cannot open context ${withoutSecrets(place)}: git repositories can't be read here`);
+    return await inPrivateFolder(options, async (folder) => await openGit(place, git, folder, signal));
+  }
+  const [, scheme = '', rest = ''] = /^([a-z0-9+.-]+):\/\/(.*)$/is.exec(place) ?? [];
+  switch (scheme.toLowerCase()) {
+    case '':
+      return openFolder(place, resolve(options.workingDirectory, place));
+    case 'dir':
+      return openFolder(place, findFolder(rest, options));
+    case 'tar':
+      return await inPrivateFolder(options, async (folder) => {
+        const source =
+          rest === 'stdin' || rest === '-'
+            ? createReadStream('', { fd: 0, autoClose: false })
+            : openArchive(place, resolve(options.workingDirectory, rest));
+        return await unpackContext(place, source, folder, options);
+      });
+    case 'http':
+    case 'https':
+      return await inPrivateFolder(options, async (folder) => {
+        const { body } = await options.download(parseUrl(place), { signal: options.signal });
+        return await unpackContext(withoutSecrets(place), body, folder, options);
+      });
+    default:
+      throw new BuilderError(
+        'ERR_UNSUPPORTED',
+        `Cannot open context ${withoutSecrets(place)}: contexts of ${scheme}:// are not supported`,
+        {
+          hint: 'Use a folder, dir://, tar://, git:// or https:// (object stores give https:// URLs that are signed).',
+        },
+      );
+  }
+}
+
+// kaniko's own example says `dir://workspace` where /workspace is meant, and has been copied into many a pipeline.
+function findFolder(path: string, { workingDirectory, emit }: ContextOptions): string {
+  const folder = resolve(workingDirectory, path);
+  const absolute = `/${path}`;
+  if (path === '' || path.startsWith('/') || existsSync(folder) || !existsSync(absolute)) return folder;
+  emit({
+    kind: 'warning',
+    code: 'context-relative',
+    message: `dir://${path} is relative and ${folder} does not exist: using ${absolute} (write dir://${absolute})`,
+  });
+  return absolute;
+}
+
+function openFolder(place: string, folder: string): OpenedFolder {
+  const stats = statIfThere(folder);
+  if (stats === undefined) throw new BuilderError('ERR_CONTEXT', `Cannot open context ${place}: ${folder} does not exist`);
+  if (!stats.isDirectory()) {
+    throw new BuilderError('ERR_CONTEXT', `Cannot open context ${place}: ${folder} is not a folder`, {
+      hint: 'An archive is given as tar://FILE.',
+    });
+  }
+  return { folder, close: async () => undefined };
+}
+
+function openArchive(place: string, file: string): AsyncIterable<Buffer> {
+  const stats = statIfThere(file);
+  if (stats === undefined) throw new BuilderError('ERR_CONTEXT', `Cannot open context ${place}: ${file} does not exist`);
+  if (stats.isDirectory()) throw new BuilderError('ERR_CONTEXT', `Cannot open context ${place}: ${file} is a folder, not an archive`);
+  return createReadStream(file, { highWaterMark: 1 << 18 });
+}
+
+function statIfThere(path: string): ReturnType<typeof statSync> {
+  try {
+    return statSync(path);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw new BuilderError('ERR_CONTEXT', `Cannot open ${path}: ${code ?? 'it can not be read'}`, { cause: error });
+  }
+}
+
+async function inPrivateFolder(options: ContextOptions, fill: (folder: string) => Promise<string>): Promise<OpenedFolder> {
+  mkdirSync(options.privateFolder, { recursive: true, mode: 0o755 });
+  const own = mkdtempSync(join(options.privateFolder, 'context-'));
+  const close = async (): Promise<void> => rmSync(own, { recursive: true, force: true });
+  try {
+    return { folder: await fill(own), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function enterSubPath(place: string, tree: SourceTree, subPath: string | undefined): SourceTree {
+  if (subPath === undefined || subPath === '') return tree;
+  const located = locate(tree.folder, bytesFromText(subPath));
+  if (located.kind === 'found' && located.stats.isDirectory()) return { ...tree, folder: pathIn(tree.folder, located.path) };
+  const state = located.kind === 'found' ? 'is not a folder' : 'does not exist';
+  throw new BuilderError('ERR_CONTEXT', `Cannot open context ${withoutSecrets(place)}: its folder '${subPath}' ${state}`, {
+    hint: 'Check --context-sub-path.',
+  });
+}
+
+function hidePaths(tree: SourceTree, folder: string, { privateFolder, hiddenPaths = [] }: ContextOptions): SourceTree {
+  const inside = [privateFolder, ...hiddenPaths].flatMap((path) => {
+    const below = relative(folder, path);
+    return below === '' || below === '..' || below.startsWith('../') || below.startsWith('/') ? [] : [bytesFromText(below)];
+  });
+  if (inside.length === 0) return tree;
+  return { ...tree, hides: (path: ByteString) => inside.some((each) => path === each || path.startsWith(`${each}/`)) };
+}
+
+function parseUrl(place: string): URL {
+  try {
+    return new URL(place);
+  } catch (error) {
+    throw new BuilderError('ERR_CONTEXT', `Cannot open context ${withoutSecrets(place)}: it is not a valid URL`, { cause: error });
+  }
+}
+
+/** For messages: no user, no password, no query (signed URLs carry their secret there). */
+function withoutSecrets(place: string): string {
+  return place.replace(/\/\/[^/@]*@/, '//').replace(/\?.*$/s, '');
+}
