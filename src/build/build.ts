@@ -146,6 +146,7 @@ async function buildOne(
       numbers,
       created,
       isSingleSnapshot: request.singleSnapshot && position === plan.stages.length - 1,
+      secrets: ports.secrets,
       emit: ports.emit,
       signal: ports.signal,
     },
@@ -185,7 +186,9 @@ async function enterBase(build: Build, planned: PlannedStage, position: number, 
   return await atFrom(planned, async () => {
     const fetched = await bases.fetch(name, platform);
     await workspace.enterBase({ key: keyOf(fetched.image), layers: fetched.layers });
-    return { image: withDefaultPath(fetched.image), name };
+    // From here on the image is read from our disk: neither a push nor another stage downloads it again.
+    const image = { ...fetched.image, layers: await Promise.all(fetched.layers) };
+    return { image: withDefaultPath(image), name };
   });
 }
 

@@ -22,7 +22,8 @@ export interface StageState {
 /** Which part of the root an instruction may have changed. */
 export type Touched =
   | { readonly kind: 'nothing' }
-  | { readonly kind: 'anything' }
+  /** `except` are paths, with all below, that only the builder itself changed (the targets of mounts). */
+  | { readonly kind: 'anything'; readonly except?: readonly ByteString[] }
   | { readonly kind: 'paths'; readonly paths: readonly ByteString[] };
 
 export interface Effect {
@@ -31,6 +32,8 @@ export interface Effect {
   readonly touched: Touched;
   /** `created_by` as BuildKit words it; undefined where the instruction leaves no history (ONBUILD). */
   readonly history?: Pick<HistoryEntry, 'createdBy'>;
+  /** Ids of secrets that the step could read, and that had better not be in its layer. */
+  readonly secretIds?: readonly string[];
 }
 
 /** What every instruction gets besides itself and the state. */

@@ -9,6 +9,7 @@ import type { Root } from '../rootfs/root.ts';
 import { scanPaths, scanRoot, settleClock } from '../rootfs/scan.ts';
 import type { Change, Tree } from '../rootfs/tree.ts';
 import type { Touched } from './effect.ts';
+import { createSecretScan, type SecretScan } from './instructions/secret-scan.ts';
 
 export interface SnapshotOptions {
   readonly root: Root;
@@ -17,6 +18,11 @@ export interface SnapshotOptions {
   readonly latestTime?: number;
   readonly emit: Emit;
   readonly signal: AbortSignal;
+}
+
+/** A layer, and the ids of the secrets that were seen in its files. */
+export interface TakenSnapshot extends WrittenLayer {
+  readonly leakedSecrets: readonly string[];
 }
 
 export class Snapshots {
@@ -40,24 +46,32 @@ export class Snapshots {
     await settleClock(this.#tree, signal);
   }
 
-  /** Writes what was touched since the last snapshot as a layer, an empty one if nothing was. @throws ERR_ROOTFS, ERR_LAYER */
-  async take(touched: Touched): Promise<WrittenLayer> {
+  /**
+   * Writes what was touched since the last snapshot as a layer, an empty one if nothing was. `secrets` are looked for in the
+   * files that go into it.
+   * @throws ERR_ROOTFS, ERR_LAYER
+   */
+  async take(touched: Touched, secrets: ReadonlyMap<string, Buffer> = new Map()): Promise<TakenSnapshot> {
     const { root, layer, emit, signal } = this.#options;
     emit({ kind: 'phase', phase: 'snapshotting' });
     const started = performance.now();
-    const { changes, tree } = touched.kind === 'paths' ? await this.#touchedPaths(touched.paths) : await this.#everything();
+    const { changes, tree } = touched.kind === 'anything' ? await this.#everything(touched.except ?? []) : await this.#touchedPaths(touched.kind === 'paths' ? touched.paths : []);
     emit({ kind: 'snapshot.finished', scanned: tree.size, changed: changes.length, durationMs: performance.now() - started });
-    const entries = captureChanges(root, changes, signal);
-    return await writeLayer(this.#clamped(entries), layer, signal);
+    const scan = createSecretScan(secrets);
+    const captured = captureChanges(root, changes, tree, signal);
+    const entries = this.#clamped(scan === undefined ? captured : watchContent(captured, scan));
+    const written = await writeLayer(entries, layer, signal);
+    return { ...written, leakedSecrets: scan?.found() ?? [] };
   }
 
-  async #everything(): Promise<{ readonly changes: readonly Change[]; readonly tree: Tree }> {
+  async #everything(except: readonly ByteString[]): Promise<{ readonly changes: readonly Change[]; readonly tree: Tree }> {
     const { root, signal } = this.#options;
     const after = await scanRoot(root, signal);
     const before = this.#tree;
     this.#tree = after;
     if (before === undefined) throw new Error('take() of everything without prepare()');
-    return { changes: diffTrees(before, after), tree: after };
+    const isExcepted = (path: ByteString): boolean => except.some((item) => path === item || path.startsWith(`${item}/`));
+    return { changes: diffTrees(before, after).filter((change) => !isExcepted(change.path)), tree: after };
   }
 
   async #touchedPaths(paths: readonly ByteString[]): Promise<{ readonly changes: readonly Change[]; readonly tree: Tree }> {
@@ -73,6 +87,20 @@ export class Snapshots {
       if (latestTime === undefined || !isLater(entry.mtime, latestTime)) yield entry;
       else yield { ...entry, mtime: { seconds: latestTime, nanoseconds: 0 } };
     }
+  }
+}
+
+async function* watchContent(entries: AsyncIterable<Entry>, scan: SecretScan): AsyncGenerator<Entry> {
+  for await (const entry of entries) {
+    scan.nextFile();
+    yield entry.content === undefined ? entry : { ...entry, content: watchChunks(entry.content, scan) };
+  }
+}
+
+async function* watchChunks(chunks: AsyncIterable<Buffer>, scan: SecretScan): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    scan.push(chunk);
+    yield chunk;
   }
 }
 

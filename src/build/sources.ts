@@ -1,4 +1,6 @@
 // What instructions read from besides the root: the context, other stages, images.
+import { join } from 'node:path';
+import { bytesFromText } from '../bytes.ts';
 import type { SourceTree } from '../context/tree.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { resolveSource } from '../dockerfile/stage-needs.ts';
@@ -35,7 +37,16 @@ export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan:
       };
       const { range } = planned.stage.from;
       return {
-        run: { launch: ports.launch, proxies: proxiesOf(request.buildArgs) },
+        run: {
+          launch: ports.launch,
+          proxies: proxiesOf(request.buildArgs),
+          mounts: {
+            tree: async (from) => (from === undefined ? ports.context : await named(from, false, range)),
+            secret: (id) => ports.secrets.get(id),
+            ssh: (id) => ports.ssh.get(id),
+            cacheFolder: bytesFromText(join(request.builderFolder, 'caches')),
+          },
+        },
         copy: { sources: async (from) => (from === undefined ? ports.context : await named(from, true, range)) },
         add: { download: async (url, signal) => await ports.download(url, { signal }) },
       };

@@ -2,7 +2,7 @@
 import type { Dockerfile, Instruction } from '../dockerfile/instruction.ts';
 import { parseOnbuild } from '../dockerfile/parse.ts';
 import { BuilderError, type SourceRange } from '../errors.ts';
-import type { Emit, StepLabel } from '../events.ts';
+import type { BuildEvent, Emit, StepLabel } from '../events.ts';
 import { appendHistory, appendLayer, type Image } from '../oci/image.ts';
 import type { HistoryEntry } from '../oci/image-config.ts';
 import type { Effect, StageState } from './effect.ts';
@@ -30,6 +30,7 @@ export interface StageRun {
   readonly created: () => string;
   /** All changes become one layer at the end. */
   readonly isSingleSnapshot: boolean;
+  readonly secrets: ReadonlyMap<string, Buffer>;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -70,7 +71,8 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
     } else if (run.isSingleSnapshot) {
       if (history !== undefined) pending.push(history);
     } else {
-      const written = await run.snapshots.take(effect.touched);
+      const written = await run.snapshots.take(effect.touched, new Map((effect.secretIds ?? []).flatMap((id) => lookUp(run.secrets, id))));
+      for (const id of written.leakedSecrets) run.emit(leakWarning(id, instruction.range));
       layer = { entries: written.entries, sizeBytes: written.layer.descriptor.size };
       image = appendLayer(image, written.layer, history ?? {});
     }
@@ -106,6 +108,16 @@ async function finishSingleSnapshot(image: Image, pending: readonly HistoryEntry
   const written = await run.snapshots.take({ kind: 'anything' });
   const before = pending.slice(0, -1).reduce(appendHistory, image);
   return appendLayer(before, written.layer, last);
+}
+
+function lookUp(secrets: ReadonlyMap<string, Buffer>, id: string): readonly (readonly [string, Buffer])[] {
+  const bytes = secrets.get(id);
+  return bytes === undefined ? [] : [[id, bytes]];
+}
+
+function leakWarning(id: string, range: SourceRange): BuildEvent {
+  const message = `the secret ${id} is in a file of this step's layer: whoever can pull the image can read it`;
+  return { kind: 'warning', code: `secret-in-layer ${id} ${range.start.line}`, message, range };
 }
 
 function historyOf(effect: Effect, run: StageRun): HistoryEntry {

@@ -1,6 +1,7 @@
 // The one root that all stages share: what it holds now, and how it comes to hold what the next stage starts from.
+import { chmodSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { type ByteString, bytesFromText, joinBytes } from '../bytes.ts';
+import { type ByteString, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
 import { openEntries } from '../layer/open-entries.ts';
 import type { Layer } from '../oci/image.ts';
@@ -55,6 +56,8 @@ export class Workspace {
       return;
     }
     await this.#empty();
+    // Some engines make it 0555, and no layer says what it should be.
+    chmodSync(fsPath(this.root.path), 0o755);
     await this.#unpack(this.root, base.layers, createLedger());
     this.#holding = { kind: 'base', key: base.key };
   }

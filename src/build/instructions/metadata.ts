@@ -106,7 +106,8 @@ function executeEnv(instruction: EnvInstruction, state: StageState, scope: Metad
   // One instruction sees one environment: every value expands from what was there before it.
   const pairs = instruction.pairs.map((pair) => ({ key: scope.expand(pair.key), value: scope.expand(pair.value) }));
   for (const { key, value } of pairs) {
-    if (key === '' || key.includes('=')) throw new DockerfileError(`Cannot set a variable: ${JSON.stringify(key)} is no name`, instruction.range);
+    if (key === '' || key.includes('='))
+      throw new DockerfileError(`Cannot set a variable: ${JSON.stringify(key)} is no name`, instruction.range);
     env = withVariable(env, key, value);
     environment.set(key, value);
   }
@@ -144,7 +145,10 @@ function executeCommand(instruction: CommandInstruction, state: StageState): Eff
 
 function executeWords(instruction: WordsInstruction, state: StageState, scope: MetadataScope): Effect {
   if (instruction.kind === 'expose') {
-    const ports = portsOf(instruction, instruction.words.flatMap((word) => scope.expandWords(word)));
+    const ports = portsOf(
+      instruction,
+      instruction.words.flatMap((word) => scope.expandWords(word)),
+    );
     const exposedPorts = [...new Set([...(state.config.exposedPorts ?? []), ...ports])].toSorted();
     return effect({ ...state, config: { ...state.config, exposedPorts } }, `EXPOSE ${goList(ports)}`);
   }
@@ -172,9 +176,13 @@ function executeWord(instruction: WordInstruction, state: StageState, scope: Met
     return effect({ ...state, config: { ...state.config, user: word } }, `USER ${word}`);
   }
   if (parseSignal(word) === undefined) {
-    throw new DockerfileError(`Cannot set STOPSIGNAL: ${JSON.stringify(word)} is neither a signal's name nor its number`, instruction.range, {
-      hint: 'for example SIGTERM, SIGQUIT or 9',
-    });
+    throw new DockerfileError(
+      `Cannot set STOPSIGNAL: ${JSON.stringify(word)} is neither a signal's name nor its number`,
+      instruction.range,
+      {
+        hint: 'for example SIGTERM, SIGQUIT or 9',
+      },
+    );
   }
   return effect({ ...state, config: { ...state.config, stopSignal: word } }, `STOPSIGNAL ${word}`);
 }
@@ -182,11 +190,7 @@ function executeWord(instruction: WordInstruction, state: StageState, scope: Met
 function executeHealthcheck(instruction: HealthcheckInstruction, state: StageState): Effect {
   const { test } = instruction;
   const words =
-    test.kind === 'none'
-      ? ['NONE']
-      : test.command.form === 'exec'
-        ? ['CMD', ...test.command.argv]
-        : ['CMD-SHELL', test.command.text];
+    test.kind === 'none' ? ['NONE'] : test.command.form === 'exec' ? ['CMD', ...test.command.argv] : ['CMD-SHELL', test.command.text];
   const given: readonly (readonly [keyof Healthcheck, number | undefined])[] = [
     ['intervalNs', instruction.intervalNs],
     ['timeoutNs', instruction.timeoutNs],
