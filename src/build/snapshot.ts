@@ -58,7 +58,7 @@ export class Snapshots {
     const { changes, tree } = touched.kind === 'anything' ? await this.#everything(touched.except ?? []) : await this.#touchedPaths(touched.kind === 'paths' ? touched.paths : []);
     emit({ kind: 'snapshot.finished', scanned: tree.size, changed: changes.length, durationMs: performance.now() - started });
     const scan = createSecretScan(secrets);
-    const captured = captureChanges(root, changes, tree, signal);
+    const captured = captureChanges(root, changes, signal);
     const entries = this.#clamped(scan === undefined ? captured : watchContent(captured, scan));
     const written = await writeLayer(entries, layer, signal);
     return { ...written, leakedSecrets: scan?.found() ?? [] };

@@ -7,23 +7,23 @@ import { isReservedName, whiteoutPath } from '../layer/whiteout.ts';
 import { openEntry, readFailure } from './read-entry.ts';
 import { splitPath } from './resolve.ts';
 import type { Root } from './root.ts';
-import { type Change, type Tree, type TreeEntry, typeOfMode } from './tree.ts';
+import { type Change, type TreeEntry, typeOfMode } from './tree.ts';
 
 type Present = Exclude<Change, { readonly kind: 'deleted' }>;
 
 /**
  * Reads the changes, in the order of `diffTrees`, from the root. Content is valid until the next entry is asked for.
- * The directories above a change come with it, as `after` has them: unpackers make up owner and mode for those they miss.
+ * A directory above a change is among them only where it changed itself: the layers below have it.
  * Names of one file stay links of each other where all are new or all were there before, as BuildKit has it.
  * @throws ERR_LAYER for a name that would be taken for a whiteout, ERR_ROOTFS for a file that can't be read
  */
-export async function* captureChanges(root: Root, changes: readonly Change[], after: Tree, signal: AbortSignal): AsyncGenerator<Entry> {
+export async function* captureChanges(root: Root, changes: readonly Change[], signal: AbortSignal): AsyncGenerator<Entry> {
   const deletions = deletionsByParent(changes);
   const firstNames = new Map<string, ByteString>();
-  const directories = new Set<ByteString>(['.' as ByteString]); // ASCII
+  const directories = new Set<ByteString>();
   for (const change of changes) {
     signal.throwIfAborted();
-    yield* leadUp(root, change.path, after, directories, deletions);
+    if (deletions.size > 0) yield* whiteoutsAbove(change.path, directories, deletions);
     if (change.kind === 'deleted') continue;
     if (isReservedName(change.path)) throw reserved(change.path);
     const key = linkKey(change);
@@ -33,7 +33,6 @@ export async function* captureChanges(root: Root, changes: readonly Change[], af
       continue;
     }
     if (key !== undefined) firstNames.set(key, change.path);
-    directories.add(change.path);
     yield* present(root, change.path, change.entry);
   }
 }
@@ -89,24 +88,15 @@ function deletionsByParent(changes: readonly Change[]): Map<ByteString, ByteStri
   return byParent;
 }
 
-// The directories above `path` and the whiteouts in each, outermost first, as far as they have not been given yet.
-async function* leadUp(
-  root: Root,
-  path: ByteString,
-  after: Tree,
-  directories: Set<ByteString>,
-  deletions: Map<ByteString, ByteString[]>,
-): AsyncGenerator<Entry> {
+// The whiteouts in each directory above `path`, outermost first, as far as they have not been given yet.
+function* whiteoutsAbove(path: ByteString, directories: Set<ByteString>, deletions: Map<ByteString, ByteString[]>): Generator<Entry> {
   const parents: ByteString[] = [];
-  for (let above = splitPath(path).parent; ; above = splitPath(above).parent) {
-    if (directories.has(above) && deletions.size === 0) break;
+  for (let above = splitPath(path).parent; !directories.has(above); above = splitPath(above).parent) {
     parents.push(above);
+    directories.add(above);
     if (above === '.') break;
   }
   for (const parent of parents.reverse()) {
-    const stat = directories.has(parent) ? undefined : after.get(parent);
-    directories.add(parent);
-    if (stat !== undefined) yield* present(root, parent, stat);
     for (const deleted of deletions.get(parent) ?? []) yield whiteout(deleted);
     deletions.delete(parent);
   }
