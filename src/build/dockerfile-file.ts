@@ -1,7 +1,9 @@
 // Where the Dockerfile is read from, and the ignore file that belongs to it.
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { applyIgnoreFile } from '../context/ignore-file.ts';
 import { BuilderError, systemCode } from '../errors.ts';
+import type { BuildPorts } from './ports.ts';
 
 export interface DockerfileText {
   /** As the user named it, for messages. */
@@ -33,6 +35,22 @@ export async function readDockerfile(
   throw new BuilderError('ERR_CONTEXT', `Cannot read the Dockerfile ${name}: there is none (looked for ${tried.join(' and ')})`, {
     hint: 'give --dockerfile, or check --context',
   });
+}
+
+/**
+ * The ports with the context that this Dockerfile sees: `--ignorefile`, else `<Dockerfile>.dockerignore`, else `.dockerignore`.
+ * @throws ERR_CONTEXT for an ignore file that was asked for and is missing, or that has a bad pattern
+ */
+export function withIgnoreFile(
+  ports: BuildPorts,
+  dockerfile: DockerfileText,
+  asked: { readonly ignoreFile?: string; readonly workingDirectory: string },
+): BuildPorts {
+  const choice = {
+    ...(dockerfile.path === undefined ? {} : { dockerfilePath: dockerfile.path }),
+    ...(asked.ignoreFile === undefined ? {} : { ignoreFile: resolve(asked.workingDirectory, asked.ignoreFile) }),
+  };
+  return { ...ports, context: applyIgnoreFile(ports.context, choice) };
 }
 
 async function readIfThere(path: string): Promise<Buffer | undefined> {

@@ -2,7 +2,7 @@
 import { realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { buildImage } from '../build/build.ts';
-import { readDockerfile } from '../build/dockerfile-file.ts';
+import { readDockerfile, withIgnoreFile } from '../build/dockerfile-file.ts';
 import { openWorld } from '../build/world.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
@@ -68,7 +68,9 @@ export async function runBuildCommand(input: CommandInput): Promise<number> {
       if (!(error instanceof DockerfileError)) throw error;
       return fail(report, error, formatDockerfileError(error, file.text.toString('utf8'), file.name).split('\n'));
     }
-    const result = await buildImage(dockerfile, request, world.ports);
+    const { ignoreFile } = request;
+    const ports = withIgnoreFile(world.ports, file, { workingDirectory, ...(ignoreFile === undefined ? {} : { ignoreFile }) });
+    const result = await buildImage(dockerfile, request, ports);
     summarize(report, result, performance.now() - started);
     return 0;
   } catch (error) {

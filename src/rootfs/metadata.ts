@@ -1,6 +1,6 @@
 // Owner, mode, attributes and times, in the only order that works: chown clears setuid and security.capability, so owner
 // comes first; everything changes ctime and most change mtime, so times come last.
-import { chmodSync, fchmodSync, fchownSync, lchownSync } from 'node:fs';
+import { chmodSync, fchmodSync, fchownSync, lchownSync, lstatSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
 import { systemCode } from '../errors.ts';
 import type { Metadata } from '../layer/entry.ts';
@@ -32,6 +32,20 @@ export function applyMetadata(path: ByteString, metadata: Metadata, isSymlink: b
   if (!isSymlink) chmodSync(nodePath, metadata.mode);
   for (const [name, value] of metadata.xattrs) trySetXattr(path, name, value, refuse);
   setTimes(path, metadata.mtime.seconds, metadata.mtime.nanoseconds);
+}
+
+/**
+ * Gives a file what the header of a hard link to it says, as engines do when the two disagree. What already is so stays
+ * untouched, since a chown would cost the file its capabilities. @throws SystemError
+ */
+export function applyLinkMetadata(path: ByteString, metadata: Metadata, refuse: RefuseXattr): void {
+  const nodePath = fsPath(path);
+  const { uid, gid, mode } = lstatSync(nodePath);
+  const isSymlink = (mode & 0o170000) === 0o120000;
+  const isOwned = uid === metadata.uid && gid === metadata.gid;
+  if (isOwned && (isSymlink || (mode & 0o7777) === metadata.mode)) return;
+  if (isOwned) chmodSync(nodePath, metadata.mode);
+  else applyMetadata(path, metadata, isSymlink, refuse);
 }
 
 /** Removes the attributes that `metadata` doesn't have, before a directory that stays gets it. @throws SystemError */

@@ -11,7 +11,7 @@ import { setTimes, statFieldCount, statInto } from '../linux/files.ts';
 import type { Layer } from '../oci/image.ts';
 import { createDirectory, createFile, createHardlink, createNode, createSymlink } from './create.ts';
 import { type Ledger, reportLedger } from './ledger.ts';
-import { type RefuseXattr, applyMetadata, removeStaleXattrs } from './metadata.ts';
+import { type RefuseXattr, applyLinkMetadata, applyMetadata, removeStaleXattrs } from './metadata.ts';
 import { removeChildren, removeTree } from './remove.ts';
 import { absolutePath, childPath, clampPath, isDirectoryMode, isFileMode, modeOf, resolvePath, splitPath } from './resolve.ts';
 import type { Root } from './root.ts';
@@ -243,6 +243,7 @@ class Unpacking {
       }
       createHardlink(path, existing);
     }
+    applyLinkMetadata(path, entry, this.#refuse);
     return true;
   }
 
