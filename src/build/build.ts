@@ -11,6 +11,7 @@ import type { Image } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
 import { createProtection } from '../rootfs/protect.ts';
 import { type BaseImages, createBaseImages } from './base-images.ts';
+import { warnOfViolations } from './checks.ts';
 import { readEpoch } from './epoch.ts';
 import { executeInstruction, type ExecutionContext } from './execute.ts';
 import { finishImage, formatTime } from './finish.ts';
@@ -36,7 +37,16 @@ export async function buildImage(dockerfile: Dockerfile, request: BuildRequest, 
     for (const reference of request.output.destinations) await ports.registry.checkPush(reference, signal);
   }
   const bases = createBaseImages(ports.resolveImage, store, emit, signal);
-  const plan = await planBuild(dockerfile, request, (name, platform, planned) => atFrom(planned, () => bases.describe(name, platform)));
+  const known = new Map<string, Image>();
+  const plan = await planBuild(dockerfile, request, async (name, platform, planned) => {
+    const image = await atFrom(planned, () => bases.describe(name, platform));
+    known.set(name, image);
+    return image;
+  });
+  if (request.printChecks) {
+    const { ignore } = ports.context;
+    warnOfViolations(dockerfile, request, { ...(ignore === undefined ? {} : { ignore }), baseImage: (name) => known.get(name) }, emit);
+  }
   const root = { path: bytesFromText(request.rootPath), protection: createProtection(ports.protectedPaths) };
   const workspace = new Workspace({ root, folder: bytesFromText(folders.stages), emit, signal });
   const epoch = readEpoch(request, plan.globalArgs.get('SOURCE_DATE_EPOCH'));

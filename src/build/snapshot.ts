@@ -55,7 +55,10 @@ export class Snapshots {
     const { root, layer, emit, signal } = this.#options;
     emit({ kind: 'phase', phase: 'snapshotting' });
     const started = performance.now();
-    const { changes, tree } = touched.kind === 'anything' ? await this.#everything(touched.except ?? []) : await this.#touchedPaths(touched.kind === 'paths' ? touched.paths : []);
+    const { changes, tree } =
+      touched.kind === 'anything'
+        ? await this.#everything(touched.except ?? [])
+        : await this.#touchedPaths(touched.kind === 'paths' ? touched.paths : []);
     emit({ kind: 'snapshot.finished', scanned: tree.size, changed: changes.length, durationMs: performance.now() - started });
     const scan = createSecretScan(secrets);
     const captured = captureChanges(root, changes, signal);

@@ -1,22 +1,41 @@
-// `executor check`: reads the Dockerfile, builds nothing.
+// `executor check`: the build checks of a Dockerfile, in a form for people or for other programs; builds nothing.
+import { useIgnoreFile } from '../build/ignore.ts';
+import { findViolations } from '../build/checks.ts';
 import { readDockerfile } from '../build/dockerfile-file.ts';
+import { checkFailure, readCheckConfig } from '../dockerfile/check.ts';
+import { formatViolations } from '../dockerfile/check-output.ts';
+import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { formatDockerfileError } from '../dockerfile/message.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import { DockerfileError } from '../errors.ts';
 import type { CommandInput } from './build-command.ts';
+import { makeBuildRequest } from './request.ts';
 import { readStandardInput } from './standard-input.ts';
 
-/** 0 where nothing is wrong, 1 where something is. */
+/** 0 where nothing is wrong or the Dockerfile does not ask for more; 1 for a mistake, or violations with `check=error=true`. */
 export async function runCheckCommand(input: CommandInput): Promise<number> {
-  const name = input.settings.text('dockerfile') ?? 'Dockerfile';
-  const contextFolder = input.settings.text('context') ?? input.positionals[0] ?? '.';
-  const file = await readDockerfile(name, { workingDirectory: process.cwd(), contextFolder }, readStandardInput);
+  const { settings, env, stdout } = input;
+  const format = settings.choice('format', ['text', 'json', 'sarif', 'gitlab'], 'text');
+  const request = makeBuildRequest(settings, input.positionals, {
+    env,
+    workingDirectory: process.cwd(),
+    nodeArch: process.arch,
+    builderFolder: '/kaniko',
+    defaultContext: '.',
+    needsOutput: false,
+  });
+  const contextFolder = request.context.replace(/^dir:\/\//, '');
+  const file = await readDockerfile(request.dockerfile, { workingDirectory: process.cwd(), contextFolder }, readStandardInput);
+  let dockerfile: Dockerfile | undefined;
   try {
-    parseDockerfile(file.text, file.name);
+    dockerfile = parseDockerfile(file.text, file.name);
+    const ignore = useIgnoreFile(contextFolder, request, file);
+    const violations = findViolations(dockerfile, request, { ...(ignore === undefined ? {} : { ignore }), baseImage: () => undefined });
+    stdout.write(formatViolations(violations, { path: file.name, text: dockerfile.text }, format));
+    return checkFailure(violations, readCheckConfig(dockerfile, request.buildArgs)) === undefined ? 0 : 1;
   } catch (error) {
     if (!(error instanceof DockerfileError)) throw error;
-    input.stdout.write(`${formatDockerfileError(error, file.text.toString('utf8'), file.name)}\n`);
+    for (const line of formatDockerfileError(error, file.text.toString('utf8'), file.name).split('\n')) input.report.line('error', line);
     return 1;
   }
-  return 0;
 }

@@ -157,6 +157,7 @@ export const buildFlags: readonly FlagSpec[] = [
   },
   { name: 'credential-helpers', kind: 'comma-list', value: 'NAMES', about: 'which built-in credential helpers to ask: env, gitlab' },
   { name: 'bucket', short: 'b', kind: 'text', about: '', unsupported: 'bucket contexts are not part of this version' },
+  { name: 'format', kind: 'text', value: 'text|json|sarif|gitlab', about: 'of check: how findings are written (default text)' },
   { name: 'help', short: 'h', kind: 'boolean', about: 'print this' },
   { name: 'version', kind: 'boolean', about: 'print the version' },
 ];

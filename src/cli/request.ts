@@ -14,6 +14,8 @@ export interface RequestSurroundings {
   readonly builderFolder: string;
   /** Default of --context where neither flag nor argument gives one. */
   readonly defaultContext: string;
+  /** False for commands that only look; true where left out. */
+  readonly needsOutput?: boolean;
 }
 
 /** @throws ERR_USAGE, ERR_REFERENCE for values and combinations that can't be. */
@@ -75,7 +77,7 @@ function makeOutput(settings: Settings, around: RequestSurroundings): OutputRequ
     return { [camel(flag)]: resolve(around.workingDirectory, path) };
   };
   const writes = settings.has('oci-layout-path') || settings.has('tar-path');
-  if (destinations.length === 0 && !noPush && !writes && !settings.boolean('dryrun')) {
+  if (around.needsOutput !== false && destinations.length === 0 && !noPush && !writes && !settings.boolean('dryrun')) {
     throw new BuilderError('ERR_USAGE', 'Cannot start: there is nowhere to put the image', {
       hint: 'give --destination IMAGE, --oci-layout-path, --tar-path, or --no-push',
     });

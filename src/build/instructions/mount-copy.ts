@@ -1,6 +1,5 @@
 // Copies a tree as it is: what a mount shows.
-import { type BigIntStats, chmodSync, constants, copyFile } from 'node:fs';
-import { linkSync, lstatSync, mkdirSync, symlinkSync } from 'node:fs';
+import { type BigIntStats, chmodSync, constants, copyFile, linkSync, lstatSync, mkdirSync, symlinkSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { type ByteString, fsPath, joinBytes } from '../../bytes.ts';
 import { type SourceTree, pathIn, readLink } from '../../context/tree.ts';
@@ -65,7 +64,8 @@ function setMetadata(tree: SourceTree, from: ByteString, to: ByteString, stats: 
   applyMetadata(to, metadata, stats.isSymbolicLink(), () => undefined);
 }
 
-function timestampOf(ns: bigint): Timestamp {
+/** A time in nanoseconds since 1970, as seconds and the rest. */
+export function timestampOf(ns: bigint): Timestamp {
   const nanoseconds = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
   return { seconds: Number((ns - nanoseconds) / 1_000_000_000n), nanoseconds: Number(nanoseconds) };
 }

@@ -18,11 +18,14 @@ import {
 } from 'node:fs';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../../bytes.ts';
 import { BuilderError, systemCode } from '../../errors.ts';
+import { listNames } from '../../context/tree.ts';
 import { setTimes } from '../../linux/files.ts';
+import { applyMetadata, readXattrs } from '../../rootfs/metadata.ts';
 import { createProtection } from '../../rootfs/protect.ts';
 import { removeTree } from '../../rootfs/remove.ts';
 import { absolutePath, resolvePath } from '../../rootfs/resolve.ts';
 import type { Root } from '../../rootfs/root.ts';
+import { timestampOf } from './mount-copy.ts';
 
 /** Mounts that containers have for passing things, so that targets below them are fine. */
 const scratchMounts = ['dev', 'run', 'tmp', 'var/run', 'var/tmp'];
@@ -166,7 +169,7 @@ async function takeAway(root: Root, { inside, path, thing, handle }: Placed): Pr
   const isOurs = now !== undefined && isSame(identityOf(now), handle.identity);
   if (isOurs && thing.keep !== undefined) await thing.keep(path);
   // A target is no part of the layer, so what a command left in its place goes too.
-  else if (now !== undefined) removeTree(root, inside);
+  removeTree(root, inside);
   return thing.keep === undefined || !isOurs ? !isGone(handle) : false;
 }
 
@@ -181,9 +184,8 @@ function putBack({ target, path }: Placed, aside: { readonly path: ByteString; r
 function restoreTimes({ times }: Placed, folder: BigIntStats | undefined): void {
   for (const { path, before, after } of times) {
     if (folder === undefined || folder.mtimeNs !== after || !isSame(identityOf(folder), identityOf(before))) continue;
-    const second = 1_000_000_000n;
-    const seconds = before.mtimeNs / second - (before.mtimeNs % second < 0n ? 1n : 0n);
-    setTimes(path, Number(seconds), Number(before.mtimeNs - seconds * second));
+    const { seconds, nanoseconds } = timestampOf(before.mtimeNs);
+    setTimes(path, seconds, nanoseconds);
   }
 }
 
@@ -207,18 +209,32 @@ function refuseOtherKind(target: string, thing: Thing, existing: BigIntStats | u
 function moveAside(target: string, path: ByteString): { readonly path: ByteString; readonly handle: Handle } {
   const name = bytesFromText(`.yadokari-${randomBytes(8).toString('hex')}`);
   const aside = joinBytes(parentOf(path), name);
-  const handle = { ...openHandle(path, false), path: aside };
   try {
-    renameSync(fsPath(path), fsPath(aside));
+    moveTree(path, aside);
   } catch (error) {
-    closeHandle(handle);
     const hint = systemCode(error) === 'EBUSY' ? 'it is a mount point of this container' : undefined;
     throw new BuilderError('ERR_ROOTFS', `Cannot mount at ${target}: what is there can't be moved aside`, {
       cause: error,
       ...(hint === undefined ? {} : { hint }),
     });
   }
-  return { path: aside, handle };
+  return { path: aside, handle: openHandle(aside, false) };
+}
+
+/** Renames; overlayfs will not rename a folder of its lower layers (EXDEV), so there a new folder takes what is in it. */
+function moveTree(from: ByteString, to: ByteString): void {
+  try {
+    renameSync(fsPath(from), fsPath(to));
+    return;
+  } catch (error) {
+    if (systemCode(error) !== 'EXDEV' || !lstatSync(fsPath(from)).isDirectory()) throw error;
+  }
+  const stats = lstatSync(fsPath(from), { bigint: true });
+  mkdirSync(fsPath(to), 0o700);
+  for (const name of listNames(from)) moveTree(joinBytes(from, name), joinBytes(to, name));
+  const metadata = { uid: Number(stats.uid), gid: Number(stats.gid), mode: Number(stats.mode) & 0o7777, mtime: timestampOf(stats.mtimeNs) };
+  applyMetadata(to, { ...metadata, xattrs: readXattrs(from) }, false, () => undefined);
+  rmdirSync(fsPath(from));
 }
 
 function openHandle(path: ByteString, isWritable: boolean): Handle {

@@ -1,12 +1,16 @@
 // RUN: one command in the root, as the stage's user, with nothing but the stage's environment, and nothing of it left running.
 import { chmod, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
+import { posix } from 'node:path';
 import { type ByteString, bytesFromText, fsPath } from '../../bytes.ts';
 import { BuilderError, CommandError, DockerfileError } from '../../errors.ts';
 import type { Command, RunInstruction } from '../../dockerfile/instruction.ts';
 import { accountFiles, homeOf, resolveUser } from '../../linux/accounts.ts';
 import type { LaunchRequest, LaunchResult } from '../../linux/launch.ts';
 import { memoryLimit, outOfMemoryKills } from '../../linux/memory.ts';
+import { mayExecuteIn } from '../../linux/statfs.ts';
+import { absolutePath, resolvePath } from '../../rootfs/resolve.ts';
+import type { Root } from '../../rootfs/root.ts';
 import type { Effect, StageState, StepScope } from '../effect.ts';
 import { shellOf } from './metadata.ts';
 import { Placements, type Thing } from './placement.ts';
@@ -37,9 +41,9 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
   const command = commandOf(instruction.command, shellOf(state.config));
   const workingDir = state.config.workingDir ?? '/';
   const killsBefore = outOfMemoryKills();
-  const { result, mountTargets, secretIds } = await withMounts(instruction, command, workingDir, scope, (extra) =>
+  const { result, mountTargets, secretIds } = await withMounts(instruction, command, workingDir, scope, (argv, extra) =>
     scope.launch({
-      argv: command.argv,
+      argv,
       env: new Map([['PATH', defaultPath], ...scope.proxies, ...state.environment, ['HOME', home], ...extra]),
       cwd: bytesFromText(workingDir),
       ...(scope.root.path === '/' ? {} : { root: scope.root.path }),
@@ -70,16 +74,18 @@ async function withMounts(
   command: RunCommand,
   workingDir: string,
   scope: RunScope,
-  action: (env: ReadonlyMap<string, string>) => Promise<LaunchResult>,
+  action: (argv: readonly string[], env: ReadonlyMap<string, string>) => Promise<LaunchResult>,
 ): Promise<MountedResult> {
   const placements = new Placements(scope.root);
   try {
-    if (command.script !== undefined) await placements.put(command.script.path, scriptFile(command.script.body));
+    const script = command.script === undefined ? undefined : placeForScript(scope.root, command.script.path);
+    if (command.script !== undefined && script !== undefined) await placements.put(script, scriptFile(command.script.body));
+    const argv = script === undefined ? command.argv : [...command.argv.slice(0, -1), script];
     const { expand, emit, signal, mounts: sources } = scope;
     const mounts = await putMounts(instruction.mounts, placements, { sources, expand, workingDir, emit, signal });
     try {
       const mountTargets = placements.targets;
-      return { result: await action(mounts.env), mountTargets, secretIds: mounts.secretIds };
+      return { result: await action(argv, mounts.env), mountTargets, secretIds: mounts.secretIds };
     } finally {
       mounts.close();
     }
@@ -113,6 +119,18 @@ export function commandOf(command: Command, shell: readonly string[]): RunComman
 function historyOf(state: StageState, argv: readonly string[]): string {
   const args = [...state.args].map(([name, value]) => `${name}=${state.environment.get(name) ?? value ?? ''}`);
   return ['RUN', ...(args.length === 0 ? [] : [`|${args.length}`, ...args]), ...argv, '# buildkit'].join(' ');
+}
+
+/** Where a heredoc can be executed: where BuildKit has it, unless the container's /dev (as podman's) is mounted noexec. */
+function placeForScript(root: Root, path: string): string {
+  const places = [path, `/tmp/${path.slice(1)}`, `/.pipes/${posix.basename(path)}`];
+  const works = (place: string): boolean => {
+    for (let folder = posix.dirname(place); ; folder = posix.dirname(folder)) {
+      const found = resolvePath(root, bytesFromText(folder), 'follow');
+      if (found.mode !== undefined) return mayExecuteIn(absolutePath(root, found.path));
+    }
+  };
+  return places.find(works) ?? path;
 }
 
 function scriptFile(body: string): Thing {

@@ -1,0 +1,26 @@
+// Which ignore rules hold for the build context.
+import { resolve } from 'node:path';
+import { bytesFromText } from '../bytes.ts';
+import { applyIgnoreFile } from '../context/ignore-file.ts';
+import type { IgnoreRules } from '../context/ignore.ts';
+import type { SourceTree } from '../context/tree.ts';
+import type { DockerfileText } from './dockerfile-file.ts';
+import type { BuildRequest } from './request.ts';
+
+/** The context with the rules of --ignorefile, of `<Dockerfile>.dockerignore`, or of its own .dockerignore. @throws ERR_CONTEXT */
+export function withIgnoreFile(tree: SourceTree, request: Pick<BuildRequest, 'ignoreFile'>, file: DockerfileText): SourceTree {
+  return applyIgnoreFile(tree, {
+    ...(file.path === undefined ? {} : { dockerfilePath: file.path }),
+    ...(request.ignoreFile === undefined ? {} : { ignoreFile: request.ignoreFile }),
+  });
+}
+
+/** The same rules for a context that is only looked at. */
+export function useIgnoreFile(
+  contextFolder: string,
+  request: Pick<BuildRequest, 'ignoreFile'>,
+  file: DockerfileText,
+): IgnoreRules | undefined {
+  const tree = { folder: bytesFromText(resolve(contextFolder)), label: 'the build context', keepsOwners: false };
+  return withIgnoreFile(tree, request, file).ignore;
+}
