@@ -62,7 +62,8 @@ test('compileWildcard() matches as the definition says, for random patterns and 
 
 function model(pattern: string, path: string): boolean {
   if (pattern === '') return path === '';
-  const [head = '', rest] = [pattern.charAt(0), pattern.slice(1)];
+  const head = pattern.charAt(0);
+  const rest = pattern.slice(1);
   if (head === '*') return model(rest, path) || (path !== '' && path.charAt(0) !== '/' && model(pattern, path.slice(1)));
   if (path === '') return false;
   const character = path.charAt(0);
