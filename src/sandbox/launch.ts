@@ -90,10 +90,10 @@ function makePlan(request: SandboxRequest, folder: string, mapping: IdMapping): 
   return {
     rootFolder: join(folder, 'root'),
     binds: [
-      { source: join(folder, 'builder'), target: builderFolder, kind: 'folder', isWritable: true },
+      { source: join(folder, 'builder'), target: builderFolder, kind: 'folder', mode: 'rw' },
       ...code.binds,
-      { source: hosts, target: '/etc/hosts', kind: 'file', isWritable: false },
-      ...(hasResolver ? [{ source: '/etc/resolv.conf', target: '/etc/resolv.conf', kind: 'file', isWritable: false } as const] : []),
+      { source: hosts, target: '/etc/hosts', kind: 'file', mode: 'ro' },
+      ...(hasResolver ? [{ source: '/etc/resolv.conf', target: '/etc/resolv.conf', kind: 'file', mode: 'ro' } as const] : []),
       ...bindsOf(request.visible),
     ],
     hostName,

@@ -4,18 +4,21 @@ import { posix } from 'node:path';
 /** Something of the host that the build reads or writes. Paths are absolute. */
 export interface VisiblePath {
   readonly path: string;
-  /** `'rw'` is made where it is missing; `'ro'` must exist. */
-  readonly mode: 'ro' | 'rw';
+  /**
+   * `'rw'` is made where it is missing; `'ro'` must exist. `'copy'` is for files with secrets: a copy in memory that the builder
+   * can take away from a RUN, unless it lies in something visible.
+   */
+  readonly mode: 'ro' | 'rw' | 'copy';
   /** Sockets count as files. */
   readonly kind: 'folder' | 'file';
 }
 
-/** One bind mount: `target` is a path inside the new root. */
+/** One bind mount, or a copy: `target` is a path inside the new root. */
 export interface Bind {
   readonly source: string;
   readonly target: string;
   readonly kind: 'folder' | 'file';
-  readonly isWritable: boolean;
+  readonly mode: 'ro' | 'rw' | 'copy';
 }
 
 /** argv (without Node and main) and environment for the builder inside; never part of its visible command line. */
@@ -48,7 +51,8 @@ export type EnterAnswer = { readonly kind: 'entered' } | { readonly kind: 'faile
 /** The builder's own folder inside; nothing in it is part of an image. */
 export const builderFolder = '/yadokari';
 
-const hostFolder = `${builderFolder}/host`;
+/** Where everything visible lies; in memory, but for what is mounted there. */
+export const hostFolder = `${builderFolder}/host`;
 
 /** Where a path of the host is inside the sandbox, if it was made visible. @throws RangeError for a relative path. */
 export function sandboxPath(hostPath: string): string {
@@ -66,10 +70,11 @@ export function pathOnHost(path: string): string {
 /** The binds of visible paths, outer ones first, so that an output in a read-only context stays writable. */
 export function bindsOf(visible: readonly VisiblePath[]): readonly Bind[] {
   const binds = new Map<string, Bind>();
+  const strength = ['copy', 'ro', 'rw'];
   for (const { path, mode, kind } of visible) {
     const target = sandboxPath(path);
-    const isWritable = mode === 'rw' || binds.get(target)?.isWritable === true;
-    binds.set(target, { source: path, target, kind, isWritable });
+    const known = binds.get(target)?.mode ?? mode;
+    binds.set(target, { source: path, target, kind, mode: strength.indexOf(known) > strength.indexOf(mode) ? known : mode });
   }
   return [...binds.values()].sort((a, b) => depth(a.target) - depth(b.target) || (a.target < b.target ? -1 : 1));
 }
@@ -91,8 +96,8 @@ export function showCode(code: BuilderCode): { readonly binds: readonly Bind[]; 
   const app = `${builderFolder}/app`;
   const main = posix.relative(code.packageFolder, code.mainPath);
   const [top = main] = main.split('/');
-  const file = (source: string, target: string): Bind => ({ source, target, kind: 'file', isWritable: false });
-  const folder = (source: string, target: string): Bind => ({ source, target, kind: 'folder', isWritable: false });
+  const file = (source: string, target: string): Bind => ({ source, target, kind: 'file', mode: 'ro' });
+  const folder = (source: string, target: string): Bind => ({ source, target, kind: 'folder', mode: 'ro' });
   // Only what is loaded is shown, not the whole checkout; a main without a folder of its own has its files beside it.
   const sources =
     top === main

@@ -1,9 +1,9 @@
 // The inside, built on the empty folder that becomes `/`: our own mounts, then what a container runtime gives every container.
-import { existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path/posix';
 import { call } from '../linux/libc.ts';
 import { bindMount, mountNew } from './mount.ts';
-import type { Bind, SandboxPlan } from './plan.ts';
+import { type Bind, type SandboxPlan, builderFolder, hostFolder } from './plan.ts';
 
 const devices = ['null', 'zero', 'full', 'random', 'urandom', 'tty'] as const;
 const deviceLinks = [
@@ -23,7 +23,10 @@ export function buildWorld(plan: SandboxPlan): void {
   const root = plan.rootFolder;
   // A device that a RUN makes may be kept in a layer, but never opened: nothing else guards the host's disks from real root.
   bindMount(root, root, ['nodev']);
-  for (const bind of plan.binds) bindInto(root, bind);
+  for (const bind of plan.binds) {
+    bindInto(root, bind);
+    if (bind.target === builderFolder) holdInMemory(join(root, hostFolder));
+  }
   mountProc(join(root, 'proc'));
   showSys(join(root, 'sys'));
   makeDevices(join(root, 'dev'), plan.terminalGroup);
@@ -33,9 +36,26 @@ export function buildWorld(plan: SandboxPlan): void {
 
 function bindInto(root: string, bind: Bind): void {
   const target = join(root, bind.target);
+  if (bind.mode === 'copy') {
+    copyInto(bind.source, target);
+    return;
+  }
   if (bind.kind === 'folder') mkdirSync(target, { recursive: true });
   else makeFile(target);
-  bindMount(bind.source, target, bind.isWritable ? ['nodev'] : ['readonly', 'nodev']);
+  bindMount(bind.source, target, bind.mode === 'rw' ? ['nodev'] : ['readonly', 'nodev']);
+}
+
+/** Copies of secrets must never reach a disk. */
+function holdInMemory(folder: string): void {
+  mkdirSync(folder);
+  mountNew('tmpfs', folder, ['nosuid', 'nodev', 'noexec'], 'mode=0755');
+}
+
+/** A file of its own, which can be removed where a mount can't. */
+function copyInto(source: string, target: string): void {
+  if (existsSync(target)) return; // it shows through from an outer bind
+  mkdirSync(dirname(target), { recursive: true });
+  writeFileSync(target, readFileSync(source), { mode: 0o600, flag: 'wx' });
 }
 
 function mountProc(proc: string): void {

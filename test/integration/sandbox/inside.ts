@@ -1,5 +1,16 @@
 // Stands in for the builder inside a sandbox: does what its first argument says and tells what came of it as JSON.
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { load } from 'koffi';
 
@@ -92,6 +103,9 @@ switch (verb) {
     break;
   case 'read':
     console.log(JSON.stringify(readFileSync(path, 'utf8')));
+    break;
+  case 'take':
+    console.log(JSON.stringify([readFileSync(path, 'utf8'), attempt(() => unlinkSync(path)), existsSync(path)]));
     break;
   case 'exit':
     process.exitCode = Number(path);

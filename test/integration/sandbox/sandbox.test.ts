@@ -114,6 +114,15 @@ for (const runner of [root, ranged, plain]) {
       assert.equal(statSync(output).uid, runner.uid);
     });
 
+    test('gives a secret as a copy that can be taken away inside and stays on the host', () => {
+      const secret = join(base, 'out/token');
+      writeFileSync(secret, 'canary', { mode: 0o600 });
+      chownSync(secret, runner.uid, runner.uid);
+      const visible = [{ path: secret, mode: 'copy', kind: 'file' }] as const;
+      assert.deepEqual(run(['take', sandboxPath(secret)], visible).value(), ['canary', 'done', false]);
+      assert.equal(readFileSync(secret, 'utf8'), 'canary');
+    });
+
     test('takes an output away again that the builder did not write', () => {
       const folder = join(base, 'out/layout');
       const file = join(base, 'out/image.tar');

@@ -31,11 +31,11 @@ test('bindsOf() mounts outer paths first, so that an output in the context is wr
     { path: '/work/app/Dockerfile', mode: 'ro', kind: 'file' },
   ]);
   assert.deepEqual(
-    binds.map((bind) => [bind.source, bind.isWritable]),
+    binds.map((bind) => [bind.source, bind.mode]),
     [
-      ['/work/app', false],
-      ['/work/app/Dockerfile', false],
-      ['/work/app/out', true],
+      ['/work/app', 'ro'],
+      ['/work/app/Dockerfile', 'ro'],
+      ['/work/app/out', 'rw'],
     ],
   );
 });
@@ -46,8 +46,8 @@ test('bindsOf() mounts a path once, writable where any use of it writes', () => 
     { path: '/work/layout/', mode: 'ro', kind: 'folder' },
   ]);
   assert.deepEqual(
-    binds.map((bind) => [bind.target, bind.isWritable]),
-    [['/yadokari/host/work/layout', true]],
+    binds.map((bind) => [bind.target, bind.mode]),
+    [['/yadokari/host/work/layout', 'rw']],
   );
 });
 
@@ -58,6 +58,18 @@ const checkout: BuilderCode = {
   modulesFolder: '/src/node_modules',
   libraries: ['/lib/libm.so.6', '/lib64/ld-linux-x86-64.so.2'],
 };
+
+test('bindsOf() makes no copy of what is mounted anyway', () => {
+  const binds = bindsOf([
+    { path: '/work/config.json', mode: 'ro', kind: 'file' },
+    { path: '/work/config.json', mode: 'copy', kind: 'file' },
+    { path: '/work/token', mode: 'copy', kind: 'file' },
+  ]);
+  assert.deepEqual(
+    binds.map((bind) => bind.mode),
+    ['ro', 'copy'],
+  );
+});
 
 test('showCode() shows the sources and packages of a checkout, nothing else of it, and nothing writable', () => {
   const { binds } = showCode(checkout);
@@ -72,7 +84,7 @@ test('showCode() shows the sources and packages of a checkout, nothing else of i
       ['/lib64/ld-linux-x86-64.so.2', '/yadokari/lib/ld-linux-x86-64.so.2'],
     ],
   );
-  assert.ok(binds.every((bind) => !bind.isWritable));
+  assert.ok(binds.every((bind) => bind.mode === 'ro'));
 });
 
 test('showCode() starts Node through its own loader, since the new root has none', () => {
