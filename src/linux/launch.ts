@@ -191,7 +191,7 @@ function refused(request: LaunchRequest, answer: Extract<SpawnAnswer, { kind: 'r
       const { uid, gid, groups } = request.user;
       throw new BuilderError(
         'ERR_UNSUPPORTED',
-        `Cannot run as uid ${uid}, gid ${gid}, groups ${groups.join(',') || 'none'}: the ${answer.step} can't be set (${reason(answer.errno, 'setres')})`,
+        `Cannot run as uid ${uid}, gid ${gid}, groups ${groups.join(',') || 'none'}: ${reason(answer.errno, identityCalls[answer.step])}`,
         { hint: 'the builder needs the capabilities SETUID and SETGID, and ids that its user namespace maps' },
       );
     }
@@ -199,6 +199,8 @@ function refused(request: LaunchRequest, answer: Extract<SpawnAnswer, { kind: 'r
       return answer.step satisfies never;
   }
 }
+
+const identityCalls = { groups: 'setgroups', gid: 'setresgid', uid: 'setresuid' } as const;
 
 function reason(errno: number, syscall: string): string {
   return systemError(errno, syscall).message;

@@ -203,6 +203,23 @@ test('one cache at two targets is one folder, and two where it is private', opti
   assert.deepEqual((await run(apart, 'echo x > /one/f; ls /two')).lines, []);
 });
 
+test('a cache on another filesystem keeps its content too, with owners and times', options, async () => {
+  const folder = await mkdtemp('/dev/shm/yadokari-cache-');
+  try {
+    const before_ = await picture(root.path);
+    const far = { cacheFolder: bytesFromText(folder) };
+    const script = 'mkdir d; echo 1 > d/f; chown 7:8 d/f; touch -d @1000000000 d/f; ln d/f hard; ln -s d link';
+    const first = await run(['type=cache,target=/far'], `cd /far; ${script}`, '', far);
+    assert.equal(first.error, undefined);
+    const second = await run(['type=cache,target=/far'], 'cd /far; cat link/f; stat -c "%u:%g %Y %h" d/f; rm hard', '', far);
+    assert.deepEqual(second.lines, ['1', '7:8 1000000000 2']);
+    assert.deepEqual((await run(['type=cache,target=/far'], 'ls /far', '', far)).lines, ['d', 'link']);
+    assert.deepEqual(await picture(root.path), before_);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
 for (const id of ['../../x', '/etc', '..']) {
   test(`a cache named ${id} lives in the cache folder`, options, async () => {
     const before_ = await picture(root.path);
