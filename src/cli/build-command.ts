@@ -8,9 +8,10 @@ import { parseDockerfile } from '../dockerfile/parse.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { formatDockerfileError } from '../dockerfile/message.ts';
 import { BuilderError, DockerfileError } from '../errors.ts';
-import { findContainerSign, insideContainer, realSurroundings } from '../sandbox/detect.ts';
+import { findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
 import { describeFailure, exitStatusOf, signalNumbers } from './exit.ts';
 import type { ParsedFlags } from './flags.ts';
+import { withHostPaths } from './host-paths.ts';
 import { trackProgress, type Progress } from './progress.ts';
 import { makeRegistryRequest } from './registry-request.ts';
 import type { Report } from './report.ts';
@@ -36,9 +37,10 @@ const sandboxBuilderFolder = '/yadokari';
 
 /** Builds, reports, and gives the exit status. */
 export async function runBuildCommand(input: CommandInput): Promise<number> {
-  const { settings, env, report, signal } = input;
+  const { settings, env, signal } = input;
   const mainPath = realpathSync(process.argv[1] ?? '');
-  const isSandboxed = env['YADOKARI_SANDBOX'] === '1';
+  const isSandboxed = env[sandboxVariable] === '1';
+  const report = isSandboxed ? withHostPaths(input.report) : input.report;
   const verdict = insideContainer({
     mainPath,
     isSandboxed,
@@ -75,7 +77,7 @@ export async function runBuildCommand(input: CommandInput): Promise<number> {
     return 0;
   } catch (error) {
     if (signal.aborted) return reportAbort(report, signal, progress);
-    return reportFailure(input, error, progress, dockerfile);
+    return reportFailure({ ...input, report }, error, progress, dockerfile);
   } finally {
     report.close();
   }

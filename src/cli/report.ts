@@ -105,7 +105,7 @@ export function describe(event: BuildEvent): string | undefined {
     case 'phase':
       return event.detail === undefined ? event.phase : `${event.phase}: ${event.detail}`;
     case 'stage.started':
-      return `stage ${event.stage}: FROM ${event.base}`;
+      return event.stage === '' ? `FROM ${event.base}` : `FROM ${event.base} AS ${event.stage}`;
     case 'stage.finished':
       return `stage ${event.stage}: done in ${formatDuration(event.durationMs)}`;
     case 'step.started':

@@ -67,6 +67,11 @@ export function pathOnHost(path: string): string {
   return path.startsWith(`${hostFolder}/`) ? path.slice(hostFolder.length) : path;
 }
 
+/** A text of ours with every path of the inside that stands for one of the host put back. */
+export function hostPathsIn(text: string): string {
+  return text.replaceAll(`${hostFolder}/`, '/');
+}
+
 /** The binds of visible paths, outer ones first, so that an output in a read-only context stays writable. */
 export function bindsOf(visible: readonly VisiblePath[]): readonly Bind[] {
   const binds = new Map<string, Bind>();
