@@ -1,0 +1,52 @@
+// The real builder in the sandbox, as people call it on a machine: `yadokari build` in a folder.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+const checkout = join(import.meta.dirname, '../../..');
+const base = join(checkout, 'test/conformance/base');
+const whyNot = process.getuid?.() === 0 ? false : 'needs root, for images whose files have several owners';
+
+describe('yadokari build outside a container', { skip: whyNot, timeout: 120_000 }, () => {
+  let folder = '';
+  before(() => {
+    folder = mkdtempSync('/var/tmp/sandbox-build-');
+    writeFileSync(join(folder, 'file'), 'context\n');
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  const build = (dockerfile: string, ...flags: readonly string[]) => {
+    writeFileSync(join(folder, 'Dockerfile'), dockerfile);
+    const args = ['build', `--build-context=base=oci-layout://${base}:base`, ...flags, '.'];
+    const { status, stdout, stderr } = spawnSync(join(checkout, 'bin/yadokari'), args, { cwd: folder, encoding: 'utf8', timeout: 60_000 });
+    return { status, output: stdout + stderr };
+  };
+
+  test('makes an image of a base, a COPY and RUNs of two users', () => {
+    const dockerfile = 'FROM base\nCOPY file /file\nRUN id -u > /made && chown 1000:1000 /made\nUSER 1000\nRUN id -u >> /made\n';
+    const layout = join(folder, 'layout');
+    const { status, output } = build(dockerfile, `--oci-layout-path=${layout}`);
+    assert.equal(status, 0, output);
+    const index: unknown = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8'));
+    assert.match(JSON.stringify(index), /"digest":"sha256:[0-9a-f]{64}"/);
+    assert.ok(readdirSync(join(layout, 'blobs/sha256')).length >= 5, 'three layers at least, a config and a manifest');
+  });
+
+  test('passes on the exit status of a RUN', () => {
+    const { status, output } = build('FROM base\nRUN exit 7\n', '--no-push');
+    assert.equal(status, 7, output);
+  });
+
+  test('keeps a RUN from writing into the context and into the machine', () => {
+    const target = join(folder, 'planted');
+    const attempts = [`/yadokari/host${target}`, '/proc/sys/kernel/hostname'].map((path) => `! touch ${path}; ! echo x > ${path}`);
+    const { status, output } = build(
+      `FROM base\nRUN set -e; mkdir -p ${folder}; echo x > ${target}; ${attempts.join('; ')}\n`,
+      '--no-push',
+    );
+    assert.equal(status, 0, output);
+    assert.deepEqual([existsSync(target), readFileSync(join(folder, 'file'), 'utf8')], [false, 'context\n']);
+  });
+});
