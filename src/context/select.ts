@@ -122,16 +122,12 @@ function notFound(tree: SourceTree, word: string, located: Exclude<Located, { ki
   const start = `Cannot copy '${word}'`;
   if (located.kind === 'loop')
     return new BuilderError('ERR_CONTEXT', `${start}: too many symbolic links at '${textFromBytes(located.path)}' in ${tree.label}`);
-  const missing = textFromBytes(joinPath([located.path, ...(located.kind === 'missing' ? located.rest : [])]));
   if (located.link !== undefined) {
-    return new BuilderError(
-      'ERR_CONTEXT',
-      `${start}: '${textFromBytes(located.link)}' in ${tree.label} is a symbolic link to '${missing}', which is not found there`,
-      {
-        hint: `A link in ${tree.label} is followed inside it, never out of it.`,
-      },
-    );
+    const target = textFromBytes(joinPath([located.path, ...located.rest]));
+    const message = `${start}: '${textFromBytes(located.link)}' in ${tree.label} is a symbolic link to '${target}', which is not found there`;
+    return new BuilderError('ERR_CONTEXT', message, { hint: `A link in ${tree.label} is followed inside it, never out of it.` });
   }
+  const missing = textFromBytes(located.path);
   const guess = guessName(tree, located.path);
   const place = cleanWord(word) === located.path || missing === '' ? '' : ` ('${missing}' does not exist)`;
   return new BuilderError(

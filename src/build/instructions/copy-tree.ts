@@ -66,6 +66,7 @@ export interface CopyJob {
 }
 
 const turnMs = 10;
+const sharedSize = 1024n * 1024n;
 const streamedSize = 64n * 1024n * 1024n;
 // Where every image and every container have files of their own: an image copied whole may hold names that are mounts here.
 const kernelFolders = /^(?:dev|proc|sys)\//;
@@ -265,21 +266,17 @@ class Copier {
   }
 }
 
-/** Copies bytes to a new file: shared blocks where the filesystem can, in small pieces where it takes long. */
+/** Copies bytes to a new file: shared blocks where that pays and the filesystem can, in small pieces where it takes long. */
 async function copyContentOf(from: ByteString, to: ByteString, size: bigint, signal: AbortSignal): Promise<void> {
-  if (size < streamedSize) {
-    copyFileSync(fsPath(from), fsPath(to), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    return;
-  }
+  // Asking a filesystem that can't share blocks costs as much as copying a small file (35 µs for 1.5 kB on ext4).
+  const sharing = size < sharedSize ? 0 : constants.COPYFILE_FICLONE;
+  if (size < streamedSize) return copyFileSync(fsPath(from), fsPath(to), constants.COPYFILE_EXCL | sharing);
   try {
     copyFileSync(fsPath(from), fsPath(to), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
   } catch (error) {
     if (systemCode(error) === 'EEXIST') throw error;
-    await pipeline(
-      createReadStream(fsPath(from), { highWaterMark: 1 << 20 }),
-      createWriteStream(fsPath(to), { flags: 'wx', mode: 0o600 }),
-      { signal },
-    );
+    const target = createWriteStream(fsPath(to), { flags: 'wx', mode: 0o600 });
+    await pipeline(createReadStream(fsPath(from), { highWaterMark: 1 << 20 }), target, { signal });
   }
 }
 

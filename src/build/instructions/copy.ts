@@ -77,6 +77,7 @@ export interface SelectedWord {
 /** Everything that the words select, in their order. @throws BuilderError ERR_CONTEXT */
 export function selectAll({ words, instruction }: ExpandedCopy, tree: SourceTree, scope: CopyScope): SelectedWord[] {
   return words.flatMap((word) => {
+    if (word === '') warn(scope, instruction, 'copy-empty-source', `A source is empty after expansion, and so means all of ${tree.label}`);
     const selections = instruction.parents ? selectWithParents(tree, word) : selectSources(tree, word);
     if (selections.length === 0)
       warn(scope, instruction, 'copy-no-match', `'${word}' matches nothing in ${tree.label}: nothing is copied for it`);

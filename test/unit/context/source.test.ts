@@ -61,7 +61,14 @@ for (const [title, archive] of [
     place.write('c.tar', archive);
     const context = await openContext('tar://c.tar', place.options());
     const { folder } = context;
-    assert.deepEqual(readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted(), ['Dockerfile', 'abs', 'abs/f', 'd', 'd/h', 'd/l']);
+    assert.deepEqual(readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted(), [
+      'Dockerfile',
+      'abs',
+      'abs/f',
+      'd',
+      'd/h',
+      'd/l',
+    ]);
     const file = lstatSync(join(folder, 'Dockerfile'));
     assert.deepEqual([file.mode & 0o7777, file.mtimeMs, file.nlink], [0o640, 1_000_000_000, 2]);
     const directory = lstatSync(join(folder, 'd'));
