@@ -5,6 +5,7 @@ import type { Layer, Image } from '../oci/image.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { Emit } from '../events.ts';
 import type { BlobStore } from '../layer/store.ts';
+import { readAgainOnMismatch } from '../registry/again.ts';
 import { createLimit } from '../registry/limit.ts';
 
 /** An image whose layers are on their way to our disk; each promise settles when its layer is there and verified. */
@@ -47,7 +48,7 @@ export function createBaseImages(resolve: ResolveImage, store: BlobStore, emit: 
   const receive = (name: string, layer: Layer): Promise<Layer> => {
     const known = received.get(layer.descriptor.digest);
     if (known !== undefined) return known;
-    const promise = limit(() => store.receive(layer, signal)).catch((error: unknown) => {
+    const promise = limit(() => readAgainOnMismatch(() => store.receive(layer, signal), signal)).catch((error: unknown) => {
       throw wrap(name, error);
     });
     // Whoever unpacks awaits it; until then a failure must not count as unhandled.

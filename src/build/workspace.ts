@@ -20,6 +20,7 @@ export interface BaseLayers {
 
 /** What the root holds: the untouched files of a base, or those of a stage. */
 type Holding =
+  | { readonly kind: 'unknown' }
   | { readonly kind: 'nothing' }
   | { readonly kind: 'base'; readonly key: string }
   | { readonly kind: 'stage'; readonly index: number; readonly key?: string };
@@ -31,7 +32,8 @@ export class Workspace {
   readonly #signal: AbortSignal;
   readonly #stashed = new Map<number, ByteString>();
   readonly #images = new Map<string, Promise<Root>>();
-  #holding: Holding = { kind: 'nothing' };
+  // At first whatever the engine, or an earlier build in this container, left behind: no layer says so, and it must go.
+  #holding: Holding = { kind: 'unknown' };
 
   /** `folder` is the builder's own, for the roots of stages that are set aside; it must be protected in `root`. */
   constructor(options: { readonly root: Root; readonly folder: ByteString; readonly emit: Emit; readonly signal: AbortSignal }) {

@@ -11,6 +11,7 @@ import { type ImageManifest, configLimitBytes, parseManifest, selectPlatform } f
 import { MediaType } from '../oci/media-type.ts';
 import { type Platform, formatPlatform, platformMatches } from '../oci/platform.ts';
 import { type Reference, formatReference } from '../oci/reference.ts';
+import { readAgainOnMismatch } from './again.ts';
 import { openBlob } from './blob.ts';
 import type { Repository } from './repository.ts';
 
@@ -78,7 +79,7 @@ async function pullOne(wish: PullWish, signal: AbortSignal): Promise<PulledImage
   const asked = await repository.manifest(target, signal);
   if (asked === undefined) return undefined;
   const { manifest, digest } = await choose(repository, asked, platform, signal);
-  const configBytes = await readConfig(repository, manifest.config, signal);
+  const configBytes = await readAgainOnMismatch(() => readConfig(repository, manifest.config, signal), signal);
   const config = parseImageConfig(configBytes.toString('utf8'));
   const layers = manifest.layers.map((descriptor, position): Layer => {
     const diffId = config.diffIds[position];

@@ -30,6 +30,9 @@ export interface SceneResult extends CommandResult {
   readonly image: RegistryImage | undefined;
 }
 
+/** A line of a stack trace: what no user should have to read. */
+export const stackTrace = /^\s+at (?:.*\()?(?:file:|node:|\/).*:\d+:\d+\)?$/m;
+
 /** A registry, a builder image, and whatever was made on the way; `stop` removes all of it. */
 export class Scene {
   readonly registry: RunningRegistry;
