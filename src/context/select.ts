@@ -161,12 +161,19 @@ function guessName(tree: SourceTree, missing: ByteString): string | undefined {
   let best: { readonly path: ByteString; readonly distance: number } | undefined;
   for (const name of listNames(pathIn(tree.folder, parent)).slice(0, 1000)) {
     const text = textFromBytes(name);
-    const distance = text.toLowerCase() === wanted.toLowerCase() ? 0 : editDistance(text, wanted);
+    const distance = nameDistance(text, wanted);
     if (distance > Math.min(2, Math.floor(wanted.length / 3)) || distance >= (best?.distance ?? Infinity)) continue;
     const path = joinPath(parent === '' ? [name] : [parent, name]);
     if (isVisible(tree, path)) best = { path, distance };
   }
   return best === undefined ? undefined : textFromBytes(best.path);
+}
+
+// Other case is nearest, then the same letters in another order.
+function nameDistance(left: string, right: string): number {
+  if (left.toLowerCase() === right.toLowerCase()) return 0;
+  const letters = (name: string): string => [...name].toSorted().join('');
+  return left.length > 2 && letters(left) === letters(right) ? 1 : editDistance(left, right);
 }
 
 function editDistance(left: string, right: string): number {
