@@ -172,7 +172,7 @@ function guessName(tree: SourceTree, missing: ByteString): string | undefined {
 // Other case is nearest, then the same letters in another order.
 function nameDistance(left: string, right: string): number {
   if (left.toLowerCase() === right.toLowerCase()) return 0;
-  const letters = (name: string): string => [...name].toSorted().join('');
+  const letters = (name: string): string => Array.from(name).toSorted().join('');
   return left.length > 2 && letters(left) === letters(right) ? 1 : editDistance(left, right);
 }
 

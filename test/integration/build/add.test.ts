@@ -145,6 +145,10 @@ test('ADD follows links of an archive inside the root only, and never into what 
   await assert.rejects(add(fixture, 'k.tar /', { protect: ['kaniko'] }), { code: 'ERR_UNSAFE_PATH' });
   await assert.rejects(add(fixture, 'k.tar /kaniko', { protect: ['kaniko'] }), { code: 'ERR_UNSAFE_PATH' });
   assert.deepEqual(fixture.lines('kaniko'), []);
+  fixture.sh('root', 'echo own > kaniko/config.json');
+  writeFileSync(join(fixture.context, 'h.tar'), tarArchive([{ name: 'stolen', type: 'hardlink', linkname: 'kaniko/config.json' }]));
+  await assert.rejects(add(fixture, 'h.tar /', { protect: ['kaniko'] }), { code: 'ERR_UNSAFE_PATH' });
+  assert.equal(lstatSync(join(fixture.root, 'kaniko/config.json')).nlink, 1);
 });
 
 test('ADD names an archive that breaks off', { skip }, async () => {
