@@ -44,11 +44,8 @@ function jsonReport(options: ReportOptions): Report {
     { write: (line: string) => options.sink.write(line) },
   );
   const emit: Emit = (event) => {
-    const message = describe(event) ?? event.kind;
-    if (event.kind === 'warning') logger.warn(event, message);
-    else if (event.kind === 'note' && event.level === 'debug') logger.debug(event, message);
-    else if (event.kind === 'blob.progress' || event.kind === 'phase') logger.trace(event, message);
-    else logger.info(event, message);
+    const level = levelOf(event);
+    logger[level === 'panic' ? 'fatal' : level](event, describe(event) ?? event.kind);
   };
   return { emit, line: (level_, text) => logger[level_](text), close: () => undefined };
 }
