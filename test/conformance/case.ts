@@ -16,11 +16,13 @@ export interface ConformanceCase {
   readonly target: string | undefined;
   readonly secrets: Readonly<Record<string, string>>;
   /** Path → body. */
-  readonly http: Readonly<Record<string, string>>;
+  readonly http: Readonly<Record<string, Buffer>>;
+  /** Further flags of the build, in a spelling that our builder and buildah share. */
+  readonly flags: readonly string[];
   readonly ignorePaths: readonly string[];
   readonly compareMtime: boolean;
   readonly compareLinks: boolean;
-  /** What the output of a build that must fail has to match. */
+  /** What the output has to match, whether the build fails or not. */
   readonly mentions: readonly RegExp[];
   /** Undefined for a build that must fail. */
   readonly expected: Expected | undefined;
@@ -29,16 +31,31 @@ export interface ConformanceCase {
 export interface Expected {
   /** The whole run config, empty members left out; undefined when a case of our own doesn't say. */
   readonly config: ParsedObject | undefined;
+  /** Members of the config's top level, such as `author`; others may be there. */
+  readonly document: ParsedObject;
+  /** History entries behind those of the base; each says which of its members have to be there. */
+  readonly history: readonly ParsedObject[] | undefined;
+  /** The manifest's annotations, all of them. */
+  readonly annotations: ParsedObject | undefined;
   readonly changed: Readonly<Record<string, ParsedObject>>;
   readonly removed: readonly string[];
   readonly scratch: boolean;
 }
 
 const known = new Set(
-  'name about group expect reason setup dockerfile dockerfile_name args target secrets http ignore_paths mtime compare_links mentions expected'.split(
-    ' ',
-  ),
+  (
+    'name about group expect reason setup dockerfile dockerfile_name args target secrets http flags ignore_paths mtime compare_links ' +
+    'mentions expected'
+  ).split(' '),
 );
+
+// what conformance/base says: most cases of our own change little of it
+const baseConfig: ParsedObject = {
+  Cmd: ['sh'],
+  Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+  WorkingDir: '/',
+  Labels: { base: 'conformance' },
+};
 
 /** All cases of cases/ and extra/, by name. @throws TypeError when one is malformed or has an unknown key. */
 export function readCases(folder: string): readonly ConformanceCase[] {
@@ -69,7 +86,8 @@ function readCase(folder: string, file: string): ConformanceCase {
     args: texts(text['args']),
     target: text['target'] === undefined ? undefined : asText(text['target']),
     secrets: texts(text['secrets']),
-    http: texts(text['http']),
+    http: Object.fromEntries(Object.entries(texts(text['http'])).map(([path, body]) => [path, bodyOf(body)])),
+    flags: asList(text['flags']).map((one) => asText(one)),
     ignorePaths: asList(text['ignore_paths']).map((one) => asText(one)),
     compareMtime: text['mtime'] === true,
     compareLinks: text['compare_links'] !== false,
@@ -86,11 +104,26 @@ function readExpected(folder: string, name: string, text: ParsedObject): Expecte
     : asObject(text['expected'], `${name}: expected`);
   const changed = Object.entries(asObject(source['changed'] ?? {}, `${name}: changed`));
   return {
-    config: source['config'] === undefined ? undefined : asObject(source['config'], `${name}: config`),
+    config: readConfig(name, source),
+    document: asObject(source['document'] ?? {}, `${name}: document`),
+    history: source['history'] === undefined ? undefined : asList(source['history']).map((one) => asObject(one, `${name}: history`)),
+    annotations: source['annotations'] === undefined ? undefined : asObject(source['annotations'], `${name}: annotations`),
     changed: Object.fromEntries(changed.map(([path, value]) => [path, expectedPath(asObject(value, path))])),
     removed: asList(source['removed']).map((one) => asText(one)),
     scratch: source['scratch'] === true,
   };
+}
+
+/** `config` is the whole of it; `config_over_base` is what a build from conformance/base changes in that image's. */
+function readConfig(name: string, source: ParsedObject): ParsedObject | undefined {
+  if (source['config'] !== undefined) return asObject(source['config'], `${name}: config`);
+  if (source['config_over_base'] === undefined) return undefined;
+  return { ...baseConfig, ...asObject(source['config_over_base'], `${name}: config_over_base`) };
+}
+
+function bodyOf(text: string): Buffer {
+  const prefix = 'base64:';
+  return text.startsWith(prefix) ? Buffer.from(text.slice(prefix.length), 'base64') : Buffer.from(text);
 }
 
 /** A case of our own may give a file's `content` for its size and digest, and leave out what is 0, `0644` or `0755`. */

@@ -1,7 +1,7 @@
 // Compares a written image with what a case expects: the run config, and every path that differs from the base image.
 import { isDeepStrictEqual } from 'node:util';
 import { type FlatNode, hardLinks } from '../support/flatten.ts';
-import { asObject, isObject, type ParsedObject } from '../support/parsed.ts';
+import { asList, asObject, isObject, type ParsedObject } from '../support/parsed.ts';
 import type { RegistryImage } from '../support/registry-image.ts';
 import type { ConformanceCase, Expected } from './case.ts';
 
@@ -13,6 +13,9 @@ const configKeys = 'User ExposedPorts Env Entrypoint Cmd Volumes WorkingDir Labe
 const leftOut = ['/proc', '/sys', '/dev', '/run/secrets', '/kaniko', '/yadokari', '/workspace'];
 const leftOutFiles = ['/', '/etc/hosts', '/etc/resolv.conf', '/etc/hostname', '/etc/mtab'];
 
+// what the base images' own history says
+const baseSteps = ['ADD rootfs.tar / # conformance base', 'CMD ["sh"]'];
+
 const comparableBefore = Date.UTC(2024, 0) / 1000;
 
 /** One line for each way in which the image is not what the case expects. */
@@ -23,6 +26,9 @@ export function compareImage(image: RegistryImage, base: Tree, test: Conformance
     ...(expected.config === undefined ? [] : compareConfig(config, expected.config)),
     ...compareChanged(found.changed, expected.changed, test),
     ...compareRemoved(found.removed, expected.removed),
+    ...compareMembers('config', image.config, expected.document),
+    ...(expected.history === undefined ? [] : compareHistory(image.config, expected.history)),
+    ...(expected.annotations === undefined ? [] : compareMembers('manifest', image.manifest, { annotations: expected.annotations })),
     ...image.problems,
   ];
 }
@@ -111,6 +117,23 @@ function compareRemoved(found: readonly string[], expected: readonly string[]): 
     ...found.filter((path) => !expected.includes(path)).map((path) => `${show(path)} is gone`),
     ...expected.filter((path) => !found.includes(path)).map((path) => `${show(path)} should be gone`),
   ];
+}
+
+/** The members that `expected` names, each as it says; null is one that is not there. */
+function compareMembers(what: string, found: ParsedObject, expected: ParsedObject): readonly string[] {
+  return Object.entries(expected).flatMap(([key, want]) =>
+    isDeepStrictEqual(filled(found[key]), filled(want)) ? [] : [`${what}: ${key} is ${show(found[key])}, expected ${show(want)}`],
+  );
+}
+
+function compareHistory(config: ParsedObject, expected: readonly ParsedObject[]): readonly string[] {
+  const entries = asList(config['history']).map((entry) => asObject(entry, 'a history entry'));
+  const own = entries.filter((entry) => !(typeof entry['created_by'] === 'string' && baseSteps.includes(entry['created_by'])));
+  if (own.length !== expected.length) return [`history has ${own.length} new entries, expected ${expected.length}: ${show(own)}`];
+  return expected.flatMap((want, index) => {
+    const entry = own[index] ?? {};
+    return compareMembers(`history entry ${index + 1}`, { ...entry, empty_layer: entry['empty_layer'] === true }, { empty_layer: false, ...want });
+  });
 }
 
 /** Undefined for a value that says nothing. */

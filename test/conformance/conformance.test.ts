@@ -66,19 +66,20 @@ async function judge(one: ConformanceCase): Promise<readonly string[]> {
       args: one.args,
       target: one.target,
       secrets: one.secrets,
+      flags: one.flags,
     });
     const image = await readRegistryImage(registry.host, repository, 'latest');
     const problems: string[] = [];
     if (one.expected === undefined) {
       if (result.status === 0) problems.push('the build succeeded, it should fail');
       if (image !== undefined) problems.push('an image was written');
-      for (const pattern of one.mentions)
-        if (!pattern.test(result.output)) problems.push(`the output mentions nothing like ${String(pattern)}`);
     } else {
       if (result.status !== 0) problems.push(`the build ended with exit status ${result.status}`);
       else if (image === undefined) problems.push('no image was written');
       else problems.push(...compareImage(image, base, one, expectedHere(one, one.expected, dockerfile)));
     }
+    for (const pattern of one.mentions)
+      if (!pattern.test(result.output)) problems.push(`the output mentions nothing like ${String(pattern)}`);
     const left = await readdir(context, { recursive: true });
     if (left.toSorted().join('\0') !== listing.toSorted().join('\0')) problems.push('the build changed its context');
     return problems.length === 0 ? [] : [...problems, `output: ${result.output.slice(-3000)}`];

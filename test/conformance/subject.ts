@@ -13,6 +13,7 @@ export interface Build {
   readonly args: Readonly<Record<string, string>>;
   readonly target: string | undefined;
   readonly secrets: Readonly<Record<string, string>>;
+  readonly flags: readonly string[];
 }
 
 /** Builds and pushes, and tells how it ended. */
@@ -37,6 +38,7 @@ async function yadokari(image: string, build: Build): Promise<CommandResult> {
       ...Object.entries(build.args).map(([key, value]) => `--build-arg=${key}=${value}`),
       ...(build.target === undefined ? [] : [`--target=${build.target}`]),
       ...Object.keys(build.secrets).map((id) => `--secret=id=${id},src=/given-secrets/${id}`),
+      ...build.flags,
     ];
     const volumes = folder === undefined ? [] : [`${folder}:/given-secrets:ro`];
     return run(builderCommand({ image, context: build.context, volumes, args }));
@@ -60,6 +62,7 @@ async function buildah(build: Build): Promise<CommandResult> {
       ...Object.entries(build.args).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]),
       ...(build.target === undefined ? [] : [`--target=${build.target}`]),
       ...Object.keys(build.secrets).map((id) => `--secret=id=${id},src=${folder}/${id}`),
+      ...build.flags.map((flag) => flag.replaceAll('/workspace', build.context)),
       build.context,
     ]);
     return built.status === 0 ? run(['buildah', 'push', '--tls-verify=false', build.destination]) : built;
