@@ -168,10 +168,11 @@ class Gate {
   #waiting: (() => void) | undefined;
 
   async enter(count: number): Promise<void> {
-    this.#ahead += count;
+    // Waits for what was written before, not for room: a chunk larger than all the room would wait for ever.
     while (this.#ahead > largestAhead && !this.#isOpen) {
       await new Promise<void>((resolve) => (this.#waiting = resolve));
     }
+    this.#ahead += count;
   }
 
   leave(count: number): void {

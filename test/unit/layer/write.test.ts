@@ -53,6 +53,20 @@ const odd: readonly Entry[] = [
   { ...plain, type: 'fifo', path: bytes('d/fifo') },
 ];
 
+test('writeLayer() takes content in chunks of any size', { timeout: 20_000 }, async (context) => {
+  await using store = openBlobStore(temporaryFolder(context));
+  const content = Buffer.alloc(5 * 1024 * 1024, 'large');
+  const entries = [file('one-chunk', content, { content: chunks(content, content.length) }), file('after', 'x')];
+  const written = await writeLayer(stream(entries), { compression: 'none', family: 'oci', store }, signal);
+  const found: string[] = [];
+  for await (const entry of readEntries(chunks(await blobOf(written), 65_536), signal)) {
+    const parts: Buffer[] = [];
+    for await (const part of entry.content ?? []) parts.push(Buffer.from(part));
+    found.push(`${entry.path} ${sha256(Buffer.concat(parts))}`);
+  }
+  assert.deepEqual(found, [`one-chunk ${sha256(content)}`, `after ${sha256(Buffer.from('x'))}`]);
+});
+
 test('writeLayer() loses nothing: reading gives the entries back', async (context) => {
   await using store = openBlobStore(temporaryFolder(context));
   const written = await writeLayer(stream(odd), { compression: 'none', family: 'oci', store }, signal);
