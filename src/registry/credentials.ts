@@ -7,8 +7,6 @@ import { BuilderError, systemCode } from '../errors.ts';
 import { parseJson } from '../oci/json.ts';
 import { type Credential, type DockerConfig, findEntry, fromUserAndSecret, normalizeKey, parseDockerConfig } from './docker-config.ts';
 
-export type { Credential } from './docker-config.ts';
-
 /** What knows credentials. */
 export interface Credentials {
   /** Undefined means anonymous. @throws ERR_AUTH when a source is broken: we don't go on as somebody else. */

@@ -16,8 +16,6 @@ import { removeChildren, removeTree } from './remove.ts';
 import { absolutePath, childPath, clampPath, isDirectoryMode, isFileMode, modeOf, resolvePath, splitPath } from './resolve.ts';
 import type { Root } from './root.ts';
 
-export { createLedger, type Ledger } from './ledger.ts';
-
 /**
  * Unpacks whole layers in order and tells of them: one event at the end, one warning for each kind of thing that can't be made.
  * @throws ERR_LAYER, ERR_DIGEST_MISMATCH, ERR_ROOTFS, naming the layer

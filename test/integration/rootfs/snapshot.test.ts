@@ -25,11 +25,12 @@ import { setXattr } from '../../../src/linux/xattr.ts';
 import { captureChanges } from '../../../src/rootfs/capture.ts';
 import { clearRoot } from '../../../src/rootfs/clear.ts';
 import { diffTrees } from '../../../src/rootfs/diff.ts';
+import { createLedger } from '../../../src/rootfs/ledger.ts';
 import { createProtection } from '../../../src/rootfs/protect.ts';
 import type { Root } from '../../../src/rootfs/root.ts';
 import { scanPaths, scanRoot, settleClock } from '../../../src/rootfs/scan.ts';
 import { restoreRoot, stashRoot } from '../../../src/rootfs/stash.ts';
-import { createLedger, unpackLayer } from '../../../src/rootfs/unpack.ts';
+import { unpackLayer } from '../../../src/rootfs/unpack.ts';
 import { bytes } from '../../support/tar.ts';
 import { describe, temporaryFolder, tree } from '../../support/tree.ts';
 

@@ -6,7 +6,8 @@ import { type TestContext, test } from 'node:test';
 import { readEntries } from '../../../src/layer/read.ts';
 import { createProtection } from '../../../src/rootfs/protect.ts';
 import type { Root } from '../../../src/rootfs/root.ts';
-import { type Ledger, createLedger, unpackLayer } from '../../../src/rootfs/unpack.ts';
+import { type Ledger, createLedger } from '../../../src/rootfs/ledger.ts';
+import { unpackLayer } from '../../../src/rootfs/unpack.ts';
 import { type TarOptions, bytes, chunks, tar } from '../../support/tar.ts';
 import { describe, temporaryFolder, tree } from '../../support/tree.ts';
 
