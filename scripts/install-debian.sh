@@ -10,6 +10,7 @@ while read -r program package; do
 done <<'LIST'
 podman podman
 runc runc
+catatonit catatonit
 conmon conmon
 docker-registry docker-registry
 skopeo skopeo

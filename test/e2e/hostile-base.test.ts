@@ -58,8 +58,6 @@ async function buildOn(layers: readonly (readonly MemberToWrite[])[], steps: rea
 
 // what has no harmless reading is refused
 const refused: readonly { readonly name: string; readonly layers: readonly (readonly MemberToWrite[])[] }[] = [
-  { name: 'a name with ..', layers: [[{ name: '../../workspace/pwned', content: 'x' }]] },
-  { name: 'a name with .. in the middle', layers: [[{ name: 'a/../../../workspace/pwned', content: 'x' }]] },
   { name: 'a hard link to a file of a mount', layers: [[{ name: 'exfil', type: 'hardlink', linkname: 'workspace/own' }]] },
   {
     name: "a hard link to the builder's credentials",
@@ -83,6 +81,8 @@ for (const row of refused) {
 
 // what may be read harmlessly must end harmlessly: refused, or confined to the root
 const confined: readonly { readonly name: string; readonly layers: readonly (readonly MemberToWrite[])[] }[] = [
+  { name: 'a name with ..', layers: [[{ name: '../../workspace/pwned', content: 'x' }]] },
+  { name: 'a name with .. in the middle', layers: [[{ name: 'a/../../../workspace/pwned', content: 'x' }]] },
   { name: 'an absolute name', layers: [[{ name: '/workspace/pwned', content: 'x' }]] },
   {
     name: 'a symlink to a mount and a file through it',
