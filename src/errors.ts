@@ -22,12 +22,19 @@ export type ErrorCode =
 export class BuilderError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  /** Where in the Dockerfile it happened, where that is known. */
+  readonly range: SourceRange | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown; readonly hint?: string }) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: { readonly cause?: unknown; readonly hint?: string; readonly range?: SourceRange },
+  ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = code;
     this.hint = options?.hint;
+    this.range = options?.range;
   }
 }
 
@@ -39,7 +46,7 @@ export interface SourceRange {
 
 /** A mistake in a Dockerfile, pinned to where it stands. */
 export class DockerfileError extends BuilderError {
-  readonly range: SourceRange;
+  override readonly range: SourceRange;
 
   constructor(message: string, range: SourceRange, options?: { readonly cause?: unknown; readonly hint?: string }) {
     super('ERR_DOCKERFILE', message, options);

@@ -251,8 +251,10 @@ async function atFrom<Value>(planned: PlannedStage, task: () => Promise<Value>):
   try {
     return await task();
   } catch (error) {
-    if (!(error instanceof BuilderError) || error instanceof DockerfileError || error.code !== 'ERR_REFERENCE') throw error;
+    if (!(error instanceof BuilderError) || error.range !== undefined || error.code === 'ERR_ABORTED') throw error;
     const range = planned.stage.from.imageRange ?? planned.stage.from.range;
-    throw new DockerfileError(error.message, range, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+    const hint = error.hint === undefined ? {} : { hint: error.hint };
+    if (error.code === 'ERR_REFERENCE') throw new DockerfileError(error.message, range, { cause: error, ...hint });
+    throw new BuilderError(error.code, error.message, { cause: error.cause, ...hint, range });
   }
 }

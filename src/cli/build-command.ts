@@ -6,10 +6,9 @@ import { readDockerfile, withIgnoreFile } from '../build/dockerfile-file.ts';
 import { openWorld } from '../build/world.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
-import { formatDockerfileError } from '../dockerfile/message.ts';
 import { BuilderError, DockerfileError } from '../errors.ts';
 import { findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
-import { describeFailure, exitStatusOf, signalNumbers } from './exit.ts';
+import { describeBuildFailure, exitStatusOf, signalNumbers } from './exit.ts';
 import type { ParsedFlags } from './flags.ts';
 import { withHostPaths } from './host-paths.ts';
 import { trackProgress, type Progress } from './progress.ts';
@@ -68,7 +67,8 @@ export async function runBuildCommand(input: CommandInput): Promise<number> {
       dockerfile = parseDockerfile(file.text, file.name);
     } catch (error) {
       if (!(error instanceof DockerfileError)) throw error;
-      return fail(report, error, formatDockerfileError(error, file.text.toString('utf8'), file.name).split('\n'));
+      const unparsed = { name: file.name, text: file.text.toString('utf8') };
+      return fail(report, error, describeBuildFailure(error, { dockerfile: unparsed, step: undefined }, false));
     }
     const { ignoreFile } = request;
     const ports = withIgnoreFile(world.ports, file, { workingDirectory, ...(ignoreFile === undefined ? {} : { ignoreFile }) });
@@ -101,18 +101,8 @@ function reportAbort(report: Report, signal: AbortSignal, progress: Progress): n
 }
 
 function reportFailure({ settings, report }: CommandInput, error: unknown, progress: Progress, dockerfile: Dockerfile | undefined): number {
-  const step = progress.failedStep();
   const isVerbose = ['trace', 'debug'].includes(settings.text('verbosity') ?? 'info');
-  if (error instanceof DockerfileError && dockerfile !== undefined) {
-    return fail(report, error, formatDockerfileError(error, dockerfile.text, dockerfile.name).split('\n'));
-  }
-  const lines = describeFailure(error, isVerbose);
-  if (step !== undefined) {
-    const [first = '', ...others] = lines;
-    const at = `  at ${step.dockerfile}:${step.range.start.line} (step ${step.number}/${step.total}): ${step.text}`;
-    return fail(report, error, [first, at, ...others]);
-  }
-  return fail(report, error, lines);
+  return fail(report, error, describeBuildFailure(error, { dockerfile, step: progress.failedStep() }, isVerbose));
 }
 
 function fail(report: Report, error: unknown, lines: readonly string[]): number {

@@ -5,10 +5,10 @@ import { readDockerfile } from '../build/dockerfile-file.ts';
 import { checkFailure, readCheckConfig } from '../dockerfile/check.ts';
 import { formatViolations } from '../dockerfile/check-output.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
-import { formatDockerfileError } from '../dockerfile/message.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import { DockerfileError } from '../errors.ts';
 import type { CommandInput } from './build-command.ts';
+import { describeBuildFailure } from './exit.ts';
 import { makeBuildRequest } from './request.ts';
 import { readStandardInput } from './standard-input.ts';
 
@@ -35,7 +35,8 @@ export async function runCheckCommand(input: CommandInput): Promise<number> {
     return checkFailure(violations, readCheckConfig(dockerfile, request.buildArgs)) === undefined ? 0 : 1;
   } catch (error) {
     if (!(error instanceof DockerfileError)) throw error;
-    for (const line of formatDockerfileError(error, file.text.toString('utf8'), file.name).split('\n')) input.report.line('error', line);
+    const unparsed = { name: file.name, text: file.text.toString('utf8') };
+    for (const line of describeBuildFailure(error, { dockerfile: unparsed, step: undefined }, false)) input.report.line('error', line);
     return 1;
   }
 }

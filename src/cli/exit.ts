@@ -1,5 +1,8 @@
 // A failure → an exit status and the lines that a person reads: what failed, where, because, what to try.
-import { BuilderError, CommandError } from '../errors.ts';
+import type { Dockerfile } from '../dockerfile/instruction.ts';
+import { formatDockerfileError, formatPlace, withoutControls } from '../dockerfile/message.ts';
+import { BuilderError, CommandError, DockerfileError } from '../errors.ts';
+import type { StepLabel } from '../events.ts';
 
 /** kaniko's statuses: a RUN's own code, else 1; ours besides: 2 for usage, 128+n for a signal. */
 export function exitStatusOf(error: unknown): number {
@@ -49,4 +52,22 @@ export function describeFailure(error: unknown, isVerbose: boolean): readonly st
   if (hint !== undefined) lines.push(`  try: ${hint}`);
   if (isVerbose && error.stack !== undefined) lines.push(error.stack);
   return lines;
+}
+
+/** The lines of a failure with the place in the Dockerfile quoted: the error's own, or that of the step that failed. */
+export function describeBuildFailure(
+  error: unknown,
+  at: { readonly dockerfile: Pick<Dockerfile, 'name' | 'text'> | undefined; readonly step: StepLabel | undefined },
+  isVerbose: boolean,
+): readonly string[] {
+  const { dockerfile, step } = at;
+  if (error instanceof DockerfileError && dockerfile !== undefined) {
+    return `error: ${formatDockerfileError(error, dockerfile.text, dockerfile.name)}`.split('\n');
+  }
+  const [first = '', ...others] = describeFailure(error, isVerbose);
+  const range = (error instanceof BuilderError ? error.range : undefined) ?? step?.range;
+  if (dockerfile === undefined || range === undefined) return [first, ...others];
+  const [head = '', ...quoted] = formatPlace(range, dockerfile.text, dockerfile.name).map(withoutControls);
+  const number = step === undefined ? '' : ` (step ${step.number}/${step.total})`;
+  return [first, head + number, ...quoted, ...others];
 }
