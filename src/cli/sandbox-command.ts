@@ -4,8 +4,11 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { BuilderError } from '../errors.ts';
 import { runInSandbox } from '../sandbox/launch.ts';
-import { sandboxPath, type VisiblePath } from '../sandbox/plan.ts';
+import { parseReference, withDefaultTag } from '../oci/reference.ts';
+import { outFolder, sandboxPath, type VisiblePath } from '../sandbox/plan.ts';
 import type { CommandInput } from './build-command.ts';
+import { deliverOutputs, prepareOutputs, type SandboxOutput } from './sandbox-outputs.ts';
+import type { Settings } from './settings.ts';
 
 /** Variables that a build inside may need; the rest of the host's environment stays outside. */
 const passedVariables =
@@ -29,6 +32,10 @@ export async function runBuildInSandbox(
         mainPath: around.mainPath,
         invocation: { argv: ['build', ...translation.argv], env: { ...passedEnvironment(env, translation), ...translation.env } },
         visible: translation.visible,
+        outputs: {
+          prepare: (outbox) => prepareOutputs(translation.outputs, outbox),
+          deliver: async (outbox) => await deliverOutputs(translation.outputs, outbox, { tag: layoutTag(input.settings), signal }),
+        },
       },
       report.emit,
       signal,
@@ -42,31 +49,39 @@ interface Translation {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly visible: readonly VisiblePath[];
+  readonly outputs: readonly SandboxOutput[];
 }
 
-type Rewrite = (value: string, show: (path: string, mode: 'ro' | 'rw', kind?: 'file' | 'folder') => string) => string;
+interface Doors {
+  /** Makes a path of the host visible, and gives it as it is inside. */
+  readonly show: (path: string, mode: VisiblePath['mode'], kind?: VisiblePath['kind']) => string;
+  /** The same for what the build is to write. */
+  readonly take: (path: string, kind: SandboxOutput['kind']) => string;
+}
+
+type Rewrite = (value: string, doors: Doors) => string;
 
 /** How the value of each flag that names a path is rewritten; every other flag is passed as it is. */
 const rewrites: Readonly<Record<string, Rewrite>> = {
-  context: (value, show) => rewritePlace(value, show),
-  ignorefile: (value, show) => show(value, 'ro'),
-  'oci-layout-path': (value, show) => show(value, 'rw', 'folder'),
-  'tar-path': (value, show) => showParent(value, show),
-  'digest-file': (value, show) => showParent(value, show),
-  'image-name-with-digest-file': (value, show) => showParent(value, show),
-  'image-name-tag-with-digest-file': (value, show) => showParent(value, show),
-  secret: (value, show) =>
-    value.replace(/(^|,)(src|source)=([^,]+)/, (_, comma: string, key: string, path: string) => `${comma}${key}=${show(path, 'ro')}`),
-  ssh: (value, show) => value.replace(/=(.+)$/, (_, path: string) => `=${show(path, 'ro')}`),
-  'build-context': (value, show) => value.replace(/=(.+)$/, (_, place: string) => `=${rewritePlace(place, show)}`),
-  'registry-certificate': (value, show) => value.replace(/=(.+)$/, (_, path: string) => `=${show(path, 'ro')}`),
-  'registry-client-cert': (value, show) =>
+  context: (value, doors) => rewritePlace(value, doors),
+  ignorefile: (value, { show }) => show(value, 'ro'),
+  'oci-layout-path': (value, { take }) => take(value, 'layout'),
+  'tar-path': (value, { take }) => take(value, 'file'),
+  'digest-file': (value, { take }) => take(value, 'file'),
+  'image-name-with-digest-file': (value, { take }) => take(value, 'file'),
+  'image-name-tag-with-digest-file': (value, { take }) => take(value, 'file'),
+  secret: (value, { show }) =>
+    value.replace(/(^|,)(src|source)=([^,]+)/, (_, comma: string, key: string, path: string) => `${comma}${key}=${show(path, 'copy')}`),
+  ssh: (value, { show }) => value.replace(/=(.+)$/, (_, path: string) => `=${show(path, 'ro')}`),
+  'build-context': (value, doors) => value.replace(/=(.+)$/, (_, place: string) => `=${rewritePlace(place, doors)}`),
+  'registry-certificate': (value, { show }) => value.replace(/=(.+)$/, (_, path: string) => `=${show(path, 'ro')}`),
+  'registry-client-cert': (value, { show }) =>
     value.replace(
       /=(.+)$/,
       (_, paths: string) =>
         `=${paths
           .split(',')
-          .map((path) => show(path, 'ro'))
+          .map((path) => show(path, 'copy'))
           .join(',')}`,
     ),
 };
@@ -74,34 +89,44 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
 /** The command line as the process inside must get it, and what of the host it must see. @throws ERR_CONTEXT for a missing path */
 export function translate(input: Pick<CommandInput, 'flags' | 'positionals' | 'env'>, workingDirectory: string): Translation {
   const visible: VisiblePath[] = [];
-  const show = (path: string, mode: 'ro' | 'rw', kind?: 'file' | 'folder'): string => {
+  const outputs: SandboxOutput[] = [];
+  const show: Doors['show'] = (path, mode, kind) => {
     const absolute = resolve(workingDirectory, path);
     if (kind === undefined && !existsSync(absolute)) throw new BuilderError('ERR_CONTEXT', `Cannot use ${path}: it does not exist`);
     visible.push({ path: absolute, mode, kind: kind ?? (statSync(absolute).isDirectory() ? 'folder' : 'file') });
     return sandboxPath(absolute);
   };
+  const take: Doors['take'] = (path, kind) => {
+    const absolute = resolve(workingDirectory, path);
+    // A pipe or a device is written to as it is; the streams are inherited.
+    if (/^\/(?:dev\/(?:stdout|stderr|null|fd\/\d+)|proc\/self\/fd\/\d+)$/.test(absolute)) return absolute;
+    if (isSpecialFile(absolute)) return show(absolute, 'rw', 'file');
+    outputs.push({ path: absolute, kind });
+    return `${outFolder}${absolute}`;
+  };
+  const doors = { show, take };
   const argv: string[] = [];
   const context = input.flags.get('context')?.at(-1) ?? input.positionals[0] ?? '.';
   for (const [name, values] of input.flags) {
     if (name === 'context') continue;
     for (const value of values)
       argv.push(
-        `--${name}=${name === 'dockerfile' ? rewriteDockerfile(value, workingDirectory, show) : (rewrites[name]?.(value, show) ?? value)}`,
+        `--${name}=${name === 'dockerfile' ? rewriteDockerfile(value, workingDirectory, show) : (rewrites[name]?.(value, doors) ?? value)}`,
       );
   }
-  argv.push(`--context=${rewritePlace(context, show)}`);
+  argv.push(`--context=${rewritePlace(context, doors)}`);
   const env: Record<string, string> = { YADOKARI_WORKING_DIRECTORY: sandboxPath(workingDirectory) };
   const agent = input.env['SSH_AUTH_SOCK'];
   if (agent !== undefined && agent !== '' && existsSync(agent)) env['SSH_AUTH_SOCK'] = show(agent, 'ro');
   for (const folder of [input.env['DOCKER_CONFIG'], join(input.env['HOME'] ?? homedir(), '.docker')]) {
     if (folder === undefined || folder === '' || !existsSync(join(folder, 'config.json'))) continue;
-    env['DOCKER_CONFIG'] = show(folder, 'ro');
+    env['DOCKER_CONFIG'] = dirname(show(join(folder, 'config.json'), 'copy'));
     break;
   }
-  return { argv, env, visible };
+  return { argv, env, visible, outputs };
 }
 
-function rewritePlace(place: string, show: Parameters<Rewrite>[1]): string {
+function rewritePlace(place: string, { show }: Doors): string {
   const match = /^(dir|tar|oci-layout):\/\/(.+)$/.exec(place);
   if (match !== null) {
     const [, scheme = '', rest = ''] = match;
@@ -114,17 +139,22 @@ function rewritePlace(place: string, show: Parameters<Rewrite>[1]): string {
   return isLocal ? show(place, 'ro') : place;
 }
 
-function rewriteDockerfile(value: string, workingDirectory: string, show: Parameters<Rewrite>[1]): string {
+function rewriteDockerfile(value: string, workingDirectory: string, show: Doors['show']): string {
   if (value === '-' || !existsSync(resolve(workingDirectory, value))) return value;
   const ignore = `${resolve(workingDirectory, value)}.dockerignore`;
   if (existsSync(ignore)) show(ignore, 'ro');
   return show(value, 'ro');
 }
 
-/** A file that is to be made: its folder is shown, since a file that isn't there can't be. */
-function showParent(path: string, show: Parameters<Rewrite>[1]): string {
-  const absolute = resolve(path);
-  return join(show(dirname(absolute), 'rw', 'folder'), absolute.slice(dirname(absolute).length));
+function isSpecialFile(path: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found !== undefined && !found.isFile() && !found.isDirectory();
+}
+
+/** What the image is called in a layout, as the build inside calls it. */
+function layoutTag(settings: Settings): string {
+  const [first] = settings.list('destination');
+  return (first === undefined ? undefined : withDefaultTag(parseReference(first)).tag) ?? 'latest';
 }
 
 function passedEnvironment(env: Readonly<Record<string, string | undefined>>, translation: Translation): Readonly<Record<string, string>> {

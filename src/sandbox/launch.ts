@@ -2,12 +2,12 @@
 // folder, in namespaces of its own. The host's root is out of reach from there, and nothing of the folder is left in the end.
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path/posix';
+import { basename, join } from 'node:path/posix';
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { enterModule, forbidsPrograms, locateCode, programPath, readCaller, readIdSources, readText, requireProgram } from './host.ts';
 import { type IdMapping, chooseMapping, mappingFlags } from './ids.ts';
-import { type SandboxInvocation, type SandboxPlan, type VisiblePath, bindsOf, builderFolder, showCode } from './plan.ts';
+import { type SandboxInvocation, type SandboxPlan, type VisiblePath, bindsOf, builderFolder, outFolder, showCode } from './plan.ts';
 import { superviseBuilder } from './supervise.ts';
 import { hireUndertaker } from './undertaker.ts';
 import { prepareVisible } from './visible.ts';
@@ -20,8 +20,17 @@ export interface SandboxRequest {
   /** Paths in it are those of the inside: `sandboxPath(path)` for each path of `visible`. */
   readonly invocation: SandboxInvocation;
   readonly visible: readonly VisiblePath[];
+  readonly outputs?: Outputs;
   /** A folder on disk with room for the unpacked image; `/var/tmp` unless given. */
   readonly parentFolder?: string;
+}
+
+/** What the build leaves behind: no file of the host is writable inside, so they wait in the sandbox's own folder. */
+export interface Outputs {
+  /** Told which folder of the host is `outFolder` inside, before anything starts. */
+  readonly prepare: (outbox: string) => void;
+  /** Called when the build went well and everything inside has ended; what a RUN may have put there is not to be trusted. */
+  readonly deliver: (outbox: string) => Promise<void>;
 }
 
 const hostName = 'yadokari';
@@ -43,8 +52,11 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
   const removeUnused = prepareVisible(request.visible);
   try {
     const folder = makeFolder(request.parentFolder ?? '/var/tmp');
+    const outbox = join(folder, 'builder', basename(outFolder));
     const undertaker = hireUndertaker(folder, mapping, programs);
     try {
+      mkdirSync(outbox, { mode: 0o755 });
+      request.outputs?.prepare(outbox);
       const plan = makePlan(request, folder, mapping);
       const flags = [...mappingFlags(mapping), '--mount', '--pid', '--ipc', '--uts', '--fork', '--kill-child'];
       // If this process is killed, setpriv has unshare killed, and unshare the first process inside, and so the whole namespace.
@@ -57,7 +69,9 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
         cwd: '/',
         env: { PATH: programPath },
       });
-      return await superviseBuilder(child, plan, signal);
+      const status = await superviseBuilder(child, plan, signal);
+      if (status === 0) await request.outputs?.deliver(outbox);
+      return status;
     } finally {
       const failure = await undertaker.bury();
       if (failure !== undefined) emit({ kind: 'warning', code: 'sandbox-left', message: failure });

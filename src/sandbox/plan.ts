@@ -54,6 +54,9 @@ export const builderFolder = '/yadokari';
 /** Where everything visible lies; in memory, but for what is mounted there. */
 export const hostFolder = `${builderFolder}/host`;
 
+/** Where the build writes its outputs, each below the host's path of it, until the sandbox is gone. */
+export const outFolder = `${builderFolder}/out`;
+
 /** Where a path of the host is inside the sandbox, if it was made visible. @throws RangeError for a relative path. */
 export function sandboxPath(hostPath: string): string {
   if (!posix.isAbsolute(hostPath)) throw new RangeError(`not an absolute path: ${hostPath}`);
@@ -69,7 +72,7 @@ export function pathOnHost(path: string): string {
 
 /** A text of ours with every path of the inside that stands for one of the host put back. */
 export function hostPathsIn(text: string): string {
-  return text.replaceAll(`${hostFolder}/`, '/');
+  return text.replaceAll(`${hostFolder}/`, '/').replaceAll(`${outFolder}/`, '/');
 }
 
 /** The binds of visible paths, outer ones first, so that an output in a read-only context stays writable. */

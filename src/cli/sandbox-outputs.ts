@@ -1,0 +1,87 @@
+// What a build in the sandbox writes for the host: it waits in the sandbox's folder, so no RUN can reach the place it is for,
+// and is brought there when everything inside has ended.
+import { accessSync, constants, lstatSync, mkdirSync, realpathSync, statSync } from 'node:fs';
+import { copyFile, mkdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { BuilderError, systemCode } from '../errors.ts';
+import { hostPlatform } from '../oci/platform.ts';
+import { readLayout, writeLayout } from '../store/oci-layout.ts';
+
+/** A file or an OCI layout that the command line asks for; the path is absolute, on the host. */
+export interface SandboxOutput {
+  readonly path: string;
+  readonly kind: 'file' | 'layout';
+}
+
+/** Makes the folders in the outbox. @throws ERR_USAGE for an output that could not be put in its place later */
+export function prepareOutputs(outputs: readonly SandboxOutput[], outbox: string): void {
+  for (const { path, kind } of outputs) {
+    checkPlace(path, kind);
+    mkdirSync(dirname(join(outbox, path)), { recursive: true });
+  }
+}
+
+/** Brings what the build wrote to its place. @throws ERR_TAMPERED when a RUN laid a trail out of the outbox, ERR_ROOTFS */
+export async function deliverOutputs(
+  outputs: readonly SandboxOutput[],
+  outbox: string,
+  options: { readonly tag: string; readonly signal: AbortSignal },
+): Promise<void> {
+  const own = realpathSync(outbox);
+  for (const { path, kind } of outputs) {
+    const written = join(own, path);
+    const found = lstatSync(written, { throwIfNoEntry: false });
+    if (found === undefined) continue; // a dry run writes nothing
+    if (realpathSync(written) !== written || !(kind === 'file' ? found.isFile() : found.isDirectory()))
+      throw new BuilderError('ERR_TAMPERED', `Cannot write ${path}: a RUN put something else in the place where it was waiting`);
+    if (kind === 'layout') await deliverLayout(written, path, options);
+    else await deliverFile(written, path);
+  }
+}
+
+async function deliverLayout(from: string, to: string, options: { readonly tag: string; readonly signal: AbortSignal }): Promise<void> {
+  const { tag, signal } = options;
+  const { image, digest } = await readLayout({ folder: from, tag }, hostPlatform(process.arch), signal);
+  const written = await writeLayout({ folder: to, tag }, image, signal);
+  if (written !== digest) throw new BuilderError('ERR_INTERNAL', `Cannot write ${to}: the image became another one on the way`);
+}
+
+async function deliverFile(from: string, to: string): Promise<void> {
+  try {
+    await mkdir(dirname(to), { recursive: true });
+    const target = statSync(to, { throwIfNoEntry: false }) === undefined ? to : realpathSync(to);
+    const temporary = join(dirname(target), `.${basename(target)}.yadokari`);
+    try {
+      await rm(temporary, { force: true });
+      await copyFile(from, temporary, constants.COPYFILE_EXCL);
+      await rename(temporary, target);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      // A file in a folder that is not ours, or one that is a mount: only its content can be changed.
+      if (!['EACCES', 'EPERM', 'EBUSY', 'EROFS'].includes(systemCode(error) ?? '')) throw error;
+      await copyFile(from, target);
+    }
+  } catch (error) {
+    throw new BuilderError('ERR_ROOTFS', `Cannot write ${to}: ${systemCode(error) ?? 'unknown failure'}`, { cause: error });
+  }
+}
+
+function checkPlace(path: string, kind: SandboxOutput['kind']): void {
+  const fail = (state: string, cause?: unknown): never => {
+    throw new BuilderError('ERR_USAGE', `Cannot write ${path}: ${state}`, { cause });
+  };
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found !== undefined && found.isDirectory() !== (kind === 'layout')) fail(kind === 'layout' ? 'it is a file' : 'it is a directory');
+  let nearest = path;
+  while (!isThere(nearest)) nearest = dirname(nearest);
+  if (nearest !== path && !statSync(nearest).isDirectory()) fail(`${nearest} is not a directory`);
+  try {
+    accessSync(nearest, constants.W_OK);
+  } catch (error) {
+    fail(`${nearest} can not be written`, error);
+  }
+}
+
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}

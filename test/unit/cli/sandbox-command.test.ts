@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { translate } from '../../../src/cli/sandbox-command.ts';
+
+describe('translate()', () => {
+  let folder = '';
+  before(() => {
+    folder = mkdtempSync('/tmp/yadokari-translate-');
+    mkdirSync(join(folder, '.docker'));
+    for (const name of ['.docker/config.json', '.docker/other', 'token']) writeFileSync(join(folder, name), name);
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  const flagged = (...flags: readonly (readonly [string, string])[]) =>
+    translate({ flags: new Map(flags.map(([name, value]) => [name, [value]])), positionals: [], env: { HOME: folder } }, folder);
+
+  test('lets no output be seen inside, only a place of the sandbox where it waits', () => {
+    for (const name of ['tar-path', 'digest-file', 'image-name-with-digest-file', 'image-name-tag-with-digest-file', 'oci-layout-path']) {
+      const { argv, visible, outputs } = flagged([name, 'out']);
+      assert.ok(argv.includes(`--${name}=/yadokari/out${folder}/out`), argv.join(' '));
+      assert.deepEqual(
+        visible.filter((one) => one.mode === 'rw'),
+        [],
+      );
+      assert.deepEqual(outputs, [{ path: join(folder, 'out'), kind: name === 'oci-layout-path' ? 'layout' : 'file' }]);
+    }
+  });
+
+  test('leaves the streams that are inherited to their names', () => {
+    const { argv, outputs, visible } = flagged(['tar-path', '/dev/stdout']);
+    assert.ok(argv.includes('--tar-path=/dev/stdout'));
+    assert.deepEqual([outputs, visible.filter((one) => one.mode === 'rw')], [[], []]);
+  });
+
+  test('shows secrets and credentials as copies, and nothing that lies beside them', () => {
+    const { argv, env, visible } = flagged(['secret', 'id=token,src=token']);
+    assert.ok(argv.includes(`--secret=id=token,src=/yadokari/host${folder}/token`), argv.join(' '));
+    assert.equal(env['DOCKER_CONFIG'], `/yadokari/host${folder}/.docker`);
+    const copies = visible.filter((one) => one.mode === 'copy').map((one) => one.path);
+    assert.deepEqual(copies.sort(), [join(folder, '.docker/config.json'), join(folder, 'token')]);
+    assert.ok(!visible.some((one) => one.path === join(folder, '.docker')));
+  });
+});
