@@ -73,6 +73,8 @@ export async function buildImage(dockerfile: Dockerfile, request: BuildRequest, 
   try {
     const target = await buildStages(build);
     const image = finishImage(target.image, request, target.platform);
+    // What pushes is what was started: nothing goes out past files that somebody else has had his hands on.
+    ports.verifySeal();
     const published = await publishImage(image, request.output, { registry: ports.registry, results, emit, signal });
     emit({ kind: 'phase', phase: 'finished' });
     return published;

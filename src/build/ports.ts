@@ -17,6 +17,8 @@ export interface BuildPorts {
   /** Those of --build-context that are folders, by lower-case name. */
   readonly namedFolders: ReadonlyMap<string, SourceTree>;
   readonly launch: Launcher['launch'];
+  /** @throws ERR_TAMPERED when a RUN changed the builder's own files. */
+  readonly verifySeal: () => void;
   /** Bytes of `--secret id=…`, read before the first stage. */
   readonly secrets: ReadonlyMap<string, Buffer>;
   /** Agent sockets by id. */

@@ -1,38 +1,38 @@
 // Opens everything a build needs of the world, before the first stage: afterwards /lib, /etc and /tmp belong to the image,
 // so names, credentials, certificates, secrets and the launcher are loaded here or never.
-import { readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { bytesFromText } from '../bytes.ts';
+import { type ByteString, bytesFromText } from '../bytes.ts';
 import { openContext, type OpenedContext } from '../context/source.ts';
 import type { SourceTree } from '../context/tree.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import { hideFiles } from '../linux/hidden-files.ts';
-import { createLauncher, type Launcher } from '../linux/launch.ts';
+import { createLauncher } from '../linux/launch.ts';
+import { readMounts } from '../linux/mounts.ts';
 import { Processes, protectSelf } from '../linux/process.ts';
 import { sealFolder } from '../linux/seal.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import { configPaths, loadCredentials } from '../registry/credentials.ts';
 import { loadNames } from '../registry/names.ts';
 import type { RegistryClient } from '../registry/client.ts';
+import { warmUpWire } from '../registry/wire.ts';
 import { parseLayoutPlace, readLayout } from '../store/oci-layout.ts';
 import type { ResolveImage } from './base-images.ts';
 import type { BuildPorts } from './ports.ts';
 import { protectedPaths } from './protected-paths.ts';
 import { openRegistries, trustCertificates } from './registries.ts';
+import { guardLaunch } from './run-guard.ts';
 import type { BuildRequest, RegistryRequest, SecretSpec } from './request.ts';
 
 export interface World extends AsyncDisposable {
   readonly ports: BuildPorts;
   readonly contextFolder: string;
-  /** @throws ERR_TAMPERED when a RUN changed the builder's own files. */
-  readonly verifySeal: () => void;
 }
 
 export interface WorldOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly workingDirectory: string;
-  /** Folders and files of the builder that no RUN may change. */
+  /** Folders and files of the builder that no RUN may change; what is not there is left out. */
   readonly ownFolders: readonly string[];
   readonly emit: Emit;
   readonly signal: AbortSignal;
@@ -47,6 +47,7 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
   try {
     protectSelf();
     trustCertificates(env, emit);
+    await warmUpWire();
     const names = await loadNames();
     const folders = [join(request.builderFolder, '.docker')];
     const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
@@ -72,14 +73,19 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
       ...request.ignorePaths,
       ...request.ssh.values(),
     ];
-    const verifySeal = sealFolder(...options.ownFolders.map((path) => bytesFromText(realpathSync(path))));
+    const verifySeal = sealFolder(...writable(options.ownFolders));
+    const secretFiles = [
+      ...configPaths(env, folders),
+      ...request.secrets.flatMap(({ source }) => (source.kind === 'file' ? [source.path] : [])),
+    ];
     const ports: BuildPorts = {
       registry: clients.push,
       download: clients.pull.download,
       resolveImage: imageResolver(clients.pull, named.layouts),
       context: context.tree,
       namedFolders: named.folders,
-      launch: guardedLaunch(launcher, verifySeal, configPaths(env, folders), emit),
+      verifySeal,
+      launch: guardLaunch(launcher.launch, { secretFiles, verifySeal, emit }),
       secrets,
       ssh: request.ssh,
       protectedPaths: protectedPaths(request.rootPath, own),
@@ -88,29 +94,19 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
       signal,
     };
     const disposable = stack.move();
-    return { ports, contextFolder: context.folder, verifySeal, [Symbol.asyncDispose]: () => disposable.disposeAsync() };
+    return { ports, contextFolder: context.folder, [Symbol.asyncDispose]: () => disposable.disposeAsync() };
   } catch (error) {
     await stack.disposeAsync();
     throw error;
   }
 }
 
-/** Credential files are out of reach while a RUN lasts, and the builder's own files are compared after it. */
-function guardedLaunch(launcher: Launcher, verifySeal: () => void, credentialFiles: readonly string[], emit: Emit): Launcher['launch'] {
-  let isTold = false;
-  return async (request) => {
-    const hidden = hideFiles(credentialFiles);
-    try {
-      if (!isTold)
-        for (const { path, reason } of hidden.left)
-          emit({ kind: 'note', level: 'debug', message: `${path} stays readable for RUN: ${reason}` });
-      isTold = true;
-      return await launcher.launch(request);
-    } finally {
-      hidden.restore();
-      verifySeal();
-    }
-  };
+/** Those a RUN could change at all: the sandbox shows the machine's own files read-only, and there others may change them. */
+function writable(paths: readonly string[]): readonly ByteString[] {
+  const readOnly = readMounts().filter((mount) => mount.isReadOnly && mount.target !== '/');
+  return [...new Set(paths.filter((path) => existsSync(path)).map((path) => bytesFromText(realpathSync(path))))].filter(
+    (path) => !readOnly.some(({ target }) => path === target || path.startsWith(`${target}/`) || target.startsWith(`${path}/`)),
+  );
 }
 
 async function openOne(place: string, request: BuildRequest, client: RegistryClient, options: WorldOptions): Promise<OpenedContext> {

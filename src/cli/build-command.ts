@@ -1,13 +1,13 @@
 // `executor [build]`: in a container of our own the build itself, anywhere else the same in a throwaway root.
 import { realpathSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { buildImage } from '../build/build.ts';
 import { readDockerfile, withIgnoreFile } from '../build/dockerfile-file.ts';
 import { openWorld } from '../build/world.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { BuilderError, DockerfileError } from '../errors.ts';
-import { findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
+import { appFolder, findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
 import { describeBuildFailure, exitStatusOf, signalNumbers } from './exit.ts';
 import type { ParsedFlags } from './flags.ts';
 import { withHostPaths } from './host-paths.ts';
@@ -33,6 +33,9 @@ export interface CommandInput {
 /** Where the builder's folder is in its image and in the sandbox. */
 const builderFolder = '/kaniko';
 const sandboxBuilderFolder = '/yadokari';
+
+/** What else of the builder is beside its code. */
+const ownFiles = ['node', 'ld', 'lib', 'nss.conf', 'package.json', 'executor', 'yadokari', 'warmer', 'ssl'] as const;
 
 /** Builds, reports, and gives the exit status. */
 export async function runBuildCommand(input: CommandInput): Promise<number> {
@@ -60,7 +63,7 @@ export async function runBuildCommand(input: CommandInput): Promise<number> {
   let dockerfile: Dockerfile | undefined;
   try {
     const registry = makeRegistryRequest(settings, env, workingDirectory);
-    const ownFolders = [dirname(mainPath), process.execPath];
+    const ownFolders = [dirname(mainPath), process.execPath, ...ownFiles.map((name) => join(dirname(appFolder), name))];
     await using world = await openWorld(request, registry, { env, workingDirectory, ownFolders, emit: progress.emit, signal });
     const file = await readDockerfile(request.dockerfile, { workingDirectory, contextFolder: world.contextFolder }, readStandardInput);
     try {

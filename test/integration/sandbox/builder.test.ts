@@ -49,4 +49,43 @@ describe('yadokari build outside a container', { skip: whyNot, timeout: 120_000 
     assert.equal(status, 0, output);
     assert.deepEqual([existsSync(target), readFileSync(join(folder, 'file'), 'utf8')], [false, 'context\n']);
   });
+
+  test('brings its outputs to their places in the end, where no RUN and no COPY sees them before', () => {
+    const outputs = ['image.tar', 'digest', 'names'].map((name) => join(folder, name));
+    const [tar = '', digest = '', names = ''] = outputs;
+    const see = `if ls /yadokari/host${folder} | grep -E 'image.tar|digest|names|layout-2'; then exit 1; fi`;
+    const { status, output } = build(
+      `FROM base\nRUN ${see}\nCOPY . /all\nRUN ! test -e /all/digest && ! test -e /all/layout-2\n`,
+      '--no-push',
+      '--destination=example.org/a/b:1',
+      `--tar-path=${tar}`,
+      `--digest-file=${digest}`,
+      `--image-name-with-digest-file=${names}`,
+      '--oci-layout-path=layout-2',
+    );
+    assert.equal(status, 0, output);
+    const text = readFileSync(digest, 'utf8');
+    assert.match(text, /^sha256:[0-9a-f]{64}$/);
+    assert.equal(readFileSync(names, 'utf8'), `example.org/a/b@${text}\n`);
+    assert.ok(readFileSync(join(folder, 'layout-2/index.json'), 'utf8').includes(text));
+    assert.match(spawnSync('tar', ['-tf', tar], { encoding: 'utf8' }).stdout, /manifest\.json/);
+    for (const path of [...outputs, join(folder, 'layout-2')]) rmSync(path, { recursive: true });
+  });
+
+  test('hides a secret and the credentials from RUN, but where the RUN asks for the secret', () => {
+    const secret = join(mkdtempSync(`${folder}-secret-`), 'token');
+    writeFileSync(secret, 'canary-token');
+    try {
+      const look = `! grep -r canary-toke[n] /yadokari/host /yadokari/out`;
+      const { status, output } = build(
+        `FROM base\nRUN ${look}\nRUN --mount=type=secret,id=token ${look} && grep -q . /run/secrets/token\n`,
+        '--no-push',
+        `--secret=id=token,src=${secret}`,
+      );
+      assert.equal(status, 0, output);
+      assert.equal(readFileSync(secret, 'utf8'), 'canary-token');
+    } finally {
+      rmSync(join(secret, '..'), { recursive: true });
+    }
+  });
 });

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { buildImage } from '../../../src/build/build.ts';
+import type { BuildPorts } from '../../../src/build/ports.ts';
+import type { BuildRequest } from '../../../src/build/request.ts';
+import { guardLaunch, isForUsToRemove } from '../../../src/build/run-guard.ts';
+import { bytesFromText } from '../../../src/bytes.ts';
+import { parseDockerfile } from '../../../src/dockerfile/parse.ts';
+import { BuilderError } from '../../../src/errors.ts';
+import type { LaunchResult } from '../../../src/linux/launch.ts';
+import { type Mount, parseMounts } from '../../../src/linux/mounts.ts';
+import { parseReference } from '../../../src/oci/reference.ts';
+
+const platform = { os: 'linux', architecture: 'amd64' };
+const signal = new AbortController().signal;
+const request: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
+  dockerfile: 'Dockerfile',
+  context: '.',
+  namedContexts: [],
+  git: new Map(),
+  targets: [],
+  buildArgs: new Map(),
+  secrets: [],
+  ssh: new Map(),
+  labels: new Map(),
+  annotations: new Map(),
+  platform,
+  buildPlatform: platform,
+  compression: 'gzip',
+  imageFormat: 'inherit',
+  reproducible: false,
+  singleSnapshot: false,
+  ignorePaths: [],
+  network: 'default',
+  cleanup: false,
+  printChecks: false,
+  planOnly: false,
+  downloadRetries: 0,
+  output: {
+    destinations: [parseReference('registry.example/a:1')],
+    noPush: false,
+    skipPushPermissionCheck: true,
+    ignoreImmutableTags: false,
+    pushRetries: 0,
+  },
+};
+
+describe('what stands around a RUN', () => {
+  let folder = '';
+  before(() => {
+    folder = mkdtempSync('/var/tmp/yadokari-guard-');
+    writeFileSync(join(folder, 'token'), 'secret');
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  const build = async (launch: () => Promise<LaunchResult>, verifySeal: () => void, pushed: () => void): Promise<unknown> => {
+    const rootPath = join(folder, 'root');
+    mkdirSync(rootPath);
+    const guard = { secretFiles: [join(folder, 'token')], verifySeal, emit: () => undefined };
+    const never = async (): Promise<never> => await Promise.reject(new BuilderError('ERR_INTERNAL', 'not expected'));
+    const ports: BuildPorts = {
+      registry: {
+        ...{ pullImage: never, findImage: never, resolve: never, pushLayer: never, download: never, exchange: never },
+        checkPush: async () => await Promise.resolve(),
+        pushImage: async () => {
+          pushed();
+          return await Promise.resolve([]);
+        },
+        close: async () => await Promise.resolve(),
+      },
+      download: never,
+      resolveImage: never,
+      context: { folder: bytesFromText(folder), label: 'context', keepsOwners: false },
+      namedFolders: new Map(),
+      launch: guardLaunch(launch, guard),
+      verifySeal,
+      secrets: new Map(),
+      ssh: new Map(),
+      protectedPaths: [],
+      now: () => 0,
+      emit: () => undefined,
+      signal,
+    };
+    const text = 'FROM scratch\nRUN ["one"]\nRUN ["two"]\n';
+    return await buildImage(
+      parseDockerfile(Buffer.from(text), 'Dockerfile'),
+      { ...request, builderFolder: join(folder, 'own'), rootPath },
+      ports,
+    );
+  };
+
+  test('the seal is looked at after every RUN and once more before the push, and secrets are away meanwhile', async () => {
+    const story: string[] = [];
+    const launch = async (): Promise<LaunchResult> => {
+      story.push(existsSync(join(folder, 'token')) ? 'RUN sees the token' : 'RUN');
+      return await Promise.resolve({ exitCode: 0 });
+    };
+    await build(
+      launch,
+      () => void story.push('seal'),
+      () => void story.push('push'),
+    );
+    assert.deepEqual(story, ['RUN', 'seal', 'RUN', 'seal', 'seal', 'push']);
+    assert.equal(readFileSync(join(folder, 'token'), 'utf8'), 'secret');
+  });
+
+  test('a file with secrets is only removed where it is lost with us anyway', () => {
+    const file = realpathSync(join(folder, 'token'));
+    const table = (line: string): readonly Mount[] => [
+      ...parseMounts(bytesFromText('1 1 0:1 / / rw - overlay none rw')),
+      ...parseMounts(bytesFromText(line)),
+    ];
+    const mounted = `2 1 0:2 / ${realpathSync(folder)} rw - ext4 /dev/x rw`;
+    assert.equal(isForUsToRemove(file, table('2 1 0:2 / /elsewhere rw - ext4 /dev/x rw')), true, "the container's own root");
+    assert.equal(isForUsToRemove(file, table(mounted)), false, 'a folder of somebody else');
+    assert.equal(isForUsToRemove(join(folder, 'absent'), table(mounted)), true, 'nothing there');
+  });
+});
