@@ -57,7 +57,8 @@ function textReport(options: ReportOptions): Report {
   const live = sink.isTerminal && options.format === 'color' ? createLiveLine(sink, options.now) : undefined;
   const print = (text: string, style?: keyof typeof styles): void => {
     const stamp = options.timestamps ? `${new Date(options.now()).toISOString()} ` : '';
-    const painted = isColored && style !== undefined ? `${styles[style]}${text}\u001b[0m` : text;
+    const safe = harmless(text);
+    const painted = isColored && style !== undefined ? `${styles[style]}${safe}\u001b[0m` : safe;
     live?.clear();
     sink.write(`${stamp}${painted}\n`);
     live?.paint();
@@ -115,7 +116,7 @@ export function describe(event: BuildEvent): string | undefined {
       return `${prefix(event.step)} done in ${formatDuration(event.durationMs)}${layer}`;
     }
     case 'output':
-      return `${event.step.number} | ${harmless(event.line)}`;
+      return `${event.step.number} | ${event.line}`;
     case 'blob.progress':
       return `${event.direction} ${event.descriptor.digest}: ${formatBytes(event.doneBytes)} of ${formatBytes(event.descriptor.size)}`;
     case 'blob.finished': {
@@ -154,10 +155,10 @@ function prefix(step: StepLabel): string {
   return `[${stage}${step.number}/${step.total}]`;
 }
 
-/** Control characters of a RUN's output, except colours, can't move the cursor or forge lines of ours. */
-function harmless(line: string): string {
+/** Without control characters, except colours: what a RUN or a registry says can't move the cursor or forge lines of ours. */
+function harmless(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what this is about
-  return line.replace(/\u001b\[[0-9;]*m|[\u0000-\u0008\u000b-\u001f\u007f]/g, (found) => (found.length > 1 ? found : ''));
+  return text.replace(/\u001b\[[0-9;]*m|[\u0000-\u0008\u000b-\u001f\u007f]/g, (found) => (found.length > 1 ? found : ''));
 }
 
 interface LiveLine {

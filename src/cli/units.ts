@@ -14,9 +14,8 @@ export function formatBytes(bytes: number): string {
 
 /** `0.3s`, `12.4s`, `3m05s`, `1h02m`. */
 export function formatDuration(ms: number): string {
-  const seconds = ms / 1000;
-  if (seconds < 60) return `${seconds.toFixed(1)}s`;
-  const whole = Math.round(seconds);
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)}s`;
+  const whole = Math.round(ms / 1000);
   const minutes = Math.floor(whole / 60);
   if (minutes < 60) return `${minutes}m${String(whole % 60).padStart(2, '0')}s`;
   return `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, '0')}m`;

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { describeBuildFailure, describeFailure, exitStatusOf } from '../../../src/cli/exit.ts';
+import { BuilderError, CommandError, DockerfileError, RegistryError } from '../../../src/errors.ts';
+import type { StepLabel } from '../../../src/events.ts';
+
+const argv = ['/bin/sh', '-c', 'make'];
+const range = { start: { line: 2, column: 1 }, end: { line: 2, column: 9 } };
+const dockerfile = { name: 'Dockerfile', text: 'FROM debian\nRUN make\n' };
+const step: StepLabel = { number: 1, total: 3, stage: '', text: 'RUN make', dockerfile: 'Dockerfile', range };
+
+const statuses: readonly { readonly error: unknown; readonly status: number }[] = [
+  { error: new CommandError('Cannot run make', { argv, exitCode: 7 }), status: 7 },
+  { error: new CommandError('Cannot run make', { argv, signalName: 'SIGKILL' }), status: 137 },
+  { error: new CommandError('Cannot start make', { argv }), status: 1 },
+  { error: new BuilderError('ERR_USAGE', 'Cannot use --x'), status: 2 },
+  { error: new DockerfileError('unknown instruction', range), status: 1 },
+  { error: new RegistryError('Cannot push', { method: 'PUT', url: 'https://r.example/v2/', status: 403 }), status: 1 },
+  { error: new TypeError('x is not a function'), status: 1 },
+  { error: 'thrown text', status: 1 },
+];
+for (const { error, status } of statuses)
+  test(`exitStatusOf() gives ${status} for ${String(error)}`, () => assert.equal(exitStatusOf(error), status));
+
+test('describeFailure() says what failed, each cause once, and the nearest thing to try', () => {
+  const inner = new BuilderError('ERR_AUTH', 'Cannot read config.json: EACCES', { hint: 'mount it readable' });
+  const middle = new BuilderError('ERR_REGISTRY', 'Cannot push r.example/a: 401', { cause: inner });
+  const outer = new BuilderError('ERR_REGISTRY', 'Cannot push r.example/a: 401', { cause: middle });
+  assert.deepEqual(describeFailure(outer, false), [
+    'error: Cannot push r.example/a: 401',
+    '  because: Cannot read config.json: EACCES',
+    '  try: mount it readable',
+  ]);
+});
+
+test('describeFailure() owns up to a mistake of ours, and shows its stack only when asked', () => {
+  const mistake = new TypeError('x is not a function');
+  assert.equal(describeFailure(mistake, false).length, 2);
+  assert.match(describeFailure(mistake, false).join('\n'), /mistake in yadokari itself/);
+  assert.match(describeFailure(mistake, true).join('\n'), /exit\.test\.ts/);
+});
+
+test('describeBuildFailure() quotes the line of the step that failed', () => {
+  const error = new CommandError('Cannot run make: exit status 7', { argv, exitCode: 7 });
+  const lines = describeBuildFailure(error, { dockerfile, step }, false);
+  assert.equal(lines[0], 'error: Cannot run make: exit status 7');
+  assert.match(lines.join('\n'), /Dockerfile:2.*\(step 1\/3\)[^]*RUN make/);
+});
+
+test('describeBuildFailure() has no place for what happened outside of any step', () => {
+  const error = new BuilderError('ERR_REGISTRY', 'Cannot push r.example/a: 403');
+  assert.deepEqual(describeBuildFailure(error, { dockerfile, step: undefined }, false), ['error: Cannot push r.example/a: 403']);
+});

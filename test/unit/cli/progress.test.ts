@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { trackProgress } from '../../../src/cli/progress.ts';
+import type { BuildEvent, StepLabel } from '../../../src/events.ts';
+
+const range = { start: { line: 12, column: 1 }, end: { line: 12, column: 9 } };
+const step: StepLabel = { number: 4, total: 9, stage: '', text: 'RUN make', dockerfile: 'Dockerfile', range };
+
+test('trackProgress() passes every event on as it is', () => {
+  const seen: BuildEvent[] = [];
+  const { emit } = trackProgress((event) => void seen.push(event));
+  const events: readonly BuildEvent[] = [
+    { kind: 'phase', phase: 'pulling' },
+    { kind: 'step.started', step },
+  ];
+  for (const event of events) emit(event);
+  assert.deepEqual(seen, events);
+});
+
+test('trackProgress() knows where the build is, step and line included', () => {
+  const { emit, where } = trackProgress(() => undefined);
+  assert.equal(where(), 'while starting');
+  emit({ kind: 'phase', phase: 'pulling', detail: 'debian:12' });
+  assert.equal(where(), 'while pulling debian:12');
+  emit({ kind: 'step.started', step });
+  emit({ kind: 'phase', phase: 'running' });
+  assert.equal(where(), 'while running step 4/9 (RUN make, Dockerfile:12)');
+  emit({ kind: 'step.finished', step, durationMs: 1 });
+  emit({ kind: 'phase', phase: 'pushing' });
+  assert.equal(where(), 'while pushing');
+});
+
+test('trackProgress() blames a step only while it lasts', () => {
+  const { emit, failedStep } = trackProgress(() => undefined);
+  assert.equal(failedStep(), undefined);
+  emit({ kind: 'step.started', step });
+  assert.deepEqual(failedStep(), step);
+  emit({ kind: 'step.finished', step, durationMs: 1 });
+  assert.equal(failedStep(), undefined);
+});

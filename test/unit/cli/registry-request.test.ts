@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { RegistryRequest } from '../../../src/build/request.ts';
+import { buildFlags, parseFlags } from '../../../src/cli/flags.ts';
+import { makeRegistryRequest } from '../../../src/cli/registry-request.ts';
+import { Settings } from '../../../src/cli/settings.ts';
+
+function request(argv: readonly string[], env: Readonly<Record<string, string>> = {}): RegistryRequest {
+  return makeRegistryRequest(new Settings(parseFlags(argv, buildFlags), buildFlags, env), env, '/w');
+}
+
+test('mirrors are those of Docker Hub, and by registry those of --registry-map, in the order given', () => {
+  const { mirrors } = request(['--registry-mirror=m1', '--registry-mirror=m2', '--registry-map=gcr.io=a;gcr.io=b/x;docker.io=c']);
+  assert.deepEqual(Object.fromEntries(mirrors), { 'index.docker.io': ['m1', 'm2', 'c'], 'gcr.io': ['a', 'b/x'] });
+});
+
+test('files of certificates are found from the working directory', () => {
+  const made = request(['--registry-certificate=r.example=ca.pem', '--registry-client-cert=r.example=c.pem,/k.pem']);
+  assert.equal(made.certificates.get('r.example'), '/w/ca.pem');
+  assert.deepEqual(made.clientCertificates.get('r.example'), { certificate: '/w/c.pem', key: '/k.pem' });
+});
+
+for (const flag of ['--registry-map=gcr.io', '--registry-map==m', '--registry-client-cert=r.example=c.pem', '--registry-certificate=x'])
+  test(`${flag} is refused with what was expected`, () => assert.throws(() => request([flag]), /expected (?:HOST|KEY)=/));
+
+test('--insecure is for pushing and --insecure-pull for pulling', () => {
+  const push = request(['--insecure']);
+  assert.deepEqual([push.insecurePush, push.insecurePull], [true, false]);
+  const pull = request(['--insecure-pull']);
+  assert.deepEqual([pull.insecurePush, pull.insecurePull], [false, true]);
+});
+
+test('UPSTREAM_CLIENT_TYPE becomes a comment of the user agent that can end no header', () => {
+  assert.match(request([], { UPSTREAM_CLIENT_TYPE: 'ci)\r\nX: y' }).userAgent, /^yadokari\/\S+ \(ciX: y\)$/);
+});

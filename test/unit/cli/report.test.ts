@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createReport, describe, type ReportOptions } from '../../../src/cli/report.ts';
+import type { BuildEvent, StepLabel } from '../../../src/events.ts';
+import { parseDigest } from '../../../src/oci/digest.ts';
+import { asObject } from '../../support/parsed.ts';
+
+const digest = parseDigest(`sha256:${'a'.repeat(64)}`);
+const descriptor = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest, size: 2_500_000 } as const;
+const range = { start: { line: 7, column: 1 }, end: { line: 7, column: 9 } };
+const step: StepLabel = { number: 2, total: 5, stage: 'make', text: 'RUN make', dockerfile: 'Dockerfile', range };
+
+interface Written {
+  readonly emit: (event: BuildEvent) => void;
+  readonly line: (level: 'info' | 'error', text: string) => void;
+  readonly close: () => void;
+  readonly text: () => string;
+}
+
+function report(options: Partial<ReportOptions> = {}, isTerminal = false): Written {
+  let text = '';
+  const sink = { isTerminal, columns: () => 80, write: (more: string) => void (text += more) };
+  const made = createReport({ format: 'text', verbosity: 'info', timestamps: false, sink, now: () => 0, ...options });
+  return { ...made, text: () => text };
+}
+
+const rows: readonly { readonly event: BuildEvent; readonly line: string }[] = [
+  { event: { kind: 'stage.started', stage: 'make', base: 'debian:12' }, line: 'FROM debian:12 AS make' },
+  { event: { kind: 'stage.started', stage: '', base: 'scratch' }, line: 'FROM scratch' },
+  { event: { kind: 'step.started', step }, line: '[make 2/5] RUN make' },
+  { event: { kind: 'step.finished', step, durationMs: 65_000 }, line: '[make 2/5] done in 1m05s' },
+  {
+    event: { kind: 'step.finished', step, durationMs: 1234, layer: { entries: 1, sizeBytes: 999 } },
+    line: '[make 2/5] done in 1.2s, layer of 1 entry, 999 B',
+  },
+  {
+    event: { kind: 'step.finished', step, durationMs: 1234, layer: { entries: 3, sizeBytes: 1_200_000 } },
+    line: '[make 2/5] done in 1.2s, layer of 3 entries, 1.2 MB',
+  },
+  { event: { kind: 'output', step, stream: 'stderr', line: 'cc -c a.c' }, line: '2 | cc -c a.c' },
+  {
+    event: { kind: 'blob.finished', direction: 'pull', descriptor, repository: 'r.example/a', how: 'transferred' },
+    line: 'pulled sha256:aaaaaaaaaaaa 2.5 MB (r.example/a)',
+  },
+  {
+    event: { kind: 'blob.finished', direction: 'push', descriptor, repository: 'r.example/a', how: 'mounted' },
+    line: 'mounted sha256:aaaaaaaaaaaa 2.5 MB (r.example/a)',
+  },
+  {
+    event: { kind: 'image.written', destination: 'oci:/out', digest, sizeBytes: 1 },
+    line: `Wrote oci:/out ${digest}`,
+  },
+  {
+    event: { kind: 'image.written', destination: `r.example/a@${digest}`, digest, sizeBytes: 1 },
+    line: `Pushed r.example/a@${digest}`,
+  },
+  { event: { kind: 'warning', code: 'c', message: 'it is late', range }, line: 'warning: it is late (line 7)' },
+];
+for (const { event, line } of rows) test(`describe() says ${JSON.stringify(line)}`, () => assert.equal(describe(event), line));
+
+test('a report keeps to its verbosity', () => {
+  const events: readonly BuildEvent[] = [
+    { kind: 'phase', phase: 'pulling' },
+    { kind: 'note', level: 'debug', message: 'a detail' },
+    { kind: 'step.started', step },
+    { kind: 'warning', code: 'c', message: 'it is late' },
+  ];
+  const linesAt = (verbosity: ReportOptions['verbosity']): number => {
+    const { emit, text } = report({ verbosity });
+    for (const event of events) emit(event);
+    return text().split('\n').length - 1;
+  };
+  assert.deepEqual((['trace', 'debug', 'info', 'warn', 'error'] as const).map(linesAt), [4, 3, 2, 1, 0]);
+});
+
+test('an error is said at any verbosity but panic', () => {
+  const linesAt = (verbosity: ReportOptions['verbosity']): string => {
+    const { line, text } = report({ verbosity });
+    line('error', 'error: no');
+    return text();
+  };
+  assert.equal(linesAt('error'), 'error: no\n');
+  assert.equal(linesAt('panic'), '');
+});
+
+test('what a RUN prints can neither move the cursor nor forge a line, but may be coloured', () => {
+  const { emit, text } = report();
+  emit({ kind: 'output', step, stream: 'stdout', line: '\u001b[2J\u001b[31mred\u001b[0m\r\u0007[make 2/5] done' });
+  assert.equal(text(), '2 | [2J\u001b[31mred\u001b[0m[make 2/5] done\n');
+});
+
+test('texts of strangers, such as a registry in an error, move no cursor either', () => {
+  const { line, emit, text } = report();
+  line('error', 'error: registry says \u001b[1A\u001b[2Kpushed');
+  emit({ kind: 'warning', code: 'c', message: 'see \u001b]0;title\u0007' });
+  assert.equal(text(), 'error: registry says [1A[2Kpushed\nwarning: see ]0;title\n');
+});
+
+test('a report in JSON is one object a line, with level, time, text and the event itself', () => {
+  const { emit, line, text } = report({ format: 'json', now: () => 1000 });
+  emit({ kind: 'warning', code: 'c', message: 'it is "late"' });
+  line('error', 'error: no');
+  const [first, second] = text().trim().split('\n');
+  const warning = asObject(JSON.parse(first ?? ''));
+  assert.deepEqual(
+    { level: warning['level'], time: warning['time'], msg: warning['msg'], kind: warning['kind'], code: warning['code'] },
+    { level: 'warn', time: '1970-01-01T00:00:01.000Z', msg: 'warning: it is "late"', kind: 'warning', code: 'c' },
+  );
+  assert.deepEqual(asObject(JSON.parse(second ?? '')), { level: 'error', time: '1970-01-01T00:00:01.000Z', msg: 'error: no' });
+});
+
+test('timestamps begin each line where they are asked for', () => {
+  const { line, text } = report({ timestamps: true });
+  line('info', 'hello');
+  assert.equal(text(), '1970-01-01T00:00:00.000Z hello\n');
+});
+
+test('colours are for terminals only', () => {
+  const warning: BuildEvent = { kind: 'warning', code: 'c', message: 'late' };
+  const file = report({ format: 'color' });
+  file.emit(warning);
+  assert.equal(file.text(), 'warning: late\n');
+  const terminal = report({ format: 'color' }, true);
+  terminal.emit(warning);
+  terminal.close();
+  assert.match(terminal.text(), /\u001b\[33mwarning: late\u001b\[0m\n/);
+});
+
+test('the last line of a terminal shows the step and the transfers, and is gone when the report is closed', () => {
+  const { emit, close, text } = report({ format: 'color' }, true);
+  emit({ kind: 'step.started', step });
+  emit({ kind: 'blob.progress', direction: 'pull', descriptor, repository: 'r', doneBytes: 500_000 });
+  emit({ kind: 'warning', code: 'c', message: 'late' });
+  assert.match(text(), /\[make 2\/5\] RUN make 0\.0s · pull 500 kB of 2\.5 MB\u001b\[0m$/);
+  close();
+  assert.ok(text().endsWith('\r\u001b[K'));
+});
