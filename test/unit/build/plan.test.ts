@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type BuildPlan, isNeededAfter, planBuild } from '../../../src/build/plan.ts';
+import { buildFlags, parseFlags } from '../../../src/cli/flags.ts';
+import { makeBuildRequest } from '../../../src/cli/request.ts';
+import { Settings } from '../../../src/cli/settings.ts';
+import { parseDockerfile } from '../../../src/dockerfile/parse.ts';
+import { emptyImageConfig } from '../../../src/oci/image-config.ts';
+import { formatPlatform } from '../../../src/oci/platform.ts';
+
+interface Planned {
+  readonly plan: BuildPlan;
+  /** Images that were asked about, with platform. */
+  readonly described: readonly string[];
+}
+
+/** Plans with bases that have these ONBUILD triggers. */
+async function plan(
+  text: string,
+  triggers: Readonly<Record<string, readonly string[]>> = {},
+  argv: readonly string[] = [],
+): Promise<Planned> {
+  const flags = parseFlags(['--no-push', ...argv], buildFlags);
+  const places = { env: {}, workingDirectory: '/w', nodeArch: 'x64', builderFolder: '/kaniko', defaultContext: '/workspace/' };
+  const request = makeBuildRequest(new Settings(flags, buildFlags, {}), flags.positionals, places);
+  const described: string[] = [];
+  const made = await planBuild(parseDockerfile(text, 'Dockerfile'), request, async (name, platform) => {
+    described.push(`${name} ${formatPlatform(platform)}`);
+    const config = emptyImageConfig(platform);
+    const image = { layers: [], family: 'oci', annotations: new Map<string, string>() } as const;
+    return { ...image, config: { ...config, config: { ...config.config, onBuild: triggers[name] ?? [] } } };
+  });
+  return { plan: made, described };
+}
+
+const indexes = ({ stages }: BuildPlan): readonly number[] => stages.map((planned) => planned.stage.index);
+
+test('planBuild() asks about each base that is needed, once, and about no other', async () => {
+  const { described } = await plan('FROM a AS one\nFROM unused AS two\nFROM b\nCOPY --from=one /x /x\n');
+  assert.deepEqual(described, ['a linux/amd64', 'b linux/amd64']);
+});
+
+test("planBuild() builds a stage that only a base's ONBUILD trigger reads from", async () => {
+  const text = 'FROM a AS tools\nFROM b\n';
+  assert.deepEqual(indexes((await plan(text)).plan), [1]);
+  const { plan: made, described } = await plan(text, { b: ['COPY --from=tools /x /x', 'RUN x'] });
+  assert.deepEqual(indexes(made), [0, 1]);
+  assert.equal(made.triggerCounts.get(1), 2);
+  assert.deepEqual(described, ['b linux/amd64', 'a linux/amd64']);
+});
+
+test('planBuild() gives each stage the platform of its FROM', async () => {
+  const text = 'FROM --platform=linux/arm64 a AS one\nFROM b\nCOPY --from=one /x /x\n';
+  const { described } = await plan(text);
+  assert.deepEqual(described, ['a linux/arm64', 'b linux/amd64']);
+});
+
+test('planBuild() points at the FROM whose platform makes no sense', async () => {
+  await assert.rejects(plan('FROM --platform=a/b/c/d/e base\n'), (error) => error instanceof Error && error.name === 'DockerfileError');
+});
+
+test('isNeededAfter() ends with the last stage that reads', async () => {
+  const { plan: made } = await plan('FROM a AS one\nFROM one AS two\nFROM b\nCOPY --from=two /x /x\n');
+  assert.deepEqual(indexes(made), [0, 1, 2]);
+  assert.equal(isNeededAfter(made, 0, 1, ['base']), true);
+  assert.equal(isNeededAfter(made, 0, 1, ['copy']), false);
+  assert.equal(isNeededAfter(made, 0, 2, ['base', 'copy', 'mount']), false);
+  assert.equal(isNeededAfter(made, 1, 2, ['copy']), true);
+});
