@@ -18,9 +18,12 @@ import type { RegistryClient } from '../registry/client.ts';
 import { warmUpWire } from '../registry/wire.ts';
 import { parseLayoutPlace, readLayout } from '../store/oci-layout.ts';
 import type { ResolveImage } from './base-images.ts';
+import type { GitAccess } from './git-access.ts';
+import { openGit } from './open-git.ts';
 import type { BuildPorts } from './ports.ts';
-import { protectedPaths } from './protected-paths.ts';
+import { imageFolders, protectedPaths } from './protected-paths.ts';
 import { openRegistries, trustCertificates } from './registries.ts';
+import { findResidents, residentsFile } from './residents.ts';
 import { guardLaunch } from './run-guard.ts';
 import type { BuildRequest, RegistryRequest, SecretSpec } from './request.ts';
 
@@ -60,9 +63,18 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
     const launcher = await createLauncher(processes);
     stack.defer(launcher.close);
     const secrets = new Map(request.secrets.map((secret) => [secret.id, readSecret(secret)]));
-    const context = await openOne(request.context, request, clients.pull, options);
+    const git = openGit(request, secrets, {
+      env,
+      names,
+      emit,
+      client: clients.pull,
+      openUnverified: () => openRegistries({ ...registry, skipTlsVerifyPull: true }, { env, names, credentials, emit }),
+    });
+    stack.defer(git.close);
+    const sources: ContextSources = { client: clients.pull, git };
+    const context = await openOne(request.context, request, sources, options);
     stack.defer(context.close);
-    const named = await openNamed(request, clients.pull, options, stack);
+    const named = await openNamed(request, sources, options, stack);
     const own = [
       request.builderFolder,
       '/yadokari',
@@ -73,7 +85,9 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
       ...request.ignorePaths,
       ...request.ssh.values(),
     ];
-    const verifySeal = sealFolder(...writable(options.ownFolders));
+    const residents = findResidents(request.rootPath, request.builderFolder, imageFolders);
+    stack.defer(residents.leave);
+    const verifySeal = sealFolder(...writable([...options.ownFolders, join(request.builderFolder, residentsFile)]));
     const secretFiles = [
       ...configPaths(env, folders),
       ...request.secrets.flatMap(({ source }) => (source.kind === 'file' ? [source.path] : [])),
@@ -81,6 +95,7 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
     const ports: BuildPorts = {
       registry: clients.push,
       download: clients.pull.download,
+      git: git.add,
       resolveImage: imageResolver(clients.pull, named.layouts),
       context: context.tree,
       namedFolders: named.folders,
@@ -88,7 +103,7 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
       launch: guardLaunch(launcher.launch, { secretFiles, verifySeal, emit }),
       secrets,
       ssh: request.ssh,
-      protectedPaths: protectedPaths(request.rootPath, own),
+      protectedPaths: protectedPaths(request.rootPath, own, residents.names),
       now: Date.now,
       emit,
       signal,
@@ -109,12 +124,23 @@ function writable(paths: readonly string[]): readonly ByteString[] {
   );
 }
 
-async function openOne(place: string, request: BuildRequest, client: RegistryClient, options: WorldOptions): Promise<OpenedContext> {
+interface ContextSources {
+  readonly client: RegistryClient;
+  readonly git: GitAccess;
+}
+
+async function openOne(
+  place: string,
+  request: BuildRequest,
+  { client, git }: ContextSources,
+  options: WorldOptions,
+): Promise<OpenedContext> {
   return await openContext(place, {
     workingDirectory: options.workingDirectory,
     privateFolder: join(request.builderFolder, 'contexts'),
     ...(request.contextSubPath === undefined ? {} : { subPath: request.contextSubPath }),
     git: request.git,
+    openGit: git.openContext,
     download: client.download,
     emit: options.emit,
     signal: options.signal,
@@ -131,7 +157,7 @@ interface NamedContexts {
 
 async function openNamed(
   request: BuildRequest,
-  client: RegistryClient,
+  sources: ContextSources,
   options: WorldOptions,
   stack: AsyncDisposableStack,
 ): Promise<NamedContexts> {
@@ -143,7 +169,7 @@ async function openNamed(
       layouts.set(name.toLowerCase(), place);
       continue;
     }
-    const opened = await openOne(place, request, client, options);
+    const opened = await openOne(place, request, sources, options);
     stack.defer(opened.close);
     folders.set(name.toLowerCase(), { ...opened.tree, label: `context ${name}` });
     owned.push(opened.folder);

@@ -1,0 +1,79 @@
+// What stood in the root before the first build of a container: CI systems run several builds in one, and what an earlier one
+// left behind must not be taken for the container's own.
+import { lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type ByteString, bytesFromBuffer, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
+import { BuilderError, systemCode } from '../errors.ts';
+
+export interface Residents {
+  /** Names in the root that are not an image's. */
+  readonly names: readonly ByteString[];
+  /** Remembers, at the end of a build, what it leaves behind: all that is added later is somebody's own. */
+  readonly leave: () => void;
+}
+
+interface Memory {
+  /** Tells this container's root from that of another one which has the same builder's folder mounted. */
+  readonly root: string;
+  readonly residents: readonly ByteString[];
+  /** Undefined while a build runs, and for good where it was killed. */
+  readonly left?: readonly ByteString[];
+}
+
+/** Where the list is kept in the builder's folder; no RUN may change it. */
+export const residentsFile = 'residents.json';
+
+/**
+ * Who lives in the root: of an earlier build in this container nothing does. `shared` are names that images have too.
+ * @throws ERR_ROOTFS where the builder's folder can't be written
+ */
+export function findResidents(rootPath: string, builderFolder: string, shared: ReadonlySet<string>): Residents {
+  const root = identityOf(rootPath);
+  const file = join(builderFolder, residentsFile);
+  const memory = readMemory(file, root);
+  const list = (): ByteString[] => readdirSync(rootPath, { encoding: 'buffer' }).map((name) => bytesFromBuffer(name));
+  const names = list()
+    .filter((name) => !shared.has(name) && !isEmptyFolder(rootPath, name))
+    .filter((name) => memory === undefined || memory.residents.includes(name) || memory.left?.includes(name) === false);
+  writeMemory(file, { root, residents: names });
+  return { names, leave: () => writeMemory(file, { root, residents: names, left: list().filter((name) => !names.includes(name)) }) };
+}
+
+/** The host name is there because numbers of removed directories are used again. */
+function identityOf(rootPath: string): string {
+  return `${lstatSync(rootPath, { bigint: true }).ino} ${hostname()}`;
+}
+
+function isEmptyFolder(rootPath: string, name: ByteString): boolean {
+  const path = fsPath(joinBytes(bytesFromText(rootPath), name));
+  return lstatSync(path).isDirectory() && readdirSync(path).length === 0;
+}
+
+function readMemory(file: string, root: string): Memory | undefined {
+  try {
+    const memory = JSON.parse(readFileSync(file, 'utf8')) as Memory; // written below; a RUN that touched it ended its build
+    return memory.root === root ? memory : undefined;
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
+    throw new BuilderError('ERR_ROOTFS', `Cannot read ${file}: ${systemCode(error) ?? 'it is damaged'}`, {
+      cause: error,
+      hint: 'start a new container',
+    });
+  }
+}
+
+function writeMemory(file: string, memory: Memory): void {
+  try {
+    const temporary = `${file}.new`;
+    mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
+    rmSync(temporary, { recursive: true, force: true });
+    writeFileSync(temporary, JSON.stringify(memory), { flag: 'wx', mode: 0o600 });
+    renameSync(temporary, file);
+  } catch (error) {
+    throw new BuilderError('ERR_ROOTFS', `Cannot use ${dirname(file)} as the builder's folder`, {
+      cause: error,
+      hint: 'it must be writable; --kaniko-dir moves it',
+    });
+  }
+}

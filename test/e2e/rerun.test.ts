@@ -1,0 +1,83 @@
+// CI systems run several builds, one after the other, in the one container of a job.
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { must } from '../support/command.ts';
+import { podmanCommand, runContainer } from '../support/podman.ts';
+import { readRegistryImage } from '../support/registry-image.ts';
+import { Scene } from '../support/scene.ts';
+
+const busybox = '/bin/busybox';
+const whyNot = existsSync(busybox) ? false : `${busybox} is not installed (apt-get install busybox-static)`;
+
+describe('several builds in one container', { skip: whyNot }, () => {
+  let scene: Scene;
+  let image = '';
+  before(async () => {
+    scene = await Scene.start();
+    // podman makes a name of the path, and names are in lower case
+    const layout = resolve(import.meta.dirname, '../../build/rerun-image');
+    const script = resolve(import.meta.dirname, '../../scripts/image.ts');
+    await must([process.execPath, script, '--debug', '--busybox', busybox, '--output', layout]);
+    image = (await must(podmanCommand(['pull', '-q', `oci:${layout}:debug`]))).trim();
+  });
+  after(() => scene?.stop());
+
+  const build = (name: string): string => {
+    const { host } = scene.registry;
+    return `/kaniko/executor --context /workspace --dockerfile ${name} --destination ${host}/rerun/${name}:latest --insecure --insecure-pull`;
+  };
+  const pathsOf = async (name: string): Promise<readonly string[]> => {
+    const found = await readRegistryImage(scene.registry.host, `rerun/${name}`, 'latest');
+    return [...(found?.flattened.tree.keys() ?? [])];
+  };
+
+  test('the second image has nothing of the first, and the job keeps its shell and its files', async () => {
+    const base = `${scene.registry.host}/base`;
+    const context = await scene.folder({
+      first: `FROM ${base}\nRUN mkdir -p /of-the-first/deep /etc && touch /of-the-first/deep/file /etc/of-the-first\nCOPY first /app/first\n`,
+      second: `FROM ${base}\nRUN test ! -e /of-the-first && test ! -e /etc/of-the-first && test ! -e /app\nRUN touch /of-the-second\n`,
+      third: `FROM ${base}\nRUN test ! -e /of-the-second\nCOPY third /third\n`,
+    });
+    const job = [
+      'set -e; mkdir -p /builds/job && echo kept > /builds/job/file',
+      build('first'),
+      'mkdir -p /artifacts && echo kept > /artifacts/file',
+      build('second'),
+      build('third'),
+      'cat /builds/job/file /artifacts/file; test ! -e /of-the-second; /busybox/sh -c "echo shell works"; ls / > /dev/null',
+    ].join('\n');
+    const entrypoint = '/busybox/sh';
+    const { status, output } = await runContainer({ image, entrypoint, command: ['-c', job], volumes: [`${context}:/workspace`] });
+    assert.equal(status, 0, output);
+    assert.match(output, /kept\nkept\nshell works/);
+    assert.ok((await pathsOf('first')).includes('/of-the-first/deep/file'));
+    const strangers = (await pathsOf('second')).filter((path) => /first|artifacts|builds|^\/busybox/.test(path));
+    assert.deepEqual(strangers, []);
+    assert.ok((await pathsOf('second')).includes('/of-the-second'));
+    assert.ok(!(await pathsOf('third')).includes('/of-the-second'));
+  });
+
+  test('a build that failed, or was killed, leaves nothing to the next one', async () => {
+    const base = `${scene.registry.host}/base`;
+    const context = await scene.folder({
+      failing: `FROM ${base}\nRUN mkdir /half && touch /half/made; exit 3\n`,
+      killed: `FROM ${base}\nRUN mkdir /killed && touch /killed/made && sleep 60\n`,
+      next: `FROM ${base}\nRUN test ! -e /half && test ! -e /killed && touch /next\n`,
+    });
+    const job = [
+      `${build('failing')} || echo failed with $?`,
+      `${build('killed')} & builder=$!; while [ ! -e /killed/made ]; do sleep 0.1; done; kill -9 $builder; wait $builder`,
+      `exec ${build('next')}`,
+    ].join('\n');
+    const entrypoint = '/busybox/sh';
+    const { status, output } = await runContainer({ image, entrypoint, command: ['-c', job], volumes: [`${context}:/workspace`] });
+    assert.equal(status, 0, output);
+    assert.match(output, /failed with 3/);
+    assert.deepEqual(
+      (await pathsOf('next')).filter((path) => /half|killed/.test(path)),
+      [],
+    );
+  });
+});

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { findResidents } from '../../../src/build/residents.ts';
+
+describe('findResidents()', () => {
+  let root = '';
+  beforeEach(() => {
+    root = mkdtempSync('/tmp/yadokari-residents-');
+    for (const name of ['kaniko', 'builds', 'etc', 'empty']) mkdirSync(join(root, name));
+    for (const path of ['builds/job', 'etc/passwd', 'kaniko/executor']) writeFileSync(join(root, path), '');
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  const find = () => findResidents(root, join(root, 'kaniko'), new Set(['etc']));
+  const leaveFile = (path: string): void => {
+    mkdirSync(join(root, path, '..'), { recursive: true });
+    writeFileSync(join(root, path), '');
+  };
+
+  test('finds what no image has, and leaves out empty folders and names that images share', () => {
+    assert.deepEqual([...find().names].sort(), ['builds', 'kaniko']);
+  });
+
+  test('takes nothing of an earlier build for a resident', () => {
+    const first = find();
+    leaveFile('app/of-the-image');
+    first.leave();
+    assert.deepEqual([...find().names].sort(), ['builds', 'kaniko']);
+  });
+
+  test('takes what somebody made between two builds for a resident', () => {
+    const first = find();
+    leaveFile('app/of-the-image');
+    first.leave();
+    leaveFile('artifacts/of-the-job');
+    assert.deepEqual([...find().names].sort(), ['artifacts', 'builds', 'kaniko']);
+  });
+
+  test('takes nothing for a resident that appeared in a build that was killed', () => {
+    find();
+    leaveFile('app/of-the-image');
+    assert.deepEqual([...find().names].sort(), ['builds', 'kaniko']);
+  });
+
+  test('forgets what it knows of another container with the same builder folder', () => {
+    find();
+    const other = mkdtempSync('/tmp/yadokari-residents-');
+    try {
+      mkdirSync(join(other, 'data'));
+      writeFileSync(join(other, 'data/file'), '');
+      assert.deepEqual(findResidents(other, join(root, 'kaniko'), new Set()).names, ['data']);
+    } finally {
+      rmSync(other, { recursive: true });
+    }
+  });
+
+  test('names a folder that can not be used', () => {
+    assert.throws(() => findResidents(root, join(root, 'builds/job'), new Set()), {
+      code: 'ERR_ROOTFS',
+      message: /as the builder's folder/,
+    });
+  });
+});
