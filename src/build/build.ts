@@ -4,18 +4,18 @@ import { join } from 'node:path';
 import { bytesFromText } from '../bytes.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
-import { BuilderError, DockerfileError } from '../errors.ts';
+import { BuilderError } from '../errors.ts';
 import { openBlobStore } from '../layer/store.ts';
 import { emptyImageConfig } from '../oci/image-config.ts';
 import type { Image } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
 import { createProtection } from '../rootfs/protect.ts';
 import { type BaseImages, createBaseImages } from './base-images.ts';
-import { warnOfViolations } from './checks.ts';
 import { readEpoch } from './epoch.ts';
 import { executeInstruction, type ExecutionContext } from './execute.ts';
 import { finishImage, formatTime } from './finish.ts';
-import { type BuildPlan, isNeededAfter, planBuild } from './plan.ts';
+import { type BuildPlan, isNeededAfter } from './plan.ts';
+import { atFrom, prepareBuild } from './prepare.ts';
 import { openResultFiles, publishImage } from './publish.ts';
 import type { BuildRequest, BuildResult } from './request.ts';
 import { Snapshots } from './snapshot.ts';
@@ -27,25 +27,20 @@ import type { BuildPorts } from './ports.ts';
 /** The search path of an image that says nothing else. */
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Builds and publishes. @throws BuilderError; then nothing was pushed that a tag points to */
-export async function buildImage(dockerfile: Dockerfile, request: BuildRequest, ports: BuildPorts): Promise<BuildResult> {
+/**
+ * Builds and publishes; undefined where only the plan was asked for.
+ * @throws BuilderError; then nothing was pushed that a tag points to
+ */
+export async function buildImage(dockerfile: Dockerfile, request: BuildRequest, ports: BuildPorts): Promise<BuildResult | undefined> {
   const { emit, signal } = ports;
   const folders = makeFolders(request.builderFolder);
   await using store = openBlobStore(folders.layers);
+  const bases = createBaseImages(ports.resolveImage, store, emit, signal);
+  const plan = await prepareBuild(dockerfile, request, ports, bases);
+  if (request.planOnly) return undefined;
   const results = await openResultFiles(request.output);
   if (!request.output.noPush && !request.output.skipPushPermissionCheck) {
     for (const reference of request.output.destinations) await ports.registry.checkPush(reference, signal);
-  }
-  const bases = createBaseImages(ports.resolveImage, store, emit, signal);
-  const known = new Map<string, Image>();
-  const plan = await planBuild(dockerfile, request, async (name, platform, planned) => {
-    const image = await atFrom(planned, () => bases.describe(name, platform));
-    known.set(name, image);
-    return image;
-  });
-  if (request.printChecks) {
-    const { ignore } = ports.context;
-    warnOfViolations(dockerfile, request, { ...(ignore === undefined ? {} : { ignore }), baseImage: (name) => known.get(name) }, emit);
   }
   const root = { path: bytesFromText(request.rootPath), protection: createProtection(ports.protectedPaths) };
   const workspace = new Workspace({ root, folder: bytesFromText(folders.stages), emit, signal });
@@ -76,6 +71,7 @@ export async function buildImage(dockerfile: Dockerfile, request: BuildRequest, 
     // What pushes is what was started: nothing goes out past files that somebody else has had his hands on.
     ports.verifySeal();
     const published = await publishImage(image, request.output, { registry: ports.registry, results, emit, signal });
+    if (request.cleanup) await workspace.clear();
     emit({ kind: 'phase', phase: 'finished' });
     return published;
   } finally {
@@ -157,7 +153,7 @@ async function buildOne(
       snapshots,
       numbers,
       created,
-      isSingleSnapshot: request.singleSnapshot && position === plan.stages.length - 1,
+      isSingleSnapshot: request.singleSnapshot && stage.index === plan.targets[0],
       secrets: ports.secrets,
       emit: ports.emit,
       signal: ports.signal,
@@ -246,17 +242,4 @@ function layersOf(image: Image): BaseLayers {
 
 function keyOf(image: Image): string {
   return image.config.diffIds.join(' ') || 'scratch';
-}
-
-/** Failures of a base are pinned to the FROM that named it. */
-async function atFrom<Value>(planned: PlannedStage, task: () => Promise<Value>): Promise<Value> {
-  try {
-    return await task();
-  } catch (error) {
-    if (!(error instanceof BuilderError) || error.range !== undefined || error.code === 'ERR_ABORTED') throw error;
-    const range = planned.stage.from.imageRange ?? planned.stage.from.range;
-    const hint = error.hint === undefined ? {} : { hint: error.hint };
-    if (error.code === 'ERR_REFERENCE') throw new DockerfileError(error.message, range, { cause: error, ...hint });
-    throw new BuilderError(error.code, error.message, { cause: error.cause, ...hint, range });
-  }
 }

@@ -55,6 +55,8 @@ export interface BuildRequest {
   readonly network: 'default' | 'host' | 'none';
   readonly cleanup: boolean;
   readonly printChecks: boolean;
+  /** The plan is told before building, or instead of it. */
+  readonly printsPlan: boolean;
   readonly planOnly: boolean;
   readonly downloadRetries: number;
   /** The builder's own folder inside the root: layers, stages and caches live below it. */

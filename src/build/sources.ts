@@ -1,4 +1,5 @@
 // What instructions read from besides the root: the context, other stages, images.
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { bytesFromText } from '../bytes.ts';
 import type { SourceTree } from '../context/tree.ts';
@@ -29,6 +30,10 @@ interface SourceParts {
 export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan: BuildPlan, parts: SourceParts): BuildSources {
   const contexts = new Set(request.namedContexts.map((context) => context.name.toLowerCase()));
   const { ports } = parts;
+  const namespace = request.buildArgs.get('BUILDKIT_CACHE_MOUNT_NS') ?? '';
+  // Hashed, since it may hold anything; ids of one namespace mean nothing in another.
+  const subfolder = namespace === '' ? 'default' : createHash('sha256').update(namespace).digest('hex');
+  const cacheFolder = join(request.builderFolder, 'caches', subfolder);
   return {
     contextFor: (planned, platform) => {
       const named = (from: string, allowsNumbers: boolean, range: SourceRange): Promise<SourceTree> => {
@@ -39,16 +44,20 @@ export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan:
       return {
         run: {
           launch: ports.launch,
+          network: request.network,
           proxies: proxiesOf(request.buildArgs),
           mounts: {
             tree: async (from) => (from === undefined ? ports.context : await named(from, false, range)),
             secret: (id) => ports.secrets.get(id),
             ssh: (id) => ports.ssh.get(id),
-            cacheFolder: bytesFromText(join(request.builderFolder, 'caches')),
+            cacheFolder: bytesFromText(cacheFolder),
           },
         },
         copy: { sources: async (from) => (from === undefined ? ports.context : await named(from, true, range)) },
-        add: { download: async (url, signal) => await ports.download(url, { signal }) },
+        add: {
+          download: async (url, signal) => await ports.download(url, { signal }),
+          ...(ports.git === undefined ? {} : { git: ports.git }),
+        },
       };
     },
   };

@@ -111,6 +111,12 @@ export class Workspace {
     return await unpacked;
   }
 
+  /** Leaves the root as empty as before the build. */
+  async clear(): Promise<void> {
+    this.#holding = { kind: 'unknown' };
+    await this.#empty();
+  }
+
   async #empty(): Promise<void> {
     if (this.#holding.kind === 'nothing') return;
     clearRoot(this.root, this.#signal);

@@ -8,8 +8,9 @@ import { parseDockerfile } from '../dockerfile/parse.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { BuilderError, DockerfileError } from '../errors.ts';
 import { appFolder, findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
+import { tellAccepted } from './accepted.ts';
 import { describeBuildFailure, exitStatusOf, signalNumbers } from './exit.ts';
-import type { ParsedFlags } from './flags.ts';
+import { buildFlags, type ParsedFlags } from './flags.ts';
 import { withHostPaths } from './host-paths.ts';
 import { trackProgress, type Progress } from './progress.ts';
 import { makeRegistryRequest } from './registry-request.ts';
@@ -50,6 +51,7 @@ export async function runBuildCommand(input: CommandInput): Promise<number> {
     sign: findContainerSign(realSurroundings(env['container'])),
   });
   const workingDirectory = isSandboxed ? (env['YADOKARI_WORKING_DIRECTORY'] ?? '/') : process.cwd();
+  if (!isSandboxed) tellAccepted(settings, buildFlags, env, report.emit);
   if (!verdict.isInside) return await runBuildInSandbox(input, { mainPath, reason: verdict.reason });
   const request = makeBuildRequest(settings, input.positionals, {
     env,
@@ -76,7 +78,7 @@ export async function runBuildCommand(input: CommandInput): Promise<number> {
     const { ignoreFile } = request;
     const ports = withIgnoreFile(world.ports, file, { workingDirectory, ...(ignoreFile === undefined ? {} : { ignoreFile }) });
     const result = await buildImage(dockerfile, request, ports);
-    summarize(report, result, performance.now() - started);
+    if (result !== undefined) summarize(report, result, performance.now() - started);
     return 0;
   } catch (error) {
     if (signal.aborted) return reportAbort(report, signal, progress);

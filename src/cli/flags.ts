@@ -108,7 +108,7 @@ export const buildFlags: readonly FlagSpec[] = [
   },
   { name: 'log-timestamp', kind: 'boolean', about: 'put the time before every line' },
   { name: 'kaniko-dir', kind: 'text', environment: 'KANIKO_DIR', value: 'FOLDER', about: 'folder for layers and stages (default /kaniko)' },
-  { name: 'force', kind: 'boolean', about: '', inert: 'the builder tells by itself where it may build' },
+  { name: 'force', kind: 'boolean', about: "build on the image's own root though nothing looks like a container" },
   { name: 'network', kind: 'text', value: 'default|host|none', about: "network of RUN; only the container's own can be given" },
   { name: 'no-check', kind: 'boolean', about: 'do not print build-check warnings' },
   {
@@ -148,7 +148,8 @@ export const buildFlags: readonly FlagSpec[] = [
     unsupported: 'restoring the root after a build is not part of this version',
   },
   { name: 'materialize', kind: 'boolean', about: '', inert: 'the root always holds the last stage at the end' },
-  { name: 'dryrun', kind: 'boolean', environment: 'KANIKO_PRINT_PLAN', about: 'print the plan and build nothing' },
+  { name: 'dryrun', kind: 'boolean', about: 'print the plan and build nothing' },
+  { name: 'print-plan', kind: 'boolean', environment: 'KANIKO_PRINT_PLAN', about: 'print the plan, then build' },
   {
     name: 'git',
     kind: 'list',

@@ -58,6 +58,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     network: settings.choice('network', ['default', 'host', 'none'], 'default'),
     cleanup: settings.boolean('cleanup'),
     printChecks: !settings.boolean('no-check'),
+    printsPlan: settings.boolean('print-plan'),
     planOnly: settings.boolean('dryrun'),
     downloadRetries: settings.number('image-download-retry') ?? 0,
     builderFolder: settings.text('kaniko-dir') ?? around.builderFolder,

@@ -45,7 +45,7 @@ export interface StagePlan {
  */
 export function planStages(dockerfile: Dockerfile, options: PlanOptions): StagePlan {
   const targets = findTargets(dockerfile, options.targets ?? []);
-  const targetStage = dockerfile.stages[targets.at(-1) ?? -1]?.name ?? 'default';
+  const targetStage = dockerfile.stages[targets[0] ?? -1]?.name ?? 'default';
   const globalArgs = readGlobalArgs(dockerfile, { ...options, targetStage });
   const planned = new Map<number, PlannedStage>();
   const lastTarget = Math.max(...targets);

@@ -57,6 +57,7 @@ export async function runStep(
       if (event.kind === 'output') lines.push(event.line);
     },
     signal: new AbortController().signal,
+    network: 'default',
     launch: root.launcher.launch,
     proxies: new Map(),
     expand: (word) => word,

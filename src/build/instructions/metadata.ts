@@ -86,6 +86,9 @@ function effect(state: StageState, createdBy: string): Effect {
   return { state, touched: { kind: 'nothing' }, history: { createdBy } };
 }
 
+/** They speak to a scanner of images, never to commands. */
+const scannerNames: ReadonlySet<string> = new Set(['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE']);
+
 function executeArg(instruction: ArgInstruction, state: StageState, scope: MetadataScope): Effect {
   const args = new Map(state.args);
   const environment = new Map(state.environment);
@@ -94,7 +97,7 @@ function executeArg(instruction: ArgInstruction, state: StageState, scope: Metad
     const fallback = arg.value === undefined ? scope.globalArg(arg.name) : scope.expand(arg.value);
     const value = scope.buildArg(arg.name) ?? fallback;
     args.set(arg.name, value);
-    if (value !== undefined) environment.set(arg.name, value);
+    if (value !== undefined && !scannerNames.has(arg.name)) environment.set(arg.name, value);
     shown.push(value === undefined ? arg.name : `${arg.name}=${value}`);
   }
   return effect({ ...state, args, environment }, `ARG ${shown.join(' ')}`);

@@ -24,6 +24,8 @@ export interface RunScope extends StepScope {
   /** One word of a mount, expanded from the environment before this instruction. */
   readonly expand: (word: string) => string;
   readonly mounts: MountSources;
+  /** The network of commands that name none. */
+  readonly network: 'default' | 'host' | 'none';
 }
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -34,7 +36,9 @@ const longestShownText = 200;
  * @throws CommandError when it fails, ERR_DOCKERFILE, ERR_UNSUPPORTED, ERR_ABORTED.
  */
 export async function executeRun(instruction: RunInstruction, state: StageState, scope: RunScope): Promise<Effect> {
-  refuseWhatNeedsPrivileges(instruction, scope);
+  refuseWhatNeedsPrivileges(instruction, scope.network);
+  for (const { value = '', range } of instruction.devices)
+    scope.emit({ kind: 'warning', code: 'run-device', message: `device ${value} is not handed to the command`, range });
   const accounts = accountFiles(scope.root.path);
   const user = pinned(instruction, () => resolveUser(state.config.user, accounts));
   const home = state.environment.get('HOME') || pinned(instruction, () => homeOf(user.uid, accounts));
@@ -141,18 +145,18 @@ function scriptFile(body: string): Thing {
   return { type: 'file', make };
 }
 
-function refuseWhatNeedsPrivileges(instruction: RunInstruction, scope: RunScope): void {
+/** `network` is that of the whole build. @throws ERR_UNSUPPORTED for what a plain container has not */
+export function refuseWhatNeedsPrivileges(instruction: RunInstruction, network: RunScope['network']): void {
   const refuse = (what: string, why: string, hint: string): never => {
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot run with ${what}: ${why}`, { hint });
   };
   if (instruction.security === 'insecure')
     refuse('--security=insecure', 'commands never get more privileges than the builder', 'remove it');
-  if (instruction.network === 'none') refuse('--network=none', 'commands share the network of the builder', 'remove it');
-  for (const device of instruction.devices) {
-    const value = device.value ?? '';
-    if (value.split(',').includes('required')) refuse(`--device=${value}`, 'devices are not handed to commands', 'remove "required"');
-    scope.emit({ kind: 'warning', code: 'run-device', message: `device ${value} is not handed to the command`, range: device.range });
-  }
+  const isOwnNetwork = instruction.network === undefined || instruction.network === 'default';
+  if (instruction.network === 'none' || (isOwnNetwork && network === 'none'))
+    refuse('--network=none', 'commands share the network of the builder', 'remove it, or give the container no network');
+  const device = instruction.devices.find(({ value = '' }) => value.split(',').some((part) => /^required(?:=true)?$/i.test(part)));
+  if (device !== undefined) refuse(`--device=${device.value ?? ''}`, 'devices are not handed to commands', 'remove "required"');
 }
 
 function failure(instruction: RunInstruction, argv: readonly string[], result: LaunchResult, wasOutOfMemory: boolean): CommandError {

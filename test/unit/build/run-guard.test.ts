@@ -36,6 +36,7 @@ const request: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   network: 'default',
   cleanup: false,
   printChecks: false,
+  printsPlan: false,
   planOnly: false,
   downloadRetries: 0,
   output: {

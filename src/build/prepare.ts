@@ -1,0 +1,77 @@
+// Before anything is built: the plan, the checks, and what of the command line can't be honoured or changes nothing.
+import type { Dockerfile, RunInstruction } from '../dockerfile/instruction.ts';
+import type { PlannedStage } from '../dockerfile/stages.ts';
+import { BuilderError, DockerfileError } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import type { Image } from '../oci/image.ts';
+import type { BaseImages } from './base-images.ts';
+import { judgeBuildArgs } from './build-args.ts';
+import { warnOfViolations } from './checks.ts';
+import { refuseWhatNeedsPrivileges } from './instructions/run.ts';
+import { type BuildPlan, planBuild } from './plan.ts';
+import { describePlan } from './plan-text.ts';
+import type { BuildPorts } from './ports.ts';
+import type { BuildRequest } from './request.ts';
+
+/**
+ * The plan of a build that can begin, told where the request wants it.
+ * @throws BuilderError; nothing was downloaded or changed
+ */
+export async function prepareBuild(
+  dockerfile: Dockerfile,
+  request: BuildRequest,
+  ports: Pick<BuildPorts, 'context' | 'emit'>,
+  bases: BaseImages,
+): Promise<BuildPlan> {
+  const { emit } = ports;
+  const known = new Map<string, Image>();
+  const plan = await planBuild(dockerfile, request, async (name, platform, planned) => {
+    const image = await atFrom(planned, () => bases.describe(name, platform));
+    known.set(name, image);
+    return image;
+  });
+  warnOfSyntax(dockerfile, emit);
+  const triggers = [...known.values()].flatMap((image) => image.config.config.onBuild ?? []);
+  judgeBuildArgs(dockerfile, triggers, request.buildArgs, emit);
+  for (const { stage } of plan.stages) {
+    for (const instruction of stage.instructions) if (instruction.kind === 'run') refuseEarly(instruction, request);
+  }
+  if (request.printChecks) {
+    const { ignore } = ports.context;
+    warnOfViolations(dockerfile, request, { ...(ignore === undefined ? {} : { ignore }), baseImage: (name) => known.get(name) }, emit);
+  }
+  if (request.printsPlan || request.planOnly) {
+    for (const message of describePlan(dockerfile, plan, request)) emit({ kind: 'note', level: 'info', message });
+  }
+  return plan;
+}
+
+/** Failures of a base are pinned to the FROM that named it. */
+export async function atFrom<Value>(planned: PlannedStage, task: () => Promise<Value>): Promise<Value> {
+  try {
+    return await task();
+  } catch (error) {
+    if (!(error instanceof BuilderError) || error.range !== undefined || error.code === 'ERR_ABORTED') throw error;
+    const range = planned.stage.from.imageRange ?? planned.stage.from.range;
+    const hint = error.hint === undefined ? {} : { hint: error.hint };
+    if (error.code === 'ERR_REFERENCE') throw new DockerfileError(error.message, range, { cause: error, ...hint });
+    throw new BuilderError(error.code, error.message, { cause: error.cause, ...hint, range });
+  }
+}
+
+/** What no RUN can have here is said before the first base is downloaded. */
+function refuseEarly(instruction: RunInstruction, request: BuildRequest): void {
+  try {
+    refuseWhatNeedsPrivileges(instruction, request.network);
+  } catch (error) {
+    if (!(error instanceof BuilderError)) throw error;
+    const hint = error.hint === undefined ? {} : { hint: error.hint };
+    throw new BuilderError(error.code, error.message, { cause: error.cause, ...hint, range: instruction.range });
+  }
+}
+
+function warnOfSyntax({ syntax }: Dockerfile, emit: Emit): void {
+  if (syntax === undefined || /(?:^|\/)docker\/dockerfile(?:-upstream)?(?:[:@]|$)/.test(syntax)) return;
+  const message = `# syntax=${syntax} is not pulled: the file is read as docker/dockerfile reads it`;
+  emit({ kind: 'warning', code: 'syntax', message, range: { start: { line: 1, column: 1 }, end: { line: 1, column: 1 } } });
+}

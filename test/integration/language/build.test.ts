@@ -1,0 +1,152 @@
+// A build as a whole: what it tells, what it reads, and what it leaves.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { BuilderError } from '../../../src/errors.ts';
+import type { BuildEvent } from '../../../src/events.ts';
+import { buildInRoot } from '../../support/build-in-root.ts';
+
+const whyNot = process.getuid?.() === 0 ? false : 'needs root for chroot and owners';
+
+function messages(events: readonly BuildEvent[], kind: 'note' | 'warning'): readonly string[] {
+  return events.flatMap((event) => (event.kind === kind ? [event.message] : []));
+}
+
+function unpacked(events: readonly BuildEvent[]): number {
+  return events.filter((event) => event.kind === 'unpack.finished').length;
+}
+
+describe('what a build tells', { skip: whyNot, timeout: 120_000 }, () => {
+  test('--dryrun prints the plan and touches nothing', async () => {
+    const dockerfile = 'FROM base AS one\nRUN make\nFROM base AS unused\nFROM one\nCOPY --from=one /a /b\n';
+    const { events, image, layersRead, leftovers } = await buildInRoot(dockerfile, { request: { planOnly: true } });
+    assert.deepEqual(messages(events, 'note'), [
+      'stage one: FROM base (linux/amd64)',
+      '  RUN make',
+      'stage 2: FROM stage one (linux/amd64), the image',
+      '  COPY --from=one /a /b',
+      'not needed: unused',
+      'push registry.example/a:1',
+    ]);
+    assert.deepEqual([image, layersRead, leftovers], [undefined, 0, []]);
+  });
+
+  test('KANIKO_PRINT_PLAN prints the plan and builds', async () => {
+    const { events, image } = await buildInRoot('FROM scratch\nENV A=1\n', { request: { printsPlan: true } });
+    assert.ok(messages(events, 'note').includes('  ENV A=1'));
+    assert.notEqual(image, undefined);
+  });
+
+  test('a --build-arg that no ARG declares is named', async () => {
+    const buildArgs = new Map([
+      ['VERSON', '1'],
+      ['USED', '1'],
+      ['http_proxy', 'p'],
+      ['TARGETARCH', 'arm'],
+      ['BUILDKIT_INLINE_CACHE', '1'],
+    ]);
+    const { events } = await buildInRoot('ARG USED\nFROM scratch\nARG VERSION\n', { request: { buildArgs } });
+    assert.deepEqual(messages(events, 'warning'), ['--build-arg VERSON is not used: no ARG declares it (did you mean VERSION?)']);
+    assert.deepEqual(messages(events, 'note'), ['--build-arg BUILDKIT_INLINE_CACHE changes nothing: the image carries no cache']);
+  });
+
+  test('a # syntax that is no docker/dockerfile is not taken in silence', async () => {
+    const { events } = await buildInRoot('# syntax=example.com/other\nFROM scratch\n');
+    assert.match(messages(events, 'warning')[0] ?? '', /^# syntax=example\.com\/other is not pulled/);
+    const plain = await buildInRoot('# syntax=docker/dockerfile:1-labs\nFROM scratch\n');
+    assert.deepEqual(messages(plain.events, 'warning'), []);
+  });
+});
+
+describe('what a build refuses before it reads a base', { skip: whyNot, timeout: 120_000 }, () => {
+  const rows = [
+    { name: 'a RUN without a network of its own under --network=none', dockerfile: 'RUN true', network: 'none' as const },
+    { name: 'RUN --network=none', dockerfile: 'RUN --network=none true', network: 'default' as const },
+    { name: 'RUN --security=insecure', dockerfile: 'RUN --security=insecure true', network: 'default' as const },
+    { name: 'RUN --device that is required', dockerfile: 'RUN --device=a.com/b,required true', network: 'default' as const },
+  ];
+  for (const { name, dockerfile, network } of rows) {
+    test(name, async () => {
+      const { error, layersRead } = await buildInRoot(`FROM base\n${dockerfile}\n`, { request: { network } });
+      assert.ok(error instanceof BuilderError);
+      assert.deepEqual([error.code, error.range?.start], ['ERR_UNSUPPORTED', { line: 2, column: 1 }]);
+      assert.equal(layersRead, 0);
+    });
+  }
+
+  test('--build-arg BUILDKIT_MULTI_PLATFORM=1', async () => {
+    const { error } = await buildInRoot('FROM base\n', { request: { buildArgs: new Map([['BUILDKIT_MULTI_PLATFORM', '1']]) } });
+    assert.ok(error instanceof BuilderError && error.code === 'ERR_UNSUPPORTED');
+  });
+});
+
+describe('how stages follow each other', { skip: whyNot, timeout: 120_000 }, () => {
+  test('a base of several stages is read once, and not unpacked again where the root has it', async () => {
+    const { layersRead } = await buildInRoot('FROM base\n');
+    assert.ok(layersRead > 0);
+    const once = await buildInRoot('FROM base AS one\nENV A=1\nFROM other AS two\nENV B=1\nRUN true\n', {
+      request: { targets: ['one', 'two'] },
+    });
+    assert.equal(once.error, undefined);
+    assert.deepEqual([once.layersRead, unpacked(once.events)], [layersRead, 1]);
+    const changed = await buildInRoot('FROM base AS one\nRUN echo x > /x\nFROM base\nRUN test ! -e /x\nCOPY --from=one /x /y\n');
+    assert.equal(changed.error, undefined);
+    assert.deepEqual([changed.layersRead, unpacked(changed.events)], [layersRead, 2]);
+  });
+
+  test('nothing of one stage is left in the next', async () => {
+    const { error } = await buildInRoot(
+      'FROM base AS one\nRUN mkdir -p /deep/er && echo x > /deep/er/x && echo changed > /etc/passwd && rm /bin/ls && chmod 700 /tmp\n' +
+        'FROM base AS two\nRUN test ! -e /deep && grep -q root /etc/passwd && ls / >/dev/null && test "$(stat -c %a /tmp)" = 1777\n' +
+        'FROM two\nCOPY --from=one /deep /deep\nRUN test -f /deep/er/x\n',
+    );
+    assert.equal(error, undefined);
+  });
+
+  test('of several targets the first is the image, and all are built', async () => {
+    const dockerfile =
+      'FROM base AS one\nARG TARGETSTAGE\nLABEL stage=$TARGETSTAGE\nFROM base AS two\nRUN echo two\nFROM base\nRUN false\n';
+    const { image, error, events } = await buildInRoot(dockerfile, { request: { targets: ['one', 'two'] } });
+    assert.equal(error, undefined);
+    assert.equal(image?.config.config.labels.get('stage'), 'one');
+    assert.ok(events.some((event) => event.kind === 'output' && event.line === 'two'));
+  });
+
+  test('--single-snapshot makes one layer of the image, also where it is not the last stage built', async () => {
+    const dockerfile = 'FROM scratch AS one\nWORKDIR /a\nWORKDIR /b\nFROM scratch AS two\nWORKDIR /c\n';
+    const { image } = await buildInRoot(dockerfile, { request: { targets: ['one', 'two'], singleSnapshot: true } });
+    assert.equal(image?.layers.length, 1);
+  });
+
+  test('--cleanup leaves an empty root', async () => {
+    const kept = await buildInRoot('FROM base\n');
+    assert.ok(kept.leftovers.includes('bin'));
+    const cleaned = await buildInRoot('FROM base\n', { request: { cleanup: true } });
+    assert.deepEqual([cleaned.error, cleaned.leftovers], [undefined, []]);
+  });
+});
+
+describe('arguments that speak to the builder', { skip: whyNot, timeout: 120_000 }, () => {
+  test('BUILDKIT_CACHE_MOUNT_NS keeps caches of the same id apart', async () => {
+    const builderFolder = mkdtempSync(join(tmpdir(), 'yadokari-caches-'));
+    const seen = async (namespace: string): Promise<readonly string[]> => {
+      const dockerfile = `FROM base\nRUN --mount=type=cache,target=/c ls /c && touch /c/${namespace === '' ? 'none' : 'other'}\n`;
+      const buildArgs = new Map([['BUILDKIT_CACHE_MOUNT_NS', namespace]]);
+      const { events, error } = await buildInRoot(dockerfile, { request: { builderFolder, buildArgs } });
+      assert.equal(error, undefined);
+      return events.flatMap((event) => (event.kind === 'output' ? [event.line] : []));
+    };
+    try {
+      assert.deepEqual([await seen(''), await seen('../..'), await seen(''), await seen('x')], [[], [], ['none'], []]);
+    } finally {
+      rmSync(builderFolder, { recursive: true, force: true });
+    }
+  });
+
+  test('BUILDKIT_SBOM_SCAN_STAGE never reaches a command', async () => {
+    const dockerfile = 'FROM base\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nARG OTHER=1\nRUN test "$OTHER$BUILDKIT_SBOM_SCAN_STAGE" = 1\n';
+    assert.equal((await buildInRoot(dockerfile)).error, undefined);
+  });
+});

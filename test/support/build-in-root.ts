@@ -1,0 +1,119 @@
+// A whole build in this process, in a folder instead of `/`: tests see its events, what it read, and what it left behind.
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildImage } from '../../src/build/build.ts';
+import type { BuildPorts } from '../../src/build/ports.ts';
+import type { BuildRequest } from '../../src/build/request.ts';
+import { bytesFromText } from '../../src/bytes.ts';
+import { parseDockerfile } from '../../src/dockerfile/parse.ts';
+import { BuilderError } from '../../src/errors.ts';
+import type { BuildEvent } from '../../src/events.ts';
+import { createLauncher } from '../../src/linux/launch.ts';
+import { Processes } from '../../src/linux/process.ts';
+import type { Image } from '../../src/oci/image.ts';
+import { parseReference } from '../../src/oci/reference.ts';
+import { readLayout } from '../../src/store/oci-layout.ts';
+
+const platform = { os: 'linux', architecture: 'amd64' };
+const layout = join(import.meta.dirname, '../conformance/base');
+
+export interface RootBuild {
+  readonly events: readonly BuildEvent[];
+  /** What was pushed: config and history; its layers are gone with the build. */
+  readonly image: Image | undefined;
+  readonly error: unknown;
+  /** How often a layer of a base was opened. */
+  readonly layersRead: number;
+  /** What the root holds at the end, the builder's own folder included. */
+  readonly leftovers: readonly string[];
+}
+
+/** Builds `dockerfile`; every name of an image is the small base of the conformance cases. */
+export async function buildInRoot(
+  dockerfile: string,
+  changes: { readonly request?: Partial<BuildRequest>; readonly ports?: Partial<BuildPorts> } = {},
+): Promise<RootBuild> {
+  const folder = mkdtempSync(join(tmpdir(), 'yadokari-in-root-'));
+  const rootPath = join(folder, 'root');
+  const context = join(folder, 'context');
+  for (const path of [rootPath, context]) mkdirSync(path);
+  const processes = new Processes();
+  const launcher = await createLauncher(processes, { graceMs: 500 });
+  const events: BuildEvent[] = [];
+  const seen: { image: Image | undefined; layersRead: number; error: unknown } = { image: undefined, layersRead: 0, error: undefined };
+  const signal = AbortSignal.timeout(60_000);
+  const never = async (): Promise<never> => await Promise.reject(new BuilderError('ERR_INTERNAL', 'not expected'));
+  const ports: BuildPorts = {
+    registry: {
+      ...{ pullImage: never, findImage: never, resolve: never, pushLayer: never, download: never, exchange: never },
+      checkPush: async () => await Promise.resolve(),
+      pushImage: async (image) => {
+        seen.image = image;
+        return await Promise.resolve([]);
+      },
+      close: async () => await Promise.resolve(),
+    },
+    download: never,
+    resolveImage: async () => {
+      const { image } = await readLayout({ folder: layout, tag: 'base' }, platform, signal);
+      const layers = image.layers.map((layer) => ({ ...layer, open: (abort: AbortSignal) => (seen.layersRead++, layer.open(abort)) }));
+      return { ...image, layers };
+    },
+    context: { folder: bytesFromText(context), label: 'the build context', keepsOwners: false },
+    namedFolders: new Map(),
+    launch: launcher.launch,
+    verifySeal: () => undefined,
+    secrets: new Map(),
+    ssh: new Map(),
+    protectedPaths: [],
+    now: () => 1_700_000_000_000,
+    emit: (event) => events.push(event),
+    signal,
+    ...changes.ports,
+  };
+  try {
+    const request = { ...plainRequest, builderFolder: join(folder, 'own'), rootPath, ...changes.request };
+    await buildImage(parseDockerfile(Buffer.from(dockerfile), 'Dockerfile'), request, ports);
+  } catch (error) {
+    seen.error = error;
+  }
+  const leftovers = readdirSync(rootPath).toSorted();
+  await launcher.close();
+  await processes.close();
+  rmSync(folder, { recursive: true, force: true });
+  return { ...seen, events, leftovers };
+}
+
+const plainRequest: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
+  dockerfile: 'Dockerfile',
+  context: '.',
+  namedContexts: [],
+  git: new Map(),
+  targets: [],
+  buildArgs: new Map(),
+  secrets: [],
+  ssh: new Map(),
+  labels: new Map(),
+  annotations: new Map(),
+  platform,
+  buildPlatform: platform,
+  compression: 'gzip',
+  imageFormat: 'inherit',
+  reproducible: false,
+  singleSnapshot: false,
+  ignorePaths: [],
+  network: 'default',
+  cleanup: false,
+  printChecks: false,
+  printsPlan: false,
+  planOnly: false,
+  downloadRetries: 0,
+  output: {
+    destinations: [parseReference('registry.example/a:1')],
+    noPush: false,
+    skipPushPermissionCheck: true,
+    ignoreImmutableTags: false,
+    pushRetries: 0,
+  },
+};
