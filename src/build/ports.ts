@@ -5,12 +5,15 @@ import type { Emit } from '../events.ts';
 import type { Launcher } from '../linux/launch.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import type { ResolveImage } from './base-images.ts';
+import type { GitAccess } from './git-access.ts';
 
 export interface BuildPorts {
   /** Where images go. */
   readonly registry: RegistryClient;
   /** Files from the web, for ADD. */
   readonly download: RegistryClient['download'];
+  /** Repositories, for ADD. */
+  readonly git?: GitAccess['add'];
   /** Any name of an image: a registry's, or that of a --build-context which is an image. */
   readonly resolveImage: ResolveImage;
   readonly context: SourceTree;

@@ -7,6 +7,7 @@ import type { Platform } from '../oci/platform.ts';
 import { type Reference, formatReference, parseReference } from '../oci/reference.ts';
 import type { Credentials } from './credentials.ts';
 import { type Download, fetchFile } from './download.ts';
+import { type Answer, type Question, exchange } from './exchange.ts';
 import { createLimit } from './limit.ts';
 import { type Place, type PulledImage, pullFrom } from './pull.ts';
 import { type PushContext, type PushOptions, type PushedImage, probePush, pushBlob, pushTo } from './push.ts';
@@ -51,6 +52,8 @@ export interface RegistryClient {
     url: URL,
     options: { readonly headers?: Readonly<Record<string, string>>; readonly signal: AbortSignal },
   ) => Promise<Download>;
+  /** Any request, for git over HTTP. */
+  readonly exchange: (question: Question, signal: AbortSignal) => Promise<Answer>;
   readonly close: () => Promise<void>;
 }
 
@@ -84,6 +87,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       await probePush(await open(reference, signal), signal);
     },
     download: async (url, { headers = {}, signal }) => await fetchFile(transport, url, headers, signal),
+    exchange: async (question, signal) => await exchange(transport, question, signal),
     close: transport.close,
   };
 }

@@ -58,8 +58,8 @@ export async function fetchFile(
   };
 }
 
-/** The body, its failures in our words. */
-async function* explained(response: Response): AsyncGenerator<unknown, void, undefined> {
+/** An answer's body, its failures in our words. */
+export async function* explained(response: Response): AsyncGenerator<unknown, void, undefined> {
   try {
     for await (const chunk of response.body) yield chunk;
   } catch (error) {

@@ -14,8 +14,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   start: ['linux'],
   cli: ['build', 'sandbox', 'dockerfile', 'registry', 'store', 'oci', 'linux'],
   sandbox: ['linux'],
-  build: ['dockerfile', 'context', 'rootfs', 'layer', 'registry', 'store', 'oci', 'linux'],
+  build: ['dockerfile', 'context', 'git', 'rootfs', 'layer', 'registry', 'store', 'oci', 'linux'],
   context: ['layer'],
+  git: [],
   rootfs: ['layer', 'oci', 'linux'],
   registry: ['oci'],
   store: ['oci', 'layer'],
@@ -33,7 +34,7 @@ const openToAll: ReadonlySet<string> = new Set(['errors', 'events', 'bytes']);
 const owners: Readonly<Record<string, readonly string[]>> = {
   'dockerfile-ast': ['dockerfile/'],
   'tar-stream': ['layer/'],
-  'node:zlib': ['layer/'],
+  'node:zlib': ['layer/', 'git/'],
   undici: ['registry/'],
   minimatch: ['context/'],
   pino: ['cli/'],
@@ -46,7 +47,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
 /** Text that may stand only in these places. */
 const reserved: readonly { readonly what: string; readonly pattern: RegExp; readonly allowed: readonly string[] }[] = [
   { what: 'import() at run time', pattern: /\bimport\s*\(/, allowed: [] },
-  { what: 'require()', pattern: /\b(?:require|createRequire)\s*\(/, allowed: ['linux/libc.ts'] },
+  { what: 'require()', pattern: /\b(?:require|createRequire)\s*\(/, allowed: ['linux/libc.ts', 'git/ssh.ts'] },
   { what: 'a default export', pattern: /\bexport\s+default\b/, allowed: [] },
   { what: 'a barrel (export … from)', pattern: /\bexport\s+(?:type\s+)?(?:\*|\{[^}]*\})\s*from\b/, allowed: [] },
   { what: 'process.env', pattern: /\bprocess\.env\b/, allowed: ['cli/', 'main.ts', 'start.ts', 'linux/invocation.ts'] },
