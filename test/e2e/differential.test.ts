@@ -14,7 +14,7 @@ RUN cp -a /usr/share /opt/share && find /opt/share -name '*.gz' -delete && chmod
 RUN mkdir /links && cd /links && for i in 1 2 3 4; do echo $i > f$i; ln f$i h$i; ln -s f$i s$i; done && ln s1 hard-to-symlink
 RUN rm /links/h1 && mv /links/h2 /links/moved && rm -rf /opt/share/locale /usr/share/doc && mkdir /usr/share/doc && touch /usr/share/doc/new
 RUN mv /opt/share/perl5 /opt/perl5; ln -s /opt/perl5 /opt/share/perl5; rm /bin/ls && cp /bin/cat /bin/ls && chmod 2755 /bin/ls
-RUN dd if=/dev/zero of=/zeros bs=1M count=20 status=none && tar -C /etc -cf - . | tar -C /srv -xf -
+RUN dd if=/dev/zero of=/zeros bs=1M count=20 status=none && tar -C /etc --exclude=hostname --exclude=hosts --exclude=resolv.conf --exclude=mtab -cf - . | tar -C /srv -xf -
 FROM @REG@/debian:bookworm
 COPY --from=one /opt /opt
 COPY --from=one /links /links
@@ -53,7 +53,8 @@ for (const target of ['one', undefined]) {
       }
       const theirs = await readRegistryImage(scene.registry.host, `theirs/${target ?? 'last'}`, 'latest');
       assert.ok(theirs !== undefined);
-      const found = differences(tree, theirs.flattened.tree, { compareMtime: false, compareLinks: true, ignorePaths: [] });
+      // buildah's COPY makes copies of hard links, where BuildKit's and ours keep them
+      const found = differences(tree, theirs.flattened.tree, { compareMtime: false, compareLinks: target !== undefined, ignorePaths: [] });
       assert.deepEqual(found, { changed: {}, removed: [] });
       assert.deepEqual(ours.image?.problems, []);
     },
