@@ -1,4 +1,5 @@
-// Every flag of `executor`, in one table: the parser, `--help` and the README's table are made from it.
+// Every flag of `executor`, in one table, from which the parser and `--help` are made.
+import { didYouMean } from '../dockerfile/suggest.ts';
 import { BuilderError } from '../errors.ts';
 
 export type FlagKind = 'text' | 'boolean' | 'number' | 'list' | 'comma-list';
@@ -223,29 +224,10 @@ function store(values: Map<string, string[]>, spec: FlagSpec, written: string, a
 }
 
 function unknownFlag(written: string, names: readonly string[]): BuilderError {
-  const nearest = names
-    .map((name) => ({ name, distance: editDistance(written.slice(2).split(/\s/)[0] ?? '', name) }))
-    .toSorted((a, b) => a.distance - b.distance)[0];
   const hint = /\s/.test(written)
     ? 'the argument has a blank in it: pass flags as separate arguments'
-    : nearest !== undefined && nearest.distance <= 3
-      ? `did you mean --${nearest.name}?`
-      : 'see --help';
+    : (didYouMean(written.slice(2), names, (name) => `--${name}`) ?? 'see --help');
   return new BuilderError('ERR_USAGE', `Cannot use ${written}: there is no such flag`, { hint });
-}
-
-/** Levenshtein's distance between two words. */
-export function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current.push(Math.min((previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1, substitution));
-    }
-    previous = current;
-  }
-  return previous[b.length] ?? 0;
 }
 
 /** The text of `--help`. */

@@ -135,7 +135,7 @@ function rewritePlace(place: string, { show }: Doors): string {
     const suffix = /(?::[\w.-]+|@sha\d+:[0-9a-f]+)$/.exec(rest)?.[0] ?? '';
     return `oci-layout://${show(rest.slice(0, rest.length - suffix.length), 'ro')}${suffix}`;
   }
-  const isLocal = !/^[a-z+-]+:\/\/|^[\w.-]+@[\w.-]+:/.test(place);
+  const isLocal = !/^[a-z][a-z\d+.-]*:\/\/|^[\w.-]+@[\w.-]+:/.test(place);
   return isLocal ? show(place, 'ro') : place;
 }
 

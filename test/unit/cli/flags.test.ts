@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildFlags, helpText, parseFlags } from '../../../src/cli/flags.ts';
+import { BuilderError } from '../../../src/errors.ts';
 
 const rows: readonly {
   readonly name: string;
@@ -65,4 +66,18 @@ test('helpText() lists every flag that does something, and none that does not', 
 test('no two flags share a name, an alias or a short form', () => {
   const names = buildFlags.flatMap((spec) => [spec.name, ...(spec.aliases ?? []), ...(spec.short === undefined ? [] : [`-${spec.short}`])]);
   assert.equal(new Set(names).size, names.length);
+});
+
+test('an unknown flag is compared with the known ones, and nothing is guessed where none is near', () => {
+  const hintOf = (flag: string): string | undefined => {
+    try {
+      parseFlags([flag], buildFlags);
+    } catch (error) {
+      if (error instanceof BuilderError) return error.hint;
+    }
+    return assert.fail(`${flag} was taken`);
+  };
+  assert.equal(hintOf('--destnation=x'), 'did you mean --destination?');
+  assert.equal(hintOf('--wat'), 'see --help');
+  assert.match(hintOf('--context .') ?? '', /blank/);
 });

@@ -34,6 +34,12 @@ describe('translate()', () => {
     assert.deepEqual([outputs, visible.filter((one) => one.mode === 'rw')], [[], []]);
   });
 
+  test('takes what has a scheme for no path of this machine, digits in the scheme or not', () => {
+    for (const place of ['s3://bucket/app.tar.gz', 'https://h.example/app.tar.gz', 'git@h.example:team/app.git']) {
+      assert.deepEqual(flagged(['context', place]).argv, [`--context=${place}`]);
+    }
+  });
+
   test('shows secrets and credentials as copies, and nothing that lies beside them', () => {
     const { argv, env, visible } = flagged(['secret', 'id=token,src=token']);
     assert.ok(argv.includes(`--secret=id=token,src=/yadokari/host${folder}/token`), argv.join(' '));
