@@ -31,13 +31,22 @@ export function findNamed(dockerfile: Pick<Dockerfile, 'stages'>, name: string, 
   return dockerfile.stages.findLast((stage) => stage.index < before && stage.name === name)?.index;
 }
 
+/** A --build-context's name, or an image's that it may replace, without what Docker Hub's names may leave out. */
+export function contextName(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/^(?:(?:index\.)?docker\.io\/)?(?:library\/(?=[^/]+$))?/, '')
+    .replace(/:latest$/, '');
+}
+
 /** What the expanded name in a FROM means: only stages above it count, and never by number. */
 export function resolveFrom(dockerfile: Dockerfile, index: number, image: string, contexts: ReadonlySet<string>): StageBase {
   const name = image.toLowerCase();
   const stage = findNamed(dockerfile, name, index);
   if (stage !== undefined) return { kind: 'stage', index: stage };
   if (image === 'scratch') return { kind: 'scratch' };
-  if (contexts.has(name)) return { kind: 'context', name, replacesStage: false };
+  const context = contextName(image);
+  if (contexts.has(context)) return { kind: 'context', name: context, replacesStage: false };
   return { kind: 'image', image };
 }
 
@@ -53,6 +62,8 @@ export function resolveSource(
 ): FromSource {
   if (at.allowsNumbers && /^\d+$/.test(name)) {
     const index = Number(name);
+    const replaced = dockerfile.stages[index]?.name ?? '';
+    if (contexts.has(replaced)) return { kind: 'context', name: replaced };
     if (index < dockerfile.stages.length) return { kind: 'stage', index };
     const last = dockerfile.stages.length - 1;
     const state = last === 0 ? 'the only stage is 0' : `the stages are 0 to ${last}`;
@@ -60,10 +71,11 @@ export function resolveSource(
       hint: 'name the stage (FROM image AS name) and use the name',
     });
   }
-  const lower = name.toLowerCase();
-  const index = findNamed(dockerfile, lower);
-  if (index !== undefined) return { kind: 'stage', index };
-  return contexts.has(lower) ? { kind: 'context', name: lower } : { kind: 'image', image: name };
+  const context = contextName(name);
+  // A context stands for a whole stage of its name.
+  if (contexts.has(context)) return { kind: 'context', name: context };
+  const index = findNamed(dockerfile, name.toLowerCase());
+  return index === undefined ? { kind: 'image', image: name } : { kind: 'stage', index };
 }
 
 /** Every stage that `stage` needs: its base, and what its instructions and its base's triggers copy or mount. */

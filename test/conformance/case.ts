@@ -128,7 +128,8 @@ function bodyOf(text: string): Buffer {
 
 /** A case of our own may give a file's `content` for its size and digest, and leave out what is 0, `0644` or `0755`. */
 function expectedPath(value: ParsedObject): ParsedObject {
-  if (value['sha256'] !== undefined || (value['type'] !== undefined && value['uid'] !== undefined)) return value;
+  if (value['sha256'] !== undefined || (value['type'] !== undefined && value['uid'] !== undefined && value['mode'] !== undefined))
+    return value;
   const { content, ...rest } = value;
   const type = value['type'] ?? 'file';
   const usual = { type, uid: 0, gid: 0, mode: type === 'file' ? '0644' : type === 'symlink' ? '0777' : '0755' };

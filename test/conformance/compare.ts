@@ -132,7 +132,11 @@ function compareHistory(config: ParsedObject, expected: readonly ParsedObject[])
   if (own.length !== expected.length) return [`history has ${own.length} new entries, expected ${expected.length}: ${show(own)}`];
   return expected.flatMap((want, index) => {
     const entry = own[index] ?? {};
-    return compareMembers(`history entry ${index + 1}`, { ...entry, empty_layer: entry['empty_layer'] === true }, { empty_layer: false, ...want });
+    return compareMembers(
+      `history entry ${index + 1}`,
+      { ...entry, empty_layer: entry['empty_layer'] === true },
+      { empty_layer: false, ...want },
+    );
   });
 }
 

@@ -150,13 +150,18 @@ test('a named context replaces an image, a source and a whole stage', () => {
   const { stages } = plan(text, { contexts });
   assert.deepEqual(
     stages.map(({ base }) => base),
-    [
-      { kind: 'context', name: 'deps', replacesStage: true },
-      { kind: 'context', name: 'ctx', replacesStage: false },
-    ],
+    [{ kind: 'context', name: 'ctx', replacesStage: false }],
   );
+  assert.deepEqual(plan('FROM image AS deps\nRUN make\nFROM deps\n', { contexts }).stages[0]?.base, {
+    kind: 'context',
+    name: 'deps',
+    replacesStage: true,
+  });
   const at = { allowsNumbers: true, range: { start: { line: 1, column: 1 }, end: { line: 1, column: 2 } } };
   assert.deepEqual(resolveSource({ stages: [] }, 'CTX', contexts, at), { kind: 'context', name: 'ctx' });
+  const dockerfile = parseDockerfile(text, 'Dockerfile');
+  assert.deepEqual(resolveSource(dockerfile, 'Deps', contexts, at), { kind: 'context', name: 'deps' });
+  assert.deepEqual(resolveSource(dockerfile, '0', contexts, at), { kind: 'context', name: 'deps' });
   assert.deepEqual(resolveSource({ stages: [] }, 'Other:1', contexts, at), { kind: 'image', image: 'Other:1' });
 });
 
