@@ -46,7 +46,12 @@ export async function buildInRoot(
   const never = async (): Promise<never> => await Promise.reject(new BuilderError('ERR_INTERNAL', 'not expected'));
   const ports: BuildPorts = {
     registry: {
-      ...{ pullImage: never, findImage: never, resolve: never, pushLayer: never, download: never, exchange: never },
+      pullImage: never,
+      findImage: never,
+      resolve: never,
+      pushLayer: never,
+      download: never,
+      exchange: never,
       checkPush: async () => await Promise.resolve(),
       pushImage: async (image) => {
         seen.image = image;
@@ -80,7 +85,7 @@ export async function buildInRoot(
   }
   const leftovers = readdirSync(rootPath).toSorted();
   await launcher.close();
-  await processes.close();
+  processes.close();
   rmSync(folder, { recursive: true, force: true });
   return { ...seen, events, leftovers };
 }
