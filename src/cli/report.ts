@@ -32,10 +32,9 @@ export function createReport(options: ReportOptions): Report {
 const severity: Readonly<Record<Verbosity, number>> = { trace: 0, debug: 1, info: 2, warn: 3, error: 4, fatal: 5, panic: 5 };
 
 function jsonReport(options: ReportOptions): Report {
-  const level = options.verbosity === 'panic' ? 'fatal' : options.verbosity;
   const logger: Logger = pino(
     {
-      level,
+      level: options.verbosity === 'panic' ? 'fatal' : options.verbosity,
       base: null,
       messageKey: 'msg',
       timestamp: () => `,"time":"${new Date(options.now()).toISOString()}"`,

@@ -15,14 +15,15 @@ export function isDigest(text: string): text is Digest {
 /** @throws ERR_REFERENCE when the text is no digest, or of an algorithm that we can't verify. */
 export function parseDigest(text: string): Digest {
   if (isDigest(text)) return text;
-  throw new BuilderError('ERR_REFERENCE', `Cannot use digest ${JSON.stringify(text.slice(0, 160))}: expected sha256:<64 hex digits> or sha512:<128 hex digits>`);
+  throw new BuilderError(
+    'ERR_REFERENCE',
+    `Cannot use digest ${JSON.stringify(text.slice(0, 160))}: expected sha256:<64 hex digits> or sha512:<128 hex digits>`,
+  );
 }
 
 /** The algorithm and the hex part of a digest. */
 export function splitDigest(digest: Digest): { readonly algorithm: 'sha256' | 'sha512'; readonly hex: string } {
-  return digest.startsWith('sha512:')
-    ? { algorithm: 'sha512', hex: digest.slice(7) }
-    : { algorithm: 'sha256', hex: digest.slice(7) };
+  return digest.startsWith('sha512:') ? { algorithm: 'sha512', hex: digest.slice(7) } : { algorithm: 'sha256', hex: digest.slice(7) };
 }
 
 /** The sha256 digest of bytes in memory. */

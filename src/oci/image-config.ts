@@ -105,19 +105,62 @@ export function formatImageConfig(image: ImageConfig): string {
   root.set('os', image.os);
   put(root, 'os.version', image.osVersion);
   root.set('config', formatRunConfig(image.config));
-  root.set('rootfs', new Map<string, Json>([['type', 'layers'], ['diff_ids', [...image.diffIds]]]));
+  root.set(
+    'rootfs',
+    new Map<string, Json>([
+      ['type', 'layers'],
+      ['diff_ids', [...image.diffIds]],
+    ]),
+  );
   root.set('history', image.history.map(formatHistory));
   for (const [key, value] of sorted(image.unknown)) root.set(key, value);
   return formatJson(root);
 }
 
-const knownRoot: ReadonlySet<string> = new Set(['architecture', 'os', 'variant', 'os.version', 'created', 'author', 'config', 'rootfs', 'history',
+const knownRoot: ReadonlySet<string> = new Set([
+  'architecture',
+  'os',
+  'variant',
+  'os.version',
+  'created',
+  'author',
+  'config',
+  'rootfs',
+  'history',
   // What the classic docker builder leaves behind of the base's own build; it would be wrong in a new image.
-  'container', 'container_config', 'docker_version', 'parent', 'id']);
-const knownRun: ReadonlySet<string> = new Set(['User', 'ExposedPorts', 'Env', 'Entrypoint', 'Cmd', 'Volumes', 'WorkingDir', 'Labels', 'StopSignal',
-  'Healthcheck', 'Shell', 'OnBuild', 'ArgsEscaped',
+  'container',
+  'container_config',
+  'docker_version',
+  'parent',
+  'id',
+]);
+const knownRun: ReadonlySet<string> = new Set([
+  'User',
+  'ExposedPorts',
+  'Env',
+  'Entrypoint',
+  'Cmd',
+  'Volumes',
+  'WorkingDir',
+  'Labels',
+  'StopSignal',
+  'Healthcheck',
+  'Shell',
+  'OnBuild',
+  'ArgsEscaped',
   // Of a container, not of an image; docker writes them empty.
-  'Hostname', 'Domainname', 'AttachStdin', 'AttachStdout', 'AttachStderr', 'Tty', 'OpenStdin', 'StdinOnce', 'Image', 'MacAddress', 'NetworkDisabled']);
+  'Hostname',
+  'Domainname',
+  'AttachStdin',
+  'AttachStdout',
+  'AttachStderr',
+  'Tty',
+  'OpenStdin',
+  'StdinOnce',
+  'Image',
+  'MacAddress',
+  'NetworkDisabled',
+]);
 
 function parseRunConfig(run: JsonObject): RunConfig {
   const labels = run.get('Labels') ?? new Map();
@@ -182,8 +225,11 @@ function formatHealthcheck(check: Healthcheck): JsonObject {
   const out = new Map<string, Json>();
   if (check.test.length > 0) out.set('Test', [...check.test]);
   const numbers: readonly (readonly [string, number | undefined])[] = [
-    ['Interval', check.intervalNs], ['Timeout', check.timeoutNs], ['StartPeriod', check.startPeriodNs],
-    ['StartInterval', check.startIntervalNs], ['Retries', check.retries],
+    ['Interval', check.intervalNs],
+    ['Timeout', check.timeoutNs],
+    ['StartPeriod', check.startPeriodNs],
+    ['StartInterval', check.startIntervalNs],
+    ['Retries', check.retries],
   ];
   for (const [key, value] of numbers) if (value !== undefined && value !== 0) out.set(key, value);
   return out;
