@@ -1,0 +1,121 @@
+// .gitmodules, known_hosts, packets and credentials: text to values.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { authorizationFor } from '../../../src/build/git-credentials.ts';
+import { knownKeys } from '../../../src/git/known-hosts.ts';
+import { PacketReader, linePacket } from '../../../src/git/packet.ts';
+import { parseRemote } from '../../../src/git/remote.ts';
+import { parseSubmodules } from '../../../src/git/submodules.ts';
+
+test('parseSubmodules() reads quotes, escapes, comments, and sections in parts', () => {
+  const text = `\ufeff# top
+[core]\n\turl = x
+[submodule "a \\"b\\""]
+  path = "dir with ; hash#" # beside
+  URL = https://h/a\\\n.git
+[submodule "c"]\r\n\tpath=c/\r\n[submodule "c"]\n\turl = ../c\n\tupdate = none\n[submodule "no-url"]\npath = d\n`;
+  assert.deepEqual(parseSubmodules(text, 'r'), [
+    { name: 'a "b"', path: 'dir with ; hash#', url: 'https://h/a.git', isSkipped: false },
+    { name: 'c', path: 'c', url: '../c', isSkipped: true },
+  ]);
+  assert.throws(() => parseSubmodules('[submodule "x"]\n= y\n', 'r'), { code: 'ERR_CONTEXT', message: /line 2 is malformed/ });
+});
+
+test('knownKeys() matches names, ports, patterns and hashed names', () => {
+  const key = Buffer.from('key').toString('base64');
+  // printf %s host.x | openssl dgst -sha1 -mac HMAC -macopt key:salt
+  const hashed = '|1|c2FsdA==|hXvTqfDr+Ggght2GZIJPzTQcbYc=';
+  const rows: readonly (readonly [line: string, host: string, port: number, count: number])[] = [
+    [`host.x ssh-ed25519 ${key}`, 'HOST.X', 22, 1],
+    [`host.x ssh-ed25519 ${key}`, 'host.x', 2222, 0],
+    [`[host.x]:2222 ssh-ed25519 ${key}`, 'host.x', 2222, 1],
+    [`a,*.x,!no.x ssh-ed25519 ${key} comment`, 'host.x', 22, 1],
+    [`a,*.x,!no.x ssh-ed25519 ${key}`, 'no.x', 22, 0],
+    [`h?st.x ssh-rsa ${key}`, 'host.x', 22, 1],
+    [`hostax ssh-rsa ${key}`, 'host.x', 22, 0],
+    [`host.x ssh-rsa ${key}`, 'hostax', 22, 0],
+    [`${hashed} ssh-rsa ${key}`, 'host.x', 22, 1],
+    [`${hashed} ssh-rsa ${key}`, 'other.x', 22, 0],
+    [`@cert-authority host.x ssh-rsa ${key}`, 'host.x', 22, 0],
+    [`# host.x ssh-rsa ${key}`, 'host.x', 22, 0],
+  ];
+  for (const [line, host, port, count] of rows) assert.equal(knownKeys(line, host, port).length, count, `${line} for ${host}:${port}`);
+  assert.equal(knownKeys(`@revoked host.x ssh-rsa ${key}`, 'host.x', 22)[0]?.isRevoked, true);
+});
+
+async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+  await Promise.resolve();
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+test('PacketReader reads packets from pieces of any size', async () => {
+  const bytes = Buffer.concat([linePacket('one\n'), Buffer.from('0000'), linePacket('zwölf'), Buffer.from('0001')]);
+  for (const size of [1, 3, 1000]) {
+    const reader = new PacketReader(pieces(bytes, size), 'h');
+    const kinds = [];
+    for (let packet = await reader.next(); packet !== undefined; packet = await reader.next()) {
+      kinds.push(packet.kind === 'line' ? packet.bytes.toString() : packet.kind);
+    }
+    assert.deepEqual(kinds, ['one\n', 'flush', 'zwölf', 'delimiter']);
+  }
+});
+
+test('PacketReader refuses what is no packet, and what is cut off', async () => {
+  for (const [text, says] of [
+    ['<html>', /does not speak git/],
+    ['0003', /does not speak git/],
+    ['0009one', /cut off/],
+    ['00', /cut off/],
+  ] as const) {
+    await assert.rejects(new PacketReader(pieces(Buffer.from(text), 2), 'h').next(), { code: 'ERR_CONTEXT', message: says });
+  }
+});
+
+const basic = (pair: string): string => `Basic ${Buffer.from(pair).toString('base64')}`;
+
+for (const row of [
+  {
+    name: 'a token for the host before one for all',
+    secrets: { GIT_AUTH_TOKEN: 'all', 'GIT_AUTH_TOKEN.h': 'own' },
+    is: basic('x-access-token:own'),
+  },
+  {
+    name: 'a token for host and port before one for the host',
+    place: 'https://h:8443/r',
+    secrets: { 'GIT_AUTH_TOKEN.h': 'x', 'GIT_AUTH_TOKEN.h:8443': 'own' },
+    is: basic('x-access-token:own'),
+  },
+  { name: 'a header as it is', secrets: { GIT_AUTH_HEADER: 'Bearer x\n' }, is: 'Bearer x' },
+  { name: 'no header with a line end in it', secrets: { GIT_AUTH_HEADER: 'Bearer x\nHost: y' }, is: undefined },
+  { name: 'the password of the URL before all', place: 'https://u:p@h/r', secrets: { GIT_AUTH_TOKEN: 'x' }, is: basic('u:p') },
+  {
+    name: 'GIT_TOKEN in the place of the user, as kaniko does',
+    env: { GIT_TOKEN: 't', GIT_USERNAME: 'u', GIT_PASSWORD: 'p' },
+    is: basic('t:'),
+  },
+  { name: 'GIT_USERNAME and GIT_PASSWORD', env: { GIT_USERNAME: 'u', GIT_PASSWORD: 'p' }, is: basic('u:p') },
+  { name: 'nothing where nothing is given', is: undefined },
+  {
+    name: 'nothing for a server that only a repository names',
+    isTop: false,
+    secrets: { GIT_AUTH_TOKEN: 'x', GIT_AUTH_HEADER: 'y' },
+    is: undefined,
+  },
+  {
+    name: 'a host’s own token for a server that only a repository names',
+    isTop: false,
+    secrets: { 'GIT_AUTH_TOKEN.h': 'own' },
+    is: basic('x-access-token:own'),
+  },
+] as const) {
+  test(`authorizationFor() gives ${row.name}`, () => {
+    const secrets: Readonly<Record<string, string>> = 'secrets' in row ? row.secrets : {};
+    const found = authorizationFor(parseRemote('place' in row ? row.place : 'https://h/r'), {
+      secrets: new Map(Object.entries(secrets).map(([id, value]) => [id, Buffer.from(value)])),
+      env: 'env' in row ? row.env : {},
+      isTop: !('isTop' in row),
+      top: parseRemote('https://h/top'),
+    });
+    assert.equal(found, row.is);
+  });
+}
