@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { withHostPaths } from '../../../src/cli/host-paths.ts';
+import type { BuildEvent, StepLabel } from '../../../src/events.ts';
+import { sandboxPath } from '../../../src/sandbox/plan.ts';
+
+const inside = sandboxPath('/home/me/app');
+const range = { start: { line: 1, column: 1 }, end: { line: 1, column: 2 } };
+const step: StepLabel = { number: 1, total: 1, stage: '', text: 'RUN pwd', dockerfile: 'Dockerfile', range };
+
+function shown(event: BuildEvent): BuildEvent | undefined {
+  let seen: BuildEvent | undefined;
+  withHostPaths({ emit: (one) => void (seen = one), line: () => undefined, close: () => undefined }).emit(event);
+  return seen;
+}
+
+test('withHostPaths() shows the paths that people wrote, in events and in lines', () => {
+  const message = `Cannot read ${inside}/x: EACCES`;
+  const warning: BuildEvent = { kind: 'warning', code: 'c', message };
+  assert.deepEqual(shown(warning), { ...warning, message: 'Cannot read /home/me/app/x: EACCES' });
+  const written: BuildEvent = { kind: 'image.written', destination: `oci:${inside}`, digest: 'sha256:1', sizeBytes: 1 };
+  assert.deepEqual(shown(written), { ...written, destination: 'oci:/home/me/app' });
+  const lines: string[] = [];
+  const report = { emit: () => undefined, line: (_: string, text: string) => void lines.push(text), close: () => undefined };
+  withHostPaths(report).line('error', message);
+  assert.deepEqual(lines, ['Cannot read /home/me/app/x: EACCES']);
+});
+
+test('withHostPaths() leaves alone what a RUN prints', () => {
+  const output: BuildEvent = { kind: 'output', step, stream: 'stdout', line: `${inside}/x` };
+  assert.deepEqual(shown(output), output);
+});
