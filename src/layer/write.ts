@@ -1,20 +1,21 @@
 // Entries to a layer in one pass: tar, both digests, size. The same entries always give the same bytes. tar-stream frames;
 // the extended records are ours, since its own are UTF-8 text and names, attributes and times here are bytes.
 import { pipeline } from 'node:stream/promises';
-import { constants, createGzip, createZstdCompress } from 'node:zlib';
+import { constants, createZstdCompress } from 'node:zlib';
 import { type Header as FullHeader, type Pack, pack as createPack } from 'tar-stream';
 import type { ByteString } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { Layer } from '../oci/image.ts';
 import { type Compression, type MediaFamily, layerMediaType } from '../oci/media-type.ts';
 import type { Entry, EntryType } from './entry.ts';
+import { gzip } from './gzip.ts';
 import { Meter } from './meter.ts';
 import { formatPax, formatPaxTime } from './pax.ts';
 import type { BlobStore } from './store.ts';
 
 export interface LayerOptions {
   readonly compression: Compression;
-  /** gzip 0–9 (default 6), zstd 1–19 (default 3). */
+  /** gzip 0–9 (default 4), zstd 1–19 (default 3). */
   readonly level?: number;
   readonly family: MediaFamily;
   /** Where the blob stays until it is pushed. */
@@ -29,6 +30,10 @@ export interface WrittenLayer {
 
 type Header = Partial<FullHeader> & Pick<FullHeader, 'name'>;
 
+// Measured on a copy of Debian's /usr/share: 1.5 % larger than level 6 in two thirds of its time, and smaller than what
+// buildah and podman make of it.
+const defaultGzipLevel = 4;
+const defaultZstdLevel = 3;
 const blockBytes = 128 * 1024;
 const largestAhead = 1024 * 1024;
 const largestOctalId = 0o7777777;
@@ -54,18 +59,13 @@ export async function writeLayer(entries: AsyncIterable<Entry>, options: LayerOp
   const counted = { entries: 0 };
   const blob = await store.create();
   const save = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
-    let isFirst = true;
-    for await (const chunk of chunks) {
-      // RFC 1952: the operating system that compressed. Always "unknown", so that the bytes depend on nothing but the content.
-      if (isFirst && compression === 'gzip' && chunk.length >= 10) chunk[9] = 255;
-      isFirst = false;
-      await blob.write(chunk);
-    }
+    for await (const chunk of chunks) await blob.write(chunk);
   };
   try {
     const tar = tarBlocks(entries, plain, counted);
     if (compression === 'none') await pipeline(tar, save, { signal });
-    else await pipeline(tar, compressor(compression, options.level), save, { signal });
+    else if (compression === 'gzip') await pipeline(gzip(tar, { level: options.level ?? defaultGzipLevel }), save, { signal });
+    else await pipeline(tar, zstd(options.level ?? defaultZstdLevel), save, { signal });
     const { digest, size, open } = await blob.finish();
     const descriptor = { mediaType: layerMediaType(family, compression), digest, size };
     return { layer: { descriptor, diffId: plain.digest(), open }, entries: counted.entries, uncompressedBytes: plain.size };
@@ -80,9 +80,8 @@ export async function* writeArchive(entries: AsyncIterable<Entry>): AsyncGenerat
   yield* tarBlocks(entries, new Meter(), { entries: 0 });
 }
 
-function compressor(compression: 'gzip' | 'zstd', level: number | undefined): ReturnType<typeof createGzip> {
-  if (compression === 'gzip') return createGzip({ level: level ?? 6, chunkSize: blockBytes });
-  return createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: level ?? 3 }, chunkSize: blockBytes });
+function zstd(level: number): ReturnType<typeof createZstdCompress> {
+  return createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: level }, chunkSize: blockBytes });
 }
 
 // Gathers tar-stream's many small chunks: hashing and compressing have a cost per call.
