@@ -7,11 +7,13 @@ import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError } from '../errors.ts';
 import { openBlobStore } from '../layer/store.ts';
 import { emptyImageConfig } from '../oci/image-config.ts';
-import type { Image } from '../oci/image.ts';
+import type { SourceTree } from '../context/tree.ts';
+import { appendLayer, type Image } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
 import { createProtection } from '../rootfs/protect.ts';
 import { type BaseImages, createBaseImages } from './base-images.ts';
 import { readEpoch } from './epoch.ts';
+import { copyFolder } from './folder-base.ts';
 import { executeInstruction, type ExecutionContext } from './execute.ts';
 import { finishImage, formatTime } from './finish.ts';
 import { type BuildPlan, isNeededAfter } from './plan.ts';
@@ -135,7 +137,6 @@ async function buildOne(
   const platform = plan.platforms.get(stage.index) ?? request.platform;
   const base = await enterBase(build, planned, position, platform);
   snapshots.forget();
-  const created = (): string => formatTime(build.epoch === undefined ? ports.now() : build.epoch * 1000);
   const context = executionContext(build, planned, platform);
   const isReplaced = planned.base.kind === 'context' && planned.base.replacesStage;
   const result = await buildStage(
@@ -144,6 +145,7 @@ async function buildOne(
       name: stage.name ?? (plan.stages.length > 1 ? String(stage.index) : ''),
       baseName: base.name,
       instructions: isReplaced ? [] : stage.instructions,
+      isFinished: isReplaced,
       from: stage.from.range,
       ...(base.inherited === undefined ? {} : { inherited: base.inherited }),
     },
@@ -152,7 +154,7 @@ async function buildOne(
       execute: (instruction, state, step, escape) => executeInstruction(instruction, state, step, escape, context),
       snapshots,
       numbers,
-      created,
+      created: () => createdNow(build),
       isSingleSnapshot: request.singleSnapshot && stage.index === plan.targets[0],
       secrets: ports.secrets,
       emit: ports.emit,
@@ -161,6 +163,10 @@ async function buildOne(
   );
   workspace.finishStage(stage.index, result.isUntouched);
   return result;
+}
+
+function createdNow({ epoch, ports }: Build): string {
+  return formatTime(epoch === undefined ? ports.now() : epoch * 1000);
 }
 
 interface EnteredBase {
@@ -190,6 +196,8 @@ async function enterBase(build: Build, planned: PlannedStage, position: number, 
     await workspace.enterBase({ key: 'scratch', layers: [] });
     return { image: scratchImage(platform, build.request), name: 'scratch' };
   }
+  const folder = base.kind === 'context' ? build.ports.namedFolders.get(base.name) : undefined;
+  if (base.kind === 'context' && folder !== undefined) return await enterFolder(build, base.name, folder, platform);
   const name = base.kind === 'image' ? base.image : base.name;
   return await atFrom(planned, async () => {
     const fetched = await bases.fetch(name, platform);
@@ -198,6 +206,20 @@ async function enterBase(build: Build, planned: PlannedStage, position: number, 
     const image = { ...fetched.image, layers: await Promise.all(fetched.layers) };
     return { image: withDefaultPath(image), name };
   });
+}
+
+/** A folder as a base: the root of an image with an empty config, its content one layer. */
+async function enterFolder(build: Build, name: string, folder: SourceTree, platform: Platform): Promise<EnteredBase> {
+  const { workspace, snapshots, request, ports } = build;
+  await workspace.enterBase({ key: 'scratch', layers: [] });
+  snapshots.forget();
+  const epoch = build.epoch === undefined ? {} : { sourceDateEpoch: build.epoch };
+  const paths = await copyFolder(workspace.root, folder, { ...epoch, emit: ports.emit, signal: ports.signal });
+  const { layer } = await snapshots.take({ kind: 'paths', paths });
+  const history = { created: createdNow(build), createdBy: `FROM ${name}`, comment: 'buildkit.exporter.image.v0' };
+  const image = appendLayer(scratchImage(platform, request), layer, history);
+  workspace.holdBase(keyOf(image));
+  return { image, name };
 }
 
 function executionContext(build: Build, planned: PlannedStage, platform: Platform): ExecutionContext {

@@ -2,7 +2,7 @@
 import { DockerfileError } from '../errors.ts';
 import type { Dockerfile, Instruction } from '../dockerfile/instruction.ts';
 import { parseOnbuild } from '../dockerfile/parse.ts';
-import { triggersOfStage } from '../dockerfile/stage-needs.ts';
+import { contextName, triggersOfStage } from '../dockerfile/stage-needs.ts';
 import { type PlannedStage, type StagePlan, planStages } from '../dockerfile/stages.ts';
 import type { Image } from '../oci/image.ts';
 import { type Platform, parsePlatform } from '../oci/platform.ts';
@@ -24,7 +24,8 @@ export async function planBuild(
   request: BuildRequest,
   describe: (name: string, platform: Platform, stage: PlannedStage) => Promise<Image>,
 ): Promise<BuildPlan> {
-  const contexts = new Set(request.namedContexts.map((context) => context.name.toLowerCase()));
+  const contexts = new Set(request.namedContexts.map((context) => contextName(context.name)));
+  const images = new Set(request.namedContexts.flatMap(({ name, place }) => (isImagePlace(place) ? [contextName(name)] : [])));
   const triggers = new Map<number, readonly Instruction[]>();
   const options = {
     targets: request.targets,
@@ -45,7 +46,7 @@ export async function planBuild(
         triggerCounts: new Map(plan.stages.map((planned) => [planned.stage.index, countTriggers(dockerfile, planned, triggers)])),
       };
     for (const planned of unknown) {
-      const expressions = await onbuildOf(planned, platforms.get(planned.stage.index) ?? request.platform, describe);
+      const expressions = await onbuildOf(planned, platforms.get(planned.stage.index) ?? request.platform, images, describe);
       const { range } = planned.stage.from;
       triggers.set(
         planned.stage.index,
@@ -53,6 +54,11 @@ export async function planBuild(
       );
     }
   }
+}
+
+/** Whether a --build-context is an image; else it is a folder. */
+export function isImagePlace(place: string): boolean {
+  return /^(?:docker-image|oci-layout):\/\//.test(place);
 }
 
 /** True where a later stage than `position` in the plan's order, or one of its targets, still reads from this stage. */
@@ -68,12 +74,14 @@ function countTriggers(dockerfile: Dockerfile, planned: PlannedStage, triggers: 
 async function onbuildOf(
   planned: PlannedStage,
   platform: Platform,
+  images: ReadonlySet<string>,
   describe: (name: string, platform: Platform, stage: PlannedStage) => Promise<Image>,
 ): Promise<readonly string[]> {
   const { base } = planned;
+  // Triggers of a stage of this file are read by the language's own plan; one that is replaced is taken as it is.
   if (base.kind === 'image') return (await describe(base.image, platform, planned)).config.config.onBuild ?? [];
-  // Triggers of a stage of this file are read by the language's own plan; a folder as a base has none.
-  return [];
+  if (base.kind !== 'context' || base.replacesStage || !images.has(base.name)) return [];
+  return (await describe(base.name, platform, planned)).config.config.onBuild ?? [];
 }
 
 function platformOf(planned: PlannedStage, request: BuildRequest): Platform {

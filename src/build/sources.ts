@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { bytesFromText } from '../bytes.ts';
 import type { SourceTree } from '../context/tree.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
-import { resolveSource } from '../dockerfile/stage-needs.ts';
+import { contextName, resolveSource } from '../dockerfile/stage-needs.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError, type SourceRange } from '../errors.ts';
 import type { Platform } from '../oci/platform.ts';
@@ -28,7 +28,7 @@ interface SourceParts {
 
 /** Sources of one build. */
 export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan: BuildPlan, parts: SourceParts): BuildSources {
-  const contexts = new Set(request.namedContexts.map((context) => context.name.toLowerCase()));
+  const contexts = new Set(request.namedContexts.map((context) => contextName(context.name)));
   const { ports } = parts;
   const namespace = request.buildArgs.get('BUILDKIT_CACHE_MOUNT_NS') ?? '';
   // Hashed, since it may hold anything; ids of one namespace mean nothing in another.

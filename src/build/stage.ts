@@ -16,6 +16,8 @@ export interface StageStart {
   readonly instructions: readonly Instruction[];
   /** Where the FROM stands, for the base's ONBUILD triggers. */
   readonly from: SourceRange;
+  /** The base stands for the whole stage: its triggers are not run. */
+  readonly isFinished?: boolean;
   /** State of the stage that this one is FROM: its ARGs are known here too. */
   readonly inherited?: StageState;
 }
@@ -46,7 +48,10 @@ export interface StageResult {
 export async function buildStage(start: StageStart, run: StageRun): Promise<StageResult> {
   const { onBuild = [], ...config } = start.image.config.config;
   // A trigger does not carry its Dockerfile's directives: its escape character is always a backslash.
-  const triggers = onBuild.map((expression) => ({ instruction: parseOnbuild(expression, start.from), escape: '\\' as const }));
+  const triggers = (start.isFinished === true ? [] : onBuild).map((expression) => ({
+    instruction: parseOnbuild(expression, start.from),
+    escape: '\\' as const,
+  }));
   const own = start.instructions.map((instruction) => ({ instruction, escape: run.dockerfile.escape }));
   let image: Image = { ...start.image, config: { ...start.image.config, config } };
   let state = initialState(image, start.inherited);

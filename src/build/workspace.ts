@@ -64,6 +64,11 @@ export class Workspace {
     this.#holding = { kind: 'base', key: base.key };
   }
 
+  /** Says that the present root was made into the files of a base. */
+  holdBase(key: string): void {
+    this.#holding = { kind: 'base', key };
+  }
+
   /** The root as a finished stage left it; `layers` are unpacked again where its files are no longer there to be moved. */
   async enterStage(index: number, layers: BaseLayers, mayTake: boolean): Promise<void> {
     if (this.#holding.kind === 'stage' && this.#holding.index === index) return;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import { openContext, type OpenedContext } from '../context/source.ts';
 import type { SourceTree } from '../context/tree.ts';
+import { contextName } from '../dockerfile/stage-needs.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { createLauncher } from '../linux/launch.ts';
@@ -20,6 +21,7 @@ import { parseLayoutPlace, readLayout } from '../store/oci-layout.ts';
 import type { ResolveImage } from './base-images.ts';
 import type { GitAccess } from './git-access.ts';
 import { openGit } from './open-git.ts';
+import { isImagePlace } from './plan.ts';
 import type { BuildPorts } from './ports.ts';
 import { imageFolders, protectedPaths } from './protected-paths.ts';
 import { openRegistries, trustCertificates } from './registries.ts';
@@ -42,6 +44,9 @@ export interface WorldOptions {
 }
 
 const secretLimitBytes = 512 * 1024;
+/** Where the builder's image has its own files; the second is the first under its old name. */
+const homes = ['/yadokari', '/kaniko'];
+const homeNames = homes.map((home) => home.slice(1));
 
 /** @throws BuilderError for what is missing or unreadable; then nothing was touched */
 export async function openWorld(request: BuildRequest, registry: RegistryRequest, options: WorldOptions): Promise<World> {
@@ -72,22 +77,29 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
     });
     stack.defer(git.close);
     const sources: ContextSources = { client: clients.pull, git };
-    const context = await openOne(request.context, request, sources, options);
+    const subPath = request.contextSubPath === undefined ? {} : { subPath: request.contextSubPath };
+    const context = await openOne(request.context, request, sources, { ...options, ...subPath });
     stack.defer(context.close);
     const named = await openNamed(request, sources, options, stack);
+    // With its files elsewhere, an image may hold what stands in the builder's home (as its own image does): all of it is in
+    // memory by now.
+    const isElsewhere = !homes.some((home) => `${request.builderFolder}/`.startsWith(`${home}/`));
     const own = [
       request.builderFolder,
-      '/yadokari',
-      '/kaniko',
+      ...(isElsewhere ? [] : homes),
       '/busybox',
       context.folder,
       ...named.owned,
       ...request.ignorePaths,
       ...request.ssh.values(),
     ];
-    const residents = findResidents(request.rootPath, request.builderFolder, imageFolders);
+    const residents = findResidents(
+      request.rootPath,
+      request.builderFolder,
+      isElsewhere ? new Set([...imageFolders, ...homeNames]) : imageFolders,
+    );
     stack.defer(residents.leave);
-    const verifySeal = sealFolder(...writable([...options.ownFolders, join(request.builderFolder, residentsFile)]));
+    const verifySeal = sealFolder(...writable([...(isElsewhere ? [] : options.ownFolders), join(request.builderFolder, residentsFile)]));
     const secretFiles = [
       ...configPaths(env, folders),
       ...request.secrets.flatMap(({ source }) => (source.kind === 'file' ? [source.path] : [])),
@@ -133,12 +145,13 @@ async function openOne(
   place: string,
   request: BuildRequest,
   { client, git }: ContextSources,
-  options: WorldOptions,
+  options: WorldOptions & { readonly subPath?: string },
 ): Promise<OpenedContext> {
+  const subPath = options.subPath === undefined ? {} : { subPath: options.subPath };
   return await openContext(place, {
     workingDirectory: options.workingDirectory,
     privateFolder: join(request.builderFolder, 'contexts'),
-    ...(request.contextSubPath === undefined ? {} : { subPath: request.contextSubPath }),
+    ...subPath,
     git: request.git,
     openGit: git.openContext,
     download: client.download,
@@ -165,13 +178,13 @@ async function openNamed(
   const layouts = new Map<string, string>();
   const owned: string[] = [];
   for (const { name, place } of request.namedContexts) {
-    if (/^(?:docker-image|oci-layout):\/\//.test(place)) {
-      layouts.set(name.toLowerCase(), place);
+    if (isImagePlace(place)) {
+      layouts.set(contextName(name), place);
       continue;
     }
     const opened = await openOne(place, request, sources, options);
     stack.defer(opened.close);
-    folders.set(name.toLowerCase(), { ...opened.tree, label: `context ${name}` });
+    folders.set(contextName(name), { ...opened.tree, label: `context ${name}` });
     owned.push(opened.folder);
   }
   return { folders, layouts, owned };
@@ -179,7 +192,7 @@ async function openNamed(
 
 function imageResolver(client: RegistryClient, named: ReadonlyMap<string, string>): ResolveImage {
   return async (name, platform, signal) => {
-    const place = named.get(name.toLowerCase());
+    const place = named.get(contextName(name));
     if (place?.startsWith('oci-layout://') === true)
       return (await readLayout(parseLayoutPlace(place.slice('oci-layout://'.length)), platform, signal)).image;
     const text = place === undefined ? name : place.slice('docker-image://'.length);
