@@ -47,9 +47,6 @@ const secretLimitBytes = 512 * 1024;
 /** Where the builder's image has its own files; the second is the first under its old name. */
 const homes = ['/yadokari', '/kaniko'];
 const homeNames = homes.map((home) => home.slice(1));
-/** Where the builder's image has its own files; the second is the first under its old name. */
-const homes = ['/yadokari', '/kaniko'];
-const homeNames = homes.map((home) => home.slice(1));
 
 /** @throws BuilderError for what is missing or unreadable; then nothing was touched */
 export async function openWorld(request: BuildRequest, registry: RegistryRequest, options: WorldOptions): Promise<World> {
