@@ -22,11 +22,12 @@ import type { ResolveImage } from './base-images.ts';
 import type { GitAccess } from './git-access.ts';
 import { openGit } from './open-git.ts';
 import { isImagePlace } from './plan.ts';
+import { withDownloadSecrets } from './download-secrets.ts';
 import type { BuildPorts } from './ports.ts';
 import { imageFolders, protectedPaths } from './protected-paths.ts';
 import { openRegistries, trustCertificates } from './registries.ts';
 import { findResidents, residentsFile } from './residents.ts';
-import { guardLaunch } from './run-guard.ts';
+import { followSteps, guardLaunch } from './run-guard.ts';
 import type { BuildRequest, RegistryRequest, SecretSpec } from './request.ts';
 
 export interface World extends AsyncDisposable {
@@ -43,6 +44,8 @@ export interface WorldOptions {
   readonly signal: AbortSignal;
 }
 
+/** Where contexts that are not folders are unpacked. */
+const contextsFolder = 'contexts';
 const secretLimitBytes = 512 * 1024;
 /** Where the builder's image has its own files; the second is the first under its old name. */
 const homes = ['/yadokari', '/kaniko'];
@@ -50,7 +53,8 @@ const homeNames = homes.map((home) => home.slice(1));
 
 /** @throws BuilderError for what is missing or unreadable; then nothing was touched */
 export async function openWorld(request: BuildRequest, registry: RegistryRequest, options: WorldOptions): Promise<World> {
-  const { env, emit, signal } = options;
+  const { env, signal } = options;
+  const { emit, step } = followSteps(options.emit);
   const stack = new AsyncDisposableStack();
   try {
     protectSelf();
@@ -76,7 +80,8 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
       openUnverified: () => openRegistries({ ...registry, skipTlsVerifyPull: true }, { env, names, credentials, emit }),
     });
     stack.defer(git.close);
-    const sources: ContextSources = { client: clients.pull, git };
+    const download = withDownloadSecrets(clients.pull.download, secrets);
+    const sources: ContextSources = { download, git };
     const subPath = request.contextSubPath === undefined ? {} : { subPath: request.contextSubPath };
     const context = await openOne(request.context, request, sources, { ...options, ...subPath });
     stack.defer(context.close);
@@ -99,20 +104,32 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
       isElsewhere ? new Set([...imageFolders, ...homeNames]) : imageFolders,
     );
     stack.defer(residents.leave);
-    const verifySeal = sealFolder(...writable([...(isElsewhere ? [] : options.ownFolders), join(request.builderFolder, residentsFile)]));
+    const contexts = [context.wholeFolder, ...named.wholeFolders];
+    const isPrivate = (folder: string): boolean => folder.startsWith(`${join(request.builderFolder, contextsFolder)}/`);
+    const verifySeal = sealFolder(
+      ...writable([...(isElsewhere ? [] : options.ownFolders), join(request.builderFolder, residentsFile), ...contexts.filter(isPrivate)]),
+    );
+    const foreignFolders = contexts.filter((folder) => !isPrivate(folder));
     const secretFiles = [
       ...configPaths(env, folders),
       ...request.secrets.flatMap(({ source }) => (source.kind === 'file' ? [source.path] : [])),
     ];
     const ports: BuildPorts = {
       registry: clients.push,
-      download: clients.pull.download,
+      download,
       git: git.add,
       resolveImage: imageResolver(clients.pull, named.layouts),
       context: context.tree,
       namedFolders: named.folders,
       verifySeal,
-      launch: guardLaunch(launcher.launch, { secretFiles, verifySeal, emit }),
+      launch: guardLaunch(launcher.launch, {
+        secretFiles,
+        folders: foreignFolders,
+        builderFolder: request.builderFolder,
+        step,
+        verifySeal,
+        emit,
+      }),
       secrets,
       ssh: request.ssh,
       protectedPaths: protectedPaths(request.rootPath, own, residents.names),
@@ -137,24 +154,24 @@ function writable(paths: readonly string[]): readonly ByteString[] {
 }
 
 interface ContextSources {
-  readonly client: RegistryClient;
+  readonly download: RegistryClient['download'];
   readonly git: GitAccess;
 }
 
 async function openOne(
   place: string,
   request: BuildRequest,
-  { client, git }: ContextSources,
+  { download, git }: ContextSources,
   options: WorldOptions & { readonly subPath?: string },
 ): Promise<OpenedContext> {
   const subPath = options.subPath === undefined ? {} : { subPath: options.subPath };
   return await openContext(place, {
     workingDirectory: options.workingDirectory,
-    privateFolder: join(request.builderFolder, 'contexts'),
+    privateFolder: join(request.builderFolder, contextsFolder),
     ...subPath,
     git: request.git,
     openGit: git.openContext,
-    download: client.download,
+    download,
     emit: options.emit,
     signal: options.signal,
   });
@@ -166,6 +183,7 @@ interface NamedContexts {
   readonly layouts: ReadonlyMap<string, string>;
   /** Folders to protect. */
   readonly owned: readonly string[];
+  readonly wholeFolders: readonly string[];
 }
 
 async function openNamed(
@@ -177,6 +195,7 @@ async function openNamed(
   const folders = new Map<string, SourceTree>();
   const layouts = new Map<string, string>();
   const owned: string[] = [];
+  const wholeFolders: string[] = [];
   for (const { name, place } of request.namedContexts) {
     if (isImagePlace(place)) {
       layouts.set(contextName(name), place);
@@ -186,8 +205,9 @@ async function openNamed(
     stack.defer(opened.close);
     folders.set(contextName(name), { ...opened.tree, label: `context ${name}` });
     owned.push(opened.folder);
+    wholeFolders.push(opened.wholeFolder);
   }
-  return { folders, layouts, owned };
+  return { folders, layouts, owned, wholeFolders };
 }
 
 function imageResolver(client: RegistryClient, named: ReadonlyMap<string, string>): ResolveImage {
