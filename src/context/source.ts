@@ -35,6 +35,8 @@ export interface OpenedContext {
   /** With the rules of its `.dockerignore`. */
   readonly tree: SourceTree;
   readonly folder: string;
+  /** The same without `subPath`: all that belongs to whoever gave the context. */
+  readonly wholeFolder: string;
   readonly close: () => Promise<void>;
 }
 
@@ -48,7 +50,7 @@ export async function openContext(place: string, options: ContextOptions): Promi
     const whole: SourceTree = { folder: bytesFromText(opened.folder), label: 'the build context', keepsOwners: false };
     const tree = enterSubPath(place, whole, options.subPath);
     const folder = textFromBytes(tree.folder);
-    return { tree: applyIgnoreFile(hidePaths(tree, folder, options), {}), folder, close: opened.close };
+    return { tree: applyIgnoreFile(hidePaths(tree, folder, options), {}), folder, wholeFolder: opened.folder, close: opened.close };
   } catch (error) {
     await opened.close();
     throw error;

@@ -59,7 +59,14 @@ describe('what stands around a RUN', () => {
   const build = async (launch: () => Promise<LaunchResult>, verifySeal: () => void, pushed: () => void): Promise<unknown> => {
     const rootPath = join(folder, 'root');
     mkdirSync(rootPath);
-    const guard = { secretFiles: [join(folder, 'token')], verifySeal, emit: () => undefined };
+    const guard = {
+      secretFiles: [join(folder, 'token')],
+      folders: [],
+      builderFolder: folder,
+      step: () => undefined,
+      verifySeal,
+      emit: () => undefined,
+    };
     const never = async (): Promise<never> => await Promise.reject(new BuilderError('ERR_INTERNAL', 'not expected'));
     const ports: BuildPorts = {
       registry: {
