@@ -16,7 +16,8 @@ import { readEpoch } from './epoch.ts';
 import { copyFolder } from './folder-base.ts';
 import { executeInstruction, type ExecutionContext } from './execute.ts';
 import { finishImage, formatTime } from './finish.ts';
-import { type BuildPlan, isNeededAfter } from './plan.ts';
+import { openOutbox, type Outbox } from './outbox.ts';
+import { type BuildPlan, isNeededAfter, isPartOfTarget } from './plan.ts';
 import { atFrom, prepareBuild } from './prepare.ts';
 import { openResultFiles, publishImage } from './publish.ts';
 import type { BuildRequest, BuildResult } from './request.ts';
@@ -47,10 +48,13 @@ export async function buildImage(dockerfile: Dockerfile, request: BuildRequest, 
   const root = { path: bytesFromText(request.rootPath), protection: createProtection(ports.protectedPaths) };
   const workspace = new Workspace({ root, folder: bytesFromText(folders.stages), emit, signal });
   const epoch = readEpoch(request, plan.globalArgs.get('SOURCE_DATE_EPOCH'));
+  const destinations = request.output.noPush ? [] : request.output.destinations;
+  await using outbox = openOutbox({ registry: ports.registry, destinations, emit, signal });
   const snapshots = new Snapshots({
     root,
     layer: { compression: request.compression, ...levelOf(request), family: request.imageFormat === 'docker' ? 'docker' : 'oci', store },
     ...(epoch === undefined ? {} : { latestTime: epoch }),
+    onLayer: outbox.send,
     emit,
     signal,
   });
@@ -63,6 +67,7 @@ export async function buildImage(dockerfile: Dockerfile, request: BuildRequest, 
     bases,
     workspace,
     snapshots,
+    outbox,
     sources,
     finished: new Map(),
     ...(epoch === undefined ? {} : { epoch }),
@@ -90,6 +95,7 @@ interface Build {
   readonly bases: BaseImages;
   readonly workspace: Workspace;
   readonly snapshots: Snapshots;
+  readonly outbox: Outbox;
   readonly sources: BuildSources;
   readonly epoch?: number;
   readonly finished: Map<number, StageResult>;
@@ -135,6 +141,7 @@ async function buildOne(
   const { dockerfile, request, plan, ports, workspace, snapshots } = build;
   const { stage } = planned;
   const platform = plan.platforms.get(stage.index) ?? request.platform;
+  build.outbox.startStage(isPartOfTarget(plan, stage.index));
   const base = await enterBase(build, planned, position, platform);
   snapshots.forget();
   const context = executionContext(build, planned, platform);
@@ -204,6 +211,7 @@ async function enterBase(build: Build, planned: PlannedStage, position: number, 
     await workspace.enterBase({ key: keyOf(fetched.image), layers: fetched.layers });
     // From here on the image is read from our disk: neither a push nor another stage downloads it again.
     const image = { ...fetched.image, layers: await Promise.all(fetched.layers) };
+    image.layers.forEach(build.outbox.send);
     return { image: withDefaultPath(image), name };
   });
 }

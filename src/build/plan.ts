@@ -66,6 +66,16 @@ export function isNeededAfter(plan: StagePlan, index: number, position: number, 
   return plan.stages.slice(position).some((later) => later.needs.some((need) => need.index === index && why.includes(need.why)));
 }
 
+/** True where the layers of this stage are the published image's: it is the target, or what the target is FROM, and so on. */
+export function isPartOfTarget(plan: StagePlan, index: number): boolean {
+  for (let part = plan.targets[0]; part !== undefined;) {
+    if (part === index) return true;
+    const base = plan.stages.find((planned) => planned.stage.index === part)?.base;
+    part = base?.kind === 'stage' ? base.index : undefined;
+  }
+  return false;
+}
+
 function countTriggers(dockerfile: Dockerfile, planned: PlannedStage, triggers: ReadonlyMap<number, readonly Instruction[]>): number {
   const { base, stage } = planned;
   return base.kind === 'stage' ? triggersOfStage(dockerfile, base.index, stage).length : (triggers.get(stage.index)?.length ?? 0);

@@ -3,6 +3,7 @@ import type { ByteString } from '../bytes.ts';
 import type { Emit } from '../events.ts';
 import type { Entry, Timestamp } from '../layer/entry.ts';
 import { type LayerOptions, type WrittenLayer, writeLayer } from '../layer/write.ts';
+import type { Layer } from '../oci/image.ts';
 import { captureChanges } from '../rootfs/capture.ts';
 import { diffTrees } from '../rootfs/diff.ts';
 import type { Root } from '../rootfs/root.ts';
@@ -16,6 +17,8 @@ export interface SnapshotOptions {
   readonly layer: LayerOptions;
   /** Later times in new layers become this: SOURCE_DATE_EPOCH, in seconds. */
   readonly latestTime?: number;
+  /** Gets each layer as soon as it is written. */
+  readonly onLayer?: (layer: Layer) => void;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -64,6 +67,7 @@ export class Snapshots {
     const captured = captureChanges(root, changes, signal);
     const entries = this.#clamped(scan === undefined ? captured : watchContent(captured, scan));
     const written = await writeLayer(entries, layer, signal);
+    this.#options.onLayer?.(written.layer);
     return { ...written, leakedSecrets: scan?.found() ?? [] };
   }
 

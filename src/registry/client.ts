@@ -10,7 +10,7 @@ import { type Download, fetchFile } from './download.ts';
 import { type Answer, type Question, exchange } from './exchange.ts';
 import { createLimit } from './limit.ts';
 import { type Place, type PulledImage, pullFrom } from './pull.ts';
-import { type PushContext, type PushOptions, type PushedImage, probePush, pushBlob, pushTo } from './push.ts';
+import { type PushContext, type PushOptions, type PushedImage, probePush, pushAhead, pushTo } from './push.ts';
 import { Repository } from './repository.ts';
 import { type Transport, type TransportOptions, createTransport } from './transport.ts';
 
@@ -80,9 +80,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     resolve: async (reference, signal) =>
       await (await open(reference, signal)).resolve(reference.digest ?? reference.tag ?? 'latest', signal),
     pushImage: async (image, destinations, pushOptions, signal) => await pushTo(push, image, destinations, pushOptions, signal),
-    pushLayer: async (layer, destinations, signal) => {
-      for (const reference of destinations) await pushBlob(push, layer, reference, {}, signal);
-    },
+    pushLayer: async (layer, destinations, signal) => await pushAhead(push, layer, destinations, signal),
     checkPush: async (reference, signal) => {
       await probePush(await open(reference, signal), signal);
     },

@@ -4,7 +4,7 @@ import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Image } from '../oci/image.ts';
+import type { Image, Layer } from '../oci/image.ts';
 import { type ManifestBytes, manifestOf } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
 import { type Reference, formatReference } from '../oci/reference.ts';
@@ -63,6 +63,21 @@ export async function pushTo(
     }
   });
   return destinations.map((reference) => ({ reference, digest: digests.get(reference) ?? manifest.digest }));
+}
+
+/**
+ * Sends a layer ahead of its image, to the first repository of each registry; the others mount it when the image is pushed.
+ * @throws RegistryError; nothing of it is remembered
+ */
+export async function pushAhead(
+  context: PushContext,
+  layer: Layer,
+  destinations: readonly Reference[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (isForeign(layer.descriptor)) return;
+  const firsts = [...Map.groupBy(destinations, (item) => item.registry).values()].flatMap((group) => group.slice(0, 1));
+  await allOrAbort(signal, firsts, async (reference, inner) => await pushBlob(context, layer, reference, {}, inner));
 }
 
 /** Sends one blob to one repository, unless it is there, or on its way there, or can be mounted. @throws RegistryError */

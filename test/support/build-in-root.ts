@@ -13,6 +13,7 @@ import { createLauncher } from '../../src/linux/launch.ts';
 import { Processes } from '../../src/linux/process.ts';
 import type { Image } from '../../src/oci/image.ts';
 import { parseReference } from '../../src/oci/reference.ts';
+import type { RegistryClient } from '../../src/registry/client.ts';
 import { readLayout } from '../../src/store/oci-layout.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
@@ -32,7 +33,12 @@ export interface RootBuild {
 /** Builds `dockerfile`; every name of an image is the small base of the conformance cases. */
 export async function buildInRoot(
   dockerfile: string,
-  changes: { readonly request?: Partial<BuildRequest>; readonly ports?: Partial<BuildPorts> } = {},
+  changes: {
+    readonly request?: Partial<BuildRequest>;
+    readonly ports?: Partial<BuildPorts>;
+    /** What sending a layer early does; nothing where left out. */
+    readonly pushLayer?: RegistryClient['pushLayer'];
+  } = {},
 ): Promise<RootBuild> {
   const folder = mkdtempSync(join(tmpdir(), 'yadokari-in-root-'));
   const rootPath = join(folder, 'root');
@@ -49,7 +55,7 @@ export async function buildInRoot(
       pullImage: never,
       findImage: never,
       resolve: never,
-      pushLayer: never,
+      pushLayer: changes.pushLayer ?? (async () => await Promise.resolve()),
       download: never,
       exchange: never,
       checkPush: async () => await Promise.resolve(),

@@ -63,6 +63,20 @@ export function registryContract(name: string, host: () => string): void {
     assert.deepEqual(how.toSorted(), ['mounted', 'mounted', 'transferred', 'transferred']);
   });
 
+  test(`${name}: a layer that was pushed ahead is not sent again with its image, and later repositories mount it`, async () => {
+    await using client = testClient();
+    const layer = layerOf(someBytes(40_000));
+    const destinations = ['one:a', 'two:a'].map((item) => parseReference(`${host()}/contract/ahead-${item}`));
+    const transfers = (): readonly string[] =>
+      client.events.flatMap((event) =>
+        event.kind === 'blob.finished' && event.descriptor.digest === layer.descriptor.digest ? [`${event.repository} ${event.how}`] : [],
+      );
+    await client.pushLayer(layer, destinations, signal);
+    assert.deepEqual(transfers(), [`${host()}/contract/ahead-one transferred`]);
+    await client.pushImage(imageOf(layer), destinations, {}, signal);
+    assert.deepEqual(transfers(), [`${host()}/contract/ahead-one transferred`, `${host()}/contract/ahead-two mounted`]);
+  });
+
   test(`${name}: a name that is not there is undefined to findImage() and a 404 to pullImage()`, async () => {
     await using client = testClient();
     const reference = parseReference(`${host()}/contract/nothing:here`);

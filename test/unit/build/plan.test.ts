@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type BuildPlan, isNeededAfter, planBuild } from '../../../src/build/plan.ts';
+import { type BuildPlan, isNeededAfter, isPartOfTarget, planBuild } from '../../../src/build/plan.ts';
 import { buildFlags, parseFlags } from '../../../src/cli/flags.ts';
 import { makeBuildRequest } from '../../../src/cli/request.ts';
 import { Settings } from '../../../src/cli/settings.ts';
@@ -66,4 +66,13 @@ test('isNeededAfter() ends with the last stage that reads', async () => {
   assert.equal(isNeededAfter(made, 0, 1, ['copy']), false);
   assert.equal(isNeededAfter(made, 0, 2, ['base', 'copy', 'mount']), false);
   assert.equal(isNeededAfter(made, 1, 2, ['copy']), true);
+});
+
+test('isPartOfTarget() is true of the target and the stages that it is FROM, not of those it copies from', async () => {
+  const text = 'FROM a AS base\nFROM base AS tools\nFROM base AS middle\nFROM middle\nCOPY --from=tools /x /x\n';
+  const { plan: made } = await plan(text);
+  assert.deepEqual(
+    [0, 1, 2, 3].map((index) => isPartOfTarget(made, index)),
+    [true, false, true, true],
+  );
 });

@@ -1,0 +1,54 @@
+// Layers leave for the registry as soon as they are written, while later steps run. It is a head start and no more: what
+// fails here is sent again with the image, and only then is it an error. No tag points to what an unfinished build sent.
+import { BuilderError } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import type { Layer } from '../oci/image.ts';
+import type { Reference } from '../oci/reference.ts';
+import type { RegistryClient } from '../registry/client.ts';
+
+/** Disposing it stops what is still under way, and waits until nothing reads a layer any more. */
+export interface Outbox extends AsyncDisposable {
+  /** Says whether the layers that come now are the image's; those of a stage that is only copied from stay here. */
+  readonly startStage: (isOfImage: boolean) => void;
+  /** Starts to send the layer. Never fails. */
+  readonly send: (layer: Layer) => void;
+}
+
+export interface OutboxOptions {
+  readonly registry: Pick<RegistryClient, 'pushLayer'>;
+  /** None: nothing is sent. */
+  readonly destinations: readonly Reference[];
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+/** An outbox for one build. */
+export function openOutbox({ registry, destinations, emit, signal }: OutboxOptions): Outbox {
+  const controller = new AbortController();
+  const inner = AbortSignal.any([signal, controller.signal]);
+  let isOpen = false;
+  const underWay = new Set<Promise<void>>();
+  const sendOne = async (layer: Layer): Promise<void> => {
+    try {
+      await registry.pushLayer(layer, destinations, inner);
+    } catch (error) {
+      if (inner.aborted) return;
+      const reason = error instanceof Error ? error.message : String(error);
+      emit({ kind: 'note', level: 'debug', message: `${layer.descriptor.digest} could not be sent early: ${reason}` });
+    }
+  };
+  return {
+    startStage: (isOfImage) => {
+      isOpen = isOfImage && destinations.length > 0;
+    },
+    send: (layer) => {
+      if (!isOpen || inner.aborted) return;
+      const sending = sendOne(layer).finally(() => underWay.delete(sending));
+      underWay.add(sending);
+    },
+    [Symbol.asyncDispose]: async () => {
+      controller.abort(new BuilderError('ERR_ABORTED', 'the build is over'));
+      await Promise.all(underWay);
+    },
+  };
+}

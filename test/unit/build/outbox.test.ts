@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openOutbox } from '../../../src/build/outbox.ts';
+import { RegistryError } from '../../../src/errors.ts';
+import type { BuildEvent } from '../../../src/events.ts';
+import type { Layer } from '../../../src/oci/image.ts';
+import { parseReference } from '../../../src/oci/reference.ts';
+import { layerOf } from '../../support/image.ts';
+
+const destinations = [parseReference('registry.example/a:1')];
+const { signal } = new AbortController();
+const layer = layerOf(Buffer.from('x'));
+
+test('send() sends layers of the image only, and only to somewhere', async () => {
+  const sent: string[] = [];
+  const registry = {
+    pushLayer: async ({ descriptor }: Layer) => {
+      sent.push(descriptor.digest);
+      await Promise.resolve();
+    },
+  };
+  await using outbox = openOutbox({ registry, destinations, emit: () => undefined, signal });
+  outbox.send(layer);
+  outbox.startStage(false);
+  outbox.send(layer);
+  assert.deepEqual(sent, []);
+  outbox.startStage(true);
+  outbox.send(layer);
+  assert.deepEqual(sent, [layer.descriptor.digest]);
+  await using closed = openOutbox({ registry, destinations: [], emit: () => undefined, signal });
+  closed.startStage(true);
+  closed.send(layer);
+  assert.equal(sent.length, 1);
+});
+
+test('a layer that could not be sent early is a note, not a failure', async () => {
+  const events: BuildEvent[] = [];
+  const failed = Promise.withResolvers<void>();
+  const registry = {
+    pushLayer: async () =>
+      await Promise.reject(new RegistryError('Cannot push: the registry is asleep', { method: 'PUT', url: 'http://registry.example/' })),
+  };
+  {
+    await using outbox = openOutbox({ registry, destinations, emit: (event) => (events.push(event), failed.resolve()), signal });
+    outbox.startStage(true);
+    outbox.send(layer);
+    await failed.promise;
+  }
+  assert.deepEqual(events, [
+    {
+      kind: 'note',
+      level: 'debug',
+      message: `${layer.descriptor.digest} could not be sent early: Cannot push: the registry is asleep`,
+    },
+  ]);
+});
+
+test('disposing of an outbox stops what is under way, waits for its end, and tells nothing', async () => {
+  const events: BuildEvent[] = [];
+  let isStopped = false;
+  const registry = {
+    pushLayer: async (_layer: Layer, _destinations: unknown, inner: AbortSignal) => {
+      const stopped = Promise.withResolvers<void>();
+      inner.addEventListener('abort', () => setTimeout(stopped.resolve, 20));
+      await stopped.promise;
+      isStopped = true;
+      throw new Error('stopped');
+    },
+  };
+  {
+    await using outbox = openOutbox({ registry, destinations, emit: (event) => events.push(event), signal });
+    outbox.startStage(true);
+    outbox.send(layer);
+  }
+  assert.deepEqual([isStopped, events], [true, []]);
+});
