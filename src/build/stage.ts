@@ -1,4 +1,5 @@
 // One stage, from its base to its last instruction.
+import { hideCredentials } from '../context/place.ts';
 import type { Dockerfile, Instruction } from '../dockerfile/instruction.ts';
 import { parseOnbuild } from '../dockerfile/parse.ts';
 import { BuilderError, type SourceRange } from '../errors.ts';
@@ -132,7 +133,14 @@ function historyOf(effect: Effect, run: StageRun): HistoryEntry {
 function labelOf(instruction: Instruction, stage: string, run: StageRun): StepLabel {
   const number = run.numbers.next();
   if (number > run.numbers.total) throw new BuilderError('ERR_INTERNAL', 'Cannot number the steps: there are more than were planned');
-  return { number, total: run.numbers.total, stage, text: instruction.text, dockerfile: run.dockerfile.name, range: instruction.range };
+  return {
+    number,
+    total: run.numbers.total,
+    stage,
+    text: hideCredentials(instruction.text),
+    dockerfile: run.dockerfile.name,
+    range: instruction.range,
+  };
 }
 
 function authorOf(state: StageState): { readonly author?: string } {

@@ -14,3 +14,11 @@ export function isGitPlace(place: string): boolean {
 export function isUrlSource(word: string): boolean {
   return /^https?:\/\//.test(word) && !isGitSource(word);
 }
+
+/** The text with `xxxxx` for users and passwords of URLs, as BuildKit's history has it. A user alone may be a token, too. */
+export function hideCredentials(text: string): string {
+  return text.replace(
+    /\b(https?:\/\/)([^/\s?#@]+)@/gi,
+    (_, scheme: string, user: string) => `${scheme}${user.includes(':') ? 'xxxxx:xxxxx' : 'xxxxx'}@`,
+  );
+}

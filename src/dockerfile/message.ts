@@ -45,9 +45,13 @@ export function formatPlace(range: SourceRange, text: string, name: string, help
   return [...shown, ...help.map((hint) => `${margin} = help: ${hint}`)];
 }
 
-// Not splitLines(): an over-long line is an error itself, and is shown like any other.
+// Not splitLines(): an over-long line is an error itself, and is shown like any other. Users and passwords of URLs are hidden
+// behind as many characters, so that columns stay.
 function readLines(text: string): readonly string[] {
-  return text.replace(/^\uFEFF/, '').split(/\r?\n/);
+  return text
+    .replace(/^\uFEFF/, '')
+    .replace(/(?<=\bhttps?:\/\/)[^/\s?#@]+(?=@)/gi, (secret) => 'x'.repeat(secret.length))
+    .split(/\r?\n/);
 }
 
 interface Window {

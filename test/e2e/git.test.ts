@@ -116,3 +116,16 @@ test('ADD over ssh works in the second stage, when the root is the image’s', {
   assert.equal(result.status, 0, result.output);
   assert.ok(treeOf(result).has('/leaf/leaf.txt'));
 });
+
+test('a password in a URL of ADD or of a context is in no output, history or label', async () => {
+  const place = locked.origin.replace('//', `//x-access-token:${canary}@`);
+  const result = await scene.build({
+    dockerfile: `FROM @REG@/base\nADD ${place}/app.git?submodules=false /app/\nADD --keep-git-dir ${place}/app.git?submodules=false#v1 /kept/\n`,
+    args: [`--build-context=named=${place}/app.git?submodules=false`],
+  });
+  assert.equal(result.status, 0, result.output);
+  assert.ok(treeOf(result).has('/kept/.git/config'));
+  const failed = await scene.build({ dockerfile: `FROM @REG@/base\nADD ${place}/nothing.git /x/\n`, args: ['--verbosity=debug'] });
+  assert.notEqual(failed.status, 0);
+  for (const text of [result.output, failed.output, JSON.stringify(result.image)]) assert.ok(!text.includes(canary), text.slice(0, 4000));
+});

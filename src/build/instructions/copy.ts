@@ -1,7 +1,7 @@
 // COPY: words to sources, sources to files, files into the root. dockerfile reference, "COPY"; what BuildKit does decides.
 import { bytesFromText } from '../../bytes.ts';
 import { compileExcludes } from '../../context/ignore.ts';
-import { isGitSource, isUrlSource } from '../../context/place.ts';
+import { hideCredentials, isGitSource, isUrlSource } from '../../context/place.ts';
 import { selectSources, selectWithParents } from '../../context/select.ts';
 import type { Selection } from '../../context/select.ts';
 import type { SourceTree } from '../../context/tree.ts';
@@ -154,7 +154,7 @@ function describeCopy({ instruction, words, heredocs, destination, chown, chmod 
     chown === undefined ? '' : `--chown=${chown}`,
     chmod === undefined ? '' : `--chmod=${chmod}`,
   ];
-  const sources = [...words, ...heredocs.map((heredoc) => `<<${heredoc.name}`)];
+  const sources = [...words.map(hideCredentials), ...heredocs.map((heredoc) => `<<${heredoc.name}`)];
   return [instruction.kind.toUpperCase(), ...flags.filter((flag) => flag !== ''), ...sources, destination, '# buildkit'].join(' ');
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DockerfileError } from '../../../src/errors.ts';
-import { formatDockerfileError } from '../../../src/dockerfile/message.ts';
+import { formatDockerfileError, formatPlace } from '../../../src/dockerfile/message.ts';
 import { parseDockerfile } from '../../../src/dockerfile/parse.ts';
 
 function show(text: string, from: readonly [number, number], to: readonly [number, number], hint?: string): string {
@@ -114,4 +114,11 @@ test('random text gives a Dockerfile or a message, and never anything else', () 
     }
   }
   assert.ok(parsed > 100 && parsed < 2900, `${parsed} of 3000 parsed`);
+});
+
+test('formatPlace() hides the password of a URL and keeps the columns', () => {
+  const range = { start: { line: 1, column: 1 }, end: { line: 1, column: 31 } };
+  const [, line = '', carets = ''] = formatPlace(range, 'ADD https://u:canary@h/r.git /x', 'Dockerfile');
+  assert.equal(line, '1 │ ADD https://xxxxxxxx@h/r.git /x');
+  assert.equal(carets.trimEnd().length, line.length - 1);
 });

@@ -1,0 +1,30 @@
+// Which words are repositories, which are URLs, and what of them may be shown.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hideCredentials, isGitPlace, isGitSource, isUrlSource } from '../../../src/context/place.ts';
+
+for (const [word, isSource, isPlace, isUrl] of [
+  ['https://h/r.git', true, true, false],
+  ['https://h/r.git#main:x', true, true, false],
+  ['https://h/r.git?tag=v1', true, true, false],
+  ['http://h/r.git', true, true, false],
+  ['https://h/r.git/file', false, false, true],
+  ['https://h/archive.tar.gz', false, false, true],
+  ['https://h/x?y=r.git', false, false, true],
+  ['git@h:r', true, true, false],
+  ['ssh://h/r', true, true, false],
+  ['git://h/r', true, true, false],
+  ['github.com/a/b', false, true, false],
+  ['./git@h:r', false, false, false],
+  ['../r.git', false, false, false],
+  ['r.git', false, false, false],
+] as const) {
+  test(`${word} is ${isSource ? 'a repository' : isUrl ? 'a URL' : 'a path'} to ADD`, () => {
+    assert.deepEqual([isGitSource(word), isGitPlace(word), isUrlSource(word)], [isSource, isPlace, isUrl]);
+  });
+}
+
+test('hideCredentials() hides users and passwords of URLs and leaves the rest', () => {
+  assert.equal(hideCredentials('ADD https://u:p@h/a https://t@h/b /x'), 'ADD https://xxxxx:xxxxx@h/a https://xxxxx@h/b /x');
+  for (const text of ['https://h/a@b', 'git@h:r', 'ssh://git@h/r', 'https://h?x=a@b']) assert.equal(hideCredentials(text), text);
+});
