@@ -46,6 +46,7 @@ export async function executeInstruction(
     default: {
       const metadataScope: MetadataScope = {
         expand,
+        expandFrom: (word, variables) => expandWord(word, variables, { escape, range }).value,
         expandWords: (word) => expandWords(word, environment, { escape, range }).words,
         buildArg: (name) => context.buildArgs.get(name),
         globalArg: (name) => context.globalArgs.get(name),

@@ -98,13 +98,14 @@ function startScope(image: string, options: CheckOptions): CheckScope {
 function scopeAfter({ dockerfile, options, globalArgs }: Setting, instruction: Instruction, scope: CheckScope): CheckScope {
   if (instruction.kind !== 'env' && instruction.kind !== 'arg') return scope;
   const environment = new Map(scope.environment);
-  const expand = (word: string): string => tryExpand(word, (name) => scope.environment.get(name), dockerfile.escape).value;
+  const expand = (word: string, from: ReadonlyMap<string, string>): string =>
+    tryExpand(word, (name) => from.get(name), dockerfile.escape).value;
   if (instruction.kind === 'env') {
-    for (const pair of instruction.pairs) environment.set(expand(pair.key), expand(pair.value));
+    for (const pair of instruction.pairs) environment.set(expand(pair.key, scope.environment), expand(pair.value, scope.environment));
     return { ...scope, environment };
   }
   for (const arg of instruction.args) {
-    const value = options.buildArgs.get(arg.name) ?? (arg.value === undefined ? globalArgs.get(arg.name) : expand(arg.value));
+    const value = options.buildArgs.get(arg.name) ?? (arg.value === undefined ? globalArgs.get(arg.name) : expand(arg.value, environment));
     if (value !== undefined) environment.set(arg.name, value);
   }
   return { ...scope, environment, declared: new Set([...scope.declared, ...instruction.args.map((arg) => arg.name)]) };

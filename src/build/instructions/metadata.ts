@@ -24,6 +24,8 @@ export type MetadataInstruction = Exclude<Instruction, RunInstruction | CopyInst
 export interface MetadataScope {
   /** One word expanded from the environment before this instruction. */
   readonly expand: (word: string) => string;
+  /** The same from another environment: each default of an ARG sees those before it. */
+  readonly expandFrom: (word: string, environment: ReadonlyMap<string, string>) => string;
   /** The same, split into words afterwards (EXPOSE). */
   readonly expandWords: (word: string) => readonly string[];
   /** The value of --build-arg. */
@@ -94,7 +96,7 @@ function executeArg(instruction: ArgInstruction, state: StageState, scope: Metad
   const environment = new Map(state.environment);
   const shown: string[] = [];
   for (const arg of instruction.args) {
-    const fallback = arg.value === undefined ? scope.globalArg(arg.name) : scope.expand(arg.value);
+    const fallback = arg.value === undefined ? scope.globalArg(arg.name) : scope.expandFrom(arg.value, environment);
     const value = scope.buildArg(arg.name) ?? fallback;
     args.set(arg.name, value);
     if (value !== undefined && !scannerNames.has(arg.name)) environment.set(arg.name, value);

@@ -3,7 +3,7 @@ import { BuilderError } from '../../errors.ts';
 import { tryExpand } from '../check-scope.ts';
 import type { CheckContext, CheckScope, Finding } from '../check-scope.ts';
 import { splitCsv } from '../csv.ts';
-import type { CopyInstruction, Instruction } from '../instruction.ts';
+import type { ArgInstruction, CopyInstruction, Instruction } from '../instruction.ts';
 import { suggest } from '../suggest.ts';
 import { expandHeredoc } from '../words.ts';
 
@@ -28,15 +28,23 @@ export function* checkVariables({ dockerfile, stages }: CheckContext): Generator
 
 function unsetIn(instruction: Instruction, scope: CheckScope, escape: '\\' | '`'): ReadonlySet<string> {
   const lookup = (name: string): string | undefined => scope.environment.get(name);
+  if (instruction.kind === 'arg') return unsetInDefaults(instruction, lookup, escape);
   const unset = expandedWords(instruction).flatMap((word) => tryExpand(word, lookup, escape).unset);
   return new Set([...unset, ...unsetInBodies(instruction, lookup)]);
+}
+
+// A default may use the arguments before it on its line.
+function unsetInDefaults({ args }: ArgInstruction, lookup: (name: string) => string | undefined, escape: '\\' | '`'): ReadonlySet<string> {
+  const unset = args.flatMap((arg, index) => {
+    const names = arg.value === undefined ? [] : tryExpand(arg.value, lookup, escape).unset;
+    return names.filter((name) => !args.slice(0, index).some((before) => before.name === name));
+  });
+  return new Set(unset);
 }
 
 // Everything the builder itself expands; RUN, CMD and their like are left to the shell.
 function expandedWords(instruction: Instruction): readonly string[] {
   switch (instruction.kind) {
-    case 'arg':
-      return instruction.args.flatMap((arg) => arg.value ?? []);
     case 'env':
     case 'label':
       return instruction.pairs.flatMap((pair) => [pair.key, pair.value]);
@@ -52,6 +60,7 @@ function expandedWords(instruction: Instruction): readonly string[] {
       return copyWords(instruction);
     case 'run':
       return instruction.mounts.flatMap((mount) => splitCsv(mount.value ?? '')?.filter((field) => !/^from=/i.test(field)) ?? []);
+    case 'arg':
     case 'cmd':
     case 'entrypoint':
     case 'healthcheck':

@@ -13,6 +13,7 @@ const empty: StageState = {
 };
 const scope = {
   expand: (word: string) => word,
+  expandFrom: (word: string, environment: ReadonlyMap<string, string>) => environment.get(word.slice(1)) ?? word,
   expandWords: (word: string) => word.split(' '),
   buildArg: (name: string) => (name === 'GIVEN' ? 'given' : undefined),
   globalArg: (name: string) => (name === 'GLOBAL' ? 'global' : undefined),
@@ -79,6 +80,17 @@ test('an ARG takes --build-arg, else its default, else the global value, else st
   assert.equal(arg('UNSET').environment.has('UNSET'), false);
   assert.equal(arg('UNSET').args.has('UNSET'), true);
   assert.deepEqual(arg('OTHER', 'x').config.env, []);
+});
+
+test('an ARG sees the ones before it on its line', () => {
+  const args = [
+    { name: 'a', value: '1' },
+    { name: 'GIVEN', value: 'x' },
+    { name: 'b', value: '$a' },
+    { name: 'c', value: '$GIVEN' },
+  ];
+  const { environment } = executeMetadata({ ...common, kind: 'arg', args }, empty, scope).state;
+  assert.deepEqual([environment.get('b'), environment.get('c')], ['1', 'given']);
 });
 
 test('ENV replaces a variable in place', () => {

@@ -336,6 +336,12 @@ const rows: readonly Row[] = [
   },
   {
     rule: 'UndefinedVar',
+    when: 'an ARG is used by those before it on its line, but not by those behind it',
+    text: 'FROM scratch\nARG a=$later later=1 b=$a c=$later\nENV x=$b$c\n',
+    found: ["2: Usage of undefined variable '$later'"],
+  },
+  {
+    rule: 'UndefinedVar',
     when: 'the environment of the base image is known',
     text: 'FROM node\nENV x=$NODE_VERSION y=$NOPE\n',
     options: { baseEnvironment: () => node },
