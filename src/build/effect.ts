@@ -22,8 +22,11 @@ export interface StageState {
 /** Which part of the root an instruction may have changed. */
 export type Touched =
   | { readonly kind: 'nothing' }
-  /** `except` are paths, with all below, that only the builder itself changed (the targets of mounts). */
-  | { readonly kind: 'anything'; readonly except?: readonly ByteString[] }
+  /**
+   * `except` are paths, with all below, that only the builder itself changed (the targets of mounts); `unchanged` are folders that
+   * it put back as they were.
+   */
+  | { readonly kind: 'anything'; readonly except?: readonly ByteString[]; readonly unchanged?: readonly ByteString[] }
   | { readonly kind: 'paths'; readonly paths: readonly ByteString[] };
 
 export interface Effect {

@@ -4,11 +4,12 @@ import type { Emit } from '../events.ts';
 import type { Entry, Timestamp } from '../layer/entry.ts';
 import { type LayerOptions, type WrittenLayer, writeLayer } from '../layer/write.ts';
 import type { Layer } from '../oci/image.ts';
+import type { Owner } from '../linux/owners.ts';
 import { captureChanges } from '../rootfs/capture.ts';
 import { diffTrees } from '../rootfs/diff.ts';
 import type { Root } from '../rootfs/root.ts';
 import { scanPaths, scanRoot, settleClock } from '../rootfs/scan.ts';
-import type { Change, Tree } from '../rootfs/tree.ts';
+import { type Change, type Tree, typeOfMode } from '../rootfs/tree.ts';
 import type { Touched } from './effect.ts';
 import { createSecretScan, type SecretScan } from './instructions/secret-scan.ts';
 
@@ -19,6 +20,8 @@ export interface SnapshotOptions {
   readonly latestTime?: number;
   /** Gets each layer as soon as it is written. */
   readonly onLayer?: (layer: Layer) => void;
+  /** Whom a path of the base belongs to, where the disk can't tell. */
+  readonly ownerOf?: (path: ByteString) => Owner | undefined;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -60,25 +63,29 @@ export class Snapshots {
     const started = performance.now();
     const { changes, tree } =
       touched.kind === 'anything'
-        ? await this.#everything(touched.except ?? [])
+        ? await this.#everything(touched.except ?? [], new Set(touched.unchanged))
         : await this.#touchedPaths(touched.kind === 'paths' ? touched.paths : []);
     emit({ kind: 'snapshot.finished', scanned: tree.size, changed: changes.length, durationMs: performance.now() - started });
     const scan = createSecretScan(secrets);
-    const captured = captureChanges(root, changes, signal);
+    const captured = this.#owned(captureChanges(root, changes, signal), changes);
     const entries = this.#clamped(scan === undefined ? captured : watchContent(captured, scan));
     const written = await writeLayer(entries, layer, signal);
     this.#options.onLayer?.(written.layer);
     return { ...written, leakedSecrets: scan?.found() ?? [] };
   }
 
-  async #everything(except: readonly ByteString[]): Promise<{ readonly changes: readonly Change[]; readonly tree: Tree }> {
+  async #everything(
+    except: readonly ByteString[],
+    unchanged: ReadonlySet<ByteString>,
+  ): Promise<{ readonly changes: readonly Change[]; readonly tree: Tree }> {
     const { root, signal } = this.#options;
     const after = await scanRoot(root, signal);
     const before = this.#tree;
     this.#tree = after;
     if (before === undefined) throw new Error('take() of everything without prepare()');
     const isExcepted = (path: ByteString): boolean => except.some((item) => path === item || path.startsWith(`${item}/`));
-    return { changes: diffTrees(before, after).filter((change) => !isExcepted(change.path)), tree: after };
+    const isPutBack = (change: Change): boolean => change.kind === 'modified' && unchanged.has(change.path);
+    return { changes: diffTrees(before, after).filter((change) => !isExcepted(change.path) && !isPutBack(change)), tree: after };
   }
 
   async #touchedPaths(paths: readonly ByteString[]): Promise<{ readonly changes: readonly Change[]; readonly tree: Tree }> {
@@ -88,6 +95,20 @@ export class Snapshots {
     return { changes, tree };
   }
 
+  /** What is in the root still, though changed, stays with its owner; what is new belongs to whoever the disk says. */
+  async *#owned(entries: AsyncIterable<Entry>, changes: readonly Change[]): AsyncGenerator<Entry> {
+    const { ownerOf } = this.#options;
+    const owners = new Map<ByteString, Owner>();
+    for (const change of changes) {
+      const owner = change.kind === 'modified' && isStill(change) ? ownerOf?.(change.path) : undefined;
+      if (owner !== undefined) owners.set(change.path, owner);
+    }
+    for await (const entry of entries) {
+      const owner = owners.get(entry.path);
+      yield owner === undefined ? entry : { ...entry, uid: owner.uid, gid: owner.gid };
+    }
+  }
+
   async *#clamped(entries: AsyncIterable<Entry>): AsyncGenerator<Entry> {
     const { latestTime } = this.#options;
     for await (const entry of entries) {
@@ -95,6 +116,10 @@ export class Snapshots {
       else yield { ...entry, mtime: { seconds: latestTime, nanoseconds: 0 } };
     }
   }
+}
+
+function isStill(change: Extract<Change, { readonly kind: 'added' | 'modified' }>): boolean {
+  return change.isSameFile === true || typeOfMode(change.entry.mode) === 'directory';
 }
 
 async function* watchContent(entries: AsyncIterable<Entry>, scan: SecretScan): AsyncGenerator<Entry> {

@@ -57,7 +57,7 @@ interface Placed {
   readonly handle: Handle;
   readonly aside: { readonly path: ByteString; readonly handle: Handle } | undefined;
   readonly createdFolders: readonly { readonly path: ByteString; readonly identity: Identity }[];
-  readonly times: readonly { readonly path: ByteString; readonly before: BigIntStats; readonly after: bigint }[];
+  readonly times: readonly { readonly path: ByteString; readonly before: BigIntStats; readonly after: BigIntStats }[];
 }
 
 /** An open descriptor tells whether a thing still has a name anywhere. */
@@ -72,6 +72,9 @@ export class Placements {
   readonly #root: Root;
   readonly #bare: Root;
   readonly #placed: Placed[] = [];
+  /** Folders on disk that restore() put back as they were, with the ctime that they got by it. */
+  readonly #unchanged: ByteString[] = [];
+  readonly #putBack = new Map<ByteString, bigint>();
 
   constructor(root: Root) {
     this.#root = root;
@@ -82,6 +85,11 @@ export class Placements {
   /** Where things were put, below the root and without leading slash, links resolved. */
   get targets(): readonly ByteString[] {
     return this.#placed.map((one) => one.inside);
+  }
+
+  /** After restore(): folders below the root that only we changed, and that are again as before. */
+  get unchanged(): readonly ByteString[] {
+    return this.#unchanged;
   }
 
   /**
@@ -107,7 +115,7 @@ export class Placements {
       removeFolders(createdFolders);
       throw error;
     }
-    const after = lstatSync(fsPath(firstParent), { bigint: true }).mtimeNs;
+    const after = lstatSync(fsPath(firstParent), { bigint: true });
     this.#placed.push({
       target,
       inside,
@@ -130,16 +138,17 @@ export class Placements {
     const failures: unknown[] = [];
     for (let placed = this.#placed.pop(); placed !== undefined; placed = this.#placed.pop()) {
       try {
-        await undo(this.#bare, placed);
+        await undo(this.#bare, placed, this.#putBack);
       } catch (error) {
         failures.push(error);
       }
     }
+    for (const path of this.#putBack.keys()) this.#unchanged.push(insideOf(this.#root, path));
     if (failures.length > 0) throw failures[0];
   }
 }
 
-async function undo(root: Root, placed: Placed): Promise<void> {
+async function undo(root: Root, placed: Placed, putBackFolders: Map<ByteString, bigint>): Promise<void> {
   const { thing, handle, aside, target } = placed;
   try {
     if (thing.isSecret === true && handle.fd !== undefined) ftruncateSync(handle.fd, 0);
@@ -155,7 +164,7 @@ async function undo(root: Root, placed: Placed): Promise<void> {
     const wasMoved = await takeAway(root, placed);
     if (aside !== undefined) putBack(placed, aside);
     removeFolders(placed.createdFolders);
-    restoreTimes(placed, folder);
+    restoreTimes(placed, folder, putBackFolders);
     if (wasMoved) throw new BuilderError('ERR_ROOTFS', `Cannot clear mount target ${target}: the command moved or linked it elsewhere`);
   } finally {
     closeHandle(handle);
@@ -181,12 +190,23 @@ function putBack({ target, path }: Placed, aside: { readonly path: ByteString; r
 }
 
 /** The folder gets its old time again if nobody but us changed it. */
-function restoreTimes({ times }: Placed, folder: BigIntStats | undefined): void {
+function restoreTimes({ times }: Placed, folder: BigIntStats | undefined, putBackFolders: Map<ByteString, bigint>): void {
   for (const { path, before, after } of times) {
-    if (folder === undefined || folder.mtimeNs !== after || !isSame(identityOf(folder), identityOf(before))) continue;
+    if (folder === undefined || folder.mtimeNs !== after.mtimeNs || !isSame(identityOf(folder), identityOf(before))) continue;
     const { seconds, nanoseconds } = timestampOf(before.mtimeNs);
     setTimes(path, seconds, nanoseconds);
+    // Whatever else the command may have done to it, such as an attribute, shows in the ctime and belongs to the layer.
+    const known = putBackFolders.get(path) ?? after.ctimeNs;
+    const isOurs = folder.ctimeNs === known && folder.mode === before.mode && folder.uid === before.uid && folder.gid === before.gid;
+    if (isOurs) putBackFolders.set(path, lstatSync(fsPath(path), { bigint: true }).ctimeNs);
+    else putBackFolders.delete(path);
   }
+}
+
+function insideOf(root: Root, path: ByteString): ByteString {
+  if (path === root.path) return bytesFromText('.');
+  // A part of a ByteString is one.
+  return path.slice(root.path === '/' ? 1 : root.path.length + 1) as ByteString;
 }
 
 function refuseProtected({ protection }: Root, target: string, inside: ByteString): void {

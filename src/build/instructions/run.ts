@@ -45,7 +45,7 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
   const command = commandOf(instruction.command, shellOf(state.config));
   const workingDir = state.config.workingDir ?? '/';
   const killsBefore = outOfMemoryKills();
-  const { result, mountTargets, secretIds } = await withMounts(instruction, command, workingDir, scope, (argv, extra) =>
+  const { result, mountTargets, unchanged, secretIds } = await withMounts(instruction, command, workingDir, scope, (argv, extra) =>
     scope.launch({
       argv,
       env: new Map([['PATH', defaultPath], ...scope.proxies, ...state.environment, ['HOME', home], ...extra]),
@@ -63,12 +63,14 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
   const wasOutOfMemory = (outOfMemoryKills() ?? 0) > (killsBefore ?? 0);
   if (!('exitCode' in result) || result.exitCode !== 0) throw failure(instruction, command.argv, result, wasOutOfMemory);
   const createdBy = historyOf(state, command.argv);
-  return { state, touched: { kind: 'anything', except: mountTargets }, history: { createdBy }, secretIds };
+  return { state, touched: { kind: 'anything', except: mountTargets, unchanged }, history: { createdBy }, secretIds };
 }
 
 interface MountedResult {
   readonly result: LaunchResult;
   readonly mountTargets: readonly ByteString[];
+  /** Folders that the mounts changed and that are as before again; complete once they are restored. */
+  readonly unchanged: readonly ByteString[];
   readonly secretIds: readonly string[];
 }
 
@@ -89,7 +91,8 @@ async function withMounts(
     const mounts = await putMounts(instruction.mounts, placements, { sources, expand, workingDir, emit, signal });
     try {
       const mountTargets = placements.targets;
-      return { result: await action(argv, mounts.env), mountTargets, secretIds: mounts.secretIds };
+      const { secretIds } = mounts;
+      return { result: await action(argv, mounts.env), mountTargets, unchanged: placements.unchanged, secretIds };
     } finally {
       mounts.close();
     }

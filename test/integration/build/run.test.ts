@@ -24,7 +24,7 @@ test('executeRun() gives the shell form to /bin/sh -c', options, async () => {
   assert.equal(ran.error, undefined);
   assert.deepEqual(ran.lines.toSorted(), ['one', 'two']);
   assert.equal(ran.effect?.history?.createdBy, 'RUN /bin/sh -c echo one; echo two >&2 # buildkit');
-  assert.deepEqual(ran.effect?.touched, { kind: 'anything', except: [] });
+  assert.deepEqual(ran.effect?.touched, { kind: 'anything', except: [], unchanged: [] });
 });
 
 test('executeRun() gives the exec form no shell and finds its program along PATH', options, async () => {
@@ -118,7 +118,7 @@ test('executeRun() executes a lone heredoc with #! as a file that is gone afterw
   assert.equal(ran.error, undefined);
   assert.deepEqual(ran.lines, ['#!/bin/cat', 'hello']);
   assert.equal(ran.effect?.history?.createdBy, 'RUN /bin/sh -c /dev/pipes/EOT # buildkit');
-  assert.deepEqual(ran.effect?.touched, { kind: 'anything', except: ['dev/pipes/EOT'] });
+  assert.deepEqual(ran.effect?.touched, { kind: 'anything', except: ['dev/pipes/EOT'], unchanged: ['dev'] });
   assert.deepEqual(await readdir(join(root.path, 'dev')), []);
   assert.equal((await lstat(join(root.path, 'dev'), { bigint: true })).mtimeNs, before_.mtimeNs);
 });

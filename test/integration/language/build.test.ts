@@ -150,3 +150,28 @@ describe('arguments that speak to the builder', { skip: whyNot, timeout: 120_000
     assert.equal((await buildInRoot(dockerfile)).error, undefined);
   });
 });
+
+describe('layers of steps with mounts', { skip: whyNot, timeout: 120_000 }, () => {
+  const secrets = new Map([['token', Buffer.from('t')]]);
+  const entriesOf = async (dockerfile: string): Promise<readonly (number | undefined)[]> => {
+    const { events, error } = await buildInRoot(dockerfile, { ports: { secrets } });
+    assert.equal(error, undefined);
+    return events.flatMap((event) => (event.kind === 'step.finished' ? [event.layer?.entries] : []));
+  };
+
+  test('a folder that only had a mount in it is not in the layer', async () => {
+    const mounts = [
+      'type=secret,id=token,target=/etc/token',
+      'type=tmpfs,target=/etc/below/deeper',
+      'type=cache,target=/opt',
+      'type=secret,id=token',
+    ];
+    const flags = mounts.map((mount) => `--mount=${mount}`).join(' ');
+    assert.deepEqual(await entriesOf(`FROM base\nWORKDIR /work\nRUN ${flags} --mount=type=tmpfs,target=in cat /etc/token\n`), [1, 0]);
+  });
+
+  test('a folder that the command changed beside the mount is', async () => {
+    const mount = '--mount=type=secret,id=token,target=/etc/token';
+    assert.deepEqual(await entriesOf(`FROM base\nRUN ${mount} touch /etc/new\nRUN ${mount} chmod 711 /etc && chmod 755 /etc\n`), [2, 1]);
+  });
+});
