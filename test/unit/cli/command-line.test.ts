@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { test } from 'node:test';
+import { asObject } from '../../support/parsed.ts';
+
+const main = join(resolve(import.meta.dirname, '../../..'), 'src/main.ts');
+
+function run(...argv: readonly string[]): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--no-warnings', main, ...argv], { env: {}, encoding: 'utf8' });
+  return { status, stdout, stderr };
+}
+
+const refused: readonly { readonly argv: readonly string[]; readonly status: number; readonly lines: readonly RegExp[] }[] = [
+  { argv: ['login'], status: 2, lines: [/^error: Cannot run command "login": there is no such command$/, /^ {2}try: one of build, check/] },
+  {
+    argv: ['--destinaton=x'],
+    status: 2,
+    lines: [/^error: Cannot use --destinaton: there is no such flag$/, /did you mean --destination\?/],
+  },
+  { argv: ['--verbosity=loud', '--no-push'], status: 2, lines: [/^error: Cannot use --verbosity=loud: expected trace, debug/] },
+  { argv: ['--no-push', '--cache'], status: 1, lines: [/^error: Cannot honour --cache: /, /^ {2}try: leave it out/] },
+];
+for (const { argv, status, lines } of refused)
+  test(`${argv.join(' ')} ends with status ${status} and ${lines.length} lines on standard error`, () => {
+    const result = run(...argv);
+    assert.equal(result.status, status, result.stderr);
+    assert.equal(result.stdout, '');
+    const written = result.stderr.trimEnd().split('\n');
+    assert.equal(written.length, lines.length, result.stderr);
+    for (const [index, line] of lines.entries()) assert.match(written[index] ?? '', line);
+  });
+
+test('help goes to standard output, whatever else is on the command line', () => {
+  const { status, stdout, stderr } = run('build', '-h', '--no-push');
+  assert.deepEqual([status, stderr], [0, '']);
+  assert.match(stdout, /^Usage: executor \[build\]/);
+});
+
+test('an error in JSON is one object a line', () => {
+  const { status, stderr } = run('--log-format=json', '--no-push', '--context=/nowhere/at/all');
+  assert.equal(status, 1);
+  const [line = '', ...others] = stderr.trimEnd().split('\n');
+  const { level, msg } = asObject(JSON.parse(line));
+  assert.deepEqual({ level, msg, others }, { level: 'error', msg: 'error: Cannot use /nowhere/at/all: it does not exist', others: [] });
+});
