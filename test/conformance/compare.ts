@@ -64,6 +64,7 @@ function describe(tree: Tree, test: Pick<ConformanceCase, 'compareMtime' | 'comp
       ...(node.type === 'file' && test.compareMtime ? { mtime: node.mtime } : {}),
       ...(node.type === 'symlink' ? { target: node.target } : {}),
       ...(node.device === '' ? {} : { device: node.device }),
+      ...(node.type !== 'dir' && node.xattrs.size > 0 ? { xattrs: Object.fromEntries(node.xattrs) } : {}),
       ...(names === undefined ? {} : { links: names }),
     });
   }

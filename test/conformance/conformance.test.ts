@@ -66,7 +66,7 @@ async function judge(one: ConformanceCase): Promise<readonly string[]> {
       args: one.args,
       target: one.target,
       secrets: one.secrets,
-      flags: one.flags,
+      flags: one.flags.map((flag) => flag.replaceAll('@REG@', registry.host)),
     });
     const image = await readRegistryImage(registry.host, repository, 'latest');
     const problems: string[] = [];
