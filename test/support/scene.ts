@@ -75,7 +75,8 @@ export class Scene {
   /** Builds in a container, pushes by plain HTTP, and reads back what was pushed. */
   async build(build: SceneBuild, options: CommandOptions = {}): Promise<SceneResult> {
     const { command, repository, destination } = await this.prepare(build);
-    const result = await run(command, options);
+    // Where memory runs out, the engine's monitor leaves a file named "oom" in its working directory.
+    const result = await run(command, { cwd: tmpdir(), ...options });
     const image = build.pushTo === undefined ? await readRegistryImage(this.registry.host, repository, 'latest') : undefined;
     return { ...result, destination, image };
   }
