@@ -78,7 +78,8 @@ function makeDevices(dev: string, terminalGroup: number | undefined): void {
   mountNew('tmpfs', dev, ['nosuid', 'nodev', 'noexec'], 'mode=0755,size=65536k');
   for (const name of devices) {
     makeFile(join(dev, name));
-    bindMount(join('/dev', name), join(dev, name), ['nosuid', 'noexec']);
+    // Read-only, a device can still be written to, but its mode and owner are safe: it is the machine's very own.
+    bindMount(join('/dev', name), join(dev, name), ['readonly', 'nosuid', 'noexec']);
   }
   for (const [name, target] of deviceLinks) symlinkSync(target, join(dev, name));
   const group = terminalGroup === undefined ? '' : `,gid=${terminalGroup}`;

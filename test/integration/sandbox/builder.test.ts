@@ -1,7 +1,7 @@
 // The real builder in the sandbox, as people call it on a machine: `yadokari build` in a folder.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -48,6 +48,20 @@ describe('yadokari build outside a container', { skip: whyNot, timeout: 120_000 
     );
     assert.equal(status, 0, output);
     assert.deepEqual([existsSync(target), readFileSync(join(folder, 'file'), 'utf8')], [false, 'context\n']);
+  });
+
+  test("keeps a RUN from changing the machine's devices, which work all the same", () => {
+    const mode = statSync('/dev/full').mode;
+    try {
+      const { status, output } = build(
+        'FROM base\nRUN ! chmod 600 /dev/full && ! chown 1:1 /dev/full && ! touch -t 200101010101 /dev/full && echo x > /dev/null\n',
+        '--no-push',
+      );
+      assert.equal(status, 0, output);
+      assert.equal(statSync('/dev/full').mode, mode);
+    } finally {
+      chmodSync('/dev/full', mode & 0o7777);
+    }
   });
 
   test('brings its outputs to their places in the end, where no RUN and no COPY sees them before', () => {
