@@ -74,9 +74,7 @@ describe('keepFolder()', () => {
   }
 
   test('finds a write that left size, time and mode alone', async () => {
-    shell(
-      'printf DEEP | dd of=src/deep/er/file conv=notrunc 2>/dev/null; touch -r large src/deep/er/file',
-    );
+    shell('printf DEEP | dd of=src/deep/er/file conv=notrunc 2>/dev/null; touch -r large src/deep/er/file');
     await kept.restore();
     assert.equal(readFileSync(join(folder, 'src/deep/er/file'), 'utf8'), 'deep\n');
   });
