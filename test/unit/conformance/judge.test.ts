@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import { differences } from '../../conformance/compare.ts';
+import { compareImage, differences } from '../../conformance/compare.ts';
+import { readCases } from '../../conformance/case.ts';
 import { flatten } from '../../support/flatten.ts';
 import { readTar, type TarMember } from '../../support/tar-reader.ts';
 import { type MemberToWrite, tarArchive } from '../../support/tar-writer.ts';
@@ -67,6 +68,11 @@ const changes: readonly { readonly name: string; readonly layer: readonly Member
   { name: 'a new owner', layer: [{ name: 'd/', type: 'dir', uid: 7 }], changed: ['/d'] },
   { name: 'new content, and the links that it broke', layer: [{ name: 'd/f', content: 'two' }], changed: ['/d/f', '/h'] },
   { name: 'a new symlink target', layer: [{ name: 'd/link', type: 'symlink', linkname: 'g' }], changed: ['/d/link'] },
+  {
+    name: 'a new extended attribute',
+    layer: [{ name: 'd/f', content: 'one', pax: { 'SCHILY.xattr.user.a': 'b' } }],
+    changed: ['/d/f', '/h'],
+  },
   { name: 'a new time', layer: [{ name: 'n', mtime: 5 }], changed: ['/n'] },
 ];
 
@@ -81,4 +87,27 @@ test('differences() lists what is gone, and leaves out what an engine puts there
   const [before, after] = [await flat(base), await flat(base, [{ name: '.wh.h' }, { name: 'proc/x' }, { name: 'etc/hosts' }])];
   const found = differences(after.tree, before.tree, { ...strict, compareLinks: false });
   assert.deepEqual(found, { changed: { '/etc': { type: 'dir', mode: '0755', uid: 0, gid: 0 } }, removed: ['/h'] });
+});
+
+test('compareImage() compares the documents where a case says what is in them', async () => {
+  const flattened = await flat(base);
+  const history = [{ created_by: 'CMD ["sh"]', empty_layer: true }, { created_by: 'RUN x' }];
+  const config = { author: 'me', config: { User: 'u' }, history };
+  const image = { digest: '', mediaType: '', manifest: { annotations: { a: '1' } }, config, layers: [], flattened, problems: [] };
+  const [anyCase] = readCases(`${import.meta.dirname}/../../conformance`);
+  assert.ok(anyCase !== undefined);
+  const nothing = { config: undefined, document: {}, history: undefined, annotations: undefined, changed: {}, removed: [], scratch: false };
+  const problemsOf = (expected: object) => compareImage(image, flattened.tree, anyCase, { ...nothing, ...expected });
+  const right = { config: { User: 'u' }, document: { author: 'me' }, history: [{ created_by: 'RUN x' }], annotations: { a: '1' } };
+  assert.deepEqual(problemsOf(right), []);
+  assert.match(problemsOf({ config: { User: 'v' } }).join(), /config\.User is "u", expected "v"/);
+  assert.match(problemsOf({ document: { author: 'you' } }).join(), /author is "me", expected "you"/);
+  assert.match(problemsOf({ history: [] }).join(), /1 new entries, expected 0/);
+  assert.match(problemsOf({ history: [{ created_by: 'RUN x', empty_layer: true }] }).join(), /empty_layer is false, expected true/);
+  assert.match(problemsOf({ annotations: { a: '1', b: '2' } }).join(), /annotations is/);
+});
+
+test('every conformance case of our own says why it is right', () => {
+  // readCases() refuses one that has no reason, an unknown key, or a name that another has
+  assert.ok(readCases(`${import.meta.dirname}/../../conformance`).length > 260);
 });
