@@ -42,8 +42,13 @@ export const buildFlags: readonly FlagSpec[] = [
     value: 'NAME=PLACE',
     about: 'a named context: folder, docker-image://, oci-layout://, git, https',
   },
-  { name: 'secret', kind: 'list', value: 'id=ID[,src=FILE|env=NAME]', about: 'secret for RUN --mount=type=secret' },
-  { name: 'ssh', kind: 'list', value: 'default[=SOCKET]', about: 'agent socket for RUN --mount=type=ssh' },
+  { name: 'secret', kind: 'list', value: 'id=ID[,src=FILE|env=NAME]', about: 'secret for RUN --mount=type=secret, or for fetching' },
+  {
+    name: 'ssh',
+    kind: 'list',
+    value: 'default[=SOCKET|KEY]',
+    about: 'agent socket for RUN --mount=type=ssh and git, or a private key for git',
+  },
   { name: 'label', kind: 'list', value: 'KEY=VALUE', about: 'label of the image' },
   { name: 'annotation', kind: 'list', value: 'KEY=VALUE', about: 'annotation of the manifest' },
   {

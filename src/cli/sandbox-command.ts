@@ -115,6 +115,10 @@ export function translate(input: Pick<CommandInput, 'flags' | 'positionals' | 'e
       );
   }
   argv.push(`--context=${rewritePlace(context, doors)}`);
+  const knownHosts = join(input.env['HOME'] ?? homedir(), '.ssh/known_hosts');
+  // git over ssh: the servers that this user knows, unless others are named.
+  if (input.flags.has('ssh') && !argv.some((word) => word.startsWith('--secret=id=GIT_KNOWN_HOSTS,')) && existsSync(knownHosts))
+    argv.push(`--secret=id=GIT_KNOWN_HOSTS,src=${show(knownHosts, 'copy')}`);
   const env: Record<string, string> = { YADOKARI_WORKING_DIRECTORY: sandboxPath(workingDirectory) };
   const agent = input.env['SSH_AUTH_SOCK'];
   if (agent !== undefined && agent !== '' && existsSync(agent)) env['SSH_AUTH_SOCK'] = show(agent, 'ro');
@@ -135,7 +139,7 @@ function rewritePlace(place: string, { show }: Doors): string {
     const suffix = /(?::[\w.-]+|@sha\d+:[0-9a-f]+)$/.exec(rest)?.[0] ?? '';
     return `oci-layout://${show(rest.slice(0, rest.length - suffix.length), 'ro')}${suffix}`;
   }
-  const isLocal = !/^[a-z][a-z\d+.-]*:\/\/|^[\w.-]+@[\w.-]+:/.test(place);
+  const isLocal = !/^[a-z][a-z\d+.-]*:\/\/|^[\w.-]+@[\w.-]+:|^github\.com\/[^/]+\/[^/]/.test(place);
   return isLocal ? show(place, 'ro') : place;
 }
 

@@ -35,7 +35,12 @@ describe('translate()', () => {
   });
 
   test('takes what has a scheme for no path of this machine, digits in the scheme or not', () => {
-    for (const place of ['s3://bucket/app.tar.gz', 'https://h.example/app.tar.gz', 'git@h.example:team/app.git']) {
+    for (const place of [
+      's3://bucket/app.tar.gz',
+      'https://h.example/app.tar.gz',
+      'git@h.example:team/app.git',
+      'github.com/team/app#main',
+    ]) {
       assert.deepEqual(flagged(['context', place]).argv, [`--context=${place}`]);
     }
   });
@@ -47,5 +52,23 @@ describe('translate()', () => {
     const copies = visible.filter((one) => one.mode === 'copy').map((one) => one.path);
     assert.deepEqual(copies.sort(), [join(folder, '.docker/config.json'), join(folder, 'token')]);
     assert.ok(!visible.some((one) => one.path === join(folder, '.docker')));
+  });
+
+  test('shows the known hosts of this user to builds with --ssh, unless others are named', () => {
+    const folder = mkdtempSync('/tmp/yadokari-known-');
+    mkdirSync(join(folder, '.ssh'));
+    for (const name of ['.ssh/known_hosts', 'agent', 'others']) writeFileSync(join(folder, name), '');
+    const known = (...flags: readonly (readonly [string, string])[]) =>
+      translate(
+        { flags: new Map(flags.map(([name, value]) => [name, [value]])), positionals: [], env: { HOME: folder } },
+        folder,
+      ).argv.filter((word) => word.includes('GIT_KNOWN_HOSTS'));
+    const ssh = ['ssh', 'default=agent'] as const;
+    assert.deepEqual(known(ssh), [`--secret=id=GIT_KNOWN_HOSTS,src=/yadokari/host${folder}/.ssh/known_hosts`]);
+    assert.deepEqual(known(ssh, ['secret', 'id=GIT_KNOWN_HOSTS,src=others']), [
+      `--secret=id=GIT_KNOWN_HOSTS,src=/yadokari/host${folder}/others`,
+    ]);
+    assert.deepEqual(known(), []);
+    rmSync(folder, { recursive: true, force: true });
   });
 });
