@@ -55,6 +55,7 @@ export async function buildImage(dockerfile: Dockerfile, request: BuildRequest, 
     layer: { compression: request.compression, ...levelOf(request), family: request.imageFormat === 'docker' ? 'docker' : 'oci', store },
     ...(epoch === undefined ? {} : { latestTime: epoch }),
     onLayer: outbox.send,
+    ownerOf: (path) => workspace.ownerOf(path),
     emit,
     signal,
   });

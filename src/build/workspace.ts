@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { type ByteString, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
 import { openEntries } from '../layer/open-entries.ts';
+import type { Owner } from '../linux/owners.ts';
 import type { Layer } from '../oci/image.ts';
 import { clearRoot } from '../rootfs/clear.ts';
 import type { Root } from '../rootfs/root.ts';
@@ -31,6 +32,9 @@ export class Workspace {
   readonly #emit: Emit;
   readonly #signal: AbortSignal;
   readonly #stashed = new Map<number, ByteString>();
+  /** Owners that the files of the root could not be given, and those of stages that are set aside. */
+  #owners: ReadonlyMap<ByteString, Owner> = new Map();
+  readonly #stashedOwners = new Map<number, ReadonlyMap<ByteString, Owner>>();
   readonly #images = new Map<string, Promise<Root>>();
   // At first whatever the engine, or an earlier build in this container, left behind: no layer says so, and it must go.
   #holding: Holding = { kind: 'unknown' };
@@ -41,6 +45,11 @@ export class Workspace {
     this.#folder = options.folder;
     this.#emit = options.emit;
     this.#signal = options.signal;
+  }
+
+  /** Whom a path of the base belongs to, where it could not be given to him here. */
+  ownerOf(path: ByteString): Owner | undefined {
+    return this.#owners.get(path);
   }
 
   /** The finished stage whose files the root holds. */
@@ -60,7 +69,9 @@ export class Workspace {
     await this.#empty();
     // Some engines make it 0555, and no layer says what it should be.
     chmodSync(fsPath(this.root.path), 0o755);
-    await this.#unpack(this.root, base.layers, createLedger());
+    const ledger = createLedger();
+    await this.#unpack(this.root, base.layers, ledger);
+    this.#owners = ledger.owners;
     this.#holding = { kind: 'base', key: base.key };
   }
 
@@ -77,6 +88,7 @@ export class Workspace {
     await this.#empty();
     await restoreRoot(this.root, stash, this.#signal);
     this.#stashed.delete(index);
+    this.#owners = this.#stashedOwners.get(index) ?? new Map();
     this.#holding = { kind: 'stage', index };
   }
 
@@ -92,6 +104,8 @@ export class Workspace {
     await mkdir(folder, { recursive: true, mode: 0o755 });
     await stashRoot(this.root, folder, this.#signal);
     this.#stashed.set(index, folder);
+    this.#stashedOwners.set(index, this.#owners);
+    this.#owners = new Map();
     this.#holding = { kind: 'nothing' };
   }
 
@@ -125,6 +139,7 @@ export class Workspace {
   async #empty(): Promise<void> {
     if (this.#holding.kind === 'nothing') return;
     clearRoot(this.root, this.#signal);
+    this.#owners = new Map();
     this.#holding = { kind: 'nothing' };
   }
 

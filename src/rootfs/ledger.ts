@@ -1,6 +1,8 @@
 // What unpacking could not do here, kept to be told once instead of a thousand times.
 import { type ByteString, textFromBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
+import type { Entry } from '../layer/entry.ts';
+import type { Owner } from '../linux/owners.ts';
 
 /** What of a base is not in the root although its layers say so. A snapshot sees neither as a change. */
 export interface Ledger {
@@ -8,6 +10,8 @@ export interface Ledger {
   readonly nodes: Set<ByteString>;
   /** Attributes that can't be set here: name to the first path that had it. */
   readonly xattrs: Map<string, ByteString>;
+  /** Owners that can't be given here, by path: the files belong to whoever builds. */
+  readonly owners: Map<ByteString, Owner>;
   /** Entries under a mount, our own folder or an ignored path. */
   readonly protectedPaths: Set<ByteString>;
   /** Oddities of the archives. */
@@ -16,7 +20,17 @@ export interface Ledger {
 
 /** An empty ledger. */
 export function createLedger(): Ledger {
-  return { nodes: new Set(), xattrs: new Map(), protectedPaths: new Set(), oddities: new Set() };
+  return { nodes: new Set(), xattrs: new Map(), owners: new Map(), protectedPaths: new Set(), oddities: new Set() };
+}
+
+/** The entry as it can be made here; an id that the user namespace does not map can be given to nothing, the layer has it all the same. */
+export function withPossibleOwner(ledger: Ledger, path: ByteString, entry: Entry, possible: Owner): Entry {
+  if (possible.uid === entry.uid && possible.gid === entry.gid) {
+    if (ledger.owners.size > 0) ledger.owners.delete(path);
+    return entry;
+  }
+  ledger.owners.set(path, { uid: entry.uid, gid: entry.gid });
+  return { ...entry, ...possible };
 }
 
 /** One warning for each kind of thing in the ledger, with examples. */
@@ -31,6 +45,14 @@ export function reportLedger(ledger: Ledger, emit: Emit): void {
   if (ledger.xattrs.size > 0) {
     const list = [...ledger.xattrs].map(([name, path]) => `${JSON.stringify(name)} (on ${textFromBytes(path)})`);
     warn(emit, 'unpack.xattrs', `extended attributes of the image can't be set here: ${list.slice(0, 5).join(', ')}`);
+  }
+  const [first] = ledger.owners;
+  if (first !== undefined) {
+    const [path, { uid, gid }] = first;
+    const example = `${JSON.stringify(`/${textFromBytes(path)}`)} of ${uid}:${gid}`;
+    const files = count(ledger.owners.size, 'file');
+    const message = `${files} of the image can't have their owners here (${example}): while building they belong to root, in the image to whom they did`;
+    warn(emit, 'unpack.owners', message);
   }
   for (const oddity of ledger.oddities) warn(emit, 'unpack.archive', oddity);
   if (ledger.protectedPaths.size > 0) {

@@ -8,9 +8,10 @@ import type { Entry, Timestamp } from '../layer/entry.ts';
 import { openEntries } from '../layer/open-entries.ts';
 import { whiteoutOf } from '../layer/whiteout.ts';
 import { setTimes, statFieldCount, statInto } from '../linux/files.ts';
+import { readPossibleOwner } from '../linux/owners.ts';
 import type { Layer } from '../oci/image.ts';
 import { createDirectory, createFile, createHardlink, createNode, createSymlink } from './create.ts';
-import { type Ledger, reportLedger } from './ledger.ts';
+import { type Ledger, reportLedger, withPossibleOwner } from './ledger.ts';
 import { type RefuseXattr, applyLinkMetadata, applyMetadata, removeStaleXattrs } from './metadata.ts';
 import { removeChildren, removeTree } from './remove.ts';
 import { absolutePath, childPath, clampPath, isDirectoryMode, isFileMode, modeOf, resolvePath, splitPath } from './resolve.ts';
@@ -68,12 +69,8 @@ async function within(path: ByteString, apply: () => Promise<void>): Promise<voi
   } catch (error) {
     const code = systemCode(error);
     if (error instanceof BuilderError || code === undefined || code === 'ABORT_ERR') throw error;
-    const hint = code === 'EINVAL' ? 'an owner may lie outside the ids of this user namespace' : undefined;
     const reason = error instanceof Error ? error.message : code;
-    throw new BuilderError('ERR_ROOTFS', `Cannot unpack ${JSON.stringify(textFromBytes(path))}: ${reason}`, {
-      cause: error,
-      ...(hint === undefined ? {} : { hint }),
-    });
+    throw new BuilderError('ERR_ROOTFS', `Cannot unpack ${JSON.stringify(textFromBytes(path))}: ${reason}`, { cause: error });
   }
 }
 
@@ -90,6 +87,7 @@ class Unpacking {
   readonly #pendingLinks: Entry[] = [];
   #hasRemoved = false;
   readonly #refuse: RefuseXattr;
+  readonly #possibleOwner = readPossibleOwner();
 
   constructor(root: Root, ledger: Ledger) {
     this.#root = root;
@@ -109,8 +107,9 @@ class Unpacking {
     if (path.includes('.wh.') && path.split('/').some((name) => name.startsWith('.wh.'))) return;
     const real = this.#placeOf(path, entry.type);
     if (real === undefined) return;
-    if (entry.type === 'hardlink') return this.#link(real, entry);
-    await this.#place(real, entry);
+    const ownable = withPossibleOwner(this.#ledger, real, entry, this.#possibleOwner(entry));
+    if (entry.type === 'hardlink') return this.#link(real, ownable);
+    await this.#place(real, ownable);
     this.#remember(real);
   }
 
@@ -155,8 +154,9 @@ class Unpacking {
   #applyToRoot(entry: Entry): void {
     if (entry.type !== 'directory') throw malformed(entry.path, `would make the root a ${entry.type}`);
     const path = absolutePath(this.#root, entry.path);
+    const ownable = withPossibleOwner(this.#ledger, entry.path, entry, this.#possibleOwner(entry));
     removeStaleXattrs(path, entry);
-    applyMetadata(path, entry, false, this.#refuse);
+    applyMetadata(path, ownable, false, this.#refuse);
     this.#directoryTimes.set('.' as ByteString, entry.mtime); // ASCII
   }
 

@@ -37,7 +37,7 @@ export function chooseMapping(caller: Caller, sources: IdSources): { readonly ma
   if (uids !== undefined && gids !== undefined && missing === undefined) return { mapping: { kind: 'ranges', uids, gids } };
   return {
     mapping: { kind: 'own' },
-    note: `${missing ?? ''}: base images whose files do not all belong to root, and a RUN as another user, will fail`,
+    note: `${missing ?? ''}: files that do not belong to root will do so while building, and a RUN as another user will fail`,
   };
 }
 

@@ -151,7 +151,7 @@ for (const runner of [root, ranged, plain]) {
       const refused = { owners: ['EINVAL', 'EINVAL', 'EINVAL'], folder: 'EINVAL', uid: 0 };
       const done = { owners: ['done', 'done', 'done'], folder: 'done', uid: 65_534 };
       assert.deepEqual(result.value(), runner === plain ? refused : done);
-      const says = /"sandbox-ids","message":"there are no id ranges for yadokari-plain in \/etc\/subuid: base images whose files/;
+      const says = /"sandbox-ids","message":"there are no id ranges for yadokari-plain in \/etc\/subuid: files that do not belong to root/;
       assert.equal(says.test(result.stderr), runner === plain, result.stderr);
       assert.deepEqual(leftovers(), []);
     });

@@ -40,7 +40,7 @@ const lacking: readonly {
   {
     name: 'user ids',
     sources: { subuid: '' },
-    says: /^there are no id ranges for me in \/etc\/subuid: base images whose files do not all belong to root, and a RUN as another user, will fail$/,
+    says: /^there are no id ranges for me in \/etc\/subuid: files that do not belong to root will do so while building, and a RUN as another user will fail$/,
   },
   { name: 'group ids', sources: { subgid: '' }, says: /^there are no id ranges for me in \/etc\/subgid: / },
   { name: 'the programs', sources: { newgidmap: undefined }, says: /^newuidmap and newgidmap are not installed \(package uidmap\): / },
