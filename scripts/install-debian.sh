@@ -31,6 +31,8 @@ zstd zstd
 LIST
 # Debian's static busybox has the same program name as the dynamic one, so the package is asked for.
 dpkg -s busybox-static >/dev/null 2>&1 || missing="$missing busybox-static"
+# Where services start by themselves, nobody gets an ssh server from us; the tests that need one say so.
+[ -d /run/systemd/system ] || [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -14,7 +14,7 @@ export interface GitServer {
   readonly folder: string;
   /** "METHOD path authorization" of each request. */
   readonly requests: string[];
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 export interface GitServerOptions {

@@ -14,7 +14,7 @@ export interface SshServer {
   readonly keyPath: string;
   /** A line for known_hosts. */
   readonly knownHosts: string;
-  stop(): void;
+  readonly stop: () => void;
 }
 
 /** Why no sshd can be started here; undefined where one can. */

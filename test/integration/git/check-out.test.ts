@@ -253,3 +253,62 @@ test('a repository without credentials is refused with a hint that names them', 
     return true;
   });
 });
+
+test('a repository that has moved is followed, and its credentials stay behind', async (context) => {
+  const moved = await startGitServer({
+    intercept: (request, response) => {
+      response.writeHead(301, {
+        location: `${(request.url ?? '').startsWith('/here/') ? '' : server.origin}/repo.git${(request.url ?? '').replace(/^.*?\.git/, '')}`,
+      });
+      response.end();
+      return true;
+    },
+  });
+  context.after(moved.stop);
+  const before = server.requests.length;
+  const secrets = new Map([['GIT_AUTH_TOKEN', Buffer.from('canary-token')]]);
+  assert.ok(existsSync(join(await add(context, `${moved.origin}/old.git`, { secrets }), 'Dockerfile')));
+  const asked = server.requests.slice(before);
+  assert.ok(asked.length >= 2 && asked.every((request) => request.endsWith(' -')), asked.join('\n'));
+  assert.ok(moved.requests.every((request) => request.startsWith('GET ') && request.includes(' Basic ')));
+});
+
+for (const row of [
+  { name: 'a web page', head: 200, body: '<!doctype html><title>Sign in</title>', says: /does not speak git/ },
+  { name: 'an empty answer', head: 200, body: '', says: /said nothing/ },
+  { name: 'an error of git', head: 200, body: '0014ERR so sorry\u001b[2J', says: /the server says "so sorry \[2J"/ },
+  { name: 'a status', head: 418, body: 'teapot', says: /answered 418/ },
+]) {
+  test(`${row.name} in the place of a repository is named in one line`, async (context) => {
+    const strange = await startGitServer({
+      intercept: (_, response) => {
+        response.writeHead(row.head).end(row.body);
+        return true;
+      },
+    });
+    context.after(strange.stop);
+    await assert.rejects(add(context, `${strange.origin}/repo.git`), (error: unknown) => {
+      assert.ok(error instanceof Error);
+      assert.match(error.message, row.says);
+      assert.ok(!/\n|\p{Cc}/u.test(error.message));
+      return true;
+    });
+  });
+}
+
+test('a checkout that is stopped leaves nothing behind', async (context) => {
+  const folder = temporaryFolder(context);
+  const controller = new AbortController();
+  const slow = await startGitServer({
+    intercept: (request) => {
+      if (request.method === 'POST') setTimeout(() => controller.abort(new Error('stopped')), 50);
+      return request.method === 'POST';
+    },
+  });
+  context.after(slow.stop);
+  execFileSync('cp', ['-a', join(server.folder, 'repo.git'), slow.folder]);
+  const made = access(context, { privateFolder: folder });
+  await assert.rejects(made.add({ repository: `${slow.origin}/repo.git`, keepsGitFolder: false }, controller.signal), /stopped|abort/i);
+  await made.close();
+  assert.deepEqual(readdirSync(folder), []);
+});
