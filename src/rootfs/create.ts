@@ -1,6 +1,6 @@
 // One function per entry type. Each makes something new at an absolute path and never touches what is there: they fail
 // with EEXIST, and no symbolic link in the last name is followed. RED: the parent must come from resolve.ts.
-import { closeSync, constants, linkSync, mkdirSync, openSync, symlinkSync, writeSync } from 'node:fs';
+import { closeSync, constants, linkSync, mkdirSync, open, openSync, symlinkSync, writeSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { Entry, Metadata } from '../layer/entry.ts';
@@ -17,6 +17,19 @@ export async function createFile(path: ByteString, entry: Entry, refuse: RefuseX
     if (entry.size > 0 && entry.content !== undefined) {
       for await (const chunk of entry.content) writeWhole(fd, chunk);
     }
+    applyToFile(fd, path, entry, refuse);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The same with content that is at hand: the file is opened in libuv's pool, while the caller goes on. @throws SystemError */
+export async function createFileAhead(path: ByteString, entry: Entry, content: Buffer, refuse: RefuseXattr): Promise<void> {
+  const opened = Promise.withResolvers<number>();
+  open(fsPath(path), newFileFlags, 0o600, (error, fd) => (error === null ? opened.resolve(fd) : opened.reject(error)));
+  const fd = await opened.promise;
+  try {
+    writeWhole(fd, content);
     applyToFile(fd, path, entry, refuse);
   } finally {
     closeSync(fd);

@@ -1,7 +1,7 @@
 // Layers onto the root, in order. image-spec layer.md#applying-changesets. RED: entries come from strangers; every name is
 // resolved inside the root, nothing is written through a link that we did not resolve, nothing protected is touched.
 import { lstatSync, mkdirSync, unlinkSync } from 'node:fs';
-import { type ByteString, fsPath, textFromBytes } from '../bytes.ts';
+import { type ByteString, fsPath } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Entry, Timestamp } from '../layer/entry.ts';
@@ -10,12 +10,14 @@ import { whiteoutOf } from '../layer/whiteout.ts';
 import { setTimes, statFieldCount, statInto } from '../linux/files.ts';
 import { readPossibleOwner } from '../linux/owners.ts';
 import type { Layer } from '../oci/image.ts';
-import { createDirectory, createFile, createHardlink, createNode, createSymlink } from './create.ts';
+import { createDirectory, createFile, createFileAhead, createHardlink, createNode, createSymlink } from './create.ts';
+import { FilesAhead, contentOf, largestAheadBytes } from './files-ahead.ts';
 import { type Ledger, reportLedger, withPossibleOwner } from './ledger.ts';
 import { type RefuseXattr, applyLinkMetadata, applyMetadata, removeStaleXattrs } from './metadata.ts';
 import { removeChildren, removeTree } from './remove.ts';
 import { absolutePath, childPath, clampPath, isDirectoryMode, isFileMode, modeOf, resolvePath, splitPath } from './resolve.ts';
 import type { Root } from './root.ts';
+import { malformed, show, unsafe, within } from './unpack-failure.ts';
 
 /**
  * Unpacks whole layers in order and tells of them: one event at the end, one warning for each kind of thing that can't be made.
@@ -50,28 +52,21 @@ export async function unpackLayers(root: Root, layers: readonly Layer[], ledger:
 export async function unpackLayer(root: Root, entries: AsyncIterable<Entry>, ledger: Ledger, signal: AbortSignal): Promise<number> {
   const unpacking = new Unpacking(root, ledger);
   let count = 0;
-  for await (const entry of entries) {
-    count++;
-    if (count % 1024 === 0) {
-      signal.throwIfAborted();
-      // Everything here is synchronous while data is at hand; signals and downloads want their turn.
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    await within(entry.path, () => unpacking.apply(entry));
-  }
-  await within('.' as ByteString, async () => unpacking.finish()); // ASCII
-  return count;
-}
-
-async function within(path: ByteString, apply: () => Promise<void>): Promise<void> {
   try {
-    await apply();
-  } catch (error) {
-    const code = systemCode(error);
-    if (error instanceof BuilderError || code === undefined || code === 'ABORT_ERR') throw error;
-    const reason = error instanceof Error ? error.message : code;
-    throw new BuilderError('ERR_ROOTFS', `Cannot unpack ${JSON.stringify(textFromBytes(path))}: ${reason}`, { cause: error });
+    for await (const entry of entries) {
+      count++;
+      if (count % 1024 === 0) {
+        signal.throwIfAborted();
+        // Everything here is synchronous while data is at hand; signals and downloads want their turn.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await within(entry.path, () => unpacking.apply(entry));
+    }
+    await within('.' as ByteString, () => unpacking.finish()); // ASCII
+  } finally {
+    await unpacking.stop();
   }
+  return count;
 }
 
 class Unpacking {
@@ -85,6 +80,7 @@ class Unpacking {
   readonly #directoryTimes = new Map<ByteString, Timestamp>();
   /** Hard links whose target comes later in the archive. */
   readonly #pendingLinks: Entry[] = [];
+  readonly #ahead = new FilesAhead();
   #hasRemoved = false;
   readonly #refuse: RefuseXattr;
   readonly #possibleOwner = readPossibleOwner();
@@ -99,13 +95,16 @@ class Unpacking {
 
   async apply(entry: Entry): Promise<void> {
     const path = clampPath(entry.path);
+    // All that could remove or link to something waits for the files that are under way.
+    if (entry.type !== 'file' && entry.type !== 'directory' && entry.type !== 'symlink') await this.#ahead.settle();
+    if (path.includes('.wh.')) await this.#ahead.settle();
     if (path === '.') return this.#applyToRoot(entry);
     const whiteout = whiteoutOf(path);
     if (whiteout?.kind === 'removes') return this.#hide(whiteout.path);
     if (whiteout?.kind === 'opaque') return this.#hideChildren(whiteout.directory);
     // A whiteout that is a directory in its archive: what is in it hides nothing more.
     if (path.includes('.wh.') && path.split('/').some((name) => name.startsWith('.wh.'))) return;
-    const real = this.#placeOf(path, entry.type);
+    const real = await this.#placeOf(path, entry.type);
     if (real === undefined) return;
     const ownable = withPossibleOwner(this.#ledger, real, entry, this.#possibleOwner(entry));
     if (entry.type === 'hardlink') return this.#link(real, ownable);
@@ -114,10 +113,11 @@ class Unpacking {
   }
 
   /** Links whose targets came late, then the times of directories, children first. @throws ERR_LAYER for a link to nothing */
-  finish(): void {
+  async finish(): Promise<void> {
+    await this.#ahead.settle();
     for (const entry of this.#pendingLinks) {
       // Where it goes is found anew: a parent may have become a link since.
-      const real = this.#placeOf(clampPath(entry.path), entry.type);
+      const real = await this.#placeOf(clampPath(entry.path), entry.type);
       if (real !== undefined && !this.#tryLink(real, entry)) {
         throw malformed(real, `is a hard link to ${show(entry.linkTarget ?? entry.path)}, which does not exist`);
       }
@@ -127,6 +127,11 @@ class Unpacking {
     }
   }
 
+  /** Waits for what is under way, so that nothing is written to the root any more. */
+  async stop(): Promise<void> {
+    await this.#ahead.stop();
+  }
+
   // The path may have been removed since, or lead through a link now.
   #isStillDirectory(path: ByteString): boolean {
     const found = resolvePath(this.#root, path, 'keep');
@@ -134,9 +139,9 @@ class Unpacking {
   }
 
   // Where an entry goes; undefined, and noted, where it must not.
-  #placeOf(path: ByteString, type: Entry['type']): ByteString | undefined {
+  async #placeOf(path: ByteString, type: Entry['type']): Promise<ByteString | undefined> {
     const { parent, name } = splitPath(path);
-    const realParent = this.#enterParent(parent);
+    const realParent = this.#parents.get(parent) ?? (await this.#enterParent(parent));
     const real = realParent === undefined ? path : childPath(realParent, name);
     const { protection } = this.#root;
     const isOurs = realParent !== undefined && !protection.covers(real) && !(protection.holds(real) && type !== 'directory');
@@ -162,6 +167,13 @@ class Unpacking {
 
   async #place(real: ByteString, entry: Entry): Promise<void> {
     const path = absolutePath(this.#root, real);
+    // An access list of a directory is what new files in it inherit.
+    if (this.#ahead.has(real) || (entry.type === 'directory' && entry.xattrs.size > 0)) await this.#ahead.settle();
+    if (entry.type === 'file' && entry.size <= largestAheadBytes && modeOf(this.#root, real) === undefined) {
+      const content = await contentOf(entry);
+      await this.#ahead.start(real, () => within(entry.path, () => createFileAhead(path, entry, content, this.#refuse)));
+      return;
+    }
     if (entry.type === 'directory' && isDirectoryMode(modeOf(this.#root, real))) {
       removeStaleXattrs(path, entry);
       applyMetadata(path, entry, false, this.#refuse);
@@ -172,6 +184,7 @@ class Unpacking {
       await this.#create(path, entry, real);
     } catch (error) {
       if (systemCode(error) !== 'EEXIST') throw error;
+      await this.#ahead.settle();
       if (!this.#makeWay(real)) return this.#skip(real);
       await this.#create(path, entry, real);
     }
@@ -268,11 +281,15 @@ class Unpacking {
   }
 
   // Where a parent really is; made where it's missing, put in place of a file. Undefined where it must not be touched.
-  #enterParent(parent: ByteString): ByteString | undefined {
-    const known = this.#parents.get(parent);
-    if (known !== undefined) return known;
-    const found = resolvePath(this.#root, parent, 'follow');
+  async #enterParent(parent: ByteString): Promise<ByteString | undefined> {
+    let found = resolvePath(this.#root, parent, 'follow');
     if (found.isProtected) return undefined;
+    if (!isDirectoryMode(found.mode)) {
+      // What is missing may be a file that is just being made.
+      await this.#ahead.settle();
+      found = resolvePath(this.#root, parent, 'follow');
+      if (found.isProtected) return undefined;
+    }
     if (!isDirectoryMode(found.mode) && !this.#makeDirectories(found.path)) return undefined;
     this.#keepTime(found.path);
     this.#parents.set(parent, found.path);
@@ -319,16 +336,4 @@ function isSameFile(a: ByteString, b: ByteString): boolean {
   const first = lstatSync(fsPath(a), { bigint: true });
   const second = lstatSync(fsPath(b), { bigint: true });
   return first.ino === second.ino && first.dev === second.dev;
-}
-
-function malformed(path: ByteString, state: string): BuilderError {
-  return new BuilderError('ERR_LAYER', `Cannot unpack entry ${show(path)}: it ${state}`);
-}
-
-function unsafe(path: ByteString, state: string): BuilderError {
-  return new BuilderError('ERR_UNSAFE_PATH', `Cannot unpack entry ${show(path)}: it ${state}`);
-}
-
-function show(path: ByteString): string {
-  return JSON.stringify(textFromBytes(path).slice(0, 300));
 }

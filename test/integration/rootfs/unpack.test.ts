@@ -354,3 +354,65 @@ test('unpackLayer() names the entry in an error of the filesystem', async (conte
     message: /Cannot unpack "d\/nnn.*ENAMETOOLONG/,
   });
 });
+
+// Small files are made while the archive is read on; these entries must wait for them.
+const many = (folder: string, content: string): readonly TarOptions[] =>
+  Array.from({ length: 40 }, (_, index) => ({ path: `${folder}/f${index}`, content }));
+
+test('files that are under way never follow a link that takes the place of their folder', async (context) => {
+  const { root, inside, canary } = place(context);
+  await unpack(root, [...many('d', 'evil'), { path: 'd', type: '2', link: join(canary, '..') }, ...many('d', 'evil')]);
+  assertUntouched(canary);
+  assert.equal(readdirSync(inside).includes('d'), true);
+});
+
+const orders: readonly (readonly [title: string, entries: readonly TarOptions[], check: (inside: string) => void])[] = [
+  [
+    'the last of several files of one name stays',
+    Array.from({ length: 30 }, (_, index) => ({ path: 'f', content: String(index) })),
+    (inside) => assert.equal(readFileSync(join(inside, 'f'), 'utf8'), '29'),
+  ],
+  [
+    'a folder takes the place of a file, and what is in it comes after',
+    [...many('d', 'x'), { path: 'd/f39', type: '5' }, { path: 'd/f39/g', content: 'y' }],
+    (inside) => assert.equal(readFileSync(join(inside, 'd/f39/g'), 'utf8'), 'y'),
+  ],
+  [
+    'a file below the name of a file takes its place',
+    [...many('d', 'x'), { path: 'd/f39/g', content: 'y' }],
+    (inside) => assert.equal(readFileSync(join(inside, 'd/f39/g'), 'utf8'), 'y'),
+  ],
+  [
+    'a file below the name of a file takes its place through a link too',
+    [{ path: 'l', type: '2', link: 'd' }, ...many('d', 'x'), { path: 'l/f39/g', content: 'y' }],
+    (inside) => assert.equal(readFileSync(join(inside, 'd/f39/g'), 'utf8'), 'y'),
+  ],
+  [
+    'a hard link finds the file before it',
+    [...many('d', 'x'), { path: 'h', type: '1', link: 'd/f39' }],
+    (inside) => assert.equal(statSync(join(inside, 'h')).nlink, 2),
+  ],
+  [
+    'a file takes the place of a folder with files',
+    [...many('d/e', 'x'), { path: 'd', content: 'y' }],
+    (inside) => assert.equal(readFileSync(join(inside, 'd'), 'utf8'), 'y'),
+  ],
+  [
+    'a whiteout spares the files of its own layer',
+    [...many('d', 'x'), { path: 'd/.wh..wh..opq' }],
+    (inside) => assert.equal(readdirSync(join(inside, 'd')).length, 40),
+  ],
+  [
+    'a folder keeps the time of its entry',
+    [{ path: 'd', type: '5', mtime: 1234 }, ...many('d', 'x')],
+    (inside) => assert.equal(statSync(join(inside, 'd')).mtimeMs, 1_234_000),
+  ],
+];
+
+for (const [title, entries, check] of orders) {
+  test(`unpackLayer(), with many small files at once: ${title}`, async (context) => {
+    const { root, inside } = place(context);
+    await unpack(root, entries);
+    check(inside);
+  });
+}
