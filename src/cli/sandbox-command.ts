@@ -71,7 +71,9 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
   'image-name-with-digest-file': (value, { take }) => take(value, 'file'),
   'image-name-tag-with-digest-file': (value, { take }) => take(value, 'file'),
   secret: (value, { show }) =>
-    value.replace(/(^|,)(src|source)=([^,]+)/, (_, comma: string, key: string, path: string) => `${comma}${key}=${show(path, 'copy')}`),
+    secretVariable(value) === undefined
+      ? value.replace(/(^|,)(src|source)=([^,]+)/i, (_, comma: string, key: string, path: string) => `${comma}${key}=${show(path, 'copy')}`)
+      : value,
   ssh: (value, { show }) => value.replace(/=(.+)$/, (_, path: string) => `=${show(path, 'ro')}`),
   'build-context': (value, doors) => value.replace(/=(.+)$/, (_, place: string) => `=${rewritePlace(place, doors)}`),
   'registry-certificate': (value, { show }) => value.replace(/=(.+)$/, (_, path: string) => `=${show(path, 'ro')}`),
@@ -161,13 +163,21 @@ function layoutTag(settings: Settings): string {
   return (first === undefined ? undefined : withDefaultTag(parseReference(first)).tag) ?? 'latest';
 }
 
+/** The variable that a --secret takes its value from; undefined where that is a file. */
+function secretVariable(item: string): string | undefined {
+  const field = (names: string): string | undefined => new RegExp(`(?:^|,)(?:${names})=([^,]*)`, 'i').exec(item)?.[1];
+  const source = field('src|source');
+  if (field('type') === 'env') return field('env') ?? source ?? field('id');
+  return source === undefined ? (field('env') ?? field('id')) : undefined;
+}
+
 function passedEnvironment(env: Readonly<Record<string, string | undefined>>, translation: Translation): Readonly<Record<string, string>> {
   const passed: Record<string, string> = {};
   // --build-arg NAME and --secret id=…,env=NAME take their values from the environment of the command.
-  const named = translation.argv.flatMap(
-    (word) =>
-      /^--build-arg=(\w+)$/.exec(word)?.[1] ?? /^--secret=.*\benv=(\w+)/.exec(word)?.[1] ?? /^--secret=id=(\w+)$/.exec(word)?.[1] ?? [],
-  );
+  const named = translation.argv.flatMap((word) => {
+    if (word.startsWith('--secret=')) return secretVariable(word.slice('--secret='.length)) ?? [];
+    return /^--build-arg=([^=]+)$/.exec(word)?.[1] ?? [];
+  });
   for (const [name, value] of Object.entries(env)) {
     if (value !== undefined && (passedVariables.test(name) || named.includes(name))) passed[name] = value;
   }

@@ -2,7 +2,8 @@
 
 /** The candidate fewest edits away, ignoring case; undefined when even that one is too far. */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
-  if (word === '') return undefined;
+  // One letter is near to every other.
+  if (word.length < 2) return undefined;
   const wanted = word.toLowerCase();
   let best: string | undefined;
   let bestDistance = Math.min(3, Math.max(1, Math.floor(wanted.length / 3))) + 1;

@@ -118,6 +118,7 @@ for (const [word, names, expected] of [
   ['x', ['yz'], undefined],
   ['same', ['same'], undefined],
   ['', ['a'], undefined],
+  ['2', ['a', '1'], undefined],
 ] as const) {
   test(`suggest() offers ${String(expected)} for ${JSON.stringify(word)}`, () => {
     assert.equal(suggest(word, names), expected);
