@@ -12,7 +12,7 @@ import { appendLayer, type Image } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
 import { createProtection } from '../rootfs/protect.ts';
 import { type BaseImages, createBaseImages } from './base-images.ts';
-import { readEpoch } from './epoch.ts';
+import { readEpoch, withEpoch } from './epoch.ts';
 import { copyFolder } from './folder-base.ts';
 import { executeInstruction, type ExecutionContext } from './execute.ts';
 import { finishImage, formatTime } from './finish.ts';
@@ -34,20 +34,22 @@ const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
  * Builds and publishes; undefined where only the plan was asked for.
  * @throws BuilderError; then nothing was pushed that a tag points to
  */
-export async function buildImage(dockerfile: Dockerfile, request: BuildRequest, ports: BuildPorts): Promise<BuildResult | undefined> {
+export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, ports: BuildPorts): Promise<BuildResult | undefined> {
   const { emit, signal } = ports;
-  const folders = makeFolders(request.builderFolder);
+  const folders = makeFolders(asked.builderFolder);
   await using store = openBlobStore(folders.layers);
   const bases = createBaseImages(ports.resolveImage, store, emit, signal);
-  const plan = await prepareBuild(dockerfile, request, ports, bases);
-  if (request.planOnly) return undefined;
+  const plan = await prepareBuild(dockerfile, asked, ports, bases);
+  if (asked.planOnly) return undefined;
+  const epochDefault = plan.globalArgs.get('SOURCE_DATE_EPOCH');
+  const epoch = readEpoch(asked, epochDefault, ports);
+  const request = withEpoch(asked, epochDefault, epoch);
   const results = await openResultFiles(request.output);
   if (!request.output.noPush && !request.output.skipPushPermissionCheck) {
     for (const reference of request.output.destinations) await ports.registry.checkPush(reference, signal);
   }
   const root = { path: bytesFromText(request.rootPath), protection: createProtection(ports.protectedPaths) };
   const workspace = new Workspace({ root, folder: bytesFromText(folders.stages), emit, signal });
-  const epoch = readEpoch(request, plan.globalArgs.get('SOURCE_DATE_EPOCH'));
   const destinations = request.output.noPush ? [] : request.output.destinations;
   await using outbox = openOutbox({ registry: ports.registry, destinations, emit, signal });
   const snapshots = new Snapshots({

@@ -67,7 +67,7 @@ export function prepareGit(options: GitAccessOptions): GitAccess {
       const open = opener(location.remote, true);
       const done = await checkOut(location, join(folder, 'checkout'), { open, keepsGitFolder, submodules, depth, emit, signal });
       emit({ kind: 'note', level: 'info', message: `${describeRemote(location.remote)} is at commit ${done.commit}` });
-      return done.folder;
+      return { folder: done.folder, timeSeconds: done.commitTimeSeconds };
     },
     add: async (request, signal) => {
       const location = withChecksum(parseLocation(request.repository), request);

@@ -9,10 +9,10 @@ import { applyIgnoreFile } from './ignore-file.ts';
 import { isGitPlace } from './place.ts';
 import { locate, pathIn } from './tree.ts';
 import type { SourceTree } from './tree.ts';
-import { unpackContext } from './unpack.ts';
+import { type FilledFolder, unpackContext } from './unpack.ts';
 
-/** Opens a git repository as a folder below `folder`; gives its path. @throws BuilderError ERR_CONTEXT */
-export type OpenGit = (place: string, settings: ReadonlyMap<string, string>, folder: string, signal: AbortSignal) => Promise<string>;
+/** Opens a git repository as a folder below `folder`; gives its path and the commit's time. @throws BuilderError ERR_CONTEXT */
+export type OpenGit = (place: string, settings: ReadonlyMap<string, string>, folder: string, signal: AbortSignal) => Promise<FilledFolder>;
 
 export interface ContextOptions {
   readonly workingDirectory: string;
@@ -25,7 +25,10 @@ export interface ContextOptions {
   /** Settings of `--git`. */
   readonly git: ReadonlyMap<string, string>;
   readonly openGit?: OpenGit;
-  readonly download: (url: URL, options: { readonly signal: AbortSignal }) => Promise<{ readonly body: AsyncIterable<Buffer> }>;
+  readonly download: (
+    url: URL,
+    options: { readonly signal: AbortSignal },
+  ) => Promise<{ readonly body: AsyncIterable<Buffer>; readonly lastModified?: string | undefined }>;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -47,7 +50,7 @@ export interface OpenedContext {
 export async function openContext(place: string, options: ContextOptions): Promise<OpenedContext> {
   const opened = await openPlace(place, options);
   try {
-    const whole: SourceTree = { folder: bytesFromText(opened.folder), label: 'the build context', keepsOwners: false };
+    const whole: SourceTree = { folder: bytesFromText(opened.folder), label: 'the build context', keepsOwners: false, ...timeOf(opened) };
     const tree = enterSubPath(place, whole, options.subPath);
     const folder = textFromBytes(tree.folder);
     return { tree: applyIgnoreFile(hidePaths(tree, folder, options), {}), folder, wholeFolder: opened.folder, close: opened.close };
@@ -57,8 +60,7 @@ export async function openContext(place: string, options: ContextOptions): Promi
   }
 }
 
-interface OpenedFolder {
-  readonly folder: string;
+interface OpenedFolder extends FilledFolder {
   readonly close: () => Promise<void>;
 }
 
@@ -87,8 +89,10 @@ async function openPlace(place: string, options: ContextOptions): Promise<Opened
     case 'http':
     case 'https':
       return await inPrivateFolder(options, async (folder) => {
-        const { body } = await options.download(parseUrl(place), { signal: options.signal });
-        return await unpackContext(withoutSecrets(place), body, folder, options);
+        const { body, lastModified = '' } = await options.download(parseUrl(place), { signal: options.signal });
+        const filled = await unpackContext(withoutSecrets(place), body, folder, options);
+        const modified = Math.floor(Date.parse(lastModified) / 1000);
+        return { ...filled, ...(Number.isNaN(modified) ? {} : { timeSeconds: modified }) };
       });
     default:
       throw new BuilderError(
@@ -142,12 +146,12 @@ function statIfThere(path: string): ReturnType<typeof statSync> {
   }
 }
 
-async function inPrivateFolder(options: ContextOptions, fill: (folder: string) => Promise<string>): Promise<OpenedFolder> {
+async function inPrivateFolder(options: ContextOptions, fill: (folder: string) => Promise<FilledFolder>): Promise<OpenedFolder> {
   mkdirSync(options.privateFolder, { recursive: true, mode: 0o755 });
   const own = mkdtempSync(join(options.privateFolder, 'context-'));
   const close = async (): Promise<void> => rmSync(own, { recursive: true, force: true });
   try {
-    return { folder: await fill(own), close };
+    return { ...(await fill(own)), close };
   } catch (error) {
     await close();
     throw error;
@@ -162,6 +166,10 @@ function enterSubPath(place: string, tree: SourceTree, subPath: string | undefin
   throw new BuilderError('ERR_CONTEXT', `Cannot open context ${withoutSecrets(place)}: its folder '${subPath}' ${state}`, {
     hint: 'Check --context-sub-path.',
   });
+}
+
+function timeOf({ timeSeconds }: FilledFolder): Pick<SourceTree, 'timeSeconds'> {
+  return timeSeconds === undefined ? {} : { timeSeconds };
 }
 
 function hidePaths(tree: SourceTree, folder: string, { privateFolder, hiddenPaths = [] }: ContextOptions): SourceTree {

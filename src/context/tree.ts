@@ -17,6 +17,8 @@ export interface SourceTree {
   readonly hides?: (path: ByteString) => boolean;
   /** False where all files are to belong to 0:0, as those of a build context. */
   readonly keepsOwners: boolean;
+  /** Seconds since 1970: a commit's time, a download's, that of the newest file in an archive. A folder has none. */
+  readonly timeSeconds?: number;
 }
 
 /** Where a path leads in a tree; `path` has no leading slash, is free of links, and is empty for the tree's root. */

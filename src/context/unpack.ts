@@ -23,8 +23,15 @@ import type { Entry } from '../layer/entry.ts';
 import { readEntries } from '../layer/read.ts';
 import { joinPath, pathIn, splitPath, statOf } from './tree.ts';
 
+/** A folder that was filled, and the time of what is in it, in seconds since 1970. */
+export interface FilledFolder {
+  readonly folder: string;
+  readonly timeSeconds?: number;
+}
+
 /**
- * Unpacks a tar archive, compressed or not, into an empty folder and gives the folder back. Owners are not kept (a context has none).
+ * Unpacks a tar archive, compressed or not, into an empty folder; gives that and the time of the newest entry. Owners are not
+ * kept (a context has none).
  * @throws BuilderError ERR_CONTEXT naming the archive, and the entry that is to blame
  */
 export async function unpackContext(
@@ -32,15 +39,17 @@ export async function unpackContext(
   bytes: AsyncIterable<Buffer>,
   folder: string,
   { emit, signal }: { readonly emit: Emit; readonly signal: AbortSignal },
-): Promise<string> {
+): Promise<FilledFolder> {
   const unpacking = new Unpacking(name, bytesFromText(folder), emit);
   let count = 0;
+  let timeSeconds = 0;
   try {
     for await (const entry of readEntries(decompressArchive(bytes, signal), signal, (message) =>
       unpacking.warn('context-archive', message),
     )) {
       await unpacking.apply(entry);
       count += 1;
+      if (entry.type !== 'directory') timeSeconds = Math.max(timeSeconds, entry.mtime.seconds);
     }
     unpacking.finish();
   } catch (error) {
@@ -49,7 +58,7 @@ export async function unpackContext(
     throw new BuilderError('ERR_CONTEXT', `Cannot unpack context ${name}: ${reason}`, { cause: error });
   }
   if (count === 0) throw new BuilderError('ERR_CONTEXT', `Cannot unpack context ${name}: it is not a tar archive, or an empty one`);
-  return folder;
+  return { folder, ...(timeSeconds > 0 ? { timeSeconds } : {}) };
 }
 
 class Unpacking {

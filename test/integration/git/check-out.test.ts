@@ -202,15 +202,21 @@ test('a wholly fetched history is whole for git, too', async (context) => {
   const opened = temporaryFolder(context);
   const settings = new Map([['depth', '0']]);
   const made = access(context, { buildArgs: new Map([['BUILDKIT_CONTEXT_KEEP_GIT_DIR', '1']]) });
-  const folder = await made.openContext(`${server.origin}/repo.git`, settings, opened, never);
+  const { folder } = await made.openContext(`${server.origin}/repo.git`, settings, opened, never);
   assert.equal(git(folder, 'rev-list', '--count', 'HEAD'), '2');
   git(folder, 'fsck', '--strict', '--no-dangling');
 });
 
 test('a context has no .git, follows --git branch, and git:// means GIT_PULL_METHOD', async (context) => {
   const made = access(context, { env: { GIT_PULL_METHOD: 'http' } });
-  const folder = await made.openContext(`git://${server.host}/repo.git`, new Map([['branch', 'side']]), temporaryFolder(context), never);
+  const { folder, timeSeconds } = await made.openContext(
+    `git://${server.host}/repo.git`,
+    new Map([['branch', 'side']]),
+    temporaryFolder(context),
+    never,
+  );
   assert.ok(existsSync(join(folder, 'side')) && !existsSync(join(folder, '.git')));
+  assert.equal(timeSeconds, 1_700_000_000);
 });
 
 test('mtime=commit gives files and links the time of the commit', async (context) => {
@@ -232,7 +238,7 @@ for (const row of [
 
 test('GIT_USERNAME and GIT_PASSWORD open a private context, and no ADD', async (context) => {
   const env = { GIT_USERNAME: 'x-access-token', GIT_PASSWORD: 'canary-token' };
-  const folder = await access(context, { env }).openContext(`${locked.origin}/repo.git`, new Map(), temporaryFolder(context), never);
+  const { folder } = await access(context, { env }).openContext(`${locked.origin}/repo.git`, new Map(), temporaryFolder(context), never);
   assert.ok(existsSync(join(folder, 'Dockerfile')));
   await assert.rejects(add(context, `${locked.origin}/repo.git`, { env }), { code: 'ERR_AUTH' });
 });

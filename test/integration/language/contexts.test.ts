@@ -34,6 +34,9 @@ describe('contexts', { skip: sandboxMissing, timeout: 300_000 }, () => {
       ['zstd.tar.zst', '-acf'],
     ] as const)
       execFileSync('tar', ['-C', inner, flags, join(builds.folder, name), '.']);
+    mkdirSync(join(inner, 'epoch'));
+    writeFileSync(join(inner, 'epoch/Dockerfile'), 'FROM scratch\nARG SOURCE_DATE_EPOCH\nLABEL epoch=$SOURCE_DATE_EPOCH\n');
+    execFileSync('tar', ['-C', inner, '--mtime=@1577934245', '-cf', join(builds.folder, 'dated.tar'), 'epoch']);
     web.add('/archive.tgz', readFileSync(join(builds.folder, 'gzip.tgz')));
   });
   after(async () => {
@@ -100,6 +103,16 @@ describe('contexts', { skip: sandboxMissing, timeout: 300_000 }, () => {
       assert.deepEqual([...(await builds.files())], [['top', 'top\n']]);
     });
   }
+
+  test('SOURCE_DATE_EPOCH=context is the time of the newest file in an archive, also for commands', async () => {
+    const { status, output } = await builds.build('', ['--build-arg=SOURCE_DATE_EPOCH=context', '--context-sub-path=epoch'], {
+      keeps: true,
+      context: 'tar://dated.tar',
+    });
+    assert.equal(status, 0, output);
+    const { config } = await builds.image();
+    assert.deepEqual([config.created, config.config.labels.get('epoch')], ['2020-01-02T03:04:05Z', '1577934245']);
+  });
 
   test('an archive of the web, as context and as base', async () => {
     const { status, output } = await builds.build('', [], { keeps: true, context: `${web.origin}/archive.tgz` });

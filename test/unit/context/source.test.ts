@@ -221,10 +221,10 @@ test('openContext() hands a repository over and takes the folder it gets', async
       [repository, settings.get('depth'), folder.startsWith(join(place.folder, 'private'))],
       ['github.com/a/b#main', '1', true],
     );
-    return join(place.folder, 'repo');
+    return { folder: join(place.folder, 'repo'), timeSeconds: 5 };
   };
   const context = await openContext('github.com/a/b#main', place.options({ openGit, git: new Map([['depth', '1']]) }));
-  assert.deepEqual(readdirSync(context.folder), ['f']);
+  assert.deepEqual([readdirSync(context.folder), context.tree.timeSeconds], [['f'], 5]);
 });
 
 test('openContext() hides the builder from a context that holds it, and not one that lies in it', async () => {
