@@ -17,7 +17,8 @@ export interface Invocation {
 }
 
 const memoryName = 'yadokari-invocation';
-const option = '--invocation-fd=';
+/** The builder's only visible argument; the descriptor follows. */
+export const invocationOption = '--invocation-fd=';
 const largestHeapMiB = 1024;
 const smallestHeapMiB = 96;
 /** All that the second stage needs of the environment; none of it is a secret. */
@@ -30,15 +31,21 @@ const keptVariables = ['PATH', 'HOME', 'LANG'];
 export function becomeBuilder(invocation: Omit<Invocation, 'isSealed'>, paths: { readonly node: string; readonly main: string }): never {
   assertSystemCallsWork();
   protectSelf();
-  const fd = call('memfd_create', [cString(bytesFromText(memoryName)), 0]);
-  const bytes = Buffer.from(JSON.stringify(invocation));
-  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, at);
+  const fd = holdInvocation(invocation);
   const env = keptVariables.flatMap((name): [string, string][] => {
     const value = invocation.env[name];
     return value === undefined ? [] : [[name, value]];
   });
-  process.execve?.(paths.node, [paths.node, ...nodeOptions(memoryLimit()), paths.main, `${option}${fd}`], Object.fromEntries(env));
+  process.execve?.(paths.node, [paths.node, ...nodeOptions(memoryLimit()), paths.main, `${invocationOption}${fd}`], Object.fromEntries(env));
   throw new BuilderError('ERR_UNSUPPORTED', 'Cannot start the builder: this Node.js has no process.execve()');
+}
+
+/** A descriptor that holds `invocation` for `receiveInvocation()`, and stays open over execve. @throws SystemError */
+export function holdInvocation(invocation: Omit<Invocation, 'isSealed'>): number {
+  const fd = call('memfd_create', [cString(bytesFromText(memoryName)), 0]);
+  const bytes = Buffer.from(JSON.stringify(invocation));
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, at);
+  return fd;
 }
 
 /**
@@ -48,8 +55,8 @@ export function becomeBuilder(invocation: Omit<Invocation, 'isSealed'>, paths: {
 export function receiveInvocation(): Invocation {
   const argv = process.argv.slice(2);
   const [first = ''] = argv;
-  if (!first.startsWith(option)) return { argv, env: process.env, isSealed: false };
-  const fd = Number(first.slice(option.length));
+  if (!first.startsWith(invocationOption)) return { argv, env: process.env, isSealed: false };
+  const fd = Number(first.slice(invocationOption.length));
   const isOurs = Number.isInteger(fd) && fd > 2 && isInvocation(fd);
   if (!isOurs || argv.length > 1) throw new BuilderError('ERR_USAGE', `Cannot use ${first}: it is for the builder's own use`);
   const bytes = Buffer.alloc(fstatSync(fd).size);

@@ -2,8 +2,8 @@
 // builder. It runs from the host's files itself; nothing of it is left after the last line.
 import { closeSync, readFileSync, writeSync } from 'node:fs';
 import { Capability, boundCapabilities } from '../linux/capabilities.ts';
+import { holdInvocation, invocationOption } from '../linux/invocation.ts';
 import { sandboxVariable } from './detect.ts';
-import { invocationOption, holdInvocation } from './handover.ts';
 import { changeRoot } from './mount.ts';
 import { answerDescriptor, planDescriptor, type EnterAnswer, type SandboxPlan } from './plan.ts';
 import { buildWorld } from './world.ts';
