@@ -1,7 +1,10 @@
 // Where the Dockerfile is read from, and the ignore file that belongs to it.
+import { realpathSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, relative, resolve } from 'node:path';
+import { bytesFromText, fsPath } from '../bytes.ts';
 import { applyIgnoreFile } from '../context/ignore-file.ts';
+import { locate, pathIn } from '../context/tree.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { BuildPorts } from './ports.ts';
 
@@ -29,7 +32,8 @@ export async function readDockerfile(
   const tried = [...new Set([resolve(places.workingDirectory, name), join(places.contextFolder, name)])];
   const candidates = name.endsWith('Dockerfile') ? [...tried, ...tried.map((path) => path.replace(/Dockerfile$/, 'dockerfile'))] : tried;
   for (const path of candidates) {
-    const text = await readIfThere(path);
+    const place = placeOf(path, places.contextFolder);
+    const text = place === undefined ? undefined : await readIfThere(path, place);
     if (text !== undefined) return { name, text, path };
   }
   throw new BuilderError('ERR_CONTEXT', `Cannot read the Dockerfile ${name}: there is none (looked for ${tried.join(' and ')})`, {
@@ -53,12 +57,40 @@ export function withIgnoreFile(
   return { ...ports, context: applyIgnoreFile(ports.context, choice) };
 }
 
-async function readIfThere(path: string): Promise<Buffer | undefined> {
+/**
+ * Where to read: what lies in the context is read within it, as no link that somebody put there may show other files of this
+ * machine, be it in an error message. Undefined where there is nothing.
+ */
+function placeOf(path: string, contextFolder: string): string | Buffer | undefined {
+  const folder = [contextFolder, realFolder(contextFolder)].find((each) => isWithin(each, path));
+  if (folder === undefined) return path;
+  const found = locate(bytesFromText(folder), bytesFromText(relative(folder, path)));
+  if (found.kind === 'found') return fsPath(pathIn(bytesFromText(folder), found.path));
+  if (found.kind === 'missing' && found.link === undefined) return undefined;
+  throw new BuilderError('ERR_CONTEXT', `Cannot read the Dockerfile ${path}: it is a symbolic link to what is not in the context`, {
+    hint: 'give --dockerfile the file itself',
+  });
+}
+
+function realFolder(folder: string): string {
   try {
-    const { size } = await stat(path);
+    return realpathSync(folder);
+  } catch {
+    return folder; // whatever is wrong with it is told by who reads from it
+  }
+}
+
+function isWithin(folder: string, path: string): boolean {
+  const below = relative(folder, path);
+  return below !== '..' && !below.startsWith('../') && !isAbsolute(below);
+}
+
+async function readIfThere(path: string, place: string | Buffer): Promise<Buffer | undefined> {
+  try {
+    const { size } = await stat(place);
     if (size > limitBytes)
       throw new BuilderError('ERR_CONTEXT', `Cannot read the Dockerfile ${path}: it has more than ${limitBytes} bytes`);
-    return await readFile(path);
+    return await readFile(place);
   } catch (error) {
     const code = systemCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;

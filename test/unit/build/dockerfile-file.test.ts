@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { readDockerfile } from '../../../src/build/dockerfile-file.ts';
+
+const noInput = (): Promise<Buffer> => Promise.reject(new Error('standard input was read'));
+
+describe('readDockerfile()', () => {
+  let folder = '';
+  let context = '';
+  beforeEach(() => {
+    folder = realpathSync(mkdtempSync('/tmp/yadokari-dockerfile-'));
+    context = join(folder, 'context');
+    mkdirSync(join(context, 'docker'), { recursive: true });
+    writeFileSync(join(folder, 'private'), 'root:secret-line\n');
+    writeFileSync(join(context, 'docker/file'), 'FROM scratch\n');
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  const read = async (name: string, workingDirectory = '/'): Promise<string> =>
+    (await readDockerfile(name, { workingDirectory, contextFolder: context }, noInput)).text.toString();
+
+  const escapes: readonly (readonly [name: string, target: string])[] = [
+    ['a relative link', '../private'],
+    ['an absolute link', '/etc/passwd'],
+    ['a link to a link', 'second'],
+  ];
+  for (const [name, target] of escapes) {
+    test(`refuses ${name} that leads out of the context, from wherever it is called`, async () => {
+      symlinkSync(target, join(context, 'Dockerfile'));
+      symlinkSync(join(folder, 'private'), join(context, 'second'));
+      const refusal = { code: 'ERR_CONTEXT', message: /symbolic link to what is not in the context/ };
+      await assert.rejects(read('Dockerfile'), refusal);
+      await assert.rejects(read('Dockerfile', context), refusal);
+      await assert.rejects(read(join(context, 'Dockerfile')), refusal);
+      symlinkSync(context, join(folder, 'alias'));
+      const places = { workingDirectory: context, contextFolder: join(folder, 'alias') };
+      await assert.rejects(readDockerfile('Dockerfile', places, noInput), refusal);
+    });
+  }
+
+  test('follows links that stay in the context, which is their root', async () => {
+    symlinkSync('docker/file', join(context, 'Dockerfile'));
+    symlinkSync('/docker/file', join(context, 'second'));
+    assert.equal(await read('Dockerfile', context), 'FROM scratch\n');
+    assert.equal(await read('second'), 'FROM scratch\n');
+  });
+
+  test('reads a file outside of the context that was asked for by its own path', async () => {
+    symlinkSync('private', join(folder, 'link'));
+    assert.equal(await read(join(folder, 'link')), 'root:secret-line\n');
+  });
+
+  test('names all places when there is none', async () => {
+    await assert.rejects(read('Dockerfile', folder), { message: new RegExp(`looked for ${folder}/Dockerfile and ${context}/Dockerfile`) });
+  });
+});
