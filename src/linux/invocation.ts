@@ -36,7 +36,11 @@ export function becomeBuilder(invocation: Omit<Invocation, 'isSealed'>, paths: {
     const value = invocation.env[name];
     return value === undefined ? [] : [[name, value]];
   });
-  process.execve?.(paths.node, [paths.node, ...nodeOptions(memoryLimit()), paths.main, `${invocationOption}${fd}`], Object.fromEntries(env));
+  process.execve?.(
+    paths.node,
+    [paths.node, ...nodeOptions(memoryLimit()), paths.main, `${invocationOption}${fd}`],
+    Object.fromEntries(env),
+  );
   throw new BuilderError('ERR_UNSUPPORTED', 'Cannot start the builder: this Node.js has no process.execve()');
 }
 
