@@ -50,9 +50,10 @@ export interface OpenedContext {
 export async function openContext(place: string, options: ContextOptions): Promise<OpenedContext> {
   const opened = await openPlace(place, options);
   try {
-    const whole: SourceTree = { folder: bytesFromText(opened.folder), label: 'the build context', keepsOwners: false, ...timeOf(opened) };
+    const whole: SourceTree = { folder: bytesFromText(opened.folder), label: 'the build context', keepsOwners: false, ...originOf(opened) };
     const tree = enterSubPath(place, whole, options.subPath);
     const folder = textFromBytes(tree.folder);
+    if (opened.isUnpacked === true) tellOfIgnoreFile(tree, options.emit);
     return { tree: applyIgnoreFile(hidePaths(tree, folder, options), {}), folder, wholeFolder: opened.folder, close: opened.close };
   } catch (error) {
     await opened.close();
@@ -61,6 +62,7 @@ export async function openContext(place: string, options: ContextOptions): Promi
 }
 
 interface OpenedFolder extends FilledFolder {
+  readonly isUnpacked?: boolean;
   readonly close: () => Promise<void>;
 }
 
@@ -151,7 +153,7 @@ async function inPrivateFolder(options: ContextOptions, fill: (folder: string) =
   const own = mkdtempSync(join(options.privateFolder, 'context-'));
   const close = async (): Promise<void> => rmSync(own, { recursive: true, force: true });
   try {
-    return { ...(await fill(own)), close };
+    return { ...(await fill(own)), isUnpacked: true, close };
   } catch (error) {
     await close();
     throw error;
@@ -168,8 +170,14 @@ function enterSubPath(place: string, tree: SourceTree, subPath: string | undefin
   });
 }
 
-function timeOf({ timeSeconds }: FilledFolder): Pick<SourceTree, 'timeSeconds'> {
-  return timeSeconds === undefined ? {} : { timeSeconds };
+function originOf({ timeSeconds, isUnpacked = false }: OpenedFolder): Pick<SourceTree, 'timeSeconds' | 'isUnpacked'> {
+  return { isUnpacked, ...(timeSeconds === undefined ? {} : { timeSeconds }) };
+}
+
+function tellOfIgnoreFile(tree: SourceTree, emit: Emit): void {
+  if (locate(tree.folder, bytesFromText('.dockerignore')).kind !== 'found') return;
+  const message = "the context's .dockerignore is not applied, as the context is an archive or a repository (--ignorefile gives one)";
+  emit({ kind: 'warning', code: 'context-ignore', message });
 }
 
 function hidePaths(tree: SourceTree, folder: string, { privateFolder, hiddenPaths = [] }: ContextOptions): SourceTree {

@@ -184,6 +184,19 @@ test('openContext() opens folders as they are, with their .dockerignore, and doe
   assert.equal(context.folder, join(place.folder, 'c/sub'));
 });
 
+test('openContext() applies no .dockerignore of an archive, as BuildKit does not, and says so; the one asked for it does', async () => {
+  using place = new Place();
+  place.write(
+    'c.tar',
+    tarArchive([{ name: 'f' }, { name: '.dockerignore', content: 'f\n' }, { name: 'Dockerfile.dockerignore', content: 'f\n' }]),
+  );
+  const { tree, folder } = await openContext('tar://c.tar', place.options());
+  assert.equal(applyIgnoreFile(tree, { dockerfilePath: join(folder, 'Dockerfile') }).ignore, undefined);
+  assert.ok(place.events.some((event) => event.kind === 'warning' && event.code === 'context-ignore'));
+  const ignoreFile = place.write('asked', 'asked');
+  assert.equal(applyIgnoreFile(tree, { ignoreFile }).ignore?.rules[0]?.pattern, 'asked');
+});
+
 test('openContext() takes dir://x for /x where there is no x here, and says so', async () => {
   using place = new Place();
   const name = place.folder.slice(1);
