@@ -27,18 +27,40 @@ export interface BaseImages {
 /** Downloads of one image at a time; a registry rarely gives more to a fifth connection. */
 const parallelDownloads = 4;
 
+export interface BaseImageOptions {
+  readonly resolve: ResolveImage;
+  readonly store: BlobStore;
+  /** Tries more for what failed, besides those of the connection itself. */
+  readonly retries: number;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
 /** Images by name and platform; the same layer of two images is downloaded once. */
-export function createBaseImages(resolve: ResolveImage, store: BlobStore, emit: Emit, signal: AbortSignal): BaseImages {
+export function createBaseImages({ resolve, store, retries, emit, signal }: BaseImageOptions): BaseImages {
   const described = new Map<string, Promise<Image>>();
   const received = new Map<string, Promise<Layer>>();
   const limit = createLimit(parallelDownloads);
+
+  const again = async <Value>(name: string, task: () => Promise<Value>): Promise<Value> => {
+    for (let retry = 1; ; retry++) {
+      try {
+        return await task();
+      } catch (error) {
+        const mayRetry = error instanceof BuilderError && ['ERR_REGISTRY', 'ERR_DIGEST_MISMATCH'].includes(error.code);
+        if (retry > retries || !mayRetry || signal.aborted) throw error;
+        const message = `${error.message}; pulling ${name} again (${retry} of ${retries})`;
+        emit({ kind: 'warning', code: `pull-retry ${name} ${retry}`, message });
+      }
+    }
+  };
 
   const describe = (name: string, platform: Platform): Promise<Image> => {
     const key = `${name} ${formatPlatform(platform)}`;
     const known = described.get(key);
     if (known !== undefined) return known;
     emit({ kind: 'phase', phase: 'pulling', detail: name });
-    const image = resolve(name, platform, signal).catch((error: unknown) => {
+    const image = again(name, () => resolve(name, platform, signal)).catch((error: unknown) => {
       throw wrap(name, error);
     });
     described.set(key, image);
@@ -48,9 +70,11 @@ export function createBaseImages(resolve: ResolveImage, store: BlobStore, emit: 
   const receive = (name: string, layer: Layer): Promise<Layer> => {
     const known = received.get(layer.descriptor.digest);
     if (known !== undefined) return known;
-    const promise = limit(() => readAgainOnMismatch(() => store.receive(layer, signal), signal)).catch((error: unknown) => {
-      throw wrap(name, error);
-    });
+    const promise = limit(() => again(name, () => readAgainOnMismatch(() => store.receive(layer, signal), signal))).catch(
+      (error: unknown) => {
+        throw wrap(name, error);
+      },
+    );
     // Whoever unpacks awaits it; until then a failure must not count as unhandled.
     promise.catch(() => undefined);
     received.set(layer.descriptor.digest, promise);

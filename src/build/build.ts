@@ -38,7 +38,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   const { emit, signal } = ports;
   const folders = makeFolders(asked.builderFolder);
   await using store = openBlobStore(folders.layers);
-  const bases = createBaseImages(ports.resolveImage, store, emit, signal);
+  const bases = createBaseImages({ resolve: ports.resolveImage, store, retries: asked.downloadRetries, emit, signal });
   const plan = await prepareBuild(dockerfile, asked, ports, bases);
   if (asked.planOnly) return undefined;
   const epochDefault = plan.globalArgs.get('SOURCE_DATE_EPOCH');

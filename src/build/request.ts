@@ -91,5 +91,7 @@ export interface RegistryRequest {
   /** By registry: `host[/prefix]`, tried in order. */
   readonly mirrors: ReadonlyMap<string, readonly string[]>;
   readonly onlyMirrors: boolean;
+  /** Built-in credential helpers to ask; undefined is all. */
+  readonly credentialHelpers?: ReadonlySet<'env' | 'gitlab'>;
   readonly userAgent: string;
 }

@@ -13,7 +13,7 @@ import { readMounts } from '../linux/mounts.ts';
 import { Processes, protectSelf } from '../linux/process.ts';
 import { sealFolder } from '../linux/seal.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
-import { configPaths, loadCredentials } from '../registry/credentials.ts';
+import { configPaths, type CredentialOptions, loadCredentials } from '../registry/credentials.ts';
 import { loadNames } from '../registry/names.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { warmUpWire } from '../registry/wire.ts';
@@ -63,7 +63,7 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
     const names = await loadNames();
     const folders = [join(request.builderFolder, '.docker')];
     const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
-    const credentials = await loadCredentials({ env, folders, onWarning });
+    const credentials = await loadCredentials({ env, folders, onWarning, ...builtInOf(registry) });
     const clients = openRegistries(registry, { env, names, credentials, emit });
     stack.defer(clients.pull.close);
     stack.defer(clients.push.close);
@@ -151,6 +151,10 @@ function writable(paths: readonly string[]): readonly ByteString[] {
   return [...new Set(paths.filter((path) => existsSync(path)).map((path) => bytesFromText(realpathSync(path))))].filter(
     (path) => !readOnly.some(({ target }) => path === target || path.startsWith(`${target}/`) || target.startsWith(`${path}/`)),
   );
+}
+
+function builtInOf({ credentialHelpers }: RegistryRequest): Pick<CredentialOptions, 'builtIn'> {
+  return credentialHelpers === undefined ? {} : { builtIn: credentialHelpers };
 }
 
 interface ContextSources {

@@ -41,6 +41,21 @@ export function makeRegistryRequest(settings: Settings, env: Environment, workin
     clientCertificates,
     mirrors,
     onlyMirrors: settings.boolean('skip-default-registry-fallback'),
+    ...(settings.has('credential-helpers') ? { credentialHelpers: credentialHelpers(settings) } : {}),
     userAgent: `yadokari/${version}${suffix === undefined || suffix === '' ? '' : ` (${suffix.replace(/[^\x20-\x7e]|[()]/g, '')})`}`,
   };
+}
+
+/** An empty list switches all of them off. */
+function credentialHelpers(settings: Settings): ReadonlySet<'env' | 'gitlab'> {
+  return new Set(
+    settings.list('credential-helpers').map((name) => {
+      if (name === 'env' || name === 'gitlab') return name;
+      const isCloud = ['google', 'ecr', 'acr'].includes(name);
+      const state = isCloud ? 'clouds are not asked for credentials' : 'there is no such helper';
+      throw new BuilderError(isCloud ? 'ERR_UNSUPPORTED' : 'ERR_USAGE', `Cannot use --credential-helpers=${name}: ${state}`, {
+        hint: 'env and gitlab are built in; others are programs that config.json names in credHelpers',
+      });
+    }),
+  );
 }

@@ -111,7 +111,8 @@ export function translate(input: Pick<CommandInput, 'flags' | 'positionals' | 'e
   const context = input.flags.get('context')?.at(-1) ?? input.positionals[0] ?? '.';
   for (const [name, values] of input.flags) {
     if (name === 'context') continue;
-    for (const value of values)
+    // An empty list says something, too: --credential-helpers= switches all of them off.
+    for (const value of values.length === 0 ? [''] : values)
       argv.push(
         `--${name}=${name === 'dockerfile' ? rewriteDockerfile(value, workingDirectory, show) : (rewrites[name]?.(value, doors) ?? value)}`,
       );

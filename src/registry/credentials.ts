@@ -17,12 +17,17 @@ export interface Credentials {
   readonly sources: readonly string[];
 }
 
+/** Helpers that read variables: KANIKO_<HOST>_USER, and those of a GitLab job. */
+export type BuiltInHelper = 'env' | 'gitlab';
+
 export interface CredentialOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Folders with a `config.json` that are tried after `$DOCKER_CONFIG` and before `$HOME/.docker`. */
   readonly folders?: readonly string[];
   readonly onWarning?: (message: string) => void;
   readonly helperTimeoutMs?: number;
+  /** Which of our own helpers are asked; all where left out. */
+  readonly builtIn?: ReadonlySet<BuiltInHelper>;
 }
 
 const fileLimitBytes = 4 * 1024 * 1024;
@@ -41,10 +46,15 @@ export const anonymous: Credentials = {
  */
 export async function loadCredentials(options: CredentialOptions): Promise<Credentials> {
   const sources: string[] = [];
+  const builtIn = options.builtIn ?? new Set<BuiltInHelper>(['env', 'gitlab']);
   let configs = await readConfigs(options, sources);
   const helpers = await findHelpers(configs, options.env['PATH'] ?? '');
   return {
-    sources: [...sources, 'KANIKO_<HOST>_USER and _PASSWORD', 'CI_REGISTRY_USER and CI_REGISTRY_PASSWORD'],
+    sources: [
+      ...sources,
+      ...(builtIn.has('env') ? ['KANIKO_<HOST>_USER and _PASSWORD'] : []),
+      ...(builtIn.has('gitlab') ? ['CI_REGISTRY_USER and CI_REGISTRY_PASSWORD'] : []),
+    ],
     reload: async () => {
       configs = await readConfigs(options, []);
     },
@@ -53,7 +63,8 @@ export async function loadCredentials(options: CredentialOptions): Promise<Crede
         const found = await findIn(config, helpers, { registry, repository, options, signal });
         if (found !== undefined) return found;
       }
-      return fromHostVariables(options.env, registry) ?? fromGitlab(options.env, registry);
+      const own = builtIn.has('env') ? fromHostVariables(options.env, registry) : undefined;
+      return own ?? (builtIn.has('gitlab') ? fromGitlab(options.env, registry) : undefined);
     },
   };
 }

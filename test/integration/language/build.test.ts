@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import type { BuildPorts } from '../../../src/build/ports.ts';
 import { BuilderError } from '../../../src/errors.ts';
 import type { BuildEvent } from '../../../src/events.ts';
 import { buildInRoot } from '../../support/build-in-root.ts';
@@ -125,6 +126,24 @@ describe('how stages follow each other', { skip: whyNot, timeout: 120_000 }, () 
     assert.ok(kept.leftovers.includes('bin'));
     const cleaned = await buildInRoot('FROM base\n', { request: { cleanup: true } });
     assert.deepEqual([cleaned.error, cleaned.leftovers], [undefined, []]);
+  });
+});
+
+describe('--image-download-retry', { skip: whyNot, timeout: 120_000 }, () => {
+  const failing = (): BuildPorts['resolveImage'] => {
+    let asked = 0;
+    return async () => await Promise.reject(new BuilderError('ERR_REGISTRY', `refused ${++asked}`));
+  };
+
+  test('pulls that often again, and says so', async () => {
+    const { events, error } = await buildInRoot('FROM base\n', { request: { downloadRetries: 2 }, ports: { resolveImage: failing() } });
+    assert.deepEqual(messages(events, 'warning'), ['refused 1; pulling base again (1 of 2)', 'refused 2; pulling base again (2 of 2)']);
+    assert.ok(error instanceof BuilderError && error.message.includes('refused 3'));
+  });
+
+  test('is 0 where it is not given', async () => {
+    const { error } = await buildInRoot('FROM base\n', { ports: { resolveImage: failing() } });
+    assert.ok(error instanceof BuilderError && error.message.includes('refused 1'));
   });
 });
 

@@ -33,3 +33,11 @@ test('--insecure is for pushing and --insecure-pull for pulling', () => {
 test('UPSTREAM_CLIENT_TYPE becomes a comment of the user agent that can end no header', () => {
   assert.match(request([], { UPSTREAM_CLIENT_TYPE: 'ci)\r\nX: y' }).userAgent, /^yadokari\/\S+ \(ciX: y\)$/);
 });
+
+test('--credential-helpers names the built-in helpers to ask, none where it is empty', () => {
+  assert.equal(request([]).credentialHelpers, undefined);
+  assert.deepEqual(request(['--credential-helpers=env,gitlab']).credentialHelpers, new Set(['env', 'gitlab']));
+  assert.deepEqual(request(['--credential-helpers=']).credentialHelpers, new Set());
+  assert.throws(() => request(['--credential-helpers=ecr']), { code: 'ERR_UNSUPPORTED' });
+  assert.throws(() => request(['--credential-helpers=nope']), { code: 'ERR_USAGE' });
+});

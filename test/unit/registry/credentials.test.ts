@@ -118,3 +118,12 @@ test('variables of the host and of GitLab are for their host only', async () => 
   assert.deepEqual(await find('registry.gitlab.test'), { kind: 'password', user: 'ci', password: 'q' });
   assert.equal(await find('example.com'), undefined);
 });
+
+test('loadCredentials() asks only the built-in helpers that are wanted', async () => {
+  const env = { KANIKO_REG_EXAMPLE_COM_USER: 'host', KANIKO_REG_EXAMPLE_COM_PASSWORD: 'p' };
+  const found = async (...builtIn: readonly ('env' | 'gitlab')[]): Promise<unknown> =>
+    await (await loadCredentials({ env, builtIn: new Set(builtIn) })).find('reg.example.com', 'a', signal);
+  assert.notEqual(await found('env'), undefined);
+  assert.equal(await found('gitlab'), undefined);
+  assert.equal(await found(), undefined);
+});
