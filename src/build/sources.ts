@@ -6,6 +6,7 @@ import type { SourceTree } from '../context/tree.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { contextName, resolveSource } from '../dockerfile/stage-needs.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
+import { didYouMean } from '../dockerfile/suggest.ts';
 import { BuilderError, type SourceRange } from '../errors.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { BaseImages } from './base-images.ts';
@@ -38,7 +39,9 @@ export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan:
     contextFor: (planned, platform) => {
       const named = (from: string, allowsNumbers: boolean, range: SourceRange): Promise<SourceTree> => {
         const source = resolveSource(dockerfile, from, contexts, { allowsNumbers, range });
-        return openSource(source, platform, plan, parts);
+        return openSource(source, platform, plan, parts).catch((error: unknown) => {
+          throw source.kind === 'image' ? withStageHint(error, from, dockerfile) : error;
+        });
       };
       const { range } = planned.stage.from;
       return {
@@ -72,6 +75,14 @@ export function proxiesOf(buildArgs: ReadonlyMap<string, string>): ReadonlyMap<s
     proxies.set(name, found[1]).set(name.toLowerCase(), found[1]);
   }
   return proxies;
+}
+
+/** Who meant a stage and mistyped it reads about a registry: the stage that is nearest is named. */
+function withStageHint(error: unknown, from: string, dockerfile: Dockerfile): unknown {
+  const stages = dockerfile.stages.flatMap(({ name }) => name ?? []);
+  const hint = didYouMean(from, stages, (name) => `the stage ${name}`);
+  if (!(error instanceof BuilderError) || error.code === 'ERR_ABORTED' || hint === undefined) return error;
+  return new BuilderError(error.code, error.message, { cause: error.cause, hint });
 }
 
 async function openSource(

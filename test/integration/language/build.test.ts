@@ -121,6 +121,15 @@ describe('how stages follow each other', { skip: whyNot, timeout: 120_000 }, () 
     assert.equal(image?.layers.length, 1);
   });
 
+  test('a mistyped stage in --from is guessed when there is no image of that name', async () => {
+    const resolveImage: BuildPorts['resolveImage'] = async () => await Promise.reject(new BuilderError('ERR_REGISTRY', 'no such host'));
+    for (const step of ['COPY --from=biuld /a /b', 'RUN --mount=from=biuld,target=/x true']) {
+      const { error } = await buildInRoot(`FROM scratch AS build\nWORKDIR /a\nFROM scratch\n${step}\n`, { ports: { resolveImage } });
+      assert.ok(error instanceof BuilderError);
+      assert.equal(error.hint, 'did you mean the stage build?');
+    }
+  });
+
   test('--cleanup leaves an empty root', async () => {
     const kept = await buildInRoot('FROM base\n');
     assert.ok(kept.leftovers.includes('bin'));
