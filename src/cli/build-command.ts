@@ -10,26 +10,14 @@ import { BuilderError, DockerfileError } from '../errors.ts';
 import { appFolder, findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
 import { tellAccepted } from './accepted.ts';
 import { describeBuildFailure, exitStatusOf, signalNumbers } from './exit.ts';
-import { buildFlags, type ParsedFlags } from './flags.ts';
+import type { CommandInput } from './command-input.ts';
 import { withHostPaths } from './host-paths.ts';
 import { trackProgress, type Progress } from './progress.ts';
 import { makeRegistryRequest } from './registry-request.ts';
 import type { Report } from './report.ts';
 import { makeBuildRequest } from './request.ts';
 import { runBuildInSandbox } from './sandbox-command.ts';
-import type { Environment, Settings } from './settings.ts';
-import type { Sink } from './sink.ts';
 import { readStandardInput } from './standard-input.ts';
-
-export interface CommandInput {
-  readonly settings: Settings;
-  readonly positionals: readonly string[];
-  readonly flags: ParsedFlags['values'];
-  readonly env: Environment;
-  readonly report: Report;
-  readonly stdout: Sink;
-  readonly signal: AbortSignal;
-}
 
 /** Where the builder's folder is in its image and in the sandbox. */
 const builderFolder = '/kaniko';

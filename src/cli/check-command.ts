@@ -7,7 +7,7 @@ import { formatViolations } from '../dockerfile/check-output.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import { DockerfileError } from '../errors.ts';
-import type { CommandInput } from './build-command.ts';
+import type { CommandInput } from './command-input.ts';
 import { describeBuildFailure } from './exit.ts';
 import { makeBuildRequest } from './request.ts';
 import { readStandardInput } from './standard-input.ts';

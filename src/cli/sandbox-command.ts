@@ -6,7 +6,7 @@ import { BuilderError } from '../errors.ts';
 import { runInSandbox } from '../sandbox/launch.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import { outFolder, sandboxPath, type VisiblePath } from '../sandbox/plan.ts';
-import type { CommandInput } from './build-command.ts';
+import type { CommandInput } from './command-input.ts';
 import { deliverOutputs, prepareOutputs, type SandboxOutput } from './sandbox-outputs.ts';
 import type { Settings } from './settings.ts';
 
