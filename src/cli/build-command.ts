@@ -11,6 +11,7 @@ import { appFolder, findContainerSign, insideContainer, realSurroundings, sandbo
 import { tellAccepted } from './accepted.ts';
 import { describeBuildFailure, exitStatusOf, signalNumbers } from './exit.ts';
 import type { CommandInput } from './command-input.ts';
+import { buildFlags } from './flags.ts';
 import { withHostPaths } from './host-paths.ts';
 import { trackProgress, type Progress } from './progress.ts';
 import { makeRegistryRequest } from './registry-request.ts';
