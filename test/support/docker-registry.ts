@@ -22,9 +22,18 @@ export function missingDockerRegistry(): string | undefined {
 }
 
 /** Starts one on a free port with its own storage; `htpasswd` is the text of a password file (bcrypt). */
-export async function startDockerRegistry(
-  options: { readonly htpasswd?: string; readonly proxyOf?: string } = {},
-): Promise<RunningRegistry> {
+export async function startDockerRegistry(options: { readonly htpasswd?: string } = {}): Promise<RunningRegistry> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await startOnce(options);
+    } catch (error) {
+      // Between asking for a free port and using it somebody else may have taken it.
+      if (tries === 3) throw error;
+    }
+  }
+}
+
+async function startOnce(options: { readonly htpasswd?: string }): Promise<RunningRegistry> {
   const folder = await mkdtemp(join(tmpdir(), 'yadokari-registry-'));
   const port = await freePort();
   const host = `127.0.0.1:${port}`;
@@ -55,6 +64,9 @@ export async function startDockerRegistry(
     if (child.exitCode !== null) break;
     try {
       await fetch(`http://${host}/v2/`);
+      // The answer may be that of another registry on the same port: then ours ends at once, as it can't have it.
+      await setTimeout(100);
+      if (child.exitCode !== null) break;
       return { url: `http://${host}`, host, stop };
     } catch {
       await setTimeout(50);
