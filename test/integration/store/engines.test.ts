@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { bytesFromText } from '../../../src/bytes.ts';
-import { openBlobStore } from '../../../src/layer/store.ts';
+import { type BlobStore, openBlobStore } from '../../../src/layer/store.ts';
 import { writeLayer } from '../../../src/layer/write.ts';
 import type { Entry } from '../../../src/layer/entry.ts';
 import type { Image } from '../../../src/oci/image.ts';
@@ -23,8 +23,8 @@ const { signal } = new AbortController();
 const missing = ['/usr/bin/skopeo', '/usr/bin/podman'].filter((path) => !existsSync(path));
 const skip = missing.length === 0 ? false : `${missing.join(' and ')} not installed`;
 
-/** An image with one real layer, its blobs in `folder`. */
-async function realImage(folder: string, compression: Compression): Promise<Image> {
+/** An image with one real layer, its blobs in `store`, which must stay open as long as the image is used. */
+async function realImage(store: BlobStore, compression: Compression): Promise<Image> {
   const content = Buffer.from('hello\n');
   const entries = async function* (): AsyncGenerator<Entry> {
     const pieces = async function* (): AsyncGenerator<Buffer> {
@@ -33,7 +33,6 @@ async function realImage(folder: string, compression: Compression): Promise<Imag
     const common = { mode: 0o644, uid: 0, gid: 0, mtime: { seconds: 1, nanoseconds: 0 }, xattrs: new Map() };
     yield await Promise.resolve({ ...common, type: 'file', path: bytesFromText('hello.txt'), size: content.length, content: pieces() });
   };
-  const store = openBlobStore(folder);
   const { layer } = await writeLayer(entries(), { compression, family: 'oci', store }, signal);
   return imageOf(layer);
 }
@@ -41,7 +40,8 @@ async function realImage(folder: string, compression: Compression): Promise<Imag
 for (const compression of ['none', 'gzip', 'zstd'] as const) {
   test(`a docker archive with a layer of compression ${compression} is read by skopeo, and its layer is the same`, { skip }, async () => {
     await using place = await mkdtempDisposable(join(tmpdir(), 'yadokari-archive-'));
-    const image = await realImage(place.path, compression);
+    await using store = openBlobStore(place.path);
+    const image = await realImage(store, compression);
     const path = join(place.path, 'image.tar');
     await writeDockerArchive(path, image, [parseReference('localhost/archive/x:1'), parseReference('hub:2')], signal);
     await run('skopeo', ['copy', '--insecure-policy', `docker-archive:${path}`, `oci:${place.path}/copy:x`]);
@@ -54,7 +54,8 @@ for (const compression of ['none', 'gzip', 'zstd'] as const) {
 
 test('podman loads a docker archive, and knows its layer', { skip }, async () => {
   await using place = await mkdtempDisposable(join(tmpdir(), 'yadokari-podman-'));
-  const image = await realImage(place.path, 'gzip');
+  await using store = openBlobStore(place.path);
+  const image = await realImage(store, 'gzip');
   const path = join(place.path, 'image.tar');
   await writeDockerArchive(path, image, [parseReference('localhost/archive/y:1')], signal);
   const podman = async (...args: readonly string[]): Promise<string> =>
@@ -66,7 +67,8 @@ test('podman loads a docker archive, and knows its layer', { skip }, async () =>
 
 test('skopeo reads a layout that we wrote, and we read one that skopeo wrote', { skip }, async () => {
   await using place = await mkdtempDisposable(join(tmpdir(), 'yadokari-skopeo-'));
-  const image = await realImage(place.path, 'gzip');
+  await using store = openBlobStore(place.path);
+  const image = await realImage(store, 'gzip');
   const digest = await writeLayout({ folder: `${place.path}/ours`, tag: 'v1' }, image, signal);
   await run('skopeo', ['copy', '--insecure-policy', `oci:${place.path}/ours:v1`, `oci:${place.path}/theirs:v2`]);
   const read = await readLayout({ folder: `${place.path}/theirs`, tag: 'v2' }, { os: 'linux', architecture: 'amd64' }, signal);
