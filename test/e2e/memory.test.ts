@@ -21,21 +21,21 @@ function peakMiB(output: string): number {
   return Math.max(...found) / 1024;
 }
 
-test('a layer of 1 GiB that does not compress is pushed within 256 MiB, and built on within 256 MiB', { timeout: 600_000 }, async (t) => {
+test('a layer of 1 GiB that does not compress is pushed within 256 MiB, and built on within 256 MiB', { timeout: 1_500_000 }, async (t) => {
   const big = await scene.build(
     {
       dockerfile: `FROM @REG@/base\nRUN dd if=/dev/urandom of=/big bs=1M count=1024 2>/dev/null\nRUN ${peak}\n`,
       repository: 'big',
       ...limits,
     },
-    { timeoutMs: 400_000 },
+    { timeoutMs: 700_000 },
   );
   assert.equal(big.status, 0, big.output);
   assert.equal(treeOf(big).get('/big')?.size, 1024 ** 3);
   assert.deepEqual(big.image?.problems, []);
   const next = await scene.build(
     { dockerfile: `FROM @REG@/big\nRUN ${peak}\nRUN sha256sum /big > /sum\n`, ...limits },
-    { timeoutMs: 400_000 },
+    { timeoutMs: 700_000 },
   );
   assert.equal(next.status, 0, next.output);
   t.diagnostic(`peak of the builder: ${Math.round(peakMiB(big.output))} MiB writing, ${Math.round(peakMiB(next.output))} MiB unpacking`);
