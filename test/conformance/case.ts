@@ -19,6 +19,12 @@ export interface ConformanceCase {
   readonly http: Readonly<Record<string, Buffer>>;
   /** Further flags of the build, in a spelling that our builder and buildah share. */
   readonly flags: readonly string[];
+  /** What the pod mounts, read-only: a folder with one file `mounted`, or a file where the path ends in `.file`. */
+  readonly mounts: readonly string[];
+  /** Where the context is mounted. */
+  readonly contextAt: string;
+  /** The context is mounted writable, and has to be as it was afterwards. */
+  readonly contextIsWritable: boolean;
   readonly ignorePaths: readonly string[];
   readonly compareMtime: boolean;
   readonly compareLinks: boolean;
@@ -44,8 +50,8 @@ export interface Expected {
 
 const known = new Set(
   (
-    'name about group expect reason setup dockerfile dockerfile_name args target secrets http flags ignore_paths mtime compare_links ' +
-    'mentions expected'
+    'name about group expect reason setup dockerfile dockerfile_name args target secrets http flags mounts context_at context_rw ' +
+    'ignore_paths mtime compare_links mentions expected'
   ).split(' '),
 );
 
@@ -89,6 +95,9 @@ function readCase(folder: string, file: string, isOwn: boolean): ConformanceCase
     secrets: texts(text['secrets']),
     http: Object.fromEntries(Object.entries(texts(text['http'])).map(([path, body]) => [path, bodyOf(body)])),
     flags: asList(text['flags']).map((one) => asText(one)),
+    mounts: asList(text['mounts']).map((one) => asText(one)),
+    contextAt: asText(text['context_at'] ?? '/workspace'),
+    contextIsWritable: text['context_rw'] === true,
     ignorePaths: asList(text['ignore_paths']).map((one) => asText(one)),
     compareMtime: text['mtime'] === true,
     compareLinks: text['compare_links'] !== false,

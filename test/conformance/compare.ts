@@ -7,10 +7,13 @@ import type { ConformanceCase, Expected } from './case.ts';
 
 type Tree = ReadonlyMap<string, FlatNode>;
 
+/** What of a case says which paths and members are compared. */
+type Judged = Pick<ConformanceCase, 'compareMtime' | 'compareLinks' | 'ignorePaths' | 'contextAt'>;
+
 const configKeys = 'User ExposedPorts Env Entrypoint Cmd Volumes WorkingDir Labels StopSignal Healthcheck Shell OnBuild'.split(' ');
 
 // what an engine or a builder puts there itself
-const leftOut = ['/proc', '/sys', '/dev', '/run/secrets', '/kaniko', '/yadokari', '/workspace'];
+const leftOut = ['/proc', '/sys', '/dev', '/run/secrets', '/kaniko', '/yadokari'];
 const leftOutFiles = ['/', '/etc/hosts', '/etc/resolv.conf', '/etc/hostname', '/etc/mtab'];
 
 // what the base images' own history says
@@ -37,7 +40,7 @@ export function compareImage(image: RegistryImage, base: Tree, test: Conformance
 export function differences(
   tree: Tree,
   base: Tree,
-  test: Pick<ConformanceCase, 'compareMtime' | 'compareLinks' | 'ignorePaths'>,
+  test: Judged,
 ): { readonly changed: Readonly<Record<string, ParsedObject>>; readonly removed: readonly string[] } {
   const before = describe(base, test);
   const after = describe(tree, test);
@@ -48,12 +51,12 @@ export function differences(
   return { changed: Object.fromEntries(changed), removed: [...before.keys()].filter((path) => !after.has(path)).toSorted() };
 }
 
-function describe(tree: Tree, test: Pick<ConformanceCase, 'compareMtime' | 'compareLinks' | 'ignorePaths'>): Map<string, ParsedObject> {
+function describe(tree: Tree, test: Judged): Map<string, ParsedObject> {
   const links = test.compareLinks ? hardLinks(tree) : new Map<string, readonly string[]>();
   const records = new Map<string, ParsedObject>();
   for (const [path, node] of tree) {
     if (leftOutFiles.includes(path) || test.ignorePaths.includes(path)) continue;
-    if (leftOut.some((folder) => path === folder || path.startsWith(`${folder}/`))) continue;
+    if ([...leftOut, test.contextAt].some((folder) => path === folder || path.startsWith(`${folder}/`))) continue;
     const names = links.get(path);
     records.set(path, {
       type: node.type,

@@ -1,5 +1,5 @@
 // Who is put to the test: our builder's image in a plain container, or buildah, by which the judge itself is judged.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { builderCommand, builderImage } from '../support/builder.ts';
@@ -7,6 +7,11 @@ import { type CommandResult, run } from '../support/command.ts';
 
 export interface Build {
   readonly context: string;
+  /** Where the context is mounted. */
+  readonly contextAt: string;
+  readonly contextIsWritable: boolean;
+  /** As a case's: read-only folders with one file `mounted`, or files where the path ends in `.file`. */
+  readonly mounts: readonly string[];
   /** Path of the Dockerfile inside the context. */
   readonly dockerfile: string;
   readonly destination: string;
@@ -28,9 +33,10 @@ export async function chooseSubject(name: string): Promise<Subject> {
 }
 
 async function yadokari(image: string, build: Build): Promise<CommandResult> {
-  return withSecrets(build.secrets, async (folder) => {
+  return withFolder(async (folder) => {
+    await writeSecrets(folder, build.secrets);
     const args = [
-      '--context=/workspace',
+      `--context=${build.contextAt}`,
       `--dockerfile=${build.dockerfile}`,
       `--destination=${build.destination}`,
       '--insecure',
@@ -40,13 +46,19 @@ async function yadokari(image: string, build: Build): Promise<CommandResult> {
       ...Object.keys(build.secrets).map((id) => `--secret=id=${id},src=/given-secrets/${id}`),
       ...build.flags,
     ];
-    const volumes = folder === undefined ? [] : [`${folder}:/given-secrets:ro`];
-    return run(builderCommand({ image, context: build.context, volumes, args }));
+    const volumes = [
+      `${build.context}:${build.contextAt}${build.contextIsWritable ? '' : ':ro'}`,
+      ...(Object.keys(build.secrets).length === 0 ? [] : [`${folder}/secrets:/given-secrets:ro`]),
+      ...(await writeMounts(folder, build.mounts)),
+    ];
+    return run(builderCommand({ image, volumes, args }));
   });
 }
 
+// It builds in containers of its own, where what a pod mounts is not to be seen.
 async function buildah(build: Build): Promise<CommandResult> {
-  return withSecrets(build.secrets, async (folder) => {
+  return withFolder(async (folder) => {
+    await writeSecrets(folder, build.secrets);
     const built = await run([
       'buildah',
       'bud',
@@ -61,7 +73,7 @@ async function buildah(build: Build): Promise<CommandResult> {
       `--tag=${build.destination}`,
       ...Object.entries(build.args).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]),
       ...(build.target === undefined ? [] : [`--target=${build.target}`]),
-      ...Object.keys(build.secrets).map((id) => `--secret=id=${id},src=${folder}/${id}`),
+      ...Object.keys(build.secrets).map((id) => `--secret=id=${id},src=${folder}/secrets/${id}`),
       ...build.flags.map((flag) => flag.replaceAll('/workspace', build.context)),
       build.context,
     ]);
@@ -69,15 +81,26 @@ async function buildah(build: Build): Promise<CommandResult> {
   });
 }
 
-async function withSecrets<Result>(
-  secrets: Readonly<Record<string, string>>,
-  use: (folder: string | undefined) => Promise<Result>,
-): Promise<Result> {
-  const entries = Object.entries(secrets);
-  if (entries.length === 0) return use(undefined);
-  const folder = await mkdtemp(join(tmpdir(), 'yadokari-secrets-'));
+async function writeSecrets(folder: string, secrets: Build['secrets']): Promise<void> {
+  await mkdir(join(folder, 'secrets'));
+  for (const [id, value] of Object.entries(secrets)) await writeFile(join(folder, 'secrets', id), value);
+}
+
+/** The volumes that put a case's mounts in place. */
+async function writeMounts(folder: string, mounts: Build['mounts']): Promise<readonly string[]> {
+  return Promise.all(
+    mounts.map(async (mount, index) => {
+      const source = join(folder, `mount-${index}`);
+      await mkdir(source);
+      await writeFile(join(source, 'mounted'), 'mounted\n');
+      return mount.endsWith('.file') ? `${source}/mounted:${mount.slice(0, -'.file'.length)}:ro` : `${source}:${mount}:ro`;
+    }),
+  );
+}
+
+async function withFolder<Result>(use: (folder: string) => Promise<Result>): Promise<Result> {
+  const folder = await mkdtemp(join(tmpdir(), 'yadokari-subject-'));
   try {
-    for (const [id, value] of entries) await writeFile(join(folder, id), value);
     return await use(folder);
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -8,7 +8,7 @@ import { flatten } from '../../support/flatten.ts';
 import { readTar, type TarMember } from '../../support/tar-reader.ts';
 import { type MemberToWrite, tarArchive } from '../../support/tar-writer.ts';
 
-const strict = { compareMtime: true, compareLinks: true, ignorePaths: [] };
+const strict = { compareMtime: true, compareLinks: true, ignorePaths: [], contextAt: '/workspace' };
 
 async function members(list: readonly MemberToWrite[]): Promise<TarMember[]> {
   return readTar(Readable.from([tarArchive(list)]));

@@ -1,0 +1,31 @@
+// Cases whose images are known to differ from BuildKit's. One that matches fails its test until it is taken out, so that the
+// lists only get shorter.
+
+/** Until an image has a tree of its own beside what a pod mounts. */
+const untilOwnTree = [
+  'add-rootfs-archive',
+  'copy-to-engine-files',
+  'copy-whole-stage',
+  'pod-busybox-folder',
+  'pod-context-below-workdir',
+  'pod-context-where-image-works',
+  'pod-mount-file-in-linked-sbin',
+  'pod-token-below-linked-var-run',
+  'pod-token-copied-from-stage',
+];
+
+/** Until the instruction is mended that the name begins with. */
+const untilMended = [
+  'add-archive-through-own-link',
+  'add-through-link-and-parent',
+  'cache-mount-by-owner',
+  'copy-escaped-patterns',
+  'copy-several-no-slash-one-matches',
+  'copy-several-no-slash-overwrite',
+  'large-owner-numbers',
+  'pod-chown-root-on-scratch',
+  'user-empty-after-substitution',
+  'workdir-dots',
+];
+
+export const knownToDiffer: ReadonlySet<string> = new Set([...untilOwnTree, ...untilMended]);
