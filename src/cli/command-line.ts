@@ -1,6 +1,7 @@
 // One run of the program: argv and env in, an exit status out.
 import { BuilderError } from '../errors.ts';
-import { buildFlags, helpText, parseFlags } from './flags.ts';
+import { buildFlags, parseFlags } from './flags.ts';
+import { helpText } from './help.ts';
 import { Settings, type Environment } from './settings.ts';
 import { describeFailure, exitStatusOf } from './exit.ts';
 import { createReport, type LogFormat, type Report, type Verbosity } from './report.ts';
@@ -25,9 +26,9 @@ export async function runCommandLine(invocation: Invocation, signal: AbortSignal
   let report: Report = plain;
   let isVerbose = false;
   try {
-    const words = invocation.argv.filter((word) => word !== '');
-    const named = commands.find((command) => command === words[0]);
-    const parsed = parseFlags(named === undefined ? words : words.slice(1), buildFlags);
+    const first = invocation.argv.findIndex((word) => word !== '');
+    const named = commands.find((command) => command === invocation.argv[first]);
+    const parsed = parseFlags(named === undefined ? invocation.argv : invocation.argv.slice(first + 1), buildFlags);
     if (named === 'help' || parsed.values.has('help')) {
       stdout.write(helpText('executor', buildFlags));
       return 0;

@@ -4,6 +4,12 @@ import { BuilderError } from '../errors.ts';
 
 export type FlagKind = 'text' | 'boolean' | 'number' | 'list' | 'comma-list';
 
+/**
+ * What an empty value says, as a pipeline makes it of a variable that is not set: as if the flag were not there, nothing more on a
+ * list, not one of those there are, or a mistake (as in kaniko, where the value is a number, a truth, or names what to do).
+ */
+export type EmptyValue = 'not set' | 'no item' | 'none' | 'refused';
+
 export interface FlagSpec {
   readonly name: string;
   readonly kind: FlagKind;
@@ -15,6 +21,8 @@ export interface FlagSpec {
   readonly environmentWins?: true;
   readonly value?: string;
   readonly about: string;
+  /** Of lists; every other kind has one meaning (`emptyValueOf`). */
+  readonly empty?: 'no item' | 'refused';
   /** Accepted because pipelines pass it, and told as changing nothing. */
   readonly inert?: string;
   /** Honoured only in its "off" form: what to say to anything else. */
@@ -33,24 +41,38 @@ export const buildFlags: readonly FlagSpec[] = [
   },
   { name: 'context-sub-path', kind: 'text', value: 'PATH', about: 'folder inside the context to build from' },
   { name: 'dockerfile', short: 'f', kind: 'text', value: 'FILE', about: 'Dockerfile, or - for standard input (default Dockerfile)' },
-  { name: 'destination', short: 'd', kind: 'list', value: 'IMAGE', about: 'name to push to; may be repeated' },
+  { name: 'destination', short: 'd', kind: 'list', empty: 'refused', value: 'IMAGE', about: 'name to push to; may be repeated' },
   { name: 'target', kind: 'comma-list', value: 'STAGE', about: 'stage to build; of several the first is pushed' },
-  { name: 'build-arg', kind: 'list', value: 'NAME=VALUE', about: 'value of an ARG; a bare NAME takes it from the environment' },
+  {
+    name: 'build-arg',
+    kind: 'list',
+    empty: 'no item',
+    value: 'NAME=VALUE',
+    about: 'value of an ARG; a bare NAME takes it from the environment',
+  },
   {
     name: 'build-context',
     kind: 'list',
+    empty: 'refused',
     value: 'NAME=PLACE',
     about: 'a named context: folder, docker-image://, oci-layout://, git, https',
   },
-  { name: 'secret', kind: 'list', value: 'id=ID[,src=FILE|env=NAME]', about: 'secret for RUN --mount=type=secret, or for fetching' },
+  {
+    name: 'secret',
+    kind: 'list',
+    empty: 'refused',
+    value: 'id=ID[,src=FILE|env=NAME]',
+    about: 'secret for RUN --mount=type=secret, or for fetching',
+  },
   {
     name: 'ssh',
     kind: 'list',
+    empty: 'refused',
     value: 'default[=SOCKET|KEY]',
     about: 'agent socket for RUN --mount=type=ssh and git, or a private key for git',
   },
-  { name: 'label', kind: 'list', value: 'KEY=VALUE', about: 'label of the image' },
-  { name: 'annotation', kind: 'list', value: 'KEY=VALUE', about: 'annotation of the manifest' },
+  { name: 'label', kind: 'list', empty: 'refused', value: 'KEY=VALUE', about: 'label of the image' },
+  { name: 'annotation', kind: 'list', empty: 'refused', value: 'KEY=VALUE', about: 'annotation of the manifest' },
   {
     name: 'custom-platform',
     kind: 'text',
@@ -74,7 +96,7 @@ export const buildFlags: readonly FlagSpec[] = [
   },
   { name: 'reproducible', kind: 'boolean', about: 'times of new files and history set to 1970, so that equal builds give equal digests' },
   { name: 'single-snapshot', kind: 'boolean', about: 'one layer for the whole last stage' },
-  { name: 'ignore-path', kind: 'list', value: 'PATH', about: 'path that is never part of the image' },
+  { name: 'ignore-path', kind: 'list', empty: 'no item', value: 'PATH', about: 'path that is never part of the image' },
   {
     name: 'ignore-var-run',
     kind: 'boolean',
@@ -85,20 +107,28 @@ export const buildFlags: readonly FlagSpec[] = [
   { name: 'ignorefile', kind: 'text', value: 'FILE', about: 'use this instead of .dockerignore' },
   { name: 'insecure', kind: 'boolean', about: 'push over plain HTTP where the registry speaks no TLS' },
   { name: 'insecure-pull', kind: 'boolean', about: 'the same for pulling' },
-  { name: 'insecure-registry', kind: 'list', value: 'HOST', about: 'the same for one registry' },
+  { name: 'insecure-registry', kind: 'list', empty: 'no item', value: 'HOST', about: 'the same for one registry' },
   { name: 'skip-tls-verify', kind: 'boolean', about: 'accept any certificate when pushing' },
   { name: 'skip-tls-verify-pull', kind: 'boolean', about: 'accept any certificate when pulling' },
-  { name: 'skip-tls-verify-registry', kind: 'list', value: 'HOST', about: 'accept any certificate of one registry' },
-  { name: 'registry-certificate', kind: 'list', value: 'HOST=FILE', about: 'CA certificate for one registry' },
-  { name: 'registry-client-cert', kind: 'list', value: 'HOST=CERT,KEY', about: 'client certificate for one registry' },
+  { name: 'skip-tls-verify-registry', kind: 'list', empty: 'no item', value: 'HOST', about: 'accept any certificate of one registry' },
+  { name: 'registry-certificate', kind: 'list', empty: 'refused', value: 'HOST=FILE', about: 'CA certificate for one registry' },
+  { name: 'registry-client-cert', kind: 'list', empty: 'refused', value: 'HOST=CERT,KEY', about: 'client certificate for one registry' },
   {
     name: 'registry-mirror',
     kind: 'list',
+    empty: 'no item',
     environment: 'KANIKO_REGISTRY_MIRROR',
     value: 'HOST',
     about: 'mirror of Docker Hub, asked first',
   },
-  { name: 'registry-map', kind: 'list', environment: 'KANIKO_REGISTRY_MAP', value: 'HOST=MIRROR;…', about: 'mirrors of other registries' },
+  {
+    name: 'registry-map',
+    kind: 'list',
+    empty: 'no item',
+    environment: 'KANIKO_REGISTRY_MAP',
+    value: 'HOST=MIRROR;…',
+    about: 'mirrors of other registries',
+  },
   { name: 'skip-default-registry-fallback', kind: 'boolean', about: 'do not fall back to the registry itself when its mirrors fail' },
   { name: 'push-retry', kind: 'number', value: 'N', about: 'tries more for a push that failed' },
   { name: 'image-download-retry', kind: 'number', value: 'N', about: 'tries more for a pull that failed' },
@@ -159,6 +189,7 @@ export const buildFlags: readonly FlagSpec[] = [
   {
     name: 'git',
     kind: 'list',
+    empty: 'refused',
     value: 'KEY=VALUE',
     about: 'branch, single-branch, depth, recurse-submodules, insecure-skip-tls of a git context',
   },
@@ -175,9 +206,16 @@ export interface ParsedFlags {
   readonly positionals: readonly string[];
 }
 
+/** What an empty value of this flag says. */
+export function emptyValueOf(spec: FlagSpec): EmptyValue {
+  if (spec.kind === 'text') return 'not set';
+  if (spec.kind === 'comma-list') return 'none';
+  return spec.empty ?? 'refused';
+}
+
 /**
- * Reads flags by pflag's rules: `--name value`, `--name=value`, `--bool`, `--bool=false`, `-c value`, `-c=value`, `-cvalue`; an
- * empty argument is dropped, as cobra does.
+ * Reads flags by pflag's rules: `--name value`, `--name=value`, `--bool`, `--bool=false`, `-c value`, `-c=value`, `-cvalue`. The
+ * value is the next word whatever that is, an empty one too; an empty word that is nobody's value is dropped.
  * @throws ERR_USAGE naming the flag.
  */
 export function parseFlags(argv: readonly string[], table: readonly FlagSpec[]): ParsedFlags {
@@ -189,7 +227,7 @@ export function parseFlags(argv: readonly string[], table: readonly FlagSpec[]):
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
     if (word === '') continue;
     if (word === '--') {
-      positionals.push(...rest.splice(0));
+      positionals.push(...rest.splice(0).filter((given) => given !== ''));
     } else if (word.startsWith('--')) {
       const equals = word.indexOf('=');
       const name = equals === -1 ? word.slice(2) : word.slice(2, equals);
@@ -222,10 +260,23 @@ function store(values: Map<string, string[]>, spec: FlagSpec, written: string, a
     throw new BuilderError('ERR_USAGE', `Cannot use ${written}: it needs a value`, { hint: `${written}=${spec.value ?? 'VALUE'}` });
   }
   if (spec.kind === 'boolean') parseBoolean(written, value);
+  if (value === '' && takesEmpty(values, spec, written)) return;
   if (spec.kind === 'number' && !/^-?\d{1,9}$/.test(value))
     throw new BuilderError('ERR_USAGE', `Cannot use ${written}=${value}: expected a whole number`);
   const items = spec.kind === 'comma-list' ? value.split(',').filter((item) => item !== '') : [value];
   values.set(spec.name, spec.kind === 'list' || spec.kind === 'comma-list' ? [...given, ...items] : items);
+}
+
+/** True where an empty value is all dealt with. @throws ERR_USAGE where it is a mistake */
+function takesEmpty(values: Map<string, string[]>, spec: FlagSpec, written: string): boolean {
+  const meaning = emptyValueOf(spec);
+  if (meaning === 'refused') {
+    throw new BuilderError('ERR_USAGE', `Cannot use an empty ${written}: it needs a value`, {
+      hint: `${written}=${spec.value ?? 'VALUE'}, or leave it out; a variable may be unset where this command line was made`,
+    });
+  }
+  if (meaning === 'not set') values.delete(spec.name); // the last value counts
+  return meaning !== 'none'; // a list of nothing is a list
 }
 
 function unknownFlag(written: string, names: readonly string[]): BuilderError {
@@ -233,29 +284,4 @@ function unknownFlag(written: string, names: readonly string[]): BuilderError {
     ? 'the argument has a blank in it: pass flags as separate arguments'
     : (didYouMean(written.slice(2), names, (name) => `--${name}`) ?? 'see --help');
   return new BuilderError('ERR_USAGE', `Cannot use ${written}: there is no such flag`, { hint });
-}
-
-/** The text of `--help`. */
-export function helpText(program: string, table: readonly FlagSpec[]): string {
-  const shown = table.filter((spec) => spec.about !== '');
-  const left = (spec: FlagSpec): string => {
-    const short = spec.short === undefined ? '    ' : `-${spec.short}, `;
-    return `  ${short}--${spec.name}${spec.kind === 'boolean' ? '' : ` ${spec.value ?? 'VALUE'}`}`;
-  };
-  const width = Math.min(46, Math.max(...shown.map((spec) => left(spec).length)) + 2);
-  const lines = shown.map((spec) => {
-    const start = left(spec);
-    return start.length + 2 > width ? `${start}\n${' '.repeat(width)}${spec.about}` : `${start.padEnd(width)}${spec.about}`;
-  });
-  return [
-    `Usage: ${program} [build] [flags]          build an image from a Dockerfile`,
-    `       ${program} check [flags]            check a Dockerfile without building it`,
-    `       ${program} version`,
-    '',
-    'Flags:',
-    ...lines,
-    '',
-    "Other flags of kaniko's executor are accepted where they change nothing, and refused by name where they would.",
-    '',
-  ].join('\n');
 }

@@ -37,13 +37,18 @@ export function makeRegistryRequest(settings: Settings, env: Environment, workin
     skipTlsVerifyPush: settings.boolean('skip-tls-verify'),
     skipTlsVerifyPull: settings.boolean('skip-tls-verify-pull'),
     skipTlsVerifyRegistries: new Set(settings.list('skip-tls-verify-registry')),
-    certificates: new Map([...settings.pairs('registry-certificate')].map(([host, file]) => [host, path(file)])),
+    certificates: new Map([...settings.pairs('registry-certificate')].map(([host, file]) => [host, path(certificateFile(host, file))])),
     clientCertificates,
     mirrors,
     onlyMirrors: settings.boolean('skip-default-registry-fallback'),
     ...(settings.has('credential-helpers') ? { credentialHelpers: credentialHelpers(settings) } : {}),
     userAgent: `yadokari/${version}${suffix === undefined || suffix === '' ? '' : ` (${suffix.replace(/[^\x20-\x7e]|[()]/g, '')})`}`,
   };
+}
+
+function certificateFile(host: string, file: string): string {
+  if (file === '') throw new BuilderError('ERR_USAGE', `Cannot use --registry-certificate ${host}=: expected HOST=FILE`);
+  return file;
 }
 
 /** An empty list switches all of them off. */

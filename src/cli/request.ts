@@ -121,8 +121,7 @@ function buildArgs(items: readonly string[], env: Environment): ReadonlyMap<stri
   const args = new Map<string, string>();
   for (const item of items) {
     const equals = item.indexOf('=');
-    if (equals === 0 || item === '')
-      throw new BuilderError('ERR_USAGE', `Cannot use --build-arg ${JSON.stringify(item)}: expected NAME=VALUE`);
+    if (equals === 0) throw new BuilderError('ERR_USAGE', `Cannot use --build-arg ${JSON.stringify(item)}: expected NAME=VALUE`);
     const inherited = env[item];
     // A bare name that the environment lacks is as if it were not given: the ARG keeps its default.
     if (equals === -1 && inherited !== undefined) args.set(item, inherited);
@@ -151,6 +150,7 @@ function parseSecret(item: string, around: RequestSurroundings): SecretSpec {
   const path = type === 'env' ? undefined : fields.get('src');
   const id = fields.get('id') ?? variable ?? path?.split('/').at(-1);
   if (id === undefined || id === '') return fail('it has no id');
+  if (path === '') return fail(`secret ${id}: its src is empty`);
   if (path !== undefined) return { id, source: { kind: 'file', path: resolve(around.workingDirectory, path) } };
   const name = variable ?? id;
   const value = around.env[name];
@@ -176,6 +176,7 @@ function sshSockets(items: readonly string[], around: RequestSurroundings): Read
 
 function namedContexts(settings: Settings): readonly NamedContextSpec[] {
   return [...settings.pairs('build-context')].map(([name, place]) => {
+    if (place === '') throw new BuilderError('ERR_USAGE', `Cannot use --build-context ${name}=: it names no place`);
     if (['scratch', 'context'].includes(name))
       throw new BuilderError('ERR_USAGE', `Cannot name a build context "${name}": the name has a meaning of its own`);
     return { name, place };

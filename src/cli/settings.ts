@@ -30,9 +30,9 @@ export class Settings {
     return this.#values.get(name) ?? [];
   }
 
-  /** The last value; an empty one counts as not given, as with kaniko. */
+  /** The last value. */
   text(name: string): string | undefined {
-    return this.list(name).at(-1) || undefined;
+    return this.list(name).at(-1);
   }
 
   boolean(name: string, otherwise = false): boolean {

@@ -31,6 +31,12 @@ for (const { argv, status, lines } of refused)
     for (const [index, line] of lines.entries()) assert.match(written[index] ?? '', line);
   });
 
+test('an empty word is a value where one is due, also before the command', () => {
+  const { status, stderr } = run('', 'build', '--destination', '', '--no-push');
+  assert.equal(status, 2);
+  assert.match(stderr, /^error: Cannot use an empty --destination: it needs a value$/m);
+});
+
 test('help goes to standard output, whatever else is on the command line', () => {
   const { status, stdout, stderr } = run('build', '-h', '--no-push');
   assert.deepEqual([status, stderr], [0, '']);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { buildFlags, helpText, parseFlags } from '../../../src/cli/flags.ts';
+import { buildFlags, type EmptyValue, type FlagSpec, parseFlags } from '../../../src/cli/flags.ts';
+import { helpText } from '../../../src/cli/help.ts';
 import { BuilderError } from '../../../src/errors.ts';
 
 const rows: readonly {
@@ -11,7 +12,8 @@ const rows: readonly {
 }[] = [
   { name: '--flag value', argv: ['--context', '/w'], flag: 'context', values: ['/w'] },
   { name: '--flag=value', argv: ['--context=/w'], flag: 'context', values: ['/w'] },
-  { name: '--flag= gives the empty value', argv: ['--context='], flag: 'context', values: [''] },
+  { name: 'an empty value takes back the one before', argv: ['--context=/w', '--context='], flag: 'context', values: undefined },
+  { name: '-c and an empty word', argv: ['-c', '', '--no-push'], flag: 'no-push', values: ['true'] },
   { name: '-c value', argv: ['-c', '/w'], flag: 'context', values: ['/w'] },
   { name: '-c=value', argv: ['-c=/w'], flag: 'context', values: ['/w'] },
   { name: '-cvalue', argv: ['-c/w'], flag: 'context', values: ['/w'] },
@@ -24,7 +26,8 @@ const rows: readonly {
   { name: '--target splits on commas', argv: ['--target=a,b'], flag: 'target', values: ['a', 'b'] },
   { name: 'a value may look like a flag', argv: ['--build-arg', '--x'], flag: 'build-arg', values: ['--x'] },
   { name: 'camel-case spellings of kaniko work', argv: ['--tarPath=x', '--customPlatform=linux/arm64'], flag: 'tar-path', values: ['x'] },
-  { name: 'an empty argument is dropped', argv: ['', '--no-push', ''], flag: 'no-push', values: ['true'] },
+  { name: 'an empty list is a list', argv: ['--credential-helpers', ''], flag: 'credential-helpers', values: [] },
+  { name: 'an empty argument that is no value is dropped', argv: ['', '--no-push', ''], flag: 'no-push', values: ['true'] },
   { name: 'after -- nothing is a flag', argv: ['--', '--no-push'], flag: 'no-push', values: undefined },
 ];
 
@@ -34,10 +37,61 @@ for (const row of rows) {
   });
 }
 
+// What an empty value of each flag that takes one says, in both spellings: the next word is never taken instead.
+const valued = buildFlags.filter((spec) => spec.kind !== 'boolean');
+const emptyExpected: Readonly<Record<EmptyValue, readonly string[]>> = {
+  none: ['target', 'credential-helpers'],
+  'no item': ['build-arg', 'ignore-path', 'insecure-registry', 'skip-tls-verify-registry', 'registry-mirror', 'registry-map'],
+  refused: [
+    'destination',
+    'build-context',
+    'secret',
+    'ssh',
+    'label',
+    'annotation',
+    'registry-certificate',
+    'registry-client-cert',
+    'git',
+    'compression-level',
+    'push-retry',
+    'image-download-retry',
+    'image-fs-extract-retry',
+  ],
+  'not set': valued.filter((spec) => spec.kind === 'text').map((spec) => spec.name),
+};
+const meaningOf = (spec: FlagSpec) =>
+  Object.entries(emptyExpected).find(([, names]) => names.includes(spec.name))?.[0] ??
+  assert.fail(`--${spec.name} says nothing of empty values`);
+for (const spec of valued) {
+  for (const name of [spec.name, ...(spec.aliases ?? [])]) {
+    for (const words of [
+      [`--${name}`, ''],
+      [`--${name}=`],
+      ...(spec.short === undefined ? [] : [[`-${spec.short}`, ''], [`-${spec.short}=`]]),
+    ]) {
+      test(`${words.map((word) => word || "''").join(' ')} is ${meaningOf(spec)}`, () => {
+        const parse = () => parseFlags([...words, '--no-push', 'place'], buildFlags);
+        if (meaningOf(spec) === 'refused') {
+          assert.throws(parse, { code: 'ERR_USAGE', message: new RegExp(`an empty --?${spec.name}|an empty -${spec.short ?? '-'}`) });
+          return;
+        }
+        const { values, positionals } = parse();
+        assert.deepEqual([values.get('no-push'), positionals], [['true'], ['place']]);
+        assert.deepEqual(values.get(spec.name), meaningOf(spec) === 'none' ? [] : undefined);
+      });
+    }
+  }
+}
+
+test('every list says what an empty item of it is', () => {
+  for (const spec of buildFlags) assert.equal(spec.empty !== undefined, spec.kind === 'list', spec.name);
+});
+
 const refused: readonly { readonly argv: readonly string[]; readonly message: RegExp; readonly hint?: RegExp }[] = [
   { argv: ['--destinaton=x'], message: /--destinaton: there is no such flag/, hint: /did you mean --destination/ },
   { argv: ['--no-push=maybe'], message: /--no-push=maybe: expected true or false/ },
   { argv: ['--context'], message: /--context: it needs a value/ },
+  { argv: ['--no-push='], message: /--no-push=: expected true or false/ },
   { argv: ['--push-retry=many'], message: /expected a whole number/ },
   { argv: ['-x'], message: /-x: there is no such flag/ },
   { argv: ['--context=/w --no-push --what ever'].map((word) => word.replace('=', ' ')), message: /there is no such flag/, hint: /blank/ },

@@ -66,6 +66,31 @@ test('secrets come from files, variables, or the variable of their id', () => {
   assert.throws(() => request(['--no-push', '--secret', 'id=b,foo=1']), /no field "foo"/);
 });
 
+test('the empty words of a pipeline change nothing, and take nobody else along', () => {
+  const words = [
+    '--build-arg',
+    '',
+    '--digest-file',
+    '',
+    '--target',
+    '',
+    '--tar-path',
+    '',
+    '--ignore-path',
+    '',
+    '--context',
+    '',
+    '--no-push',
+  ];
+  assert.deepEqual(request(['-d', 'app', ...words]), request(['-d', 'app', '--no-push']));
+  const folder = { KANIKO_DIR: '/elsewhere' };
+  assert.deepEqual(request(['--no-push', '--kaniko-dir', ''], folder), request(['--no-push'], folder));
+});
+
+test('an empty path is no place for the image', () => {
+  for (const flag of ['--tar-path', '--oci-layout-path']) assert.throws(() => request([flag, '']), /nowhere to put the image/);
+});
+
 const contradictions: readonly (readonly string[])[] = [
   ['--compression=zstd', '--image-format=docker', '--no-push'],
   ['--tar-path=x', '--image-format=oci'],
@@ -78,6 +103,8 @@ const contradictions: readonly (readonly string[])[] = [
   ['--no-push', '--custom-platform', 'linux/a/b/c'],
   ['--no-push', '--build-context', 'scratch=.'],
   ['--digest-file=https://x/y', '--no-push'],
+  ['--no-push', '--build-context', 'deps='],
+  ['--no-push', '--secret', 'id=a,src='],
 ];
 for (const argv of contradictions) {
   test(`makeBuildRequest() refuses ${argv.join(' ')}`, () => {
