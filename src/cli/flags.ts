@@ -135,7 +135,13 @@ export const buildFlags: readonly FlagSpec[] = [
   { name: 'image-fs-extract-retry', kind: 'number', value: 'N', about: '', inert: 'unpacking is checked and is not tried again' },
   { name: 'skip-push-permission-check', kind: 'boolean', about: 'do not try out the right to push before the build' },
   { name: 'push-ignore-immutable-tag-errors', kind: 'boolean', about: 'an immutable tag that exists already is no error' },
-  { name: 'verbosity', short: 'v', kind: 'text', value: 'LEVEL', about: 'trace, debug, info, warn, error, fatal or panic (default info)' },
+  {
+    name: 'verbosity',
+    short: 'v',
+    kind: 'text',
+    value: 'LEVEL',
+    about: 'trace, debug, info, warn, error, fatal or panic (default info); errors and the output of a RUN are always told',
+  },
   {
     name: 'log-format',
     kind: 'text',

@@ -29,12 +29,17 @@ export function createReport(options: ReportOptions): Report {
   return options.format === 'json' ? jsonReport(options) : textReport(options);
 }
 
+/** What is told at any verbosity: errors, and what a RUN prints (as in kaniko, where it goes past the log). */
+function isTold(level: Verbosity, verbosity: Verbosity, event?: BuildEvent): boolean {
+  return event?.kind === 'output' || severity[level] >= Math.min(severity[verbosity], severity.error);
+}
+
 const severity: Readonly<Record<Verbosity, number>> = { trace: 0, debug: 1, info: 2, warn: 3, error: 4, fatal: 5, panic: 5 };
 
 function jsonReport(options: ReportOptions): Report {
   const logger: Logger = pino(
     {
-      level: options.verbosity === 'panic' ? 'fatal' : options.verbosity,
+      level: 'trace',
       base: null,
       messageKey: 'msg',
       timestamp: () => `,"time":"${new Date(options.now()).toISOString()}"`,
@@ -44,15 +49,20 @@ function jsonReport(options: ReportOptions): Report {
   );
   const emit: Emit = (event) => {
     const level = levelOf(event);
-    logger[level === 'panic' ? 'fatal' : level](event, describe(event) ?? event.kind);
+    if (!isTold(level, options.verbosity, event)) return;
+    // The line has a level already, and an object whose key comes twice is read in as many ways as there are readers.
+    const { level: _level, ...rest } = { level: undefined, ...event };
+    logger[level](rest, describe(event) ?? event.kind);
   };
-  return { emit, line: (level_, text) => logger[level_](text), close: () => undefined };
+  const line: Report['line'] = (level, text) => {
+    if (isTold(level, options.verbosity)) logger[level](text);
+  };
+  return { emit, line, close: () => undefined };
 }
 
 function textReport(options: ReportOptions): Report {
   const { sink } = options;
   const isColored = options.format === 'color' && sink.isTerminal;
-  const threshold = severity[options.verbosity];
   const live = sink.isTerminal && options.format === 'color' ? createLiveLine(sink, options.now) : undefined;
   const print = (text: string, style?: keyof typeof styles): void => {
     const stamp = options.timestamps ? `${new Date(options.now()).toISOString()} ` : '';
@@ -64,15 +74,14 @@ function textReport(options: ReportOptions): Report {
   };
   const emit: Emit = (event) => {
     live?.update(event);
-    const level = levelOf(event);
-    if (severity[level] < threshold) return;
+    if (!isTold(levelOf(event), options.verbosity, event)) return;
     const text = describe(event);
     if (text !== undefined) print(text, styleOf(event));
   };
   return {
     emit,
     line: (level, text) => {
-      if (severity[level] >= threshold) print(text, level === 'error' ? 'bad' : undefined);
+      if (isTold(level, options.verbosity)) print(text, level === 'error' ? 'bad' : undefined);
     },
     close: () => live?.close(),
   };
@@ -88,7 +97,7 @@ function styleOf(event: BuildEvent): keyof typeof styles | undefined {
   return undefined;
 }
 
-function levelOf(event: BuildEvent): Verbosity {
+function levelOf(event: BuildEvent): 'trace' | 'debug' | 'info' | 'warn' {
   if (event.kind === 'warning') return 'warn';
   if (event.kind === 'note') return event.level;
   if (event.kind === 'blob.progress' || event.kind === 'phase') return 'trace';

@@ -73,15 +73,17 @@ test('a report keeps to its verbosity', () => {
   assert.deepEqual((['trace', 'debug', 'info', 'warn', 'error'] as const).map(linesAt), [4, 3, 2, 1, 0]);
 });
 
-test('an error is said at any verbosity but panic', () => {
-  const linesAt = (verbosity: ReportOptions['verbosity']): string => {
-    const { line, text } = report({ verbosity });
-    line('error', 'error: no');
-    return text();
-  };
-  assert.equal(linesAt('error'), 'error: no\n');
-  assert.equal(linesAt('panic'), '');
-});
+const verbosities = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'panic'] as const;
+for (const format of ['text', 'json'] as const) {
+  for (const verbosity of verbosities) {
+    test(`errors and the output of a RUN are told at --verbosity=${verbosity} in ${format}`, () => {
+      const { emit, line, text } = report({ format, verbosity });
+      emit({ kind: 'output', step, stream: 'stderr', line: 'cc: no such file' });
+      line('error', 'error: no');
+      assert.match(text(), /^.*2 \| cc: no such file.*\n.*error: no.*\n$/);
+    });
+  }
+}
 
 test('what a RUN prints can neither move the cursor nor forge a line, but may be coloured', () => {
   const { emit, text } = report();
@@ -107,6 +109,27 @@ test('a report in JSON is one object a line, with level, time, text and the even
     { level: 'warn', time: '1970-01-01T00:00:01.000Z', msg: 'warning: it is "late"', kind: 'warning', code: 'c' },
   );
   assert.deepEqual(asObject(JSON.parse(second ?? '')), { level: 'error', time: '1970-01-01T00:00:01.000Z', msg: 'error: no' });
+});
+
+test('no line of JSON has a key twice, whatever the event', () => {
+  const events: readonly BuildEvent[] = [
+    ...rows.map(({ event }) => event),
+    { kind: 'phase', phase: 'pulling', detail: 'debian' },
+    { kind: 'note', level: 'info', message: 'a note' },
+    { kind: 'note', level: 'debug', message: 'a detail' },
+    { kind: 'unpack.finished', entries: 1, durationMs: 1 },
+    { kind: 'snapshot.finished', scanned: 1, changed: 1, durationMs: 1 },
+  ];
+  const { emit, line, text } = report({ format: 'json', verbosity: 'trace' });
+  for (const event of events) emit(event);
+  line('info', 'digest');
+  const lines = text().trim().split('\n');
+  assert.equal(lines.length, events.length + 1);
+  for (const written of lines) {
+    const keys = [...written.matchAll(/"(\w+)":/g)].map((match) => match[1]);
+    const own = keys.filter((key) => ['level', 'time', 'msg', 'kind', 'message'].includes(key ?? ''));
+    assert.equal(new Set(own).size, own.length, written);
+  }
 });
 
 test('timestamps begin each line where they are asked for', () => {
