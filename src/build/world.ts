@@ -24,6 +24,7 @@ import { openGit } from './open-git.ts';
 import { isImagePlace } from './plan.ts';
 import { withDownloadSecrets } from './download-secrets.ts';
 import type { BuildPorts } from './ports.ts';
+import { type ContextWatch, watchContexts } from './context-watch.ts';
 import { imageFolders, protectedPaths } from './protected-paths.ts';
 import { openRegistries, trustCertificates } from './registries.ts';
 import { findResidents, residentsFile } from './residents.ts';
@@ -54,7 +55,8 @@ const homeNames = homes.map((home) => home.slice(1));
 /** @throws BuilderError for what is missing or unreadable; then nothing was touched */
 export async function openWorld(request: BuildRequest, registry: RegistryRequest, options: WorldOptions): Promise<World> {
   const { env, signal } = options;
-  const { emit, step } = followSteps(options.emit);
+  let watch: ContextWatch | undefined;
+  const { emit, step } = followSteps(options.emit, (ended) => watch?.tellReads(ended));
   const stack = new AsyncDisposableStack();
   try {
     protectSelf();
@@ -110,6 +112,8 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
       ...writable([...(isElsewhere ? [] : options.ownFolders), join(request.builderFolder, residentsFile), ...contexts.filter(isPrivate)]),
     );
     const foreignFolders = contexts.filter((folder) => !isPrivate(folder));
+    watch = watchContexts(foreignFolders, { rootPath: request.rootPath, builderFolder: request.builderFolder, emit });
+    const { noteRead } = watch;
     const secretFiles = [
       ...configPaths(env, folders),
       ...request.secrets.flatMap(({ source }) => (source.kind === 'file' ? [source.path] : [])),
@@ -119,13 +123,13 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
       download,
       git: git.add,
       resolveImage: imageResolver(clients.pull, named.layouts),
-      context: context.tree,
-      namedFolders: named.folders,
+      context: { ...context.tree, noteRead },
+      namedFolders: new Map([...named.folders].map(([name, tree]) => [name, { ...tree, noteRead }])),
       verifySeal,
       launch: guardLaunch(launcher.launch, {
         secretFiles,
         folders: foreignFolders,
-        builderFolder: request.builderFolder,
+        watch,
         step,
         verifySeal,
         emit,

@@ -21,6 +21,8 @@ export interface SourceTree {
   readonly keepsOwners: boolean;
   /** Seconds since 1970: a commit's time, a download's, that of the newest file in an archive. A folder has none. */
   readonly timeSeconds?: number;
+  /** Is told of each file, by its path on disk, that is read from here into an image or a mount. */
+  readonly noteRead?: (path: ByteString) => void;
 }
 
 /** Where a path leads in a tree; `path` has no leading slash, is free of links, and is empty for the tree's root. */

@@ -24,6 +24,13 @@ export async function scanRoot(root: Root, signal: AbortSignal): Promise<Tree> {
   return columns.build();
 }
 
+/** The same of a folder that others may be changing meanwhile: what is gone when we come to it, or may not be read, is left out. */
+export async function scanLiving(root: Root, signal: AbortSignal): Promise<Tree> {
+  const columns = new TreeColumns();
+  await walk(root, top, columns, signal, isPassedOver);
+  return columns.build();
+}
+
 /** What an instruction that knows the paths it wrote to has changed, and the tree after it. */
 export interface TouchedScan {
   readonly changes: readonly Change[];
@@ -90,9 +97,16 @@ interface Frame {
 }
 
 // Depth first without recursion, giving way to downloads and uploads now and then.
-async function walk(root: Root, start: ByteString, columns: TreeColumns, signal: AbortSignal): Promise<void> {
+async function walk(
+  root: Root,
+  start: ByteString,
+  columns: TreeColumns,
+  signal: AbortSignal,
+  passesOver: PassesOver = isNever,
+): Promise<void> {
   const reader = new DirectoryReader();
-  const stack: Frame[] = [readFrame(root, start, reader, columns)];
+  const readFrame = (path: ByteString): Frame => readDirectory(root, path, { reader, columns, passesOver });
+  const stack: Frame[] = [readFrame(start)];
   for (let frame = stack.at(-1), count = 1; frame !== undefined; frame = stack.at(-1), count++) {
     if (count % entriesPerTurn === 0) {
       signal.throwIfAborted();
@@ -105,11 +119,23 @@ async function walk(root: Root, start: ByteString, columns: TreeColumns, signal:
     }
     const path = childPath(frame.path, child.name);
     columns.place(path, child.row);
-    if (isDirectoryMode(columns.mode(child.row))) stack.push(readFrame(root, path, reader, columns));
+    if (isDirectoryMode(columns.mode(child.row))) stack.push(readFrame(path));
   }
 }
 
-function readFrame(root: Root, path: ByteString, reader: DirectoryReader, columns: TreeColumns): Frame {
+interface Reading {
+  readonly reader: DirectoryReader;
+  readonly columns: TreeColumns;
+  readonly passesOver: PassesOver;
+}
+
+/** True for the code of an error that only means that a directory is left out. */
+type PassesOver = (code: string) => boolean;
+
+const isNever: PassesOver = () => false;
+const isPassedOver: PassesOver = (code) => ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM', 'ESTALE'].includes(code);
+
+function readDirectory(root: Root, path: ByteString, { reader, columns, passesOver }: Reading): Frame {
   const children: { name: ByteString; row: number }[] = [];
   // Only directories that lead to something protected need a check of each name.
   const isGuarded = root.protection.holds(path);
@@ -119,7 +145,9 @@ function readFrame(root: Root, path: ByteString, reader: DirectoryReader, column
       children.push({ name, row: columns.addStat(stat) });
     });
   } catch (error) {
-    if (systemCode(error) === undefined) throw error;
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    if (passesOver(code)) return { path, children: [], next: 0 };
     const reason = error instanceof Error ? error.message : 'unknown failure';
     throw new BuilderError('ERR_ROOTFS', `Cannot scan ${JSON.stringify(`/${textFromBytes(path)}`)}: ${reason}`, { cause: error });
   }

@@ -93,6 +93,7 @@ async function addSource(source: Source, job: CopyJob, add: ExpandedAdd, scope: 
       for (const { selection } of source.selected) {
         const path = pathIn(source.tree.folder, selection.path);
         const isArchive = add.instruction.unpack !== false && selection.stats.isFile() && (await isArchiveFile(path, job.signal));
+        if (isArchive) source.tree.noteRead?.(path);
         if (isArchive) await extractArchive(job, source.word, readFileBytes(path));
         else await copySelection(job, source.tree, selection);
       }

@@ -163,6 +163,7 @@ class Copier {
     const { stats, path } = item;
     const { target } = this.#job;
     const onDisk = target.onDisk(place);
+    this.#tree.noteRead?.(path);
     if (stats.isSocket()) {
       this.#job.warn('copy-socket', `'${textFromBytes(item.path)}' is a socket, which an image can't hold: left out`);
       return;

@@ -25,6 +25,7 @@ export async function copyTree(tree: SourceTree, source: ByteString, target: Byt
     const key = `${of.dev}:${of.ino}`;
     const first = links.get(key);
     if (of.isSocket()) return;
+    if (!of.isDirectory()) tree.noteRead?.(path);
     if (!of.isDirectory() && first !== undefined) {
       linkSync(fsPath(first), fsPath(to));
       return;

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync,
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { buildImage } from '../../../src/build/build.ts';
+import { watchContexts } from '../../../src/build/context-watch.ts';
 import type { BuildPorts } from '../../../src/build/ports.ts';
 import type { BuildRequest } from '../../../src/build/request.ts';
 import { guardLaunch, isForUsToRemove } from '../../../src/build/run-guard.ts';
@@ -62,7 +63,7 @@ describe('what stands around a RUN', () => {
     const guard = {
       secretFiles: [join(folder, 'token')],
       folders: [],
-      builderFolder: folder,
+      watch: watchContexts([], { rootPath, builderFolder: folder, emit: () => undefined }),
       step: () => undefined,
       verifySeal,
       emit: () => undefined,

@@ -1,0 +1,142 @@
+// Notices what changes in a context that a RUN can write to. Nothing is copied and nothing put back: others may work in that folder
+// too, and what changed while a RUN ran is as likely theirs.
+import { accessSync, constants, realpathSync } from 'node:fs';
+import { type ByteString, bytesFromText, joinBytes, textFromBytes } from '../bytes.ts';
+import type { Emit, StepLabel } from '../events.ts';
+import { diffTrees } from '../rootfs/diff.ts';
+import { createProtection } from '../rootfs/protect.ts';
+import { isDirectoryMode } from '../rootfs/resolve.ts';
+import type { Root } from '../rootfs/root.ts';
+import { scanLiving, settleClock } from '../rootfs/scan.ts';
+import type { Change, Tree } from '../rootfs/tree.ts';
+
+export interface ContextWatch {
+  /** Looks at the folders, right before a RUN starts. */
+  readonly before: (signal: AbortSignal) => Promise<void>;
+  /** Looks again, after a RUN has ended, and warns of what is different. */
+  readonly after: (step: StepLabel | undefined, signal: AbortSignal) => Promise<void>;
+  /** To be told of each file (its path on disk) that an instruction reads into the image. */
+  readonly noteRead: (path: ByteString) => void;
+  /** Warns, at the end of a step, of the files that it read and that had changed while a RUN ran. */
+  readonly tellReads: (step: StepLabel) => void;
+}
+
+interface Watched {
+  readonly root: Root;
+  tree: Tree | undefined;
+  /** How long the last walk took, and when it ended: on the clock of `performance.now()`. */
+  walkMs: number;
+  seenAt: number;
+}
+
+const shownPaths = 3;
+
+/** Watches those of `folders` that can be written to; one that is mounted read-only costs nothing. `rootPath` is the image's root. */
+export function watchContexts(
+  folders: readonly string[],
+  options: { readonly rootPath: string; readonly builderFolder: string; readonly emit: Emit },
+): ContextWatch {
+  const { emit } = options;
+  const watched = watchable(folders, options);
+  const changedIn = new Map<ByteString, StepLabel | undefined>();
+  const reads = new Set<ByteString>();
+  return {
+    before: async (signal) => {
+      for (const each of watched) await lookBefore(each, signal);
+    },
+    after: async (step, signal) => {
+      for (const each of watched) {
+        const before = each.tree;
+        await look(each, signal);
+        if (before === undefined || each.tree === undefined) continue;
+        const changes = diffTrees(before, each.tree).filter((change) => isWorthTelling(change, before));
+        if (changes.length === 0) continue;
+        const paths = changes.map((change) => joinBytes(each.root.path, change.path));
+        for (const path of paths) changedIn.set(path, step);
+        emit(changeWarning(each.root.path, paths, step));
+      }
+    },
+    noteRead: (path) => {
+      if (changedIn.has(path)) reads.add(path);
+    },
+    tellReads: (step) => {
+      if (reads.size === 0) return;
+      const message = `this step reads ${list([...reads])}, which changed while a RUN ran (${linesOf([...reads], changedIn)})`;
+      emit({ kind: 'warning', code: `context-read ${step.number}`, message, range: step.range });
+      reads.clear();
+    },
+  };
+}
+
+/** Those a RUN could write to, without those in another one. */
+function watchable(
+  folders: readonly string[],
+  { rootPath, builderFolder, emit }: { readonly rootPath: string; readonly builderFolder: string; readonly emit: Emit },
+): readonly Watched[] {
+  const writable = [...new Set(folders.map((folder) => realpathSync(folder)))].filter(isWritable);
+  const outermost = writable.filter((folder) => !writable.some((outer) => outer !== folder && isBelow(folder, outer)));
+  return outermost.flatMap((folder) => {
+    if (isBelow(rootPath, folder)) {
+      const message = `the context ${folder} holds the root of the image: what a RUN changes in it is not told apart`;
+      emit({ kind: 'warning', code: `context-unwatched ${folder}`, message });
+      return [];
+    }
+    const own = isBelow(builderFolder, folder) ? [bytesFromText(builderFolder.slice(folder.length + 1))] : [];
+    const root: Root = { path: bytesFromText(folder), protection: createProtection(own) };
+    return [{ root, tree: undefined, walkMs: 0, seenAt: 0 }];
+  });
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false; // a RUN has no more rights than we
+  }
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`);
+}
+
+// The walk after one RUN is also the one before the next, unless so much time has gone by that another one is shorter: whatever
+// somebody did in between is then not taken for something that happened while a RUN ran.
+async function lookBefore(watched: Watched, signal: AbortSignal): Promise<void> {
+  if (watched.tree === undefined || performance.now() - watched.seenAt > watched.walkMs) await look(watched, signal);
+  if (watched.tree !== undefined) await settleClock(watched.tree, signal);
+}
+
+async function look(watched: Watched, signal: AbortSignal): Promise<void> {
+  const started = performance.now();
+  watched.tree = await scanLiving(watched.root, signal);
+  watched.seenAt = performance.now();
+  watched.walkMs = watched.seenAt - started;
+}
+
+// A directory whose time alone is different has got or lost a name, and that is told by itself.
+function isWorthTelling(change: Change, before: Tree): boolean {
+  if (change.kind !== 'modified' || !isDirectoryMode(change.entry.mode)) return true;
+  const was = before.get(change.path);
+  return was === undefined || was.mode !== change.entry.mode || was.uid !== change.entry.uid || was.gid !== change.entry.gid;
+}
+
+function changeWarning(folder: ByteString, paths: readonly ByteString[], step: StepLabel | undefined): Parameters<Emit>[0] {
+  const amount = paths.length === 1 ? '1 path' : `${paths.length} paths`;
+  return {
+    kind: 'warning',
+    code: `context-changed ${step?.number ?? 0} ${textFromBytes(folder)}`,
+    message: `the context changed while this RUN ran, by it or by somebody else (${amount}: ${list(paths)})`,
+    ...(step === undefined ? {} : { range: step.range }),
+  };
+}
+
+function list(paths: readonly ByteString[]): string {
+  const shown = paths.slice(0, shownPaths).map(textFromBytes).join(', ');
+  return paths.length > shownPaths ? `${shown}, …` : shown;
+}
+
+function linesOf(paths: readonly ByteString[], changedIn: ReadonlyMap<ByteString, StepLabel | undefined>): string {
+  const lines = new Set(paths.flatMap((path) => changedIn.get(path)?.range.start.line ?? []));
+  return `line ${[...lines].sort((a, b) => a - b).join(', ')}`;
+}
