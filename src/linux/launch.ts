@@ -109,29 +109,26 @@ async function launch(
   if (request.root !== undefined && !hasOwnRoot) {
     throw new BuilderError('ERR_UNSUPPORTED', 'Cannot run a command in another root: unshare(2) is refused here');
   }
-  const stdout = new OutputPipe(request.user, (line) => request.onOutput('stdout', line));
-  const stderr = new OutputPipe(request.user, (line) => request.onOutput('stderr', line));
+  using pipes = new DisposableStack();
+  const open = (stream: 'stdout' | 'stderr'): OutputPipe =>
+    pipes.adopt(new OutputPipe(request.user, (line) => request.onOutput(stream, line)), (pipe) => pipe.close());
+  const [stdout, stderr] = [open('stdout'), open('stderr')];
   const answer = spawn([nullDevice, stdout.writeEnd, stderr.writeEnd]);
   // Nothing may be awaited between the start and this: the end of the command would be taken for that of an orphan.
   const ended = answer.kind === 'started' ? processes.waitFor(answer.pid) : undefined;
   if (answer.kind === 'started') offerToOomKiller(answer.pid);
   stdout.start();
   stderr.start();
-  try {
-    if (answer.kind === 'ready') throw new BuilderError('ERR_INTERNAL', 'Cannot start a command: the launcher spoke out of turn');
-    if (answer.kind === 'refused') return refused(request, answer);
-    if (ended === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot start a command: it has no end');
-    const exit = await untilEnd(ended, answer.pid, request.signal, { processes, graceMs });
-    await processes.killAll();
-    await Promise.all([stdout.drained(), stderr.drained()]);
-    request.signal.throwIfAborted();
-    verifyLimits();
-    const lacks = answer.lacksGroups ? { lacksGroups: true } : {};
-    return 'code' in exit ? { exitCode: exit.code, ...lacks } : { signalName: exit.signalName, ...lacks };
-  } finally {
-    stdout.close();
-    stderr.close();
-  }
+  if (answer.kind === 'ready') throw new BuilderError('ERR_INTERNAL', 'Cannot start a command: the launcher spoke out of turn');
+  if (answer.kind === 'refused') return refused(request, answer);
+  if (ended === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot start a command: it has no end');
+  const exit = await untilEnd(ended, answer.pid, request.signal, { processes, graceMs });
+  await processes.killAll();
+  await Promise.all([stdout.drained(), stderr.drained()]);
+  request.signal.throwIfAborted();
+  verifyLimits();
+  const lacks = answer.lacksGroups ? { lacksGroups: true } : {};
+  return 'code' in exit ? { exitCode: exit.code, ...lacks } : { signalName: exit.signalName, ...lacks };
 }
 
 /** The kernel takes -1 for "no change", and cuts larger numbers off: either could end as root. */
@@ -259,8 +256,8 @@ class OutputPipe {
 
   /** Begins to read; the write end now belongs to the command alone. */
   start(): void {
-    closeSync(this.writeEnd);
     this.#socket = new Socket({ fd: this.#readEnd, readable: true, writable: false });
+    closeSync(this.writeEnd);
     this.#socket.on('data', (chunk: Buffer) => this.#take(this.#decoder.write(chunk)));
     this.#socket.on('error', () => this.#socket?.destroy());
   }
@@ -276,8 +273,11 @@ class OutputPipe {
     this.#rest = '';
   }
 
+  /** Ends both ends, or the reading one where the command has the other. */
   close(): void {
-    this.#socket?.destroy();
+    if (this.#socket !== undefined) return void this.#socket.destroy();
+    closeSync(this.writeEnd);
+    closeSync(this.#readEnd);
   }
 
   #take(text: string): void {

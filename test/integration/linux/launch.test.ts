@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -203,4 +204,17 @@ test('launch() does not take away children that Node started itself', options, a
   const [code] = await once(child, 'exit');
   assert.equal(code, 9);
   await sleep(1);
+});
+
+test('launch() leaves no pipe open where a command could not be asked for', options, async () => {
+  const openFiles = (): number => readdirSync('/proc/self/fd').length;
+  await launch('true');
+  const before = openFiles();
+  const env = Object.assign(new Map<string, string>(), {
+    get: (): never => {
+      throw new Error('no environment');
+    },
+  });
+  for (let attempt = 0; attempt < 3; attempt++) await assert.rejects(launch('true', { env }), /no environment/);
+  assert.equal(openFiles(), before);
 });
