@@ -1,12 +1,14 @@
-// One 512-byte tar header block, as it stands: ustar, GNU and the older kinds. pax(5) "USTAR Interchange Format".
+// One 512-byte tar header block: ustar, GNU and the older kinds. pax(5) "USTAR Interchange Format". tar-stream's codec reads
+// and writes it; what is here besides are the fields where the codec ends (ustar.ts says where).
 import { type ByteString, bytesFromBuffer } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
+import { type Decoded, ustar } from './ustar.ts';
 
 /** The fields that matter; numbers are checked only for being representable. */
 export interface Header {
   readonly path: ByteString;
   readonly linkTarget: ByteString;
-  /** One character; `'0'` also for the NUL of old archives. */
+  /** One character. */
   readonly typeflag: string;
   readonly mode: number;
   readonly uid: number;
@@ -17,10 +19,26 @@ export interface Header {
   readonly minor: number;
 }
 
+/** A header of a kind that is written. */
+export type WritableHeader = Header & { readonly typeflag: keyof typeof codecTypes };
+
 /** Bytes of a header and of the unit that content is padded to. */
 export const blockSize = 512;
 
 const space = 0x20;
+const codecTypes = {
+  '0': 'file',
+  '1': 'link',
+  '2': 'symlink',
+  '3': 'character-device',
+  '4': 'block-device',
+  '5': 'directory',
+  '6': 'fifo',
+  x: 'pax-header',
+} as const;
+/** What the codec has room for. */
+const sixDigits = 0o777777;
+const largestCodecTime = 0x7fffffff;
 
 /** True for the block of zeros that ends an archive. */
 export function isZeroBlock(block: Buffer): boolean {
@@ -30,29 +48,61 @@ export function isZeroBlock(block: Buffer): boolean {
 
 /** @throws ERR_LAYER when the checksum is wrong or a number is none. */
 export function parseHeader(block: Buffer): Header {
-  verifyChecksum(block);
-  const typeflag = block[156] === 0 ? '0' : String.fromCharCode(block[156] ?? 0);
-  const isDevice = typeflag === '3' || typeflag === '4';
+  const decoded = decode(block);
+  const typeflag = String.fromCharCode(block[156] ?? 0);
+  const magic = block.toString('latin1', 257, 263);
+  // Only devices have them; GNU and star keep other things there, and what is older than ustar has none.
+  const isDevice = (typeflag === '3' || typeflag === '4') && /^ustar[\0 ]$/.test(magic);
   return {
-    path: joinPrefix(prefixOf(block), text(block, 0, 100)),
-    linkTarget: text(block, 157, 100),
+    path: pathOf(decoded, block, magic),
+    linkTarget: (decoded.linkname ?? '') as ByteString, // decoded as latin1
     typeflag,
-    mode: number(block, 100, 8, 'mode') & 0o7777,
-    uid: number(block, 108, 8, 'uid'),
-    gid: number(block, 116, 8, 'gid'),
-    size: number(block, 124, 12, 'size'),
-    mtime: number(block, 136, 12, 'mtime'),
-    // Only devices have them; GNU and star keep other things there.
-    major: isDevice ? number(block, 329, 8, 'device major') : 0,
-    minor: isDevice ? number(block, 337, 8, 'device minor') : 0,
+    mode: exact(decoded.mode, block, 100, 8, 'mode') & 0o7777,
+    uid: exact(decoded.uid, block, 108, 8, 'uid'),
+    gid: exact(decoded.gid, block, 116, 8, 'gid'),
+    size: exact(decoded.size, block, 124, 12, 'size'),
+    mtime: exact(decoded.mtime.getTime() / 1000, block, 136, 12, 'mtime'),
+    major: isDevice ? exact(decoded.devmajor, block, 329, 8, 'device major') : 0,
+    minor: isDevice ? exact(decoded.devminor, block, 337, 8, 'device minor') : 0,
   };
 }
 
-/** A NUL-terminated field, which may also fill its place without a NUL. */
-export function text(block: Buffer, start: number, length: number): ByteString {
-  let end = start;
-  while (end < start + length && block[end] !== 0) end++;
-  return bytesFromBuffer(block, start, end);
+/** True where a path can stand in a header; what can't goes into an extended record. */
+export function fitsHeader(path: ByteString): boolean {
+  if (!/^[\x01-\x7f]+$/.test(path)) return false;
+  if (path.length <= 100) return true;
+  // The codec cuts at the first slash with at most 100 characters behind it; a name must be left there.
+  const slash = path.indexOf('/', path.length - 101);
+  return slash > 0 && slash <= 155 && slash < path.length - 1;
+}
+
+/**
+ * A new block. The path must fit (`fitsHeader`), so must the link target, in 100 bytes; the time is from 0 to 8^11 - 1. Ids and
+ * device numbers beyond seven octal digits are written in base 256.
+ */
+export function formatHeader(header: WritableHeader): Buffer {
+  const { uid, gid, mtime, major, minor } = header;
+  const block = ustar.encode({
+    name: header.path,
+    linkname: header.linkTarget,
+    type: codecTypes[header.typeflag],
+    mode: header.mode,
+    uid,
+    gid,
+    size: header.size,
+    mtime: new Date(mtime > largestCodecTime ? 0 : mtime * 1000),
+    devmajor: major,
+    devminor: minor,
+  });
+  if (block === null) throw new BuilderError('ERR_INTERNAL', 'Cannot write a tar header: a name does not fit');
+  if (Math.max(uid, gid, major, minor) <= sixDigits && mtime <= largestCodecTime) return block;
+  putNumber(block, 108, 8, uid);
+  putNumber(block, 116, 8, gid);
+  putNumber(block, 136, 12, mtime);
+  putNumber(block, 329, 8, major);
+  putNumber(block, 337, 8, minor);
+  putChecksum(block);
+  return block;
 }
 
 /**
@@ -60,19 +110,75 @@ export function text(block: Buffer, start: number, length: number): ByteString {
  * @throws ERR_LAYER when it is neither, or beyond 2^53.
  */
 export function number(block: Buffer, start: number, length: number, what: string): number {
-  const first = block[start] ?? 0;
-  if ((first & 0x80) !== 0) return base256(block.subarray(start, start + length), what);
+  if (((block[start] ?? 0) & 0x80) !== 0) return base256(block.subarray(start, start + length), what);
+  let end = start + length;
+  while (end > start && isBlank(block[end - 1])) end--;
   let at = start;
-  const end = start + length;
-  while (at < end && (block[at] === space || block[at] === 0)) at++;
+  while (at < end && isBlank(block[at])) at++;
   let value = 0;
-  for (; at < end; at++) {
-    const byte = block[at] ?? 0;
-    if (byte === 0 || byte === space) break;
-    if (byte < 0x30 || byte > 0x37) throw malformed(`its ${what} is not an octal number`);
-    value = value * 8 + byte - 0x30;
+  for (; at < end && block[at] !== 0; at++) {
+    if (!isOctal(block[at])) throw malformed(`its ${what} is not an octal number`);
+    value = value * 8 + (block[at] ?? 0) - 0x30;
   }
   return value;
+}
+
+function decode(block: Buffer): Decoded {
+  number(block, 148, 8, 'checksum');
+  try {
+    const decoded = ustar.decode(block, 'latin1', true);
+    if (decoded !== null) return decoded;
+  } catch {
+    // Some old archivers summed signed characters.
+    const { unsigned, highBytes } = sumOf(block);
+    if (highBytes > 0 && number(block, 148, 8, 'checksum') === unsigned - highBytes * 256) {
+      const summed = Buffer.from(block);
+      putChecksum(summed);
+      return decode(summed);
+    }
+  }
+  throw malformed('a header has a wrong checksum');
+}
+
+// Digits and blanks are as the codec reads them; all else is read again, strictly.
+function exact(decoded: number, block: Buffer, start: number, length: number, what: string): number {
+  const end = start + length;
+  let at = start;
+  while (at < end && isOctal(block[at])) at++;
+  const digits = at - start;
+  while (at < end && isBlank(block[at])) at++;
+  return digits > 0 && at === end ? decoded : number(block, start, length, what);
+}
+
+function pathOf(decoded: Decoded, block: Buffer, magic: string): ByteString {
+  const path = decoded.name as ByteString; // decoded as latin1
+  // The codec takes no notice of star, whose times stand behind a shorter prefix.
+  if (magic === 'ustar\0' && block.toString('latin1', 508, 512) === 'tar\0') return joinPrefix(text(block, 345, 131), text(block, 0, 100));
+  if (magic !== 'ustar ' || (block[345] === 0 && block[357] === 0)) return path;
+  // Go before 1.8 put prefixes where GNU has times, and its readers still look for them (archive/tar, Reader.readHeader).
+  const prefix = text(block, 345, 155);
+  return (isNumeric(block, 345) && isNumeric(block, 357)) || /[^\x01-\x7f]/.test(prefix) ? path : joinPrefix(prefix, path);
+}
+
+function isNumeric(block: Buffer, start: number): boolean {
+  if (block[start] === 0) return true;
+  try {
+    number(block, start, 12, 'time');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function joinPrefix(prefix: ByteString, name: ByteString): ByteString {
+  return prefix === '' ? name : (`${prefix}/${name}` as ByteString); // both are bytes
+}
+
+// A NUL-terminated field, which may also fill its place without a NUL.
+function text(block: Buffer, start: number, length: number): ByteString {
+  let end = start;
+  while (end < start + length && block[end] !== 0) end++;
+  return bytesFromBuffer(block, start, end);
 }
 
 function base256(field: Buffer, what: string): number {
@@ -85,17 +191,21 @@ function base256(field: Buffer, what: string): number {
   return result;
 }
 
-function prefixOf(block: Buffer): ByteString {
-  if (block.toString('latin1', 257, 263) !== 'ustar\0') return bytesFromBuffer(block, 0, 0);
-  const isStar = block.toString('latin1', 508, 512) === 'tar\0';
-  return text(block, 345, isStar ? 131 : 155);
+function putNumber(block: Buffer, start: number, length: number, value: number): void {
+  if (value < 8 ** (length - 1)) {
+    block.write(`${value.toString(8).padStart(length - 1, '0')}\0`, start, 'latin1');
+    return;
+  }
+  block.fill(0, start, start + length);
+  block[start] = 0x80;
+  block.writeUIntBE(value, start + length - 6, 6);
 }
 
-function joinPrefix(prefix: ByteString, name: ByteString): ByteString {
-  return prefix === '' ? name : (`${prefix}/${name}` as ByteString); // both are bytes
+function putChecksum(block: Buffer): void {
+  block.write(`${sumOf(block).unsigned.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
 }
 
-function verifyChecksum(block: Buffer): void {
+function sumOf(block: Buffer): { readonly unsigned: number; readonly highBytes: number } {
   let unsigned = 8 * space;
   let highBytes = 0;
   for (let at = 0; at < blockSize; at++) {
@@ -104,9 +214,15 @@ function verifyChecksum(block: Buffer): void {
     unsigned += byte;
     if (byte > 127) highBytes++;
   }
-  const stored = number(block, 148, 8, 'checksum');
-  // Some old archivers summed signed characters.
-  if (stored !== unsigned && stored !== unsigned - highBytes * 256) throw malformed('a header has a wrong checksum');
+  return { unsigned, highBytes };
+}
+
+function isOctal(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x37;
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === 0 || byte === space;
 }
 
 function malformed(state: string): BuilderError {

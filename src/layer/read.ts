@@ -14,8 +14,13 @@ export type Warn = (message: string) => void;
 const noXattrs: ReadonlyMap<string, Buffer> = new Map();
 const largestId = 4_294_967_294; // one more means "unchanged" to chown
 
+// Linux cuts what is beyond these 12 and 20 bits, and makes another device.
+const largestMajor = 4095;
+const largestMinor = 1_048_575;
+
 const types: ReadonlyMap<string, EntryType> = new Map([
   ['0', 'file'],
+  ['\0', 'file'],
   ['7', 'file'],
   ['S', 'file'],
   ['1', 'hardlink'],
@@ -151,8 +156,7 @@ async function buildEntry(header: Header, block: Buffer, extension: Extension, b
   if (type !== declared && fields.size > 0) throw malformed(`entry ${show(path)} is named as a directory and has content`);
   if (type === 'symlink') return { entry: { ...common, size: 0, linkTarget: checkPath(fields.linkTarget) } };
   if (type === 'hardlink') return { entry: { ...common, size: 0, linkTarget: cleanPath(checkPath(fields.linkTarget)) } };
-  if (type === 'character' || type === 'block')
-    return { entry: { ...common, size: 0, device: { major: header.major, minor: header.minor } } };
+  if (type === 'character' || type === 'block') return { entry: { ...common, size: 0, device: deviceOf(header, path) } };
   return { entry: { ...common, size: 0 } };
 }
 
@@ -248,6 +252,14 @@ function checkRange(fields: Fields, path: ByteString): void {
     if (id < 0 || id > largestId) throw malformed(`entry ${show(path)} has ${name} ${id}, and 0 to ${largestId} are possible`);
   }
   if (fields.size < 0) throw malformed(`entry ${show(path)} has size ${fields.size}`);
+}
+
+function deviceOf(header: Header, path: ByteString): { readonly major: number; readonly minor: number } {
+  const { major, minor } = header;
+  if (major < 0 || minor < 0 || major > largestMajor || minor > largestMinor) {
+    throw malformed(`entry ${show(path)} is device ${major}:${minor}, and 0:0 to ${largestMajor}:${largestMinor} are possible`);
+  }
+  return { major, minor };
 }
 
 function show(path: ByteString): string {

@@ -110,6 +110,11 @@ test('readEntries() reads owners up to 4294967294, in octal, base-256 and extend
   assert.equal((await only({ path: 'a', pax: { gid: '2147483648' } })).entry.gid, 2_147_483_648);
 });
 
+test('readEntries() reads the largest device number that Linux has', async () => {
+  const { entry } = await only({ path: 'a', type: '4', major: 4095, minor: 1_048_575 });
+  assert.deepEqual(entry.device, { major: 4095, minor: 1_048_575 });
+});
+
 test('readEntries() reads times before 1970 and after 2038 exactly', async () => {
   const minusOne = Buffer.alloc(12, 0xff);
   assert.deepEqual((await only({ path: 'a', patch: [[136, minusOne]] })).entry.mtime, { seconds: -1, nanoseconds: 0 });
@@ -186,6 +191,9 @@ const refused: readonly (readonly [what: string, archive: Buffer, message: RegEx
   ['owner 4294967296', tar([{ path: 'a', pax: { gid: '4294967296' } }]), /gid/],
   ['a negative owner', tar([{ path: 'a', patch: [[108, Buffer.alloc(8, 0xff)]] }]), /uid/],
   ['an owner that is no number', tar([{ path: 'a', pax: { uid: 'abc' } }]), /uid/],
+  ['a negative device number', tar([{ path: 'a', type: '3', patch: [[329, Buffer.alloc(8, 0xff)]] }]), /device -1:0/],
+  ['a device number of more than 12 bits', tar([{ path: 'a', type: '4', major: 4096 }]), /"a" is device 4096:0, and 0:0 to 4095:1048575/],
+  ['a minor device number of more than 20 bits', tar([{ path: 'a', type: '3', major: 4095, minor: 1_048_576 }]), /device 4095:1048576/],
   ['a negative size', tar([{ path: 'a', patch: [[124, Buffer.alloc(12, 0xff)]] }]), /size/],
   ['a size of 2^63', tar([{ path: 'a', patch: [[124, Buffer.from('800000008000000000000000', 'hex')]] }]), /size/],
   ['a size that is not octal', tar([{ path: 'a', patch: [[124, Buffer.from('9999')]] }]), /octal/],

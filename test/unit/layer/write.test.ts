@@ -86,6 +86,26 @@ test('writeLayer() loses nothing: reading gives the entries back', async (contex
   assert.deepEqual(found, expected);
 });
 
+test('writeLayer() keeps owners and device numbers of every size', async (context) => {
+  await using store = openBlobStore(temporaryFolder(context));
+  const numbers = Array.from({ length: 11 }, (_, power) => 8 ** power).flatMap((value) => [value - 1, value, value + 1]);
+  const known = [...numbers, 262_144, 300_000, 500_000, 2_097_152, 4_294_967_294].filter((value) => value < 2 ** 32 - 1);
+  const entries = known.map((id): Entry => {
+    return {
+      ...plain,
+      type: 'block',
+      path: bytes(`n${id}`),
+      uid: id,
+      gid: id,
+      device: { major: Math.min(id, 4095), minor: Math.min(id, 1_048_575) },
+    };
+  });
+  const written = await writeLayer(stream(entries), { compression: 'none', family: 'oci', store }, signal);
+  const found: Entry[] = [];
+  for await (const entry of readEntries(chunks(await blobOf(written)), signal)) found.push(entry);
+  assert.deepEqual(found, entries);
+});
+
 test('writeLayer() writes what GNU tar lists without complaint', async (context) => {
   await using store = openBlobStore(temporaryFolder(context));
   const written = await writeLayer(
