@@ -31,8 +31,12 @@ zstd zstd
 LIST
 # Debian's static busybox has the same program name as the dynamic one, so the package is asked for.
 dpkg -s busybox-static >/dev/null 2>&1 || missing="$missing busybox-static"
-# Where services start by themselves, nobody gets an ssh server from us; the tests that need one say so.
-[ -d /run/systemd/system ] || [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+# Where services start by themselves (only systemd starts these two), nobody gets an ssh server or a containerd from us; the
+# tests that need one say so.
+if [ ! -d /run/systemd/system ]; then
+  [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+  [ -x /usr/bin/containerd ] || missing="$missing containerd"
+fi
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { must } from '../support/command.ts';
-import { podmanCommand, runContainer } from '../support/podman.ts';
 import { readRegistryImage } from '../support/registry-image.ts';
 import { Scene } from '../support/scene.ts';
 
@@ -20,7 +19,7 @@ describe('several builds in one container', { skip: whyNot }, () => {
     const layout = resolve(import.meta.dirname, '../../build/rerun-image');
     const script = resolve(import.meta.dirname, '../../scripts/image.ts');
     await must([process.execPath, script, '--debug', '--busybox', busybox, '--output', layout]);
-    image = (await must(podmanCommand(['pull', '-q', `oci:${layout}:debug`]))).trim();
+    image = await scene.engine.load(layout, 'debug');
   });
   after(() => scene?.stop());
 
@@ -49,7 +48,8 @@ describe('several builds in one container', { skip: whyNot }, () => {
       'cat /builds/job/file /artifacts/file; test ! -e /of-the-second; /busybox/sh -c "echo shell works"; ls / > /dev/null',
     ].join('\n');
     const entrypoint = '/busybox/sh';
-    const { status, output } = await runContainer({ image, entrypoint, command: ['-c', job], volumes: [`${context}:/workspace`] });
+    const { ended } = await scene.engine.start({ image, entrypoint, command: ['-c', job], volumes: [`${context}:/workspace`] });
+    const { status, output } = await ended;
     assert.equal(status, 0, output);
     assert.match(output, /kept\nkept\nshell works/);
     assert.ok((await pathsOf('first')).includes('/of-the-first/deep/file'));
@@ -72,7 +72,8 @@ describe('several builds in one container', { skip: whyNot }, () => {
       `exec ${build('next')}`,
     ].join('\n');
     const entrypoint = '/busybox/sh';
-    const { status, output } = await runContainer({ image, entrypoint, command: ['-c', job], volumes: [`${context}:/workspace`] });
+    const { ended } = await scene.engine.start({ image, entrypoint, command: ['-c', job], volumes: [`${context}:/workspace`] });
+    const { status, output } = await ended;
     assert.equal(status, 0, output);
     assert.match(output, /failed with 3/);
     assert.deepEqual(

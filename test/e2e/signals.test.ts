@@ -1,9 +1,8 @@
 // Pods are deleted: a signal ends a build within seconds, in whatever phase, with one line that says where it was.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { run } from '../support/command.ts';
+import { canSend, type RunningContainer } from '../support/engine.ts';
 import { type Fault, startFaultyProxy } from '../support/faulty-proxy.ts';
-import { podman } from '../support/podman.ts';
 import { Scene } from '../support/scene.ts';
 
 let scene: Scene;
@@ -70,11 +69,15 @@ const moments: readonly Moment[] = [
   },
 ];
 
-for (const [index, moment] of moments.entries()) {
-  for (const [signal, status] of [
+const signals = (
+  [
     ['SIGTERM', 143],
     ['SIGINT', 130],
-  ] as const) {
+  ] as const
+).filter(([signal]) => canSend(signal));
+
+for (const [index, moment] of moments.entries()) {
+  for (const [signal, status] of signals) {
     test(`${signal} ${moment.name} ends the build with ${status} within seconds`, async () => {
       const repository = `signals/${index}-${status}`;
       const ended = await interrupt(moment, signal, repository);
@@ -89,15 +92,15 @@ for (const [index, moment] of moments.entries()) {
 }
 
 async function interrupt(moment: Moment, signal: 'SIGTERM' | 'SIGINT', repository: string) {
-  const name = `yadokari-${repository.replace('/', '-')}-${process.pid}`;
   let seen = '';
   let sentAt = 0;
   let sending: Promise<unknown> = Promise.resolve();
+  const started = Promise.withResolvers<RunningContainer>();
   const look = (text: string) => {
     seen += text;
     if (sentAt !== 0 || !moment.when.test(seen)) return;
     sentAt = performance.now();
-    sending = podman(['kill', '--signal', signal, name]);
+    sending = started.promise.then((container) => container.kill(signal));
   };
   const proxy = await startFaultyProxy(scene.registry.host, (method, path) => {
     const fault = moment.choose?.(method, path);
@@ -107,19 +110,16 @@ async function interrupt(moment: Moment, signal: 'SIGTERM' | 'SIGINT', repositor
   });
   try {
     const dockerfile = moment.dockerfile.replaceAll('@PROXY@', proxy.address);
-    const { command } = await scene.prepare({
-      dockerfile,
-      pushTo: proxy.address,
-      repository,
-      name,
-      args: ['--skip-push-permission-check'],
-    });
-    const result = await run(command, { onOutput: look, timeoutMs: 120_000 });
+    const build = await scene.start(
+      { dockerfile, pushTo: proxy.address, repository, args: ['--skip-push-permission-check'] },
+      { onOutput: look, timeoutMs: 120_000 },
+    );
+    started.resolve(build);
+    const result = await build.ended;
     assert.notEqual(sentAt, 0, `the moment never came: ${result.output}`);
     await sending;
     return { status: result.status, output: result.output, afterMs: performance.now() - sentAt };
   } finally {
-    await podman(['rm', '-f', '-i', name]);
     await proxy.stop();
   }
 }

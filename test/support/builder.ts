@@ -14,21 +14,27 @@ export interface BuilderRun extends Omit<ContainerOptions, 'image' | 'command'> 
 
 const layout = resolve(import.meta.dirname, '../../build/image');
 
-/**
- * The id of the builder's image in podman's store, loaded from build/image.
- * @throws Error that says how to make the image when it is not there.
- */
-export async function builderImage(): Promise<string> {
+/** The OCI layout of the builder's image. @throws Error that says how to make it when it is not there. */
+export function builderLayout(): string {
   if (!existsSync(`${layout}/index.json`)) throw new Error(`there is no builder image in ${layout}: run "npm run image" first`);
-  const id = await must(podmanCommand(['pull', '-q', `oci:${layout}:latest`]));
+  return layout;
+}
+
+/** The id of the builder's image in podman's store. @throws Error as builderLayout(). */
+export async function builderImage(): Promise<string> {
+  const id = await must(podmanCommand(['pull', '-q', `oci:${builderLayout()}:latest`]));
   return id.trim();
 }
 
-/** The command line of a builder container. */
-export function builderCommand(builder: BuilderRun & { readonly image: string }): readonly string[] {
+/** The container of a builder. */
+export function builderContainer(builder: BuilderRun & { readonly image: string }): ContainerOptions {
   const { context, args, volumes = [], ...container } = builder;
-  const mounts = context === undefined ? volumes : [`${context}:/workspace`, ...volumes];
-  return podmanCommand(runArguments({ ...container, volumes: mounts, command: args }));
+  return { ...container, volumes: context === undefined ? volumes : [`${context}:/workspace`, ...volumes], command: args };
+}
+
+/** The command line of a builder container in podman. */
+export function builderCommand(builder: BuilderRun & { readonly image: string }): readonly string[] {
+  return podmanCommand(runArguments(builderContainer(builder)));
 }
 
 /** Runs the builder in a container until it ends. */

@@ -3,8 +3,9 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { builderCommand, builderImage, type BuilderRun } from './builder.ts';
-import { type CommandOptions, type CommandResult, run } from './command.ts';
+import { builderCommand, builderContainer, builderLayout, type BuilderRun } from './builder.ts';
+import type { CommandResult } from './command.ts';
+import { type Engine, type RunningContainer, startEngine, type StartOptions } from './engine.ts';
 import type { FlatNode } from './flatten.ts';
 import { pushLayout } from './image-writer.ts';
 import { type RunningRegistry, startDockerRegistry } from './docker-registry.ts';
@@ -33,28 +34,41 @@ export interface SceneResult extends CommandResult {
 /** A line of a stack trace: what no user should have to read. */
 export const stackTrace = /^\s+at (?:.*\()?(?:file:|node:|\/).*:\d+:\d+\)?$/m;
 
-/** A registry, a builder image, and whatever was made on the way; `stop` removes all of it. */
+/** A build that was begun. */
+export interface SceneRun extends RunningContainer {
+  readonly repository: string;
+  readonly destination: string;
+  /** The context's folder. */
+  readonly context: string;
+}
+
+/** A registry, an engine with the builder's image, and whatever was made on the way; `stop` removes all of it. */
 export class Scene {
   readonly registry: RunningRegistry;
+  readonly engine: Engine;
+  /** The name of the builder's image in the engine. */
   readonly builder: string;
   #folders: string[] = [];
   #builds = 0;
 
-  private constructor(registry: RunningRegistry, image: string) {
+  private constructor(registry: RunningRegistry, engine: Engine, image: string) {
     this.registry = registry;
+    this.engine = engine;
     this.builder = image;
   }
 
   /** @throws Error when the builder's image has not been made. */
   static async start(): Promise<Scene> {
-    const image = await builderImage();
-    const scene = new Scene(await startDockerRegistry(), image);
+    const given = builderLayout();
+    const engine = await startEngine();
+    const scene = new Scene(await startDockerRegistry(), engine, await engine.load(given, 'latest'));
     const layout = resolve(import.meta.dirname, '../conformance/base');
     await pushLayout(layout, 'base', `${scene.registry.host}/base:latest`);
     return scene;
   }
 
   async stop(): Promise<void> {
+    await this.engine.stop();
     await this.registry.stop();
     for (const folder of this.#folders) await rm(folder, { recursive: true, force: true });
   }
@@ -73,12 +87,17 @@ export class Scene {
   }
 
   /** Builds in a container, pushes by plain HTTP, and reads back what was pushed. */
-  async build(build: SceneBuild, options: CommandOptions = {}): Promise<SceneResult> {
-    const { command, repository, destination } = await this.prepare(build);
-    // Where memory runs out, the engine's monitor leaves a file named "oom" in its working directory.
-    const result = await run(command, { cwd: tmpdir(), ...options });
+  async build(build: SceneBuild, options: StartOptions = {}): Promise<SceneResult> {
+    const { ended, repository, destination } = await this.start(build, options);
+    const result = await ended;
     const image = build.pushTo === undefined ? await readRegistryImage(this.registry.host, repository, 'latest') : undefined;
     return { ...result, destination, image };
+  }
+
+  /** Begins a build, for a test that does something meanwhile. */
+  async start(build: SceneBuild, options: StartOptions = {}): Promise<SceneRun> {
+    const { run, ...prepared } = await this.#prepare(build);
+    return { ...prepared, ...(await this.engine.start(builderContainer(run), options)) };
   }
 
   /** True when the scene's registry has `repository:latest`. */
@@ -91,15 +110,20 @@ export class Scene {
     return status === 200;
   }
 
-  /** The command line of a build, for a test that holds the process itself. */
+  /** The command line of a build in podman, for a test that holds the process itself. */
   async prepare(
     build: SceneBuild,
   ): Promise<{ readonly command: readonly string[]; readonly repository: string; readonly destination: string; readonly context: string }> {
+    const { run, ...prepared } = await this.#prepare(build);
+    return { ...prepared, command: builderCommand(run) };
+  }
+
+  async #prepare(build: SceneBuild) {
     const { dockerfile, files, args = [], repository = `out/${++this.#builds}`, pushTo, ...container } = build;
     const context = await this.folder({ ...files, Dockerfile: dockerfile.replaceAll('@REG@', this.registry.host) });
     const destination = `${pushTo ?? this.registry.host}/${repository}:latest`;
     const flags = [`--destination=${destination}`, '--insecure', '--insecure-pull', ...args];
-    return { command: builderCommand({ image: this.builder, ...container, context, args: flags }), repository, destination, context };
+    return { run: { image: this.builder, ...container, context, args: flags }, repository, destination, context };
   }
 }
 
