@@ -6,7 +6,7 @@ import type { Image } from './image.ts';
 import { formatImageConfig } from './image-config.ts';
 import { type Json, type JsonObject, formatJson, parseJson } from './json.ts';
 import { MediaType, type MediaFamily, layerMediaTypeIn } from './media-type.ts';
-import { type Platform, formatPlatform, platformMatches } from './platform.ts';
+import { type Platform, formatPlatform, platformDistance } from './platform.ts';
 
 /** What we read whole of one manifest or index, in bytes; the distribution-spec asks registries to take 4 MiB. */
 export const manifestLimitBytes = 8 * 1024 * 1024;
@@ -83,15 +83,20 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
 }
 
 /**
- * The entry of an index for a platform: the first that matches; attestations (`unknown/unknown`) are no images.
+ * The entry of an index for a platform: the closest, and of those the first; attestations (`unknown/unknown`) are no images.
  * @throws ERR_UNSUPPORTED naming the platforms there are.
  */
 export function selectPlatform(index: ImageIndex, wanted: Platform): Descriptor {
   const images = index.manifests.filter((entry) => kinds.has(entry.mediaType) && entry.platform?.os !== 'unknown');
-  const match = images.find((entry) => entry.platform !== undefined && platformMatches(entry.platform, wanted));
+  const [match] = images
+    .flatMap((entry) => {
+      const distance = entry.platform === undefined ? undefined : platformDistance(entry.platform, wanted);
+      return distance === undefined ? [] : [{ entry, distance }];
+    })
+    .toSorted((a, b) => a.distance - b.distance);
   const [only] = images;
   // One image that says nothing of its platform: there is no choice to make.
-  const chosen = match ?? (images.length === 1 && only?.platform === undefined ? only : undefined);
+  const chosen = match?.entry ?? (images.length === 1 && only?.platform === undefined ? only : undefined);
   if (chosen !== undefined) return chosen;
   const offered = images.map((entry) => (entry.platform === undefined ? 'no platform' : formatPlatform(entry.platform)));
   throw new BuilderError(

@@ -62,10 +62,29 @@ export function formatPlatform(platform: Platform): string {
   return [platform.os, platform.architecture, ...(platform.variant === undefined ? [] : [platform.variant])].join('/');
 }
 
-/** True where an image for `offered` is what was asked for; a wanted platform without variant takes any. */
+/** True where an image for `offered` can be had for what was asked for. */
 export function platformMatches(offered: Platform, wanted: Platform): boolean {
+  return platformDistance(offered, wanted) !== undefined;
+}
+
+/**
+ * How far `offered` is from what was asked for: 0 is the very thing, undefined is no match. An older variant does, the newest first
+ * (containerd's order); where no variant is asked for, one that needs more than the oldest is the last resort.
+ */
+export function platformDistance(offered: Platform, wanted: Platform): number | undefined {
   const have = normalizePlatform(offered);
   const want = normalizePlatform(wanted);
-  if (have.os !== want.os || have.architecture !== want.architecture) return false;
-  return want.variant === undefined || have.variant === want.variant;
+  if (have.os !== want.os || have.architecture !== want.architecture) return undefined;
+  if (have.variant === want.variant) return 0;
+  const steps = levelOf(want) - levelOf(have);
+  if (steps > 0) return steps;
+  return want.variant === undefined ? lastResort - (Number.isNaN(steps) ? 0 : steps) : undefined;
+}
+
+const lastResort = 1000;
+const oldest: Readonly<Record<string, number>> = { amd64: 1, arm64: 8 };
+
+/** The number of a variant: `v3` is 3. */
+function levelOf({ architecture, variant }: Platform): number {
+  return variant === undefined ? (oldest[architecture] ?? Number.NaN) : Number(variant.replace(/^v/, ''));
 }
