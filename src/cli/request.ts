@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { BuilderError } from '../errors.ts';
 import type { BuildRequest, NamedContextSpec, OutputRequest, SecretSpec } from '../build/request.ts';
 import { hostPlatform, parsePlatform } from '../oci/platform.ts';
-import { parseReference, withDefaultTag } from '../oci/reference.ts';
+import { type Reference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import type { Environment, Settings } from './settings.ts';
 
 export interface RequestSurroundings {
@@ -69,7 +69,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
 
 function makeOutput(settings: Settings, around: RequestSurroundings): OutputRequest {
   const noPush = settings.boolean('no-push');
-  const destinations = settings.list('destination').map((name) => withDefaultTag(parseReference(name)));
+  const destinations = settings.list('destination').map(parseDestination);
   const file = (flag: string): { readonly [key: string]: string } => {
     const path = settings.text(flag);
     if (path === undefined) return {};
@@ -98,6 +98,15 @@ function makeOutput(settings: Settings, around: RequestSurroundings): OutputRequ
     ignoreImmutableTags: settings.boolean('push-ignore-immutable-tag-errors'),
     pushRetries: settings.number('push-retry') ?? 0,
   };
+}
+
+/** kaniko's rule: a repository, and a tag or none. The digest of what will be pushed is nobody's to say beforehand. */
+function parseDestination(name: string): Reference {
+  const reference = parseReference(name);
+  if (reference.digest === undefined) return withDefaultTag(reference);
+  throw new BuilderError('ERR_USAGE', `Cannot push to ${name}: a destination is a name and a tag, not a digest`, {
+    hint: `leave out "@${reference.digest}"; --digest-file tells the digest that was pushed`,
+  });
 }
 
 function refuseContradictions(output: OutputRequest, compression: string, imageFormat: string): void {

@@ -22,6 +22,10 @@ test('a destination without tag gets latest, and Docker Hub its defaults', () =>
   assert.deepEqual(request(['-d', 'app']).output.destinations, [{ registry: 'index.docker.io', repository: 'library/app', tag: 'latest' }]);
 });
 
+for (const name of [`app@sha256:${'0'.repeat(64)}`, `r.example/app:v1@sha256:${'0'.repeat(64)}`])
+  test(`the destination ${name.slice(0, 24)}… is refused: what is pushed has a digest of its own`, () =>
+    assert.throws(() => request(['-d', name]), { code: 'ERR_USAGE', message: /^Cannot push to .*: a destination is a name and a tag/ }));
+
 test('a build without any place for the image is refused', () => {
   assert.throws(() => request([]), /nowhere to put the image/);
   assert.equal(request(['--no-push']).output.noPush, true);
