@@ -3,6 +3,8 @@ import { resolve } from 'node:path';
 import type { RegistryRequest } from '../build/request.ts';
 import { BuilderError } from '../errors.ts';
 import { dockerHub } from '../oci/reference.ts';
+import { normalizeKey } from '../registry/docker-config.ts';
+import { checkMirror } from '../registry/mirror.ts';
 import type { Environment, Settings } from './settings.ts';
 import { version } from './version.ts';
 
@@ -27,9 +29,10 @@ export function makeRegistryRequest(settings: Settings, env: Environment, workin
     .filter((value) => value !== '')) {
     const [host = '', mirror = ''] = item.split('=', 2);
     if (host === '' || mirror === '') throw new BuilderError('ERR_USAGE', `Cannot use --registry-map ${item}: expected HOST=MIRROR`);
-    const registry = host === 'docker.io' ? dockerHub : host;
+    const registry = normalizeKey(host) === dockerHub ? dockerHub : host;
     mirrors.set(registry, [...(mirrors.get(registry) ?? []), mirror]);
   }
+  for (const mirror of [...mirrors.values()].flat()) checkMirror(mirror);
   return {
     insecurePush: settings.boolean('insecure'),
     insecurePull: settings.boolean('insecure-pull'),

@@ -2,13 +2,13 @@
 // distribution-spec leaves this open; the flow is the Docker token specification, in the form registries speak it.
 import { isIP } from 'node:net';
 import { RegistryError, type BuilderError } from '../errors.ts';
-import { parseJson } from '../oci/json.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 import type { Credentials } from './credentials.ts';
 import type { Credential } from './docker-config.ts';
 import { bareHost } from './proxy.ts';
-import { type Response, expect, failureOf, readCapped, redactUrl } from './response.ts';
-import type { Clock } from './retry.ts';
+import { type Response, expect, failureOf, readJson, redactUrl } from './response.ts';
+import { type Retry, withRetries } from './retry.ts';
+import { JointWork } from './joint-work.ts';
 import { type Transport, checkAddress } from './transport.ts';
 
 const tokenLimitBytes = 64 * 1024;
@@ -31,7 +31,7 @@ export interface AuthorizerOptions {
   readonly base: URL;
   readonly credentials: Credentials;
   readonly transport: Transport;
-  readonly clock: Clock;
+  readonly retry: Retry;
 }
 
 /** Keeps the tokens of one repository. Scopes are asked for as `repository:<name>:<actions>`, ours first. */
@@ -41,7 +41,7 @@ export class Authorizer {
   #credential: Credential | undefined;
   #hasCredential = false;
   #hasReloaded = false;
-  readonly #tokens = new Map<string, Promise<Token>>();
+  readonly #tokens = new JointWork<string, Token>();
   readonly #extraScopes = new Set<string>();
 
   constructor(options: AuthorizerOptions) {
@@ -148,20 +148,13 @@ export class Authorizer {
 
   async #token(bearer: Bearer, wanted: readonly string[], signal: AbortSignal): Promise<Token> {
     const key = wanted.join(' ');
-    const known = this.#tokens.get(key);
-    if (known !== undefined) {
-      const token = await known;
-      if (this.#options.clock.now() < token.refreshAtMs) return token;
-    }
-    // Another caller may have begun while we waited.
-    const current = this.#tokens.get(key);
-    if (current !== undefined && current !== known) return await current;
-    const fetched = this.#fetch(bearer, mergeScopes([...wanted, ...this.#extraScopes]), signal);
-    this.#tokens.set(key, fetched);
-    fetched.catch(() => {
-      if (this.#tokens.get(key) === fetched) this.#tokens.delete(key);
-    });
-    return await fetched;
+    const { retry } = this.#options;
+    const begin = async (inner: AbortSignal): Promise<Token> =>
+      await withRetries(retry, inner, async () => await this.#fetch(bearer, mergeScopes([...wanted, ...this.#extraScopes]), inner));
+    const token = await this.#tokens.get(key, signal, begin);
+    if (retry.clock.now() < token.refreshAtMs) return token;
+    this.#tokens.delete(key, token);
+    return await this.#tokens.get(key, signal, begin);
   }
 
   async #fetch(bearer: Bearer, scopes: readonly string[], signal: AbortSignal): Promise<Token> {
@@ -178,7 +171,7 @@ export class Authorizer {
     if (bearer.service !== undefined) url.searchParams.set('service', bearer.service);
     for (const scope of scopes) url.searchParams.append('scope', scope);
     const asPassword = credential?.kind === 'password' ? credential : identityAsPassword(credential);
-    const response = await this.#options.transport.send(
+    const response = await this.#options.transport.attempt(
       {
         method: 'GET',
         url,
@@ -206,7 +199,7 @@ export class Authorizer {
     if (bearer.service !== undefined) form.set('service', bearer.service);
     form.set('scope', scopes.join(' '));
     const bytes = Buffer.from(form.toString(), 'utf8');
-    return await this.#options.transport.send(
+    return await this.#options.transport.attempt(
       {
         method: 'POST',
         url: bearer.realm,
@@ -221,8 +214,7 @@ export class Authorizer {
   }
 
   async #keep(response: Response): Promise<Token> {
-    const text = (await readCapped(response, tokenLimitBytes, 'a token')).toString('utf8');
-    const root = parseJson(text);
+    const { root } = await readJson(response, tokenLimitBytes, 'a token');
     const value = root instanceof Map ? root.get('token') || root.get('access_token') : undefined;
     if (!(root instanceof Map) || typeof value !== 'string' || value === '' || /[^\x21-\x7e]/.test(value)) {
       throw this.#failure('its token server answered without a token', response);
@@ -234,7 +226,7 @@ export class Authorizer {
     const seconds = Number(root.get('expires_in') ?? 0);
     // Counted from now on our own clock: the server's dates may be years off.
     const lifeMs = Number.isFinite(seconds) ? Math.max(seconds * 1000, shortestLifeMs) : shortestLifeMs;
-    const nowMs = this.#options.clock.now();
+    const nowMs = this.#options.retry.clock.now();
     return { value, refreshAtMs: nowMs + lifeMs - Math.max(10_000, lifeMs / 10) };
   }
 

@@ -1,70 +1,49 @@
 // A blob from a registry as one verified stream: it survives broken connections, and ends only if every byte is right.
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { BuilderError } from '../errors.ts';
+import { BuilderError, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { splitDigest } from '../oci/digest.ts';
 import type { Repository } from './repository.ts';
 import { type Response, header } from './response.ts';
-import { TransientError } from './retry.ts';
-import { networkError } from './wire.ts';
+import { Patience, TransientError } from './retry.ts';
 
 /** This much progress between two failures makes them count anew; less is a line that leads nowhere. */
 const progressBytes = 1024 * 1024;
 
-/**
- * The blob's bytes. Fails with ERR_DIGEST_MISMATCH when size or digest are not the descriptor's, before its end.
- * `onBytes` gets the number of bytes that passed so far; `instead` may give another source where none has passed yet.
- */
-export function openBlob(
-  repository: Repository,
-  descriptor: Descriptor,
-  onBytes: (doneBytes: number) => void,
-  signal: AbortSignal,
-  instead?: (error: unknown) => Readable | undefined,
-): Readable {
-  const content =
-    instead === undefined
-      ? readBlob(repository, descriptor, onBytes, signal)
-      : readElsewhere(repository, descriptor, onBytes, signal, instead);
-  return Readable.from(content, { objectMode: false, highWaterMark: 256 * 1024 });
+export interface BlobOptions {
+  /** Gets the number of bytes that passed so far. */
+  readonly onBytes: (doneBytes: number) => void;
+  /** Where else the blob is, once its repository has failed: what has passed stays good there. */
+  readonly next?: (failure: RegistryError, signal: AbortSignal) => Promise<Repository | undefined>;
 }
 
-async function* readElsewhere(
-  repository: Repository,
+/** The blob's bytes. Fails with ERR_DIGEST_MISMATCH when size or digest are not the descriptor's, before its end. */
+export function openBlob(
+  open: (signal: AbortSignal) => Promise<Repository>,
   descriptor: Descriptor,
-  onBytes: (doneBytes: number) => void,
+  options: BlobOptions,
   signal: AbortSignal,
-  instead: (error: unknown) => Readable | undefined,
-): AsyncGenerator<unknown, void, undefined> {
-  let hasBegun = false;
-  try {
-    for await (const chunk of readBlob(repository, descriptor, onBytes, signal)) {
-      hasBegun = true;
-      yield chunk;
-    }
-  } catch (error) {
-    const other = hasBegun ? undefined : instead(error);
-    if (other === undefined) throw error;
-    yield* other;
-  }
+): Readable {
+  return Readable.from(readBlob(open, descriptor, options, signal), { objectMode: false, highWaterMark: 256 * 1024 });
 }
 
 async function* readBlob(
-  repository: Repository,
+  open: (signal: AbortSignal) => Promise<Repository>,
   descriptor: Descriptor,
-  onBytes: (doneBytes: number) => void,
+  { onBytes, next }: BlobOptions,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer, void, undefined> {
   const { algorithm, hex } = splitDigest(descriptor.digest);
   const hash = createHash(algorithm);
-  const { policy, clock } = repository.retry;
+  let repository = await open(signal);
+  let patience = new Patience(repository.retry);
   let done = 0;
-  let failures = 0;
   let doneAtFailure = 0;
+  let endedAt = -1;
   for (;;) {
     try {
-      const response = await repository.blob(descriptor.digest, done, signal);
+      const response = await repository.blob(descriptor, done, signal);
       for await (const chunk of bodyFrom(response, done, descriptor)) {
         if (done + chunk.length > descriptor.size) throw mismatch(repository, descriptor, `it is longer than ${descriptor.size} bytes`);
         hash.update(chunk);
@@ -73,19 +52,24 @@ async function* readBlob(
         yield chunk;
       }
       if (done === descriptor.size) break;
-      // Ended in good order, but too soon: a proxy may have closed early, so it counts as a broken line.
-      throw new TransientError(`Cannot pull blob ${descriptor.digest}: it ended after ${done} of ${descriptor.size} bytes`, {
-        method: 'GET',
-        url: repository.name,
-      });
+      const state = `it ended after ${done} of ${descriptor.size} bytes`;
+      if (done === endedAt) throw mismatch(repository, descriptor, state);
+      endedAt = done;
+      // Ended in good order, but too soon: a proxy may have closed early, so the first time it counts as a broken line.
+      throw new TransientError(`Cannot pull blob ${descriptor.digest}: ${state}`, { method: 'GET', url: repository.name });
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof TransientError)) throw error;
-      failures = done - doneAtFailure >= progressBytes ? 1 : failures + 1;
+      if (done - doneAtFailure >= progressBytes) patience.renew();
       doneAtFailure = done;
-      if (failures >= policy.tries) throw error;
-      const backoffMs = Math.min(policy.firstDelayMs * 2 ** (failures - 1), policy.longestDelayMs) * (0.8 + 0.4 * clock.random());
-      await clock.sleep(Math.max(backoffMs, Math.min(error.retryAfterMs ?? 0, policy.longestRetryAfterMs)), signal);
+      try {
+        await patience.wait(error, signal);
+      } catch (final) {
+        signal.throwIfAborted();
+        const other = final instanceof RegistryError ? await next?.(final, signal) : undefined;
+        if (other === undefined) throw final;
+        repository = other;
+        patience = new Patience(repository.retry);
+      }
     }
   }
   if (hash.digest('hex') !== hex) throw mismatch(repository, descriptor, 'its bytes have another digest');
@@ -120,18 +104,14 @@ async function* bodyFrom(response: Response, offset: number, descriptor: Descrip
     }
     skip = offset;
   }
-  try {
-    for await (const chunk of response.body) {
-      const bytes: unknown = chunk;
-      if (!Buffer.isBuffer(bytes)) throw new BuilderError('ERR_INTERNAL', 'Cannot read a blob: the stream is not of bytes');
-      if (skip >= bytes.length) skip -= bytes.length;
-      else {
-        yield bytes.subarray(skip);
-        skip = 0;
-      }
+  for await (const chunk of response.body) {
+    const bytes: unknown = chunk;
+    if (!Buffer.isBuffer(bytes)) throw new BuilderError('ERR_INTERNAL', 'Cannot read a blob: the stream is not of bytes');
+    if (skip >= bytes.length) skip -= bytes.length;
+    else {
+      yield bytes.subarray(skip);
+      skip = 0;
     }
-  } catch (error) {
-    throw networkError(error, response);
   }
 }
 

@@ -4,14 +4,16 @@ import type { Emit } from '../events.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Image, Layer } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
-import { type Reference, formatReference, parseReference } from '../oci/reference.ts';
+import { type Reference, formatReference } from '../oci/reference.ts';
 import type { Credentials } from './credentials.ts';
 import { type Download, fetchFile } from './download.ts';
 import { type Answer, type Question, exchange } from './exchange.ts';
 import { createLimit } from './limit.ts';
+import { mirrorOf } from './mirror.ts';
 import { type Place, type PulledImage, pullFrom } from './pull.ts';
 import { type PushContext, type PushOptions, type PushedImage, probePush, pushAhead, pushTo } from './push.ts';
 import { Repository } from './repository.ts';
+import { JointWork } from './joint-work.ts';
 import { type Transport, type TransportOptions, createTransport } from './transport.ts';
 
 /** Where else to look for the images of a registry. */
@@ -22,7 +24,7 @@ export interface MirrorRules {
   readonly onlyMirrors?: boolean;
 }
 
-export interface RegistryClientOptions extends Omit<TransportOptions, 'onWarning'> {
+export interface RegistryClientOptions extends Omit<TransportOptions, 'onWarning' | 'onRetry'> {
   readonly credentials: Credentials;
   readonly emit: Emit;
   readonly mirrors?: MirrorRules;
@@ -60,11 +62,15 @@ export interface RegistryClient {
 /** A client with its own connections; close it when done. */
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
   const { emit, parallel = 4 } = options;
-  const transport = createTransport({ ...options, onWarning: warnOnce(emit) });
+  const transport = createTransport({
+    ...options,
+    onWarning: warnOnce(emit),
+    onRetry: (message) => emit({ kind: 'note', level: 'info', message }),
+  });
   const open = createOpener(transport, options.credentials);
-  const push: PushContext = { open, uploads: new Map(), limit: createLimit(parallel), emit };
+  const push: PushContext = { open, uploads: new JointWork(), limit: createLimit(parallel), emit };
   const findImage: RegistryClient['findImage'] = async (reference, platform, signal) =>
-    await pullFrom(await placesOf(reference, options, open, signal), reference, platform, emit, signal);
+    await pullFrom(placesOf(reference, options, open), reference, platform, emit, signal);
   return {
     findImage,
     pullImage: async (reference, platform, signal) => {
@@ -90,44 +96,30 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   };
 }
 
+type Opener = (at: Pick<Reference, 'registry' | 'repository'>, signal: AbortSignal, isElsewhere?: boolean) => Promise<Repository>;
+
 /** One Repository for each name, so that tokens are shared. */
-function createOpener(transport: Transport, credentials: Credentials): PushContext['open'] {
+function createOpener(transport: Transport, credentials: Credentials): Opener {
   const opened = new Map<string, Repository>();
-  return async (reference, signal) => {
+  return async (at, signal, isElsewhere = false) => {
+    const reference = { registry: at.registry, repository: at.repository };
     const key = `${reference.registry}/${reference.repository}`;
     const known = opened.get(key);
     if (known !== undefined) return known;
-    const base = await transport.baseUrl(reference.registry, signal);
-    const made = opened.get(key) ?? new Repository({ reference, base, transport, credentials });
+    const retry = { ...transport.retry, isElsewhere };
+    const base = await transport.baseUrl(reference.registry, signal, retry);
+    const made = opened.get(key) ?? new Repository({ reference, base, transport, credentials, retry });
     opened.set(key, made);
     return made;
   };
 }
 
-async function placesOf(
-  reference: Reference,
-  options: Pick<RegistryClientOptions, 'mirrors' | 'emit'>,
-  open: PushContext['open'],
-  signal: AbortSignal,
-): Promise<readonly Place[]> {
-  const mirrors = options.mirrors?.mirrors.get(reference.registry) ?? [];
-  const places: Place[] = [];
-  const failures: RegistryError[] = [];
-  for (const mirror of mirrors) {
-    const at = parseReference(`${mirror.replace(/\/+$/, '')}/${reference.repository}`);
-    try {
-      places.push({ repository: await open(at, signal), isMirror: true });
-    } catch (error) {
-      if (!(error instanceof RegistryError)) throw error;
-      failures.push(error);
-      options.emit({ kind: 'warning', code: 'mirror', message: `${error.message}; trying the next place` });
-    }
-  }
-  if (mirrors.length === 0 || options.mirrors?.onlyMirrors !== true)
-    places.push({ repository: await open(reference, signal), isMirror: false });
-  const [failure] = failures;
-  if (places.length === 0 && failure !== undefined) throw failure;
-  return places;
+/** Mirrors first. One that refuses connections is not waited for where there is another place. */
+function placesOf(reference: Reference, { mirrors: rules }: Pick<RegistryClientOptions, 'mirrors'>, open: Opener): readonly Place[] {
+  const mirrors = (rules?.mirrors.get(reference.registry) ?? []).map((text) => mirrorOf(reference, text));
+  const isLast = mirrors.length === 0 || rules?.onlyMirrors !== true;
+  const all = isLast ? [...mirrors, { registry: reference.registry, repository: reference.repository }] : mirrors;
+  return all.map((at, position) => ({ ...at, open: async (signal) => await open(at, signal, position + 1 < all.length) }));
 }
 
 /** distribution-spec, Warnings: told once, never acted upon. */

@@ -1,10 +1,9 @@
 // A file from the web, for ADD: the registry client's own connections and name resolution, and nobody's credentials.
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
-import { type Response, header, discard, redactUrl } from './response.ts';
+import { header, discard, redactUrl } from './response.ts';
 import { TransientError } from './retry.ts';
 import type { Transport } from './transport.ts';
-import { networkError } from './wire.ts';
 
 export interface Download {
   readonly status: number;
@@ -17,6 +16,9 @@ export interface Download {
   /** The receiver owns it. */
   readonly body: Readable;
 }
+
+/** Servers that make what they send (archives of a commit, git packs) take longer over their first byte than a registry. */
+export const serverPatienceMs = 90_000;
 
 /**
  * Fetches a URL, redirects followed, retried until the answer begins. Status 304 passes where a condition was sent.
@@ -37,7 +39,7 @@ export async function fetchFile(
   const sent = { 'accept-encoding': 'identity', ...secrets, ...headers };
   let response;
   try {
-    response = await transport.send({ method: 'GET', url: request, headers: sent, task }, signal);
+    response = await transport.send({ method: 'GET', url: request, headers: sent, extraPatienceMs: serverPatienceMs, task }, signal);
   } catch (error) {
     if (!(error instanceof RegistryError) || error instanceof TransientError) throw error;
     throw new BuilderError('ERR_CONTEXT', error.message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) });
@@ -54,17 +56,8 @@ export async function fetchFile(
     contentDisposition: header(response, 'content-disposition'),
     sizeBytes: length === undefined || !/^\d{1,15}$/.test(length) ? undefined : Number(length),
     finalUrl: response.url,
-    body: Readable.from(explained(response), { objectMode: false }),
+    body: response.body,
   };
-}
-
-/** An answer's body, its failures in our words. */
-export async function* explained(response: Response): AsyncGenerator<unknown, void, undefined> {
-  try {
-    for await (const chunk of response.body) yield chunk;
-  } catch (error) {
-    throw networkError(error, response);
-  }
 }
 
 function withoutUserinfo(url: URL): { readonly request: URL; readonly secrets: Readonly<Record<string, string>> } {

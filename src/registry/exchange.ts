@@ -1,7 +1,7 @@
 // Requests that are no registry's business, over the registry client's connections: same names, certificates and proxies.
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
-import { explained } from './download.ts';
+import { serverPatienceMs } from './download.ts';
 import { TransientError } from './retry.ts';
 import type { Transport } from './transport.ts';
 
@@ -31,10 +31,14 @@ export async function exchange(transport: Transport, question: Question, signal:
   const { body, ...request } = question;
   try {
     const response = await transport.send(
-      { ...request, ...(body === undefined ? {} : { body: { open: () => body, sizeBytes: body.length } }) },
+      {
+        ...request,
+        extraPatienceMs: serverPatienceMs,
+        ...(body === undefined ? {} : { body: { open: () => body, sizeBytes: body.length } }),
+      },
       signal,
     );
-    return { status: response.status, url: response.url, body: Readable.from(explained(response), { objectMode: false }) };
+    return { status: response.status, url: response.url, body: response.body };
   } catch (error) {
     if (!(error instanceof RegistryError) || error instanceof TransientError) throw error;
     throw new BuilderError('ERR_CONTEXT', error.message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) });

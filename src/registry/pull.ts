@@ -30,10 +30,11 @@ export interface PulledImage {
   readonly reference: Reference;
 }
 
-/** Where a reference may be found, in order; mirrors first. */
+/** Where a reference may be found; opened when its turn comes, since a place that is not needed may be out of reach. */
 export interface Place {
-  readonly repository: Repository;
-  readonly isMirror: boolean;
+  readonly registry: string;
+  readonly repository: string;
+  readonly open: (signal: AbortSignal) => Promise<Repository>;
 }
 
 /**
@@ -56,7 +57,7 @@ export async function pullFrom(
       signal.throwIfAborted();
       if (!(error instanceof BuilderError)) throw error;
       failure = error;
-      if (place.isMirror) emit({ kind: 'warning', code: 'mirror', message: `${error.message}; trying the next place` });
+      if (position + 1 < places.length) emit({ kind: 'warning', code: 'mirror', message: `${error.message}; trying the next place` });
     }
   }
   if (failure !== undefined) throw failure;
@@ -74,7 +75,8 @@ interface PullWish {
 
 async function pullOne(wish: PullWish, signal: AbortSignal): Promise<PulledImage | undefined> {
   const { later, reference, platform, emit } = wish;
-  const { repository } = wish.place;
+  const { place } = wish;
+  const repository = await place.open(signal);
   const target = reference.digest ?? reference.tag ?? 'latest';
   const asked = await repository.manifest(target, signal);
   if (asked === undefined) return undefined;
@@ -89,7 +91,7 @@ async function pullOne(wish: PullWish, signal: AbortSignal): Promise<PulledImage
       descriptor,
       diffId,
       open: (opening) => openLayer(later, descriptor, emit, opening),
-      from: { registry: repository.reference.registry, repository: repository.reference.repository },
+      from: { registry: place.registry, repository: place.repository },
     };
   });
   if (config.diffIds.length !== layers.length) {
@@ -142,38 +144,40 @@ async function readConfig(repository: Repository, descriptor: Descriptor, signal
   if (descriptor.size > configLimitBytes) {
     throw new BuilderError('ERR_LAYER', `Cannot use ${repository.name}: its config has more than ${configLimitBytes} bytes`);
   }
-  return await buffer(openBlob(repository, descriptor, () => undefined, signal));
+  const open = async (): Promise<Repository> => await Promise.resolve(repository);
+  return await buffer(openBlob(open, descriptor, { onBytes: () => undefined }, signal));
 }
 
-/** The first place that has the blob; a mirror need not have every blob of a manifest that it has. */
+/** From the first place that has the blob; a mirror need not have every blob of a manifest that it has, nor stay till its end. */
 function openLayer(places: readonly Place[], descriptor: Descriptor, emit: Emit, signal: AbortSignal): Readable {
   const [first, ...others] = places;
   if (first === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot open a layer: it comes from nowhere');
   if (descriptor.urls !== undefined && isForeign(descriptor)) {
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot pull layer ${descriptor.digest}: its content is kept outside of the registry`);
   }
-  const { repository } = first;
+  const repository = `${first.registry}/${first.repository}`;
   let told = 0;
-  const stream = openBlob(
-    repository,
-    descriptor,
-    (doneBytes) => {
-      if (doneBytes - told < progressStepBytes && doneBytes < descriptor.size) return;
-      told = doneBytes;
-      emit({ kind: 'blob.progress', direction: 'pull', descriptor, repository: repository.name, doneBytes });
-      if (doneBytes === descriptor.size)
-        emit({ kind: 'blob.finished', direction: 'pull', descriptor, repository: repository.name, how: 'transferred' });
-    },
-    signal,
-    others.length === 0
-      ? undefined
-      : (error) => {
-          if (!(error instanceof RegistryError)) return undefined;
-          emit({ kind: 'warning', code: 'mirror', message: `${error.message}; trying the next place` });
-          return openLayer(others, descriptor, emit, signal);
-        },
-  );
-  return stream;
+  const onBytes = (doneBytes: number): void => {
+    if (doneBytes - told < progressStepBytes && doneBytes < descriptor.size) return;
+    told = doneBytes;
+    emit({ kind: 'blob.progress', direction: 'pull', descriptor, repository, doneBytes });
+    if (doneBytes === descriptor.size) emit({ kind: 'blob.finished', direction: 'pull', descriptor, repository, how: 'transferred' });
+  };
+  const next = async (failure: RegistryError, opening: AbortSignal): Promise<Repository | undefined> => {
+    for (let reason: RegistryError = failure; ;) {
+      const place = others.shift();
+      if (place === undefined) return undefined;
+      emit({ kind: 'warning', code: 'mirror', message: `${reason.message}; trying the next place` });
+      try {
+        return await place.open(opening);
+      } catch (error) {
+        opening.throwIfAborted();
+        if (!(error instanceof RegistryError) || others.length === 0) throw error;
+        reason = error;
+      }
+    }
+  };
+  return openBlob(first.open, descriptor, { onBytes, next }, signal);
 }
 
 function isForeign(descriptor: Descriptor): boolean {

@@ -10,7 +10,8 @@ import { MediaType } from '../oci/media-type.ts';
 import { type Reference, formatReference } from '../oci/reference.ts';
 import type { Limit } from './limit.ts';
 import { progressStepBytes } from './pull.ts';
-import type { Repository } from './repository.ts';
+import type { Repository, UploadSession } from './repository.ts';
+import type { JointWork } from './joint-work.ts';
 import { type BlobSource, uploadBlob } from './upload.ts';
 
 export interface PushOptions {
@@ -34,7 +35,7 @@ export interface PushableBlob extends BlobSource {
 export interface PushContext {
   readonly open: (reference: Reference, signal: AbortSignal) => Promise<Repository>;
   /** By `registry/repository@digest`: uploads under way or done. */
-  readonly uploads: Map<string, Promise<void>>;
+  readonly uploads: JointWork<string, void>;
   readonly limit: Limit;
   readonly emit: Emit;
 }
@@ -89,20 +90,13 @@ export async function pushBlob(
   signal: AbortSignal,
 ): Promise<void> {
   const key = `${reference.registry}/${reference.repository}@${blob.descriptor.digest}`;
-  const known = context.uploads.get(key);
-  if (known !== undefined) {
-    await known;
-    return;
-  }
-  const upload = context.limit(async () => {
-    const repository = await context.open(reference, signal);
-    const how = await transfer(context, repository, blob, options, signal);
-    context.emit({ kind: 'blob.finished', direction: 'push', descriptor: blob.descriptor, repository: repository.name, how });
+  await context.uploads.get(key, signal, async (inner) => {
+    await context.limit(async () => {
+      const repository = await context.open(reference, inner);
+      const how = await transfer(context, repository, blob, options, inner);
+      context.emit({ kind: 'blob.finished', direction: 'push', descriptor: blob.descriptor, repository: repository.name, how });
+    });
   });
-  context.uploads.set(key, upload);
-  // A failure is not remembered: the next push tries again.
-  upload.catch(() => context.uploads.delete(key));
-  await upload;
 }
 
 /**
@@ -110,8 +104,8 @@ export async function pushBlob(
  * @throws RegistryError with ERR_AUTH when we may not.
  */
 export async function probePush(repository: Repository, signal: AbortSignal): Promise<void> {
-  const location = await repository.startUpload(signal);
-  if (location !== 'mounted') await repository.cancelUpload(location, signal);
+  const { location } = await repository.startUpload(signal);
+  await repository.cancelUpload(location, signal);
 }
 
 interface BlobsWish {
@@ -171,10 +165,15 @@ async function transfer(
 }
 
 /** Mounting is a favour: whatever goes wrong with it, the blob can still be sent. */
-async function mount(repository: Repository, digest: Digest, from: string, signal: AbortSignal): Promise<URL | 'mounted' | undefined> {
+async function mount(
+  repository: Repository,
+  digest: Digest,
+  from: string,
+  signal: AbortSignal,
+): Promise<UploadSession | 'mounted' | undefined> {
   if (from === repository.reference.repository) return undefined;
   try {
-    return await repository.startUpload(signal, { digest, from });
+    return await repository.mount(digest, from, signal);
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof RegistryError) return undefined;

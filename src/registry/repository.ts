@@ -1,6 +1,7 @@
 // One repository of one registry, all verbs of the distribution-spec that we use, no policy.
 import { createHash } from 'node:crypto';
 import { BuilderError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, digestOf, isDigest, splitDigest } from '../oci/digest.ts';
 import { manifestLimitBytes } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
@@ -8,7 +9,8 @@ import type { Reference } from '../oci/reference.ts';
 import { Authorizer } from './authorization.ts';
 import type { Credentials } from './credentials.ts';
 import { locationOf } from './location.ts';
-import { type Response, discard, expect, failureOf, header, readCapped } from './response.ts';
+import { type Response, discard, expect, failureOf, header, htmlInstead, isHtml, readJson } from './response.ts';
+import { type Retry, withRetries } from './retry.ts';
 import type { Body, Request, Transport } from './transport.ts';
 import type { Method } from './wire.ts';
 
@@ -26,19 +28,29 @@ interface Wish {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Body;
   readonly mountFrom?: string;
-  readonly patienceMs?: number;
+  /** Bytes that the registry has to put in their place before it can answer. */
+  readonly storesBytes?: number;
   /** False where the caller starts over with a new session instead. */
   readonly retry?: boolean;
   readonly task: string;
 }
 
 const manifestTypes = [MediaType.ociIndex, MediaType.ociManifest, MediaType.dockerList, MediaType.dockerManifest].join(', ');
-// A registry may copy a large blob from one store to another before it answers.
-const uploadPatienceMs = 300_000;
+// A registry may copy a large blob from one store to another before it answers: a second for each MiB, four and a half minutes at most.
+const patienceMsPerByte = 1000 / (1024 * 1024);
+const longestPatienceMs = 270_000;
+
+/** An upload that was begun. */
+export interface UploadSession {
+  readonly location: URL;
+  /** A chunk that is not the last may not have fewer. */
+  readonly chunkMinBytes: number;
+}
 
 /** Verbs on one repository. Every failure is a RegistryError that names the task. */
 export class Repository {
   readonly reference: Reference;
+  readonly retry: Retry;
   readonly #base: URL;
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
@@ -48,8 +60,11 @@ export class Repository {
     readonly base: URL;
     readonly transport: Transport;
     readonly credentials: Credentials;
+    /** The transport's own where left out. */
+    readonly retry?: Retry;
   }) {
     this.reference = options.reference;
+    this.retry = options.retry ?? options.transport.retry;
     this.#base = options.base;
     this.#transport = options.transport;
     this.#authorizer = new Authorizer({
@@ -58,12 +73,8 @@ export class Repository {
       base: options.base,
       credentials: options.credentials,
       transport: options.transport,
-      clock: options.transport.retry.clock,
+      retry: this.retry,
     });
-  }
-
-  get retry(): Transport['retry'] {
-    return this.#transport.retry;
   }
 
   get name(): string {
@@ -72,19 +83,20 @@ export class Repository {
 
   /** distribution-spec end-3. Undefined where there is none (404). */
   async manifest(target: string, signal: AbortSignal): Promise<StoredManifest | undefined> {
+    // With its body: that may break off as well.
+    return await withRetries(this.retry, signal, async () => await this.#manifest(target, signal));
+  }
+
+  async #manifest(target: string, signal: AbortSignal): Promise<StoredManifest | undefined> {
     const task = `pull ${this.#named(target)}`;
-    const response = await this.#request(
-      'GET',
-      `manifests/${target}`,
-      { access: 'pull', headers: { accept: manifestTypes }, task },
-      signal,
-    );
+    const wish: Wish = { access: 'pull', headers: { accept: manifestTypes }, retry: false, task };
+    const response = await this.#request('GET', `manifests/${target}`, wish, signal);
     if (response.status === 404) {
       await discard(response);
       return undefined;
     }
     await expect(response, [200], task);
-    const bytes = await readCapped(response, manifestLimitBytes, 'a manifest');
+    const { bytes } = await readJson(response, manifestLimitBytes, `the manifest of ${this.#named(target)}`);
     // Docker-Content-Digest is wrong on some registries: the bytes say what they are.
     const digest = isDigest(target) ? digestLike(target, bytes) : digestOf(bytes);
     if (isDigest(target) && digest !== target) {
@@ -118,7 +130,7 @@ export class Repository {
   ): Promise<void> {
     const task = `push ${this.#named(target)}`;
     const body = { open: () => content.bytes, sizeBytes: content.bytes.length };
-    const wish: Wish = { access: 'push', headers: { 'content-type': content.mediaType }, body, patienceMs: uploadPatienceMs, task };
+    const wish: Wish = { access: 'push', headers: { 'content-type': content.mediaType }, body, task };
     const response = await expect(await this.#request('PUT', `manifests/${target}`, wish, signal), [201, 200, 202], task);
     await discard(response);
     const claimed = header(response, 'docker-content-digest');
@@ -136,35 +148,45 @@ export class Repository {
     const task = `look up blob ${digest} in ${this.name}`;
     const response = await this.#request('HEAD', `blobs/${digest}`, { access: 'push', task }, signal, 'any');
     await discard(response);
-    if (response.status === 200) return 'yes';
+    // A login page has an answer to everything.
+    if (response.status === 200) return isHtml(response) ? 'unknown' : 'yes';
     if (response.status === 404) return 'no';
     if ([401, 403, 405].includes(response.status)) return 'unknown';
     throw await failureOf(response, task);
   }
 
   /** distribution-spec end-2, from a byte on. The answer is 200, or 206 where `offset` is honoured. */
-  async blob(digest: Digest, offset: number, signal: AbortSignal): Promise<Response> {
+  async blob({ digest, size }: Descriptor, offset: number, signal: AbortSignal): Promise<Response> {
     const task = `pull blob ${digest} from ${this.name}`;
     const headers: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` };
     const wish: Wish = { access: 'pull', headers: { 'accept-encoding': 'identity', ...headers }, retry: false, task };
     const response = await this.#request('GET', `blobs/${digest}`, wish, signal);
-    return await expect(response, offset === 0 ? [200] : [200, 206, 416], task);
+    await expect(response, offset === 0 ? [200] : [200, 206, 416], task);
+    if (!isHtml(response) || Number(header(response, 'content-length')) === size - offset) return response;
+    response.body.destroy();
+    throw htmlInstead(response, `blob ${digest} of ${this.name}`);
   }
 
-  /** distribution-spec end-4a, or end-11 with `mount`: 'mounted', or where to send the bytes. */
-  async startUpload(signal: AbortSignal, mount?: { readonly digest: Digest; readonly from: string }): Promise<URL | 'mounted'> {
-    const query = mount === undefined ? '' : `?mount=${encodeURIComponent(mount.digest)}&from=${encodeURIComponent(mount.from)}`;
+  /** distribution-spec end-4a: where to send the bytes. */
+  async startUpload(signal: AbortSignal): Promise<UploadSession> {
     const task = `start an upload to ${this.name}`;
-    const wish: Wish = { access: 'push', task, ...(mount === undefined ? {} : { mountFrom: mount.from }) };
-    const response = await this.#request('POST', `blobs/uploads/${query}`, wish, signal);
-    await expect(response, mount === undefined ? [202, 201] : [201, 202], task);
-    await discard(response);
-    if (mount !== undefined && response.status === 201) return 'mounted';
-    return locationOf(response, task);
+    const response = await expect(await this.#request('POST', 'blobs/uploads/', { access: 'push', task }, signal), [202, 201], task);
+    return await sessionOf(response, task);
   }
 
-  /** distribution-spec end-6: the whole blob in one PUT. */
-  async putBlob(location: URL, digest: Digest, body: Body | undefined, signal: AbortSignal): Promise<void> {
+  /** distribution-spec end-11, one try: 'mounted', or the session that was begun instead. */
+  async mount(digest: Digest, from: string, signal: AbortSignal): Promise<UploadSession | 'mounted'> {
+    const query = `?mount=${encodeURIComponent(digest)}&from=${encodeURIComponent(from)}`;
+    const task = `mount a blob of ${from} in ${this.name}`;
+    const wish: Wish = { access: 'push', mountFrom: from, retry: false, task };
+    const response = await expect(await this.#request('POST', `blobs/uploads/${query}`, wish, signal), [201, 202], task);
+    if (response.status === 202) return await sessionOf(response, task);
+    await discard(response);
+    return 'mounted';
+  }
+
+  /** distribution-spec end-6: the whole blob in one PUT, or the end of one that was sent in chunks. */
+  async putBlob(location: URL, { digest, size }: Descriptor, body: Body | undefined, signal: AbortSignal): Promise<void> {
     const task = `push blob ${digest} to ${this.name}`;
     const url = new URL(location);
     // appended by hand: URLSearchParams would re-encode what the registry wrote there
@@ -174,7 +196,7 @@ export class Repository {
       access: 'push',
       headers,
       retry: false,
-      patienceMs: uploadPatienceMs,
+      storesBytes: size,
       task,
       ...(body === undefined ? {} : { body }),
     };
@@ -194,7 +216,7 @@ export class Repository {
     const response = await this.#request(
       'PATCH',
       location,
-      { access: 'push', headers, body, retry: false, patienceMs: uploadPatienceMs, task },
+      { access: 'push', headers, body, retry: false, storesBytes: body.sizeBytes, task },
       signal,
     );
     await discard(await expect(response, [202, 201, 204], task));
@@ -243,9 +265,11 @@ export class Repository {
         headers: { ...wish.headers, ...(authorization === undefined ? {} : { authorization }) },
         task: wish.task,
         ...(wish.body === undefined ? {} : { body: wish.body }),
-        ...(wish.patienceMs === undefined ? {} : { patienceMs: wish.patienceMs }),
+        ...(wish.storesBytes === undefined ? {} : { extraPatienceMs: Math.min(wish.storesBytes * patienceMsPerByte, longestPatienceMs) }),
       };
-      const response = await (wish.retry === false ? this.#transport.attempt(request, signal) : this.#transport.send(request, signal));
+      const response = await (wish.retry === false
+        ? this.#transport.attempt(request, signal)
+        : this.#transport.send(request, signal, this.retry));
       // A 401 from where we were redirected to is not the registry's, and gets no answer from us.
       if (response.status !== 401 || response.url.origin !== this.#base.origin) return response;
       const again = attempt <= 2 && (await this.#answer(response, authorization, scopes, attempt, signal));
@@ -274,6 +298,13 @@ export class Repository {
   #named(target: string): string {
     return isDigest(target) ? `${this.name}@${target}` : `${this.name}:${target}`;
   }
+}
+
+async function sessionOf(response: Response, task: string): Promise<UploadSession> {
+  await discard(response);
+  // distribution-spec: pushing a blob in chunks
+  const least = header(response, 'oci-chunk-min-length');
+  return { location: locationOf(response, task), chunkMinBytes: least !== undefined && /^\d{1,12}$/.test(least) ? Number(least) : 0 };
 }
 
 function digestLike(model: Digest, bytes: Buffer): Digest {

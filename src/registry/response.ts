@@ -41,14 +41,15 @@ export async function expect(response: Response, statuses: readonly number[], ta
 export async function failureOf(response: Response, task: string): Promise<RegistryError> {
   const errors = response.method === 'HEAD' ? [] : await readErrors(response);
   const [first] = errors;
+  const page = isHtml(response) ? ' with an HTML page' : '';
   const said = first === undefined ? '' : ` ${first.code}${first.message === '' ? '' : `: ${first.message}`}`;
-  const message = `Cannot ${task}: ${response.url.host} answered ${response.status}${said}`;
+  const message = `Cannot ${task}: ${response.url.host} answered ${response.status}${page}${said}`;
   const request = { method: response.method, url: redactUrl(response.url), status: response.status, errors };
   if (isTransientStatus(response.status)) {
     const retryAfterMs = parseRetryAfter(header(response, 'retry-after'), header(response, 'date'));
     return new TransientError(message, request, { retryAfterMs });
   }
-  const hint = hintFor(response.status, errors, response.url.host);
+  const hint = response.status < 300 && page !== '' ? gatewayHint : hintFor(response.status, errors, response.url.host);
   const isAuth = response.status === 401 || response.status === 403;
   return new RegistryError(message, request, { ...(hint === undefined ? {} : { hint }), code: isAuth ? 'ERR_AUTH' : 'ERR_REGISTRY' });
 }
@@ -83,7 +84,7 @@ export async function readCapped(response: Response, limitBytes: number, what: s
   let size = 0;
   for await (const chunk of response.body) {
     const bytes: unknown = chunk;
-    if (!Buffer.isBuffer(bytes)) continue;
+    if (!Buffer.isBuffer(bytes)) throw new BuilderError('ERR_INTERNAL', `Cannot read ${what}: the stream is not of bytes`);
     size += bytes.length;
     // leaving the loop destroys the body
     if (size > limitBytes)
@@ -92,6 +93,48 @@ export async function readCapped(response: Response, limitBytes: number, what: s
   }
   return Buffer.concat(chunks);
 }
+
+/**
+ * A body of JSON, in memory, with the value in it. `what` is "a manifest".
+ * @throws RegistryError for anything else, and as `readCapped`: a proxy or a login page answers 200 with a page for people
+ */
+export async function readJson(
+  response: Response,
+  limitBytes: number,
+  what: string,
+): Promise<{ readonly bytes: Buffer; readonly root: Json }> {
+  const bytes = await readCapped(response, limitBytes, what);
+  const text = bytes.toString('utf8');
+  try {
+    return { bytes, root: parseJson(text) };
+  } catch (error) {
+    if (isHtml(response) || /^\uFEFF?\s*<(?:!doctype|html|head|body|!--)/i.test(text)) throw htmlInstead(response, what);
+    const kind = header(response, 'content-type')?.slice(0, 100) ?? 'no content type';
+    const state = text.trim() === '' ? 'sent nothing' : `sent something that is no JSON (${clean(kind)})`;
+    throw new RegistryError(
+      `Cannot read ${what}: ${redactUrl(response.url)} ${state}`,
+      { method: response.method, url: redactUrl(response.url), status: response.status },
+      { cause: error },
+    );
+  }
+}
+
+/** True where the answer calls itself a page for people. */
+export function isHtml(response: Pick<Response, 'headers'>): boolean {
+  return /^\s*(?:text\/html|application\/xhtml\+xml)\b/i.test(header(response, 'content-type') ?? '');
+}
+
+/** An HTML page came where `what` was wanted. */
+export function htmlInstead(response: Response, what: string): RegistryError {
+  const url = redactUrl(response.url);
+  return new RegistryError(
+    `Cannot read ${what}: an HTML page came from ${url}`,
+    { method: response.method, url, status: response.status },
+    { hint: gatewayHint },
+  );
+}
+
+const gatewayHint = 'a proxy or a login page stands before the registry: open the URL in a browser, or check HTTPS_PROXY and NO_PROXY';
 
 /** The specification's error list, or what can be made of another body. */
 async function readErrors(response: Response): Promise<{ readonly code: string; readonly message: string }[]> {

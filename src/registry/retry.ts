@@ -11,11 +11,21 @@ export interface Clock {
   readonly random: () => number;
 }
 
+/** How failures that may pass are met. */
+export interface Retry {
+  readonly policy: RetryPolicy;
+  readonly clock: Clock;
+  /** Gets a line for each try that will be made: what failed, why, and when it is tried again. */
+  readonly tell?: (line: string) => void;
+  /** Where nobody listens, nobody is waited for: somebody else has the same. */
+  readonly isElsewhere?: boolean;
+}
+
 export interface RetryPolicy {
   readonly tries: number;
   readonly firstDelayMs: number;
   readonly longestDelayMs: number;
-  /** After so much time no further try is made; waits that the server asked for don't count. */
+  /** So long after the first failure no further try is made; waits that the server asked for don't count. */
   readonly budgetMs: number;
   readonly longestRetryAfterMs: number;
 }
@@ -47,18 +57,29 @@ export const defaultRetryPolicy: RetryPolicy = {
 export class TransientError extends RegistryError {
   /** How long the server asked us to wait. */
   readonly retryAfterMs: number | undefined;
+  /** Nobody listens there, or no way leads there. */
+  readonly isRefusal: boolean;
+  /** All tries were made: whoever retries something larger doesn't begin anew. */
+  readonly isSpent: boolean;
 
-  constructor(
-    message: string,
-    request: ConstructorParameters<typeof RegistryError>[1],
-    options?: { readonly cause?: unknown; readonly hint?: string; readonly retryAfterMs?: number | undefined },
-  ) {
+  constructor(message: string, request: ConstructorParameters<typeof RegistryError>[1], options: TransientOptions = {}) {
     super(message, request, options);
-    this.retryAfterMs = options?.retryAfterMs;
+    this.retryAfterMs = options.retryAfterMs;
+    this.isRefusal = options.isRefusal === true;
+    this.isSpent = options.isSpent === true;
   }
 }
 
-const transientStatuses: ReadonlySet<number> = new Set([408, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524]);
+interface TransientOptions {
+  readonly cause?: unknown;
+  readonly hint?: string;
+  readonly retryAfterMs?: number | undefined;
+  readonly isRefusal?: boolean;
+  readonly isSpent?: boolean;
+}
+
+/** Of the 4xx those three speak of time; the others are final. */
+const transientStatuses: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524]);
 
 /** True for a status that another try may change. */
 export function isTransientStatus(status: number): boolean {
@@ -67,32 +88,65 @@ export function isTransientStatus(status: number): boolean {
 
 /**
  * Runs `operation` until it succeeds, fails for good, or the policy's tries or time are used up.
- * @throws what the last try threw.
+ * @throws what the last try threw; a TransientError is spent then
  */
 export async function withRetries<Value>(
-  retry: { readonly policy: RetryPolicy; readonly clock: Clock },
+  retry: Retry,
   signal: AbortSignal,
   operation: (attempt: number) => Promise<Value>,
 ): Promise<Value> {
-  const { policy, clock } = retry;
-  const startedMs = clock.now();
-  let askedMs = 0;
+  const patience = new Patience(retry);
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
     try {
       return await operation(attempt);
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof TransientError) || attempt >= policy.tries) throw error;
-      const jitter = 0.8 + 0.4 * clock.random();
-      const backoffMs = Math.min(policy.firstDelayMs * 2 ** (attempt - 1), policy.longestDelayMs) * jitter;
-      const asked = error.retryAfterMs === undefined ? 0 : Math.min(error.retryAfterMs, policy.longestRetryAfterMs);
-      const delayMs = Math.max(backoffMs, asked);
-      askedMs += asked;
-      if (clock.now() - startedMs - askedMs + backoffMs > policy.budgetMs) throw error;
-      await clock.sleep(delayMs, signal);
+      await patience.wait(error, signal);
     }
   }
+}
+
+/** Counts the failures of one thing, and waits between its tries. */
+export class Patience {
+  readonly #retry: Retry;
+  /** Of the first failure: what went well before may have taken hours. */
+  #sinceMs = 0;
+  #askedMs = 0;
+  #failures = 0;
+
+  constructor(retry: Retry) {
+    this.#retry = retry;
+  }
+
+  /** Something was gained: the failures before it don't count. */
+  renew(): void {
+    this.#failures = 0;
+    this.#askedMs = 0;
+  }
+
+  /** Waits until it is time for another try. @throws `error` where none will be made */
+  async wait(error: unknown, signal: AbortSignal): Promise<void> {
+    const { policy, clock, tell, isElsewhere } = this.#retry;
+    if (!(error instanceof TransientError) || error.isSpent) throw error;
+    if (this.#failures === 0) this.#sinceMs = clock.now();
+    this.#failures += 1;
+    if (this.#failures >= policy.tries || (error.isRefusal && isElsewhere === true)) throw spent(error);
+    const jitter = 0.8 + 0.4 * clock.random();
+    const backoffMs = Math.min(policy.firstDelayMs * 2 ** (this.#failures - 1), policy.longestDelayMs) * jitter;
+    const asked = error.retryAfterMs === undefined ? 0 : Math.min(error.retryAfterMs, policy.longestRetryAfterMs);
+    const delayMs = Math.max(backoffMs, asked);
+    this.#askedMs += asked;
+    if (clock.now() - this.#sinceMs - this.#askedMs + backoffMs > policy.budgetMs) throw spent(error);
+    tell?.(`${error.message}; trying again in ${Math.max(1, Math.round(delayMs / 1000))} s (${this.#failures + 1} of ${policy.tries})`);
+    await clock.sleep(delayMs, signal);
+  }
+}
+
+function spent(error: TransientError): TransientError {
+  const { message, method, url, status, errors, cause, hint, retryAfterMs, isRefusal } = error;
+  const request = { method, url, errors, ...(status === undefined ? {} : { status }) };
+  return new TransientError(message, request, { cause, ...(hint === undefined ? {} : { hint }), retryAfterMs, isRefusal, isSpent: true });
 }
 
 /**

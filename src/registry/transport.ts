@@ -2,10 +2,11 @@
 import type { Readable } from 'node:stream';
 import { isIP } from 'node:net';
 import { RegistryError } from '../errors.ts';
-import { dockerHub } from '../oci/reference.ts';
+import { findBase } from './base.ts';
 import { bareHost, isLoopback } from './proxy.ts';
 import { type Response, discard, failureOf, header, redactUrl } from './response.ts';
-import { type Clock, type RetryPolicy, TransientError, defaultRetryPolicy, isTransientStatus, systemClock, withRetries } from './retry.ts';
+import { type Clock, type Retry, type RetryPolicy, defaultRetryPolicy, isTransientStatus, systemClock, withRetries } from './retry.ts';
+import { JointWork } from './joint-work.ts';
 import { type Method, type WireOptions, createWire } from './wire.ts';
 
 /** Content that can be sent again from its start. */
@@ -20,7 +21,7 @@ export interface Request {
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Body;
-  readonly patienceMs?: number;
+  readonly extraPatienceMs?: number;
   /** Checks each further hop; throws to refuse it. */
   readonly checkHop?: (to: URL) => void;
   readonly redirectLimit?: number;
@@ -32,27 +33,33 @@ export interface TransportOptions extends WireOptions {
   readonly userAgent: string;
   readonly retryPolicy?: RetryPolicy;
   readonly clock?: Clock;
+  /** Gets a line for each further try. */
+  readonly onRetry?: (line: string) => void;
   /** Called with each `Warning` header's text. */
   readonly onWarning?: (host: string, text: string) => void;
 }
 
 export interface Transport {
-  /** With retries: any answer whose status another try can't change. */
-  readonly send: (request: Request, signal: AbortSignal) => Promise<Response>;
+  /** With retries (ours where left out): any answer whose status another try can't change. */
+  readonly send: (request: Request, signal: AbortSignal, retry?: Retry) => Promise<Response>;
   /** One try: any answer at all. */
   readonly attempt: (request: Request, signal: AbortSignal) => Promise<Response>;
-  /** `https://host/`, or `http://host/` where that is allowed and HTTPS doesn't answer. Asked once a host. */
-  readonly baseUrl: (registry: string, signal: AbortSignal) => Promise<URL>;
+  /** `https://host/`, or `http://host/` where that is allowed and what answers there. Settled once a host, by an answer. */
+  readonly baseUrl: (registry: string, signal: AbortSignal, retry?: Retry) => Promise<URL>;
   readonly allowsHttp: (host: string) => boolean;
-  readonly retry: { readonly policy: RetryPolicy; readonly clock: Clock };
+  readonly retry: Retry;
   readonly close: () => Promise<void>;
 }
 
 /** The transport of one client; owns its connections until `close`. */
 export function createTransport(options: TransportOptions): Transport {
   const wire = createWire(options);
-  const retry = { policy: options.retryPolicy ?? defaultRetryPolicy, clock: options.clock ?? systemClock };
-  const bases = new Map<string, Promise<URL>>();
+  const ownRetry: Retry = {
+    policy: options.retryPolicy ?? defaultRetryPolicy,
+    clock: options.clock ?? systemClock,
+    ...(options.onRetry === undefined ? {} : { tell: options.onRetry }),
+  };
+  const bases = new JointWork<string, URL>();
   const allowsHttp = (host: string): boolean =>
     options.hostRules(host).insecure === true ||
     isLoopback(bareHost(URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : host));
@@ -62,6 +69,7 @@ export function createTransport(options: TransportOptions): Transport {
     let headers: Readonly<Record<string, string>> = request.headers ?? {};
     const chain = [redactUrl(url)];
     for (;;) {
+      signal.throwIfAborted();
       const length =
         request.body === undefined ? (request.method === 'POST' || request.method === 'PUT' ? 0 : undefined) : request.body.sizeBytes;
       const answer = await wire.exchange(
@@ -70,7 +78,7 @@ export function createTransport(options: TransportOptions): Transport {
           url,
           headers: { 'user-agent': options.userAgent, ...headers, ...(length === undefined ? {} : { 'content-length': String(length) }) },
           ...(request.body === undefined ? {} : { body: request.body.open() }),
-          ...(request.patienceMs === undefined ? {} : { patienceMs: request.patienceMs }),
+          ...(request.extraPatienceMs === undefined ? {} : { extraPatienceMs: request.extraPatienceMs }),
         },
         signal,
       );
@@ -92,24 +100,17 @@ export function createTransport(options: TransportOptions): Transport {
 
   return {
     attempt,
-    send: async (request, signal) =>
+    send: async (request, signal, retry = ownRetry) =>
       await withRetries(retry, signal, async (count) => {
         const response = await attempt(request, signal);
         // The last try's answer goes to the caller, who knows what to say about it.
         if (isTransientStatus(response.status) && count < retry.policy.tries) throw await failureOf(response, request.task);
         return response;
       }),
-    baseUrl: async (registry, signal) => {
-      const known = bases.get(registry);
-      if (known !== undefined) return await known;
-      const found = findBase(registry, allowsHttp(registry), attempt, retry, signal);
-      bases.set(registry, found);
-      // A failure is not kept: the next request asks again.
-      found.catch(() => bases.delete(registry));
-      return await found;
-    },
+    baseUrl: async (registry, signal, retry = ownRetry) =>
+      await bases.get(registry, signal, async (inner) => await findBase(registry, allowsHttp(registry), { attempt, retry }, inner)),
     allowsHttp,
-    retry,
+    retry: ownRetry,
     close: wire.close,
   };
 }
@@ -165,36 +166,4 @@ const secretHeaders: ReadonlySet<string> = new Set(['authorization', 'cookie', '
 
 function withoutSecrets(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !secretHeaders.has(name.toLowerCase())));
-}
-
-async function findBase(
-  registry: string,
-  mayBeHttp: boolean,
-  attempt: Transport['attempt'],
-  retry: Transport['retry'],
-  signal: AbortSignal,
-): Promise<URL> {
-  // Docker Hub's name in image names is not where its registry answers.
-  const host = registry === dockerHub ? 'registry-1.docker.io' : registry;
-  const https = new URL(`https://${host}/`);
-  if (!mayBeHttp) return https;
-  const http = new URL(`http://${host}/`);
-  const ping = async (base: URL): Promise<URL> => {
-    await discard(await attempt({ method: 'GET', url: new URL('/v2/', base), task: `reach ${registry}` }, signal));
-    return base;
-  };
-  return await withRetries(retry, signal, async () => {
-    try {
-      return await ping(https);
-    } catch (secure) {
-      signal.throwIfAborted();
-      try {
-        return await ping(http);
-      } catch (plain) {
-        signal.throwIfAborted();
-        // HTTPS is there but refused us (a bad certificate, say): that is the news, unless plain HTTP may come up yet.
-        throw secure instanceof TransientError || !(secure instanceof RegistryError) ? plain : secure;
-      }
-    }
-  });
 }

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Repository } from './repository.ts';
+import type { Repository, UploadSession } from './repository.ts';
 import { TransientError, withRetries } from './retry.ts';
 
 /** Content that can be read again from its start. */
@@ -17,112 +17,116 @@ export interface UploadOptions {
   /** Bytes of one chunk where chunks are needed. */
   readonly chunkBytes?: number;
   /** A session that a mount request left open. */
-  readonly session?: URL;
+  readonly session?: UploadSession;
 }
 
 const defaultChunkBytes = 16 * 1024 * 1024;
 /** A whole PUT that broke off so often is tried in chunks. */
 const wholeTries = 2;
-const sessionLost: ReadonlySet<string> = new Set([
-  'TOOMANYREQUESTS',
-  'UNAVAILABLE',
-  'UNKNOWN',
-  'BLOB_UPLOAD_INVALID',
-  'BLOB_UPLOAD_UNKNOWN',
-]);
+/** Refusals that a new session may cure, at once; more of them in one upload are the registry's last word. */
+const freshSessions = 2;
+const sessionLost: ReadonlySet<string> = new Set(['BLOB_UPLOAD_INVALID', 'BLOB_UPLOAD_UNKNOWN']);
 const contentRefused: ReadonlySet<string> = new Set(['DIGEST_INVALID', 'SIZE_INVALID']);
 
 /** @throws RegistryError when the registry doesn't take the blob, or what `source.open` fails with. */
 export async function uploadBlob(repository: Repository, source: BlobSource, options: UploadOptions, signal: AbortSignal): Promise<void> {
-  let session = options.session;
-  let inChunks = false;
-  let broken = 0;
-  let refusals = 0;
+  const state = { session: options.session, inChunks: false, broken: 0, lost: 0, refused: 0 };
   await withRetries(repository.retry, signal, async () => {
-    const location = session ?? (await start(repository, signal));
-    session = undefined;
-    try {
-      if (inChunks) await sendChunks(repository, location, source, options, signal);
-      else await sendWhole(repository, location, source, options, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof RegistryError)) throw error;
-      if (!inChunks && wantsChunks(error)) {
-        inChunks = true;
-        throw again(error);
+    for (;;) {
+      const session = state.session ?? (await repository.startUpload(signal));
+      state.session = undefined;
+      try {
+        if (state.inChunks) await sendChunks(repository, session, source, options, signal);
+        else await sendWhole(repository, session, source, options, signal);
+        return;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof RegistryError)) throw error;
+        if (error instanceof TransientError) {
+          state.broken += 1;
+          if (error.status === undefined && state.broken >= wholeTries && source.descriptor.size > 0) state.inChunks = true;
+          throw error;
+        }
+        if (!mayBeCured(error, state)) throw error;
+        repository.retry.tell?.(`${error.message}; trying again at once, ${state.inChunks ? 'in chunks' : 'in a new session'}`);
       }
-      if (error instanceof TransientError) {
-        broken += 1;
-        if (error.status === undefined && broken >= wholeTries && source.descriptor.size > 0) inChunks = true;
-        throw error;
-      }
-      if (error.errors.some((item) => contentRefused.has(item.code)) && refusals === 0) {
-        refusals += 1;
-        throw again(error);
-      }
-      if (error.code !== 'ERR_AUTH' && error.errors.some((item) => sessionLost.has(item.code))) throw again(error);
-      throw error;
     }
   });
 }
 
-async function start(repository: Repository, signal: AbortSignal): Promise<URL> {
-  const location = await repository.startUpload(signal);
-  if (location !== 'mounted') return location;
-  throw new BuilderError('ERR_INTERNAL', 'Cannot start an upload: a mount was answered that nobody asked for');
+/** True where another way, or another session, may do what was refused for good. */
+function mayBeCured(error: RegistryError, state: { inChunks: boolean; lost: number; refused: number }): boolean {
+  const hasCode = (codes: ReadonlySet<string>): boolean => error.errors.some((item) => codes.has(item.code));
+  if (error.code === 'ERR_AUTH') return false;
+  // 413 may come from a proxy's limit; the others from registries that only know PATCH.
+  if (!state.inChunks && (error.status === 413 || error.status === 405 || error.status === 501)) return (state.inChunks = true);
+  if (error.status === 416 || hasCode(sessionLost)) return (state.lost += 1) <= freshSessions;
+  if (hasCode(contentRefused)) return (state.refused += 1) === 1;
+  return false;
 }
 
 async function sendWhole(
   repository: Repository,
-  location: URL,
+  { location }: UploadSession,
   source: BlobSource,
   options: UploadOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const { descriptor } = source;
-  const body = { open: () => counted(source.open(signal), options.onBytes), sizeBytes: descriptor.size };
-  await repository.putBlob(location, descriptor.digest, body, signal);
+  let opened: Readable | undefined;
+  const open = (): Readable => {
+    // A redirect or a 401 needs the content once more: what was opened before is not read any further.
+    opened?.destroy();
+    opened = counted(source.open(signal), options.onBytes);
+    return opened;
+  };
+  try {
+    await repository.putBlob(location, descriptor, { open, sizeBytes: descriptor.size }, signal);
+  } finally {
+    opened?.destroy();
+  }
 }
 
 /** distribution-spec: pushing a blob in chunks. A chunk that broke off goes on where the registry says it stopped. */
 async function sendChunks(
   repository: Repository,
-  first: URL,
+  session: UploadSession,
   source: BlobSource,
   options: UploadOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const { descriptor } = source;
-  const chunkBytes = options.chunkBytes ?? defaultChunkBytes;
-  let at = { location: first, doneBytes: 0 };
+  const chunkBytes = Math.max(options.chunkBytes ?? defaultChunkBytes, session.chunkMinBytes);
+  let at = { location: session.location, doneBytes: 0 };
   let resumes = 0;
   let reader = new ByteReader(source.open(signal));
+  const readFrom = async (doneBytes: number): Promise<void> => {
+    await reader.close();
+    reader = new ByteReader(source.open(signal), doneBytes);
+  };
   try {
     while (at.doneBytes < descriptor.size) {
-      const sizeBytes = Math.min(chunkBytes, descriptor.size - at.doneBytes);
       const before = at.doneBytes;
-      const taken = reader;
-      let opened = false;
-      const open = (): Readable => {
+      const sizeBytes = Math.min(chunkBytes, descriptor.size - before);
+      let isFirst = true;
+      const chunk = async function* (): AsyncGenerator<Buffer, void, undefined> {
         // A second opening (after a 401 or a redirect) needs the bytes once more.
-        if (opened) reader = new ByteReader(source.open(signal), before);
-        const from = opened ? reader : taken;
-        opened = true;
-        return counted(Readable.from(from.take(sizeBytes), { objectMode: false }), (sent) => {
-          options.onBytes(before + sent);
-        });
+        if (!isFirst) await readFrom(before);
+        isFirst = false;
+        yield* reader.take(sizeBytes);
       };
+      const open = (): Readable => counted(Readable.from(chunk(), { objectMode: false }), (sent) => options.onBytes(before + sent));
       try {
-        at = await repository.patchBlob(at.location, at.doneBytes, { open, sizeBytes }, signal);
+        at = await repository.patchBlob(at.location, before, { open, sizeBytes }, signal);
       } catch (error) {
         signal.throwIfAborted();
         resumes += 1;
         const isResumable = error instanceof RegistryError && (error instanceof TransientError || error.status === 416);
         const status =
           isResumable && resumes < repository.retry.policy.tries ? await repository.uploadStatus(at.location, signal) : undefined;
-        if (status === undefined || status.doneBytes > descriptor.size) throw error;
-        await reader.close();
-        reader = new ByteReader(source.open(signal), status.doneBytes);
+        if (!(error instanceof RegistryError) || status === undefined || status.doneBytes > descriptor.size) throw error;
+        repository.retry.tell?.(`${error.message}; going on after ${status.doneBytes} of ${descriptor.size} bytes`);
+        await readFrom(status.doneBytes);
         at = status;
       }
     }
@@ -131,7 +135,7 @@ async function sendChunks(
   } finally {
     await reader.close();
   }
-  await repository.putBlob(at.location, descriptor.digest, undefined, signal);
+  await repository.putBlob(at.location, descriptor, undefined, signal);
 }
 
 /** Takes a stream apart into runs of a given length. */
@@ -205,14 +209,4 @@ export function counted(source: Readable, onBytes: (doneBytes: number) => void):
   // A body that undici gives up before it was read has started no iteration, so nothing else would close the source.
   out.once('close', () => source.destroy());
   return out;
-}
-
-function wantsChunks(error: RegistryError): boolean {
-  // 413 may come from a proxy's limit; the others from registries that only know PATCH.
-  return error.status === 413 || error.status === 405 || error.status === 501;
-}
-
-function again(error: RegistryError): TransientError {
-  const { method, url, status, errors } = error;
-  return new TransientError(error.message, { method, url, errors, ...(status === undefined ? {} : { status }) }, { cause: error });
 }

@@ -1,10 +1,11 @@
 // One HTTP exchange: connections, TLS, proxies, time limits. The only file that knows undici; its errors end here.
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { createServer } from 'node:net';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { Agent, Client, type Dispatcher, ProxyAgent, type buildConnector } from 'undici';
 import { BuilderError, RegistryError, systemCode } from '../errors.ts';
 import { type Names, lookupWith } from './names.ts';
+import { type PaceLimits, defaultPaceLimits, paced, pacedUpload } from './pace.ts';
 import { type ProxySettings, proxyFor } from './proxy.ts';
 import { redactUrl } from './response.ts';
 import { TransientError } from './retry.ts';
@@ -27,25 +28,24 @@ export interface WireRequest {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Readable | Buffer;
-  /** From the last byte sent to the first of the answer; a registry may be busy moving a large blob. */
-  readonly patienceMs?: number;
+  /** How much longer than usual the first byte of the answer may take; a registry may be busy moving a large blob. */
+  readonly extraPatienceMs?: number;
 }
 
 export interface WireResponse {
   readonly status: number;
   /** By lower-case name, every value. */
   readonly headers: ReadonlyMap<string, readonly string[]>;
-  /** The receiver owns it: read it to the end or destroy it. */
+  /** The receiver owns it: read it to the end or destroy it. Errors are in our words, TransientError where another try may help. */
   readonly body: Readable;
 }
 
-export interface WireOptions {
+export interface WireOptions extends Partial<PaceLimits> {
   readonly names: Names;
   readonly hostRules: (host: string) => HostRules;
   readonly proxies?: ProxySettings;
   readonly connectTimeoutMs?: number;
-  /** Longest silence within a body. */
-  readonly stallTimeoutMs?: number;
+  /** From the last byte sent to the first of the answer; as `stallTimeoutMs` where left out. */
   readonly answerTimeoutMs?: number;
 }
 
@@ -57,7 +57,12 @@ export interface Wire {
 
 /** A wire with its own connection pools; nothing global is touched. */
 export function createWire(options: WireOptions): Wire {
-  const { stallTimeoutMs = 60_000, answerTimeoutMs = 120_000 } = options;
+  const limits: PaceLimits = {
+    stallTimeoutMs: options.stallTimeoutMs ?? defaultPaceLimits.stallTimeoutMs,
+    slowWindowMs: options.slowWindowMs ?? defaultPaceLimits.slowWindowMs,
+    slowBytesPerSecond: options.slowBytesPerSecond ?? defaultPaceLimits.slowBytesPerSecond,
+  };
+  const answerTimeoutMs = options.answerTimeoutMs ?? limits.stallTimeoutMs;
   const dispatchers = new Map<string, Dispatcher>();
   const dispatcherFor = (url: URL): Dispatcher => {
     const rules = options.hostRules(url.host);
@@ -73,24 +78,32 @@ export function createWire(options: WireOptions): Wire {
   return {
     exchange: async (request, signal) => {
       signal.throwIfAborted();
+      const stalled = new AbortController();
+      const either = AbortSignal.any([signal, stalled.signal]);
+      const failure = (why: string): TransientError =>
+        new TransientError(`Cannot reach ${request.url.host}: ${why}`, { method: request.method, url: redactUrl(request.url) });
+      const { source, body } = outgoing(request.body, limits, (why) => stalled.abort(failure(why)));
       let sourceFailure: Error | undefined;
-      if (request.body !== undefined && !Buffer.isBuffer(request.body)) request.body.once('error', (error) => (sourceFailure = error));
+      source?.once('error', (error) => (sourceFailure = error));
       try {
         const answer = await dispatcherFor(request.url).request({
           origin: request.url.origin,
           path: `${request.url.pathname}${request.url.search}`,
           method: request.method,
           headers: request.headers,
-          body: request.body ?? null,
-          signal,
-          bodyTimeout: stallTimeoutMs,
-          headersTimeout: request.patienceMs ?? answerTimeoutMs,
+          body,
+          signal: either,
+          bodyTimeout: limits.stallTimeoutMs,
+          headersTimeout: answerTimeoutMs + (request.extraPatienceMs ?? 0),
         });
-        return { status: answer.statusCode, headers: headersOf(answer.headers), body: answer.body };
+        // Whoever gives an answer up destroys its body, and undici tells the stream so: nobody else is there to hear it.
+        answer.body.on('error', () => undefined);
+        return { status: answer.statusCode, headers: headersOf(answer.headers), body: incoming(answer.body, request, limits, failure) };
       } catch (error) {
         signal.throwIfAborted();
         // What we were sending broke, not the network: its own error says more.
         if (sourceFailure instanceof BuilderError) throw sourceFailure;
+        if (stalled.signal.aborted) throw stalled.signal.reason;
         throw networkError(error, request);
       }
     },
@@ -99,6 +112,29 @@ export function createWire(options: WireOptions): Wire {
       dispatchers.clear();
     },
   };
+}
+
+function outgoing(
+  body: Readable | Buffer | undefined,
+  limits: PaceLimits,
+  onStall: (why: string) => void,
+): { readonly source?: Readable; readonly body: Readable | Buffer | null } {
+  if (body === undefined) return { body: null };
+  return Buffer.isBuffer(body) ? { body } : { source: body, body: pacedUpload(body, limits, onStall) };
+}
+
+function incoming(body: Readable, request: WireRequest, limits: PaceLimits, fail: (why: string) => Error): Readable {
+  const pass = async function* (): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      yield* paced(body, limits, fail);
+    } catch (error) {
+      throw networkError(error, request);
+    }
+  };
+  const out = Readable.from(pass(), { objectMode: false });
+  out.once('close', () => body.destroy());
+  out.on('error', () => undefined);
+  return out;
 }
 
 /** What a failed connection or a body that broke off means, in our words; a BuilderError stays what it is. */
@@ -112,7 +148,7 @@ export function networkError(error: unknown, request: { readonly method: string;
   const options = { cause: error, ...(hint === undefined ? {} : { hint }) };
   const message = `Cannot reach ${host}: ${why}`;
   return codes.some((code) => passing.has(code))
-    ? new TransientError(message, { method: request.method, url }, options)
+    ? new TransientError(message, { method: request.method, url }, { ...options, isRefusal: codes.some((code) => refusals.has(code)) })
     : new RegistryError(message, { method: request.method, url }, options);
 }
 
@@ -132,6 +168,8 @@ const passing: ReadonlySet<string> = new Set([
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
   'UND_ERR_PRX_CONN',
 ]);
+
+const refusals: ReadonlySet<string> = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH']);
 
 const reasons: ReadonlyMap<string, string> = new Map([
   ['ECONNREFUSED', 'connection refused'],
@@ -159,6 +197,11 @@ const reasons: ReadonlyMap<string, string> = new Map([
 ]);
 
 const certificateCode = /^(?:CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS_CERT)/;
+
+/** True for a failure that shows that the other side speaks, but not TLS. */
+export function isWithoutTls(error: RegistryError): boolean {
+  return codesOf(error).some((code) => code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG');
+}
 
 function reasonOf(error: unknown, codes: readonly string[]): string {
   const message = error instanceof Error ? error.message : String(error);
@@ -206,7 +249,6 @@ function createDispatcher(options: WireOptions, rules: HostRules, proxy: URL | u
   const connect: buildConnector.BuildOptions = {
     lookup: lookupWith(options.names),
     timeout: options.connectTimeoutMs ?? 30_000,
-    allowH2: false,
     ...tlsOptions(rules),
   };
   // Bodies are large and few, and HTTP/1.1 gives each its own connection; every registry speaks it.
@@ -215,7 +257,8 @@ function createDispatcher(options: WireOptions, rules: HostRules, proxy: URL | u
   return new ProxyAgent({
     ...common,
     uri: proxy.href,
-    requestTls: connect,
+    // It has no way to hear what `common` says.
+    requestTls: { ...connect, allowH2: false },
     // The proxy is another host: a client certificate and a relaxed check are not for it.
     proxyTls: {
       lookup: lookupWith(options.names),
@@ -251,7 +294,7 @@ export async function warmUpWire(): Promise<void> {
   await listening;
   const address = server.address();
   if (address === null || typeof address === 'string') throw new BuilderError('ERR_INTERNAL', 'Cannot warm up: there is no loopback port');
-  const client = new Client(`http://127.0.0.1:${address.port}`, { allowH2: false });
+  const client = new Client(`http://127.0.0.1:${address.port}`);
   try {
     const answer = await client.request({ method: 'GET', path: '/' });
     await answer.body.dump();

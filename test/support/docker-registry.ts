@@ -21,8 +21,15 @@ export function missingDockerRegistry(): string | undefined {
   return existsSync(binary) ? undefined : `${binary} is not installed (apt-get install docker-registry)`;
 }
 
-/** Starts one on a free port with its own storage; `htpasswd` is the text of a password file (bcrypt). */
-export async function startDockerRegistry(options: { readonly htpasswd?: string } = {}): Promise<RunningRegistry> {
+interface RegistryOptions {
+  /** Text of a password file (bcrypt). */
+  readonly htpasswd?: string;
+  /** Paths of PEM files; the registry speaks TLS then. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
+}
+
+/** Starts one on a free port with its own storage. */
+export async function startDockerRegistry(options: RegistryOptions = {}): Promise<RunningRegistry> {
   for (let tries = 0; ; tries++) {
     try {
       return await startOnce(options);
@@ -33,7 +40,7 @@ export async function startDockerRegistry(options: { readonly htpasswd?: string 
   }
 }
 
-async function startOnce(options: { readonly htpasswd?: string }): Promise<RunningRegistry> {
+async function startOnce(options: RegistryOptions): Promise<RunningRegistry> {
   const folder = await mkdtemp(join(tmpdir(), 'yadokari-registry-'));
   const port = await freePort();
   const host = `127.0.0.1:${port}`;
@@ -48,6 +55,7 @@ async function startOnce(options: { readonly htpasswd?: string }): Promise<Runni
     '    enabled: true',
   ];
   lines.push('http:', `  addr: ${host}`, '  secret: for-tests-only');
+  if (options.tls !== undefined) lines.push('  tls:', `    certificate: ${options.tls.certificate}`, `    key: ${options.tls.key}`);
   if (options.htpasswd !== undefined) {
     await writeFile(join(folder, 'htpasswd'), options.htpasswd);
     lines.push('auth:', '  htpasswd:', '    realm: test', `    path: ${folder}/htpasswd`);

@@ -98,14 +98,13 @@ export function registryContract(name: string, host: () => string): void {
       const base = await transport.baseUrl(reference.registry, signal);
       const repository = new Repository({ reference, base, transport, credentials: anonymous });
       const content = someBytes(250_001);
-      let at = await repository.startUpload(signal);
-      assert.ok(at instanceof URL);
+      let at = (await repository.startUpload(signal)).location;
       for (let start = 0; start < content.length; start += 100_000) {
         const part = content.subarray(start, start + 100_000);
         at = (await repository.patchBlob(at, start, { open: () => part, sizeBytes: part.length }, signal)).location;
       }
       assert.equal((await repository.uploadStatus(at, signal))?.doneBytes, content.length);
-      await repository.putBlob(at, digestOf(content), undefined, signal);
+      await repository.putBlob(at, layerOf(content).descriptor, undefined, signal);
       assert.equal(await repository.hasBlob(digestOf(content), signal), 'yes');
     } finally {
       await transport.close();

@@ -35,7 +35,8 @@ if (direction === 'push') {
   const open = (): Readable => Readable.from(zeros(), { objectMode: false });
   await uploadBlob(repository, { descriptor, open }, { onBytes: () => undefined }, signal);
 } else {
-  for await (const chunk of openBlob(repository, descriptor, () => undefined, signal)) void chunk;
+  for await (const chunk of openBlob(async () => await Promise.resolve(repository), descriptor, { onBytes: () => undefined }, signal))
+    void chunk;
 }
 await transport.close();
 process.stdout.write(`${Math.round(process.resourceUsage().maxRSS / 1024)}\n`);

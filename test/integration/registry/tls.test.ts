@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { namesFromTable } from '../../../src/registry/names.ts';
 import type { HostRules } from '../../../src/registry/wire.ts';
+import { missingDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
 import { startFakeRegistry } from '../../support/fake-registry.ts';
 import { type TestClient, testClient } from '../../support/registry-client.ts';
 
@@ -24,6 +25,15 @@ const names = namesFromTable(
   ]),
 );
 
+/** A key and a certificate for registry.test that nobody vouches for. */
+async function makeCertificate(folder: string): Promise<{ readonly key: string; readonly certificate: string }> {
+  const [key, certificate] = [join(folder, 'key'), join(folder, 'crt')];
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+  const subject = ['-subj', '/CN=registry.test', '-addext', 'subjectAltName=DNS:registry.test'];
+  await run('openssl', ['req', ...kind, '-keyout', key, '-out', certificate, ...subject]);
+  return { key, certificate };
+}
+
 /** A server that answers 404 to everything, with a certificate of its own for registry.test. */
 async function startTls(): Promise<{
   readonly port: number;
@@ -32,24 +42,7 @@ async function startTls(): Promise<{
   readonly stop: () => Promise<void>;
 }> {
   await using place = await mkdtempDisposable(join(tmpdir(), 'yadokari-tls-'));
-  const [key, certificate] = [join(place.path, 'key'), join(place.path, 'crt')];
-  const subject = ['-subj', '/CN=registry.test', '-addext', 'subjectAltName=DNS:registry.test'];
-  await run('openssl', [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-days',
-    '2',
-    '-keyout',
-    key,
-    '-out',
-    certificate,
-    ...subject,
-  ]);
+  const { key, certificate } = await makeCertificate(place.path);
   const pem = await readFile(certificate, 'utf8');
   const seen: string[] = [];
   const server: Server = createServer({ key: await readFile(key), cert: pem }, (request, response) => {
@@ -126,8 +119,41 @@ test('an insecure registry with TLS and an unknown authority is not downgraded w
   const server = await startTls();
   try {
     await using client = clientFor({ insecure: true });
-    await assert.rejects(client.resolve(parseReference(`registry.test:${server.port}/app/image:v1`), signal), /certificate/);
+    await assert.rejects(client.resolve(parseReference(`registry.test:${server.port}/app/image:v1`), signal), (error) => {
+      assert.ok(error instanceof Error && 'hint' in error);
+      assert.match(error.message, /^Cannot reach registry\.test:\d+: over HTTPS its certificate is self-signed; over HTTP /);
+      assert.match(String(error.hint), /--registry-certificate/);
+      return true;
+    });
+    assert.deepEqual(client.waits, []);
   } finally {
     await server.stop();
   }
 });
+
+const missing = missingDockerRegistry();
+for (const { where, host, rules } of [
+  { where: 'that is insecure', host: 'registry.test', rules: { insecure: true } },
+  { where: 'on localhost', host: 'localhost', rules: {} },
+])
+  test(
+    `docker-registry ${where} with an unknown certificate: both reasons are told, and no 400`,
+    { skip: skip || missing || false },
+    async () => {
+      await using place = await mkdtempDisposable(join(tmpdir(), 'yadokari-tls-'));
+      const registry = await startDockerRegistry({ tls: await makeCertificate(place.path) });
+      const reference = parseReference(`${host}:${registry.host.split(':')[1]}/app/image:v1`);
+      try {
+        await using client = clientFor(rules);
+        await assert.rejects(client.checkPush(reference, signal), {
+          message: /^Cannot reach \S+:\d+: over HTTPS its certificate is self-signed; over HTTP answered 400$/,
+          hint: /^trust its authority with --registry-certificate \S+=<file>, or skip the check with --skip-tls-verify-registry \S+$/,
+        });
+        assert.deepEqual(client.waits, []);
+        await using careless = clientFor({ ...rules, skipTlsVerify: true });
+        await careless.checkPush(reference, signal);
+      } finally {
+        await registry.stop();
+      }
+    },
+  );

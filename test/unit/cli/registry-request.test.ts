@@ -14,6 +14,14 @@ test('mirrors are those of Docker Hub, and by registry those of --registry-map, 
   assert.deepEqual(Object.fromEntries(mirrors), { 'index.docker.io': ['m1', 'm2', 'c'], 'gcr.io': ['a', 'b/x'] });
 });
 
+for (const flags of ['--registry-mirror=https://m.example', '--registry-map=gcr.io=m/Upper', '--registry-mirror=a b'])
+  test(`${flags} is refused before anything is pulled`, () => assert.throws(() => request([flags]), /^BuilderError: Cannot use mirror /));
+
+test('--registry-map knows Docker Hub by all of its names', () => {
+  const { mirrors } = request(['--registry-map=index.docker.io=a;registry-1.docker.io=b;docker.io=c']);
+  assert.deepEqual(Object.fromEntries(mirrors), { 'index.docker.io': ['a', 'b', 'c'] });
+});
+
 test('files of certificates are found from the working directory', () => {
   const made = request(['--registry-certificate=r.example=ca.pem', '--registry-client-cert=r.example=c.pem,/k.pem']);
   assert.equal(made.certificates.get('r.example'), '/w/ca.pem');

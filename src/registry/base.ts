@@ -1,0 +1,70 @@
+// Where a registry answers: by HTTPS, or where that is allowed by HTTP. An answer settles it; a failure only says to ask again.
+import { RegistryError } from '../errors.ts';
+import { dockerHub } from '../oci/reference.ts';
+import { type Response, discard, failureOf } from './response.ts';
+import { type Retry, TransientError, isTransientStatus, withRetries } from './retry.ts';
+import type { Transport } from './transport.ts';
+import { isWithoutTls } from './wire.ts';
+
+/**
+ * `https://host/` or `http://host/`. Without leave for HTTP nothing is asked.
+ * @throws RegistryError with both reasons where neither answers
+ */
+export async function findBase(
+  registry: string,
+  mayBeHttp: boolean,
+  { attempt, retry }: { readonly attempt: Transport['attempt']; readonly retry: Retry },
+  signal: AbortSignal,
+): Promise<URL> {
+  // Docker Hub's name in image names is not where its registry answers.
+  const host = registry === dockerHub ? 'registry-1.docker.io' : registry;
+  const https = new URL(`https://${host}/`);
+  if (!mayBeHttp) return https;
+  const http = new URL(`http://${host}/`);
+  const task = `reach ${registry}`;
+  const ping = async (base: URL): Promise<Response> => await attempt({ method: 'GET', url: new URL('/v2/', base), task }, signal);
+  return await withRetries(retry, signal, async () => {
+    let secure: RegistryError;
+    try {
+      // Whatever its status: it came through TLS.
+      await discard(await ping(https));
+      return https;
+    } catch (error) {
+      secure = asRefusal(error, signal);
+    }
+    try {
+      const answer = await ping(http);
+      // Servers of TLS answer 400 to plain HTTP, and a proxy in between 5xx for a server that is away.
+      if (answer.status === 400 || answer.status === 407 || isTransientStatus(answer.status)) throw await failureOf(answer, task);
+      await discard(answer);
+      return http;
+    } catch (error) {
+      throw neither(host, secure, asRefusal(error, signal));
+    }
+  });
+}
+
+function asRefusal(error: unknown, signal: AbortSignal): RegistryError {
+  signal.throwIfAborted();
+  if (error instanceof RegistryError) return error;
+  throw error;
+}
+
+/** Both reasons, as kaniko gives them. What may pass on the side that the host speaks is tried again. */
+function neither(host: string, secure: RegistryError, plain: RegistryError): RegistryError {
+  const [overTls, overPlain] = [reasonOf(secure), reasonOf(plain)];
+  const why = overTls === overPlain ? overTls : `over HTTPS ${overTls}; over HTTP ${overPlain}`;
+  const hint = isWithoutTls(secure) ? plain.hint : (secure.hint ?? plain.hint);
+  const options = { cause: secure, ...(hint === undefined ? {} : { hint }) };
+  const request = { method: secure.method, url: secure.url };
+  const message = `Cannot reach ${host}: ${why}`;
+  // A certificate that is not trusted stays so, whatever HTTP says; without TLS only HTTP counts.
+  const mayPass = plain instanceof TransientError && (secure instanceof TransientError || isWithoutTls(secure));
+  if (!mayPass) return new RegistryError(message, request, options);
+  const isRefusal = plain.isRefusal && (!(secure instanceof TransientError) || secure.isRefusal);
+  return new TransientError(message, request, { ...options, isRefusal, retryAfterMs: plain.retryAfterMs });
+}
+
+function reasonOf(error: RegistryError): string {
+  return error.message.replace(/^Cannot reach [^ ]+: (?:[^ ]+ (?=answered ))?/, '');
+}

@@ -1,0 +1,91 @@
+// How long a peer may be silent or slow before its connection is given up. Only the time that we wait for it counts: a build that
+// is busy unpacking, or a file that is slow to read, is nobody's fault on the other side.
+import { Readable } from 'node:stream';
+import { BuilderError } from '../errors.ts';
+
+export interface PaceLimits {
+  /** Longest time without a byte. */
+  readonly stallTimeoutMs: number;
+  /** Over so much time of waiting, at least that many bytes a second must come; curl's speed-time and speed-limit. */
+  readonly slowWindowMs: number;
+  readonly slowBytesPerSecond: number;
+}
+
+/** 30 s without a byte, or 60 s below 1 KiB/s. */
+export const defaultPaceLimits: PaceLimits = { stallTimeoutMs: 30_000, slowWindowMs: 60_000, slowBytesPerSecond: 1024 };
+
+/** What we give the socket at once, so that a slow line shows that it moves. */
+const pieceBytes = 64 * 1024;
+
+/** Adds up what passed and how long it took. */
+class Window {
+  readonly #limits: PaceLimits;
+  #waitedMs = 0;
+  #bytes = 0;
+
+  constructor(limits: PaceLimits) {
+    this.#limits = limits;
+  }
+
+  /** True where the last window was too slow. */
+  add(waitedMs: number, bytes: number): boolean {
+    this.#waitedMs += waitedMs;
+    this.#bytes += bytes;
+    if (this.#waitedMs < this.#limits.slowWindowMs) return false;
+    const isSlow = this.#bytes < (this.#waitedMs / 1000) * this.#limits.slowBytesPerSecond;
+    this.#waitedMs = 0;
+    this.#bytes = 0;
+    return isSlow;
+  }
+}
+
+/**
+ * The bytes of an answer. Silence is the connection's own limit; here those end that only drip.
+ * @throws what `fail` makes of the reason
+ */
+export async function* paced(source: Readable, limits: PaceLimits, fail: (why: string) => Error): AsyncGenerator<Buffer, void, undefined> {
+  const window = new Window(limits);
+  let sinceMs = performance.now();
+  for await (const chunk of source) {
+    const bytes: unknown = chunk;
+    if (!Buffer.isBuffer(bytes)) throw new BuilderError('ERR_INTERNAL', 'Cannot read an answer: the stream is not of bytes');
+    if (window.add(performance.now() - sinceMs, bytes.length)) throw fail(`it sent ${tooSlow(limits)}`);
+    yield bytes;
+    sinceMs = performance.now();
+  }
+}
+
+/** Content on its way out, in small pieces; `onStall` hears it when the other side takes none or hardly any. Takes over `source`. */
+export function pacedUpload(source: Readable, limits: PaceLimits, onStall: (why: string) => void): Readable {
+  const pass = async function* (): AsyncGenerator<Buffer, void, undefined> {
+    const window = new Window(limits);
+    for await (const chunk of source) {
+      const bytes: unknown = chunk;
+      if (!Buffer.isBuffer(bytes)) throw new BuilderError('ERR_INTERNAL', 'Cannot send content: the stream is not of bytes');
+      for (let at = 0; at < bytes.length; at += pieceBytes) {
+        const piece = bytes.subarray(at, at + pieceBytes);
+        const sinceMs = performance.now();
+        const timer = setTimeout(onStall, limits.stallTimeoutMs, `it took no byte for ${seconds(limits.stallTimeoutMs)}`);
+        try {
+          yield piece;
+        } finally {
+          clearTimeout(timer);
+        }
+        if (window.add(performance.now() - sinceMs, piece.length)) onStall(`it took ${tooSlow(limits)}`);
+      }
+    }
+  };
+  const out = Readable.from(pass(), { objectMode: false });
+  // A body that is given up before it was read has started no iteration, so nothing else would close the source.
+  out.once('close', () => source.destroy());
+  return out;
+}
+
+/** "30 s". */
+export function seconds(durationMs: number): string {
+  return `${durationMs / 1000} s`;
+}
+
+function tooSlow(limits: PaceLimits): string {
+  return `less than ${limits.slowBytesPerSecond} bytes a second for ${seconds(limits.slowWindowMs)}`;
+}
