@@ -9,6 +9,7 @@ import { asList, asObject, asText, isObject, type ParsedObject } from '../suppor
 export interface ConformanceCase {
   readonly name: string;
   readonly about: string;
+  readonly group: string;
   readonly dockerfile: string;
   readonly dockerfileName: string;
   readonly setup: string;
@@ -87,6 +88,7 @@ function readCase(folder: string, file: string, isOwn: boolean): ConformanceCase
   return {
     name,
     about: asText(text['about'], `${file}: about`),
+    group: asText(text['group'] ?? ''),
     dockerfile: asText(text['dockerfile'], `${file}: dockerfile`),
     dockerfileName: asText(text['dockerfile_name'] ?? 'Dockerfile'),
     setup: asText(text['setup'] ?? ''),

@@ -1,9 +1,10 @@
-// Who is put to the test: our builder's image in a plain container, or buildah, by which the judge itself is judged.
+// Who is put to the test: our builder's image in a plain container or a pod, or buildah, by which the judge itself is judged.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { builderCommand, builderImage } from '../support/builder.ts';
+import { builderContainer, builderLayout } from '../support/builder.ts';
 import { type CommandResult, run } from '../support/command.ts';
+import { type Engine, startEngine } from '../support/engine.ts';
 
 export interface Build {
   readonly context: string;
@@ -21,18 +22,23 @@ export interface Build {
   readonly flags: readonly string[];
 }
 
-/** Builds and pushes, and tells how it ended. */
-export type Subject = (build: Build) => Promise<CommandResult>;
+export interface Subject {
+  /** Builds and pushes, and tells how it ended. */
+  readonly build: (build: Build) => Promise<CommandResult>;
+  readonly stop: () => Promise<void>;
+}
 
 /** The subject of that name. @throws Error for an unknown name, or when our image has not been made. */
 export async function chooseSubject(name: string): Promise<Subject> {
-  if (name === 'buildah') return buildah;
+  if (name === 'buildah') return { build: buildah, stop: () => Promise.resolve() };
   if (name !== 'yadokari') throw new Error(`no subject is called ${name}: yadokari or buildah`);
-  const image = await builderImage();
-  return (build) => yadokari(image, build);
+  const layout = builderLayout();
+  const engine = await startEngine();
+  const image = await engine.load(layout, 'latest');
+  return { build: (build) => yadokari(engine, image, build), stop: engine.stop };
 }
 
-async function yadokari(image: string, build: Build): Promise<CommandResult> {
+async function yadokari(engine: Engine, image: string, build: Build): Promise<CommandResult> {
   return withFolder(async (folder) => {
     await writeSecrets(folder, build.secrets);
     const args = [
@@ -51,7 +57,8 @@ async function yadokari(image: string, build: Build): Promise<CommandResult> {
       ...(Object.keys(build.secrets).length === 0 ? [] : [`${folder}/secrets:/given-secrets:ro`]),
       ...(await writeMounts(folder, build.mounts)),
     ];
-    return run(builderCommand({ image, volumes, args }));
+    const { ended } = await engine.start(builderContainer({ image, volumes, args }));
+    return await ended;
   });
 }
 

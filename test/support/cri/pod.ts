@@ -9,7 +9,7 @@ import { asNumber, asObject, asText, type ParsedObject } from '../parsed.ts';
 import { containerConfig, onNodeNetwork, type PodContainer, type PodMount } from './container.ts';
 import { type Containerd, nodeName } from './containerd.ts';
 import { type LogPart, LogReader } from './log.ts';
-import { makeVolume, pathInVolume, type PodVolume, serviceAccountToken } from './volumes.ts';
+import { type MadeVolume, makeVolume, pathInVolume, type PodVolume, serviceAccountToken } from './volumes.ts';
 
 export interface Pod extends PodContainer {
   readonly initContainers?: readonly PodContainer[];
@@ -69,8 +69,7 @@ interface Sandbox {
   readonly config: object;
   /** Of the pod, on the node. */
   readonly folder: string;
-  /** Name → path on the node. */
-  readonly volumes: ReadonlyMap<string, string>;
+  readonly volumes: ReadonlyMap<string, MadeVolume>;
   readonly hasToken: boolean;
 }
 
@@ -88,7 +87,7 @@ async function startSandbox(containerd: Containerd, pod: Pod): Promise<Sandbox> 
   const folder = join(containerd.pods, uid);
   const hasToken = pod.automountServiceAccountToken !== false;
   await mkdir(join(folder, 'logs'), { recursive: true });
-  const volumes = new Map<string, string>();
+  const volumes = new Map<string, MadeVolume>();
   for (const [name, volume] of Object.entries({ ...pod.volumes, ...(hasToken ? { [tokenVolume]: serviceAccountToken } : {}) }))
     volumes.set(name, await makeVolume(containerd, folder, name, volume));
   await writeFile(join(folder, 'etc-hosts'), hostsFile);
@@ -107,8 +106,8 @@ async function startSandbox(containerd: Containerd, pod: Pod): Promise<Sandbox> 
 async function removeSandbox({ containerd, id, folder, volumes }: Sandbox): Promise<void> {
   await containerd.client.call('StopPodSandbox', { podSandboxId: id });
   await containerd.client.call('RemovePodSandbox', { podSandboxId: id });
-  const mounted = [...volumes.values()].filter((path) => path.startsWith(folder));
-  if (mounted.length > 0) await containerd.inside(['sh', '-c', 'for path; do umount -q "$path" || :; done', 'sh', ...mounted]);
+  const mounted = [...volumes.values()].flatMap(({ path, isMounted }) => (isMounted ? [path] : []));
+  if (mounted.length > 0) await containerd.inside(['umount', ...mounted]);
   await rm(folder, { recursive: true, force: true });
 }
 
@@ -164,16 +163,17 @@ async function startContainer(sandbox: Sandbox, name: string, container: PodCont
 
 /** In the order of a kubelet: those of the manifest, the token, then the files that it keeps for each container. */
 async function mountsOf(sandbox: Sandbox, container: PodContainer, terminationLog: string): Promise<readonly object[]> {
-  const token: readonly PodMount[] = sandbox.hasToken ? [{ path: tokenFolder, volume: tokenVolume, readOnly: true }] : [];
+  const asked = container.mounts ?? [];
+  const isFree = (target: string): boolean => !asked.some(({ path }) => path === target);
+  const token: readonly PodMount[] = sandbox.hasToken && isFree(tokenFolder) ? [{ path: tokenFolder, volume: tokenVolume }] : [];
   const mounts: object[] = [];
-  for (const { path, volume, subPath, readOnly } of [...(container.mounts ?? []), ...token]) {
-    const folder = sandbox.volumes.get(volume);
-    if (folder === undefined) throw new TypeError(`the pod has no volume ${volume}`);
-    const hostPath = subPath === undefined ? folder : await pathInVolume(sandbox.containerd, folder, subPath);
-    mounts.push({ containerPath: path, hostPath, readonly: readOnly === true });
+  for (const { path, volume: name, subPath, readOnly } of [...asked, ...token]) {
+    const volume = sandbox.volumes.get(name);
+    if (volume === undefined) throw new TypeError(`the pod has no volume ${name}`);
+    const hostPath = subPath === undefined ? volume.path : await pathInVolume(sandbox.containerd, volume.path, subPath);
+    mounts.push({ containerPath: path, hostPath, readonly: volume.isReadOnly || readOnly === true });
   }
-  if (!(container.mounts ?? []).some(({ path }) => path === '/etc/hosts'))
-    mounts.push({ containerPath: '/etc/hosts', hostPath: join(sandbox.folder, 'etc-hosts') });
+  if (isFree('/etc/hosts')) mounts.push({ containerPath: '/etc/hosts', hostPath: join(sandbox.folder, 'etc-hosts') });
   return [...mounts, { containerPath: '/dev/termination-log', hostPath: terminationLog }];
 }
 

@@ -15,18 +15,27 @@ export const serviceAccountToken: PodVolume = {
   files: { 'ca.crt': 'a certificate of the cluster\n', namespace: 'default', token: 'token-of-the-service-account' },
 };
 
-/** Makes the volume below the pod's folder and gives the path that containerd mounts. */
-export async function makeVolume(containerd: Containerd, pod: string, name: string, volume: PodVolume): Promise<string> {
-  if (volume.kind === 'hostPath') return volume.path;
+export interface MadeVolume {
+  /** On the node. */
+  readonly path: string;
+  /** Whatever the container asks for: nobody writes to a Secret, a ConfigMap or a projected volume. */
+  readonly isReadOnly: boolean;
+  /** It is a mount of the node's. */
+  readonly isMounted: boolean;
+}
+
+/** Makes the volume below the pod's folder. */
+export async function makeVolume(containerd: Containerd, pod: string, name: string, volume: PodVolume): Promise<MadeVolume> {
+  if (volume.kind === 'hostPath') return { path: volume.path, isReadOnly: false, isMounted: false };
   const plugin = { emptyDir: 'empty-dir', secret: 'secret', configMap: 'configmap', projected: 'projected' }[volume.kind];
   const path = join(pod, 'volumes', `kubernetes.io~${plugin}`, name);
   await mkdir(path, { recursive: true });
-  const isMemory = volume.kind === 'emptyDir' ? volume.medium === 'Memory' : volume.kind !== 'configMap';
-  if (isMemory) await containerd.inside(['mount', '-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', path]);
+  const isMounted = volume.kind === 'emptyDir' ? volume.medium === 'Memory' : volume.kind !== 'configMap';
+  if (isMounted) await containerd.inside(['mount', '-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', path]);
   const seen = containerd.outside(path);
   await chmod(seen, 0o777);
   if (volume.kind !== 'emptyDir') await writeAtomically(seen, volume.files, volume.mode ?? 0o644);
-  return path;
+  return { path, isReadOnly: volume.kind !== 'emptyDir', isMounted };
 }
 
 /** The path on the node of `subPath` in a volume: what a kubelet mounts is what links there lead to. */
