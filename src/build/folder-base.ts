@@ -18,8 +18,9 @@ export async function copyFolder(
   const target = new CopyTarget(root, { instruction: `FROM ${folder.label}`, replaces: false });
   const job: CopyJob = {
     target,
-    policy: { parents: { mode: 0o755, uid: 0, gid: 0, ...epoch }, ...epoch },
+    policy: { parents: { mode: 0o755, ...epoch }, ...epoch },
     destination: { path: target.resolve(bytesFromText('/')), isDirectory: true },
+    written: [],
     warn: (code, message) => emit({ kind: 'warning', code, message }),
     signal,
   };

@@ -149,13 +149,13 @@ async function buildEntry(header: Header, block: Buffer, extension: Extension, b
     throw malformed(`entry ${show(fields.path)} is of unknown type ${JSON.stringify(header.typeflag)}`);
   }
   const type = declared === 'file' && fields.path.endsWith('/') ? 'directory' : declared;
-  const path = cleanPath(checkPath(fields.path));
+  const path = cleanPath(checkPath(fields.path)); // without a name it is the root's, as for tar
   checkRange(fields, path);
   const common = { type, path, mode: header.mode, uid: fields.uid, gid: fields.gid, mtime: fields.mtime, xattrs: fields.xattrs };
   if (type === 'file') return fileEntry(common, header.typeflag, block, fields, bytes);
   if (type !== declared && fields.size > 0) throw malformed(`entry ${show(path)} is named as a directory and has content`);
-  if (type === 'symlink') return { entry: { ...common, size: 0, linkTarget: checkPath(fields.linkTarget) } };
-  if (type === 'hardlink') return { entry: { ...common, size: 0, linkTarget: cleanPath(checkPath(fields.linkTarget)) } };
+  if (type === 'symlink') return { entry: { ...common, size: 0, linkTarget: checkTarget(fields.linkTarget) } };
+  if (type === 'hardlink') return { entry: { ...common, size: 0, linkTarget: cleanPath(checkTarget(fields.linkTarget)) } };
   if (type === 'character' || type === 'block') return { entry: { ...common, size: 0, device: deviceOf(header, path) } };
   return { entry: { ...common, size: 0 } };
 }
@@ -238,8 +238,12 @@ function withRecords(plain: Fields): Fields {
   };
 }
 
+function checkTarget(target: ByteString): ByteString {
+  if (target === '') throw malformed('an entry has an empty link target');
+  return checkPath(target);
+}
+
 function checkPath(path: ByteString): ByteString {
-  if (path === '') throw malformed('an entry has an empty name or link target');
   if (path.includes('\0')) throw malformed(`entry ${show(path)} has a NUL in its name`);
   return path;
 }

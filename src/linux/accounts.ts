@@ -24,6 +24,7 @@ const inRoot = { noMagicLinks: 0x02, inRoot: 0x10 } as const; // openat2(2): RES
 const currentDirectory = -100; // AT_FDCWD
 // 4294967295 is -1 to the kernel: "leave it as it is".
 const largestId = 4_294_967_294;
+const rootName = 'root';
 
 /**
  * The account files of the image that is unpacked at `root`; symlinks in their paths stay inside of it.
@@ -106,11 +107,13 @@ function findAccount(
     if (uid === undefined ? name !== user : !/^\d+$/.test(uidField) || Number(uidField) !== uid) continue;
     return { uid: idField(uidField, `user ${name}`, '/etc/passwd'), gid: idField(gidField, `user ${name}`, '/etc/passwd'), name };
   }
-  return undefined;
+  // Without accounts, as in an image that begins with nothing, root is root all the same.
+  return user === rootName ? { uid: 0, gid: 0, name: rootName } : undefined;
 }
 
 function findGroup(files: AccountFiles, group: string): number {
   for (const [name, , gid = ''] of lines(files.group())) if (name === group) return idField(gid, `group ${name}`, '/etc/group');
+  if (group === rootName) return 0;
   throw unknown('group', group, '/etc/group');
 }
 

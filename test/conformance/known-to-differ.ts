@@ -15,17 +15,6 @@ const untilOwnTree = [
 ];
 
 /** Until the instruction is mended that the name begins with. */
-const untilMended = [
-  'add-archive-through-own-link',
-  'add-through-link-and-parent',
-  'cache-mount-by-owner',
-  'copy-escaped-patterns',
-  'copy-several-no-slash-one-matches',
-  'copy-several-no-slash-overwrite',
-  'large-owner-numbers',
-  'pod-chown-root-on-scratch',
-  'user-empty-after-substitution',
-  'workdir-dots',
-];
+const untilMended = ['cache-mount-by-owner'];
 
 export const knownToDiffer: ReadonlySet<string> = new Set([...untilOwnTree, ...untilMended]);

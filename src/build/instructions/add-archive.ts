@@ -13,7 +13,8 @@ import { isReservedName } from '../../layer/whiteout.ts';
 import { setTimes } from '../../linux/files.ts';
 import { createDirectory, createFile, createHardlink, createNode, createSymlink } from '../../rootfs/create.ts';
 import { applyMetadata } from '../../rootfs/metadata.ts';
-import { clampPath, resolvePath } from '../../rootfs/resolve.ts';
+import { clampPath, type Resolution, resolvePath } from '../../rootfs/resolve.ts';
+import type { Protection } from '../../rootfs/root.ts';
 import { parentOf } from './copy-target.ts';
 import type { CopyJob } from './copy-tree.ts';
 
@@ -66,12 +67,12 @@ export function readFileBytes(path: ByteString): AsyncIterable<Buffer> {
 
 /**
  * Unpacks an archive into the job's destination, which becomes a directory. Owners are the archive's unless --chown is given;
- * --chmod does not apply, and the archive's own root entry changes nothing.
+ * --chmod does not apply, not to new directories either, and the archive's own root entry changes nothing.
  * @throws BuilderError ERR_LAYER, ERR_UNSAFE_PATH or ERR_ROOTFS naming archive and entry
  */
 export async function extractArchive(job: CopyJob, name: string, bytes: AsyncIterable<Buffer>): Promise<void> {
-  job.target.makeDirectories(job.destination.path, job.policy.parents);
-  const extraction = new Extraction(job);
+  job.target.makeDirectories(job.destination.path, { ...job.policy.parents, mode: 0o755 });
+  const extraction = new Extraction(job, name);
   const oddity = (message: string): void => job.warn('add-archive', `${name}: ${message}`);
   try {
     for await (const entry of readEntries(decompressArchive(bytes, job.signal), job.signal, oddity)) await extraction.apply(entry);
@@ -84,17 +85,25 @@ export async function extractArchive(job: CopyJob, name: string, bytes: AsyncIte
   }
 }
 
+// Whoever resolves inside the destination asks about the whole path afterwards.
+const unprotected: Protection = { covers: () => false, holds: () => false, paths: [] };
+
 class Extraction {
   readonly #job: CopyJob;
+  readonly #name: string;
   readonly #times = new Map<ByteString, Timestamp>();
 
-  constructor(job: CopyJob) {
+  constructor(job: CopyJob, name: string) {
     this.#job = job;
+    this.#name = name;
   }
 
   async apply(entry: Entry): Promise<void> {
     const path = this.#pathOf(entry.path);
-    if (path === '.') return;
+    if (path === '.') {
+      if (entry.type !== 'directory') this.#job.warn('add-archive-nameless', `${this.#name}: an entry without a name was left out`);
+      return;
+    }
     if (isReservedName(path)) {
       throw new BuilderError('ERR_LAYER', `entry '${textFromBytes(path)}' has a name by which layers delete files`);
     }
@@ -143,27 +152,34 @@ class Extraction {
     }
   }
 
-  // The directory an entry goes to, links resolved inside the root; made where the archive doesn't bring it.
+  // The directory an entry goes to; made where the archive doesn't bring it.
   #enter(parent: ByteString): ByteString {
     const { target, destination, policy } = this.#job;
-    const wanted = joinPath([destination.path, parent].filter((part) => part !== ''));
-    const resolved = target.follow(wanted);
-    target.makeDirectories(resolved, { ...policy.parents, mode: 0o755 });
+    const inside = target.replaces ? parent : this.#resolve(parent, 'follow').path;
+    const resolved = below(destination.path, inside);
+    target.makeDirectories(resolved, { ...policy.parents, owner: policy.owner ?? { uid: 0, gid: 0 }, mode: 0o755 });
     return resolved;
   }
 
   #linked(entry: Entry): ByteString {
     const { target, destination } = this.#job;
-    const wanted = joinPath([destination.path, this.#pathOf(entry.linkTarget ?? entry.path)].filter((part) => part !== ''));
-    const { path, mode, isProtected } = resolvePath(target.root, wanted, 'keep');
-    if (isProtected) target.refuseProtected(path);
+    const wanted = this.#pathOf(entry.linkTarget ?? entry.path);
+    const { path, mode } = this.#resolve(wanted, 'keep');
+    const place = below(destination.path, path);
+    target.refuseProtected(place);
     if (mode === undefined) {
       throw new BuilderError(
         'ERR_LAYER',
         `entry '${textFromBytes(entry.path)}' is a hard link to '${textFromBytes(wanted)}', which does not exist`,
       );
     }
-    return target.onDisk(path);
+    return target.onDisk(place);
+  }
+
+  // Unpacked as if the destination were the root, as engines do: no link leads out of it, `..` at the top stays there.
+  #resolve(path: ByteString, leaf: 'keep' | 'follow'): Pick<Resolution, 'path' | 'mode'> {
+    const { target, destination } = this.#job;
+    return resolvePath({ path: target.onDisk(destination.path), protection: unprotected }, path, leaf);
   }
 
   #pathOf(path: ByteString): ByteString {
@@ -184,6 +200,11 @@ class Extraction {
   readonly #refuse = (_: ByteString, name: string): void => {
     this.#job.warn('copy-xattr', `Extended attribute ${name} can't be set here: left out`);
   };
+}
+
+/** A path inside the destination as one below the root. */
+function below(destination: ByteString, path: ByteString): ByteString {
+  return joinPath([destination, path].filter((part) => part !== '' && part !== '.'));
 }
 
 function lastOf(path: ByteString): ByteString {

@@ -12,7 +12,7 @@ import type { Digest } from '../../oci/digest.ts';
 import type { Download } from '../../registry/download.ts';
 import type { Effect, StageState } from '../effect.ts';
 import { archiveProbeSize, beginsArchive, extractArchive, isArchiveFile, readFileBytes } from './add-archive.ts';
-import { copyHeredocs, countSources, expandCopy, finishJob, selectAll, startJob } from './copy.ts';
+import { copyHeredocs, expandCopy, expandFlag, finishJob, selectAll, startJob } from './copy.ts';
 import type { CopyScope, ExpandedCopy, SelectedWord } from './copy.ts';
 import { copyLooseFile, copySelection } from './copy-tree.ts';
 import type { CopyJob } from './copy-tree.ts';
@@ -59,8 +59,7 @@ export async function executeAdd(instruction: CopyInstruction, state: StageState
   if (add.checksum !== undefined) checkChecksum(add, add.checksum);
   const sources: Source[] = [];
   for (const word of add.words) sources.push(await openSource(word, add, scope));
-  const selected = sources.flatMap((source) => (source.kind === 'local' ? source.selected : []));
-  const job = startJob(add, state, scope, countSources(add, selected));
+  const job = startJob(add, state, scope);
   for (const source of sources) await addSource(source, job, add, scope);
   await copyHeredocs(add, job, scope);
   return finishJob(add, state, job);
@@ -114,9 +113,9 @@ async function addDownload(url: URL, job: CopyJob, { instruction, checksum }: Ex
   await copyLooseFile(job, { name: bytesFromText(name), content: whole, mode: 0o600, mtimeSeconds: timeOf(download) });
 }
 
-function readChecksum({ checksum }: CopyInstruction, { expand }: AddScope): Checksum | undefined {
-  if (checksum?.value === undefined) return undefined;
-  const text = expand(checksum.value);
+function readChecksum({ checksum }: CopyInstruction, scope: AddScope): Checksum | undefined {
+  const text = expandFlag(checksum, scope);
+  if (checksum === undefined || text === undefined) return undefined;
   return { text, flag: checksum, ...(isDigest(text) ? { digest: text } : {}) };
 }
 

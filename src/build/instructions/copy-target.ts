@@ -1,5 +1,5 @@
 // The root as a place to copy to: destinations resolved inside it, parents made, nothing protected ever written.
-import { chmodSync, lchownSync, mkdirSync } from 'node:fs';
+import { chmodSync, lchownSync, lstatSync, mkdirSync } from 'node:fs';
 import { bytesFromText, fsPath, textFromBytes } from '../../bytes.ts';
 import type { ByteString } from '../../bytes.ts';
 import { joinPath, pathIn, splitPath, statOf } from '../../context/tree.ts';
@@ -9,11 +9,16 @@ import { removeTree } from '../../rootfs/remove.ts';
 import { resolvePath } from '../../rootfs/resolve.ts';
 import type { Root } from '../../rootfs/root.ts';
 
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /** What directories get that are made on the way to a destination. */
 export interface NewDirectory {
   readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
+  /** Where not given: as mkdir(2) makes them, so below a setgid directory of its group. */
+  readonly owner?: Owner;
   /** Seconds since 1970; the clock's time where not given. */
   readonly mtimeSeconds?: number;
 }
@@ -90,12 +95,14 @@ export class CopyTarget {
   }
 
   /** Makes one directory that is not there. */
-  makeDirectory(path: ByteString, { mode, uid, gid, mtimeSeconds }: NewDirectory): void {
+  makeDirectory(path: ByteString, { mode, owner, mtimeSeconds }: NewDirectory): void {
     this.refuseProtected(path);
     const place = fsPath(this.onDisk(path));
     mkdirSync(place, 0o700);
-    lchownSync(place, uid, gid);
-    chmodSync(place, mode);
+    // What a linked layer replaces it can't inherit from.
+    const given = owner ?? (this.replaces ? { uid: 0, gid: 0 } : undefined);
+    if (given !== undefined) lchownSync(place, given.uid, given.gid);
+    chmodSync(place, mode | (this.replaces ? 0 : lstatSync(place).mode & setGid));
     if (mtimeSeconds !== undefined) this.#dated.push({ path, seconds: mtimeSeconds });
     this.touch(path);
   }
@@ -155,6 +162,7 @@ export class CopyTarget {
 }
 
 const dot = bytesFromText('.');
+const setGid = 0o2000; // a directory has it from the one it was made in
 
 /** The directory of a path without leading slash; that of a top-level name is empty. */
 export function parentOf(path: ByteString): ByteString {

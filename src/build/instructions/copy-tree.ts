@@ -28,12 +28,12 @@ import type { Timestamp } from '../../layer/entry.ts';
 import { applyMetadata, readXattrs } from '../../rootfs/metadata.ts';
 import type { ModeChange } from './copy-mode.ts';
 import { parentOf } from './copy-target.ts';
-import type { CopyTarget, NewDirectory } from './copy-target.ts';
+import type { CopyTarget, NewDirectory, Owner } from './copy-target.ts';
 
 /** What copies get in place of what their sources have. */
 export interface CopyPolicy {
   /** Undefined keeps the owner of each source. */
-  readonly owner?: { readonly uid: number; readonly gid: number };
+  readonly owner?: Owner;
   readonly chmod?: ModeChange;
   /** Seconds since 1970 for everything that is made; undefined keeps the times of the sources. */
   readonly mtimeSeconds?: number;
@@ -60,6 +60,8 @@ export interface CopyJob {
   readonly target: CopyTarget;
   readonly policy: CopyPolicy;
   readonly destination: Destination;
+  /** Sources that became the destination itself, in their order: each but the last was overwritten. */
+  readonly written: string[];
   readonly excludes?: IgnoreRules;
   readonly warn: (code: string, message: string) => void;
   readonly signal: AbortSignal;
@@ -79,6 +81,7 @@ export async function copySelection(job: CopyJob, tree: SourceTree, selection: S
     if (job.excludes !== undefined && judge(job.excludes, textFromBytes(selection.name)).isIgnored) return;
     const place = placeFile(job, selection.name);
     job.target.makeWayForFile(place, textFromBytes(selection.name));
+    if (place === job.destination.path) job.written.push(textFromBytes(selection.path));
     await copier.copyItem({ path, relative: selection.name, stats: selection.stats }, place);
     return;
   }
@@ -91,6 +94,7 @@ export async function copyLooseFile(job: CopyJob, file: LooseFile): Promise<void
   const { target, policy } = job;
   const place = placeFile(job, file.name);
   target.makeWayForFile(place, textFromBytes(file.name));
+  if (place === job.destination.path) job.written.push(textFromBytes(file.name));
   const onDisk = target.onDisk(place);
   if (Buffer.isBuffer(file.content)) writeFileSync(fsPath(onDisk), file.content, { flag: 'wx', mode: 0o600 });
   else await pipeline(file.content, createWriteStream(fsPath(onDisk), { flags: 'wx', mode: 0o600 }), { signal: job.signal });

@@ -5,12 +5,12 @@ import { hideCredentials, isGitSource, isUrlSource } from '../../context/place.t
 import { selectSources, selectWithParents } from '../../context/select.ts';
 import type { Selection } from '../../context/select.ts';
 import type { SourceTree } from '../../context/tree.ts';
-import type { CopyInstruction, Heredoc } from '../../dockerfile/instruction.ts';
+import type { CopyInstruction, Flag, Heredoc } from '../../dockerfile/instruction.ts';
 import { DockerfileError } from '../../errors.ts';
 import { accountFiles, lookupOwner } from '../../linux/accounts.ts';
 import type { Effect, StageState, StepScope } from '../effect.ts';
 import { parseModeChange } from './copy-mode.ts';
-import { CopyTarget } from './copy-target.ts';
+import { cleanPath, CopyTarget } from './copy-target.ts';
 import { copyLooseFile, copySelection } from './copy-tree.ts';
 import type { CopyJob, CopyPolicy, Destination } from './copy-tree.ts';
 
@@ -44,7 +44,7 @@ export async function executeCopy(instruction: CopyInstruction, state: StageStat
   for (const word of copy.words) refuseRemote(word, instruction);
   const tree = copy.words.length === 0 ? undefined : await scope.sources(instruction.from?.value);
   const selected = tree === undefined ? [] : selectAll(copy, tree, scope);
-  const job = startJob(copy, state, scope, countSources(copy, selected));
+  const job = startJob(copy, state, scope);
   for (const { selection } of selected) if (tree !== undefined) await copySelection(job, tree, selection);
   await copyHeredocs(copy, job, scope);
   return finishJob(copy, state, job);
@@ -63,9 +63,14 @@ export function expandCopy(instruction: CopyInstruction, scope: Pick<CopyScope, 
     words: sources.flatMap((source) => (source.kind === 'word' ? [scope.expand(source.word)] : [])),
     heredocs: sources.flatMap((source) => (source.kind === 'heredoc' ? [source.heredoc] : [])),
     destination: scope.expand(destination),
-    chown: chown?.value === undefined ? undefined : scope.expand(chown.value),
-    chmod: chmod?.value === undefined ? undefined : scope.expand(chmod.value),
+    chown: expandFlag(chown, scope),
+    chmod: expandFlag(chmod, scope),
   };
+}
+
+/** The value of a flag after expansion; one that comes out empty counts as absent. */
+export function expandFlag(flag: Flag | undefined, { expand }: Pick<CopyScope, 'expand'>): string | undefined {
+  return flag?.value === undefined ? undefined : expand(flag.value) || undefined;
 }
 
 /** A source word with what it selected. */
@@ -85,14 +90,8 @@ export function selectAll({ words, instruction }: ExpandedCopy, tree: SourceTree
   });
 }
 
-/** How many things are to be put in one place: words as such, and each file that a wildcard matched. */
-export function countSources({ words, heredocs }: ExpandedCopy, selected: readonly SelectedWord[]): number {
-  const files = selected.filter(({ selection }) => !selection.stats.isDirectory()).length;
-  return Math.max(words.length, files) + heredocs.length;
-}
-
 /** Resolves the destination and what copies get there. @throws DockerfileError, BuilderError */
-export function startJob(copy: ExpandedCopy, state: StageState, scope: StepScope, sourceCount: number): CopyJob {
+export function startJob(copy: ExpandedCopy, state: StageState, scope: StepScope): CopyJob {
   const { instruction } = copy;
   const chmod = copy.chmod === undefined ? undefined : parseModeChange(copy.chmod);
   // With --chmod, BuildKit copies as if there were no --link.
@@ -100,18 +99,9 @@ export function startJob(copy: ExpandedCopy, state: StageState, scope: StepScope
   const owner = copy.chown === undefined ? undefined : readOwner(copy.chown, instruction, replaces, scope);
   const target = new CopyTarget(scope.root, { instruction: scope.step.text, replaces });
   const destination = readDestination(copy, state, target);
-  if (sourceCount > 1 && !destination.isDirectory && !(!replaces && target.isDirectory(destination.path))) {
-    throw new DockerfileError(
-      `Cannot copy ${sourceCount} sources to '${copy.destination}': it is not a directory and does not end in '/'`,
-      instruction.range,
-      {
-        hint: `Write '${copy.destination}/' to copy them into that directory.`,
-      },
-    );
-  }
   const epoch = scope.sourceDateEpoch === undefined ? {} : { mtimeSeconds: scope.sourceDateEpoch };
   const policy: CopyPolicy = {
-    parents: { mode: chmod?.octal ?? 0o755, uid: owner?.uid ?? 0, gid: owner?.gid ?? 0, ...epoch },
+    parents: { mode: chmod?.octal ?? 0o755, ...(owner === undefined ? {} : { owner }), ...epoch },
     ...(owner === undefined ? {} : { owner }),
     ...(chmod === undefined ? {} : { chmod }),
     ...epoch,
@@ -123,6 +113,7 @@ export function startJob(copy: ExpandedCopy, state: StageState, scope: StepScope
     target,
     policy,
     destination,
+    written: [],
     ...excludes,
     warn: (code, message) => {
       if (seen.has(code)) return;
@@ -144,6 +135,13 @@ export async function copyHeredocs({ heredocs }: ExpandedCopy, job: CopyJob, sco
 /** The effect of a finished copy. */
 export function finishJob(copy: ExpandedCopy, state: StageState, job: CopyJob): Effect {
   job.target.finish();
+  const last = job.written.at(-1);
+  const overwritten = job.written.slice(0, -1).map((name) => `'${name}'`);
+  if (last !== undefined && overwritten.length > 0) {
+    const names = overwritten.length > 5 ? [...overwritten.slice(0, 5), `${overwritten.length - 5} more`] : overwritten;
+    const place = copy.destination;
+    job.warn('copy-overwritten', `'${last}' overwrote ${names.join(', ')}: '${place}' is one file; write '${place}/' for a directory`);
+  }
   return { state, touched: { kind: 'paths', paths: job.target.touched }, history: { createdBy: describeCopy(copy) } };
 }
 
@@ -162,7 +160,8 @@ function readDestination({ destination }: ExpandedCopy, state: StageState, targe
   const isDirectory = destination === '' || destination === '.' || destination.endsWith('/') || destination.endsWith('/.');
   const workingDir = state.config.workingDir ?? '/';
   const absolute = destination.startsWith('/') ? destination : `${workingDir}/${destination}`;
-  return { path: target.resolve(bytesFromText(absolute)), isDirectory };
+  // By its spelling first, then by the links on its way, as BuildKit does.
+  return { path: target.resolve(cleanPath(bytesFromText(absolute))), isDirectory };
 }
 
 function readOwner(

@@ -177,8 +177,9 @@ function executeWord(instruction: WordInstruction, state: StageState, scope: Met
   if (instruction.kind === 'maintainer') return effect({ ...state, author: instruction.word }, `MAINTAINER ${instruction.word}`);
   const word = scope.expand(instruction.word);
   if (instruction.kind === 'user') {
-    if (word === '') throw new DockerfileError('Cannot set USER: the name is empty', instruction.range);
-    return effect({ ...state, config: { ...state.config, user: word } }, `USER ${word}`);
+    // A word that comes out empty is nobody in particular: root at RUN, and no user in the config.
+    const { user: _before, ...others } = state.config;
+    return effect({ ...state, config: word === '' ? others : { ...others, user: word } }, `USER ${word}`);
   }
   if (parseSignal(word) === undefined) {
     throw new DockerfileError(

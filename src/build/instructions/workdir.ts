@@ -4,7 +4,7 @@ import type { WordInstruction } from '../../dockerfile/instruction.ts';
 import { BuilderError } from '../../errors.ts';
 import { accountFiles, lookupOwner } from '../../linux/accounts.ts';
 import type { Effect, StageState, StepScope } from '../effect.ts';
-import { CopyTarget, cleanPath } from './copy-target.ts';
+import { CopyTarget, cleanPath, type Owner } from './copy-target.ts';
 
 /** What WORKDIR needs besides the step. */
 export interface WorkdirScope extends StepScope {
@@ -23,32 +23,31 @@ export async function executeWorkdir(instruction: WordInstruction, state: StageS
   const history = { createdBy: `WORKDIR ${workingDir}` };
   if (workingDir === '/') return { state: after, touched: { kind: 'nothing' }, history };
   const target = new CopyTarget(scope.root, { instruction: scope.step.text });
-  const path = target.follow(bytesFromText(workingDir));
+  const path = target.follow(cleanPath(bytesFromText(workingDir)));
   if (target.isProtected(path) && target.isDirectory(path)) {
     const message = `'${workingDir}' is mounted or belongs to the builder: commands run there, but it won't be in the image`;
     scope.emit({ kind: 'warning', code: 'workdir-mounted', message, range: instruction.range });
   } else {
-    const { uid, gid } = readOwner(instruction, state, scope);
+    const owner = readOwner(instruction, state, scope);
     const epoch = scope.sourceDateEpoch === undefined ? {} : { mtimeSeconds: scope.sourceDateEpoch };
-    target.makeDirectories(path, { mode: 0o755, uid, gid, ...epoch });
+    target.makeDirectories(path, { mode: 0o755, ...(owner === undefined ? {} : { owner }), ...epoch });
   }
   target.finish();
   return { state: after, touched: { kind: 'paths', paths: target.touched }, history };
 }
 
-/** The cleaned, absolute working directory after `WORKDIR word`. */
+/**
+ * The working directory after `WORKDIR word`, as BuildKit writes it down: an absolute word as it is, slashes and dots included; a
+ * relative one continues `before` and is cleaned; an empty one changes nothing.
+ */
 export function workingDirAfter(word: string, before = '/'): string {
-  const path = word.startsWith('/') ? word : `${before}/${word}`;
-  return `/${textFromBytes(cleanPath(bytesFromText(path)))}`;
+  if (word === '') return before;
+  return word.startsWith('/') ? word : `/${textFromBytes(cleanPath(bytesFromText(`${before}/${word}`)))}`;
 }
 
 // A number that is a user is also taken as the group here (BuildKit does so too), other than at RUN.
-function readOwner(
-  { range }: WordInstruction,
-  { config }: StageState,
-  scope: WorkdirScope,
-): { readonly uid: number; readonly gid: number } {
-  if (config.user === undefined || config.user === '') return { uid: 0, gid: 0 };
+function readOwner({ range }: WordInstruction, { config }: StageState, scope: WorkdirScope): Owner | undefined {
+  if (config.user === undefined || config.user === '') return undefined;
   try {
     return lookupOwner(config.user, accountFiles(scope.root.path));
   } catch (error) {

@@ -16,6 +16,7 @@ interface Row {
   readonly copies: readonly string[];
   readonly options?: CopyOptions;
   readonly lines: readonly string[];
+  readonly warnings?: readonly string[];
   /** Instead of `lines`. */
   readonly error?: RegExp;
 }
@@ -229,8 +230,59 @@ const rows: readonly Row[] = [
     copies: ['d /x'],
     lines: ['x/ 1777 5:6', 'x/n/ 0700 0:0', "x/n/new 0644 0:0 ''", "x/n/old 0644 0:0 ''"],
   },
-  { title: 'several sources need a directory', context: 'touch a b', copies: ['a b /x'], lines: [], error: /2 sources to '\/x'/ },
-  { title: 'several matches need a directory', context: 'touch a b', copies: ['* /x'], lines: [], error: /2 sources to '\/x'/ },
+  {
+    title: 'of several sources for one file the last wins, and a warning names the others',
+    context: 'echo a > a; echo b > b; echo c > c',
+    copies: ['a b c /x', '[ab] /y'],
+    lines: ["x 0644 0:0 'c'", "y 0644 0:0 'b'"],
+    warnings: [
+      "'c' overwrote 'a', 'b': '/x' is one file; write '/x/' for a directory",
+      "'b' overwrote 'a': '/y' is one file; write '/y/' for a directory",
+    ],
+  },
+  {
+    title: 'a file joins a directory that came before it, and is in the way of one behind it',
+    context: 'mkdir d; echo n > d/n; echo a > a',
+    copies: ['d a /x'],
+    lines: ['x/ 0755 0:0', "x/a 0644 0:0 'a'", "x/n 0644 0:0 'n'"],
+  },
+  {
+    title: 'a destination is cleaned by its spelling before its links are followed',
+    context: 'echo a > a',
+    root: 'mkdir -p target/sub; ln -s /target/sub link',
+    copies: ['a /link/..', 'a /link/../b', 'a /link/c'],
+    lines: [
+      "a 0644 0:0 'a'",
+      "b 0644 0:0 'a'",
+      'link -> /target/sub 0:0',
+      'target/ 0755 0:0',
+      'target/sub/ 0755 0:0',
+      "target/sub/c 0644 0:0 'a'",
+    ],
+  },
+  {
+    title: 'new directories below a setgid directory are of its group and setgid, and a copied one is as its source',
+    context: 'echo a > a; mkdir -p d/e',
+    root: 'mkdir -m 2775 s; chgrp 9 s',
+    copies: ['a /s/new/a', 'd /s/tree', '--chown=5:6 a /s/own/', '--link a /s/linked/'],
+    lines: [
+      's/ 2775 0:9',
+      's/linked/ 0755 0:0',
+      "s/linked/a 0644 0:0 'a'",
+      's/new/ 2755 0:9',
+      "s/new/a 0644 0:0 'a'",
+      's/own/ 2755 5:6',
+      "s/own/a 0644 5:6 'a'",
+      's/tree/ 2755 0:9',
+      's/tree/e/ 0755 0:0',
+    ],
+  },
+  {
+    title: 'flags that come out empty are as if they were not there',
+    context: 'echo a > a; chmod 600 a',
+    copies: ['--chown= --chmod= a /x'],
+    lines: ["x 0600 0:0 'a'"],
+  },
   {
     title: 'several sources go into a directory that exists',
     context: 'touch a b',
@@ -399,6 +451,8 @@ for (const row of rows) {
       fixture.lines().filter((line) => !line.startsWith('etc/')),
       row.lines,
     );
+    const warnings = fixture.events.flatMap((event) => (event.kind === 'warning' ? [event.message] : []));
+    if (row.warnings !== undefined) assert.deepEqual(warnings, row.warnings);
   });
 }
 

@@ -14,7 +14,12 @@ for (const [word, before, after] of [
   ['b', '/a', '/a/b'],
   ['../c/./d/', '/a/b', '/a/c/d'],
   ['../../..', '/a', '/'],
-  ['//x//y', '/', '/x/y'],
+  ['//x//y', '/', '//x//y'],
+  ['/one/', '/', '/one/'],
+  ['two/', '/one/', '/one/two'],
+  ['/a/b/../c', '/', '/a/b/../c'],
+  ['./d/.', '/a/b/../c', '/a/c/d'],
+  ['', '/one/', '/one/'],
   ['rel', undefined, '/rel'],
 ] as const) {
   test(`WORKDIR ${word} after ${before} is ${after}`, () => assert.equal(workingDirAfter(word, before), after));

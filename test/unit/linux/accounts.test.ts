@@ -53,6 +53,14 @@ const users: readonly (readonly [spec: string | undefined, uid: number, gid: num
   ['last', 31, 32, [32]],
   [':docker', 0, 4000, [4000]],
 ];
+const none: AccountFiles = { passwd: () => '', group: () => '' };
+for (const spec of ['root', 'root:root', '0:root', 'root:0']) {
+  test(`resolveUser() and lookupOwner() take ${spec} for 0:0 in an image without accounts`, () => {
+    assert.deepEqual(resolveUser(spec, none), { uid: 0, gid: 0, groups: [0] });
+    assert.deepEqual(lookupOwner(spec, none), { uid: 0, gid: 0 });
+  });
+}
+
 for (const [spec, uid, gid, groups] of users) {
   test(`resolveUser() takes ${JSON.stringify(spec)} for ${uid}:${gid}`, () => {
     assert.deepEqual(resolveUser(spec, files), { uid, gid, groups });
