@@ -2,10 +2,10 @@
 // what changed.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { run } from '../support/command.ts';
-import { Scene, treeOf } from '../support/scene.ts';
+import type { StartOptions } from '../support/engine.ts';
+import { Scene, type SceneBuild, treeOf } from '../support/scene.ts';
 import { readRegistryImage } from '../support/registry-image.ts';
 
 let scene: Scene;
@@ -21,17 +21,16 @@ const shell = (folder: string, script: string): string => execFileSync('sh', ['-
 const portrait = (folder: string): string =>
   shell(folder, 'find . -printf "%p %y %m %U %G %T@ %n %l\\n" | sort; find . -type f -exec md5sum {} + | sort');
 
-async function buildIn(dockerfile: string, more: { readonly args?: readonly string[]; readonly readOnly?: boolean } = {}) {
-  const { command, repository, context } = await scene.prepare({
-    dockerfile,
-    files,
-    ...(more.args === undefined ? {} : { args: more.args }),
-  });
-  shell(context, "chmod 0640 app/main; chown 1234:1235 app/main; touch -d '2001-02-03 04:05:06.5' app/main app/deep app .");
-  const portraitBefore = portrait(context);
-  const result = await run(command.map((word) => (more.readOnly === true && word === `${context}:/workspace` ? `${word}:ro` : word)));
+async function buildIn(dockerfile: string, more: Partial<SceneBuild> = {}, options: StartOptions = {}) {
+  let portraitBefore = '';
+  const arrange = (folder: string): void => {
+    shell(folder, "chmod 0640 app/main; chown 1234:1235 app/main; touch -d '2001-02-03 04:05:06.5' app/main app/deep app .");
+    portraitBefore = portrait(folder);
+  };
+  const { ended, context, repository, destination } = await scene.start({ dockerfile, files, arrange, ...more }, options);
+  const result = await ended;
   const image = await readRegistryImage(scene.registry.host, repository, 'latest');
-  return { result: { ...result, destination: '', image }, context, portraitBefore };
+  return { result: { ...result, destination, image }, context, portraitBefore };
 }
 
 test('a RUN that changes the context is named, and so is the COPY that reads it', async () => {
@@ -52,27 +51,27 @@ test('a RUN that changes the context is named, and so is the COPY that reads it'
 });
 
 test('what somebody edits, adds and deletes in the context while a RUN runs stays', async () => {
-  const { command, context } = await scene.prepare({
-    dockerfile: 'FROM @REG@/base\nRUN echo started; sleep 3\nCOPY . /copied\n',
-    files,
-  });
+  let folder = '';
   let isEdited = false;
-  const result = await run(command, {
-    onOutput: (text) => {
-      if (isEdited || !/\| ?started/.test(text)) return;
-      isEdited = true;
-      shell(context, 'echo edited > app/main; echo added > added; rm .git/HEAD');
-    },
-  });
+  const onOutput = (text: string): void => {
+    if (isEdited || !/\| ?started/.test(text)) return;
+    isEdited = true;
+    shell(folder, 'echo edited > app/main; echo added > added; rm .git/HEAD');
+  };
+  const dockerfile = 'FROM @REG@/base\nRUN echo started; sleep 3\nCOPY . /copied\n';
+  const { result, context } = await buildIn(dockerfile, { arrange: (made) => (folder = made) }, { onOutput });
   assert.equal(result.status, 0, result.output);
   assert.deepEqual(shell(context, 'cat app/main added; ls .git').split('\n'), ['edited', 'added', '']);
   assert.match(result.output, /context changed while this RUN ran, by it or by somebody else \(3 paths/);
 });
 
 test('a build log that is written into the context is whole', async () => {
-  const { command, context } = await scene.prepare({ dockerfile: 'FROM @REG@/base\nRUN echo one; sleep 1\nRUN echo two\n', files });
-  const log = `${context}/build.log`;
-  const result = await run(['sh', '-c', '"$@" 2>&1 | tee "$0"', log, ...command]);
+  let log = '';
+  const arrange = (made: string): void => {
+    log = `${made}/build.log`;
+  };
+  const dockerfile = 'FROM @REG@/base\nRUN echo one; sleep 1\nRUN echo two\n';
+  const { result } = await buildIn(dockerfile, { arrange }, { onOutput: (text) => appendFileSync(log, text) });
   assert.equal(result.status, 0, result.output);
   const written = readFileSync(log, 'utf8');
   assert.match(written, /one[^]*two/);
@@ -88,7 +87,7 @@ test('a RUN that touches nothing of the context says nothing about it', async ()
 
 test('a context that is mounted read-only is not watched', async () => {
   const { result, context, portraitBefore } = await buildIn('FROM @REG@/base\nRUN ! rm -rf /workspace/app\nCOPY app /app\n', {
-    readOnly: true,
+    contextIsReadOnly: true,
   });
   assert.equal(result.status, 0, result.output);
   assert.doesNotMatch(result.output, /changed the context/);

@@ -115,13 +115,14 @@ test('no file of the first stage is in the image', () => {
 });
 
 test('the digest file names the pushed manifest', async () => {
-  const { context, command } = await scene.prepare({
+  const { ended, context } = await scene.start({
     dockerfile: 'FROM @REG@/base\nCOPY a /a\n',
     files: { a: 'a' },
     args: ['--digest-file=/workspace/digest', '--reproducible'],
     repository: 'out/digest',
   });
-  await must(command);
+  const { status, output } = await ended;
+  assert.equal(status, 0, output);
   const digest = (await readFile(join(context, 'digest'), 'utf8')).trim();
   const tag = `docker://${scene.registry.host}/out/digest:latest`;
   const inspected = asObject(JSON.parse(await must(['skopeo', 'inspect', '--tls-verify=false', tag])));

@@ -40,17 +40,14 @@ async function buildOn(layers: readonly (readonly MemberToWrite[])[], steps: rea
   const secrets = await scene.folder({
     'config.json': JSON.stringify({ auths: { 'registry.example': { auth: Buffer.from(`u:${password}`).toString('base64') } } }),
   });
-  const {
-    command,
-    context,
-    repository: pushed,
-  } = await scene.prepare({
+  const build = {
     dockerfile: [`FROM @REG@/${repository}`, ...steps, ''].join('\n'),
     files: { own: 'own' },
     volumes: [`${secrets}/config.json:/kaniko/.docker/config.json:ro`],
     repository: `${repository}-built`,
-  });
-  const result = await run(command, { timeoutMs: 180_000 });
+  };
+  const { ended, context, repository: pushed } = await scene.start(build, { timeoutMs: 180_000 });
+  const result = await ended;
   const untouched =
     (await readdir(context)).toSorted().join(' ') === 'Dockerfile own' && (await readFile(join(context, 'own'), 'utf8')) === 'own';
   return { ...result, untouched, isPushed: await scene.hasTag(pushed) };

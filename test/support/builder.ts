@@ -7,6 +7,7 @@ import { type ContainerOptions, podmanCommand, runArguments } from './podman.ts'
 export interface BuilderRun extends Omit<ContainerOptions, 'image' | 'command'> {
   /** The folder that becomes /workspace. */
   readonly context?: string;
+  readonly contextIsReadOnly?: boolean;
   readonly args: readonly string[];
   /** Another image of the builder than build/image. */
   readonly image?: string;
@@ -28,8 +29,9 @@ export async function builderImage(): Promise<string> {
 
 /** The container of a builder. */
 export function builderContainer(builder: BuilderRun & { readonly image: string }): ContainerOptions {
-  const { context, args, volumes = [], ...container } = builder;
-  return { ...container, volumes: context === undefined ? volumes : [`${context}:/workspace`, ...volumes], command: args };
+  const { context, contextIsReadOnly = false, args, volumes = [], ...container } = builder;
+  const mounts = context === undefined ? [] : [`${context}:/workspace${contextIsReadOnly ? ':ro' : ''}`];
+  return { ...container, volumes: [...mounts, ...volumes], command: args };
 }
 
 /** The command line of a builder container in podman. */

@@ -3,7 +3,7 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { builderCommand, builderContainer, builderLayout, type BuilderRun } from './builder.ts';
+import { builderContainer, builderLayout, type BuilderRun } from './builder.ts';
 import type { CommandResult } from './command.ts';
 import { type Engine, type RunningContainer, startEngine, type StartOptions } from './engine.ts';
 import type { FlatNode } from './flatten.ts';
@@ -16,6 +16,8 @@ export interface SceneBuild extends Omit<BuilderRun, 'context' | 'args'> {
   readonly dockerfile: string;
   /** Further files of the context, `path → content`; those that begin with `#!` are executable. */
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
+  /** Does something to the context's folder before the build begins. */
+  readonly arrange?: (context: string) => void;
   /** Further flags. */
   readonly args?: readonly string[];
   /** Where to push, without the registry; `out/<number>` when absent. */
@@ -96,8 +98,13 @@ export class Scene {
 
   /** Begins a build, for a test that does something meanwhile. */
   async start(build: SceneBuild, options: StartOptions = {}): Promise<SceneRun> {
-    const { run, ...prepared } = await this.#prepare(build);
-    return { ...prepared, ...(await this.engine.start(builderContainer(run), options)) };
+    const { dockerfile, files, arrange, args = [], repository = `out/${++this.#builds}`, pushTo, ...container } = build;
+    const context = await this.folder({ ...files, Dockerfile: dockerfile.replaceAll('@REG@', this.registry.host) });
+    arrange?.(context);
+    const destination = `${pushTo ?? this.registry.host}/${repository}:latest`;
+    const flags = [`--destination=${destination}`, '--insecure', '--insecure-pull', ...args];
+    const running = await this.engine.start(builderContainer({ image: this.builder, ...container, context, args: flags }), options);
+    return { ...running, repository, destination, context };
   }
 
   /** True when the scene's registry has `repository:latest`. */
@@ -108,22 +115,6 @@ export class Scene {
     });
     if (status !== 200 && status !== 404) throw new Error(`the registry answers ${status} for ${repository}`);
     return status === 200;
-  }
-
-  /** The command line of a build in podman, for a test that holds the process itself. */
-  async prepare(
-    build: SceneBuild,
-  ): Promise<{ readonly command: readonly string[]; readonly repository: string; readonly destination: string; readonly context: string }> {
-    const { run, ...prepared } = await this.#prepare(build);
-    return { ...prepared, command: builderCommand(run) };
-  }
-
-  async #prepare(build: SceneBuild) {
-    const { dockerfile, files, args = [], repository = `out/${++this.#builds}`, pushTo, ...container } = build;
-    const context = await this.folder({ ...files, Dockerfile: dockerfile.replaceAll('@REG@', this.registry.host) });
-    const destination = `${pushTo ?? this.registry.host}/${repository}:latest`;
-    const flags = [`--destination=${destination}`, '--insecure', '--insecure-pull', ...args];
-    return { run: { image: this.builder, ...container, context, args: flags }, repository, destination, context };
   }
 }
 
