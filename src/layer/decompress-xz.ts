@@ -30,11 +30,11 @@ async function* readStream(input: Input, start: Buffer): AsyncGenerator<Buffer> 
   const checkType = header.readUInt8(7);
   if (header[6] !== 0 || checkType > 15)
     throw new BuilderError('ERR_UNSUPPORTED', 'Cannot decompress data: this kind of xz stream is unknown');
-  const blocks: { readonly unpadded: number; readonly uncompressed: number }[] = [];
+  const blocks = new BlockSizes();
   for (;;) {
     const [headerSize = 0] = await input.take(1);
     if (headerSize === 0) break;
-    blocks.push(yield* readBlock(input, headerSize, checkType));
+    blocks.add(yield* readBlock(input, headerSize, checkType));
   }
   await readIndex(input, blocks);
   const footer = await input.take(12);
@@ -43,11 +43,7 @@ async function* readStream(input: Input, start: Buffer): AsyncGenerator<Buffer> 
   }
 }
 
-async function* readBlock(
-  input: Input,
-  headerSize: number,
-  checkType: number,
-): AsyncGenerator<Buffer, { unpadded: number; uncompressed: number }> {
+async function* readBlock(input: Input, headerSize: number, checkType: number): AsyncGenerator<Buffer, Sizes> {
   const start = input.position - 1;
   const rest = Buffer.from(await input.take(headerSize * 4 + 3));
   const header = Buffer.concat([Buffer.from([headerSize]), rest.subarray(0, -4)]);
@@ -131,24 +127,51 @@ async function* readChunks(input: Input, decoder: LzmaDecoder): AsyncGenerator<B
   }
 }
 
-async function readIndex(input: Input, blocks: readonly { readonly unpadded: number; readonly uncompressed: number }[]): Promise<void> {
-  const bytes: number[] = [0];
+async function readIndex(input: Input, blocks: BlockSizes): Promise<void> {
+  let crc = crc32(Buffer.from([0]));
+  let length = 1;
+  const nextByte = async (): Promise<number> => {
+    const byte = await input.take(1);
+    crc = crc32(byte, crc);
+    length += 1;
+    return byte.readUInt8(0);
+  };
   const next = async (): Promise<number> => {
     let value = 0;
     for (let at = 0; at < 9; at += 1) {
-      const byte = (await input.take(1)).readUInt8(0);
-      bytes.push(byte);
+      const byte = await nextByte();
       value += (byte & 0x7f) * 2 ** (7 * at);
       if (byte < 0x80) return value;
     }
     throw damaged('a number in its index is too long');
   };
-  if ((await next()) !== blocks.length) throw damaged('its index counts other blocks');
-  for (const { unpadded, uncompressed } of blocks) {
-    if ((await next()) !== unpadded || (await next()) !== uncompressed) throw damaged('its index tells other sizes');
+  const told = new BlockSizes();
+  if ((await next()) !== blocks.count) throw damaged('its index counts other blocks');
+  while (told.count < blocks.count) told.add({ unpadded: await next(), uncompressed: await next() });
+  if (told.digest() !== blocks.digest()) throw damaged('its index tells other sizes');
+  for (let padding = (4 - (length % 4)) % 4; padding > 0; padding -= 1) await nextByte();
+  if (crc !== (await input.take(4)).readUInt32LE(0)) throw damaged('its index has a wrong checksum');
+}
+
+/** Of one block, in bytes. */
+interface Sizes {
+  readonly unpadded: number;
+  readonly uncompressed: number;
+}
+
+/** The sizes of all blocks as one hash: there may be millions of blocks. */
+class BlockSizes {
+  readonly #hash = createHash('sha256');
+  count = 0;
+
+  add({ unpadded, uncompressed }: Sizes): void {
+    this.#hash.update(`${unpadded} ${uncompressed}\n`);
+    this.count += 1;
   }
-  while (bytes.length % 4 !== 0) bytes.push((await input.take(1)).readUInt8(0));
-  if (crc32(Buffer.from(bytes)) !== (await input.take(4)).readUInt32LE(0)) throw damaged('its index has a wrong checksum');
+
+  digest(): string {
+    return this.#hash.digest('hex');
+  }
 }
 
 interface Check {

@@ -7,7 +7,7 @@ import { BuilderError, systemCode } from '../errors.ts';
 export type CompressionFormat = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
 
 /** Bytes that `sniffCompression` wants to see. */
-export const sniffLength = 6;
+const sniffLength = 6;
 
 const outputChunkSize = 256 * 1024;
 
@@ -30,18 +30,19 @@ export async function* decompress(source: AsyncIterable<Buffer>, signal: AbortSi
   const iterator = source[Symbol.asyncIterator]();
   const head = await readHead(iterator);
   const format = sniffCompression(head);
-  const whole = chain(head, iterator);
+  const whole = resume(head, iterator, signal);
   if (format === 'none') yield* whole;
   else if (format === 'gzip') yield* transformed(whole, createGunzip({ chunkSize: outputChunkSize }), format, signal);
   // A window of more than 128 MiB is refused by the default limit, which bounds our memory.
   else if (format === 'zstd') yield* transformed(whole, createZstdDecompress({ chunkSize: outputChunkSize }), format, signal);
   else {
-    await whole.return();
+    await iterator.return?.();
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot decompress data: ${format} is not supported`, { hint: 'use gzip or zstd' });
   }
 }
 
-async function readHead(iterator: AsyncIterator<Buffer>): Promise<Buffer> {
+/** The first bytes of a stream, enough to sniff at, or all where it has fewer. */
+export async function readHead(iterator: AsyncIterator<Buffer>): Promise<Buffer> {
   let head: Buffer = Buffer.alloc(0);
   while (head.length < sniffLength) {
     const next = await iterator.next();
@@ -51,10 +52,12 @@ async function readHead(iterator: AsyncIterator<Buffer>): Promise<Buffer> {
   return head;
 }
 
-async function* chain(head: Buffer, iterator: AsyncIterator<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+/** The whole stream, of which `head` was read already. Lets go of it once it was asked for something. */
+export async function* resume(head: Buffer, iterator: AsyncIterator<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
   try {
     if (head.length > 0) yield head;
     for (;;) {
+      signal.throwIfAborted();
       const next = await iterator.next();
       if (next.done === true) return;
       yield next.value;
