@@ -1,17 +1,22 @@
-// Archives, read as engines read them: ustar, GNU and PAX, names and values exact in bytes. Where readers are known to
-// disagree about what an archive holds, we refuse it, so that nothing can be smuggled past one of them.
-import { type ByteString, bytesFromBuffer, textFromBytes } from '../bytes.ts';
+// Archives, read as engines read them, which is by Go's archive/tar: ustar, GNU and PAX, names and values exact in bytes. What
+// engines ignore is ignored. Where readers besides are known to disagree about what an archive holds, we refuse it, so that
+// nothing can be smuggled past one of them.
+import { type ByteString, bytesFromBuffer } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import { ByteSource } from './byte-source.ts';
 import type { Entry, EntryType, Timestamp } from './entry.ts';
 import { type Header, blockSize, isZeroBlock, parseHeader } from './header.ts';
-import { type PaxRecord, maximumMetaSize, parsePax, parsePaxNumber, parsePaxTime, xattrOfRecord } from './pax.ts';
-import { type SparseMap, expandSparse, readOldSparse, readSparseMap, sparseOfRecords } from './sparse.ts';
+import { type PaxRecords, maximumMetaSize, parsePax, parsePaxNumber, parsePaxTime, xattrsOf } from './pax.ts';
+import { show } from './show.ts';
+import { type PaxSparse, type SparseMap, expandSparse, paxSparseOf, readOldSparse, readSparseMap, sparseMapOf } from './sparse.ts';
 
 /** Told what is odd but harmless in an archive. */
 export type Warn = (message: string) => void;
 
 const noXattrs: ReadonlyMap<string, Buffer> = new Map();
+const noRecords: PaxRecords = new Map();
+/** Keys that some reader or other applies to entries. */
+const meaningful = /^(?:path|linkpath|size|uid|gid|mtime|SCHILY\.|LIBARCHIVE\.|GNU\.sparse\.)/;
 const largestId = 4_294_967_294; // one more means "unchanged" to chown
 
 // Linux cuts what is beyond these 12 and 20 bits, and makes another device.
@@ -33,10 +38,12 @@ const types: ReadonlyMap<string, EntryType> = new Map([
 
 /** What headers in front of an entry said about it. */
 interface Extension {
-  readonly records: readonly PaxRecord[];
+  readonly records?: PaxRecords;
   readonly path?: ByteString;
   readonly linkTarget?: ByteString;
 }
+
+const noExtension: Extension = {};
 
 /**
  * The entries of an uncompressed archive in order; the source is read to its very end, past the archive's.
@@ -44,8 +51,8 @@ interface Extension {
  */
 export async function* readEntries(source: AsyncIterable<Buffer>, signal: AbortSignal, warn?: Warn): AsyncGenerator<Entry> {
   const bytes = new ByteSource(source, signal);
-  let globals: readonly PaxRecord[] = [];
-  let extension: Extension = { records: [] };
+  const globals = new Globals(warn);
+  let extension = noExtension;
   try {
     for (;;) {
       const block = bytes.takeNow(blockSize) ?? (await bytes.takeOrEnd(blockSize));
@@ -54,14 +61,13 @@ export async function* readEntries(source: AsyncIterable<Buffer>, signal: AbortS
         return;
       }
       const header = parseHeader(block);
-      if (header.typeflag === 'g') globals = [...globals, ...parsePax(await readMeta(bytes, header))];
+      if (header.typeflag === 'g') globals.ignore(await readMeta(bytes, header), extension);
       else if ('xLK'.includes(header.typeflag)) extension = extend(extension, header.typeflag, await readMeta(bytes, header));
       else {
         // The block is a view that reading on would invalidate.
         const firstBlock = header.typeflag === 'S' ? Buffer.from(block) : block;
-        const records = globals.length === 0 ? extension.records : [...globals, ...extension.records];
-        const { entry, body } = await buildEntry(header, firstBlock, { ...extension, records }, bytes);
-        extension = { records: [] };
+        const { entry, body } = await buildEntry(header, firstBlock, extension, bytes);
+        extension = noExtension;
         yield entry;
         await body?.skip();
       }
@@ -105,10 +111,29 @@ class Body implements AsyncIterable<Buffer> {
   }
 }
 
-async function finish(bytes: ByteSource, sawZeros: boolean, extension: Extension, warn: Warn | undefined): Promise<void> {
-  if (extension.records.length > 0 || extension.path !== undefined || extension.linkTarget !== undefined) {
-    throw malformed('it ends after an extended header');
+/** Global extended headers: for engines they say nothing about the entries behind them, whatever POSIX wants. */
+class Globals {
+  readonly #warn: Warn | undefined;
+  #isTold = false;
+
+  constructor(warn: Warn | undefined) {
+    this.#warn = warn;
   }
+
+  ignore(content: Buffer, extension: Extension): void {
+    // Here engines lose what the extended header said, and others don't.
+    if (extension !== noExtension) throw malformed('a global header stands between an extended header and its entry');
+    const meant = [...parsePax(content).keys()].filter((key) => meaningful.test(key));
+    if (meant.length === 0 || this.#isTold) return;
+    this.#isTold = true;
+    this.#warn?.(
+      `an archive sets ${meant.slice(0, 5).map(show).join(', ')} for all its entries, which engines ignore, and so does this build`,
+    );
+  }
+}
+
+async function finish(bytes: ByteSource, sawZeros: boolean, extension: Extension, warn: Warn | undefined): Promise<void> {
+  if (extension !== noExtension) throw malformed('it ends after an extended header');
   if (!sawZeros) return;
   const second = await bytes.takeOrEnd(blockSize);
   if (second === undefined) return;
@@ -126,15 +151,16 @@ async function readMeta(bytes: ByteSource, header: Header): Promise<Buffer> {
   return content;
 }
 
+// Whether a second one adds to or replaces the first is where readers differ.
 function extend(extension: Extension, typeflag: string, content: Buffer): Extension {
   if (typeflag === 'x') {
-    // Whether a second one adds to or replaces the first is where readers differ.
-    if (extension.records.length > 0) throw malformed('two extended headers follow each other');
+    if (extension.records !== undefined) throw malformed('two extended headers follow each other');
     return { ...extension, records: parsePax(content) };
   }
+  const key = typeflag === 'L' ? 'path' : 'linkTarget';
+  if (extension[key] !== undefined) throw malformed('two long names follow each other');
   const end = content.indexOf(0);
-  const name = bytesFromBuffer(content, 0, end === -1 ? content.length : end);
-  return typeflag === 'L' ? { ...extension, path: name } : { ...extension, linkTarget: name };
+  return { ...extension, [key]: bytesFromBuffer(content, 0, end === -1 ? content.length : end) };
 }
 
 interface Built {
@@ -148,12 +174,14 @@ async function buildEntry(header: Header, block: Buffer, extension: Extension, b
   if (declared === undefined) {
     throw malformed(`entry ${show(fields.path)} is of unknown type ${JSON.stringify(header.typeflag)}`);
   }
-  const type = declared === 'file' && fields.path.endsWith('/') ? 'directory' : declared;
+  // What is older than ustar has no type for directories.
+  const type = header.typeflag === '\0' && fields.path.endsWith('/') ? 'directory' : declared;
   const path = cleanPath(checkPath(fields.path)); // without a name it is the root's, as for tar
   checkRange(fields, path);
   const common = { type, path, mode: header.mode, uid: fields.uid, gid: fields.gid, mtime: fields.mtime, xattrs: fields.xattrs };
   if (type === 'file') return fileEntry(common, header.typeflag, block, fields, bytes);
   if (type !== declared && fields.size > 0) throw malformed(`entry ${show(path)} is named as a directory and has content`);
+  if (fields.sparse !== undefined) throw malformed(`entry ${show(path)} is no file and has the map of one`);
   if (type === 'symlink') return { entry: { ...common, size: 0, linkTarget: checkTarget(fields.linkTarget) } };
   if (type === 'hardlink') return { entry: { ...common, size: 0, linkTarget: cleanPath(checkTarget(fields.linkTarget)) } };
   if (type === 'character' || type === 'block') return { entry: { ...common, size: 0, device: deviceOf(header, path) } };
@@ -161,18 +189,23 @@ async function buildEntry(header: Header, block: Buffer, extension: Extension, b
 }
 
 async function fileEntry(common: Omit<Entry, 'size'>, typeflag: string, block: Buffer, fields: Fields, bytes: ByteSource): Promise<Built> {
-  let sparse: SparseMap | undefined;
+  const { sparse } = fields;
+  const realSize = sparse?.size ?? fields.size;
+  let map: SparseMap | undefined;
   let stored = fields.size;
-  if (typeflag === 'S') sparse = await readOldSparse(block, bytes);
-  else if (fields.hasSparseMapInContent) {
-    const read = await readSparseMap(bytes, fields.realSize ?? fields.size);
-    sparse = read.map;
+  if (typeflag === 'S') map = await readOldSparse(block, bytes);
+  else if (sparse?.map === 'in records') map = sparseMapOf(fields.records, realSize);
+  else if (sparse !== undefined) {
+    const read = await readSparseMap(bytes, stored, realSize);
+    map = read.map;
     stored -= read.mapBytes;
-    if (stored < 0) throw malformed(`the sparse map of entry ${show(common.path)} is longer than its content`);
-  } else if (fields.isSparse) sparse = sparseOfRecords(fields.records, fields.size);
+  }
   const body = new Body(bytes, stored);
-  if (sparse === undefined) return { entry: { ...common, size: stored, content: body }, body };
-  return { entry: { ...common, size: sparse.size, content: expandSparse(sparse, body) }, body };
+  if (map === undefined) return { entry: { ...common, size: stored, content: body }, body };
+  if (map.regions.reduce((sum, region) => sum + region.length, 0) !== stored) {
+    throw malformed(`the sparse map of entry ${show(common.path)} is not one of the ${stored} bytes that are stored`);
+  }
+  return { entry: { ...common, size: map.size, content: expandSparse(map, body) }, body };
 }
 
 interface Fields {
@@ -183,10 +216,8 @@ interface Fields {
   readonly gid: number;
   readonly mtime: Timestamp;
   readonly xattrs: ReadonlyMap<string, Buffer>;
-  readonly records: readonly PaxRecord[];
-  readonly isSparse: boolean;
-  readonly hasSparseMapInContent: boolean;
-  readonly realSize: number | undefined;
+  readonly records: PaxRecords;
+  readonly sparse: PaxSparse | undefined;
 }
 
 function fieldsOf(header: Header, extension: Extension): Fields {
@@ -198,19 +229,15 @@ function fieldsOf(header: Header, extension: Extension): Fields {
     gid: header.gid,
     mtime: { seconds: header.mtime, nanoseconds: 0 },
     xattrs: noXattrs,
-    records: extension.records,
-    isSparse: false,
-    hasSparseMapInContent: false,
-    realSize: undefined,
+    records: noRecords,
+    sparse: undefined,
   };
-  return extension.records.length === 0 ? plain : withRecords(plain);
+  return extension.records === undefined ? plain : withRecords(plain, extension, extension.records, header.typeflag);
 }
 
-// Later records win, and an empty value takes back an earlier one.
-function withRecords(plain: Fields): Fields {
-  const last = new Map<ByteString, Buffer | undefined>(plain.records);
+function withRecords(plain: Fields, extension: Extension, records: PaxRecords, typeflag: string): Fields {
   const bytesOf = (key: string): ByteString | undefined => {
-    const value = last.get(key as ByteString); // ASCII
+    const value = records.get(key as ByteString); // ASCII
     return value === undefined ? undefined : bytesFromBuffer(value);
   };
   const numberOf = (key: string): number | undefined => {
@@ -218,24 +245,25 @@ function withRecords(plain: Fields): Fields {
     return value === undefined ? undefined : parsePaxNumber(value, key);
   };
   const mtime = bytesOf('mtime');
-  const xattrs = new Map<string, Buffer>();
-  for (const [key, value] of last) {
-    const pair = value === undefined ? undefined : xattrOfRecord(key, value);
-    if (pair !== undefined) xattrs.set(...pair);
-  }
+  const sparse = typeflag === 'S' ? undefined : paxSparseOf(records);
   return {
-    path: bytesOf('GNU.sparse.name') ?? bytesOf('path') ?? plain.path,
-    linkTarget: bytesOf('linkpath') ?? plain.linkTarget,
+    path: sparse?.name ?? oneOf(extension.path, bytesOf('path')) ?? plain.path,
+    linkTarget: oneOf(extension.linkTarget, bytesOf('linkpath')) ?? plain.linkTarget,
     size: numberOf('size') ?? plain.size,
     uid: numberOf('uid') ?? plain.uid,
     gid: numberOf('gid') ?? plain.gid,
     mtime: mtime === undefined ? plain.mtime : parsePaxTime(mtime),
-    xattrs,
-    records: plain.records,
-    isSparse: [...last.keys()].some((key) => key.startsWith('GNU.sparse.')),
-    hasSparseMapInContent: bytesOf('GNU.sparse.major') === '1',
-    realSize: numberOf('GNU.sparse.realsize') ?? numberOf('GNU.sparse.size'),
+    xattrs: xattrsOf(records),
+    records,
+    sparse,
   };
+}
+
+// GNU's long name and the extended header's: for Go the one wins, for GNU tar the other.
+function oneOf(long: ByteString | undefined, extended: ByteString | undefined): ByteString | undefined {
+  if (long !== undefined && extended !== undefined && long !== extended)
+    throw malformed(`an entry is named ${show(long)} and ${show(extended)}`);
+  return long ?? extended;
 }
 
 function checkTarget(target: ByteString): ByteString {
@@ -264,10 +292,6 @@ function deviceOf(header: Header, path: ByteString): { readonly major: number; r
     throw malformed(`entry ${show(path)} is device ${major}:${minor}, and 0:0 to ${largestMajor}:${largestMinor} are possible`);
   }
   return { major, minor };
-}
-
-function show(path: ByteString): string {
-  return JSON.stringify(textFromBytes(path).slice(0, 300));
 }
 
 function malformed(state: string): BuilderError {

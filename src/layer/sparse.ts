@@ -3,7 +3,7 @@
 import { type ByteString, bytesFromBuffer } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import { blockSize, number } from './header.ts';
-import { type PaxRecord, parsePaxNumber } from './pax.ts';
+import { type PaxRecords, maximumMetaSize, parsePaxNumber } from './pax.ts';
 
 /** A run of stored bytes and where in the file it belongs. */
 export interface SparseRegion {
@@ -22,61 +22,117 @@ export interface BlockSource {
   readonly take: (length: number) => Promise<Buffer>;
 }
 
+/** What an extended header says of a file with holes: where its map stands, and what it is really called and how long. */
+export interface PaxSparse {
+  readonly map: 'in records' | 'in content';
+  readonly name: ByteString | undefined;
+  readonly size: number | undefined;
+}
+
+const mapKey = 'GNU.sparse.map' as ByteString; // ASCII
 const maximumRegions = 65536;
+const regionsInBlock = 21;
+const maximumDigits = 16;
+const newline = 0x0a;
 const zeros = Buffer.alloc(65536);
 
 /** GNU's old format: four regions in the header, more in blocks behind it. */
 export async function readOldSparse(header: Buffer, source: BlockSource): Promise<SparseMap> {
+  const size = number(header, 483, 12, 'real size');
   const regions: SparseRegion[] = [];
   appendRegions(header, 386, 4, regions);
-  let isExtended = header[482] === 1;
-  while (isExtended) {
+  let isExtended = header[482] !== 0;
+  for (let blocks = 0; isExtended; blocks++) {
+    // Blocks may be empty, so that counting regions is not enough.
+    if (blocks > maximumRegions / regionsInBlock) throw malformed('is too long');
     const block = await source.take(blockSize);
-    appendRegions(block, 0, 21, regions);
-    isExtended = block[504] === 1;
+    appendRegions(block, 0, regionsInBlock, regions);
+    isExtended = block[504] !== 0;
   }
-  return checked({ size: number(header, 483, 12, 'real size'), regions });
+  return checked({ size, regions });
 }
 
-/** PAX formats 0.0 (one record a number) and 0.1 (one list); undefined where the records tell of no holes. */
-export function sparseOfRecords(records: readonly PaxRecord[], size: number): SparseMap | undefined {
-  const numbers: number[] = [];
-  let realSize: number | undefined;
-  for (const [key, value] of records) {
-    if (value === undefined) continue;
-    const bytes = bytesFromBuffer(value);
-    if (key === 'GNU.sparse.size' || key === 'GNU.sparse.realsize') realSize = parsePaxNumber(bytes, 'real size');
-    else if (key === 'GNU.sparse.offset' || key === 'GNU.sparse.numbytes') numbers.push(parsePaxNumber(bytes, 'sparse map'));
-    else if (key === 'GNU.sparse.map') for (const part of bytes.split(',')) numbers.push(parsePaxNumber(part as ByteString, 'sparse map')); // bytes of bytes
-  }
-  if (numbers.length === 0 && realSize === undefined) return undefined;
-  return checked({ size: realSize ?? size, regions: pairs(numbers) });
+/**
+ * Tells a file with holes by the keys that Go's archive/tar tells it by, and so engines; what else there is of such keys
+ * means nothing.
+ */
+export function paxSparseOf(records: PaxRecords): PaxSparse | undefined {
+  const textOf = (key: string): ByteString | undefined => {
+    const value = records.get(key as ByteString); // ASCII
+    return value === undefined ? undefined : bytesFromBuffer(value);
+  };
+  const version = `${textOf('GNU.sparse.major') ?? ''}.${textOf('GNU.sparse.minor') ?? ''}`;
+  const isListed = version === '0.0' || version === '0.1' || (version === '.' && records.has(mapKey));
+  if (!isListed && version !== '1.0') return undefined;
+  const size = textOf('GNU.sparse.size') ?? textOf('GNU.sparse.realsize');
+  return {
+    map: isListed ? 'in records' : 'in content',
+    name: textOf('GNU.sparse.name'),
+    size: size === undefined ? undefined : parsePaxNumber(size, 'real size'),
+  };
 }
 
-/** PAX format 1.0: the map stands in front of the content; gives the bytes that it takes as well. */
+/** PAX formats 0.0 and 0.1: the map is a list of numbers. */
+export function sparseMapOf(records: PaxRecords, size: number): SparseMap {
+  const list = bytesFromBuffer(records.get(mapKey) ?? Buffer.alloc(0));
+  const parts = list === '' ? [] : list.split(',', 2 * maximumRegions + 1);
+  if (parts.length > 2 * maximumRegions) throw malformed('has too many regions');
+  return checked({ size, regions: pairs(parts.map((part) => parsePaxNumber(part as ByteString, 'sparse map'))) }); // bytes of bytes
+}
+
+/**
+ * PAX format 1.0: the map stands in front of the content, which has `storedSize` bytes with it. Gives the bytes that it
+ * takes as well.
+ */
 export async function readSparseMap(
   source: BlockSource,
+  storedSize: number,
   realSize: number,
 ): Promise<{ readonly map: SparseMap; readonly mapBytes: number }> {
-  const blocks: string[] = [];
-  let lines = 0;
-  let wanted = 1;
-  while (lines < wanted) {
-    const block = (await source.take(blockSize)).toString('latin1');
-    blocks.push(block);
-    for (let at = block.indexOf('\n'); at !== -1; at = block.indexOf('\n', at + 1)) lines++;
-    if (blocks.length > 1) continue;
-    const count = parsePaxNumber(block.slice(0, Math.max(block.indexOf('\n'), 0)) as ByteString, 'sparse map'); // a part of bytes
-    if (count > maximumRegions) throw malformed('has too many regions');
-    wanted = 1 + 2 * count;
+  const lines = new NumberLines();
+  let mapBytes = 0;
+  while (!lines.isComplete) {
+    mapBytes += blockSize;
+    if (mapBytes > storedSize) throw malformed('is longer than what is stored');
+    if (mapBytes > maximumMetaSize) throw malformed('is too long');
+    lines.read(await source.take(blockSize));
   }
-  const mapBytes = blocks.length * blockSize;
-  const text = blocks.join('');
-  const numbers = text
-    .split('\n')
-    .slice(1, wanted)
-    .map((part) => parsePaxNumber(part as ByteString, 'sparse map')); // bytes of bytes
-  return { map: checked({ size: realSize, regions: pairs(numbers) }), mapBytes };
+  return { map: checked({ size: realSize, regions: pairs(lines.numbers.slice(1)) }), mapBytes };
+}
+
+/** Decimal numbers, one a line; the first says how many pairs follow. */
+class NumberLines {
+  readonly numbers: number[] = [];
+  #wanted = 1;
+  #value = 0;
+  #digits = 0;
+
+  get isComplete(): boolean {
+    return this.numbers.length === this.#wanted;
+  }
+
+  read(block: Buffer): void {
+    for (let at = 0; at < block.length && !this.isComplete; at++) {
+      const byte = block[at] ?? 0;
+      if (byte === newline) this.#endLine();
+      else if (byte < 0x30 || byte > 0x39 || this.#digits === maximumDigits) throw malformed('has a line that is no number');
+      else {
+        this.#value = this.#value * 10 + byte - 0x30;
+        this.#digits++;
+      }
+    }
+  }
+
+  #endLine(): void {
+    if (this.#digits === 0 || !Number.isSafeInteger(this.#value)) throw malformed('has a line that is no number');
+    if (this.numbers.length === 0) {
+      if (this.#value > maximumRegions) throw malformed('has too many regions');
+      this.#wanted = 1 + 2 * this.#value;
+    }
+    this.numbers.push(this.#value);
+    this.#value = 0;
+    this.#digits = 0;
+  }
 }
 
 /** The whole file's bytes: zeros in the holes, the stored bytes in the regions. */

@@ -1,6 +1,7 @@
 // The names that say "gone": image-spec layer.md#whiteouts. What they do to a root is rootfs/unpack.ts.
-import { type ByteString, textFromBytes } from '../bytes.ts';
+import type { ByteString } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
+import { show } from './show.ts';
 
 const prefix = '.wh.';
 const opaqueName = '.wh..wh..opq';
@@ -22,7 +23,7 @@ export function whiteoutOf(path: ByteString): Whiteout | undefined {
   if (name === opaqueName) return { kind: 'opaque', directory: parent };
   const hidden = name.slice(prefix.length);
   if (hidden === '' || hidden === '.' || hidden === '..') {
-    throw new BuilderError('ERR_LAYER', `Cannot apply whiteout ${JSON.stringify(textFromBytes(path))}: it names nothing`);
+    throw new BuilderError('ERR_LAYER', `Cannot apply whiteout ${show(path)}: it names nothing`);
   }
   // AUFS keeps its own bookkeeping under these names (.wh..wh.plnk, .wh..wh.orph, .wh..wh.aufs); no file is meant.
   return { kind: 'removes', parent, path: (slash === -1 ? hidden : `${parent}/${hidden}`) as ByteString }; // bytes joined
