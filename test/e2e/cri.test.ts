@@ -117,6 +117,11 @@ describe('pods that containerd makes', { skip: missingContainerd() ?? false }, (
       assert.equal((await deaf.ended).status, 137);
     });
 
+    test('the log is what the container wrote, however long a line, and whether it ends or not', async () => {
+      const { output } = await inShell("seq 9000 | sed 's/$/…/' | tr -d '\\n'; echo; printf end");
+      assert.equal(output, `${Array.from({ length: 9000 }, (_, index) => `${index + 1}…`).join('')}\nend`);
+    });
+
     test('a pod over its memory limit says so', async () => {
       const { status, reason } = await inShell('tail /dev/zero', { memoryLimitBytes: 32 * 1024 ** 2 });
       assert.deepEqual([status, reason], [137, 'OOMKilled']);

@@ -152,7 +152,7 @@ test('a RUN starts with three open files, no inherited capabilities and default 
 });
 
 test('a RUN that eats all memory is killed alone, and the message says so', async () => {
-  const result = await attack(['RUN tail /dev/zero'], { memory: '300m', extra: ['--memory-swap=300m'] });
+  const result = await attack(['RUN tail /dev/zero'], { memory: '300m' });
   oneClearLine(result);
   assert.match(result.output, /memory/i);
   assert.match(result.output, /tail \/dev\/zero/);

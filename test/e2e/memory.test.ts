@@ -11,7 +11,7 @@ before(async () => {
 
 after(() => scene?.stop());
 
-const limits = { memory: '256m', extra: ['--memory-swap=256m'] };
+const limits = { memory: '256m' };
 // readable by anyone, even of a process that can't be dumped
 const peak = `awk '/VmHWM/ { print "peak", $2 }' /proc/1/status`;
 

@@ -11,7 +11,7 @@ export interface ContainerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Exactly these capabilities, without a way to new ones; podman's default set when absent. */
   readonly capabilities?: readonly string[];
-  /** As podman's `-m`: `256m`. */
+  /** As podman's `-m`: `256m`; no swap beyond it. */
   readonly memory?: string;
   readonly name?: string;
   readonly workdir?: string;
@@ -45,7 +45,7 @@ export function runArguments(container: ContainerOptions): readonly string[] {
     '--network=host',
     ...ulimits,
     ...(container.name === undefined ? [] : ['--name', container.name]),
-    ...(container.memory === undefined ? [] : ['-m', container.memory]),
+    ...(container.memory === undefined ? [] : ['-m', container.memory, `--memory-swap=${container.memory}`]),
     ...(container.workdir === undefined ? [] : ['-w', container.workdir]),
     ...(container.entrypoint === undefined ? [] : ['--entrypoint', container.entrypoint]),
     ...(container.readOnly === true ? ['--read-only'] : []),

@@ -12,24 +12,30 @@ export interface LogPart {
 export class LogReader {
   readonly #path: string;
   #offset = 0;
-  #rest = Buffer.alloc(0);
+  #rest = '';
+  /** Lines that go on, in bytes: a letter may have been cut in two. */
+  readonly #begun: Record<LogStream, string> = { stdout: '', stderr: '' };
 
   constructor(path: string) {
     this.#path = path;
   }
 
-  /** Nothing for a log that isn't there yet; a line that is not whole yet waits. @throws Error for a line that is none. */
+  /** Whole lines; nothing for a log that isn't there yet. @throws Error for a line that is none of a log. */
   async read(): Promise<readonly LogPart[]> {
-    const added = await this.#readAdded();
-    const bytes = Buffer.concat([this.#rest, added]);
-    const end = bytes.lastIndexOf(0x0a) + 1;
-    this.#rest = bytes.subarray(end);
-    return bytes
-      .subarray(0, end)
-      .toString()
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => parseLine(line));
+    const lines = (this.#rest + (await this.#readAdded()).toString('latin1')).split('\n');
+    this.#rest = lines.pop() ?? '';
+    return lines.flatMap((line) => {
+      const { stream, tag, bytes } = parseLine(line);
+      const whole = this.#begun[stream] + bytes;
+      this.#begun[stream] = tag === 'P' ? whole : '';
+      return tag === 'P' ? [] : [{ stream, text: `${decode(whole)}\n` }];
+    });
+  }
+
+  /** What the container wrote after the last end of a line; for a log that is complete. */
+  unfinished(): readonly LogPart[] {
+    const streams: readonly LogStream[] = ['stdout', 'stderr'];
+    return streams.filter((stream) => this.#begun[stream] !== '').map((stream) => ({ stream, text: decode(this.#begun[stream]) }));
   }
 
   async #readAdded(): Promise<Buffer> {
@@ -52,9 +58,13 @@ export class LogReader {
   }
 }
 
-function parseLine(line: string): LogPart {
+function parseLine(line: string): { readonly stream: LogStream; readonly tag: string; readonly bytes: string } {
   const match = /^\S+ (stdout|stderr) ([PF]) (.*)$/s.exec(line);
   if (match === null) throw new Error(`not a line of a container's log: ${line}`);
-  const [, stream = '', tag, text = ''] = match;
-  return { stream: stream === 'stderr' ? 'stderr' : 'stdout', text: tag === 'F' ? `${text}\n` : text };
+  const [, stream = '', tag = '', bytes = ''] = match;
+  return { stream: stream === 'stderr' ? 'stderr' : 'stdout', tag, bytes };
+}
+
+function decode(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString();
 }

@@ -134,17 +134,19 @@ async function startContainer(sandbox: Sandbox, name: string, container: PodCont
   };
   const log = new LogReader(join(sandbox.folder, 'logs', `${name}.log`));
   const parts: LogPart[] = [];
+  const take = (more: readonly LogPart[]): void => {
+    parts.push(...more);
+    for (const { text } of more) options.onOutput?.(text);
+  };
   const look = async (): Promise<ParsedObject> => {
     // asked before the log is read: a container's log is complete when the runtime says that it has exited
     const { status } = await client.call('ContainerStatus', { containerId });
-    for (const part of await log.read()) {
-      parts.push(part);
-      options.onOutput?.(part.text);
-    }
+    take(await log.read());
     return asObject(status, 'the status of a container');
   };
   const follow = async (): Promise<PodResult> => {
     const status = await untilExited(() => stop(0), look, started + (options.timeoutMs ?? 600_000));
+    take(log.unfinished());
     const terminationMessage = (await readFile(terminationLog, 'utf8')).slice(0, 4096);
     return { ...resultOf(status, parts), terminationMessage, durationMs: performance.now() - started };
   };
