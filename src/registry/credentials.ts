@@ -1,11 +1,10 @@
 // Where credentials come from, in docker's order. The environment is a value here, and helper programs are looked up
 // on PATH once at the start: after the base image is unpacked, PATH leads into the image.
-import { spawn } from 'node:child_process';
 import { access, constants, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuilderError, systemCode } from '../errors.ts';
-import { parseJson } from '../oci/json.ts';
-import { type Credential, type DockerConfig, findEntry, fromUserAndSecret, normalizeKey, parseDockerConfig } from './docker-config.ts';
+import { askHelper } from './credential-helper.ts';
+import { type Credential, type DockerConfig, findEntry, normalizeKey, parseDockerConfig } from './docker-config.ts';
 
 /** What knows credentials. */
 export interface Credentials {
@@ -31,7 +30,6 @@ export interface CredentialOptions {
 }
 
 const fileLimitBytes = 4 * 1024 * 1024;
-const outputLimitBytes = 1024 * 1024;
 
 /** No credentials at all. */
 export const anonymous: Credentials = {
@@ -140,7 +138,7 @@ async function findIn(
         hint: 'mount the helper into the container, or remove it from credHelpers and credsStore',
       });
     }
-    const found = await runHelper(named, path, wanted);
+    const found = await askHelper({ name: named, path, ...wanted.options }, registry, wanted.signal);
     if (found !== undefined) return found;
   }
   return findEntry(config.auths, registry, repository);
@@ -166,60 +164,6 @@ async function findHelpers(configs: readonly DockerConfig[], path: string): Prom
     }
   }
   return helpers;
-}
-
-async function runHelper(name: string, path: string, wanted: Wanted): Promise<Credential | undefined> {
-  const { registry, options, signal } = wanted;
-  const server = normalizeKey(registry) === 'index.docker.io' ? 'https://index.docker.io/v1/' : registry;
-  const fail = (why: string, cause?: unknown): BuilderError =>
-    new BuilderError('ERR_AUTH', `Cannot get credentials for ${registry}: docker-credential-${name} ${why}`, { cause });
-  // The loader and Node variables of ours are not for a foreign program.
-  const env = Object.fromEntries(Object.entries(options.env).filter(([key]) => !/^(?:LD_|NODE_|DOCKER_AUTH_CONFIG$)/.test(key)));
-  const timeout = AbortSignal.timeout(options.helperTimeoutMs ?? 30_000);
-  const child = spawn(path, ['get'], {
-    env,
-    stdio: ['pipe', 'pipe', 'ignore'],
-    signal: AbortSignal.any([signal, timeout]),
-    killSignal: 'SIGKILL',
-  });
-  // A helper may exit without reading; what it printed counts.
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(`${server}\n`);
-  const { promise: closed, resolve, reject } = Promise.withResolvers<number | null>();
-  child.once('error', reject);
-  child.once('close', resolve);
-  closed.catch(() => undefined);
-  let output = '';
-  let exitCode: number | null;
-  try {
-    for await (const chunk of child.stdout.setEncoding('utf8')) {
-      output += String(chunk);
-      if (output.length > outputLimitBytes) break;
-    }
-    if (output.length > outputLimitBytes) child.kill('SIGKILL');
-    exitCode = await closed;
-  } catch (error) {
-    signal.throwIfAborted();
-    throw fail(timeout.aborted ? 'took too long' : 'did not run', error);
-  }
-  if (output.length > outputLimitBytes) throw fail('printed too much');
-  if (exitCode === 0) return parseHelperOutput(output, fail);
-  // The protocol's only way to say "nothing for this host" is this text, on stdout.
-  if (/credentials not found in native keychain|no credentials (?:found|server URL)/i.test(output)) return undefined;
-  throw fail(exitCode === null ? 'was killed' : `failed with exit code ${exitCode}`);
-}
-
-function parseHelperOutput(output: string, fail: (why: string) => BuilderError): Credential | undefined {
-  let root;
-  try {
-    root = parseJson(output);
-  } catch {
-    throw fail('printed something that is not JSON');
-  }
-  const user = root instanceof Map ? root.get('Username') : undefined;
-  const secret = root instanceof Map ? root.get('Secret') : undefined;
-  if (typeof user !== 'string' || typeof secret !== 'string') throw fail('printed no Username and Secret');
-  return user === '' && secret === '' ? undefined : fromUserAndSecret(user, secret);
 }
 
 /** `KANIKO_REGISTRY_EXAMPLE_COM_USER`, and the same for parent domains. */

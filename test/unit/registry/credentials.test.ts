@@ -78,6 +78,16 @@ test('a helper that knows nothing leaves the word to auths', async () => {
 
 const failing: readonly (readonly [name: string, body: string, message: RegExp])[] = [
   ['that fails', 'echo secret-output; exit 3', /docker-credential-bad failed with exit code 3$/],
+  [
+    'that complains',
+    'echo secret-output; printf "no key\\033[31m\\nat all\\n" >&2; exit 1',
+    /docker-credential-bad failed with exit code 1: no key \[31m at all$/,
+  ],
+  [
+    'that complains without end',
+    'for i in 1 2 3 4 5 6 7 8 9; do printf "%0800d" $i >&2; done; echo " the reason" >&2; exit 1',
+    /: 0{100,}9 the reason$/,
+  ],
   ['that prints rubbish', 'echo secret-output', /printed something that is not JSON$/],
   ['that never answers', 'exec sleep 60', /took too long$/],
   ['that prints without end', 'while :; do echo 0123456789012345678901234567890123456789; done', /printed too much$/],
@@ -94,6 +104,24 @@ for (const [name, body, message] of failing) {
     );
   });
 }
+
+test('what a helper that knows the answer writes to stderr is a warning, without the secret, and nobody waits for what it leaves behind', async () => {
+  await using place = await workplace();
+  const answer = '{"ServerURL":"reg","Username":"me","Secret":"hush"}';
+  await helper(
+    place.path,
+    'chatty',
+    `PATH=/bin:/usr/bin; echo "the token hush is old" >&2; echo '${answer}'; sleep 20 >/dev/null & exit 0`,
+  );
+  await writeFile(join(place.path, 'config.json'), JSON.stringify({ credsStore: 'chatty' }));
+  const warnings: string[] = [];
+  const onWarning = (message: string): void => void warnings.push(message);
+  const credentials = await loadCredentials({ env: { PATH: place.path }, folders: [place.path], onWarning });
+  const startedMs = performance.now();
+  assert.deepEqual(await credentials.find('reg', 'a', signal), { kind: 'password', user: 'me', password: 'hush' });
+  assert.ok(performance.now() - startedMs < 5000);
+  assert.deepEqual(warnings, ['docker-credential-chatty: the token … is old']);
+});
 
 test('a helper that is nowhere is named', async () => {
   await using place = await workplace();

@@ -1,0 +1,123 @@
+// One question to a docker-credential-* program: the server on its stdin, JSON on its stdout, and what it has to complain of on stderr.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { BuilderError } from '../errors.ts';
+import { type Json, parseJson } from '../oci/json.ts';
+import { type Credential, fromUserAndSecret, normalizeKey } from './docker-config.ts';
+
+export interface Helper {
+  readonly name: string;
+  /** Absolute. */
+  readonly path: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly helperTimeoutMs?: number;
+  readonly onWarning?: (message: string) => void;
+}
+
+const outputLimitBytes = 1024 * 1024;
+/** Of stderr the end is kept: that is where programs say why they gave up. */
+const complaintLimit = 4096;
+const shownCharacters = 500;
+
+/**
+ * What the helper knows for a registry; undefined for nothing. What it wrote to stderr is part of the error, or a warning.
+ * @throws ERR_AUTH when it fails, hangs or prints something else
+ */
+export async function askHelper(helper: Helper, registry: string, signal: AbortSignal): Promise<Credential | undefined> {
+  const run = await runHelper(helper, registry, signal);
+  const fail = (why: string, cause?: unknown): BuilderError => {
+    const said = run.complaint === '' ? '' : `: ${run.complaint}`;
+    return new BuilderError('ERR_AUTH', `Cannot get credentials for ${registry}: docker-credential-${helper.name} ${why}${said}`, {
+      cause,
+    });
+  };
+  if (run.failure !== undefined) throw fail(run.failure.why, run.failure.cause);
+  if (run.exitCode === 0) {
+    const found = parseOutput(run.output, fail);
+    if (run.complaint !== '') helper.onWarning?.(`docker-credential-${helper.name}: ${run.complaint}`);
+    return found;
+  }
+  // The protocol's only way to say "nothing for this host" is this text, on stdout.
+  if (/credentials not found in native keychain|no credentials (?:found|server URL)/i.test(run.output)) return undefined;
+  throw fail(run.exitCode === null ? 'was killed' : `failed with exit code ${run.exitCode}`);
+}
+
+interface Run {
+  readonly exitCode: number | null;
+  readonly output: string;
+  /** One line for people, without the secret. */
+  readonly complaint: string;
+  readonly failure?: { readonly why: string; readonly cause?: unknown };
+}
+
+async function runHelper({ path, env, helperTimeoutMs }: Helper, registry: string, signal: AbortSignal): Promise<Run> {
+  const server = normalizeKey(registry) === 'index.docker.io' ? 'https://index.docker.io/v1/' : registry;
+  const timeout = AbortSignal.timeout(helperTimeoutMs ?? 30_000);
+  const child = spawn(path, ['get'], {
+    // The loader and Node variables of ours are not for a foreign program.
+    env: Object.fromEntries(Object.entries(env).filter(([key]) => !/^(?:LD_|NODE_|DOCKER_AUTH_CONFIG$)/.test(key))),
+    stdio: ['pipe', 'pipe', 'pipe'],
+    signal: AbortSignal.any([signal, timeout]),
+    killSignal: 'SIGKILL',
+  });
+  // A helper may exit without reading; what it printed counts.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(`${server}\n`);
+  const { promise: exited, resolve, reject } = Promise.withResolvers<number | null>();
+  child.once('error', reject);
+  child.once('exit', resolve);
+  exited.catch(() => undefined);
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk) => (said = `${said}${String(chunk)}`.slice(-complaintLimit)));
+  let output = '';
+  let exitCode: number | null = null;
+  let failure: Run['failure'];
+  try {
+    for await (const chunk of child.stdout.setEncoding('utf8')) {
+      output += String(chunk);
+      if (output.length > outputLimitBytes) break;
+    }
+    if (output.length > outputLimitBytes) {
+      child.kill('SIGKILL');
+      failure = { why: 'printed too much' };
+    }
+    exitCode = await exited;
+    // A program that it left behind may keep stderr open.
+    if (!child.stderr.closed) await Promise.race([once(child.stderr, 'close'), delay(200)]);
+  } catch (error) {
+    signal.throwIfAborted();
+    failure = { why: timeout.aborted ? 'took too long' : 'did not run', cause: error };
+  } finally {
+    child.stderr.destroy();
+  }
+  return { exitCode, output, complaint: readable(said, output), ...(failure === undefined ? {} : { failure }) };
+}
+
+function parseOutput(output: string, fail: (why: string) => BuilderError): Credential | undefined {
+  const root = jsonOf(output);
+  if (root === undefined) throw fail('printed something that is not JSON');
+  const user = root instanceof Map ? root.get('Username') : undefined;
+  const secret = root instanceof Map ? root.get('Secret') : undefined;
+  if (typeof user !== 'string' || typeof secret !== 'string') throw fail('printed no Username and Secret');
+  return user === '' && secret === '' ? undefined : fromUserAndSecret(user, secret);
+}
+
+/** On one line, and without what the helper gave as the secret: some repeat their answer when they are told to be verbose. */
+function readable(said: string, output: string): string {
+  const root = jsonOf(output);
+  const secret = root instanceof Map ? root.get('Secret') : undefined;
+  const safe = typeof secret === 'string' && secret !== '' ? said.replaceAll(secret, '…') : said;
+  return safe
+    .replace(/[\s\p{Cc}]+/gu, ' ')
+    .trim()
+    .slice(-shownCharacters);
+}
+
+function jsonOf(text: string): Json | undefined {
+  try {
+    return parseJson(text);
+  } catch {
+    return undefined;
+  }
+}

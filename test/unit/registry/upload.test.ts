@@ -1,0 +1,127 @@
+// What an upload does with its source, its session and its chunks.
+import assert from 'node:assert/strict';
+import type { Readable } from 'node:stream';
+import { afterEach, beforeEach, test } from 'node:test';
+import type { Layer } from '../../../src/oci/image.ts';
+import { digestOf } from '../../../src/oci/digest.ts';
+import { type Reference, parseReference } from '../../../src/oci/reference.ts';
+import { type FakeRegistry, answer, startFakeRegistry } from '../../support/fake-registry.ts';
+import { imageOf, layerOf, someBytes } from '../../support/image.ts';
+import { type TestClient, passwordFor, testClient } from '../../support/registry-client.ts';
+
+const { signal } = new AbortController();
+let registry: FakeRegistry;
+let client: TestClient;
+
+beforeEach(async () => {
+  registry = await startFakeRegistry();
+  client = testClient();
+});
+afterEach(async () => {
+  await client.close();
+  await registry.stop();
+});
+
+const named = (path: string): Reference => parseReference(`${registry.host}/${path}`);
+
+/** A layer that keeps every stream it gave out. */
+function watched(content: Buffer): { readonly layer: Layer; readonly streams: Readable[] } {
+  const streams: Readable[] = [];
+  const layer = layerOf(content);
+  const open = (): Readable => {
+    const stream = layer.open(signal);
+    streams.push(stream);
+    return stream;
+  };
+  return { streams, layer: { ...layer, open } };
+}
+
+test('the sources of an upload that is redirected are all closed, whole and in chunks', async () => {
+  for (const inChunks of [false, true]) {
+    const content = someBytes(3_000_000);
+    const { layer, streams } = watched(content);
+    const whole = new RegExp(digestOf(content).slice(7));
+    const path = inChunks ? /uploads/ : whole;
+    registry.inject({
+      method: inChunks ? 'PATCH' : 'PUT',
+      path,
+      act: (request, response) =>
+        answer(307, 'MOVED', { location: request.url ?? '' })(request, response, async () => await Promise.resolve()),
+    });
+    if (inChunks) registry.inject({ method: 'PUT', path: whole, act: answer(413) });
+    await client.pushImage(imageOf(layer), [named(`app/moved-${inChunks}:v1`)], { chunkBytes: 1_000_000 }, signal);
+    assert.deepEqual(registry.blobs.get(digestOf(content)), content);
+    assert.ok(streams.length >= 2);
+    assert.deepEqual(
+      streams.map((stream) => stream.destroyed),
+      streams.map(() => true),
+    );
+  }
+});
+
+test('the sources of an upload whose token has expired are all closed', async () => {
+  const guarded = await startFakeRegistry({ auth: { kind: 'token', user: 'me', password: 'secret' } });
+  await using user = testClient({ credentials: passwordFor('me', 'secret') });
+  try {
+    const { layer, streams } = watched(someBytes(3_000_000));
+    guarded.inject({
+      method: 'PUT',
+      path: /uploads/,
+      act: async (_request, _response, proceed) => {
+        guarded.expireTokens();
+        await proceed();
+      },
+    });
+    await user.pushImage(imageOf(layer), [parseReference(`${guarded.host}/app/image:v1`)], {}, signal);
+    assert.ok(streams.length >= 1);
+    assert.deepEqual(
+      streams.map((stream) => stream.destroyed),
+      streams.map(() => true),
+    );
+  } finally {
+    await guarded.stop();
+  }
+});
+
+test('chunks are no smaller than the registry wants them, the last one excepted', async () => {
+  const content = someBytes(500_000);
+  registry.inject({ method: 'PUT', path: new RegExp(digestOf(content).slice(7)), act: answer(413) });
+  registry.inject({
+    method: 'POST',
+    path: /uploads/,
+    times: 10,
+    act: async (_request, response, proceed) => {
+      response.setHeader('OCI-Chunk-Min-Length', '200000');
+      await proceed();
+    },
+  });
+  await client.pushImage(imageOf(layerOf(content)), [named('app/chunks:v1')], { chunkBytes: 100_000 }, signal);
+  const chunks = registry.requests.filter((item) => item.method === 'PATCH').map((item) => item.headers['content-range']);
+  assert.deepEqual(chunks, ['0-199999', '200000-399999', '400000-499999']);
+  assert.deepEqual(registry.blobs.get(digestOf(content)), content);
+});
+
+test('a push whose early bird is called off goes on with the upload that is under way', async () => {
+  const layer = layerOf(someBytes(1000));
+  const held = Promise.withResolvers<void>();
+  const arrived = Promise.withResolvers<void>();
+  registry.inject({
+    method: 'PUT',
+    path: new RegExp(layer.descriptor.digest.slice(7)),
+    act: async (_request, _response, proceed) => {
+      arrived.resolve();
+      await held.promise;
+      await proceed();
+    },
+  });
+  const early = new AbortController();
+  const ahead = client.pushLayer(layer, [named('app/image:v1')], early.signal);
+  await arrived.promise;
+  const pushing = client.pushImage(imageOf(layer), [named('app/image:v1')], {}, signal);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  early.abort(new Error('called off'));
+  await assert.rejects(ahead, /called off/);
+  held.resolve();
+  await pushing;
+  assert.equal(registry.requests.filter((item) => item.method === 'PUT' && item.path.includes(layer.descriptor.digest.slice(7))).length, 1);
+});
