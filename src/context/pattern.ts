@@ -7,12 +7,9 @@ import { BuilderError } from '../errors.ts';
 /** Answers for a path without leading slash, as text. */
 export type PathMatcher = (path: string) => boolean;
 
+/** Comments, braces, negation and extended globs need no switch: whatever could begin one is escaped (see `literal`). */
 const goRules = {
   dot: true,
-  nobrace: true,
-  noext: true,
-  nocomment: true,
-  nonegate: true,
   platform: 'linux',
   optimizationLevel: 0,
 } as const;

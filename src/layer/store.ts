@@ -29,7 +29,7 @@ export interface StoredBlob {
 /** Where layers stay between being made or fetched and being pushed. */
 export interface BlobStore extends AsyncDisposable {
   readonly create: () => Promise<BlobWriter>;
-  /** The same layer, read from disk from now on. @throws ERR_DIGEST_MISMATCH when the bytes are not what its descriptor says */
+  /** The same layer, read from disk from now on. Its stream has hashed itself when it ends: here its bytes are only counted. */
   readonly receive: (layer: Layer, signal: AbortSignal) => Promise<Layer>;
   /** Gives back the space of one layer of this store early; others are left alone. */
   readonly release: (layer: Layer) => Promise<void>;
@@ -43,11 +43,12 @@ const readSize = 256 * 1024;
 export function openBlobStore(folder: string): BlobStore {
   const files = new Set<FileHandle>();
   const owners = new WeakMap<Layer['open'], FileHandle>();
-  const create = async (): Promise<BlobWriter> => {
+  const createFor = async (known?: Descriptor): Promise<BlobWriter> => {
     const file = await openUnnamed(folder);
     files.add(file);
-    return blobWriter(file, folder, files, owners);
+    return blobWriter(file, known, { folder, files, owners });
   };
+  const create = (): Promise<BlobWriter> => createFor();
   const close = async (): Promise<void> => {
     const open_ = [...files];
     files.clear();
@@ -57,15 +58,17 @@ export function openBlobStore(folder: string): BlobStore {
     const file = owners.get(layer.open);
     if (file !== undefined && files.delete(file)) await file.close();
   };
-  return { create, close, release, receive: (layer, signal) => receive(layer, create, signal), [Symbol.asyncDispose]: close };
+  return { create, close, release, receive: (layer, signal) => receive(layer, createFor, signal), [Symbol.asyncDispose]: close };
 }
 
-async function receive(layer: Layer, create: () => Promise<BlobWriter>, signal: AbortSignal): Promise<Layer> {
-  const writer = await create();
+async function receive(layer: Layer, create: (known: Descriptor) => Promise<BlobWriter>, signal: AbortSignal): Promise<Layer> {
+  const writer = await create(layer.descriptor);
   try {
-    for await (const chunk of verify(layer.open(signal), expectationOf(layer.descriptor))) {
+    for await (const chunk of layer.open(signal)) {
       signal.throwIfAborted();
-      await writer.write(chunk);
+      const bytes: unknown = chunk;
+      if (!Buffer.isBuffer(bytes)) throw new BuilderError('ERR_INTERNAL', 'Cannot store a layer: the stream is not of bytes');
+      await writer.write(bytes);
     }
     const blob = await writer.finish();
     return { ...layer, open: blob.open };
@@ -75,21 +78,30 @@ async function receive(layer: Layer, create: () => Promise<BlobWriter>, signal: 
   }
 }
 
-function expectationOf(descriptor: Descriptor): { readonly digest: Digest; readonly size: number; readonly subject: string } {
-  return { digest: descriptor.digest, size: descriptor.size, subject: `layer ${descriptor.digest}` };
-}
-
-function blobWriter(file: FileHandle, folder: string, files: Set<FileHandle>, owners: WeakMap<Layer['open'], FileHandle>): BlobWriter {
-  const meter = new Meter();
+/** Hashes what is written, unless it is known what it will be. */
+function blobWriter(
+  file: FileHandle,
+  known: Descriptor | undefined,
+  {
+    folder,
+    files,
+    owners,
+  }: { readonly folder: string; readonly files: Set<FileHandle>; readonly owners: WeakMap<Layer['open'], FileHandle> },
+): BlobWriter {
+  const meter = known === undefined ? new Meter() : undefined;
+  let size = 0;
   return {
     write: async (chunk) => {
-      const position = meter.size;
-      meter.update(chunk);
+      const position = size;
+      size += chunk.length;
+      meter?.update(chunk);
       await writeWhole(file, chunk, position, folder);
     },
     finish: async () => {
-      const size = meter.size;
-      const digest = meter.digest();
+      const digest = known?.digest ?? meter?.digest();
+      if (digest === undefined || (known !== undefined && known.size !== size)) {
+        throw new BuilderError('ERR_DIGEST_MISMATCH', `Cannot use layer ${known?.digest}: it has ${size} of ${known?.size} bytes`);
+      }
       const openBlob = (signal: AbortSignal): Readable => {
         const chunks = verify(readChunks(file, size, signal), { digest, size, subject: `stored blob ${digest}` });
         return Readable.from(chunks, { objectMode: false, highWaterMark: readSize });

@@ -106,13 +106,27 @@ test('openBlobStore() keeps blobs where no name leads to them', async (context) 
   }
 });
 
-test('openBlobStore() takes in no layer whose bytes are not what its descriptor says', async (context) => {
+test('openBlobStore() gives out no layer whose bytes are not what its descriptor says', async (context) => {
   await using store = openBlobStore(temporaryFolder(context));
   const archive = tar([{ path: 'a' }]);
   const blob = gzipSync(archive);
   for (const wrong of [{ digest: digestOf('x') }, { size: blob.length - 1 }, { size: blob.length + 1 }]) {
-    await assert.rejects(store.receive(layerOf(blob, archive, wrong), signal), { code: 'ERR_DIGEST_MISMATCH' });
+    // A stream that does not verify itself, as none of ours is.
+    const lying = layerOf(blob, archive, wrong);
+    await assert.rejects(async () => await collect((await store.receive(lying, signal)).open(signal)), { code: 'ERR_DIGEST_MISMATCH' });
   }
+});
+
+test('openBlobStore() keeps nothing of a layer that turns out to be another at its end', async (context) => {
+  const folder = temporaryFolder(context);
+  await using store = openBlobStore(folder);
+  const layer = layerOf(gzipSync(tar([{ path: 'a' }])), tar([{ path: 'a' }]));
+  const broken = {
+    ...layer,
+    open: () => Readable.from(verify(layer.open(signal), { digest: digestOf('x'), subject: 'it' }), { objectMode: false }),
+  };
+  await assert.rejects(store.receive(broken, signal), { code: 'ERR_DIGEST_MISMATCH' });
+  assert.deepEqual(readdirSync(folder), []);
 });
 
 test('openEntries() fails at the end of an archive that is not the one of the diff_id', async () => {

@@ -3,7 +3,9 @@ import { link, mkdir, mkdtempDisposable, readFile, readdir, rename, rm, symlink,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
+import { verify } from '../../../src/layer/meter.ts';
 import type { Digest } from '../../../src/oci/digest.ts';
 import type { Image } from '../../../src/oci/image.ts';
 import { blobPath } from '../../../src/store/blob-file.ts';
@@ -81,7 +83,10 @@ test('a blob that was broken on disk is written anew', async () => {
 
 test('a source that fails leaves nothing under its digest', async () => {
   await using place = await workplace();
-  const layer = { ...layerOf(someBytes(1000)), open: () => layerOf(someBytes(999)).open(signal) };
+  const made = layerOf(someBytes(1000));
+  const { digest } = made.descriptor;
+  const other = layerOf(someBytes(1000));
+  const layer = { ...made, open: () => Readable.from(verify(other.open(signal), { digest, subject: 'it' }), { objectMode: false }) };
   await assert.rejects(writeLayout({ folder: place.path }, imageOf(layer), signal), { code: 'ERR_DIGEST_MISMATCH' });
   assert.deepEqual(await readdir(join(place.path, 'blobs', 'sha256')), []);
 });
