@@ -17,8 +17,8 @@ export interface Download {
   readonly body: Readable;
 }
 
-/** Servers that make what they send (archives of a commit, git packs) take longer over their first byte than a registry. */
-export const serverPatienceMs = 90_000;
+/** 30 s for a registry are two minutes for a web or git server. */
+export const serverPatience = 4;
 
 /**
  * Fetches a URL, redirects followed, retried until the answer begins. Status 304 passes where a condition was sent.
@@ -39,7 +39,7 @@ export async function fetchFile(
   const sent = { 'accept-encoding': 'identity', ...secrets, ...headers };
   let response;
   try {
-    response = await transport.send({ method: 'GET', url: request, headers: sent, extraPatienceMs: serverPatienceMs, task }, signal);
+    response = await transport.send({ method: 'GET', url: request, headers: sent, patience: serverPatience, task }, signal);
   } catch (error) {
     if (!(error instanceof RegistryError) || error instanceof TransientError) throw error;
     throw new BuilderError('ERR_CONTEXT', error.message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) });

@@ -1,7 +1,7 @@
 // Requests that are no registry's business, over the registry client's connections: same names, certificates and proxies.
 import type { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
-import { serverPatienceMs } from './download.ts';
+import { serverPatience } from './download.ts';
 import { TransientError } from './retry.ts';
 import type { Transport } from './transport.ts';
 
@@ -33,7 +33,7 @@ export async function exchange(transport: Transport, question: Question, signal:
     const response = await transport.send(
       {
         ...request,
-        extraPatienceMs: serverPatienceMs,
+        patience: serverPatience,
         ...(body === undefined ? {} : { body: { open: () => body, sizeBytes: body.length } }),
       },
       signal,

@@ -4,6 +4,7 @@ import { Resolver } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { type LookupFunction, isIP } from 'node:net';
 import { BuilderError, systemCode } from '../errors.ts';
+import { relayTo } from './name-relay.ts';
 
 export interface Address {
   readonly address: string;
@@ -35,8 +36,14 @@ export async function loadNames(files?: { readonly hosts?: string; readonly reso
   const hosts = parseHosts(await textOf(files?.hosts ?? '/etc/hosts'));
   const conf = parseResolvConf(await textOf(files?.resolvConf ?? '/etc/resolv.conf'));
   const resolver = new Resolver({ timeout: conf.timeoutMs, tries: conf.attempts, maxTimeout: conf.timeoutMs * 2 });
-  resolver.setServers(conf.servers.map((server) => (isIP(server) === 6 ? `[${server}]` : server)));
+  resolver.setServers(await Promise.all(conf.servers.map(serverFor)));
   return { resolve: async (host) => await resolve(host, hosts, conf, resolver) };
+}
+
+/** A server as the resolver takes it, which knows no zones. */
+async function serverFor(server: string): Promise<string> {
+  if (server.includes('%')) return await relayTo(server);
+  return isIP(server) === 6 ? `[${server}]` : server;
 }
 
 /** Names over a table alone, for tests and for machines without name servers. */

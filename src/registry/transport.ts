@@ -22,6 +22,7 @@ export interface Request {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Body;
   readonly extraPatienceMs?: number;
+  readonly patience?: number;
   /** Checks each further hop; throws to refuse it. */
   readonly checkHop?: (to: URL) => void;
   readonly redirectLimit?: number;
@@ -79,6 +80,7 @@ export function createTransport(options: TransportOptions): Transport {
           headers: { 'user-agent': options.userAgent, ...headers, ...(length === undefined ? {} : { 'content-length': String(length) }) },
           ...(request.body === undefined ? {} : { body: request.body.open() }),
           ...(request.extraPatienceMs === undefined ? {} : { extraPatienceMs: request.extraPatienceMs }),
+          ...(request.patience === undefined ? {} : { patience: request.patience }),
         },
         signal,
       );

@@ -30,6 +30,8 @@ export interface WireRequest {
   readonly body?: Readable | Buffer;
   /** How much longer than usual the first byte of the answer may take; a registry may be busy moving a large blob. */
   readonly extraPatienceMs?: number;
+  /** So many times as long as usual; servers that make what they send (archives of a commit, git packs) begin late. */
+  readonly patience?: number;
 }
 
 export interface WireResponse {
@@ -94,7 +96,7 @@ export function createWire(options: WireOptions): Wire {
           body,
           signal: either,
           bodyTimeout: limits.stallTimeoutMs,
-          headersTimeout: answerTimeoutMs + (request.extraPatienceMs ?? 0),
+          headersTimeout: answerTimeoutMs * (request.patience ?? 1) + (request.extraPatienceMs ?? 0),
         });
         // Whoever gives an answer up destroys its body, and undici tells the stream so: nobody else is there to hear it.
         answer.body.on('error', () => undefined);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadNames, lookupWith, parseHosts, parseResolvConf, searchList } from '../../../src/registry/names.ts';
@@ -55,9 +55,9 @@ test('loadNames() answers from the hosts file as it was at the start, literals, 
   }
 });
 
-test('loadNames() asks the name server for the search list in turn', async (t) => {
-  const asked: string[] = [];
-  const server = createSocket('udp4', (query, peer) => {
+/** A name server that knows `registry.svc`, on port 53 of an address; undefined where it may not be opened. */
+async function nameServer(address: string, asked: string[]): Promise<(() => void) | undefined> {
+  const server = createSocket(address.includes(':') ? 'udp6' : 'udp4', (query, peer) => {
     const { name, end } = question(query);
     const isA = query.readUInt16BE(end - 4) === 1;
     if (isA) asked.push(name);
@@ -69,30 +69,34 @@ test('loadNames() asks the name server for the search list in turn', async (t) =
     const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 9, 8, 7]);
     server.send(found ? Buffer.concat([head, record]) : head, peer.port, peer.address);
   });
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.bind(53, '127.99.7.1', resolve);
-  server.once('error', () => {
-    resolve();
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  server.bind(53, address, () => resolve(true));
+  server.once('error', () => resolve(false));
+  return (await promise) ? () => void server.close() : undefined;
+}
+
+const linkLocal = Object.entries(networkInterfaces()).flatMap(([zone, addresses]) =>
+  (addresses ?? []).filter(({ address }) => address.startsWith('fe80:')).map(({ address }) => `${address}%${zone}`),
+)[0];
+for (const address of ['127.99.7.1', linkLocal]) {
+  test(`loadNames() asks the name server ${address ?? 'with a zone'} for the search list in turn`, async (t) => {
+    if (address === undefined) return t.skip('no interface has a link-local address');
+    const asked: string[] = [];
+    const close = await nameServer(address, asked);
+    if (close === undefined) return t.skip('only root may open port 53');
+    const folder = await mkdtemp(join(tmpdir(), 'yadokari-names-'));
+    try {
+      await writeFile(join(folder, 'resolv.conf'), `nameserver ${address}\nsearch ns.svc svc\noptions ndots:5 timeout:1\n`);
+      const names = await loadNames({ hosts: join(folder, 'none'), resolvConf: join(folder, 'resolv.conf') });
+      assert.deepEqual(await names.resolve('registry'), [{ address: '10.9.8.7', family: 4 }]);
+      assert.deepEqual(asked, ['registry.ns.svc', 'registry.svc']);
+      await assert.rejects(names.resolve('nobody'), { code: 'ENOTFOUND' });
+    } finally {
+      close();
+      await rm(folder, { recursive: true });
+    }
   });
-  await promise;
-  try {
-    server.address();
-  } catch {
-    t.skip('only root may open port 53');
-    return;
-  }
-  const folder = await mkdtemp(join(tmpdir(), 'yadokari-names-'));
-  try {
-    await writeFile(join(folder, 'resolv.conf'), 'nameserver 127.99.7.1\nsearch ns.svc svc\noptions ndots:5 timeout:1\n');
-    const names = await loadNames({ hosts: join(folder, 'none'), resolvConf: join(folder, 'resolv.conf') });
-    assert.deepEqual(await names.resolve('registry'), [{ address: '10.9.8.7', family: 4 }]);
-    assert.deepEqual(asked, ['registry.ns.svc', 'registry.svc']);
-    await assert.rejects(names.resolve('nobody'), { code: 'ENOTFOUND' });
-  } finally {
-    server.close();
-    await rm(folder, { recursive: true });
-  }
-});
+}
 
 test('lookupWith() gives one address or all, of the family that is wanted', async () => {
   const lookup = lookupWith({
