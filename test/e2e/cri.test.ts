@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 import { builderLayout } from '../support/builder.ts';
 import { type Containerd, missingContainerd, nodeName, startContainerd } from '../support/cri/containerd.ts';
-import { podOfManifest } from '../support/cri/manifest.ts';
+import { type ClusterObjects, podOfManifest } from '../support/cri/manifest.ts';
 import { type Pod, type PodResult, runPod, startPod } from '../support/cri/pod.ts';
 import { debianBase } from '../support/debian-base.ts';
 import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
@@ -17,6 +17,8 @@ import { readRegistryImage } from '../support/registry-image.ts';
 
 const manifests = resolve(import.meta.dirname, '../../k8s');
 const conformance = resolve(import.meta.dirname, '../conformance/base');
+// user "crab", password "shell" (bcrypt)
+const htpasswd = 'crab:$2y$05$abcdefghijklmnopqrstuumNuudgVdLAyD5TYgRWlzz0Y9EpuIEFq\n';
 const tokenFolder = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 describe('pods that containerd makes', { skip: missingContainerd() ?? false }, () => {
@@ -129,8 +131,15 @@ describe('pods that containerd makes', { skip: missingContainerd() ?? false }, (
   });
 
   describe('with the manifests of k8s/, but for their names of images and registries', () => {
-    const credentials = JSON.stringify({ auths: { 'registry.example': { auth: Buffer.from('crab:shell').toString('base64') } } });
-    const secrets = { 'registry-credentials': { '.dockerconfigjson': credentials } };
+    let locked: RunningRegistry;
+    before(async () => {
+      locked = await startDockerRegistry({ htpasswd });
+    });
+    after(() => locked?.stop());
+    const secretsFor = (host: string): Required<ClusterObjects>['secrets'] => {
+      const auths = { [host]: { auth: Buffer.from('crab:shell').toString('base64') } };
+      return { 'registry-credentials': { '.dockerconfigjson': JSON.stringify({ auths }) } };
+    };
     // the registry of this test speaks plain HTTP
     const builderHere = (container: ParsedObject, destination: string): ParsedObject => {
       const args = asList(container['args']).map((arg) => asText(arg).replace(/^--destination=.*/, `--destination=${destination}`));
@@ -144,7 +153,10 @@ describe('pods that containerd makes', { skip: missingContainerd() ?? false }, (
       const spec = asObject(pod['spec']);
       const containers = asList(spec['containers']).map((value) => builderHere(asObject(value), `${registry.host}/hello:latest`));
       const configMaps = { 'hello-context': { ...textsOf(files), Dockerfile: dockerfile } };
-      const result = await runPod(containerd, podOfManifest({ ...spec, containers }, { configMaps, secrets }));
+      const result = await runPod(
+        containerd,
+        podOfManifest({ ...spec, containers }, { configMaps, secrets: secretsFor('registry.example') }),
+      );
       assert.equal(result.status, 0, result.output);
       const built = await readRegistryImage(registry.host, 'hello', 'latest');
       assert.equal(result.terminationMessage, built?.digest);
@@ -152,16 +164,19 @@ describe('pods that containerd makes', { skip: missingContainerd() ?? false }, (
       assert.equal(built?.flattened.tree.get('/greeting.txt')?.size, 'Built by root in a pod.\n'.length);
     });
 
-    test('job.yaml builds what its init container, another user, has put into a volume', async () => {
+    test('job.yaml builds what its init container, another user, has put into a volume, and pushes with the password of its Secret', async () => {
       const [job = {}] = readManifests('job.yaml');
       const spec = asObject(asObject(asObject(job['spec'])['template'])['spec']);
-      const containers = asList(spec['containers']).map((value) => builderHere(asObject(value), `${registry.host}/app:latest`));
+      const containers = asList(spec['containers']).map((value) => {
+        const container = builderHere(asObject(value), `${locked.host}/app:latest`);
+        return { ...container, args: [...asList(container['args']), `--destination=${registry.host}/app:latest`] };
+      });
       const fetch = `cd /workspace; id -u > who; printf 'FROM ${registry.host}/base\\nCOPY who /\\nRUN cat /who > /read' > Dockerfile`;
       const initContainers = asList(spec['initContainers']).map((value) => {
         // what git would do, which is not in our image
         return { ...asObject(value), image: debug, command: ['/busybox/sh', '-c'], args: [fetch] };
       });
-      const result = await runPod(containerd, podOfManifest({ ...spec, containers, initContainers }, { secrets }));
+      const result = await runPod(containerd, podOfManifest({ ...spec, containers, initContainers }, { secrets: secretsFor(locked.host) }));
       assert.equal(result.status, 0, result.output);
       const built = await readRegistryImage(registry.host, 'app', 'latest');
       assert.equal(result.terminationMessage, built?.digest);
