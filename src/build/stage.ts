@@ -59,7 +59,7 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
   let isUntouched = true;
   const started = performance.now();
   run.emit({ kind: 'stage.started', stage: start.name, base: start.baseName });
-  const pending: HistoryEntry[] = [];
+  const single: SingleLayer | undefined = run.isSingleSnapshot ? { steps: [], readers: new Map() } : undefined;
   if (run.isSingleSnapshot) await run.snapshots.prepare();
   for (const { instruction, escape } of [...triggers, ...own]) {
     run.signal.throwIfAborted();
@@ -72,19 +72,20 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
     if (effect.touched.kind !== 'nothing') isUntouched = false;
     const history = effect.history === undefined ? undefined : historyOf(effect, run);
     let layer: { readonly entries: number; readonly sizeBytes: number } | undefined;
-    if (effect.touched.kind === 'nothing') {
+    if (single !== undefined) {
+      single.steps.push({ history, changedFiles: effect.touched.kind !== 'nothing' });
+      for (const id of effect.secretIds ?? []) if (!single.readers.has(id)) single.readers.set(id, instruction.range);
+    } else if (effect.touched.kind === 'nothing') {
       if (history !== undefined) image = appendHistory(image, history);
-    } else if (run.isSingleSnapshot) {
-      if (history !== undefined) pending.push(history);
     } else {
-      const written = await run.snapshots.take(effect.touched, new Map((effect.secretIds ?? []).flatMap((id) => lookUp(run.secrets, id))));
-      for (const id of written.leakedSecrets) run.emit(leakWarning(id, instruction.range));
+      const written = await run.snapshots.take(effect.touched, secretsOf(effect.secretIds ?? [], run));
+      for (const id of written.leakedSecrets) run.emit(leakWarning(id, "this step's layer", instruction.range));
       layer = { entries: written.entries, sizeBytes: written.layer.descriptor.size };
       image = appendLayer(image, written.layer, history ?? {});
     }
     run.emit({ kind: 'step.finished', step, durationMs: performance.now() - stepStarted, ...(layer === undefined ? {} : { layer }) });
   }
-  image = await finishSingleSnapshot(image, pending, run);
+  if (single !== undefined) image = await appendSingleLayer(image, single, run);
   run.emit({ kind: 'stage.finished', stage: start.name, durationMs: performance.now() - started });
   return { image: { ...image, config: { ...image.config, config: state.config, ...authorOf(state) } }, state, isUntouched };
 }
@@ -108,21 +109,38 @@ export function initialState(image: Image, inherited?: StageState): StageState {
   };
 }
 
-async function finishSingleSnapshot(image: Image, pending: readonly HistoryEntry[], run: StageRun): Promise<Image> {
-  const last = pending.at(-1);
-  if (last === undefined) return image;
-  const written = await run.snapshots.take({ kind: 'anything' });
-  const before = pending.slice(0, -1).reduce(appendHistory, image);
-  return appendLayer(before, written.layer, last);
+/** What is known of the steps whose changes become one layer. */
+interface SingleLayer {
+  readonly steps: { readonly history: HistoryEntry | undefined; readonly changedFiles: boolean }[];
+  /** The first step that could read a secret, by the secret's id. */
+  readonly readers: Map<string, SourceRange>;
 }
 
-function lookUp(secrets: ReadonlyMap<string, Buffer>, id: string): readonly (readonly [string, Buffer])[] {
-  const bytes = secrets.get(id);
-  return bytes === undefined ? [] : [[id, bytes]];
+/** The image with the history of all steps in their order, and the layer where the last one stands that changed files. */
+async function appendSingleLayer(image: Image, { steps, readers }: SingleLayer, run: StageRun): Promise<Image> {
+  const last = steps.findLastIndex((step) => step.changedFiles);
+  const written = last === -1 ? undefined : await run.snapshots.take({ kind: 'anything' }, secretsOf([...readers.keys()], run));
+  for (const id of written?.leakedSecrets ?? []) {
+    const range = readers.get(id);
+    if (range !== undefined) run.emit(leakWarning(id, 'the one layer of this stage', range));
+  }
+  return steps.reduce((before, { history }, index) => {
+    if (index === last && written !== undefined) return appendLayer(before, written.layer, history ?? {});
+    return history === undefined ? before : appendHistory(before, history);
+  }, image);
 }
 
-function leakWarning(id: string, range: SourceRange): BuildEvent {
-  const message = `the secret ${id} is in a file of this step's layer: whoever can pull the image can read it`;
+function secretsOf(ids: readonly string[], run: StageRun): ReadonlyMap<string, Buffer> {
+  return new Map(
+    ids.flatMap((id) => {
+      const bytes = run.secrets.get(id);
+      return bytes === undefined ? [] : [[id, bytes]];
+    }),
+  );
+}
+
+function leakWarning(id: string, layer: string, range: SourceRange): BuildEvent {
+  const message = `the secret ${id} is in a file of ${layer}: whoever can pull the image can read it`;
   return { kind: 'warning', code: `secret-in-layer ${id} ${range.start.line}`, message, range };
 }
 

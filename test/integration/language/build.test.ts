@@ -121,6 +121,29 @@ describe('how stages follow each other', { skip: whyNot, timeout: 120_000 }, () 
     assert.equal(image?.layers.length, 1);
   });
 
+  for (const singleSnapshot of [false, true]) {
+    const name = singleSnapshot ? 'with' : 'without';
+    test(`a secret in a file is told of and history is in the Dockerfile's order, ${name} --single-snapshot`, async () => {
+      const dockerfile =
+        'FROM base\nENV first=1\nRUN --mount=type=secret,id=token cp /run/secrets/token /leak\nRUN --mount=type=secret,id=other cat /run/secrets/other\nLABEL middle=1\nRUN echo x > /x\nCMD ["last"]\n';
+      const secrets = new Map(['token', 'other'].map((id) => [id, Buffer.from(`the ${id} of all`)]));
+      const { events, image, error } = await buildInRoot(dockerfile, { request: { singleSnapshot }, ports: { secrets } });
+      assert.equal(error, undefined);
+      const leaks = events.filter((event) => event.kind === 'warning' && event.code.startsWith('secret-in-layer'));
+      assert.deepEqual(
+        leaks.map((event) => event.kind === 'warning' && [event.message.split(':')[0], event.range?.start.line]),
+        [[`the secret token is in a file of ${singleSnapshot ? 'the one layer of this stage' : "this step's layer"}`, 3]],
+      );
+      const history = (image?.config.history ?? []).slice(-6);
+      assert.deepEqual(
+        history.map((entry) => /first|token|other|middle|echo|last/.exec(entry.createdBy ?? '')?.[0]),
+        ['first', 'token', 'other', 'middle', 'echo', 'last'],
+      );
+      const layers = history.map((entry) => entry.emptyLayer !== true);
+      assert.deepEqual(layers, singleSnapshot ? [false, false, false, false, true, false] : [false, true, true, false, true, false]);
+    });
+  }
+
   test('a mistyped stage in --from is guessed when there is no image of that name', async () => {
     const resolveImage: BuildPorts['resolveImage'] = async () => await Promise.reject(new BuilderError('ERR_REGISTRY', 'no such host'));
     for (const step of ['COPY --from=biuld /a /b', 'RUN --mount=from=biuld,target=/x true']) {
