@@ -42,6 +42,10 @@ export function runtimeFiles(): readonly ImageFile[] {
     file(`${home}/ssl/certs/ca-certificates.crt`, `${rootCertificates.join('\n')}\n`, 0o666),
     symlink('kaniko', `/${home}`),
     directory('workspace'),
+    // Every pod mounts its token below /var/run, where most images have a link: with a link here it stands in /run for both.
+    directory('run'),
+    directory('var'),
+    symlink('var/run', '/run'),
   ];
 }
 

@@ -66,9 +66,9 @@ export class Workspace {
       this.#holding = { kind: 'base', key: base.key };
       return;
     }
-    await this.#empty();
-    // Some engines make it 0555, and no layer says what it should be.
+    // Some engines make it 0555, and no layer says what it should be; root without capabilities can't even empty it then.
     chmodSync(fsPath(this.root.path), 0o755);
+    await this.#empty();
     const ledger = createLedger();
     await this.#unpack(this.root, base.layers, ledger);
     this.#owners = ledger.owners;

@@ -1,7 +1,18 @@
 // The builder image as files and as a layout. Starting its Node alone needs root, for chroot(2).
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -27,8 +38,9 @@ function inRoot(...argv: string[]): string {
 before(() => runScript('--rootfs', rootfs));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-test('the image keeps to its folder, /kaniko and /workspace', () => {
-  assert.deepEqual(readdirSync(rootfs).sort(), ['kaniko', 'workspace', 'yadokari']);
+test('the image keeps to its folder, /kaniko, /workspace and the link that pods mount their token through', () => {
+  assert.deepEqual(readdirSync(rootfs).sort(), ['kaniko', 'run', 'var', 'workspace', 'yadokari']);
+  assert.equal(readlinkSync(join(rootfs, 'var/run')), '/run');
   assert.equal(statSync(join(rootfs, 'yadokari')).mode & 0o7777, 0o1777);
 });
 
