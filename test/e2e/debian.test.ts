@@ -52,7 +52,12 @@ before(
   async () => {
     scene = await Scene.start();
     await debianBase(scene.registry.host);
-    built = await scene.build({ dockerfile, files, args: ['--build-arg=GREETING=ahoy', '--digest-file=/workspace/digest'] });
+    built = await scene.build({
+      dockerfile,
+      files,
+      pod: 'kubernetes',
+      args: ['--build-arg=GREETING=ahoy', '--digest-file=/workspace/digest'],
+    });
     assert.equal(built.status, 0, built.output.slice(-4000));
   },
   { timeout: 900_000 },
@@ -118,6 +123,7 @@ test('the digest file names the pushed manifest', async () => {
   const { ended, context } = await scene.start({
     dockerfile: 'FROM @REG@/base\nCOPY a /a\n',
     files: { a: 'a' },
+    pod: 'kubernetes',
     args: ['--digest-file=/workspace/digest', '--reproducible'],
     repository: 'out/digest',
   });

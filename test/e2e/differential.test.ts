@@ -40,7 +40,7 @@ for (const target of ['one', undefined]) {
     { timeout: 900_000 },
     async () => {
       const flag = target === undefined ? [] : [`--target=${target}`];
-      const ours = await scene.build({ dockerfile, args: flag });
+      const ours = await scene.build({ dockerfile, pod: 'kubernetes', args: flag });
       const tree = treeOf(ours);
       const context = await scene.folder({ Dockerfile: dockerfile.replaceAll('@REG@', scene.registry.host) });
       const name = `${scene.registry.host}/theirs/${target ?? 'last'}`;

@@ -43,6 +43,7 @@ async function buildOn(layers: readonly (readonly MemberToWrite[])[], steps: rea
   const build = {
     dockerfile: [`FROM @REG@/${repository}`, ...steps, ''].join('\n'),
     files: { own: 'own' },
+    pod: 'kubernetes',
     volumes: [`${secrets}/config.json:/kaniko/.docker/config.json:ro`],
     repository: `${repository}-built`,
   };

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { debianBase } from '../support/debian-base.ts';
+import { contextPlaces, type PodShape, secretPlace } from '../support/pod-shape.ts';
 import { Scene, treeOf, stackTrace } from '../support/scene.ts';
 
 const capabilities = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'SETUID', 'SETGID', 'SETFCAP'];
@@ -68,4 +69,28 @@ test('a read-only context is no obstacle', async () => {
   });
   assert.equal(result.status, 0, result.output);
   assert.ok(treeOf(result).has('/all/f'));
+});
+
+test('the pod that every build of these tests runs in has what a pod has, and none of it is in the image', async () => {
+  const places = [...Object.values(contextPlaces), secretPlace].map((place) => `${place}/`);
+  for (const pod of Object.keys(contextPlaces) as readonly PodShape[]) {
+    const result = await scene.build({
+      pod,
+      dockerfile:
+        'FROM @REG@/debian:bookworm\nRUN cd /var/run/secrets/kubernetes.io/serviceaccount && cat token namespace ca.crt && ! touch mine && sed "s/^/mount /" /proc/self/mountinfo\n',
+    });
+    assert.equal(result.status, 0, result.output);
+    assert.match(result.output, /a-token-of-no-cluster/);
+    const mounted = [...result.output.matchAll(/mount(?: \S+){4} (\S+)/g)].map((match) => match[1] ?? '');
+    for (const place of ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf', contextPlaces[pod]]) assert.ok(mounted.includes(place), place);
+    assert.ok(
+      mounted.some((place) => place.endsWith('/run/secrets/kubernetes.io/serviceaccount')),
+      mounted.join(' '),
+    );
+    const strangers = [...treeOf(result).keys()].filter(
+      (path) => /kubernetes\.io/.test(path) || places.some((place) => path.startsWith(place)),
+    );
+    assert.deepEqual(strangers, []);
+    assert.equal(treeOf(result).get('/var/run')?.type, 'symlink');
+  }
 });

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { must } from '../support/command.ts';
+import { podVolumes } from '../support/pod-shape.ts';
 import { readRegistryImage } from '../support/registry-image.ts';
 import { Scene } from '../support/scene.ts';
 
@@ -48,7 +49,7 @@ describe('several builds in one container', { skip: whyNot }, () => {
       'cat /builds/job/file /artifacts/file; test ! -e /of-the-second; /busybox/sh -c "echo shell works"; ls / > /dev/null',
     ].join('\n');
     const entrypoint = '/busybox/sh';
-    const { ended } = await scene.engine.start({ image, entrypoint, command: ['-c', job], volumes: [`${context}:/workspace`] });
+    const { ended } = await scene.engine.start({ image, entrypoint, command: ['-c', job], volumes: podVolumes('kubernetes', { context }) });
     const { status, output } = await ended;
     assert.equal(status, 0, output);
     assert.match(output, /kept\nkept\nshell works/);
@@ -72,7 +73,7 @@ describe('several builds in one container', { skip: whyNot }, () => {
       `exec ${build('next')}`,
     ].join('\n');
     const entrypoint = '/busybox/sh';
-    const { ended } = await scene.engine.start({ image, entrypoint, command: ['-c', job], volumes: [`${context}:/workspace`] });
+    const { ended } = await scene.engine.start({ image, entrypoint, command: ['-c', job], volumes: podVolumes('kubernetes', { context }) });
     const { status, output } = await ended;
     assert.equal(status, 0, output);
     assert.match(output, /failed with 3/);

@@ -16,6 +16,7 @@ test('a RUN that deletes everything it can reach leaves a builder that copies, s
   const result = await scene.build({
     dockerfile: `FROM @REG@/base\nRUN find / -mindepth 1 -maxdepth 1 ${keep} -exec rm -rf {} + 2>/dev/null; true\nCOPY f /f\nWORKDIR /new/dir\n`,
     files: { f: 'still here' },
+    pod: 'kubernetes',
   });
   assert.equal(result.status, 0, result.output);
   assert.deepEqual(result.image?.problems, []);
@@ -29,6 +30,7 @@ test("with --kaniko-dir elsewhere, even the builder's own files may go, and an i
     dockerfile: `FROM @REG@/base AS away\nRUN ls / > /seen; find / -mindepth 1 -maxdepth 1 ${keep} -exec rm -rf {} + 2>/dev/null; true\nFROM @REG@/base\nCOPY f /yadokari/executor\nRUN cat /yadokari/executor && ls -A / && ! ls /kaniko\nCOPY --from=away / /away/\n`,
     files: { f: 'not a builder' },
     args: ['--kaniko-dir=/build'],
+    pod: 'kubernetes',
   });
   assert.deepEqual(result.image?.problems, [], result.output);
   assert.equal(treeOf(result).get('/yadokari/executor')?.size, 'not a builder'.length);

@@ -1,13 +1,16 @@
-// Runs the builder's own image the way its users do: a container, a context mounted on /workspace, kaniko's flags.
+// Runs the builder's own image the way its users do: in a pod, with a context mounted somewhere, kaniko's flags.
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type CommandOptions, type CommandResult, must, run } from './command.ts';
+import { contextPlaces, inPod, type PodShape, podVolumes } from './pod-shape.ts';
 import { type ContainerOptions, podmanCommand, runArguments } from './podman.ts';
 
 export interface BuilderRun extends Omit<ContainerOptions, 'image' | 'command'> {
-  /** The folder that becomes /workspace. */
+  /** The folder that becomes the context, mounted where the pod has it. */
   readonly context?: string;
   readonly contextIsReadOnly?: boolean;
+  /** `kubernetes` when absent: the context at /workspace, where no flag is needed for it. */
+  readonly pod?: PodShape;
   readonly args: readonly string[];
   /** Another image of the builder than build/image. */
   readonly image?: string;
@@ -29,14 +32,15 @@ export async function builderImage(): Promise<string> {
 
 /** The container of a builder. */
 export function builderContainer(builder: BuilderRun & { readonly image: string }): ContainerOptions {
-  const { context, contextIsReadOnly = false, args, volumes = [], ...container } = builder;
-  const mounts = context === undefined ? [] : [`${context}:/workspace${contextIsReadOnly ? ':ro' : ''}`];
-  return { ...container, volumes: [...mounts, ...volumes], command: args };
+  const { context, contextIsReadOnly, args, volumes, pod = 'kubernetes', ...container } = builder;
+  const isTold = context === undefined || pod === 'kubernetes' || args.some((arg) => arg.startsWith('--context='));
+  const command = isTold ? args : [`--context=${contextPlaces[pod]}`, ...args];
+  return { ...container, volumes: podVolumes(pod, { context, contextIsReadOnly, volumes }), command };
 }
 
 /** The command line of a builder container in podman. */
 export function builderCommand(builder: BuilderRun & { readonly image: string }): readonly string[] {
-  return podmanCommand(runArguments(builderContainer(builder)));
+  return podmanCommand(runArguments(inPod(builderContainer(builder))));
 }
 
 /** Runs the builder in a container until it ends. */

@@ -2,6 +2,7 @@
 import { tmpdir } from 'node:os';
 import { type CommandOptions, type CommandResult, must, run } from './command.ts';
 import { podsEngine } from './cri/engine.ts';
+import { inPod } from './pod-shape.ts';
 import { type ContainerOptions, podman, podmanCommand, runArguments } from './podman.ts';
 
 export interface Engine {
@@ -49,7 +50,7 @@ const podmanEngine: Engine = {
     // Where memory runs out, the engine's monitor leaves a file named "oom" in its working directory.
     const follow = async (): Promise<CommandResult> => {
       try {
-        return await run(podmanCommand(runArguments({ ...container, name })), { ...options, cwd: tmpdir() });
+        return await run(podmanCommand(runArguments(inPod({ ...container, name }))), { ...options, cwd: tmpdir() });
       } finally {
         await podman(['rm', '-f', '-i', name]);
       }

@@ -7,6 +7,7 @@ import { builderContainer, builderLayout, type BuilderRun } from './builder.ts';
 import type { CommandResult } from './command.ts';
 import { type Engine, type RunningContainer, startEngine, type StartOptions } from './engine.ts';
 import type { FlatNode } from './flatten.ts';
+import { shapeFor } from './pod-shape.ts';
 import { pushLayout } from './image-writer.ts';
 import { type RunningRegistry, startDockerRegistry } from './docker-registry.ts';
 import { manifestTypes, readRegistryImage, type RegistryImage } from './registry-image.ts';
@@ -99,11 +100,12 @@ export class Scene {
   /** Begins a build, for a test that does something meanwhile. */
   async start(build: SceneBuild, options: StartOptions = {}): Promise<SceneRun> {
     const { dockerfile, files, arrange, args = [], repository = `out/${++this.#builds}`, pushTo, ...container } = build;
+    const pod = build.pod ?? shapeFor(dockerfile);
     const context = await this.folder({ ...files, Dockerfile: dockerfile.replaceAll('@REG@', this.registry.host) });
     arrange?.(context);
     const destination = `${pushTo ?? this.registry.host}/${repository}:latest`;
     const flags = [`--destination=${destination}`, '--insecure', '--insecure-pull', ...args];
-    const running = await this.engine.start(builderContainer({ image: this.builder, ...container, context, args: flags }), options);
+    const running = await this.engine.start(builderContainer({ image: this.builder, ...container, pod, context, args: flags }), options);
     return { ...running, repository, destination, context };
   }
 
