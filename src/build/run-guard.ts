@@ -1,6 +1,6 @@
 // What stands around every RUN, which runs as root beside us: files with secrets are out of reach while it lasts, and contexts
 // that it can write to and the builder's own files are compared after it.
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { bytesFromText } from '../bytes.ts';
 import { systemCode } from '../errors.ts';
 import type { Emit, StepLabel } from '../events.ts';
@@ -8,10 +8,11 @@ import { hideFiles } from '../linux/hidden-files.ts';
 import type { Launcher } from '../linux/launch.ts';
 import { type Mount, readMounts } from '../linux/mounts.ts';
 import type { ContextWatch } from './context-watch.ts';
+import type { SecretFile } from './secret-files.ts';
 
 export interface RunGuard {
-  /** Files with secrets; those that can't be taken away are told of once. */
-  readonly secretFiles: readonly string[];
+  /** Files with secrets; one warning names those that can't be taken away. */
+  readonly secretFiles: readonly SecretFile[];
   /** Folders that somebody gave us to read from. */
   readonly folders: readonly string[];
   readonly watch: ContextWatch;
@@ -25,15 +26,14 @@ export interface RunGuard {
 /** `launch` with the guard around it. */
 export function guardLaunch(launch: Launcher['launch'], guard: RunGuard): Launcher['launch'] {
   const { verifySeal, watch, step, emit } = guard;
-  const { ours, notes } = sortSecrets(guard.secretFiles, guard.folders);
+  const { ours, others } = sortSecrets(guard.secretFiles, guard.folders);
   let isTold = false;
   return async (request) => {
     await watch.before(request.signal);
-    const hidden = hideFiles(ours);
+    const byRealPath = new Map(ours.flatMap((file) => (existsSync(file.path) ? [[realpathSync(file.path), file] as const] : [])));
+    const hidden = hideFiles(ours.map(({ path }) => path));
     try {
-      for (const { path, reason } of hidden.left) notes.set(path, reason);
-      if (!isTold)
-        for (const [path, reason] of notes) emit({ kind: 'note', level: 'debug', message: `${path} stays readable for RUN: ${reason}` });
+      if (!isTold) warnOfReadable([...others, ...hidden.left.flatMap(({ path }) => byRealPath.get(path) ?? [])], emit);
       isTold = true;
       return await launch(request);
     } finally {
@@ -45,19 +45,21 @@ export function guardLaunch(launch: Launcher['launch'], guard: RunGuard): Launch
   };
 }
 
-function sortSecrets(
-  paths: readonly string[],
-  folders: readonly string[],
-): { readonly ours: readonly string[]; readonly notes: Map<string, string> } {
+/** Those that are ours to take away while a RUN runs, and those that are not. */
+function sortSecrets(files: readonly SecretFile[], folders: readonly string[]) {
   const mounts = readMounts();
-  const notes = new Map<string, string>();
-  const ours = paths.filter((path) => {
-    if (folders.some((folder) => path.startsWith(`${folder}/`))) notes.set(path, 'it is in the context');
-    else if (!isForUsToRemove(path, mounts))
-      notes.set(path, 'it is in a mounted folder, whose owner must find it there whatever becomes of us');
-    return !notes.has(path);
-  });
-  return { ours, notes };
+  const isOurs = ({ path }: SecretFile): boolean =>
+    !folders.some((folder) => path.startsWith(`${folder}/`)) && isForUsToRemove(path, mounts);
+  return { ours: files.filter(isOurs), others: files.filter((file) => !isOurs(file)) };
+}
+
+/** A RUN is root and sees all that is mounted here. */
+function warnOfReadable(files: readonly SecretFile[], emit: Emit): void {
+  if (files.length === 0) return;
+  const paths = [...new Set(files.map(({ path }) => path))].join(', ');
+  const instead = [...new Set(files.map((file) => file.instead))].join(' and ');
+  const message = `every RUN of this build can read ${paths}, which can't be taken away while one runs; where not all that they run is trusted, give ${instead}`;
+  emit({ kind: 'warning', code: 'secrets-readable', message });
 }
 
 /** The sandbox's copies of the host's files: in memory, and gone with the sandbox. */

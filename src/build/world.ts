@@ -30,6 +30,7 @@ import { openRegistries, trustCertificates } from './registries.ts';
 import { findResidents, residentsFile } from './residents.ts';
 import { followSteps, guardLaunch } from './run-guard.ts';
 import type { BuildRequest, RegistryRequest, SecretSpec } from './request.ts';
+import { findSecretFiles } from './secret-files.ts';
 
 export interface World extends AsyncDisposable {
   readonly ports: BuildPorts;
@@ -114,10 +115,8 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
     const foreignFolders = contexts.filter((folder) => !isPrivate(folder));
     watch = watchContexts(foreignFolders, { rootPath: request.rootPath, builderFolder: request.builderFolder, emit });
     const { noteRead } = watch;
-    const secretFiles = [
-      ...configPaths(env, folders),
-      ...request.secrets.flatMap(({ source }) => (source.kind === 'file' ? [source.path] : [])),
-    ];
+    const kept = protectedPaths(request.rootPath, own, residents.names);
+    const secretFiles = findSecretFiles(request, configPaths(env, folders), kept);
     const ports: BuildPorts = {
       registry: clients.push,
       download,
@@ -136,7 +135,7 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
       }),
       secrets,
       ssh: request.ssh,
-      protectedPaths: protectedPaths(request.rootPath, own, residents.names),
+      protectedPaths: kept,
       now: Date.now,
       emit,
       signal,

@@ -65,6 +65,52 @@ test('a config.json that is no JSON is named in one line', async () => {
   assert.ok(!stackTrace.test(result.output), `a stack trace: ${result.output}`);
 });
 
+const config = JSON.stringify({ auths: { 'registry.example': { auth: 'Y3JhYjpzaGVsbA==' } } });
+// A RUN is root in the same mounts: what can't be taken away is read, whoever mounted it and however.
+const readable: readonly {
+  readonly name: string;
+  readonly mount: string;
+  readonly reads: string;
+  readonly args?: readonly string[];
+  readonly says: RegExp;
+}[] = [
+  { name: 'a read-only Secret', mount: '/kaniko/.docker:ro', reads: '/kaniko/.docker/config.json', says: /DOCKER_AUTH_CONFIG/ },
+  { name: 'a writable folder', mount: '/kaniko/.docker', reads: '/kaniko/.docker/config.json', says: /DOCKER_AUTH_CONFIG/ },
+  {
+    name: 'a file of --secret in a mounted folder',
+    mount: '/run/given:ro',
+    reads: '/run/given/config.json',
+    args: ['--secret=id=token,src=/run/given/config.json'],
+    says: /--secret id=token,env=NAME/,
+  },
+];
+for (const { name, mount, reads, args = [], says } of readable) {
+  test(`${name} that every RUN can read is named in one warning with what to do`, async () => {
+    const given = await scene.folder({ 'config.json': config });
+    const nothing = await scene.folder();
+    const volumes = [`${given}:${mount}`, ...(mount.startsWith('/kaniko') ? [] : [`${nothing}:/kaniko/.docker`])];
+    const result = await scene.build({ dockerfile: `FROM @REG@/base\nRUN grep -c auths ${reads}\nRUN true\n`, volumes, args });
+    assert.equal(result.status, 0, result.output);
+    const warnings = result.output.split('\n').filter((line) => line.startsWith('warning: every RUN of this build can read'));
+    assert.equal(warnings.length, 1, result.output);
+    assert.ok((warnings[0] ?? '').includes(`can read ${reads},`), result.output);
+    assert.match(warnings[0] ?? '', says);
+  });
+}
+
+test('credentials in the environment are out of reach, nothing is said of them, and an image keeps files of the same names', async () => {
+  const nothing = await scene.folder();
+  const result = await scene.build({
+    dockerfile:
+      'FROM @REG@/base\nRUN mkdir -p /root/.docker && echo "{}" > /root/.docker/config.json\nRUN test -f /root/.docker/config.json && ! grep -rs auths /proc/1/environ /kaniko/.docker\n',
+    volumes: [`${nothing}:/kaniko/.docker`],
+    env: { DOCKER_AUTH_CONFIG: config },
+  });
+  assert.equal(result.status, 0, result.output);
+  assert.doesNotMatch(result.output, /can read/);
+  assert.equal(result.image?.flattened.tree.get('/root/.docker/config.json')?.size, 3);
+});
+
 test('credentials in /kaniko/.docker/config.json push', async () => {
   const result = await push(dockerConfig(password));
   assert.equal(result.status, 0, result.output);

@@ -157,10 +157,15 @@ class Copier {
       await this.#create(item, place);
     } catch (error) {
       if (error instanceof BuilderError || this.#job.signal.aborted) throw error;
-      throw new BuilderError('ERR_ROOTFS', `Cannot copy '${textFromBytes(item.path)}' to '/${textFromBytes(place)}': ${reasonOf(error)}`, {
-        cause: error,
-      });
+      const message = `Cannot copy ${this.#nameOf(item.path)} to '/${textFromBytes(place)}': ${reasonOf(error)}`;
+      throw new BuilderError('ERR_ROOTFS', message, { cause: error });
     }
+  }
+
+  /** Where the tree is on this disk tells nobody anything: that of a stage is in the builder's own folder. */
+  #nameOf(path: ByteString): string {
+    const { folder, label } = this.#tree;
+    return `'${textFromBytes(path).slice(textFromBytes(folder).length).replace(/^\//, '')}' in ${label}`;
   }
 
   async #create(item: WalkItem, place: ByteString): Promise<void> {
@@ -169,7 +174,7 @@ class Copier {
     const onDisk = target.onDisk(place);
     this.#tree.noteRead?.(path);
     if (stats.isSocket()) {
-      this.#job.warn('copy-socket', `'${textFromBytes(item.path)}' is a socket, which an image can't hold: left out`);
+      this.#job.warn('copy-socket', `${this.#nameOf(item.path)} is a socket, which an image can't hold: left out`);
       return;
     }
     if (stats.isFile()) {

@@ -61,7 +61,7 @@ describe('what stands around a RUN', () => {
     const rootPath = join(folder, 'root');
     mkdirSync(rootPath);
     const guard = {
-      secretFiles: [join(folder, 'token')],
+      secretFiles: [{ path: join(folder, 'token'), instead: 'it otherwise' }],
       folders: [],
       watch: watchContexts([], { rootPath, builderFolder: folder, emit: () => undefined }),
       step: () => undefined,
