@@ -27,7 +27,10 @@ async function buildIn(dockerfile: string, more: Partial<SceneBuild> = {}, optio
     shell(folder, "chmod 0640 app/main; chown 1234:1235 app/main; touch -d '2001-02-03 04:05:06.5' app/main app/deep app .");
     portraitBefore = portrait(folder);
   };
-  const { ended, context, repository, destination } = await scene.start({ dockerfile, files, arrange, pod: 'kubernetes', ...more }, options);
+  const { ended, context, repository, destination } = await scene.start(
+    { dockerfile, files, arrange, pod: 'kubernetes', ...more },
+    options,
+  );
   const result = await ended;
   const image = await readRegistryImage(scene.registry.host, repository, 'latest');
   return { result: { ...result, destination, image }, context, portraitBefore };

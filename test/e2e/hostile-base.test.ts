@@ -43,7 +43,7 @@ async function buildOn(layers: readonly (readonly MemberToWrite[])[], steps: rea
   const build = {
     dockerfile: [`FROM @REG@/${repository}`, ...steps, ''].join('\n'),
     files: { own: 'own' },
-    pod: 'kubernetes',
+    pod: 'kubernetes' as const,
     volumes: [`${secrets}/config.json:/kaniko/.docker/config.json:ro`],
     repository: `${repository}-built`,
   };
