@@ -74,7 +74,8 @@ async function* transformed(
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   let sourceFailure: unknown;
-  const pumping = pump(source, transform, signal).catch((error: unknown) => {
+  let isLeft = false;
+  const pumping = pump(source, transform, () => isLeft, signal).catch((error: unknown) => {
     sourceFailure = error;
     transform.destroy(error instanceof Error ? error : new Error(String(error)));
     throw error;
@@ -90,17 +91,19 @@ async function* transformed(
     throw new BuilderError('ERR_LAYER', `Cannot decompress data: the ${format} stream is damaged (${code})`, { cause: error });
   } finally {
     // The pump notices at its next chunk and lets go of the source; waiting for it could mean waiting for a network.
+    isLeft = true;
     transform.destroy();
   }
 }
 
 // Not pipeline(): a gzip stream ends before its source where padding follows, and the source must be read to its end all
 // the same, since that is where its digest is verified. What follows can't hide anything: the plain bytes have a digest too.
-async function pump(source: AsyncIterable<Buffer>, transform: Transform, signal: AbortSignal): Promise<void> {
+async function pump(source: AsyncIterable<Buffer>, transform: Transform, isLeft: () => boolean, signal: AbortSignal): Promise<void> {
   const isDone = (): boolean => transform.readableEnded || transform.destroyed;
   for await (const chunk of source) {
     signal.throwIfAborted();
-    if (transform.errored !== null || (transform.destroyed && !transform.readableEnded)) return;
+    // Not told by the transform's own state: that it was destroyed may be seen before that it had ended.
+    if (isLeft()) return;
     if (isDone() || transform.write(chunk)) continue;
     await new Promise<void>((resolve) => {
       const events = ['drain', 'end', 'close'] as const;
