@@ -58,6 +58,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
     ...(epoch === undefined ? {} : { latestTime: epoch }),
     onLayer: outbox.send,
     ownerOf: (path) => workspace.ownerOf(path),
+    notes: () => workspace.notes,
     emit,
     signal,
   });

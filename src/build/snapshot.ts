@@ -6,9 +6,11 @@ import { type LayerOptions, type WrittenLayer, writeLayer } from '../layer/write
 import type { Layer } from '../oci/image.ts';
 import type { Owner } from '../linux/owners.ts';
 import { captureChanges } from '../rootfs/capture.ts';
+import { type ContentNotes, watchDigest } from '../rootfs/content-notes.ts';
 import { diffTrees } from '../rootfs/diff.ts';
 import type { Root } from '../rootfs/root.ts';
 import { scanPaths, scanRoot, settleClock } from '../rootfs/scan.ts';
+import { settleTouched } from '../rootfs/settle.ts';
 import { type Change, type Tree, typeOfMode } from '../rootfs/tree.ts';
 import type { Touched } from './effect.ts';
 import { createSecretScan, type SecretScan } from './instructions/secret-scan.ts';
@@ -22,6 +24,8 @@ export interface SnapshotOptions {
   readonly onLayer?: (layer: Layer) => void;
   /** Whom a path of the base belongs to, where the disk can't tell. */
   readonly ownerOf?: (path: ByteString) => Owner | undefined;
+  /** What the files of the root hold, as far as it is known. */
+  readonly notes: () => ContentNotes;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -67,7 +71,7 @@ export class Snapshots {
         : await this.#touchedPaths(touched.kind === 'paths' ? touched.paths : []);
     emit({ kind: 'snapshot.finished', scanned: tree.size, changed: changes.length, durationMs: performance.now() - started });
     const scan = createSecretScan(secrets);
-    const captured = this.#owned(captureChanges(root, changes, signal), changes);
+    const captured = this.#owned(this.#noted(captureChanges(root, changes, signal), changes), changes);
     const entries = this.#clamped(scan === undefined ? captured : watchContent(captured, scan));
     const written = await writeLayer(entries, layer, signal);
     this.#options.onLayer?.(written.layer);
@@ -85,7 +89,8 @@ export class Snapshots {
     if (before === undefined) throw new Error('take() of everything without prepare()');
     const isExcepted = (path: ByteString): boolean => except.some((item) => path === item || path.startsWith(`${item}/`));
     const isPutBack = (change: Change): boolean => change.kind === 'modified' && unchanged.has(change.path);
-    return { changes: diffTrees(before, after).filter((change) => !isExcepted(change.path) && !isPutBack(change)), tree: after };
+    const changes = diffTrees(before, after).filter((change) => !isExcepted(change.path) && !isPutBack(change));
+    return { changes: await settleTouched(root, changes, this.#options.notes(), signal), tree: after };
   }
 
   async #touchedPaths(paths: readonly ByteString[]): Promise<{ readonly changes: readonly Change[]; readonly tree: Tree }> {
@@ -93,6 +98,18 @@ export class Snapshots {
     const { changes, tree } = await scanPaths(root, paths, this.#tree, signal);
     if (this.#tree !== undefined) this.#tree = tree;
     return { changes, tree };
+  }
+
+  /** Notes what goes into the layer: the next RUN may touch it without changing it. */
+  async *#noted(entries: AsyncIterable<Entry>, changes: readonly Change[]): AsyncGenerator<Entry> {
+    const notes = this.#options.notes();
+    for (const { path } of changes) notes.forget(path);
+    for await (const entry of entries) {
+      const { watched, digest } = watchDigest(entry);
+      yield watched;
+      if (entry.type === 'hardlink' && entry.linkTarget !== undefined) notes.noteSame(entry.path, entry.linkTarget);
+      else notes.note(entry.path, digest());
+    }
   }
 
   /** What is in the root still, though changed, stays with its owner; what is new belongs to whoever the disk says. */

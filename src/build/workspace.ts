@@ -9,6 +9,7 @@ import type { Layer } from '../oci/image.ts';
 import { clearRoot } from '../rootfs/clear.ts';
 import type { Root } from '../rootfs/root.ts';
 import { createProtection } from '../rootfs/protect.ts';
+import { ContentNotes } from '../rootfs/content-notes.ts';
 import { restoreRoot, stashRoot } from '../rootfs/stash.ts';
 import { createLedger, type Ledger, reportLedger } from '../rootfs/ledger.ts';
 import { unpackLayer } from '../rootfs/unpack.ts';
@@ -26,15 +27,23 @@ type Holding =
   | { readonly kind: 'base'; readonly key: string }
   | { readonly kind: 'stage'; readonly index: number; readonly key?: string };
 
+interface Known {
+  /** Whom files belong to that could not be given to him here. */
+  readonly owners: ReadonlyMap<ByteString, Owner>;
+  readonly notes: ContentNotes;
+}
+
+const nothingKnown = (): Known => ({ owners: new Map(), notes: new ContentNotes() });
+
 export class Workspace {
   readonly root: Root;
   readonly #folder: ByteString;
   readonly #emit: Emit;
   readonly #signal: AbortSignal;
   readonly #stashed = new Map<number, ByteString>();
-  /** Owners that the files of the root could not be given, and those of stages that are set aside. */
-  #owners: ReadonlyMap<ByteString, Owner> = new Map();
-  readonly #stashedOwners = new Map<number, ReadonlyMap<ByteString, Owner>>();
+  /** What the disk can't tell of the files of the root, and of those of stages that are set aside. */
+  #known: Known = nothingKnown();
+  readonly #stashedKnown = new Map<number, Known>();
   readonly #images = new Map<string, Promise<Root>>();
   // At first whatever the engine, or an earlier build in this container, left behind: no layer says so, and it must go.
   #holding: Holding = { kind: 'unknown' };
@@ -49,7 +58,12 @@ export class Workspace {
 
   /** Whom a path of the base belongs to, where it could not be given to him here. */
   ownerOf(path: ByteString): Owner | undefined {
-    return this.#owners.get(path);
+    return this.#known.owners.get(path);
+  }
+
+  /** What the files of the root hold, as far as it was noted. */
+  get notes(): ContentNotes {
+    return this.#known.notes;
   }
 
   /** The finished stage whose files the root holds. */
@@ -69,9 +83,9 @@ export class Workspace {
     // Some engines make it 0555, and no layer says what it should be; root without capabilities can't even empty it then.
     chmodSync(fsPath(this.root.path), 0o755);
     await this.#empty();
-    const ledger = createLedger();
+    const ledger = createLedger(this.#known.notes);
     await this.#unpack(this.root, base.layers, ledger);
-    this.#owners = ledger.owners;
+    this.#known = { owners: ledger.owners, notes: this.#known.notes };
     this.#holding = { kind: 'base', key: base.key };
   }
 
@@ -88,7 +102,8 @@ export class Workspace {
     await this.#empty();
     await restoreRoot(this.root, stash, this.#signal);
     this.#stashed.delete(index);
-    this.#owners = this.#stashedOwners.get(index) ?? new Map();
+    this.#known = this.#stashedKnown.get(index) ?? nothingKnown();
+    this.#stashedKnown.delete(index);
     this.#holding = { kind: 'stage', index };
   }
 
@@ -104,8 +119,8 @@ export class Workspace {
     await mkdir(folder, { recursive: true, mode: 0o755 });
     await stashRoot(this.root, folder, this.#signal);
     this.#stashed.set(index, folder);
-    this.#stashedOwners.set(index, this.#owners);
-    this.#owners = new Map();
+    this.#stashedKnown.set(index, this.#known);
+    this.#known = nothingKnown();
     this.#holding = { kind: 'nothing' };
   }
 
@@ -139,7 +154,7 @@ export class Workspace {
   async #empty(): Promise<void> {
     if (this.#holding.kind === 'nothing') return;
     clearRoot(this.root, this.#signal);
-    this.#owners = new Map();
+    this.#known = nothingKnown();
     this.#holding = { kind: 'nothing' };
   }
 

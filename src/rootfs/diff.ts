@@ -34,8 +34,8 @@ export function diffTrees(before: Tree, after: Tree): Change[] {
       const entry = right.value[1];
       if (isDirectory(was) && !isDirectory(entry)) gone = path;
       if (isModified(was, entry)) {
-        const isSameFile = was.inode === entry.inode && was.device === entry.device;
-        changes.push({ kind: 'modified', path, entry, isSameFile });
+        const isSameFile = isSameInode(was, entry);
+        changes.push({ kind: 'modified', path, entry, isSameFile, ...(isOnlyTouched(was, entry) ? { isTouched: true } : {}) });
       }
       left = old.next();
       right = now.next();
@@ -47,18 +47,28 @@ export function diffTrees(before: Tree, after: Tree): Change[] {
 // Every change to a file changes its ctime, which nobody can set. The other fields find what a filesystem without a true
 // ctime, or a file moved in from elsewhere with an old one, would hide.
 function isModified(was: TreeEntry, is: TreeEntry): boolean {
+  if (!looksSame(was, is) || was.ctimeSeconds !== is.ctimeSeconds || was.ctimeNanoseconds !== is.ctimeNanoseconds) return true;
+  // overlayfs gives a directory another inode at times.
+  return !isDirectory(is) && !isSameInode(was, is);
+}
+
+function isOnlyTouched(was: TreeEntry, is: TreeEntry): boolean {
+  return looksSame(was, is) && (isDirectory(is) || isSameInode(was, is) || is.links === 1);
+}
+
+function looksSame(was: TreeEntry, is: TreeEntry): boolean {
   const isSame =
     was.mode === is.mode &&
     was.uid === is.uid &&
     was.gid === is.gid &&
     was.mtimeSeconds === is.mtimeSeconds &&
-    was.mtimeNanoseconds === is.mtimeNanoseconds &&
-    was.ctimeSeconds === is.ctimeSeconds &&
-    was.ctimeNanoseconds === is.ctimeNanoseconds;
-  if (!isSame) return true;
-  // A directory's size and link count are its filesystem's own business; overlayfs even gives it another inode at times.
-  if (isDirectory(is)) return false;
-  return was.size !== is.size || was.inode !== is.inode || was.device !== is.device || was.rdev !== is.rdev || was.links !== is.links;
+    was.mtimeNanoseconds === is.mtimeNanoseconds;
+  // A directory's size and link count are its filesystem's own business.
+  return isSame && (isDirectory(is) || (was.size === is.size && was.rdev === is.rdev && was.links === is.links));
+}
+
+function isSameInode(was: TreeEntry, is: TreeEntry): boolean {
+  return was.inode === is.inode && was.device === is.device;
 }
 
 function isDirectory(entry: TreeEntry): boolean {

@@ -65,6 +65,12 @@ export function readXattrs(path: ByteString): ReadonlyMap<string, Buffer> {
   return found;
 }
 
+/** Those of an entry that `readXattrs` would find again, in the order of their names. */
+export function portableXattrs(xattrs: ReadonlyMap<string, Buffer>): (readonly [string, Buffer])[] {
+  if (xattrs.size === 0) return [];
+  return [...xattrs].filter(([name]) => !machineXattrs.test(name)).sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
 function trySetXattr(path: ByteString, name: string, value: Buffer, refuse: RefuseXattr): void {
   try {
     setXattr(path, name, value);

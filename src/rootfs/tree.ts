@@ -40,6 +40,8 @@ export type Change =
       readonly entry: TreeEntry;
       /** The very inode that was there before: it was written to or its metadata changed, but not replaced. */
       readonly isSameFile?: boolean;
+      /** All but its ctime (or, for a file with one name, its inode) is as before: what it holds may be too. */
+      readonly isTouched?: boolean;
     }
   | { readonly kind: 'deleted'; readonly path: ByteString };
 

@@ -11,9 +11,10 @@ import { setTimes, statFieldCount, statInto } from '../linux/files.ts';
 import { readPossibleOwner } from '../linux/owners.ts';
 import type { Layer } from '../oci/image.ts';
 import { createDirectory, createFile, createFileAhead, createHardlink, createNode, createSymlink } from './create.ts';
+import { digestOf, watchDigest } from './content-notes.ts';
 import { FilesAhead, contentOf, largestAheadBytes } from './files-ahead.ts';
 import { type Ledger, reportLedger, withPossibleOwner } from './ledger.ts';
-import { type RefuseXattr, applyLinkMetadata, applyMetadata, removeStaleXattrs } from './metadata.ts';
+import { type RefuseXattr, applyLinkMetadata, applyMetadata, readXattrs, removeStaleXattrs } from './metadata.ts';
 import { removeChildren, removeTree } from './remove.ts';
 import { absolutePath, childPath, clampPath, isDirectoryMode, isFileMode, modeOf, resolvePath, splitPath } from './resolve.ts';
 import type { Root } from './root.ts';
@@ -81,6 +82,8 @@ class Unpacking {
   /** Hard links whose target comes later in the archive. */
   readonly #pendingLinks: Entry[] = [];
   readonly #ahead = new FilesAhead();
+  /** Paths on disk that lack an attribute: what they hold is not what the layer says. */
+  readonly #refused = new Set<ByteString>();
   #hasRemoved = false;
   readonly #refuse: RefuseXattr;
   readonly #possibleOwner = readPossibleOwner();
@@ -89,6 +92,7 @@ class Unpacking {
     this.#root = root;
     this.#ledger = ledger;
     this.#refuse = (path, name) => {
+      this.#refused.add(path);
       if (!ledger.xattrs.has(name)) ledger.xattrs.set(name, path);
     };
   }
@@ -171,24 +175,38 @@ class Unpacking {
     if (this.#ahead.has(real) || (entry.type === 'directory' && entry.xattrs.size > 0)) await this.#ahead.settle();
     if (entry.type === 'file' && entry.size <= largestAheadBytes && modeOf(this.#root, real) === undefined) {
       const content = await contentOf(entry);
-      await this.#ahead.start(real, () => within(entry.path, () => createFileAhead(path, entry, content, this.#refuse)));
+      const make = async (): Promise<void> => {
+        await createFileAhead(path, entry, content, this.#refuse);
+        this.#note(real, () => digestOf(entry.xattrs, content));
+      };
+      await this.#ahead.start(real, () => within(entry.path, make));
       return;
     }
     if (entry.type === 'directory' && isDirectoryMode(modeOf(this.#root, real))) {
       removeStaleXattrs(path, entry);
       applyMetadata(path, entry, false, this.#refuse);
       this.#directoryTimes.set(real, entry.mtime);
+      this.#note(real, () => digestOf(entry.xattrs));
       return;
     }
+    const { watched, digest } = this.#ledger.notes === undefined ? { watched: entry } : watchDigest(entry);
     try {
-      await this.#create(path, entry, real);
+      await this.#create(path, watched, real);
     } catch (error) {
       if (systemCode(error) !== 'EEXIST') throw error;
       await this.#ahead.settle();
       if (!this.#makeWay(real)) return this.#skip(real);
-      await this.#create(path, entry, real);
+      await this.#create(path, watched, real);
     }
+    if (digest !== undefined) this.#note(real, digest);
     if (entry.type === 'directory') this.#directoryTimes.set(real, entry.mtime);
+  }
+
+  #note(real: ByteString, digest: () => Buffer): void {
+    const { notes } = this.#ledger;
+    if (notes === undefined) return;
+    if (this.#refused.delete(absolutePath(this.#root, real))) notes.forget(real);
+    else notes.note(real, digest());
   }
 
   async #create(path: ByteString, entry: Entry, real: ByteString): Promise<void> {
@@ -255,6 +273,9 @@ class Unpacking {
       createHardlink(path, existing);
     }
     applyLinkMetadata(path, entry, this.#refuse);
+    // A header of a link may bring attributes of its own.
+    if (entry.xattrs.size > 0) this.#ledger.notes?.forget(found.path);
+    this.#ledger.notes?.noteSame(real, found.path);
     return true;
   }
 
@@ -305,6 +326,7 @@ class Unpacking {
         if (mode !== undefined && !this.#makeWay(part)) return false;
         this.#keepTime(splitPath(part).parent);
         mkdirSync(fsPath(absolutePath(this.#root, part)), 0o755);
+        this.#note(part, () => digestOf(readXattrs(absolutePath(this.#root, part))));
       }
       if (end === -1) return true;
     }

@@ -7,6 +7,7 @@ import { parseDigest } from '../../src/oci/digest.ts';
 import type { Layer } from '../../src/oci/image.ts';
 import { MediaType } from '../../src/oci/media-type.ts';
 import { createProtection } from '../../src/rootfs/protect.ts';
+import { ContentNotes } from '../../src/rootfs/content-notes.ts';
 import { createLedger } from '../../src/rootfs/ledger.ts';
 import { unpackLayers } from '../../src/rootfs/unpack.ts';
 import { must } from '../support/command.ts';
@@ -29,7 +30,7 @@ export async function benchUnpack(rounds: number, folder: string): Promise<Ratio
         prepare: empty,
         run: async () => {
           const root = { path: bytesFromText(join(work, 'root')), protection: createProtection([]) };
-          await unpackLayers(root, [layer], createLedger(), () => undefined, new AbortController().signal);
+          await unpackLayers(root, [layer], createLedger(new ContentNotes()), () => undefined, new AbortController().signal);
         },
       },
       theirs: {

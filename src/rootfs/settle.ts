@@ -1,0 +1,62 @@
+// Changes that may be none: `chown -R` to the owner a file has, `mv` there and back, and what some file systems do to times by
+// themselves. What was noted of the content decides; where nothing was, the change stands.
+import { closeSync, openSync, readSync, readlinkSync, constants } from 'node:fs';
+import { type ByteString, fsPath } from '../bytes.ts';
+import { beginDigest, type ContentNotes, digestOf } from './content-notes.ts';
+import { readXattrs } from './metadata.ts';
+import { readFailure } from './read-entry.ts';
+import { absolutePath, isDirectoryMode, isFileMode } from './resolve.ts';
+import type { Root } from './root.ts';
+import { type Change, type TreeEntry, typeOfMode } from './tree.ts';
+
+const chunkBytes = 1024 * 1024;
+
+/**
+ * The changes without those that only touched a file, reading no others. No process may be changing the root meanwhile.
+ * @throws ERR_ROOTFS for a file that can't be read
+ */
+export async function settleTouched(root: Root, changes: readonly Change[], notes: ContentNotes, signal: AbortSignal): Promise<Change[]> {
+  const real: Change[] = [];
+  const names = new Map<string, Buffer>();
+  for (const change of changes) {
+    if (change.kind === 'modified' && change.isTouched === true) {
+      const noted = notes.get(change.path);
+      if (noted !== undefined && noted.equals(await digestAt(root, change.path, change.entry, names, signal))) continue;
+    }
+    real.push(change);
+  }
+  return real;
+}
+
+async function digestAt(root: Root, path: ByteString, stat: TreeEntry, names: Map<string, Buffer>, signal: AbortSignal): Promise<Buffer> {
+  const key = stat.links > 1 && !isDirectoryMode(stat.mode) ? `${stat.device}:${stat.inode}` : undefined;
+  const known = key === undefined ? undefined : names.get(key);
+  if (known !== undefined) return known;
+  try {
+    const digest = await readDigest(absolutePath(root, path), stat, signal);
+    if (key !== undefined) names.set(key, digest);
+    return digest;
+  } catch (error) {
+    throw readFailure(error, path);
+  }
+}
+
+async function readDigest(path: ByteString, stat: TreeEntry, signal: AbortSignal): Promise<Buffer> {
+  const xattrs = readXattrs(path);
+  if (typeOfMode(stat.mode) === 'symlink') return digestOf(xattrs, readlinkSync(fsPath(path), { encoding: 'buffer' }));
+  if (!isFileMode(stat.mode)) return digestOf(xattrs);
+  const digest = beginDigest(xattrs);
+  const fd = openSync(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, stat.size + 1));
+    for (;;) {
+      const count = readSync(fd, buffer);
+      if (count === 0) return digest.digest();
+      digest.update(buffer.subarray(0, count));
+      signal.throwIfAborted();
+      if (count === chunkBytes) await new Promise((resolve) => setImmediate(resolve));
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
