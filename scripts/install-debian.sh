@@ -22,6 +22,7 @@ unshare util-linux
 setpriv util-linux
 capsh libcap2-bin
 nginx nginx
+runsc runsc
 strace strace
 git git
 setfattr attr

@@ -5,12 +5,13 @@ import type { Entry, Timestamp } from '../layer/entry.ts';
 import { type LayerOptions, type WrittenLayer, writeLayer } from '../layer/write.ts';
 import type { Layer } from '../oci/image.ts';
 import type { Owner } from '../linux/owners.ts';
+import { keepsChangeTimes } from '../linux/statfs.ts';
 import { captureChanges } from '../rootfs/capture.ts';
 import { type ContentNotes, watchDigest } from '../rootfs/content-notes.ts';
 import { diffTrees } from '../rootfs/diff.ts';
 import type { Root } from '../rootfs/root.ts';
 import { scanPaths, scanRoot, settleClock } from '../rootfs/scan.ts';
-import { settleTouched } from '../rootfs/settle.ts';
+import { type Settling, settleTouched } from '../rootfs/settle.ts';
 import { type Change, type Tree, typeOfMode } from '../rootfs/tree.ts';
 import type { Touched } from './effect.ts';
 import { createSecretScan, type SecretScan } from './instructions/secret-scan.ts';
@@ -38,6 +39,7 @@ export interface TakenSnapshot extends WrittenLayer {
 export class Snapshots {
   readonly #options: SnapshotOptions;
   #tree: Tree | undefined;
+  #timesDrift: boolean | undefined;
 
   constructor(options: SnapshotOptions) {
     this.#options = options;
@@ -90,14 +92,20 @@ export class Snapshots {
     const isExcepted = (path: ByteString): boolean => except.some((item) => path === item || path.startsWith(`${item}/`));
     const isPutBack = (change: Change): boolean => change.kind === 'modified' && unchanged.has(change.path);
     const changes = diffTrees(before, after).filter((change) => !isExcepted(change.path) && !isPutBack(change));
-    return { changes: await settleTouched(root, changes, this.#options.notes(), signal), tree: after };
+    return { changes: await settleTouched(root, changes, this.#settling(), signal), tree: after };
   }
 
   async #touchedPaths(paths: readonly ByteString[]): Promise<{ readonly changes: readonly Change[]; readonly tree: Tree }> {
     const { root, signal } = this.#options;
     const { changes, tree } = await scanPaths(root, paths, this.#tree, signal);
     if (this.#tree !== undefined) this.#tree = tree;
-    return { changes, tree };
+    return { changes: await settleTouched(root, changes, { ...this.#settling(), asked: new Set(paths) }, signal), tree };
+  }
+
+  #settling(): Settling {
+    const { notes, root } = this.#options;
+    this.#timesDrift ??= !keepsChangeTimes(root.path);
+    return { notes: notes(), timesDrift: this.#timesDrift };
   }
 
   /** Notes what goes into the layer: the next RUN may touch it without changing it. */

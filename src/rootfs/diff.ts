@@ -35,7 +35,7 @@ export function diffTrees(before: Tree, after: Tree): Change[] {
       if (isDirectory(was) && !isDirectory(entry)) gone = path;
       if (isModified(was, entry)) {
         const isSameFile = isSameInode(was, entry);
-        changes.push({ kind: 'modified', path, entry, isSameFile, ...(isOnlyTouched(was, entry) ? { isTouched: true } : {}) });
+        changes.push({ kind: 'modified', path, entry, isSameFile, ...touchOf(was, entry) });
       }
       left = old.next();
       right = now.next();
@@ -47,24 +47,36 @@ export function diffTrees(before: Tree, after: Tree): Change[] {
 // Every change to a file changes its ctime, which nobody can set. The other fields find what a filesystem without a true
 // ctime, or a file moved in from elsewhere with an old one, would hide.
 function isModified(was: TreeEntry, is: TreeEntry): boolean {
-  if (!looksSame(was, is) || was.ctimeSeconds !== is.ctimeSeconds || was.ctimeNanoseconds !== is.ctimeNanoseconds) return true;
+  if (
+    !isSameButTimes(was, is) ||
+    !isSameTime(was, is) ||
+    was.ctimeSeconds !== is.ctimeSeconds ||
+    was.ctimeNanoseconds !== is.ctimeNanoseconds
+  )
+    return true;
   // overlayfs gives a directory another inode at times.
-  return !isDirectory(is) && !isSameInode(was, is);
+  return !hasSameLinks(was, is) || (!isDirectory(is) && !isSameInode(was, is));
 }
 
-function isOnlyTouched(was: TreeEntry, is: TreeEntry): boolean {
-  return looksSame(was, is) && (isDirectory(is) || isSameInode(was, is) || is.links === 1);
+function touchOf(was: TreeEntry, is: TreeEntry): { readonly touched?: 'ctime' | 'drift' } {
+  if (!isSameButTimes(was, is) || (!isDirectory(is) && !isSameInode(was, is) && is.links !== 1)) return {};
+  if (isSameTime(was, is) && hasSameLinks(was, is)) return { touched: 'ctime' };
+  const apart = (is.mtimeSeconds - was.mtimeSeconds) * 1e9 + is.mtimeNanoseconds - was.mtimeNanoseconds;
+  return Math.abs(apart) < 1e9 ? { touched: 'drift' } : {};
 }
 
-function looksSame(was: TreeEntry, is: TreeEntry): boolean {
-  const isSame =
-    was.mode === is.mode &&
-    was.uid === is.uid &&
-    was.gid === is.gid &&
-    was.mtimeSeconds === is.mtimeSeconds &&
-    was.mtimeNanoseconds === is.mtimeNanoseconds;
-  // A directory's size and link count are its filesystem's own business.
-  return isSame && (isDirectory(is) || (was.size === is.size && was.rdev === is.rdev && was.links === is.links));
+// A directory's size and link count are its filesystem's own business.
+function hasSameLinks(was: TreeEntry, is: TreeEntry): boolean {
+  return isDirectory(is) || was.links === is.links;
+}
+
+function isSameTime(was: TreeEntry, is: TreeEntry): boolean {
+  return was.mtimeSeconds === is.mtimeSeconds && was.mtimeNanoseconds === is.mtimeNanoseconds;
+}
+
+function isSameButTimes(was: TreeEntry, is: TreeEntry): boolean {
+  const isSame = was.mode === is.mode && was.uid === is.uid && was.gid === is.gid;
+  return isSame && (isDirectory(is) || (was.size === is.size && was.rdev === is.rdev));
 }
 
 function isSameInode(was: TreeEntry, is: TreeEntry): boolean {

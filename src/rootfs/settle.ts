@@ -11,24 +11,40 @@ import { type Change, type TreeEntry, typeOfMode } from './tree.ts';
 
 const chunkBytes = 1024 * 1024;
 
+export interface Settling {
+  readonly notes: ContentNotes;
+  /** The filesystem gives files other times and link counts by itself. */
+  readonly timesDrift: boolean;
+  /** Changes that stand, whatever they are. */
+  readonly asked?: ReadonlySet<ByteString>;
+}
+
 /**
  * The changes without those that only touched a file, reading no others. No process may be changing the root meanwhile.
  * @throws ERR_ROOTFS for a file that can't be read
  */
-export async function settleTouched(root: Root, changes: readonly Change[], notes: ContentNotes, signal: AbortSignal): Promise<Change[]> {
+export async function settleTouched(root: Root, changes: readonly Change[], settling: Settling, signal: AbortSignal): Promise<Change[]> {
   const real: Change[] = [];
   const names = new Map<string, Buffer>();
   for (const change of changes) {
-    if (change.kind === 'modified' && change.isTouched === true) {
-      const noted = notes.get(change.path);
-      if (noted !== undefined && noted.equals(await digestAt(root, change.path, change.entry, names, signal))) continue;
-    }
-    real.push(change);
+    const noted = mayBeNone(change, settling) ? settling.notes.get(change.path) : undefined;
+    const isSame = noted !== undefined && change.kind !== 'deleted' && noted.equals(await digestAt(root, change, names, signal));
+    if (!isSame) real.push(change);
   }
   return real;
 }
 
-async function digestAt(root: Root, path: ByteString, stat: TreeEntry, names: Map<string, Buffer>, signal: AbortSignal): Promise<Buffer> {
+function mayBeNone(change: Change, { timesDrift, asked }: Settling): boolean {
+  if (change.kind !== 'modified' || asked?.has(change.path) === true) return false;
+  return change.touched === 'ctime' || (timesDrift && change.touched === 'drift');
+}
+
+async function digestAt(
+  root: Root,
+  { path, entry: stat }: Exclude<Change, { readonly kind: 'deleted' }>,
+  names: Map<string, Buffer>,
+  signal: AbortSignal,
+): Promise<Buffer> {
   const key = stat.links > 1 && !isDirectoryMode(stat.mode) ? `${stat.device}:${stat.inode}` : undefined;
   const known = key === undefined ? undefined : names.get(key);
   if (known !== undefined) return known;

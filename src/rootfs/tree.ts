@@ -40,8 +40,11 @@ export type Change =
       readonly entry: TreeEntry;
       /** The very inode that was there before: it was written to or its metadata changed, but not replaced. */
       readonly isSameFile?: boolean;
-      /** All but its ctime (or, for a file with one name, its inode) is as before: what it holds may be too. */
-      readonly isTouched?: boolean;
+      /**
+       * What it holds may be as before: `ctime` and nothing else is different (but the inode of a file with one name), or also the
+       * mtime, by less than a second, and the count of links, which drift where a filesystem caches them for each name.
+       */
+      readonly touched?: 'ctime' | 'drift';
     }
   | { readonly kind: 'deleted'; readonly path: ByteString };
 

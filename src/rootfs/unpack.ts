@@ -272,7 +272,8 @@ class Unpacking {
       }
       createHardlink(path, existing);
     }
-    applyLinkMetadata(path, entry, this.#refuse);
+    // By both names: gVisor keeps what it knows of a file for each.
+    for (const name of [existing, path]) applyLinkMetadata(name, entry, this.#refuse);
     // A header of a link may bring attributes of its own.
     if (entry.xattrs.size > 0) this.#ledger.notes?.forget(found.path);
     this.#ledger.notes?.noteSame(real, found.path);

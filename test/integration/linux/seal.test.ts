@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { bytesFromText } from '../../../src/bytes.ts';
 import { hideFiles } from '../../../src/linux/hidden-files.ts';
-import { sealFolder } from '../../../src/linux/seal.ts';
+import { sealFolder, sealWith } from '../../../src/linux/seal.ts';
 
 async function folder(context: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'yadokari-seal-'));
@@ -61,6 +61,29 @@ for (const [what, , attack] of attacks) {
     );
   });
 }
+
+const untrue = (): boolean => false;
+
+for (const [what, , attack] of attacks.filter(([title]) => title !== 'a file is replaced by another')) {
+  test(`sealWith() notices, where times change by themselves, that ${what}`, async (context) => {
+    const place = await folder(context);
+    const verify = sealWith(untrue, [bytesFromText(join(place, 'app')), bytesFromText(join(place, 'config.json'))]);
+    verify();
+    await attack(place);
+    assert.throws(verify, (error: Error & { code?: string }) => error.code === 'ERR_TAMPERED' && error.message.includes(place));
+  });
+}
+
+test('sealWith() takes no time that changes by itself for a change', async (context) => {
+  const place = await folder(context);
+  const verify = sealWith(untrue, [bytesFromText(join(place, 'app'))]);
+  await utimes(join(place, 'app/main.js'), 1, 1);
+  await utimes(join(place, 'app/lib'), 1, 1);
+  await chmod(join(place, 'app/lib/a.so'), (await lstat(join(place, 'app/lib/a.so'))).mode & 0o7777);
+  verify();
+  await writeFile(join(place, 'app/main.js'), 'evil');
+  assert.throws(verify, /main\.js/);
+});
 
 test('sealFolder() says nothing about what is beside the sealed folder', async (context) => {
   const path = await folder(context);
