@@ -3,47 +3,19 @@
 import { lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
-import type { Emit } from '../events.ts';
 import type { Entry, Timestamp } from '../layer/entry.ts';
-import { openEntries } from '../layer/open-entries.ts';
 import { whiteoutOf } from '../layer/whiteout.ts';
 import { setTimes, statFieldCount, statInto } from '../linux/files.ts';
 import { readPossibleOwner } from '../linux/owners.ts';
-import type { Layer } from '../oci/image.ts';
 import { createDirectory, createFile, createFileAhead, createHardlink, createNode, createSymlink } from './create.ts';
 import { digestOf, watchDigest } from './content-notes.ts';
 import { FilesAhead, contentOf, largestAheadBytes } from './files-ahead.ts';
-import { type Ledger, reportLedger, withPossibleOwner } from './ledger.ts';
+import { type Ledger, withPossibleOwner } from './ledger.ts';
 import { type RefuseXattr, applyLinkMetadata, applyMetadata, readXattrs, removeStaleXattrs } from './metadata.ts';
 import { removeChildren, removeTree } from './remove.ts';
 import { absolutePath, childPath, clampPath, isDirectoryMode, isFileMode, modeOf, resolvePath, splitPath } from './resolve.ts';
 import type { Root } from './root.ts';
 import { malformed, show, unsafe, within } from './unpack-failure.ts';
-
-/**
- * Unpacks whole layers in order and tells of them: one event at the end, one warning for each kind of thing that can't be made.
- * @throws ERR_LAYER, ERR_DIGEST_MISMATCH, ERR_ROOTFS, naming the layer
- */
-export async function unpackLayers(root: Root, layers: readonly Layer[], ledger: Ledger, emit: Emit, signal: AbortSignal): Promise<void> {
-  const started = performance.now();
-  let entries = 0;
-  for (const [index, layer] of layers.entries()) {
-    try {
-      entries += await unpackLayer(
-        root,
-        openEntries(layer, signal, (oddity) => ledger.oddities.add(oddity)),
-        ledger,
-        signal,
-      );
-    } catch (error) {
-      if (!(error instanceof BuilderError)) throw error;
-      const message = `Cannot unpack layer ${index + 1} of ${layers.length} (${layer.descriptor.digest}): ${error.message}`;
-      throw new BuilderError(error.code, message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) });
-    }
-  }
-  reportLedger(ledger, emit);
-  emit({ kind: 'unpack.finished', entries, durationMs: performance.now() - started });
-}
 
 /**
  * Unpacks one layer's entries over what is there and gives their number. The order within a layer doesn't matter: its own

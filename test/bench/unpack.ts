@@ -3,13 +3,14 @@ import { createReadStream, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bytesFromText } from '../../src/bytes.ts';
+import { openEntries } from '../../src/layer/open-entries.ts';
 import { parseDigest } from '../../src/oci/digest.ts';
 import type { Layer } from '../../src/oci/image.ts';
 import { MediaType } from '../../src/oci/media-type.ts';
 import { createProtection } from '../../src/rootfs/protect.ts';
 import { ContentNotes } from '../../src/rootfs/content-notes.ts';
 import { createLedger } from '../../src/rootfs/ledger.ts';
-import { unpackLayers } from '../../src/rootfs/unpack.ts';
+import { unpackLayer } from '../../src/rootfs/unpack.ts';
 import { must } from '../support/command.ts';
 import { debianLayout } from '../support/debian-base.ts';
 import { asList, asNumber, asObject, asText } from '../support/parsed.ts';
@@ -30,7 +31,13 @@ export async function benchUnpack(rounds: number, folder: string): Promise<Ratio
         prepare: empty,
         run: async () => {
           const root = { path: bytesFromText(join(work, 'root')), protection: createProtection([]) };
-          await unpackLayers(root, [layer], createLedger(new ContentNotes()), () => undefined, new AbortController().signal);
+          const { signal } = new AbortController();
+          await unpackLayer(
+            root,
+            openEntries(layer, signal, () => undefined),
+            createLedger(new ContentNotes()),
+            signal,
+          );
         },
       },
       theirs: {
