@@ -29,6 +29,8 @@ export type Mount =
       readonly from: string | undefined;
       readonly sharing: 'shared' | 'private' | 'locked';
       readonly isReadOnly: boolean;
+      /** An owner or a mode is asked for: a cache for each, as BuildKit has it. */
+      readonly hasAttributes: boolean;
     } & FileAttributes)
   | { readonly type: 'tmpfs'; readonly target: string; readonly sizeBytes: number | undefined }
   | ({
@@ -104,6 +106,7 @@ export function parseMount(flag: Flag, expand: (word: string) => string, working
         source: values.source(),
         from: values.text('from'),
         isReadOnly: values.isReadOnly(false),
+        hasAttributes: ['uid', 'gid', 'mode'].some((key) => values.text(key) !== undefined),
       };
       return { ...common, ...values.attributes(0o755) };
     }

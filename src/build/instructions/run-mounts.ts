@@ -1,13 +1,13 @@
 // RUN --mount: each kind as a thing that stands at its target while the command runs.
-import { createHash } from 'node:crypto';
-import { chmod, lchown, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../../bytes.ts';
-import { judgePath } from '../../context/ignore.ts';
-import { type SourceTree, locate, pathIn } from '../../context/tree.ts';
+import { chmod, lchown, mkdir, writeFile } from 'node:fs/promises';
+import { type ByteString, fsPath } from '../../bytes.ts';
+import type { SourceTree } from '../../context/tree.ts';
 import type { Flag } from '../../dockerfile/instruction.ts';
-import { BuilderError, DockerfileError, systemCode } from '../../errors.ts';
+import { DockerfileError } from '../../errors.ts';
 import type { Emit } from '../../events.ts';
+import { type CacheMount, CacheMounts } from './cache-mounts.ts';
 import { copyTree } from './mount-copy.ts';
+import { findSource } from './mount-source.ts';
 import { type Mount, parseMount } from './mount.ts';
 import type { Placements, Thing } from './placement.ts';
 import { type AgentSocket, openAgentSocket } from './ssh-socket.ts';
@@ -28,6 +28,8 @@ export interface MountScope {
   readonly sources: MountSources;
   readonly expand: (word: string) => string;
   readonly workingDir: string;
+  /** Gets what is held until all targets are restored. */
+  readonly held: DisposableStack;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -50,6 +52,7 @@ export async function putMounts(flags: readonly Flag[], placements: Placements, 
   const mounts = flags.map((flag) => ({ flag, mount: parseMount(flag, scope.expand, scope.workingDir) }));
   const work = new MountWork(scope);
   try {
+    await work.lockCaches(mounts.flatMap(({ mount }) => (mount.type === 'cache' ? [mount] : [])));
     const placed = mounts.flatMap(({ flag, mount }) => work.thingFor(flag, mount));
     for (const { target, thing } of placed.toSorted((a, b) => (a.target < b.target ? -1 : 1))) await placements.put(target, await thing());
   } catch (error) {
@@ -69,16 +72,21 @@ class MountWork {
   readonly secretIds: string[] = [];
   readonly #scope: MountScope;
   readonly #sockets: AgentSocket[] = [];
-  /** Cache folders in use, to the targets where they stand. */
-  readonly #caches = new Map<string, string>();
+  readonly #caches: CacheMounts;
   #agents = 0;
 
   constructor(scope: MountScope) {
     this.#scope = scope;
+    const { cacheFolder, tree } = scope.sources;
+    this.#caches = new CacheMounts({ ...scope, cacheFolder, treeOf: tree });
   }
 
   close(): void {
     for (const socket of this.#sockets) socket.close();
+  }
+
+  async lockCaches(mounts: readonly CacheMount[]): Promise<void> {
+    await this.#caches.lock(mounts);
   }
 
   thingFor(flag: Flag, mount: Mount): readonly Wanted[] {
@@ -86,7 +94,7 @@ class MountWork {
       case 'bind':
         return [{ target: mount.target, thing: () => this.#bind(flag, mount) }];
       case 'cache':
-        return [{ target: mount.target, thing: () => this.#cache(flag, mount) }];
+        return [{ target: mount.target, thing: () => this.#caches.thing(flag, mount) }];
       case 'tmpfs':
         return [{ target: mount.target, thing: () => Promise.resolve(this.#tmpfs(flag, mount)) }];
       case 'secret':
@@ -103,51 +111,6 @@ class MountWork {
     const source = findSource(flag, tree, mount.source);
     // A copy: what the command writes to it is discarded, as BuildKit does with a writable bind mount.
     return { type: source.isDirectory ? 'directory' : 'file', make: (path) => copyTree(tree, source.path, path, this.#scope.signal) };
-  }
-
-  async #cache(flag: Flag, mount: Extract<Mount, { type: 'cache' }>): Promise<Thing> {
-    const { cacheFolder, tree: treeOf } = this.#scope.sources;
-    const key = mount.from === undefined ? mount.id : [mount.id, mount.from, mount.source].join('\0');
-    const standing = this.#caches.get(key);
-    if (standing !== undefined && mount.sharing !== 'private') {
-      return { type: 'symlink', make: (path) => symlink(standing, fsPath(path)) };
-    }
-    const name = standing === undefined ? key : `${key}\0${mount.target}`;
-    this.#caches.set(name, mount.target);
-    const folder = joinBytes(cacheFolder, bytesFromText(createHash('sha256').update(name).digest('hex')));
-    await this.#initCache(flag, mount, folder, treeOf);
-    const kept = mount.from === undefined && mount.source !== '/' ? await cacheSubfolder(flag, folder, mount.source) : folder;
-    const copy = (from: ByteString, to: ByteString): Promise<void> => copyTree(keptTree(from), bytesFromText(''), to, this.#scope.signal);
-    if (mount.isReadOnly) return { type: 'directory', make: (path) => copy(kept, path) };
-    return {
-      type: 'directory',
-      make: (path) => moveFolder(kept, path, copy),
-      keep: async (path) => {
-        await rm(fsPath(kept), { recursive: true, force: true });
-        await moveFolder(path, kept, copy);
-      },
-    };
-  }
-
-  /** A new cache has the attributes that the mount asks for, and what `from` has. */
-  async #initCache(flag: Flag, mount: Extract<Mount, { type: 'cache' }>, folder: ByteString, treeOf: MountSources['tree']): Promise<void> {
-    await mkdir(fsPath(this.#scope.sources.cacheFolder), { recursive: true, mode: 0o700 });
-    try {
-      await mkdir(fsPath(folder), { mode: 0o700 });
-    } catch (error) {
-      if (systemCode(error) === 'EEXIST') return;
-      throw error;
-    }
-    if (mount.from !== undefined) {
-      const tree = await treeOf(mount.from);
-      const source = findSource(flag, tree, mount.source);
-      if (!source.isDirectory)
-        throw new DockerfileError(`Cannot use ${mount.source} of ${tree.label} as a cache: it is not a folder`, flag.range);
-      await rm(fsPath(folder), { recursive: true });
-      await copyTree(tree, source.path, folder, this.#scope.signal);
-    }
-    await lchown(fsPath(folder), mount.uid, mount.gid);
-    await chmod(fsPath(folder), mount.mode);
   }
 
   #tmpfs(flag: Flag, mount: Extract<Mount, { type: 'tmpfs' }>): Thing {
@@ -193,49 +156,6 @@ class MountWork {
     if (isRequired)
       throw new DockerfileError(`Cannot run: ${what} is required and was not given`, flag.range, { hint: `give it with ${option}` });
     return [];
-  }
-}
-
-/** A source as the build sees it: links stay inside the tree, and what the ignore file hides is not there. */
-function findSource(flag: Flag, tree: SourceTree, source: string): { readonly path: ByteString; readonly isDirectory: boolean } {
-  const located = locate(tree.folder, bytesFromText(source));
-  const isVisible =
-    located.kind === 'found' &&
-    tree.hides?.(located.path) !== true &&
-    (tree.ignore === undefined ||
-      located.path === '' ||
-      located.stats.isDirectory() ||
-      !judgePath(tree.ignore, textFromBytes(located.path)).isIgnored);
-  if (!isVisible) throw new DockerfileError(`Cannot mount ${source}: it is not in ${tree.label}`, flag.range);
-  if (!located.stats.isDirectory() && !located.stats.isFile()) {
-    throw new DockerfileError(`Cannot mount ${source} of ${tree.label}: it is neither a file nor a folder`, flag.range);
-  }
-  return { path: located.path, isDirectory: located.stats.isDirectory() };
-}
-
-/** `source` inside a cache, made where it is missing; a link that a command left there leads nowhere but into the cache. */
-async function cacheSubfolder(flag: Flag, folder: ByteString, source: string): Promise<ByteString> {
-  const located = locate(folder, bytesFromText(source));
-  if (located.kind === 'found' && located.stats.isDirectory()) return pathIn(folder, located.path);
-  if (located.kind !== 'missing' || located.link !== undefined) {
-    throw new DockerfileError(`Cannot mount ${source} of the cache: it is not a folder`, flag.range);
-  }
-  const path = pathIn(folder, [located.path, ...located.rest].join('/') as ByteString); // joined from ByteStrings
-  await mkdir(fsPath(path), { recursive: true, mode: 0o755 });
-  return path;
-}
-
-function keptTree(folder: ByteString): SourceTree {
-  return { folder, label: 'the cache', keepsOwners: true };
-}
-
-/** Moves a folder; across filesystems it is copied, and the original left. */
-async function moveFolder(from: ByteString, to: ByteString, copy: (from: ByteString, to: ByteString) => Promise<void>): Promise<void> {
-  try {
-    await rename(fsPath(from), fsPath(to));
-  } catch (error) {
-    if (systemCode(error) !== 'EXDEV') throw new BuilderError('ERR_ROOTFS', `Cannot move ${textFromBytes(from)}`, { cause: error });
-    await copy(from, to);
   }
 }
 

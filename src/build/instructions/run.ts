@@ -83,12 +83,13 @@ async function withMounts(
   action: (argv: readonly string[], env: ReadonlyMap<string, string>) => Promise<LaunchResult>,
 ): Promise<MountedResult> {
   const placements = new Placements(scope.root);
+  using held = new DisposableStack();
   try {
     const script = command.script === undefined ? undefined : placeForScript(scope.root, command.script.path);
     if (command.script !== undefined && script !== undefined) await placements.put(script, scriptFile(command.script.body));
     const argv = script === undefined ? command.argv : [...command.argv.slice(0, -1), script];
     const { expand, emit, signal, mounts: sources } = scope;
-    const mounts = await putMounts(instruction.mounts, placements, { sources, expand, workingDir, emit, signal });
+    const mounts = await putMounts(instruction.mounts, placements, { sources, expand, workingDir, held, emit, signal });
     try {
       const mountTargets = placements.targets;
       const { secretIds } = mounts;

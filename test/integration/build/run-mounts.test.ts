@@ -189,11 +189,20 @@ test('a cache keeps its content from RUN to RUN and out of the root', options, a
   assert.notEqual(failed.error, undefined);
   const second = await run([mount], 'cat /var/cache/x/n');
   assert.deepEqual(second.lines, ['1', '2']);
-  const other = await run(['type=cache,id=/var/cache/x,target=/elsewhere,ro'], 'cat /elsewhere/n; echo 3 > /elsewhere/n');
+  const other = await run(
+    [`${mount},id=/var/cache/x,ro`.replace('target=/var/cache/x', 'target=/elsewhere')],
+    'cat /elsewhere/n; echo 3 > /elsewhere/n',
+  );
   assert.deepEqual(other.lines, ['1', '2']);
   const third = await run([mount], 'cat /var/cache/x/n');
   assert.deepEqual(third.lines, ['1', '2']);
   assert.deepEqual(await picture(root.path), before_);
+});
+
+test('a cache of one id is another one for each owner and mode', options, async () => {
+  const mounts = ['id=o,target=/c', 'id=o,target=/c,uid=7', 'id=o,target=/c,mode=0700'].map((mount) => `type=cache,${mount}`);
+  for (const [number, mount] of mounts.entries()) await run([mount], `echo ${number} >> /c/f`);
+  for (const [number, mount] of mounts.entries()) assert.deepEqual((await run([mount], 'cat /c/f')).lines, [String(number)]);
 });
 
 test('one cache at two targets is one folder, and two where it is private', options, async () => {

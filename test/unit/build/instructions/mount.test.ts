@@ -10,7 +10,7 @@ function parse(value: string, workingDir = '/work'): ReturnType<typeof parseMoun
   return parseMount({ name: 'mount', value, range }, expand, workingDir);
 }
 
-const cache = { uid: 0, gid: 0, mode: 0o755, from: undefined, source: '/', sharing: 'shared', isReadOnly: false };
+const cache = { uid: 0, gid: 0, mode: 0o755, from: undefined, source: '/', sharing: 'shared', isReadOnly: false, hasAttributes: false };
 const secret = { uid: 0, gid: 0, mode: 0o400, isRequired: false, env: undefined };
 
 const rows: readonly (readonly [value: string, mount: object])[] = [
@@ -25,7 +25,18 @@ const rows: readonly (readonly [value: string, mount: object])[] = [
   ['type=cache,target=/$V,id=$V', { type: 'cache', target: '/value', id: 'value', ...cache }],
   [
     'type=cache,target=c,sharing=LOCKED,mode=0700,uid=1,gid=2,ro',
-    { type: 'cache', target: '/work/c', id: '/work/c', ...cache, sharing: 'locked', mode: 0o700, uid: 1, gid: 2, isReadOnly: true },
+    {
+      type: 'cache',
+      target: '/work/c',
+      id: '/work/c',
+      ...cache,
+      sharing: 'locked',
+      mode: 0o700,
+      uid: 1,
+      gid: 2,
+      isReadOnly: true,
+      hasAttributes: true,
+    },
   ],
   ['type=tmpfs,target=/t', { type: 'tmpfs', target: '/t', sizeBytes: undefined }],
   ['type=tmpfs,target=/t,size=64m', { type: 'tmpfs', target: '/t', sizeBytes: 67_108_864 }],

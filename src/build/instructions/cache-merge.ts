@@ -1,0 +1,78 @@
+// What a RUN changed in its copy of a cache, put into the cache: what other builders put there meanwhile stays.
+import { linkSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { type ByteString, bytesFromText, fsPath } from '../../bytes.ts';
+import { statOf } from '../../context/tree.ts';
+import { diffTrees } from '../../rootfs/diff.ts';
+import { applyMetadata, readXattrs } from '../../rootfs/metadata.ts';
+import { createProtection } from '../../rootfs/protect.ts';
+import { removeTree } from '../../rootfs/remove.ts';
+import { absolutePath, isDirectoryMode, splitPath } from '../../rootfs/resolve.ts';
+import type { Root } from '../../rootfs/root.ts';
+import { scanRoot } from '../../rootfs/scan.ts';
+import type { Tree, TreeEntry } from '../../rootfs/tree.ts';
+import { copyTree } from './mount-copy.ts';
+
+const temporary = bytesFromText(`.${randomUUID()}`);
+
+/** A folder as a root of its own. */
+export function plainRoot(path: ByteString): Root {
+  return { path, protection: createProtection([]) };
+}
+
+/** Puts what is different in `changed` from `before` into `kept`, file by file. @throws SystemError, ERR_ROOTFS */
+export async function mergeChanges(changed: ByteString, before: Tree, kept: ByteString, signal: AbortSignal): Promise<void> {
+  const [from, to] = [plainRoot(changed), plainRoot(kept)];
+  const after = await scanRoot(from, signal);
+  const names = new Map<string, ByteString>();
+  const folders: { readonly path: ByteString; readonly entry: TreeEntry }[] = [];
+  for (const change of diffTrees(before, after)) {
+    signal.throwIfAborted();
+    const { path } = change;
+    if (change.kind === 'deleted') {
+      removeTree(to, path);
+      continue;
+    }
+    const { entry } = change;
+    makeParents(to, path);
+    const target = absolutePath(to, path);
+    if (isDirectoryMode(entry.mode)) {
+      makeFolder(to, path);
+      folders.push({ path, entry });
+      continue;
+    }
+    const key = entry.links > 1 ? `${entry.device}:${entry.inode}` : undefined;
+    const first = key === undefined ? undefined : names.get(key);
+    // Whole and at once: whoever copies the cache after a kill -9 finds no half of a file.
+    const beside = absolutePath(to, temporary);
+    if (statOf(beside) !== undefined) removeTree(to, temporary);
+    if (first === undefined) await copyTree({ folder: changed, label: 'the cache', keepsOwners: true }, path, beside, signal);
+    else linkSync(fsPath(first), fsPath(beside));
+    if (statOf(beside) === undefined) continue; // a socket
+    if (statOf(target)?.isDirectory() === true) removeTree(to, path);
+    renameSync(fsPath(beside), fsPath(target));
+    if (key !== undefined) names.set(key, target);
+  }
+  for (const { path, entry } of folders.toReversed()) giveMetadata(absolutePath(from, path), absolutePath(to, path), entry);
+}
+
+// Another builder may have removed a folder, or put a file in its place.
+function makeParents(to: Root, path: ByteString): void {
+  const { parent } = splitPath(path);
+  if (parent === '.' || statOf(absolutePath(to, parent))?.isDirectory() === true) return;
+  makeParents(to, parent);
+  makeFolder(to, parent);
+}
+
+function makeFolder(to: Root, path: ByteString): void {
+  const target = absolutePath(to, path);
+  if (statOf(target)?.isDirectory() === true) return;
+  removeTree(to, path);
+  mkdirSync(fsPath(target), 0o755);
+}
+
+function giveMetadata(from: ByteString, to: ByteString, entry: TreeEntry): void {
+  if (!lstatSync(fsPath(to)).isDirectory()) return;
+  const mtime = { seconds: entry.mtimeSeconds, nanoseconds: entry.mtimeNanoseconds };
+  applyMetadata(to, { uid: entry.uid, gid: entry.gid, mode: entry.mode & 0o7777, mtime, xattrs: readXattrs(from) }, false, () => undefined);
+}
