@@ -6,12 +6,14 @@ import { BuilderError, systemCode } from '../errors.ts';
 import type { Entry } from '../layer/entry.ts';
 import { splitDevice, statFieldCount, statOpenFile } from '../linux/files.ts';
 import { readXattrs } from './metadata.ts';
+import { reach } from './long-path.ts';
 import { absolutePath } from './resolve.ts';
 import type { Root } from './root.ts';
 import { entryAt } from './tree-columns.ts';
 import { type TreeEntry, typeOfMode } from './tree.ts';
 
-const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
+/** For a regular file under a name that something else may have by now. */
+export const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 const chunkSize = 256 * 1024;
 const wholeReadLimit = 1024 * 1024;
 const attempts = 3;
@@ -33,7 +35,7 @@ export function openEntry(root: Root, path: ByteString, stat: TreeEntry): OpenEn
   const common = { type, path, ...metadataOf(root, path, stat), size: 0 };
   const close = (): void => undefined;
   if (type === 'symlink') {
-    const target = readlinkSync(fsPath(absolutePath(root, path)), { encoding: 'latin1' }) as ByteString; // latin1 is bytes
+    const target = reach(absolutePath(root, path), (short) => readlinkSync(fsPath(short), 'latin1')) as ByteString; // latin1 is bytes
     return { entry: { ...common, linkTarget: target }, close };
   }
   if (type === 'character' || type === 'block') return { entry: { ...common, device: splitDevice(stat.rdev) }, close };
@@ -46,12 +48,12 @@ function metadataOf(root: Root, path: ByteString, stat: TreeEntry): Pick<Entry, 
     uid: stat.uid,
     gid: stat.gid,
     mtime: { seconds: stat.mtimeSeconds, nanoseconds: stat.mtimeNanoseconds },
-    xattrs: readXattrs(absolutePath(root, path)),
+    xattrs: reach(absolutePath(root, path), readXattrs),
   };
 }
 
 function openFile(root: Root, path: ByteString): OpenEntry {
-  const fd = openSync(fsPath(absolutePath(root, path)), readFlags);
+  const fd = reach(absolutePath(root, path), (short) => openSync(fsPath(short), readFlags));
   let isOpen = true;
   const close = (): void => {
     if (isOpen) closeSync(fd);

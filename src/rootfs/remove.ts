@@ -1,6 +1,7 @@
 // Deleting below the root. Never follows a symbolic link, never enters what is protected. RED.
 import { readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
+import { reach } from './long-path.ts';
 import { absolutePath, childPath, isDirectoryMode, modeOf } from './resolve.ts';
 import type { Root } from './root.ts';
 
@@ -19,12 +20,12 @@ export function removeTree(root: Root, path: ByteString, keeps: Keeps = keepsNot
   if (root.protection.covers(path)) return false;
   if (!isDirectoryMode(mode)) {
     if (keeps(path)) return false;
-    unlinkSync(fsPath(absolutePath(root, path)));
+    reach(absolutePath(root, path), (short) => unlinkSync(fsPath(short)));
     return true;
   }
   const isEmpty = removeChildren(root, path, keeps);
   if (!isEmpty || keeps(path)) return false;
-  rmdirSync(fsPath(absolutePath(root, path)));
+  reach(absolutePath(root, path), (short) => rmdirSync(fsPath(short)));
   return true;
 }
 
@@ -39,6 +40,6 @@ export function removeChildren(root: Root, path: ByteString, keeps: Keeps = keep
 
 /** The names in a directory, sorted by byte. @throws SystemError */
 export function listNames(root: Root, path: ByteString): ByteString[] {
-  const names = readdirSync(fsPath(absolutePath(root, path)), { encoding: 'latin1' }) as ByteString[]; // latin1 is bytes
+  const names = reach(absolutePath(root, path), (short) => readdirSync(fsPath(short), 'latin1')) as ByteString[]; // latin1 is bytes
   return names.sort();
 }

@@ -3,6 +3,7 @@
 import { lstatSync, readlinkSync } from 'node:fs';
 import { type ByteString, fsPath, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
+import { reach } from './long-path.ts';
 import type { Root } from './root.ts';
 
 /** Where a path really is. */
@@ -104,7 +105,7 @@ export function isFileMode(mode: number | undefined): boolean {
 /** lstat's mode below the root; undefined for nothing. @throws SystemError for anything but absence */
 export function modeOf(root: Root, path: ByteString): number | undefined {
   try {
-    return lstatSync(fsPath(absolutePath(root, path)), { throwIfNoEntry: false })?.mode;
+    return reach(absolutePath(root, path), (short) => lstatSync(fsPath(short), { throwIfNoEntry: false })?.mode);
   } catch (error) {
     if (systemCode(error) === 'ENOTDIR') return undefined;
     throw error;

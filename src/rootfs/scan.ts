@@ -2,9 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
-import { DirectoryReader } from '../linux/directory.ts';
+import { DirectoryReader, type DirectoryVisitor } from '../linux/directory.ts';
 import { coarseTime, statFieldCount, statInto } from '../linux/files.ts';
 import { diffTrees } from './diff.ts';
+import { reach } from './long-path.ts';
 import { absolutePath, childPath, isDirectoryMode, splitPath } from './resolve.ts';
 import type { Root } from './root.ts';
 import { TreeColumns, entryAt } from './tree-columns.ts';
@@ -140,10 +141,11 @@ function readDirectory(root: Root, path: ByteString, { reader, columns, passesOv
   // Only directories that lead to something protected need a check of each name.
   const isGuarded = root.protection.holds(path);
   try {
-    reader.read(absolutePath(root, path), (name, stat) => {
+    const visit: DirectoryVisitor = (name, stat) => {
       if (isGuarded && root.protection.covers(childPath(path, name))) return;
       children.push({ name, row: columns.addStat(stat) });
-    });
+    };
+    reach(absolutePath(root, path), (short) => reader.read(short, visit));
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
@@ -158,7 +160,7 @@ function readDirectory(root: Root, path: ByteString, { reader, columns, passesOv
 function look(root: Root, path: ByteString, fresh: Map<ByteString, TreeEntry>): void {
   if (fresh.has(path)) return;
   const numbers = new Float64Array(statFieldCount);
-  if (statInto(absolutePath(root, path), numbers)) fresh.set(path, entryAt(numbers));
+  if (reach(absolutePath(root, path), (short) => statInto(short, numbers))) fresh.set(path, entryAt(numbers));
 }
 
 function forced(paths: Iterable<ByteString>, before: Tree | undefined, fresh: ReadonlyMap<ByteString, TreeEntry>): Change[] {

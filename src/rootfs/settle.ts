@@ -1,10 +1,11 @@
 // Changes that may be none: `chown -R` to the owner a file has, `mv` there and back, and what some file systems do to times by
 // themselves. What was noted of the content decides; where nothing was, the change stands.
-import { closeSync, openSync, readSync, readlinkSync, constants } from 'node:fs';
+import { closeSync, openSync, readSync, readlinkSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
 import { beginDigest, type ContentNotes, digestOf } from './content-notes.ts';
 import { readXattrs } from './metadata.ts';
-import { readFailure } from './read-entry.ts';
+import { reach } from './long-path.ts';
+import { readFailure, readFlags } from './read-entry.ts';
 import { absolutePath, isDirectoryMode, isFileMode } from './resolve.ts';
 import type { Root } from './root.ts';
 import { type Change, type TreeEntry, typeOfMode } from './tree.ts';
@@ -58,11 +59,15 @@ async function digestAt(
 }
 
 async function readDigest(path: ByteString, stat: TreeEntry, signal: AbortSignal): Promise<Buffer> {
-  const xattrs = readXattrs(path);
-  if (typeOfMode(stat.mode) === 'symlink') return digestOf(xattrs, readlinkSync(fsPath(path), { encoding: 'buffer' }));
+  const xattrs = reach(path, readXattrs);
+  if (typeOfMode(stat.mode) === 'symlink')
+    return digestOf(
+      xattrs,
+      reach(path, (short) => readlinkSync(fsPath(short), 'buffer')),
+    );
   if (!isFileMode(stat.mode)) return digestOf(xattrs);
   const digest = beginDigest(xattrs);
-  const fd = openSync(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY);
+  const fd = reach(path, (short) => openSync(fsPath(short), readFlags));
   try {
     const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, stat.size + 1));
     for (;;) {
