@@ -1,7 +1,6 @@
 // What a RUN changed in its copy of a cache, put into the cache: what other builders put there meanwhile stays.
-import { linkSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
-import { randomUUID } from 'node:crypto';
-import { type ByteString, bytesFromText, fsPath } from '../../bytes.ts';
+import { linkSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { type ByteString, fsPath } from '../../bytes.ts';
 import { statOf } from '../../context/tree.ts';
 import { diffTrees } from '../../rootfs/diff.ts';
 import { applyMetadata, readXattrs } from '../../rootfs/metadata.ts';
@@ -13,20 +12,28 @@ import { scanRoot } from '../../rootfs/scan.ts';
 import type { Tree, TreeEntry } from '../../rootfs/tree.ts';
 import { copyTree } from './mount-copy.ts';
 
-const temporary = bytesFromText(`.${randomUUID()}`);
-
 /** A folder as a root of its own. */
 export function plainRoot(path: ByteString): Root {
   return { path, protection: createProtection([]) };
 }
 
-/** Puts what is different in `changed` from `before` into `kept`, file by file. @throws SystemError, ERR_ROOTFS */
-export async function mergeChanges(changed: ByteString, before: Tree, kept: ByteString, signal: AbortSignal): Promise<void> {
-  const [from, to] = [plainRoot(changed), plainRoot(kept)];
+/** A copy of a cache. */
+export interface CacheCopy {
+  readonly path: ByteString;
+  /** What it was like before it was changed. */
+  readonly before: Tree;
+}
+
+/**
+ * Puts what is different in the copy into `kept`, file by file; `beside` is a path of nobody's on the same filesystem.
+ * @throws SystemError, ERR_ROOTFS
+ */
+export async function mergeChanges(copy: CacheCopy, kept: ByteString, beside: ByteString, signal: AbortSignal): Promise<void> {
+  const [from, to] = [plainRoot(copy.path), plainRoot(kept)];
   const after = await scanRoot(from, signal);
   const names = new Map<string, ByteString>();
   const folders: { readonly path: ByteString; readonly entry: TreeEntry }[] = [];
-  for (const change of diffTrees(before, after)) {
+  for (const change of diffTrees(copy.before, after)) {
     signal.throwIfAborted();
     const { path } = change;
     if (change.kind === 'deleted') {
@@ -44,9 +51,8 @@ export async function mergeChanges(changed: ByteString, before: Tree, kept: Byte
     const key = entry.links > 1 ? `${entry.device}:${entry.inode}` : undefined;
     const first = key === undefined ? undefined : names.get(key);
     // Whole and at once: whoever copies the cache after a kill -9 finds no half of a file.
-    const beside = absolutePath(to, temporary);
-    if (statOf(beside) !== undefined) removeTree(to, temporary);
-    if (first === undefined) await copyTree({ folder: changed, label: 'the cache', keepsOwners: true }, path, beside, signal);
+    rmSync(fsPath(beside), { force: true });
+    if (first === undefined) await copyTree({ folder: copy.path, label: 'the cache', keepsOwners: true }, path, beside, signal);
     else linkSync(fsPath(first), fsPath(beside));
     if (statOf(beside) === undefined) continue; // a socket
     if (statOf(target)?.isDirectory() === true) removeTree(to, path);

@@ -109,7 +109,7 @@ export class CacheMounts {
         if (copied !== undefined && signal.aborted) return;
         if (copied !== undefined) {
           using _ = await copying('exclusive');
-          return await mergeChanges(path, copied, kept, signal);
+          return await mergeChanges({ path, before: copied }, kept, this.#file(name, 'new'), signal);
         }
         await rm(fsPath(kept), { recursive: true, force: true });
         if (!(await wasMoved(path, kept))) await copyTree(keptTree(path), bytesFromText(''), kept, signal);
@@ -138,7 +138,7 @@ export class CacheMounts {
   }
 
   /** Names may hold anything, so they are hashed. */
-  #file(name: string, end?: 'lock' | 'copy'): ByteString {
+  #file(name: string, end?: 'lock' | 'copy' | 'new'): ByteString {
     const hashed = createHash('sha256').update(name).digest('hex');
     return joinBytes(this.#scope.cacheFolder, bytesFromText(end === undefined ? hashed : `${hashed}.${end}`));
   }
