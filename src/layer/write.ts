@@ -73,7 +73,11 @@ export async function writeLayer(entries: AsyncIterable<Entry>, options: LayerOp
   const counted = { entries: 0 };
   const blob = await store.create();
   const save = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
-    for await (const chunk of chunks) await blob.write(chunk);
+    for await (const chunk of chunks) {
+      // pipeline() only gives up waiting: an iterable that is no stream would be read on.
+      signal.throwIfAborted();
+      await blob.write(chunk);
+    }
   };
   try {
     const tar = tarBlocks(entries, plain, counted);

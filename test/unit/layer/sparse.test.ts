@@ -36,6 +36,17 @@ function oldSparse(regions: readonly (readonly [number, number])[], realSize: nu
   return Buffer.concat([header, ...blocks, padded, tar([{ path: 'next', content: 'n' }])]);
 }
 
+/** The same with twelve octal digits and no NUL behind them. */
+function fillingPlaces(): Buffer {
+  const digits = (value: number): string => value.toString(8).padStart(12, '0');
+  const patch = [
+    [257, Buffer.from('ustar  \0')],
+    [386, Buffer.from([1000, 3, 3003, 2].map(digits).join(''))],
+    [483, Buffer.from(digits(3010))],
+  ] as const;
+  return Buffer.concat([tarEntry({ path: 's', type: 'S', content: 'abcde', patch }), tar([{ path: 'next', content: 'n' }])]);
+}
+
 function oldBlock(regions: readonly (readonly [number, number])[], isExtended: number): Buffer {
   const block = Buffer.alloc(512);
   block.write(regions.map(([offset, length]) => oldField(offset) + oldField(length)).join(''), 0, 'latin1');
@@ -63,6 +74,7 @@ const formats: readonly (readonly [name: string, archive: Buffer])[] = [
     'old, with its map in further blocks',
     oldSparse([[1000, 1]], 3010, [oldBlock([[1001, 2]], 2), oldBlock([], 1), oldBlock([[3003, 2]], 0)], 'abcde'),
   ],
+  ['old, with numbers that fill their places', fillingPlaces()],
   [
     '0.0',
     Buffer.concat([
