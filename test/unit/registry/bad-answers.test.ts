@@ -6,7 +6,7 @@ import { BuilderError, RegistryError } from '../../../src/errors.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 import { formatImageConfig } from '../../../src/oci/image-config.ts';
 import { type Reference, parseReference } from '../../../src/oci/reference.ts';
-import { type FakeRegistry, type Fault, answer, startFakeRegistry } from '../../support/fake-registry.ts';
+import { type FakeRegistry, type Fault, answer, cut, startFakeRegistry } from '../../support/fake-registry.ts';
 import { imageOf, layerOf, someBytes } from '../../support/image.ts';
 import { type TestClient, passwordFor, testClient } from '../../support/registry-client.ts';
 
@@ -224,3 +224,41 @@ for (const status of [401, 403, 404, 500, 503]) {
     );
   });
 }
+
+for (const { status, code } of [
+  { status: 400, code: 'DIGEST_INVALID' },
+  { status: 416, code: 'UNKNOWN' },
+  { status: 404, code: 'BLOB_UPLOAD_UNKNOWN' },
+])
+  test(`${status} ${code} to an upload is cured by a new session, at once and with a word`, async () => {
+    const content = someBytes(1000);
+    registry.inject({ method: 'PUT', path: new RegExp(digestOf(content).slice(7)), act: answer(status, code) });
+    await client.pushImage(imageOf(layerOf(content)), [named('app/again:v1')], {}, signal);
+    assert.deepEqual(client.waits, []);
+    assert.match(notes().join('\n'), new RegExp(`answered ${status} ${code}: on demand; trying again at once, in a new session$`));
+  });
+
+test('a token server that stays away costs its own tries, and not those of every request above it', async () => {
+  const guarded = await startFakeRegistry({ auth: { kind: 'token', user: 'me', password: 'secret' } });
+  await using user = testClient({ credentials: passwordFor('me', 'secret') });
+  try {
+    guarded.inject({ path: /token/, times: 1000, act: answer(503) });
+    await assert.rejects(user.pullImage(parseReference(`${guarded.host}/app/image:v1`), platform, signal), /answered 503/);
+    assert.equal(user.waits.length, 5);
+  } finally {
+    await guarded.stop();
+  }
+});
+
+test('a blob that breaks off more than six times comes through where it gains a MiB each time', async () => {
+  const content = someBytes(9 * 1024 * 1024);
+  await client.pushImage(imageOf(layerOf(content)), [named('app/far:v1')], {}, signal);
+  const { image } = await client.pullImage(named('app/far:v1'), platform, signal);
+  const path = new RegExp(digestOf(content));
+  registry.inject({ method: 'GET', path, times: 7, act: cut(content, 1024 * 1024 + 100_000) });
+  assert.deepEqual(await buffer(image.layers[0]?.open(signal) ?? assert.fail()), content);
+  const asked = registry.requests.filter((item) => item.method === 'GET' && path.test(item.path));
+  assert.ok(asked.length >= 7);
+  // What is stored compressed must come as it is stored.
+  assert.deepEqual(new Set(asked.map((item) => item.headers['accept-encoding'])), new Set(['identity']));
+});

@@ -172,3 +172,14 @@ test('a proxy that answers 502 for a registry does not settle what it speaks', a
   assert.equal(await client.resolve(parseReference(`${registry.host}/app/image:v1`), signal), undefined);
   assert.deepEqual(client.waits, [1000, 2000]);
 });
+
+test('400 to plain HTTP is no answer of a registry: both reasons are told', async () => {
+  const registry = await start();
+  registry.inject({ path: /^\/v2\/$/, times: 10, act: answer(400) });
+  const client = clientOf({});
+  await assert.rejects(
+    client.resolve(parseReference(`${registry.host}/app/image:v1`), signal),
+    /^RegistryError: Cannot reach 127\.0\.0\.1:\d+: over HTTPS it does not speak TLS; over HTTP answered 400 UNKNOWN: on demand$/,
+  );
+  assert.deepEqual(client.waits, []);
+});

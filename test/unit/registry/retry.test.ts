@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Clock, TransientError, defaultRetryPolicy, parseRetryAfter, withRetries } from '../../../src/registry/retry.ts';
+import { type Clock, Patience, TransientError, defaultRetryPolicy, parseRetryAfter, withRetries } from '../../../src/registry/retry.ts';
 
 const date = 'Sat, 21 Nov 2026 10:00:00 GMT';
 const rows: readonly (readonly [value: string | undefined, serverDate: string | undefined, expectedMs: number | undefined])[] = [
@@ -62,4 +62,27 @@ test('withRetries() does not repeat what another try cannot change', async () =>
     /no/,
   );
   assert.deepEqual(clock.waits, []);
+});
+
+test('Patience counts anew after a gain, what a server asked for before included', async () => {
+  const clock = clockOf();
+  const { signal } = new AbortController();
+  const patience = new Patience({ policy: { ...defaultRetryPolicy, tries: 3 }, clock });
+  await patience.wait(busy(600_000), signal);
+  await patience.wait(busy(), signal);
+  patience.renew();
+  await patience.wait(busy(), signal);
+  await patience.wait(busy(), signal);
+  await assert.rejects(patience.wait(busy(), signal), { message: 'busy', isSpent: true });
+  assert.deepEqual(clock.waits, [600_000, 2000, 1000, 2000]);
+});
+
+test('Patience gives up so long after the first failure, however long all went well before', async () => {
+  const clock = clockOf();
+  const { signal } = new AbortController();
+  const patience = new Patience({ policy: defaultRetryPolicy, clock });
+  await clock.sleep(1_000_000, signal);
+  await patience.wait(busy(), signal);
+  await clock.sleep(defaultRetryPolicy.budgetMs, signal);
+  await assert.rejects(patience.wait(busy(), signal), /busy/);
 });
