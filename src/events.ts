@@ -43,11 +43,21 @@ export type BuildEvent =
   | { readonly kind: 'unpack.finished'; readonly entries: number; readonly durationMs: number }
   | { readonly kind: 'snapshot.finished'; readonly scanned: number; readonly changed: number; readonly durationMs: number }
   | { readonly kind: 'image.written'; readonly destination: string; readonly digest: string; readonly sizeBytes: number }
-  /** Told once per `code` and `subject`; `range` points into the Dockerfile where there is a place. */
+  /** `code` tells warnings of one kind apart; `range` points into the Dockerfile where there is a place. */
   | { readonly kind: 'warning'; readonly code: string; readonly message: string; readonly range?: SourceRange }
   | { readonly kind: 'note'; readonly message: string; readonly level: 'debug' | 'info' };
 
-/** What the builder is doing, for the line that a signal leaves. */
-export type Phase = 'starting' | 'pulling' | 'unpacking' | 'building' | 'running' | 'snapshotting' | 'pushing' | 'writing' | 'finished';
+/** What the builder is doing, for the line that a signal leaves; `building` is told by a step that begins or goes on. */
+export type Phase =
+  | 'starting'
+  | 'checking'
+  | 'pulling'
+  | 'unpacking'
+  | 'building'
+  | 'running'
+  | 'snapshotting'
+  | 'pushing'
+  | 'writing'
+  | 'finished';
 
 export type Emit = (event: BuildEvent) => void;

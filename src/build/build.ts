@@ -46,6 +46,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   const request = withEpoch(asked, epochDefault, epoch);
   const results = await openResultFiles(request.output);
   if (!request.output.noPush && !request.output.skipPushPermissionCheck) {
+    emit({ kind: 'phase', phase: 'checking', detail: 'the right to push' });
     for (const reference of request.output.destinations) await ports.registry.checkPush(reference, signal);
   }
   const root = { path: bytesFromText(request.rootPath), protection: createProtection(ports.protectedPaths) };

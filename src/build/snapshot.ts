@@ -52,7 +52,8 @@ export class Snapshots {
 
   /** Before anything that may touch any file: remembers what the root is like. */
   async prepare(): Promise<void> {
-    const { root, signal } = this.#options;
+    const { root, emit, signal } = this.#options;
+    emit({ kind: 'phase', phase: 'snapshotting' });
     this.#tree ??= await scanRoot(root, signal);
     // A change in the same clock tick as the newest one seen would keep its ctime.
     await settleClock(this.#tree, signal);

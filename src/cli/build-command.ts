@@ -14,6 +14,7 @@ import type { CommandInput } from './command-input.ts';
 import { buildFlags } from './flags.ts';
 import { withHostPaths } from './host-paths.ts';
 import { trackProgress, type Progress } from './progress.ts';
+import { capabilityHint, readPowers, refuseUnfitPod } from './pod-security.ts';
 import { makeRegistryRequest } from './registry-request.ts';
 import type { Report } from './report.ts';
 import { makeBuildRequest } from './request.ts';
@@ -42,6 +43,8 @@ export async function runBuildCommand(input: CommandInput): Promise<number> {
   const workingDirectory = isSandboxed ? (env['YADOKARI_WORKING_DIRECTORY'] ?? '/') : process.cwd();
   if (!isSandboxed) tellAccepted(settings, buildFlags, env, report.emit);
   if (!verdict.isInside) return await runBuildInSandbox(input, { mainPath, reason: verdict.reason });
+  const powers = readPowers();
+  refuseUnfitPod(powers);
   const request = makeBuildRequest(settings, input.positionals, {
     env,
     workingDirectory,
@@ -71,7 +74,7 @@ export async function runBuildCommand(input: CommandInput): Promise<number> {
     return 0;
   } catch (error) {
     if (signal.aborted) return reportAbort(report, signal, progress);
-    return reportFailure({ ...input, report }, error, progress, dockerfile);
+    return reportFailure({ ...input, report }, error, { progress, dockerfile, hint: capabilityHint(error, powers) });
   } finally {
     report.close();
   }
@@ -90,13 +93,20 @@ function summarize(
 function reportAbort(report: Report, signal: AbortSignal, progress: Progress): number {
   report.close();
   const name = signal.reason instanceof BuilderError ? signal.reason.message : 'SIGTERM';
-  report.line('error', `error: received ${name} ${progress.where()}: stopped, nothing was tagged`);
+  report.line('error', `error: received ${name} ${progress.where()}: stopped, ${progress.outcome()}`);
   return 128 + (signalNumbers[name] ?? 15);
 }
 
-function reportFailure({ settings, report }: CommandInput, error: unknown, progress: Progress, dockerfile: Dockerfile | undefined): number {
+function reportFailure(
+  { settings, report }: CommandInput,
+  error: unknown,
+  at: { readonly progress: Progress; readonly dockerfile: Dockerfile | undefined; readonly hint: string | undefined },
+): number {
+  const { progress, dockerfile, hint } = at;
   const isVerbose = ['trace', 'debug'].includes(settings.text('verbosity') ?? 'info');
-  return fail(report, error, describeBuildFailure(error, { dockerfile, step: progress.failedStep() }, isVerbose));
+  const lines = describeBuildFailure(error, { dockerfile, step: progress.failedStep() }, isVerbose);
+  const hasHint = hint === undefined || lines.some((line) => line.startsWith('  try: '));
+  return fail(report, error, hasHint ? lines : [...lines, `  try: ${hint}`]);
 }
 
 function fail(report: Report, error: unknown, lines: readonly string[]): number {

@@ -5,6 +5,8 @@ export interface Progress {
   readonly emit: Emit;
   /** `while running step 4/9 (RUN make, Dockerfile:12)`. */
   readonly where: () => string;
+  /** What of the build is to be seen outside: `nothing was tagged`. */
+  readonly outcome: () => string;
   readonly failedStep: () => StepLabel | undefined;
 }
 
@@ -13,10 +15,14 @@ export function trackProgress(next: Emit): Progress {
   let phase: Phase = 'starting';
   let detail: string | undefined;
   let step: StepLabel | undefined;
+  const written: string[] = [];
   const emit = (event: BuildEvent): void => {
     if (event.kind === 'phase') ({ phase, detail } = { phase: event.phase, detail: event.detail });
     if (event.kind === 'step.started') step = event.step;
     if (event.kind === 'step.finished') step = undefined;
+    if (event.kind === 'image.written') written.push(event.destination);
+    // What a step begins with, and goes on with after it has unpacked an image.
+    if (isBackToBuilding(event)) ({ phase, detail } = { phase: 'building', detail: undefined });
     next(event);
   };
   const where = (): string => {
@@ -26,5 +32,13 @@ export function trackProgress(next: Emit): Progress {
         : ` step ${step.number}/${step.total} (${step.text.slice(0, 80)}, ${step.dockerfile}:${step.range.start.line})`;
     return `while ${phase}${place}${detail === undefined ? '' : ` ${detail}`}`;
   };
-  return { emit, where, failedStep: () => step };
+  const outcome = (): string => {
+    if (written.length > 0) return `${written.join(', ')} had been written`;
+    return phase === 'pushing' ? 'a tag may have been written' : 'nothing was tagged';
+  };
+  return { emit, where, outcome, failedStep: () => step };
+}
+
+function isBackToBuilding({ kind }: BuildEvent): boolean {
+  return kind === 'step.started' || kind === 'step.finished' || kind === 'unpack.finished';
 }

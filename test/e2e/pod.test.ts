@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { debianBase } from '../support/debian-base.ts';
+import { chosenEngine } from '../support/engine.ts';
 import { contextPlaces, type PodShape, secretPlace } from '../support/pod-shape.ts';
 import { Scene, treeOf, stackTrace } from '../support/scene.ts';
 
@@ -43,7 +44,7 @@ test('seven capabilities without new privileges are enough for users, modes and 
 test('without capabilities a base image that belongs to others fails in one line that names what is missing', async () => {
   const result = await scene.build({ dockerfile, files: { f: 'f' }, capabilities: [] });
   assert.notEqual(result.status, 0);
-  assert.match(result.output, /chown|capabilit/i);
+  assert.match(result.output, /^ {2}try: securityContext\.capabilities\.add: \[CHOWN, /m);
   assert.ok(!stackTrace.test(result.output), `a stack trace: ${result.output}`);
 });
 
@@ -94,3 +95,15 @@ test('the pod that every build of these tests runs in has what a pod has, and no
     assert.equal(treeOf(result).get('/var/run')?.type, 'symlink');
   }
 });
+
+for (const { name, extra, says } of [
+  { name: 'runAsUser: 1000', extra: ['--user=1000'], says: /try: securityContext\.runAsUser: 0/ },
+  { name: 'readOnlyRootFilesystem: true', extra: ['--read-only'], says: /try: securityContext\.readOnlyRootFilesystem: false/ },
+]) {
+  test(`${name} is answered with the line to change`, { skip: chosenEngine() === 'pods' && 'said in the words of podman' }, async () => {
+    const result = await scene.build({ dockerfile: 'FROM @REG@/base\nRUN true\n', extra });
+    assert.equal(result.status, 1, result.output);
+    assert.match(result.output, says);
+    assert.equal(result.output.trim().split('\n').length, 2, result.output);
+  });
+}

@@ -38,13 +38,13 @@ const moments: readonly Moment[] = [
     name: 'while a RUN sleeps',
     dockerfile: 'FROM @PROXY@/base\nRUN echo now-asleep; sleep 600\n',
     when: /^.*\| ?now-asleep/m,
-    says: /RUN/,
+    says: /while running step 1\/1 \(RUN/,
   },
   {
     name: 'while a RUN ignores signals',
     dockerfile: `FROM @PROXY@/base\nRUN trap '' TERM INT HUP; echo now-deaf; while :; do sleep 600; done\n`,
     when: /^.*\| ?now-deaf/m,
-    says: /RUN/,
+    says: /while running step 1\/1 \(RUN/,
   },
   {
     name: 'while taking a snapshot',

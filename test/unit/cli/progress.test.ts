@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { trackProgress } from '../../../src/cli/progress.ts';
 import type { BuildEvent, StepLabel } from '../../../src/events.ts';
+import { parseDigest } from '../../../src/oci/digest.ts';
 
 const range = { start: { line: 12, column: 1 }, end: { line: 12, column: 9 } };
 const step: StepLabel = { number: 4, total: 9, stage: '', text: 'RUN make', dockerfile: 'Dockerfile', range };
@@ -23,11 +24,25 @@ test('trackProgress() knows where the build is, step and line included', () => {
   emit({ kind: 'phase', phase: 'pulling', detail: 'debian:12' });
   assert.equal(where(), 'while pulling debian:12');
   emit({ kind: 'step.started', step });
+  assert.equal(where(), 'while building step 4/9 (RUN make, Dockerfile:12)');
+  emit({ kind: 'phase', phase: 'unpacking', detail: 'layer 1 of 1' });
+  emit({ kind: 'unpack.finished', entries: 1, durationMs: 1 });
+  assert.equal(where(), 'while building step 4/9 (RUN make, Dockerfile:12)');
   emit({ kind: 'phase', phase: 'running' });
   assert.equal(where(), 'while running step 4/9 (RUN make, Dockerfile:12)');
   emit({ kind: 'step.finished', step, durationMs: 1 });
+  assert.equal(where(), 'while building');
   emit({ kind: 'phase', phase: 'pushing' });
   assert.equal(where(), 'while pushing');
+});
+
+test('trackProgress() says what of a stopped build is to be seen outside', () => {
+  const { emit, outcome } = trackProgress(() => undefined);
+  assert.equal(outcome(), 'nothing was tagged');
+  emit({ kind: 'phase', phase: 'pushing' });
+  assert.equal(outcome(), 'a tag may have been written');
+  emit({ kind: 'image.written', destination: 'oci:/out', digest: parseDigest(`sha256:${'a'.repeat(64)}`), sizeBytes: 1 });
+  assert.equal(outcome(), 'oci:/out had been written');
 });
 
 test('trackProgress() blames a step only while it lasts', () => {
