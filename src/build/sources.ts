@@ -38,7 +38,7 @@ export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan:
   return {
     contextFor: (planned, platform) => {
       const named = (from: string, allowsNumbers: boolean, range: SourceRange): Promise<SourceTree> => {
-        const source = resolveSource(dockerfile, from, contexts, { allowsNumbers, range });
+        const source = resolveSource(dockerfile, from, contexts, { stage: planned.stage.index, allowsNumbers, range });
         return openSource(source, platform, plan, parts).catch((error: unknown) => {
           throw source.kind === 'image' ? withStageHint(error, from, dockerfile) : error;
         });

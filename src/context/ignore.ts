@@ -1,5 +1,6 @@
 // .dockerignore and --exclude: an ordered list of patterns of which the last that matches decides, a parent's match
 // counting for all below it. Pure: nothing here touches a disk.
+import { trim } from '../blanks.ts';
 import { BuilderError } from '../errors.ts';
 import { compileGlobstar, hasWildcard } from './pattern.ts';
 import type { PathMatcher } from './pattern.ts';
@@ -40,8 +41,8 @@ export function parseIgnoreFile(text: string, name: string): IgnoreRules {
   const rules: IgnoreRule[] = [];
   const lines = text.replace(/^\ufeff/, '').split(/\r?\n/);
   for (const [index, line] of lines.entries()) {
-    if (line.startsWith('#') || line.trim() === '') continue;
-    const rule = compileRule(line.trim(), index + 1, `${name}:${index + 1}`);
+    if (line.startsWith('#') || trim(line) === '') continue;
+    const rule = compileRule(trim(line), index + 1, `${name}:${index + 1}`);
     if (rule !== undefined) rules.push(rule);
   }
   return { name, rules };
@@ -49,7 +50,7 @@ export function parseIgnoreFile(text: string, name: string): IgnoreRules {
 
 /** The same language for patterns that come from flags. @throws BuilderError ERR_CONTEXT for a malformed pattern. */
 export function compileExcludes(patterns: readonly string[], name = '--exclude'): IgnoreRules {
-  const rules = patterns.map((pattern) => compileRule(pattern.trim(), 0, `${name}=${pattern}`));
+  const rules = patterns.map((pattern) => compileRule(trim(pattern), 0, `${name}=${pattern}`));
   return { name, rules: rules.filter((rule) => rule !== undefined) };
 }
 
@@ -98,7 +99,7 @@ function couldReach(pattern: readonly string[], directory: readonly string[]): b
 function compileRule(text: string, line: number, where: string): IgnoreRule | undefined {
   if (text === '') return undefined;
   const isException = text.startsWith('!');
-  const written = isException ? text.slice(1).trim() : text;
+  const written = isException ? trim(text.slice(1)) : text;
   if (written === '') throw new BuilderError('ERR_CONTEXT', `Cannot read pattern '!' (${where}): nothing follows the exclamation mark`);
   const pattern = cleanPattern(written);
   // `.` and `/` name the root, which is not ignored and not taken back.

@@ -2,7 +2,8 @@
 // is not used (it answers for one flag only, splits quoted values, takes heredoc names out of quotes), and what its
 // line reading gets wrong is masked here, in a copy whose lines and columns are those of the original.
 import { DockerfileParser } from 'dockerfile-ast';
-import { commentOf, continuationAt, isBlank } from './lines.ts';
+import { trimStart } from '../blanks.ts';
+import { commentOf, continuationAt, isBlankLine } from './lines.ts';
 import type { SourceLine } from './lines.ts';
 
 /** 0-based line numbers, both inclusive. */
@@ -33,8 +34,8 @@ export function findBoundaries(lines: readonly SourceLine[], from: number, escap
 // text; and an escape character counts only where it continues the line, so the second of two at a line's end, or one
 // in the middle of a word, must not be seen.
 function maskLine(line: string, escape: string): string {
-  if (commentOf(line) !== undefined || isBlank(line)) return line.replaceAll(/[^#]/g, ' ');
-  const indent = line.length - line.trimStart().length;
+  if (commentOf(line) !== undefined || isBlankLine(line)) return line.replaceAll(/[^#]/g, ' ');
+  const indent = line.length - trimStart(line).length;
   const blanks = line.replaceAll(/[\r\v\f\u0085]/g, ' ');
   const end = continuationAt(line, escape);
   const body = blanks.slice(indent, end).replaceAll(escape, 'x');

@@ -1,4 +1,5 @@
 // Which checks run: `# check=skip=A,B;error=true;experimental=C`, and the comment that skips some for one instruction.
+import { trim } from '../blanks.ts';
 import { BuilderError, DockerfileError } from '../errors.ts';
 import type { SourceRange } from '../errors.ts';
 import { ruleOf } from './check-rules.ts';
@@ -23,15 +24,15 @@ const nothing: CheckConfig = { skip: new Set(), experimental: new Set(), isError
  */
 export function parseCheckConfig(text: string, range?: SourceRange): CheckConfig {
   let config = nothing;
-  for (const part of text.trim() === '' ? [] : text.split(';')) {
+  for (const part of trim(text) === '' ? [] : text.split(';')) {
     const equals = part.indexOf('=');
-    const key = part.slice(0, equals < 0 ? undefined : equals).trim();
-    const value = equals < 0 ? undefined : part.slice(equals + 1).trim();
+    const key = trim(part.slice(0, equals < 0 ? undefined : equals));
+    const value = equals < 0 ? undefined : trim(part.slice(equals + 1));
     if (key === 'skip' && value !== undefined) config = { ...config, skip: parseRules(value) };
     else if (key === 'experimental' && value !== undefined) config = { ...config, experimental: parseRules(value) };
     else if (key === 'error' && value !== undefined && /^(?:true|false|0|1|t|f)$/i.test(value))
       config = { ...config, isError: /^[t1]/i.test(value) };
-    else throw refuse(part.trim(), range);
+    else throw refuse(trim(part), range);
   }
   return config;
 }
@@ -40,7 +41,7 @@ export function parseCheckConfig(text: string, range?: SourceRange): CheckConfig
 export function mergeComments(config: CheckConfig, comments: readonly string[], range: SourceRange): CheckConfig {
   let merged = config;
   for (const comment of comments) {
-    const value = /^check\s*=\s*(.+)$/.exec(comment)?.[1];
+    const value = /^check[\t\f\r ]*=[\t\f\r ]*(.+)$/.exec(comment)?.[1];
     if (value === undefined) continue;
     const own = parseCheckConfig(value, range);
     merged = { ...merged, skip: union(merged.skip, own.skip), experimental: union(merged.experimental, own.experimental) };
@@ -55,7 +56,7 @@ export function isEnabled(config: CheckConfig, rule: RuleName): boolean {
 }
 
 function parseRules(value: string): RuleSet {
-  return value === 'all' ? 'all' : new Set(value.split(',').map((name) => name.trim()));
+  return value === 'all' ? 'all' : new Set(value.split(',').map((name) => trim(name)));
 }
 
 function union(a: RuleSet, b: RuleSet): RuleSet {

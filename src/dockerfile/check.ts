@@ -1,4 +1,5 @@
 // Build checks: what is allowed in a Dockerfile and rarely meant. Each rule is a pure function in checks/.
+import { trimEnd } from '../blanks.ts';
 import { BuilderError } from '../errors.ts';
 import type { SourceRange } from '../errors.ts';
 import { isEnabled, mergeComments, parseCheckConfig } from './check-config.ts';
@@ -62,8 +63,8 @@ export function checkDockerfile(dockerfile: Dockerfile, options: CheckOptions): 
 export function readCheckConfig(dockerfile: Dockerfile, buildArgs: ReadonlyMap<string, string>): CheckConfig {
   const given = buildArgs.get('BUILDKIT_DOCKERFILE_CHECK');
   if (given !== undefined) return parseCheckConfig(given);
-  const line = dockerfile.text.split('\n').findIndex((text) => /^\s*#\s*check\s*=/i.test(text)) + 1;
-  const range = { start: { line, column: 1 }, end: { line, column: (dockerfile.text.split('\n')[line - 1]?.trimEnd().length ?? 0) + 1 } };
+  const line = dockerfile.text.split('\n').findIndex((text) => /^[\t\f\r ]*#[\t\f\r ]*check[\t\f\r ]*=/i.test(text)) + 1;
+  const range = { start: { line, column: 1 }, end: { line, column: trimEnd(dockerfile.text.split('\n')[line - 1] ?? '').length + 1 } };
   return parseCheckConfig(dockerfile.check ?? '', range);
 }
 

@@ -1,4 +1,5 @@
 // An instruction's line taken apart: keyword, flags, and the rest, each with its place.
+import { isBlank, trimEnd } from '../blanks.ts';
 
 /** Text with its offsets in the logical line. */
 export interface Span {
@@ -14,21 +15,19 @@ export interface CommandLine {
   readonly rest: Span;
 }
 
-const blank = /[\s\u0085]/;
-
-/** Splits at the first blanks, then takes flags while words begin with `--`; a lone `--` ends them. */
-export function splitCommand(text: string, from = 0): CommandLine {
+/** Splits at the first blanks from `from` on, then takes flags while words begin with `--`; a lone `--` ends them. */
+export function splitCommand(text: string, escape: string, from = 0): CommandLine {
   const start = skip(text, from, true);
   const keywordEnd = skipTo(text, start, /[\t\v\f\r ]/);
   const flags: Span[] = [];
   let at = skip(text, keywordEnd, true);
   while (text.startsWith('--', at)) {
-    const flag = readFlag(text, at);
+    const flag = readFlag(text, at, escape);
     at = skip(text, flag.end, true);
     if (flag.text === '--') break;
     flags.push(flag);
   }
-  const end = at + text.slice(at).trimEnd().length;
+  const end = at + trimEnd(text.slice(at)).length;
   return {
     keyword: { text: text.slice(start, keywordEnd), start, end: keywordEnd },
     flags,
@@ -36,17 +35,16 @@ export function splitCommand(text: string, from = 0): CommandLine {
   };
 }
 
-// Whatever the Dockerfile's escape character is, flags are unescaped by backslashes.
-function readFlag(text: string, start: number): Span {
+function readFlag(text: string, start: number, escape: string): Span {
   let quote = '';
   let value = '';
   let at = start;
   for (; at < text.length; at++) {
     const char = text[at] ?? '';
-    if (quote === '' && blank.test(char)) break;
+    if (quote === '' && isBlank(char)) break;
     if (char === quote) quote = '';
     else if (quote === '' && (char === '"' || char === "'")) quote = char;
-    else if (char === '\\') {
+    else if (char === escape) {
       at++;
       value += text[at] ?? '';
     } else value += char;
@@ -76,7 +74,7 @@ export function splitQuoted(span: Span, escape: string): readonly Span[] {
     let word = '';
     for (; at < text.length; at++) {
       const char = text[at] ?? '';
-      if (quote === '' && blank.test(char)) break;
+      if (quote === '' && isBlank(char)) break;
       if (char === escape && quote !== "'") {
         if (at + 1 >= text.length) continue;
         at++;
@@ -95,7 +93,7 @@ export function splitQuoted(span: Span, escape: string): readonly Span[] {
 
 function skip(text: string, from: number, blanks: boolean): number {
   let at = from;
-  while (at < text.length && blank.test(text[at] ?? '') === blanks) at++;
+  while (at < text.length && isBlank(text[at] ?? '') === blanks) at++;
   return at;
 }
 

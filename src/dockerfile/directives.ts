@@ -11,7 +11,8 @@ export interface Directives {
   readonly count: number;
 }
 
-const directiveLine = /^(\s*#\s*)([a-zA-Z][a-zA-Z0-9]*)(\s*=\s*)(.+?)\s*$/;
+// `[\t\f\r ]` is what Go's `\s` is within a line.
+const directiveLine = /^([\t\f\r ]*#[\t\f\r ]*)([a-zA-Z][a-zA-Z0-9]*)([\t\f\r ]*=[\t\f\r ]*)(.+?)[\t\f\r ]*$/;
 const known: ReadonlySet<string> = new Set(['escape', 'syntax', 'check']);
 
 /**

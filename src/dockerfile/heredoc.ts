@@ -1,8 +1,10 @@
 // Heredocs: finding `<<NAME` in an instruction, and reading the bodies below it.
+import { trim } from '../blanks.ts';
 import { DockerfileError } from '../errors.ts';
 import type { SourceRange } from '../errors.ts';
 import type { Heredoc } from './instruction.ts';
 import type { SourceLine } from './lines.ts';
+import type { ReadMode } from './word-reader.ts';
 import { read } from './words.ts';
 
 /** `<<NAME` before its body is known. */
@@ -15,15 +17,15 @@ export interface HeredocSource extends Heredoc {
 
 const nothing = (): undefined => undefined;
 
-/** The heredoc a single word begins, or undefined: optional descriptor, `<<`, optional `-`, and one name. */
+/** The heredoc a single word begins, or undefined: optional descriptor, `<<`, optional `-`, and one name that can be read. */
 export function parseHeredocWord(word: string): HeredocStart | undefined {
-  const match = /^\d*<<(-?)\s*([^<]*)$/.exec(word);
+  const match = /^\d*<<(-?)[\t\n\f\r ]*([^<]*)$/.exec(word);
   const name = match?.[2] ?? '';
   if (match === null || name === '') return undefined;
-  const plain = read(name, nothing, { escape: '\\', keepsUnset: true });
-  const quoted = read(name, nothing, { escape: '\\', keepsUnset: true, keepsQuotes: true });
-  const [first = ''] = plain.words;
-  if (plain.words.length !== 1) return undefined;
+  const plain = tryRead(name, { escape: '\\', keepsUnset: true });
+  const quoted = tryRead(name, { escape: '\\', keepsUnset: true, keepsQuotes: true });
+  const [first = ''] = plain?.words ?? [];
+  if (plain === undefined || quoted === undefined || plain.words.length !== 1) return undefined;
   // Quotes that vanish in one reading only were quotes, not characters: then the body is not expanded.
   return { name: first, chomp: match[1] === '-', expand: countQuotes(plain.value) === countQuotes(quoted.value) };
 }
@@ -31,7 +33,8 @@ export function parseHeredocWord(word: string): HeredocStart | undefined {
 /** All heredocs an instruction's line begins, in order; a line that can't be lexed begins none. */
 export function findHeredocs(line: string): readonly HeredocStart[] {
   if (!line.includes('<<')) return [];
-  const words = wordsOf(line);
+  const mode = { escape: '\\', keepsQuotes: true, keepsEscapes: true, keepsUnset: true, joinsHeredocs: true } as const;
+  const words = tryRead(line, mode)?.words ?? [];
   return words.map(parseHeredocWord).filter((heredoc) => heredoc !== undefined);
 }
 
@@ -66,16 +69,16 @@ export function readHeredocs(
 }
 
 function terminatorHint(lines: readonly SourceLine[], first: number, start: HeredocStart): string {
-  const near = lines.findIndex((line, index) => index >= first && line.text.trim() === start.name);
+  const near = lines.findIndex((line, index) => index >= first && trim(line.text) === start.name);
   if (near < 0) return `end it with a line that holds only ${start.name}`;
   return `line ${near + 1} has blanks beside ${start.name}; ${start.chomp ? 'only tabs before it are allowed' : 'use <<- for one indented by tabs'}`;
 }
 
-function wordsOf(line: string): readonly string[] {
+function tryRead(text: string, mode: ReadMode): ReturnType<typeof read> | undefined {
   try {
-    return read(line, nothing, { escape: '\\', keepsQuotes: true, keepsEscapes: true, keepsUnset: true, joinsHeredocs: true }).words;
+    return read(text, nothing, mode);
   } catch {
-    return []; // an open quote belongs to the shell or to a later, better message
+    return undefined; // an open quote belongs to the shell or to a later, better message
   }
 }
 

@@ -1,4 +1,5 @@
 // The JSON (exec) form of an instruction's arguments.
+import { trim } from '../blanks.ts';
 
 export type JsonForm =
   | { readonly kind: 'strings'; readonly values: readonly string[] }
@@ -9,7 +10,7 @@ export type JsonForm =
 
 /** Reads `["a", "b"]`; text that looks like it but isn't valid JSON is the shell form, as it has always been. */
 export function parseJsonForm(text: string): JsonForm {
-  const trimmed = text.trim();
+  const trimmed = trim(text);
   if (!trimmed.startsWith('[')) return { kind: 'none' };
   const value = parseJson(trimmed);
   if (!Array.isArray(value)) return { kind: 'none' };

@@ -1,4 +1,5 @@
 // The physical lines of a Dockerfile and how they join into one logical line, with a way back from any character.
+import { trim, trimStart } from '../blanks.ts';
 import { DockerfileError } from '../errors.ts';
 import type { SourceRange } from '../errors.ts';
 
@@ -28,8 +29,6 @@ export interface LogicalLine {
 // BuildKit's scanner gives up on longer ones; nobody writes them, but generated files may.
 const maxLineBytes = 65535;
 
-const leadingSpace = /^[\s\u0085]*/;
-
 /**
  * Lines end at LF; a CR before it belongs to the line end, a lone CR doesn't end anything.
  * @throws ERR_DOCKERFILE for a line over 64 KiB
@@ -55,13 +54,13 @@ export function splitLines(text: string): readonly SourceLine[] {
 
 /** The text of a comment line without `#` and outer blanks; undefined for any other line. */
 export function commentOf(line: string): string | undefined {
-  const trimmed = line.replace(leadingSpace, '');
-  return trimmed.startsWith('#') ? trimmed.slice(1).trim() : undefined;
+  const trimmed = trimStart(line);
+  return trimmed.startsWith('#') ? trim(trimmed.slice(1)) : undefined;
 }
 
 /** True for a line of blanks. */
-export function isBlank(line: string): boolean {
-  return line.replace(leadingSpace, '') === '';
+export function isBlankLine(line: string): boolean {
+  return trimStart(line) === '';
 }
 
 /**
@@ -85,13 +84,13 @@ export function joinLines(lines: readonly SourceLine[], first: number, escape: s
     let line = lines[at]?.text ?? '';
     const isFirst = at === first;
     if (!isFirst && commentOf(line) !== undefined) continue;
-    if (!isFirst && isBlank(line)) {
+    if (!isFirst && isBlankLine(line)) {
       hasEmptyContinuation = true;
       continue;
     }
     const end = continuationAt(line, escape);
     continues = end !== undefined;
-    const indent = isFirst ? (leadingSpace.exec(line)?.[0].length ?? 0) : 0;
+    const indent = isFirst ? line.length - trimStart(line).length : 0;
     line = line.slice(Math.min(indent, end ?? line.length), end);
     pieces.push({ offset: text.length, line: at + 1, column: indent + 1 });
     text += line;

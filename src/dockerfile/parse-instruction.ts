@@ -1,4 +1,5 @@
 // One statement → one Instruction: picks the parser by keyword, and parses what ONBUILD holds with the same parsers.
+import { trim } from '../blanks.ts';
 import { DockerfileError } from '../errors.ts';
 import type { SourceRange } from '../errors.ts';
 import { splitCommand } from './command-line.ts';
@@ -60,7 +61,7 @@ export function parseStatement(statement: Statement, context: StatementContext):
     escape: context.escape,
     common: {
       range: origin ?? { start: head.start, end },
-      text: line.text.trim(),
+      text: trim(line.text),
       notes: { keyword: command.keyword.text, comments: statement.comments, hasEmptyContinuation: line.hasEmptyContinuation },
     },
     rangeOf: (span) => origin ?? rangeOf(line, span.start, span.end),
@@ -71,7 +72,8 @@ function dispatch(line: InstructionLine): Instruction | FromInstruction {
   const parser = parsers.get(line.name);
   if (parser !== undefined) return parser(line);
   const keyword = line.command.keyword;
-  const hint = didYouMean(line.name, parsers.keys()) ?? 'a command is run by RUN; a comment begins with "#"';
+  const mark = keyword.text.includes('\uFEFF') ? 'a byte order mark (U+FEFF) stands in it: remove it' : undefined;
+  const hint = mark ?? didYouMean(line.name, parsers.keys()) ?? 'a command is run by RUN; a comment begins with "#"';
   throw new DockerfileError(`Cannot parse ${shorten(keyword.text)}: unknown instruction`, line.rangeOf(keyword), { hint });
 }
 
@@ -80,7 +82,7 @@ function parseTrigger(line: InstructionLine): OnbuildInstruction {
   const [flag] = line.command.flags;
   if (flag !== undefined) throw mistake(line, `unknown flag ${flag.text}`, flag, 'ONBUILD takes no flags');
   if (rest.text === '') throw mistake(line, 'the instruction is missing', undefined, 'for example ONBUILD COPY . /app');
-  const command = splitCommand(line.joined, rest.start);
+  const command = splitCommand(line.joined, line.escape, rest.start);
   const name = command.keyword.text.toUpperCase();
   if (name === 'ONBUILD') throw mistake(line, "a trigger can't be another ONBUILD", command.keyword, 'remove one ONBUILD');
   if (name === 'FROM' || name === 'MAINTAINER')

@@ -5,7 +5,7 @@ import { DockerfileError } from '../errors.ts';
 import type { SourceRange } from '../errors.ts';
 import { readDirectives } from './directives.ts';
 import type { ArgInstruction, Dockerfile, FromInstruction, Instruction, Stage } from './instruction.ts';
-import { rangeOf, splitLines } from './lines.ts';
+import { isBlankLine, rangeOf, splitLines } from './lines.ts';
 import type { SourceLine } from './lines.ts';
 import { parseStatement } from './parse-instruction.ts';
 import type { StatementContext } from './parse-instruction.ts';
@@ -101,7 +101,7 @@ function beforeFrom(instruction: Instruction): DockerfileError {
 
 function noStages(lines: readonly SourceLine[], globalArgs: readonly ArgInstruction[]): DockerfileError {
   const lastArg = globalArgs.at(-1);
-  const isEmpty = lines.every((line) => line.text.trim() === '');
+  const isEmpty = lines.every((line) => isBlankLine(line.text));
   const state = lastArg !== undefined ? 'it has no FROM' : isEmpty ? 'it is empty' : 'it has no instructions';
   const range = lastArg?.range ?? { start: { line: 1, column: 1 }, end: { line: 1, column: 2 } };
   return new DockerfileError(`Cannot build the Dockerfile: ${state}`, range, { hint: 'begin with FROM and a base image, or FROM scratch' });

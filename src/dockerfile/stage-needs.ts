@@ -51,14 +51,28 @@ export function resolveFrom(dockerfile: Dockerfile, index: number, image: string
 }
 
 /**
- * What a `--from` or a mount's `from=` means; numbers are stages for COPY only.
- * @throws ERR_DOCKERFILE for the number of a stage that doesn't exist
+ * What a `--from` or a mount's `from=` in the stage `at.stage` means; numbers are stages for COPY only.
+ * @throws ERR_DOCKERFILE for the number of a stage that doesn't exist, and for a stage that stands below
  */
 export function resolveSource(
   dockerfile: Pick<Dockerfile, 'stages'>,
   name: string,
   contexts: ReadonlySet<string>,
-  at: { readonly allowsNumbers: boolean; readonly range: SourceRange },
+  at: { readonly stage: number; readonly allowsNumbers: boolean; readonly range: SourceRange },
+): FromSource {
+  const source = findSource(dockerfile, name, contexts, at);
+  if (source.kind !== 'stage' || source.index <= at.stage) return source;
+  const label = (index: number): string => dockerfile.stages[index]?.name ?? String(index);
+  throw new DockerfileError(`Cannot read from stage ${name} in stage ${label(at.stage)}: it stands below`, at.range, {
+    hint: `move stage ${label(source.index)} above the one that reads from it`,
+  });
+}
+
+function findSource(
+  dockerfile: Pick<Dockerfile, 'stages'>,
+  name: string,
+  contexts: ReadonlySet<string>,
+  at: Parameters<typeof resolveSource>[3],
 ): FromSource {
   if (at.allowsNumbers && /^\d+$/.test(name)) {
     const index = Number(name);
@@ -92,7 +106,7 @@ export function findNeeds(
   for (const instruction of [...triggers, ...own, ...stage.instructions]) {
     for (const reference of referencesOf(instruction)) {
       const { name, why, range } = reference;
-      const source = resolveSource(dockerfile, name, contexts, { allowsNumbers: why === 'copy', range });
+      const source = resolveSource(dockerfile, name, contexts, { stage: stage.index, allowsNumbers: why === 'copy', range });
       if (source.kind === 'stage') needs.push({ index: source.index, why, range });
     }
   }

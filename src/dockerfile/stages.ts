@@ -41,7 +41,7 @@ export interface StagePlan {
 
 /**
  * Plans a build: finds the targets, expands every FROM they lead to, and orders the stages.
- * @throws ERR_USAGE for an unknown target; ERR_DOCKERFILE for a FROM that expands to nothing or stages in a circle
+ * @throws ERR_USAGE for an unknown target; ERR_DOCKERFILE for a FROM that expands to nothing, or a stage that needs itself or one below it
  */
 export function planStages(dockerfile: Dockerfile, options: PlanOptions): StagePlan {
   const targets = findTargets(dockerfile, options.targets ?? []);
@@ -52,7 +52,7 @@ export function planStages(dockerfile: Dockerfile, options: PlanOptions): StageP
   const roots =
     options.includesUnused === true ? dockerfile.stages.map((stage) => stage.index).filter((index) => index <= lastTarget) : targets;
   const planOne = (index: number): PlannedStage => planStage(dockerfile, index, globalArgs, options);
-  for (const root of roots) visit(root, planOne, planned, []);
+  for (const root of roots) visit(root, planOne, planned);
   return { stages: [...planned.values()], targets, globalArgs };
 }
 
@@ -102,30 +102,19 @@ function blankBase(image: string, unset: readonly string[], range: SourceRange):
   return new DockerfileError(`Cannot use base image ${image}: it expands to nothing`, range, { hint });
 }
 
-// Depth first: a stage is added behind everything it needs.
-function visit(
-  index: number,
-  planOne: (index: number) => PlannedStage,
-  planned: Map<number, PlannedStage>,
-  path: readonly PlannedStage[],
-): void {
+// Depth first: a stage is added behind everything it needs, which stands above it or is the stage itself.
+function visit(index: number, planOne: (index: number) => PlannedStage, planned: Map<number, PlannedStage>): void {
   if (planned.has(index)) return;
   const stage = planOne(index);
-  const longerPath = [...path, stage];
   for (const need of stage.needs) {
-    const circle = longerPath.findIndex((above) => above.stage.index === need.index);
-    if (circle >= 0) throw circular(longerPath.slice(circle), need);
-    visit(need.index, planOne, planned, longerPath);
+    if (need.index === index) throw needsItself(stage, need);
+    visit(need.index, planOne, planned);
   }
   planned.set(index, stage);
 }
 
-function circular(circle: readonly PlannedStage[], need: StageNeed): DockerfileError {
-  const names = [...circle, ...circle.slice(0, 1)].map(({ stage }) => stage.name ?? String(stage.index));
-  const state = circle.length === 1 ? 'it needs itself' : `it waits for itself (${names.join(' needs ')})`;
-  const hint =
-    circle.length === 1
-      ? 'copy from another stage, or name this one differently to mean an image'
-      : 'move what they share into a stage of its own';
-  return new DockerfileError(`Cannot build stage ${names[0] ?? ''}: ${state}`, need.range, { hint });
+function needsItself({ stage }: PlannedStage, need: StageNeed): DockerfileError {
+  return new DockerfileError(`Cannot build stage ${stage.name ?? stage.index}: it needs itself`, need.range, {
+    hint: 'copy from another stage, or name this one differently to mean an image',
+  });
 }

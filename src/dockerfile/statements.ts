@@ -1,4 +1,5 @@
 // From lines to statements: one per instruction, with its heredoc bodies and the comments above it.
+import { trim } from '../blanks.ts';
 import { findBoundaries, windowLines } from './boundaries.ts';
 import { splitCommand } from './command-line.ts';
 import type { CommandLine } from './command-line.ts';
@@ -31,7 +32,7 @@ export function* readStatements(lines: readonly SourceLine[], from: number, esca
       const statement = readStatement(lines, boundary.first, previousEnd, escape);
       at = statement.next;
       previousEnd = at;
-      if (statement.line.text.trim() !== '') yield statement;
+      if (trim(statement.line.text) !== '') yield statement;
       // dockerfile-ast ended the instruction elsewhere: it took a heredoc's name or end for something else, or a lone
       // continuation character for an instruction. What it says about the lines below is void; ask anew.
       if (at !== boundary.last + 1) break;
@@ -42,16 +43,16 @@ export function* readStatements(lines: readonly SourceLine[], from: number, esca
 
 function readStatement(lines: readonly SourceLine[], first: number, previousEnd: number, escape: string): Statement {
   const line = joinLines(lines, first, escape);
-  const command = splitCommand(line.text);
-  const starts = mayHoldHeredocs(line, command) ? findHeredocs(line.text) : [];
+  const command = splitCommand(line.text, escape);
+  const starts = mayHoldHeredocs(line, command, escape) ? findHeredocs(line.text) : [];
   const whole = rangeOf(line, command.keyword.start, command.rest.end);
   const { heredocs, next } = readHeredocs(lines, line.next, starts, whole);
   return { line, command, heredocs, next, comments: commentsAbove(lines, first, previousEnd) };
 }
 
-function mayHoldHeredocs(line: LogicalLine, command: CommandLine): boolean {
+function mayHoldHeredocs(line: LogicalLine, command: CommandLine, escape: string): boolean {
   const isTrigger = command.keyword.text.toLowerCase() === 'onbuild';
-  const inner = isTrigger ? splitCommand(line.text, command.rest.start) : command;
+  const inner = isTrigger ? splitCommand(line.text, escape, command.rest.start) : command;
   return ['run', 'copy', 'add'].includes(inner.keyword.text.toLowerCase()) && parseJsonForm(inner.rest.text).kind !== 'strings';
 }
 

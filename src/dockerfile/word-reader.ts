@@ -1,4 +1,5 @@
 // Reads one word character by character: quotes, escapes and every form of `$`. words.ts is its door.
+import { isBlank } from '../blanks.ts';
 import { compilePattern, replaceMatches, trimEnd, trimStart } from './pattern.ts';
 
 /** Where variables come from; undefined means unset. */
@@ -26,9 +27,11 @@ export class WordMistake extends Error {
   }
 }
 
-const space = /^[\s\u0085]$/;
 const nameCharacter = /^[\p{L}\p{Nd}_]$/u;
 const digit = /^\p{Nd}$/u;
+// Each level is four calls deep, and the stack holds some 2,000 levels.
+const maximumDepth = 200;
+const maximumComparisons = 2 ** 26; // about half a second
 const missingBrace = 'missing "}"';
 const dollarHint = 'write a literal dollar sign as \\$';
 
@@ -38,7 +41,7 @@ class WordList {
   #word = '';
   add(text: string): void {
     for (const char of text) {
-      if (!space.test(char)) this.#word += char;
+      if (!isBlank(char)) this.#word += char;
       else this.#flush();
     }
   }
@@ -62,6 +65,7 @@ export class WordReader {
   readonly #mode: ReadMode;
   #at = 0;
   #keepsEscapes = false;
+  #depth = 0;
   readonly unset = new Set<string>();
   readonly used = new Set<string>();
 
@@ -72,8 +76,11 @@ export class WordReader {
   }
 
   readUntil(stop: string | undefined, keepsEscapes: boolean): { readonly value: string; readonly words: readonly string[] } {
+    if (this.#depth > maximumDepth)
+      throw new WordMistake(`"\${" nests more than ${maximumDepth} deep`, 'give the inner parts names of their own, by ARG or ENV');
     const outer = this.#keepsEscapes;
     this.#keepsEscapes = keepsEscapes;
+    this.#depth++;
     const words = new WordList();
     let value = '';
     for (;;) {
@@ -98,6 +105,7 @@ export class WordReader {
         else words.add(text);
       }
     }
+    this.#depth--;
     this.#keepsEscapes = outer;
     return { value, words: words.finish() };
   }
@@ -124,7 +132,7 @@ export class WordReader {
     if (this.#chars[this.#at] !== '<') return '<';
     this.#at++;
     let text = '<<';
-    for (let char = this.#chars[this.#at]; char !== undefined && space.test(char); char = this.#chars[this.#at]) {
+    for (let char = this.#chars[this.#at]; char !== undefined && isBlank(char); char = this.#chars[this.#at]) {
       text += char;
       this.#at++;
     }
@@ -206,7 +214,7 @@ export class WordReader {
     const replacement = this.readUntil('}', true).value;
     const value = this.#find(name);
     if (value === undefined && this.#mode.keepsUnset === true) return `\${${name}${all ? '//' : '/'}${pattern}/${replacement}}`;
-    return replaceMatches(compile(pattern), value ?? '', replacement.replaceAll(/\\([/}])/g, '$1'), all);
+    return replaceMatches(compile(pattern, value ?? ''), value ?? '', replacement.replaceAll(/\\([/}])/g, '$1'), all);
   }
 
   #readName(): string {
@@ -244,13 +252,17 @@ function choose(name: string, operator: string, word: string, value: string | un
 
 function trim(operator: string, word: string, value: string): string {
   const longest = word.startsWith(operator);
-  const pattern = compile(longest ? word.slice(1) : word);
+  const pattern = compile(longest ? word.slice(1) : word, value);
   return operator === '#' ? trimStart(pattern, value, longest) : trimEnd(pattern, value, longest);
 }
 
-function compile(pattern: string): ReturnType<typeof compilePattern> {
+// A pattern for this value: each of its parts between stars is compared with each place of the value at worst.
+function compile(pattern: string, value: string): ReturnType<typeof compilePattern> {
   try {
-    return compilePattern(pattern);
+    const compiled = compilePattern(pattern);
+    const longestPart = compiled.reduce((most, part) => Math.max(most, part.length), 0);
+    if (longestPart * value.length <= maximumComparisons) return compiled;
+    throw new WordMistake(`a pattern of ${pattern.length} characters is too long for a value of ${value.length}`, 'shorten the pattern');
   } catch (error) {
     if (error instanceof SyntaxError)
       throw new WordMistake(`pattern ${JSON.stringify(pattern)}: ${error.message}`, 'only \\* \\? \\\\ may be escaped');

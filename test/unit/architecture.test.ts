@@ -8,7 +8,7 @@ import { readSourceFiles, sourceFile, type SourceFile } from '../support/source-
 
 const root = join(import.meta.dirname, '../..');
 
-/** Which rooms a room may import; `errors`, `events` and `bytes` are open to all. */
+/** Which rooms a room may import; `errors`, `events`, `bytes` and `blanks` are open to all. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'linux'],
   start: ['linux'],
@@ -27,8 +27,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   events: ['oci'],
   bytes: [],
+  blanks: [],
 };
-const openToAll: ReadonlySet<string> = new Set(['errors', 'events', 'bytes']);
+const openToAll: ReadonlySet<string> = new Set(['errors', 'events', 'bytes', 'blanks']);
 
 /** The only places that may import a module. */
 const owners: Readonly<Record<string, readonly string[]>> = {

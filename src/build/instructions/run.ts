@@ -2,6 +2,7 @@
 import { chmod, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { posix } from 'node:path';
+import { trim } from '../../blanks.ts';
 import { type ByteString, bytesFromText, fsPath } from '../../bytes.ts';
 import { BuilderError, CommandError, DockerfileError } from '../../errors.ts';
 import type { Command, RunInstruction } from '../../dockerfile/instruction.ts';
@@ -37,6 +38,12 @@ const longestShownText = 200;
  */
 export async function executeRun(instruction: RunInstruction, state: StageState, scope: RunScope): Promise<Effect> {
   refuseWhatNeedsPrivileges(instruction, scope.network);
+  if (isEmptyCommand(instruction.command)) {
+    const message = `RUN has no command: ${instruction.command.form === 'exec' ? 'nothing is run' : 'the shell gets an empty one'}`;
+    scope.emit({ kind: 'warning', code: `run-empty ${instruction.range.start.line}`, message, range: instruction.range });
+    if (instruction.command.form === 'exec')
+      return { state, touched: { kind: 'paths', paths: [] }, history: { createdBy: historyOf(state, []) } };
+  }
   for (const { value = '', range } of instruction.devices)
     scope.emit({ kind: 'warning', code: 'run-device', message: `device ${value} is not handed to the command`, range });
   const accounts = accountFiles(scope.root.path);
@@ -114,7 +121,7 @@ export function commandOf(command: Command, shell: readonly string[]): RunComman
   if (command.form === 'exec') return { argv: command.argv };
   const [first] = command.heredocs;
   if (first === undefined) return { argv: [...shell, command.text] };
-  const isAlone = command.heredocs.length === 1 && /^\d*<<-?\s*[^<\s]+$/.test(command.text.trim());
+  const isAlone = command.heredocs.length === 1 && /^\d*<<-?[\t\n\f\r ]*[^<\t-\r ]+$/.test(trim(command.text));
   if (!isAlone) {
     const bodies = command.heredocs.map((heredoc) => `\n${heredoc.body}${heredoc.name}`);
     return { argv: [...shell, command.text + bodies.join('')] };
@@ -122,6 +129,10 @@ export function commandOf(command: Command, shell: readonly string[]): RunComman
   if (!first.body.startsWith('#!')) return { argv: [...shell, first.body] };
   const path = `/dev/pipes/${first.name}`;
   return { argv: [...shell, path], script: { path, body: first.body } };
+}
+
+function isEmptyCommand(command: Command): boolean {
+  return command.form === 'exec' ? command.argv.length === 0 : command.text === '';
 }
 
 /** `created_by` of a RUN: the ARGs in scope, counted, then the command. */

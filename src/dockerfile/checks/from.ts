@@ -4,6 +4,7 @@ import { tryExpand } from '../check-scope.ts';
 import type { CheckContext, CheckedStage, Finding } from '../check-scope.ts';
 import { readGlobalArgs } from '../global-args.ts';
 import type { GlobalArgs, PlatformWords } from '../global-args.ts';
+import { findNamed } from '../stage-needs.ts';
 import { suggest } from '../suggest.ts';
 
 /** Base images and their platforms. */
@@ -68,12 +69,15 @@ function platformWords(value: string): readonly string[] | undefined {
   return named.filter((word) => word !== '').map((word) => aliases.get(word) ?? word);
 }
 
-function* checkBasePlatform({ options, globalArgs }: CheckContext, { stage, base, image }: CheckedStage): Generator<Finding> {
-  if (base !== undefined || image.value === 'scratch' || stage.from.platform !== undefined) return;
+function* checkBasePlatform({ dockerfile, options, globalArgs }: CheckContext, { stage, base, image }: CheckedStage): Generator<Finding> {
+  if (base !== undefined || image.value === 'scratch') return;
   const actual = options.basePlatform?.(image.value);
-  const expected = options.targetPlatform;
-  if (actual === undefined || (actual.os === expected.os && actual.architecture === expected.architecture)) return;
-  const wanted = globalArgs.get('TARGETPLATFORM') ?? format(expected);
+  if (actual === undefined) return;
+  const target = globalArgs.get('TARGETPLATFORM') ?? format(options.targetPlatform);
+  const given = tryExpand(stage.from.platform ?? '', (name) => globalArgs.get(name), dockerfile.escape).value;
+  const wanted = given === '' ? target : given;
+  const [os, architecture = options.targetPlatform.architecture] = platformWords(wanted) ?? [];
+  if (os === undefined || (actual.os === os && actual.architecture === architecture)) return;
   const message = `Base image ${image.value} was pulled with platform ${JSON.stringify(format(actual))}, expected ${JSON.stringify(wanted)} for current build`;
   yield { rule: 'InvalidBaseImagePlatform', message, instruction: stage.from };
 }
@@ -86,9 +90,10 @@ function format({ os, architecture, variant }: PlatformWords): string {
 function* checkDefaults({ dockerfile, options }: CheckContext): Generator<Finding> {
   const defaults = defaultArgs(dockerfile, options);
   if (defaults === undefined) return;
-  for (const { from } of dockerfile.stages) {
-    const image = tryExpand(from.image, (name) => defaults.get(name), dockerfile.escape).value;
-    if (isImageName(image)) continue;
+  for (const { from, index } of dockerfile.stages) {
+    const { value: image, used, unset } = tryExpand(from.image, (name) => defaults.get(name), dockerfile.escape);
+    const isWithoutArgs = used.length === 0 && unset.length === 0;
+    if (isWithoutArgs || isImageName(image) || findNamed(dockerfile, image.toLowerCase(), index) !== undefined) continue;
     const message = `Default value for ARG ${from.image} results in empty or invalid base image name`;
     yield { rule: 'InvalidDefaultArgInFrom', message, instruction: from };
   }

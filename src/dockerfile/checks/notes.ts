@@ -20,7 +20,7 @@ function* checkDescription(instruction: Instruction | FromInstruction): Generato
   const names = definitionsOf(instruction);
   const comment = instruction.notes?.comments.at(-1);
   const [first] = names;
-  if (comment === undefined || first === undefined || /^check\s*=/.test(comment)) return;
+  if (comment === undefined || first === undefined || /^check[\t\f\r ]*=/.test(comment)) return;
   if (names.includes(comment.split(' ')[0] ?? '')) return;
   const name = names.length === 1 ? first : '<arg_key>';
   const message = `Comment for ${instruction.kind.toUpperCase()} should follow the format: \`# ${name} <description>\``;

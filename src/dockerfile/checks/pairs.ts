@@ -5,10 +5,9 @@ import type { Instruction } from '../instruction.ts';
 const secretWords = /(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)/i;
 const harmlessWords = /(?:_|^)(?:public|file|version)(?:_|$)/i;
 
-/** Names that look like secrets, and pairs in the form without "=". */
+/** Names that look like secrets, and pairs in the form without "="; an ARG above FROM reaches no image by itself. */
 export function* checkPairs({ dockerfile }: CheckContext): Generator<Finding> {
-  const instructions: readonly Instruction[] = [...dockerfile.globalArgs, ...dockerfile.stages.flatMap((stage) => stage.instructions)];
-  for (const instruction of instructions) {
+  for (const instruction of dockerfile.stages.flatMap((stage) => stage.instructions)) {
     for (const key of keysOf(instruction)) {
       if (!secretWords.test(key) || harmlessWords.test(key)) continue;
       const message = `Do not use ARG or ENV instructions for sensitive data (${instruction.kind.toUpperCase()} ${JSON.stringify(key)})`;

@@ -42,7 +42,8 @@ function unsetInDefaults({ args }: ArgInstruction, lookup: (name: string) => str
   return new Set(unset);
 }
 
-// Everything the builder itself expands; RUN, CMD and their like are left to the shell.
+// Everything the builder itself expands, other than EXPOSE, whose words BuildKit's rule does not see; RUN, CMD and their like are
+// left to the shell.
 function expandedWords(instruction: Instruction): readonly string[] {
   switch (instruction.kind) {
     case 'env':
@@ -52,7 +53,6 @@ function expandedWords(instruction: Instruction): readonly string[] {
     case 'workdir':
     case 'stopsignal':
       return [instruction.word];
-    case 'expose':
     case 'volume':
       return instruction.words;
     case 'copy':
@@ -61,6 +61,7 @@ function expandedWords(instruction: Instruction): readonly string[] {
     case 'run':
       return instruction.mounts.flatMap((mount) => splitCsv(mount.value ?? '')?.filter((field) => !/^from=/i.test(field)) ?? []);
     case 'arg':
+    case 'expose':
     case 'cmd':
     case 'entrypoint':
     case 'healthcheck':

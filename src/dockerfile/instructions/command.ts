@@ -12,9 +12,8 @@ const securities = ['sandbox', 'insecure'] as const;
 /** `RUN [--mount=… --network=… --security=… --device=…] COMMAND`. @throws ERR_DOCKERFILE */
 export function parseRun(line: InstructionLine): RunInstruction {
   const flags = readFlags(line, { mount: 'list', network: 'string', security: 'string', device: 'list' });
-  const command = parseCommand(line, line.command.rest);
-  if (command.form === 'exec' && command.argv.length === 0)
-    throw mistake(line, 'the command is empty', line.command.rest, 'put a program in the array');
+  // Without a command, too, as BuildKit has it: the shell gets an empty script, and `[]` runs nothing.
+  const command = parseCommand(line, line.command.rest, { allowsNone: true });
   const network = oneOf(line, flags.one('network')?.value, networks, 'network');
   const security = oneOf(line, flags.one('security')?.value, securities, 'security');
   return {
@@ -48,9 +47,9 @@ export function parseShell(line: InstructionLine): ShellInstruction {
   return { ...line.common, kind: 'shell', argv: command.argv };
 }
 
-/** The shell or exec form that stands in `span`. @throws ERR_DOCKERFILE when it is empty or mixes types */
-export function parseCommand(line: InstructionLine, span: Span): Command {
-  if (span.text === '') throw mistake(line, 'the command is missing', undefined, emptyHint(line.name));
+/** The shell or exec form that stands in `span`. @throws ERR_DOCKERFILE when it is empty (unless allowed) or mixes types */
+export function parseCommand(line: InstructionLine, span: Span, { allowsNone = false } = {}): Command {
+  if (span.text === '' && !allowsNone) throw mistake(line, 'the command is missing', undefined, emptyHint(line.name));
   const json = parseJsonForm(span.text);
   if (json.kind === 'mixed') throw mistake(line, 'a JSON array may hold strings only', span, 'quote every element, numbers too');
   if (json.kind === 'strings') return { form: 'exec', argv: json.values };
@@ -64,7 +63,7 @@ export function plainHeredoc({ name, body, expand, chomp }: Heredoc): Heredoc {
 
 function emptyHint(name: string): string {
   if (name === 'SHELL') return 'for example SHELL ["/bin/bash", "-c"]';
-  return name === 'CMD' || name === 'ENTRYPOINT' ? `write ${name} [] to clear what the base image sets` : `for example ${name} make`;
+  return `write ${name} [] to clear what the base image sets`;
 }
 
 function oneOf<Value extends string>(

@@ -1,4 +1,6 @@
 // HEALTHCHECK NONE, and HEALTHCHECK [--interval=… …] CMD command.
+import { trimStart } from '../../blanks.ts';
+import { splitBlanks } from '../command-line.ts';
 import type { Span } from '../command-line.ts';
 import { parseDuration } from '../duration.ts';
 import { readFlags } from '../flags.ts';
@@ -28,8 +30,9 @@ export function parseHealthcheck(line: InstructionLine): HealthcheckInstruction 
     ...optional('retries', readRetries(line, flags)),
   };
   const { rest } = line.command;
-  const [, type = '', gap = ''] = /^(\S*)(\s*)/.exec(rest.text) ?? [];
-  const command: Span = { text: rest.text.slice(type.length + gap.length), start: rest.start + type.length + gap.length, end: rest.end };
+  const [{ text: type } = { text: '' }] = splitBlanks(rest);
+  const text = trimStart(rest.text.slice(type.length));
+  const command: Span = { text, start: rest.end - text.length, end: rest.end };
   const typeSpan: Span = { text: type, start: rest.start, end: rest.start + type.length };
   if (type === '') throw mistake(line, 'NONE or CMD is missing', undefined, example);
   if (type.toUpperCase() === 'NONE') {

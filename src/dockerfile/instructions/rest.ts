@@ -1,4 +1,5 @@
 // Instructions that take the rest of the line: as one word (USER, WORKDIR, STOPSIGNAL, MAINTAINER) or as a list (EXPOSE, VOLUME).
+import { trim } from '../../blanks.ts';
 import { splitBlanks } from '../command-line.ts';
 import { readFlags } from '../flags.ts';
 import type { WordInstruction, WordsInstruction } from '../instruction.ts';
@@ -47,7 +48,7 @@ export function parseVolume(line: InstructionLine): WordsInstruction {
   const { rest } = line.command;
   const json = parseJsonForm(rest.text);
   if (json.kind === 'mixed') throw mistake(line, 'a JSON array may hold strings only', rest, 'quote every path');
-  const words = json.kind === 'strings' ? json.values.map((value) => value.trim()) : splitBlanks(rest).map((word) => word.text);
+  const words = json.kind === 'strings' ? json.values.map((value) => trim(value)) : splitBlanks(rest).map((word) => word.text);
   if (words.length === 0) throw mistake(line, 'the path is missing', rest.text === '' ? undefined : rest, 'for example VOLUME /data');
   if (words.includes('')) throw mistake(line, 'a path is empty', rest, 'name a directory, for example /data');
   return { ...line.common, kind: 'volume', words };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { lstat, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { BuildEvent } from '../../../src/events.ts';
 import { CommandError, DockerfileError } from '../../../src/errors.ts';
 import { type ShellRoot, makeShellRoot, shellRootMissing } from '../../support/shell-root.ts';
 import { runInstruction, runStep, stageState } from '../../support/run-step.ts';
@@ -121,6 +122,18 @@ test('executeRun() executes a lone heredoc with #! as a file that is gone afterw
   assert.deepEqual(ran.effect?.touched, { kind: 'anything', except: ['dev/pipes/EOT'], unchanged: ['dev'] });
   assert.deepEqual(await readdir(join(root.path, 'dev')), []);
   assert.equal((await lstat(join(root.path, 'dev'), { bigint: true })).mtimeNs, before_.mtimeNs);
+});
+
+test('executeRun() without a command gives the shell an empty one, or runs nothing, and warns', options, async () => {
+  const warnings = (events: readonly BuildEvent[]): readonly string[] =>
+    events.flatMap((event) => (event.kind === 'warning' ? [event.message] : []));
+  const shell = await runStep(root, runInstruction({ form: 'shell', text: '', heredocs: [] }), stageState());
+  assert.equal(shell.effect?.history?.createdBy, 'RUN /bin/sh -c  # buildkit');
+  assert.deepEqual(warnings(shell.events), ['RUN has no command: the shell gets an empty one']);
+  const nothing = await runStep(root, runInstruction({ form: 'exec', argv: [] }), stageState());
+  assert.equal(nothing.effect?.history?.createdBy, 'RUN # buildkit');
+  assert.deepEqual(nothing.effect?.touched, { kind: 'paths', paths: [] });
+  assert.deepEqual(warnings(nothing.events), ['RUN has no command: nothing is run']);
 });
 
 test('executeRun() leaves several heredocs to the shell', options, async () => {

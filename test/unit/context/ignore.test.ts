@@ -187,3 +187,9 @@ function modelExpression(pattern: string): RegExp {
   );
   return new RegExp(`^${translated}$`, 'su');
 }
+
+test('U+FEFF is a blank at the beginning of an ignore file only', () => {
+  const rules = parseIgnoreFile('\ufeffa\n\ufeffb\nc\ufeff\n\u0085d\u00a0\n', '.dockerignore');
+  const ignored = ['a', 'b', '\ufeffb', 'c', 'c\ufeff', 'd'].filter((path) => judgePath(rules, path).isIgnored);
+  assert.deepEqual(ignored, ['a', '\ufeffb', 'c\ufeff', 'd']);
+});

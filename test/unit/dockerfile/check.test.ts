@@ -136,16 +136,26 @@ const rows: readonly Row[] = [
   },
   {
     rule: 'InvalidBaseImagePlatform',
-    when: 'the platform is asked for, unknown, or there is no image',
-    text: 'FROM --platform=$BUILDPLATFORM a AS s\nFROM b\nFROM s\nFROM scratch\n',
-    options: { basePlatform: (image) => (image === 'b' ? undefined : arm64) },
+    when: 'it is not the platform that FROM asks for',
+    text: 'FROM --platform=$BUILDPLATFORM a\nFROM --platform=linux/aarch64 a AS arm64\nFROM --platform=arm64 b AS arm64-2\n',
+    options: { basePlatform: (image) => (image === 'a' ? arm64 : amd64) },
+    found: [
+      '1: Base image a was pulled with platform "linux/arm64", expected "linux/amd64" for current build',
+      '3: Base image b was pulled with platform "linux/amd64", expected "arm64" for current build',
+    ],
+  },
+  {
+    rule: 'InvalidBaseImagePlatform',
+    when: 'the platform is unknown, or there is no image',
+    text: 'FROM a AS s\nFROM b\nFROM s\nFROM scratch\n',
+    options: { basePlatform: (image) => (image === 'b' ? undefined : amd64) },
     found: [],
   },
 
   {
     rule: 'InvalidDefaultArgInFrom',
     when: 'a default is missing',
-    text: 'ARG TAG\nARG IMAGE\nFROM busybox:${TAG}\nFROM $IMAGE\nFROM Bad/Name\n',
+    text: 'ARG TAG\nARG IMAGE\nFROM busybox:${TAG}\nFROM $IMAGE\nARG x\nFROM ${IMAGE}/Bad\n',
     options: {
       buildArgs: new Map([
         ['TAG', '1'],
@@ -155,13 +165,19 @@ const rows: readonly Row[] = [
     found: [
       '3: Default value for ARG busybox:${TAG} results in empty or invalid base image name',
       '4: Default value for ARG $IMAGE results in empty or invalid base image name',
-      '5: Default value for ARG Bad/Name results in empty or invalid base image name',
+      '6: Default value for ARG ${IMAGE}/Bad results in empty or invalid base image name',
     ],
   },
   {
     rule: 'InvalidDefaultArgInFrom',
     when: 'defaults make a name',
     text: 'ARG TAG=1\nFROM busybox:${TAG}\nFROM localhost:5000/a/b_c:V-1@sha256:0123456789012345678901234567890123456789012345678901234567890123\nFROM [::1]:5000/x\nFROM Registry.example/x\nFROM x${SUFFIX:-}\n',
+    found: [],
+  },
+  {
+    rule: 'InvalidDefaultArgInFrom',
+    when: 'it is a stage with upper case in its name, or has no ARG at all',
+    text: 'ARG B=Base\nFROM a AS Base\nFROM Base AS x\nFROM $B AS y\nFROM Other\n',
     found: [],
   },
 
@@ -276,15 +292,14 @@ const rows: readonly Row[] = [
     when: 'a name looks like a secret',
     text: 'ARG GITHUB_TOKEN\nFROM a\nENV AWS_SECRET_ACCESS_KEY=x\nARG a password=b\n',
     found: [
-      '1: Do not use ARG or ENV instructions for sensitive data (ARG "GITHUB_TOKEN")',
       '3: Do not use ARG or ENV instructions for sensitive data (ENV "AWS_SECRET_ACCESS_KEY")',
       '4: Do not use ARG or ENV instructions for sensitive data (ARG "password")',
     ],
   },
   {
     rule: 'SecretsUsedInArgOrEnv',
-    when: 'it only sounds like one, or says where it is',
-    text: 'FROM a\nENV AUTHOR=x KEYBOARD=us TOKENIZER=z PUBLIC_KEY=1 PASSWORD_FILE=/x KEY_VERSION=2\nLABEL token=x\n',
+    when: 'it only sounds like one, says where it is, or stands above FROM',
+    text: 'ARG API_TOKEN\nFROM a\nENV AUTHOR=x KEYBOARD=us TOKENIZER=z PUBLIC_KEY=1 PASSWORD_FILE=/x KEY_VERSION=2\nLABEL token=x\n',
     found: [],
   },
 
@@ -317,15 +332,15 @@ const rows: readonly Row[] = [
   {
     rule: 'UndefinedVar',
     when: 'it stands in any place the builder expands',
-    text: 'FROM scratch\nARG a=$q1\nENV b=$q2 $q3=c\nLABEL d=$q4\nUSER $q5\nEXPOSE $q6\nVOLUME ["$q7"]\nSTOPSIGNAL $q8\nCOPY --chown=$q9 x y\nCOPY <<E /x\n$q10\nE\nRUN --mount=type=cache,target=$q11 x\nADD --checksum=$q12 x y\n',
-    found: ['2: q1', '3: q2', '3: q3', '4: q4', '5: q5', '6: q6', '7: q7', '8: q8', '9: q9', '10: q10', '13: q11', '14: q12'].map((row) =>
+    text: 'FROM scratch\nARG a=$q1\nENV b=$q2 $q3=c\nLABEL d=$q4\nUSER $q5\nEXPOSE 1\nVOLUME ["$q7"]\nSTOPSIGNAL $q8\nCOPY --chown=$q9 x y\nCOPY <<E /x\n$q10\nE\nRUN --mount=type=cache,target=$q11 x\nADD --checksum=$q12 x y\n',
+    found: ['2: q1', '3: q2', '3: q3', '4: q4', '5: q5', '7: q7', '8: q8', '9: q9', '10: q10', '13: q11', '14: q12'].map((row) =>
       row.replace(/(\d+): (\w+)/, "$1: Usage of undefined variable '$$$2'"),
     ),
   },
   {
     rule: 'UndefinedVar',
     when: 'the shell expands it, or it is declared above, here, globally or in the base',
-    text: "ARG G=1\nFROM scratch AS base\nARG known\nENV e=1\nFROM base\nARG G unset\nARG TARGETARCH\nENV x=$known$e$G$unset$TARGETARCH$PATH\nRUN echo $nope\nCMD echo $nope\nCOPY <<'E' /x\n$nope\nE\nHEALTHCHECK CMD $nope\nONBUILD COPY $nope /\nENV y='$nope' z=\\$nope\n",
+    text: "ARG G=1\nFROM scratch AS base\nARG known\nENV e=1\nFROM base\nARG G unset\nARG TARGETARCH\nENV x=$known$e$G$unset$TARGETARCH$PATH\nRUN echo $nope\nCMD echo $nope\nCOPY <<'E' /x\n$nope\nE\nHEALTHCHECK CMD $nope\nEXPOSE $nope\nONBUILD COPY $nope /\nENV y='$nope' z=\\$nope\n",
     found: [],
   },
   {

@@ -162,6 +162,33 @@ test('blanks may stand between << and its name, in COPY too', () => {
   assert.deepEqual(copy.sources, [{ kind: 'heredoc', heredoc: { name: 'EOF', body: 'y\n', expand: true, chomp: false } }]);
 });
 
+test("flags are unescaped by the file's escape character", () => {
+  const [copy, run] = instructionsOf('COPY --exclude=a\\b --chown=a`b` c x y\nRUN --mount=type=tmpfs,target=C:\\t make\n', '# escape=`\n');
+  assert.deepEqual(copy?.kind === 'copy' && [copy.excludes[0]?.value, copy.chown?.value, copy.destination], ['a\\b', 'ab c', 'y']);
+  assert.equal(run?.kind === 'run' && run.mounts[0]?.value, 'type=tmpfs,target=C:\\t');
+  const [trigger] = instructionsOf('ONBUILD COPY --chown=a\\b c d\n', '# escape=`\n');
+  assert.equal(trigger?.kind === 'onbuild' && trigger.expression, 'COPY --chown=a\\b c d');
+});
+
+test('RUN may have no command, with flags or without', () => {
+  const none = { form: 'shell', text: '', heredocs: [] };
+  assert.deepEqual(only('RUN\n', 'run').command, none);
+  assert.deepEqual(only('RUN --network=host\n', 'run').command, none);
+  assert.deepEqual(only('RUN []\n', 'run').command, { form: 'exec', argv: [] });
+  assert.equal(only('ONBUILD RUN\n', 'onbuild').expression, 'RUN');
+});
+
+test('U+FEFF inside a file is a character like any other', () => {
+  assert.deepEqual(only('ENV A=x\ufeffy B=\ufeff\n', 'env').pairs, [
+    { key: 'A', value: 'x\ufeffy' },
+    { key: 'B', value: '\ufeff' },
+  ]);
+  assert.deepEqual(only('RUN make \ufeff\n', 'run').command, { form: 'shell', text: 'make \ufeff', heredocs: [] });
+  assert.deepEqual(only('VOLUME ["/a\ufeff", " /b "]\n', 'volume').words, ['/a\ufeff', '/b']);
+  assert.deepEqual(only('COPY --chown=\ufeff a b\n', 'copy').chown?.value, '\ufeff');
+  assert.equal(parseDockerfile('# escape\ufeff=`\nFROM scratch\n', 'Dockerfile').escape, '\\');
+});
+
 test('several heredocs follow each other in the order of their names', () => {
   const copy = only('COPY <<X <<Y a /d/\nY\nX\nX\nY\n', 'copy');
   assert.deepEqual(

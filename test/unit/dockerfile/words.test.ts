@@ -97,6 +97,37 @@ test('expandWord() shortens a long word in its error', () => {
   assert.throws(() => expandWord(`${'x'.repeat(200)}\${A`, environment), /^BuilderError: Cannot expand "x{77}\.\.\.": missing "}"$/);
 });
 
+test('expandWord() reads 200 nested braces, and refuses more in one line', () => {
+  const nested = (depth: number): string => `${'${B:-'.repeat(depth)}x${'}'.repeat(depth)}`;
+  assert.equal(expandWord(nested(200), new Map()).value, 'x');
+  assert.throws(() => expandWord(nested(2000), environment), /^BuilderError: Cannot expand .*: "\$\{" nests more than 200 deep$/);
+  assert.throws(() => expandWord(`"${nested(2000)}"`, environment), /nests more than 200 deep/);
+});
+
+test('U+FEFF is no blank, U+0085 and U+00A0 are', () => {
+  assert.deepEqual(expandWords('a\ufeffb c\u0085d\u00a0e', environment).words, ['a\ufeffb', 'c', 'd', 'e']);
+});
+
+for (const [what, pattern, value] of [
+  ['stars', `${'*a'.repeat(20_000)}b`, 'a'.repeat(20_000)],
+  ['stars at each place', `${'a*'.repeat(20_000)}b`, 'a'.repeat(40_000)],
+  ['lines', 'a*b', 'ac\n'.repeat(50_000)],
+] as const) {
+  test(`expandWord() replaces what many ${what} match in about linear time`, () => {
+    const start = performance.now();
+    assert.equal(expandWord(`\${X//${pattern}/x}`, new Map([['X', value]])).value, value);
+    assert.ok(performance.now() - start < 5000);
+  });
+}
+
+test('expandWord() refuses a pattern that would be compared too often', () => {
+  const word = `\${X//${'a'.repeat(30_000)}b/x}`;
+  assert.throws(
+    () => expandWord(word, new Map([['X', 'a'.repeat(60_000)]])),
+    /a pattern of 30001 characters is too long for a value of 60000/,
+  );
+});
+
 test('expandWord() matches many stars without running forever', () => {
   const pattern = `${'*a'.repeat(30)}b`;
   assert.equal(expandWord(`\${X#${pattern}}`, new Map([['X', 'a'.repeat(3000)]])).value.length, 3000);
