@@ -262,3 +262,9 @@ test('a blob that breaks off more than six times comes through where it gains a 
   // What is stored compressed must come as it is stored.
   assert.deepEqual(new Set(asked.map((item) => item.headers['accept-encoding'])), new Set(['identity']));
 });
+
+test('403 to an upload is final, also where it speaks of the session', async () => {
+  registry.inject({ method: 'PUT', path: /uploads/, times: 100, act: answer(403, 'BLOB_UPLOAD_INVALID') });
+  await assert.rejects(client.pushImage(imageOf(layerOf(someBytes(10))), [named('app/denied:v1')], {}, signal), { code: 'ERR_AUTH' });
+  assert.ok(count('PUT', /uploads/) <= 2);
+});
