@@ -119,6 +119,14 @@ for (const [what, entry, expected] of rows) {
   test(`writeArchive() writes ${what}`, async () => assert.deepEqual(await shape(entry), expected));
 }
 
+test('writeArchive() says of what is no file that it has no content', async () => {
+  for (const type of ['directory', 'symlink', 'hardlink', 'character', 'block', 'fifo'] as const) {
+    const whole = await archive({ ...plain, type, path: bytes('a'), size: 7, linkTarget: bytes('b') });
+    assert.equal(whole.toString('latin1', 124, 136), '00000000000 ', type);
+    assert.equal(whole.length, 512 + 1024, type);
+  }
+});
+
 test('writeArchive() pads content with zeros and ends with two blocks of them', async () => {
   // Memory that others have used lies behind the content.
   for (let at = 0; at < 50; at++) Buffer.allocUnsafe(128 * 1024).fill(0xaa);
