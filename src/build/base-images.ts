@@ -1,5 +1,6 @@
 // The images that stages start from and COPY reads from: each resolved once, its layers downloaded once, in parallel, while
 // earlier layers are being unpacked.
+import { Readable } from 'node:stream';
 import { BuilderError } from '../errors.ts';
 import type { Layer, Image } from '../oci/image.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
@@ -7,11 +8,13 @@ import type { Emit } from '../events.ts';
 import type { BlobStore } from '../layer/store.ts';
 import { readAgainOnMismatch } from '../registry/again.ts';
 import { createLimit } from '../registry/limit.ts';
+import type { StageLayer } from '../rootfs/disk.ts';
 
-/** An image whose layers are on their way to our disk; each promise settles when its layer is there and verified. */
+/** An image whose layers come to our disk when they are asked for. */
 export interface FetchedImage {
+  /** Its layers are read from the disk where they are there or on their way, else from where the image is. */
   readonly image: Image;
-  readonly layers: readonly Promise<Layer>[];
+  readonly layers: readonly StageLayer[];
 }
 
 /** Finds the image a name stands for: a registry's, or a named context's. */
@@ -20,8 +23,8 @@ export type ResolveImage = (name: string, platform: Platform, signal: AbortSigna
 export interface BaseImages {
   /** The image's config and manifest, without its layers. */
   readonly describe: (name: string, platform: Platform) => Promise<Image>;
-  /** Starts the downloads where they are not under way yet. */
-  readonly fetch: (name: string, platform: Platform) => Promise<FetchedImage>;
+  /** The image with its layers; `isWanted` starts to download all of them at once. */
+  readonly fetch: (name: string, platform: Platform, isWanted: boolean) => Promise<FetchedImage>;
 }
 
 /** Downloads of one image at a time; a registry rarely gives more to a fifth connection. */
@@ -83,11 +86,24 @@ export function createBaseImages({ resolve, store, retries, emit, signal }: Base
 
   return {
     describe,
-    fetch: async (name, platform) => {
+    fetch: async (name, platform, isWanted) => {
       const image = await describe(name, platform);
-      return { image, layers: image.layers.map((layer) => receive(name, layer)) };
+      if (isWanted) for (const layer of image.layers) void receive(name, layer);
+      return {
+        image: { ...image, layers: image.layers.map((layer) => ({ ...layer, open: (open) => openNearest(layer, received, open) })) },
+        layers: image.layers.map((layer) => ({ diffId: layer.diffId, layer: () => receive(name, layer) })),
+      };
     },
   };
+}
+
+function openNearest(layer: Layer, received: ReadonlyMap<string, Promise<Layer>>, signal: AbortSignal): Readable {
+  const coming = received.get(layer.descriptor.digest);
+  if (coming === undefined) return layer.open(signal);
+  const chunks = async function* (): AsyncGenerator<Buffer> {
+    yield* (await coming).open(signal);
+  };
+  return Readable.from(chunks(), { objectMode: false });
 }
 
 function wrap(name: string, error: unknown): unknown {

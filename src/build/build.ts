@@ -21,10 +21,14 @@ import { type BuildPlan, isNeededAfter, isPartOfTarget } from './plan.ts';
 import { atFrom, prepareBuild } from './prepare.ts';
 import { openResultFiles, publishImage } from './publish.ts';
 import type { BuildRequest, BuildResult } from './request.ts';
-import { Snapshots } from './snapshot.ts';
 import { openSources, type BuildSources } from './sources.ts';
 import { buildStage, type StageResult } from './stage.ts';
-import { type BaseLayers, Workspace } from './workspace.ts';
+import { Disk } from '../rootfs/disk.ts';
+import { RunChanges } from '../rootfs/run-changes.ts';
+import { StageFiles, type StageFilesOptions } from '../rootfs/stage-files.ts';
+import { Spool } from '../files/spool.ts';
+import type { Timestamp } from '../layer/entry.ts';
+import { clampPath } from '../paths.ts';
 import type { BuildPorts } from './ports.ts';
 
 /** The search path of an image that says nothing else. */
@@ -49,32 +53,41 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
     emit({ kind: 'phase', phase: 'checking', detail: 'the right to push' });
     for (const reference of request.output.destinations) await ports.registry.checkPush(reference, signal);
   }
-  const root = { path: bytesFromText(request.rootPath), protection: createProtection(ports.protectedPaths) };
-  const workspace = new Workspace({ root, folder: bytesFromText(folders.stages), emit, signal });
-  const destinations = request.output.noPush ? [] : request.output.destinations;
-  await using outbox = openOutbox({ registry: ports.registry, destinations, emit, signal });
-  const snapshots = new Snapshots({
-    root,
-    layer: { compression: request.compression, ...levelOf(request), family: request.imageFormat === 'docker' ? 'docker' : 'oci', store },
-    ...(epoch === undefined ? {} : { latestTime: epoch }),
-    onLayer: outbox.send,
-    ownerOf: (path) => workspace.ownerOf(path),
-    notes: () => workspace.notes,
+  const disk = new Disk({
+    root: { path: bytesFromText(request.rootPath), protection: createProtection(ports.protectedPaths) },
+    folder: bytesFromText(folders.stages),
     emit,
     signal,
   });
-  const sources = openSources(dockerfile, request, plan, { workspace, bases, ports });
+  const destinations = request.output.noPush ? [] : request.output.destinations;
+  await using outbox = openOutbox({ registry: ports.registry, destinations, emit, signal });
+  using spool = new Spool(folders.layers);
+  const stageFiles: StageFilesOptions = {
+    disk,
+    runChanges: new RunChanges(disk, { emit, signal }),
+    spool,
+    layer: { compression: request.compression, ...levelOf(request), family: request.imageFormat === 'docker' ? 'docker' : 'oci', store },
+    ...(epoch === undefined ? {} : { latestTime: epoch }),
+    ignoredPaths: request.ignorePaths.map((path) => clampPath(bytesFromText(path))),
+    alwaysOnDisk: request.alwaysUnpack,
+    onLayer: outbox.send,
+    now: () => timestampOf(ports.now()),
+    emit,
+    signal,
+  };
+  const finished = new Map<number, StageResult>();
+  const sources = openSources(dockerfile, request, plan, { finished, stageFiles, bases, ports });
   const build: Build = {
     dockerfile,
     request,
     ports,
     plan,
     bases,
-    workspace,
-    snapshots,
+    disk,
+    stageFiles,
     outbox,
     sources,
-    finished: new Map(),
+    finished,
     ...(epoch === undefined ? {} : { epoch }),
   };
   try {
@@ -83,7 +96,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
     // What pushes is what was started: nothing goes out past files that somebody else has had his hands on.
     ports.verifySeal();
     const published = await publishImage(image, request.output, { registry: ports.registry, results, emit, signal });
-    if (request.cleanup) await workspace.clear();
+    if (request.cleanup) disk.clear();
     emit({ kind: 'phase', phase: 'finished' });
     return published;
   } finally {
@@ -98,8 +111,8 @@ interface Build {
   readonly ports: BuildPorts;
   readonly plan: BuildPlan;
   readonly bases: BaseImages;
-  readonly workspace: Workspace;
-  readonly snapshots: Snapshots;
+  readonly disk: Disk;
+  readonly stageFiles: StageFilesOptions;
   readonly outbox: Outbox;
   readonly sources: BuildSources;
   readonly epoch?: number;
@@ -143,13 +156,13 @@ async function buildOne(
   position: number,
   numbers: { next: () => number; readonly total: number },
 ): Promise<StageResult> {
-  const { dockerfile, request, plan, ports, workspace, snapshots } = build;
+  const { dockerfile, request, plan, ports, disk } = build;
   const { stage } = planned;
   const platform = plan.platforms.get(stage.index) ?? request.platform;
   build.outbox.startStage(isPartOfTarget(plan, stage.index));
-  const base = await enterBase(build, planned, position, platform);
-  snapshots.forget();
-  const context = executionContext(build, planned, platform);
+  const base = await enterBase(build, planned, platform, isNeededAfter(plan, stage.index, position + 1, ['copy', 'mount', 'base']));
+  if (request.alwaysUnpack) await base.files.onDisk();
+  const context = executionContext(build, planned, platform, base.files);
   const isReplaced = planned.base.kind === 'context' && planned.base.replacesStage;
   const result = await buildStage(
     {
@@ -164,7 +177,7 @@ async function buildOne(
     {
       dockerfile,
       execute: (instruction, state, step, escape) => executeInstruction(instruction, state, step, escape, context),
-      snapshots,
+      files: base.files,
       numbers,
       created: () => createdNow(build),
       isSingleSnapshot: request.singleSnapshot && stage.index === plan.targets[0],
@@ -173,7 +186,7 @@ async function buildOne(
       signal: ports.signal,
     },
   );
-  workspace.finishStage(stage.index, result.isUntouched);
+  disk.keep(isNeededAfter(plan, stage.index, position + 1, ['base', 'copy', 'mount']));
   return result;
 }
 
@@ -183,63 +196,52 @@ function createdNow({ epoch, ports }: Build): string {
 
 interface EnteredBase {
   readonly image: Image;
+  readonly files: StageFiles;
   readonly name: string;
   readonly inherited?: StageResult['state'];
 }
 
-async function enterBase(build: Build, planned: PlannedStage, position: number, platform: Platform): Promise<EnteredBase> {
-  const { workspace, plan, bases, finished } = build;
+async function enterBase(build: Build, planned: PlannedStage, platform: Platform, isReadLater: boolean): Promise<EnteredBase> {
+  const { bases, finished, stageFiles } = build;
   const { base } = planned;
-  const held = workspace.heldStage;
-  const continues = base.kind === 'stage' && base.index === held;
-  // Files that a COPY or mount still reads must outlive the root; a later FROM can unpack the layers again.
-  const isRead = held !== undefined && isNeededAfter(plan, held, position, ['copy', 'mount']);
-  if (held !== undefined && (isRead || (!continues && isNeededAfter(plan, held, position, ['base'])))) await workspace.setAside(held);
   if (base.kind === 'stage') {
     const result = finished.get(base.index);
     if (result === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot start a stage: its base was not built');
-    const mayTake =
-      !isNeededAfter(plan, base.index, position + 1, ['base', 'copy', 'mount']) &&
-      !planned.needs.some((need) => need.index === base.index && need.why !== 'base');
-    await workspace.enterStage(base.index, layersOf(result.image), mayTake);
-    return { image: result.image, name: planned.stage.from.image, inherited: result.state };
+    return { image: result.image, files: await result.files.continue(), name: planned.stage.from.image, inherited: result.state };
   }
   if (base.kind === 'scratch') {
-    await workspace.enterBase({ key: 'scratch', layers: [] });
-    return { image: scratchImage(platform, build.request), name: 'scratch' };
+    return { image: scratchImage(platform, build.request), files: new StageFiles(stageFiles, { layers: [] }), name: 'scratch' };
   }
   const folder = base.kind === 'context' ? build.ports.namedFolders.get(base.name) : undefined;
   if (base.kind === 'context' && folder !== undefined) return await enterFolder(build, base.name, folder, platform);
   const name = base.kind === 'image' ? base.image : base.name;
   return await atFrom(planned, async () => {
-    const fetched = await bases.fetch(name, platform);
-    await workspace.enterBase({ key: keyOf(fetched.image), layers: fetched.layers });
-    // From here on the image is read from our disk: neither a push nor another stage downloads it again.
-    const image = { ...fetched.image, layers: await Promise.all(fetched.layers) };
+    const { image, layers } = await bases.fetch(name, platform, needsFiles(planned) || isReadLater);
     image.layers.forEach(build.outbox.send);
-    return { image: withDefaultPath(image), name };
+    return { image: withDefaultPath(image), files: new StageFiles(stageFiles, { layers }), name };
   });
+}
+
+/** True where an instruction asks for files of the base: settings and linked copies don't. */
+function needsFiles({ stage }: PlannedStage): boolean {
+  return stage.instructions.some((each) => ['run', 'add', 'workdir'].includes(each.kind) || (each.kind === 'copy' && !each.link));
 }
 
 /** A folder as a base: the root of an image with an empty config, its content one layer. */
 async function enterFolder(build: Build, name: string, folder: SourceTree, platform: Platform): Promise<EnteredBase> {
-  const { workspace, snapshots, request, ports } = build;
-  await workspace.enterBase({ key: 'scratch', layers: [] });
-  snapshots.forget();
+  const { request, ports, stageFiles } = build;
+  const files = new StageFiles(stageFiles, { layers: [] });
   const epoch = build.epoch === undefined ? {} : { sourceDateEpoch: build.epoch };
-  const paths = await copyFolder(workspace.root, folder, { ...epoch, emit: ports.emit, signal: ports.signal });
-  const { layer } = await snapshots.take({ kind: 'paths', paths });
+  const { layer } = await copyFolder(files, folder, { ...epoch, emit: ports.emit, signal: ports.signal });
   const history = { created: createdNow(build), createdBy: `FROM ${name}`, comment: 'buildkit.exporter.image.v0' };
-  const image = appendLayer(scratchImage(platform, request), layer, history);
-  workspace.holdBase(keyOf(image));
-  return { image, name };
+  return { image: appendLayer(scratchImage(platform, request), layer, history), files, name };
 }
 
-function executionContext(build: Build, planned: PlannedStage, platform: Platform): ExecutionContext {
-  const { request, ports, plan, workspace, sources } = build;
+function executionContext(build: Build, planned: PlannedStage, platform: Platform, files: StageFiles): ExecutionContext {
+  const { request, ports, plan, sources } = build;
   const { emit, signal } = ports;
   return {
-    scope: { root: workspace.root, platform, ...(build.epoch === undefined ? {} : { sourceDateEpoch: build.epoch }), emit, signal },
+    scope: { files, platform, ...(build.epoch === undefined ? {} : { sourceDateEpoch: build.epoch }), emit, signal },
     ...sources.contextFor(planned, platform),
     buildArgs: request.buildArgs,
     globalArgs: plan.globalArgs,
@@ -271,10 +273,6 @@ function withDefaultPath(image: Image): Image {
   return { ...image, config: { ...image.config, config: { ...image.config.config, env: [...env, defaultPath] } } };
 }
 
-function layersOf(image: Image): BaseLayers {
-  return { key: keyOf(image), layers: image.layers };
-}
-
-function keyOf(image: Image): string {
-  return image.config.diffIds.join(' ') || 'scratch';
+function timestampOf(ms: number): Timestamp {
+  return { seconds: Math.floor(ms / 1000), nanoseconds: (ms % 1000) * 1_000_000 };
 }

@@ -5,8 +5,8 @@ import { type ByteString, bytesFromText, joinBytes, textFromBytes } from '../byt
 import type { Emit, StepLabel } from '../events.ts';
 import { diffTrees } from '../rootfs/diff.ts';
 import { createProtection } from '../rootfs/protect.ts';
-import { isDirectoryMode } from '../rootfs/resolve.ts';
-import type { Root } from '../rootfs/root.ts';
+import { isDirectoryMode } from '../files/resolve.ts';
+import type { Root } from '../files/root.ts';
 import { scanLiving, settleClock } from '../rootfs/scan.ts';
 import type { Change, Tree } from '../rootfs/tree.ts';
 

@@ -4,7 +4,9 @@ import { readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { bytesFromText, fsPath } from '../bytes.ts';
 import { applyIgnoreFile } from '../context/ignore-file.ts';
-import { locate, pathIn } from '../context/tree.ts';
+import { locate } from '../context/tree.ts';
+import { diskView } from '../files/disk-view.ts';
+import { pathIn } from '../paths.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { BuildPorts } from './ports.ts';
 
@@ -64,7 +66,7 @@ export function withIgnoreFile(
 function placeOf(path: string, contextFolder: string): string | Buffer | undefined {
   const folder = [contextFolder, realFolder(contextFolder)].find((each) => isWithin(each, path));
   if (folder === undefined) return path;
-  const found = locate(bytesFromText(folder), bytesFromText(relative(folder, path)));
+  const found = locate(diskView(bytesFromText(folder)), bytesFromText(relative(folder, path)));
   if (found.kind === 'found') return fsPath(pathIn(bytesFromText(folder), found.path));
   if (found.kind === 'missing' && found.link === undefined) return undefined;
   throw new BuilderError('ERR_CONTEXT', `Cannot read the Dockerfile ${path}: it is a symbolic link to what is not in the context`, {

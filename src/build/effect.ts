@@ -3,7 +3,8 @@ import type { ByteString } from '../bytes.ts';
 import type { HistoryEntry, RunConfig } from '../oci/image-config.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { Emit, StepLabel } from '../events.ts';
-import type { Root } from '../rootfs/root.ts';
+import type { StageFiles } from '../rootfs/stage-files.ts';
+import type { TreeDraft } from '../rootfs/tree-draft.ts';
 
 /** Everything that changes while a stage is built, apart from its layers. Replaced, never mutated. */
 export interface StageState {
@@ -19,15 +20,15 @@ export interface StageState {
   readonly hasCmd: boolean;
 }
 
-/** Which part of the root an instruction may have changed. */
+/** What an instruction did to the files of its stage. */
 export type Touched =
   | { readonly kind: 'nothing' }
   /**
-   * `except` are paths, with all below, that only the builder itself changed (the targets of mounts); `unchanged` are folders that
-   * it put back as they were.
+   * Whatever a command changed on the disk. `except` are paths there, with all below, that only the builder itself changed (the
+   * targets of mounts); `unchanged` are folders that it put back as they were.
    */
   | { readonly kind: 'anything'; readonly except?: readonly ByteString[]; readonly unchanged?: readonly ByteString[] }
-  | { readonly kind: 'paths'; readonly paths: readonly ByteString[] };
+  | { readonly kind: 'drafted'; readonly draft: TreeDraft };
 
 export interface Effect {
   readonly state: StageState;
@@ -41,7 +42,7 @@ export interface Effect {
 
 /** What every instruction gets besides itself and the state. */
 export interface StepScope {
-  readonly root: Root;
+  readonly files: StageFiles;
   readonly step: StepLabel;
   readonly platform: Platform;
   /** Seconds since 1970, from SOURCE_DATE_EPOCH. */

@@ -1,30 +1,33 @@
-// FROM a --build-context that is a folder: its content, ignore rules honoured, becomes the root.
-import { type ByteString, bytesFromText } from '../bytes.ts';
+// FROM a --build-context that is a folder: its content, ignore rules honoured, becomes the files of the stage.
 import { selectSources } from '../context/select.ts';
 import type { SourceTree } from '../context/tree.ts';
 import type { Emit } from '../events.ts';
-import type { Root } from '../rootfs/root.ts';
+import type { WrittenLayer } from '../layer/write.ts';
+import { rootPath } from '../paths.ts';
+import type { StageFiles } from '../rootfs/stage-files.ts';
 import { CopyTarget } from './instructions/copy-target.ts';
 import { copySelection, type CopyJob } from './instructions/copy-tree.ts';
 
-/** Copies the folder into an empty root, and gives the paths that were made. @throws BuilderError as COPY does */
+/** Copies the folder into an empty stage as one layer. @throws BuilderError as COPY does */
 export async function copyFolder(
-  root: Root,
+  files: StageFiles,
   folder: SourceTree,
   options: { readonly sourceDateEpoch?: number; readonly emit: Emit; readonly signal: AbortSignal },
-): Promise<readonly ByteString[]> {
+): Promise<WrittenLayer> {
   const { sourceDateEpoch, emit, signal } = options;
   const epoch = sourceDateEpoch === undefined ? {} : { mtimeSeconds: sourceDateEpoch };
-  const target = new CopyTarget(root, { instruction: `FROM ${folder.label}`, replaces: false });
+  const draft = await files.draft();
+  const target = new CopyTarget(draft, { instruction: `FROM ${folder.label}` });
   const job: CopyJob = {
     target,
     policy: { parents: { mode: 0o755, ...epoch }, ...epoch },
-    destination: { path: target.resolve(bytesFromText('/')), isDirectory: true },
+    destination: { path: rootPath, isDirectory: true },
     written: [],
+    spool: files.spool,
     warn: (code, message) => emit({ kind: 'warning', code, message }),
     signal,
   };
   for (const selection of selectSources(folder, '/')) await copySelection(job, folder, selection);
   target.finish();
-  return target.touched;
+  return await files.write(draft);
 }

@@ -1,4 +1,5 @@
 // Repositories for contexts and ADD: who may see which credentials, and what the settings mean.
+import { diskView } from '../files/disk-view.ts';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import type { LookupFunction } from 'node:net';
 import { join } from 'node:path';
@@ -82,7 +83,7 @@ export function prepareGit(options: GitAccessOptions): GitAccess {
         emit,
         signal,
       });
-      return { folder: bytesFromText(folder), label: `repository ${describeRemote(location.remote)}`, keepsOwners: false };
+      return { files: diskView(bytesFromText(folder)), label: `repository ${describeRemote(location.remote)}`, keepsOwners: false };
     },
     close: async () => {
       for (const folder of made) rmSync(folder, { recursive: true, force: true });

@@ -5,6 +5,7 @@ import { applyIgnoreFile } from '../context/ignore-file.ts';
 import type { IgnoreRules } from '../context/ignore.ts';
 import type { SourceTree } from '../context/tree.ts';
 import type { DockerfileText } from './dockerfile-file.ts';
+import { diskView } from '../files/disk-view.ts';
 import type { BuildRequest } from './request.ts';
 
 /** The context with the rules of --ignorefile, of `<Dockerfile>.dockerignore`, or of its own .dockerignore. @throws ERR_CONTEXT */
@@ -21,6 +22,6 @@ export function useIgnoreFile(
   request: Pick<BuildRequest, 'ignoreFile'>,
   file: DockerfileText,
 ): IgnoreRules | undefined {
-  const tree = { folder: bytesFromText(resolve(contextFolder)), label: 'the build context', keepsOwners: false };
+  const tree = { files: diskView(bytesFromText(resolve(contextFolder))), label: 'the build context', keepsOwners: false };
   return withIgnoreFile(tree, request, file).ignore;
 }

@@ -50,6 +50,8 @@ export interface BuildRequest {
   readonly compressionLevel?: number;
   readonly imageFormat: 'inherit' | 'docker' | 'oci';
   readonly reproducible: boolean;
+  /** Every stage is unpacked, whether a RUN needs it or not. */
+  readonly alwaysUnpack: boolean;
   readonly singleSnapshot: boolean;
   readonly ignorePaths: readonly string[];
   readonly network: 'default' | 'host' | 'none';

@@ -5,9 +5,10 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type ByteString, bytesFromBuffer, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
+import { childPath } from '../paths.ts';
 
 export interface Residents {
-  /** Names in the root that are not an image's. */
+  /** Paths below the root that are not an image's. */
   readonly names: readonly ByteString[];
   /** Remembers, at the end of a build, what it leaves behind: all that is added later is somebody's own. */
   readonly leave: () => void;
@@ -25,29 +26,44 @@ interface Memory {
 export const residentsFile = 'residents.json';
 
 /**
- * Who lives in the root: of an earlier build in this container nothing does. `shared` are names that images have too.
+ * Who lives in the root: of an earlier build in this container nothing does, and neither does a folder that only leads to what is
+ * mounted. `shared` are names that images have too, `mounts` paths below the root.
  * @throws ERR_ROOTFS where the builder's folder can't be written
  */
-export function findResidents(rootPath: string, builderFolder: string, shared: ReadonlySet<string>): Residents {
+export function findResidents(
+  rootPath: string,
+  builderFolder: string,
+  shared: ReadonlySet<string>,
+  mounts: readonly ByteString[] = [],
+): Residents {
   const root = identityOf(rootPath);
   const file = join(builderFolder, residentsFile);
   const memory = readMemory(file, root);
-  const list = (): ByteString[] => readdirSync(rootPath, { encoding: 'buffer' }).map((name) => bytesFromBuffer(name));
-  const names = list()
-    .filter((name) => !shared.has(name) && !isEmptyFolder(rootPath, name))
-    .filter((name) => memory === undefined || memory.residents.includes(name) || memory.left?.includes(name) === false);
+  const list = (): ByteString[] =>
+    listNames(bytesFromText(rootPath)).flatMap((name) => (shared.has(name) ? [] : livingIn(bytesFromText(rootPath), name, mounts)));
+  const names = list().filter((name) => memory === undefined || memory.residents.includes(name) || memory.left?.includes(name) === false);
   writeMemory(file, { root, residents: names });
   return { names, leave: () => writeMemory(file, { root, residents: names, left: list().filter((name) => !names.includes(name)) }) };
+}
+
+// A file or a folder with something in it, whole; of a folder that leads to a mount, what else is in it.
+function livingIn(root: ByteString, path: ByteString, mounts: readonly ByteString[]): readonly ByteString[] {
+  if (mounts.includes(path)) return [];
+  const onDisk = joinBytes(root, path);
+  if (!lstatSync(fsPath(onDisk)).isDirectory()) return [path];
+  const names = listNames(onDisk);
+  if (names.length === 0) return [];
+  if (!mounts.some((mount) => mount.startsWith(`${path}/`))) return [path];
+  return names.flatMap((name) => livingIn(root, childPath(path, name), mounts));
+}
+
+function listNames(folder: ByteString): ByteString[] {
+  return readdirSync(fsPath(folder), { encoding: 'buffer' }).map((name) => bytesFromBuffer(name));
 }
 
 /** The host name is there because numbers of removed directories are used again. */
 function identityOf(rootPath: string): string {
   return `${lstatSync(rootPath, { bigint: true }).ino} ${hostname()}`;
-}
-
-function isEmptyFolder(rootPath: string, name: ByteString): boolean {
-  const path = fsPath(joinBytes(bytesFromText(rootPath), name));
-  return lstatSync(path).isDirectory() && readdirSync(path).length === 0;
 }
 
 function readMemory(file: string, root: string): Memory | undefined {

@@ -14,7 +14,8 @@ import type { ExecutionContext } from './execute.ts';
 import type { BuildPlan } from './plan.ts';
 import type { BuildPorts } from './ports.ts';
 import type { BuildRequest } from './request.ts';
-import type { Workspace } from './workspace.ts';
+import { StageFiles, type StageFilesOptions } from '../rootfs/stage-files.ts';
+import type { StageResult } from './stage.ts';
 
 export interface BuildSources {
   /** What the instructions of one stage need beyond their scope. */
@@ -22,7 +23,10 @@ export interface BuildSources {
 }
 
 interface SourceParts {
-  readonly workspace: Workspace;
+  /** Stages that are finished, by index. */
+  readonly finished: ReadonlyMap<number, StageResult>;
+  /** For the files of images that are only read from. */
+  readonly stageFiles: StageFilesOptions;
   readonly bases: BaseImages;
   readonly ports: BuildPorts;
 }
@@ -31,6 +35,7 @@ interface SourceParts {
 export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan: BuildPlan, parts: SourceParts): BuildSources {
   const contexts = new Set(request.namedContexts.map((context) => contextName(context.name)));
   const { ports } = parts;
+  const images = new Map<string, StageFiles>();
   const namespace = request.buildArgs.get('BUILDKIT_CACHE_MOUNT_NS') ?? '';
   // Hashed, since it may hold anything; ids of one namespace mean nothing in another.
   const subfolder = namespace === '' ? 'default' : createHash('sha256').update(namespace).digest('hex');
@@ -39,7 +44,7 @@ export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan:
     contextFor: (planned, platform) => {
       const named = (from: string, allowsNumbers: boolean, range: SourceRange): Promise<SourceTree> => {
         const source = resolveSource(dockerfile, from, contexts, { stage: planned.stage.index, allowsNumbers, range });
-        return openSource(source, platform, plan, parts).catch((error: unknown) => {
+        return openSource(source, platform, plan, parts, images).catch((error: unknown) => {
           throw source.kind === 'image' ? withStageHint(error, from, dockerfile) : error;
         });
       };
@@ -89,19 +94,22 @@ async function openSource(
   source: ReturnType<typeof resolveSource>,
   platform: Platform,
   plan: BuildPlan,
-  { workspace, bases, ports }: SourceParts,
+  { finished, stageFiles, bases, ports }: SourceParts,
+  images: Map<string, StageFiles>,
 ): Promise<SourceTree> {
   if (source.kind === 'stage') {
-    const folder = workspace.folderOfStage(source.index);
     const stage = plan.stages.find((planned) => planned.stage.index === source.index)?.stage;
     const label = `stage ${stage?.name ?? source.index}`;
-    if (folder === undefined) throw new BuilderError('ERR_INTERNAL', `Cannot read from ${label}: its files were not kept`);
-    return { folder, label, keepsOwners: true };
+    const result = finished.get(source.index);
+    if (result === undefined) throw new BuilderError('ERR_INTERNAL', `Cannot read from ${label}: it was not built`);
+    return { files: await result.files.view(), label, keepsOwners: true };
   }
   const folder = source.kind === 'context' ? ports.namedFolders.get(source.name) : undefined;
   if (folder !== undefined) return folder;
   const name = source.kind === 'context' ? source.name : source.image;
-  const fetched = await bases.fetch(name, platform);
-  const root = await workspace.unpackBeside({ key: fetched.image.config.diffIds.join(' '), layers: fetched.layers });
-  return { folder: root.path, label: `image ${name}`, keepsOwners: true };
+  const fetched = await bases.fetch(name, platform, true);
+  const key = fetched.image.config.diffIds.join(' ');
+  const files = images.get(key) ?? new StageFiles(stageFiles, { layers: fetched.layers });
+  images.set(key, files);
+  return { files: await files.view(), label: `image ${name}`, keepsOwners: true };
 }

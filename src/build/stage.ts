@@ -6,8 +6,8 @@ import { BuilderError, type SourceRange } from '../errors.ts';
 import type { BuildEvent, Emit, StepLabel } from '../events.ts';
 import { appendHistory, appendLayer, type Image } from '../oci/image.ts';
 import type { HistoryEntry } from '../oci/image-config.ts';
+import type { StageFiles, TakenLayer } from '../rootfs/stage-files.ts';
 import type { Effect, StageState } from './effect.ts';
-import type { Snapshots } from './snapshot.ts';
 
 /** How a stage begins. */
 export interface StageStart {
@@ -26,7 +26,7 @@ export interface StageStart {
 export interface StageRun {
   readonly dockerfile: Dockerfile;
   readonly execute: (instruction: Instruction, state: StageState, step: StepLabel, escape: '\\' | '`') => Promise<Effect>;
-  readonly snapshots: Snapshots;
+  readonly files: StageFiles;
   /** Number of the next step, and how many there are in all. */
   readonly numbers: { next: () => number; readonly total: number };
   /** RFC 3339, for history entries. */
@@ -41,8 +41,7 @@ export interface StageRun {
 export interface StageResult {
   readonly image: Image;
   readonly state: StageState;
-  /** No instruction may have changed a file. */
-  readonly isUntouched: boolean;
+  readonly files: StageFiles;
 }
 
 /** Executes the base's triggers and the stage's instructions in order. @throws what an instruction throws */
@@ -56,29 +55,27 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
   const own = start.instructions.map((instruction) => ({ instruction, escape: run.dockerfile.escape }));
   let image: Image = { ...start.image, config: { ...start.image.config, config } };
   let state = initialState(image, start.inherited);
-  let isUntouched = true;
   const started = performance.now();
   run.emit({ kind: 'stage.started', stage: start.name, base: start.baseName });
   const single: SingleLayer | undefined = run.isSingleSnapshot ? { steps: [], readers: new Map() } : undefined;
-  if (run.isSingleSnapshot) await run.snapshots.prepare();
+  if (run.isSingleSnapshot) await run.files.beginSingleLayer();
   for (const { instruction, escape } of [...triggers, ...own]) {
     run.signal.throwIfAborted();
     const step = labelOf(instruction, start.name, run);
     const stepStarted = performance.now();
     run.emit({ kind: 'step.started', step });
-    if (instruction.kind === 'run') await run.snapshots.prepare();
+    if (instruction.kind === 'run') await run.files.prepareRun();
     const effect = await run.execute(instruction, state, step, escape);
     state = effect.state;
-    if (effect.touched.kind !== 'nothing') isUntouched = false;
     const history = effect.history === undefined ? undefined : historyOf(effect, run);
     let layer: { readonly entries: number; readonly sizeBytes: number } | undefined;
+    const written = await takeLayer(effect, run);
     if (single !== undefined) {
-      single.steps.push({ history, changedFiles: effect.touched.kind !== 'nothing' });
+      single.steps.push({ history, changedFiles: written !== undefined });
       for (const id of effect.secretIds ?? []) if (!single.readers.has(id)) single.readers.set(id, instruction.range);
-    } else if (effect.touched.kind === 'nothing') {
+    } else if (written === undefined) {
       if (history !== undefined) image = appendHistory(image, history);
     } else {
-      const written = await run.snapshots.take(effect.touched, secretsOf(effect.secretIds ?? [], run));
       for (const id of written.leakedSecrets) run.emit(leakWarning(id, "this step's layer", instruction.range));
       layer = { entries: written.entries, sizeBytes: written.layer.descriptor.size };
       image = appendLayer(image, written.layer, history ?? {});
@@ -87,7 +84,15 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
   }
   if (single !== undefined) image = await appendSingleLayer(image, single, run);
   run.emit({ kind: 'stage.finished', stage: start.name, durationMs: performance.now() - started });
-  return { image: { ...image, config: { ...image.config, config: state.config, ...authorOf(state) } }, state, isUntouched };
+  return { image: { ...image, config: { ...image.config, config: state.config, ...authorOf(state) } }, state, files: run.files };
+}
+
+/** The layer of what the instruction did to the files; undefined where it makes none. */
+async function takeLayer({ touched, secretIds = [] }: Effect, { files, ...run }: StageRun): Promise<TakenLayer | undefined> {
+  if (touched.kind === 'nothing') return undefined;
+  if (touched.kind === 'drafted') return { ...(await files.write(touched.draft)), leakedSecrets: [] };
+  const { except = [], unchanged = [] } = touched;
+  return await files.takeRun({ except, unchanged }, secretsOf(secretIds, run));
 }
 
 /** What a stage knows before its first instruction. */
@@ -119,7 +124,7 @@ interface SingleLayer {
 /** The image with the history of all steps in their order, and the layer where the last one stands that changed files. */
 async function appendSingleLayer(image: Image, { steps, readers }: SingleLayer, run: StageRun): Promise<Image> {
   const last = steps.findLastIndex((step) => step.changedFiles);
-  const written = last === -1 ? undefined : await run.snapshots.take({ kind: 'anything' }, secretsOf([...readers.keys()], run));
+  const written = last === -1 ? undefined : await run.files.takeSingleLayer(secretsOf([...readers.keys()], run));
   for (const id of written?.leakedSecrets ?? []) {
     const range = readers.get(id);
     if (range !== undefined) run.emit(leakWarning(id, 'the one layer of this stage', range));
@@ -130,7 +135,7 @@ async function appendSingleLayer(image: Image, { steps, readers }: SingleLayer, 
   }, image);
 }
 
-function secretsOf(ids: readonly string[], run: StageRun): ReadonlyMap<string, Buffer> {
+function secretsOf(ids: readonly string[], run: Pick<StageRun, 'secrets'>): ReadonlyMap<string, Buffer> {
   return new Map(
     ids.flatMap((id) => {
       const bytes = run.secrets.get(id);

@@ -8,6 +8,7 @@ import type { SourceTree } from '../context/tree.ts';
 import { contextName } from '../dockerfile/stage-needs.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { mountsBelow } from '../rootfs/protect.ts';
 import { createLauncher } from '../linux/launch.ts';
 import { readMounts } from '../linux/mounts.ts';
 import { Processes, protectSelf } from '../linux/process.ts';
@@ -23,6 +24,7 @@ import type { GitAccess } from './git-access.ts';
 import { openGit } from './open-git.ts';
 import { isImagePlace } from './plan.ts';
 import { withDownloadSecrets } from './download-secrets.ts';
+import { pathIn } from '../paths.ts';
 import type { BuildPorts } from './ports.ts';
 import { type ContextWatch, watchContexts } from './context-watch.ts';
 import { imageFolders, protectedPaths } from './protected-paths.ts';
@@ -105,6 +107,7 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
       request.rootPath,
       request.builderFolder,
       isElsewhere ? new Set([...imageFolders, ...homeNames]) : imageFolders,
+      mountsBelow(bytesFromText(request.rootPath)),
     );
     stack.defer(residents.leave);
     const contexts = [context.wholeFolder, ...named.wholeFolders];
@@ -114,7 +117,7 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
     );
     const foreignFolders = contexts.filter((folder) => !isPrivate(folder));
     watch = watchContexts(foreignFolders, { rootPath: request.rootPath, builderFolder: request.builderFolder, emit });
-    const { noteRead } = watch;
+    const contextWatch = watch;
     const kept = protectedPaths(request.rootPath, own, residents.names);
     const secretFiles = findSecretFiles(request, configPaths(env, folders), kept);
     const ports: BuildPorts = {
@@ -122,8 +125,8 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
       download,
       git: git.add,
       resolveImage: imageResolver(clients.pull, named.layouts),
-      context: { ...context.tree, noteRead },
-      namedFolders: new Map([...named.folders].map(([name, tree]) => [name, { ...tree, noteRead }])),
+      context: watched(context.tree, contextWatch),
+      namedFolders: new Map([...named.folders].map(([name, tree]) => [name, watched(tree, contextWatch)])),
       verifySeal,
       launch: guardLaunch(launcher.launch, {
         secretFiles,
@@ -146,6 +149,12 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
     await stack.disposeAsync();
     throw error;
   }
+}
+
+/** The tree, of which each file that is read is told to the watch. */
+function watched(tree: SourceTree, watch: ContextWatch): SourceTree {
+  const { folder } = tree.files;
+  return folder === undefined ? tree : { ...tree, noteRead: (path) => watch.noteRead(pathIn(folder, path)) };
 }
 
 /** Those a RUN could change at all: the sandbox shows the machine's own files read-only, and there others may change them. */

@@ -189,7 +189,7 @@ export const buildFlags: readonly FlagSpec[] = [
     about: '',
     unsupported: 'restoring the root after a build is not part of this version',
   },
-  { name: 'materialize', kind: 'boolean', about: '', inert: 'the root always holds the last stage at the end' },
+  { name: 'materialize', kind: 'boolean', about: 'unpack every stage, so that the root holds the last one at the end' },
   { name: 'dryrun', kind: 'boolean', about: 'print the plan and build nothing' },
   { name: 'print-plan', kind: 'boolean', environment: 'KANIKO_PRINT_PLAN', about: 'print the plan, then build' },
   {

@@ -54,6 +54,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     imageFormat,
     reproducible: settings.boolean('reproducible'),
     singleSnapshot: settings.boolean('single-snapshot'),
+    alwaysUnpack: settings.boolean('materialize'),
     ignorePaths: settings.list('ignore-path'),
     network: settings.choice('network', ['default', 'host', 'none'], 'default'),
     cleanup: settings.boolean('cleanup'),

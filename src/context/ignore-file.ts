@@ -5,7 +5,8 @@ import { bytesFromText, fsPath, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { parseIgnoreFile } from './ignore.ts';
 import type { IgnoreRules } from './ignore.ts';
-import { locate, pathIn } from './tree.ts';
+import { pathIn } from '../paths.ts';
+import { locate } from './tree.ts';
 import type { SourceTree } from './tree.ts';
 
 const limitBytes = 16 * 1024 * 1024;
@@ -43,19 +44,21 @@ function readOwn(tree: SourceTree, dockerfilePath: string | undefined): IgnoreRu
 
 // A file of the context is read as one: through a link it could show us, and then a message, any file of this machine.
 function readBeside(tree: SourceTree, path: string): IgnoreRules | undefined {
-  const below = relative(textFromBytes(tree.folder), dirname(path));
+  const below = tree.files.folder === undefined ? '..' : relative(textFromBytes(tree.files.folder), dirname(path));
   if (below !== '..' && !below.startsWith('../') && !below.startsWith('/')) return readInside(tree, `${below}/${basename(path)}`);
   return readRules(path, basename(path));
 }
 
 function readInside(tree: SourceTree, path: string): IgnoreRules | undefined {
-  const located = locate(tree.folder, bytesFromText(path));
+  const { folder } = tree.files;
+  if (folder === undefined) return undefined;
+  const located = locate(tree.files, bytesFromText(path));
   if (located.kind === 'loop') throw new BuilderError('ERR_CONTEXT', `Cannot read ignore file ${path}: it is a loop of symbolic links`);
   if (located.kind === 'missing') {
     if (located.link === undefined) return undefined;
     throw new BuilderError('ERR_CONTEXT', `Cannot read ignore file ${path}: it is a symbolic link to what is not in the context`);
   }
-  return readRules(fsPath(pathIn(tree.folder, located.path)), path.replace(/^\//, ''));
+  return readRules(fsPath(pathIn(folder, located.path)), path.replace(/^\//, ''));
 }
 
 function readRules(path: string | Buffer, name: string): IgnoreRules | undefined {

@@ -3,21 +3,22 @@ import { textFromBytes } from '../bytes.ts';
 import type { ByteString } from '../bytes.ts';
 import { bytesFromText } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
-import type { BigIntStats } from 'node:fs';
 import { compileExcludes, judgePath, mayTakeBack } from './ignore.ts';
 import type { IgnoreRules } from './ignore.ts';
 import { compileWildcard, hasWildcard } from './pattern.ts';
-import { joinPath, listNames, locate, pathIn, splitPath, statOf } from './tree.ts';
+import type { FileStat } from '../files/file-view.ts';
+import { childPath, namesOf, pathOfNames, rootPath, splitPath } from '../paths.ts';
+import { locate } from './tree.ts';
 import type { Located, SourceTree } from './tree.ts';
 import { isEmptyWalk, walkSelection } from './walk.ts';
 
 /** One thing to copy: a file as itself, a directory as its content. */
 export interface Selection {
-  /** Below the tree's folder, free of links, no leading slash; empty for the tree's root. */
+  /** In the tree, free of links; `.` for its root. */
   readonly path: ByteString;
   /** The last component of the name it was asked for by: what a copy in a directory is called. */
   readonly name: ByteString;
-  readonly stats: BigIntStats;
+  readonly stat: FileStat;
   /** Where only some of what lies below is meant (`--parents`): patterns relative to `path`. */
   readonly includes?: IgnoreRules;
 }
@@ -27,17 +28,17 @@ export interface Selection {
  * @throws BuilderError ERR_CONTEXT where a name does not exist or is ignored, or a pattern is malformed
  */
 export function selectSources(tree: SourceTree, word: string): Selection[] {
-  const components = splitPath(cleanWord(word));
+  const components = namesOf(cleanWord(word));
   const wildAt = components.findIndex((component) => hasWildcard(component));
-  if (wildAt < 0) return [selectLiteral(tree, joinPath(components), word)];
-  const base = find(tree, joinPath(components.slice(0, wildAt)), word);
+  if (wildAt < 0) return [selectLiteral(tree, pathOfNames(components), word)];
+  const base = find(tree, pathOfNames(components.slice(0, wildAt)), word);
   const paths = expandWildcards(tree, base.path, components.slice(wildAt));
   return paths.flatMap((path) => {
-    const located = locate(tree.folder, path);
+    const located = locate(tree.files, path);
     // A match may be a link that leads nowhere: like a name that isn't there.
     if (located.kind !== 'found') throw notFound(tree, word, located);
     if (!isVisible(tree, path) || !isVisible(tree, located.path)) return [];
-    return [{ path: located.path, name: lastName(path), stats: located.stats }];
+    return [{ path: located.path, name: lastName(path), stat: located.stat }];
   });
 }
 
@@ -49,9 +50,11 @@ export function selectWithParents(tree: SourceTree, word: string): Selection[] {
   const pivot = word.indexOf('/./');
   const parent = pivot < 0 ? '' : word.slice(0, pivot);
   const pattern = cleanWord(pivot < 0 ? word : word.slice(pivot + 3));
-  const bases = selectSources(tree, parent).filter((base) => base.stats.isDirectory());
+  const bases = selectSources(tree, parent).filter((base) => base.stat.type === 'directory');
   const isLiteral = !hasWildcard(parent) && !hasWildcard(word);
-  const selections = bases.map((base) => (pattern === '' ? base : { ...base, includes: compileExcludes([textFromBytes(pattern)], word) }));
+  const selections = bases.map((base) =>
+    pattern === rootPath ? base : { ...base, includes: compileExcludes([textFromBytes(pattern)], word) },
+  );
   if (isLiteral && selections.every((selection) => isEmptyWalk(tree, selection))) throw nothingBelow(tree, parent, pattern, word);
   return selections;
 }
@@ -59,11 +62,11 @@ export function selectWithParents(tree: SourceTree, word: string): Selection[] {
 function selectLiteral(tree: SourceTree, path: ByteString, word: string): Selection {
   const found = find(tree, path, word);
   for (const each of [path, found.path]) if (!isVisible(tree, each)) throw ignored(tree, word, each);
-  return { path: found.path, name: lastName(path), stats: found.stats };
+  return { path: found.path, name: lastName(path), stat: found.stat };
 }
 
 function find(tree: SourceTree, path: ByteString, word: string): Extract<Located, { kind: 'found' }> {
-  const located = locate(tree.folder, path);
+  const located = locate(tree.files, path);
   if (located.kind !== 'found') throw notFound(tree, word, located);
   return located;
 }
@@ -74,9 +77,9 @@ function expandWildcards(tree: SourceTree, base: ByteString, patterns: readonly 
   let paths = [base];
   for (const [depth, matches] of matchers.entries()) {
     paths = paths.flatMap((path) => {
-      if (depth > 0 && statOf(pathIn(tree.folder, path))?.isDirectory() !== true) return [];
-      const names = listNames(pathIn(tree.folder, path)).filter((name) => matches(textFromBytes(name)));
-      return names.map((name) => joinPath(path === '' ? [name] : [path, name]));
+      if (depth > 0 && tree.files.stat(path)?.type !== 'directory') return [];
+      const names = tree.files.names(path).filter((name) => matches(textFromBytes(name)));
+      return names.map((name) => childPath(path, name));
     });
   }
   return paths;
@@ -84,33 +87,33 @@ function expandWildcards(tree: SourceTree, base: ByteString, patterns: readonly 
 
 /** False for what ignore rules take away, unless an exception takes something below it back. */
 function isVisible(tree: SourceTree, path: ByteString): boolean {
-  if (path === '') return true;
+  if (path === rootPath) return true;
   if (tree.hides?.(path) === true) return false;
   if (tree.ignore === undefined) return true;
   const text = textFromBytes(path);
   if (!judgePath(tree.ignore, text).isIgnored) return true;
-  const stats = statOf(pathIn(tree.folder, path));
-  if (stats?.isDirectory() !== true || !mayTakeBack(tree.ignore, text)) return false;
-  return !walkSelection(tree, { path, stats }).next().done;
+  const stat = tree.files.stat(path);
+  if (stat?.type !== 'directory' || !mayTakeBack(tree.ignore, text)) return false;
+  return !walkSelection(tree, { path, stat }).next().done;
 }
 
 // A source is always inside its tree: `/`, `.` and `..` in front only name its root.
 function cleanWord(word: string): ByteString {
   const kept: ByteString[] = [];
-  for (const component of splitPath(bytesFromText(word))) {
+  for (const component of namesOf(bytesFromText(word))) {
     if (component === '..') kept.pop();
     else kept.push(component);
   }
-  return joinPath(kept);
+  return pathOfNames(kept);
 }
 
 function lastName(path: ByteString): ByteString {
-  return joinPath(splitPath(path).slice(-1));
+  return path === rootPath ? path : splitPath(path).name;
 }
 
 function nothingBelow(tree: SourceTree, parent: string, pattern: ByteString, word: string): BuilderError {
-  const path = joinPath(splitPath(bytesFromText(`${cleanWord(parent)}/${pattern}`)));
-  const located = locate(tree.folder, path);
+  const path = pathOfNames(namesOf(bytesFromText(`${cleanWord(parent)}/${pattern}`)));
+  const located = locate(tree.files, path);
   if (located.kind !== 'found') return notFound(tree, word, located);
   for (const each of [path, located.path]) if (!isVisible(tree, each)) return ignored(tree, word, each);
   return new BuilderError('ERR_CONTEXT', `Cannot copy '${word}' with --parents: its path in ${tree.label} goes through a symbolic link`, {
@@ -123,13 +126,13 @@ function notFound(tree: SourceTree, word: string, located: Exclude<Located, { ki
   if (located.kind === 'loop')
     return new BuilderError('ERR_CONTEXT', `${start}: too many symbolic links at '${textFromBytes(located.path)}' in ${tree.label}`);
   if (located.link !== undefined) {
-    const target = textFromBytes(joinPath([located.path, ...located.rest]));
+    const target = textFromBytes([located.path, ...located.rest].join('/') as ByteString);
     const message = `${start}: '${textFromBytes(located.link)}' in ${tree.label} is a symbolic link to '${target}', which is not found there`;
     return new BuilderError('ERR_CONTEXT', message, { hint: `A link in ${tree.label} is followed inside it, never out of it.` });
   }
   const missing = textFromBytes(located.path);
   const guess = guessName(tree, located.path);
-  const place = cleanWord(word) === located.path || missing === '' ? '' : ` ('${missing}' does not exist)`;
+  const place = cleanWord(word) === located.path || missing === '.' ? '' : ` ('${missing}' does not exist)`;
   return new BuilderError(
     'ERR_CONTEXT',
     `${start}: not found in ${tree.label}${place}`,
@@ -153,17 +156,15 @@ function ignored(tree: SourceTree, word: string, path: ByteString): BuilderError
 
 /** The visible sibling whose name is nearest to the one that is missing. */
 function guessName(tree: SourceTree, missing: ByteString): string | undefined {
-  const components = splitPath(missing);
-  const parent = joinPath(components.slice(0, -1));
-  const stats = statOf(pathIn(tree.folder, parent));
-  if (stats?.isDirectory() !== true) return undefined;
+  const { parent } = splitPath(missing);
+  if (tree.files.stat(parent)?.type !== 'directory') return undefined;
   const wanted = textFromBytes(lastName(missing));
   let best: { readonly path: ByteString; readonly distance: number } | undefined;
-  for (const name of listNames(pathIn(tree.folder, parent)).slice(0, 1000)) {
+  for (const name of tree.files.names(parent).slice(0, 1000)) {
     const text = textFromBytes(name);
     const distance = nameDistance(text, wanted);
     if (distance > Math.min(2, Math.floor(wanted.length / 3)) || distance >= (best?.distance ?? Infinity)) continue;
-    const path = joinPath(parent === '' ? [name] : [parent, name]);
+    const path = childPath(parent, name);
     if (isVisible(tree, path)) best = { path, distance };
   }
   return best === undefined ? undefined : textFromBytes(best.path);

@@ -7,7 +7,9 @@ import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { applyIgnoreFile } from './ignore-file.ts';
 import { isGitPlace } from './place.ts';
-import { locate, pathIn } from './tree.ts';
+import { diskView } from '../files/disk-view.ts';
+import { isWithin, pathIn } from '../paths.ts';
+import { locate } from './tree.ts';
 import type { SourceTree } from './tree.ts';
 import { type FilledFolder, unpackContext } from './unpack.ts';
 
@@ -50,9 +52,13 @@ export interface OpenedContext {
 export async function openContext(place: string, options: ContextOptions): Promise<OpenedContext> {
   const opened = await openPlace(place, options);
   try {
-    const whole: SourceTree = { folder: bytesFromText(opened.folder), label: 'the build context', keepsOwners: false, ...originOf(opened) };
-    const tree = enterSubPath(place, whole, options.subPath);
-    const folder = textFromBytes(tree.folder);
+    const folder = enterSubPath(place, opened.folder, options.subPath);
+    const tree: SourceTree = {
+      files: diskView(bytesFromText(folder)),
+      label: 'the build context',
+      keepsOwners: false,
+      ...originOf(opened),
+    };
     if (opened.isUnpacked === true) tellOfIgnoreFile(tree, options.emit);
     return { tree: applyIgnoreFile(hidePaths(tree, folder, options), {}), folder, wholeFolder: opened.folder, close: opened.close };
   } catch (error) {
@@ -160,10 +166,10 @@ async function inPrivateFolder(options: ContextOptions, fill: (folder: string) =
   }
 }
 
-function enterSubPath(place: string, tree: SourceTree, subPath: string | undefined): SourceTree {
-  if (subPath === undefined || subPath === '') return tree;
-  const located = locate(tree.folder, bytesFromText(subPath));
-  if (located.kind === 'found' && located.stats.isDirectory()) return { ...tree, folder: pathIn(tree.folder, located.path) };
+function enterSubPath(place: string, folder: string, subPath: string | undefined): string {
+  if (subPath === undefined || subPath === '') return folder;
+  const located = locate(diskView(bytesFromText(folder)), bytesFromText(subPath));
+  if (located.kind === 'found' && located.stat.type === 'directory') return textFromBytes(pathIn(bytesFromText(folder), located.path));
   const state = located.kind === 'found' ? 'is not a folder' : 'does not exist';
   throw new BuilderError('ERR_CONTEXT', `Cannot open context ${withoutSecrets(place)}: its folder '${subPath}' ${state}`, {
     hint: 'Check --context-sub-path.',
@@ -175,7 +181,7 @@ function originOf({ timeSeconds, isUnpacked = false }: OpenedFolder): Pick<Sourc
 }
 
 function tellOfIgnoreFile(tree: SourceTree, emit: Emit): void {
-  if (locate(tree.folder, bytesFromText('.dockerignore')).kind !== 'found') return;
+  if (locate(tree.files, bytesFromText('.dockerignore')).kind !== 'found') return;
   const message = "the context's .dockerignore is not applied, as the context is an archive or a repository (--ignorefile gives one)";
   emit({ kind: 'warning', code: 'context-ignore', message });
 }
@@ -186,7 +192,7 @@ function hidePaths(tree: SourceTree, folder: string, { privateFolder, hiddenPath
     return below === '' || below === '..' || below.startsWith('../') || below.startsWith('/') ? [] : [bytesFromText(below)];
   });
   if (inside.length === 0) return tree;
-  return { ...tree, hides: (path: ByteString) => inside.some((each) => path === each || path.startsWith(`${each}/`)) };
+  return { ...tree, hides: (path: ByteString) => inside.some((each) => isWithin(path, each)) };
 }
 
 function parseUrl(place: string): URL {

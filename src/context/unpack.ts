@@ -1,6 +1,7 @@
 // An archive as a context: into a private folder, and nowhere else. RED: names come from strangers; nothing is ever written
 // below a symbolic link, and what would lead out is refused, not bent.
 import {
+  type Stats,
   chmodSync,
   closeSync,
   linkSync,
@@ -21,7 +22,7 @@ import type { Emit } from '../events.ts';
 import { decompressArchive } from '../layer/decompress-archive.ts';
 import type { Entry } from '../layer/entry.ts';
 import { readEntries } from '../layer/read.ts';
-import { joinPath, pathIn, splitPath, statOf } from './tree.ts';
+import { namesOf, pathIn, pathOfNames } from '../paths.ts';
 
 /** A folder that was filled, and the time of what is in it, in seconds since 1970. */
 export interface FilledFolder {
@@ -82,10 +83,10 @@ class Unpacking {
 
   async apply(entry: Entry): Promise<void> {
     if (entry.path === '.') return;
-    const components = splitPath(entry.path);
+    const components = namesOf(entry.path);
     if (components.some((component) => component === '..')) throw refusal(entry, 'leads out of the archive');
     this.#makeParents(entry, components);
-    const path = joinPath(components);
+    const path = pathOfNames(components);
     if (entry.xattrs.size > 0) this.warn('context-xattrs', 'extended attributes of an archive are not kept in a context');
     if (entry.type === 'directory') return this.#applyDirectory(entry, path);
     this.#makeWay(entry, path);
@@ -128,7 +129,7 @@ class Unpacking {
 
   #makeParents(entry: Entry, components: readonly ByteString[]): void {
     for (let depth = 1; depth < components.length; depth += 1) {
-      const place = pathIn(this.#folder, joinPath(components.slice(0, depth)));
+      const place = pathIn(this.#folder, pathOfNames(components.slice(0, depth)));
       const stats = statOf(place);
       if (stats === undefined) mkdirSync(fsPath(place), 0o755);
       else if (!stats.isDirectory())
@@ -146,11 +147,11 @@ class Unpacking {
   }
 
   #linked(entry: Entry): ByteString {
-    const components = splitPath(entry.linkTarget ?? entry.path);
-    const target = joinPath(components);
+    const components = namesOf(entry.linkTarget ?? entry.path);
+    const target = pathOfNames(components);
     if (components.some((component) => component === '..')) throw refusal(entry, 'is a hard link that leads out of the archive');
     for (let depth = 1; depth <= components.length; depth += 1) {
-      const stats = statOf(pathIn(this.#folder, joinPath(components.slice(0, depth))));
+      const stats = statOf(pathIn(this.#folder, pathOfNames(components.slice(0, depth))));
       const isRight = depth < components.length ? stats?.isDirectory() === true : stats !== undefined && !stats.isDirectory();
       if (!isRight) throw refusal(entry, `is a hard link to '${textFromBytes(target)}', which is not in the archive before it`);
     }
@@ -174,4 +175,8 @@ async function writeFile(place: string | Buffer, entry: Entry): Promise<void> {
 
 function refusal(entry: Entry, state: string): BuilderError {
   return new BuilderError('ERR_UNSAFE_PATH', `entry '${textFromBytes(entry.path)}' ${state}`);
+}
+
+function statOf(path: ByteString): Stats | undefined {
+  return lstatSync(fsPath(path), { throwIfNoEntry: false });
 }

@@ -1,24 +1,24 @@
 // Everything below a selected source that is to be copied, parents first, in the order of names.
-import type { BigIntStats } from 'node:fs';
 import { textFromBytes } from '../bytes.ts';
 import type { ByteString } from '../bytes.ts';
 import { judge, judgePath, mayTakeBack } from './ignore.ts';
 import type { IgnoreRules, IgnoreVerdict } from './ignore.ts';
 import { hasWildcard } from './pattern.ts';
-import { joinPath, listNames, pathIn, statOf } from './tree.ts';
+import type { FileStat } from '../files/file-view.ts';
+import { childPath, rootPath } from '../paths.ts';
 import type { SourceTree } from './tree.ts';
 
-/** Something to copy: `path` on disk, `relative` to the selected directory (never empty). */
+/** Something to copy: `path` in the tree, `relative` to the selected directory (never its root). */
 export interface WalkItem {
   readonly path: ByteString;
   readonly relative: ByteString;
-  readonly stats: BigIntStats;
+  readonly stat: FileStat;
 }
 
 /** The directory to walk, as `select` found it. */
 export interface WalkRoot {
   readonly path: ByteString;
-  readonly stats: BigIntStats;
+  readonly stat: FileStat;
   readonly includes?: IgnoreRules;
 }
 
@@ -44,9 +44,9 @@ interface Rules {
  * before the first thing below it that is not. The root of the walk is not part of it; a file yields nothing.
  */
 export function* walkSelection(tree: SourceTree, root: WalkRoot, excludes?: IgnoreRules): Generator<WalkItem> {
-  if (!root.stats.isDirectory()) return;
-  const ignore = tree.ignore === undefined || root.path === '' ? undefined : judgePath(tree.ignore, textFromBytes(root.path));
-  const start: Place = { inTree: root.path, relative: joinPath([]), pending: [], ...(ignore === undefined ? {} : { ignore }) };
+  if (root.stat.type !== 'directory') return;
+  const ignore = tree.ignore === undefined || root.path === rootPath ? undefined : judgePath(tree.ignore, textFromBytes(root.path));
+  const start: Place = { inTree: root.path, relative: rootPath, pending: [], ...(ignore === undefined ? {} : { ignore }) };
   yield* walkDirectory({ tree, excludes, includes: root.includes }, start);
 }
 
@@ -56,22 +56,22 @@ export function isEmptyWalk(tree: SourceTree, root: WalkRoot): boolean {
 }
 
 function* walkDirectory(rules: Rules, place: Place): Generator<WalkItem> {
-  for (const name of listNames(pathIn(rules.tree.folder, place.inTree))) {
-    const inTree = joinPath(place.inTree === '' ? [name] : [place.inTree, name]);
+  const { files } = rules.tree;
+  for (const name of files.names(place.inTree)) {
+    const inTree = childPath(place.inTree, name);
     if (rules.tree.hides?.(inTree) === true) continue;
-    const relative = joinPath(place.relative === '' ? [name] : [place.relative, name]);
+    const relative = childPath(place.relative, name);
     const here = judgeHere(rules, place, inTree, relative);
     const isKept = here.ignore?.isIgnored !== true && here.exclude?.isIgnored !== true && here.include?.isIgnored !== false;
     if (!isKept && !mayHoldKept(rules, here)) continue;
-    const path = pathIn(rules.tree.folder, inTree);
-    const stats = statOf(path);
-    if (stats === undefined) continue;
-    const item: WalkItem = { path, relative, stats };
+    const stat = files.stat(inTree);
+    if (stat === undefined) continue;
+    const item: WalkItem = { path: inTree, relative, stat };
     if (isKept) {
       yield* place.pending.splice(0);
       yield item;
-      if (stats.isDirectory()) yield* walkDirectory(rules, here);
-    } else if (stats.isDirectory()) {
+      if (stat.type === 'directory') yield* walkDirectory(rules, here);
+    } else if (stat.type === 'directory') {
       const below: Place = { ...here, pending: [...place.pending, item] };
       for (const found of walkDirectory(rules, below)) {
         place.pending.length = 0;

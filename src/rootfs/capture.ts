@@ -4,10 +4,11 @@ import { type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { Entry } from '../layer/entry.ts';
 import { isReservedName, whiteoutPath } from '../layer/whiteout.ts';
-import { openEntry, readFailure } from './read-entry.ts';
-import { splitPath } from './resolve.ts';
-import type { Root } from './root.ts';
+import { openEntry } from '../rootfs/read-entry.ts';
+import type { Root } from '../files/root.ts';
 import { type Change, type TreeEntry, typeOfMode } from './tree.ts';
+import { splitPath } from '../paths.ts';
+import { readFailure } from '../files/read-file.ts';
 
 type Present = Exclude<Change, { readonly kind: 'deleted' }>;
 

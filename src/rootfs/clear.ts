@@ -1,8 +1,8 @@
 // An empty root for the next stage.
 import type { ByteString } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
-import { removeChildren } from './remove.ts';
-import type { Root } from './root.ts';
+import { removeChildren } from '../files/remove.ts';
+import type { Root } from '../files/root.ts';
 
 /**
  * Empties the root of all but what is protected and the directories that lead there.

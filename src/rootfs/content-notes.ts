@@ -3,7 +3,7 @@
 import { createHash, hash, type Hash } from 'node:crypto';
 import type { ByteString } from '../bytes.ts';
 import type { Entry } from '../layer/entry.ts';
-import { portableXattrs } from './metadata.ts';
+import { portableXattrs } from '../files/metadata.ts';
 
 const digestBytes = 32;
 

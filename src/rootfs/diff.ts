@@ -1,6 +1,7 @@
 // Two trees to what changed between them. GREEN: values only.
 import type { ByteString } from '../bytes.ts';
-import { type Change, type Tree, type TreeEntry, comparePaths } from './tree.ts';
+import { type Change, type Tree, type TreeEntry } from './tree.ts';
+import { comparePaths } from '../paths.ts';
 
 /**
  * What must be in a layer to make `after` of `before`, in walk order: a directory before what is in it. A tree that went

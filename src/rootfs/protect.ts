@@ -2,7 +2,7 @@
 import type { ByteString } from '../bytes.ts';
 import { type Mount, readMounts } from '../linux/mounts.ts';
 import { cleanPath } from '../layer/read.ts';
-import type { Protection } from './root.ts';
+import type { Protection } from '../files/root.ts';
 
 /** Protection of these paths (below the root, or absolute in it) and of everything under them. */
 export function createProtection(paths: readonly ByteString[]): Protection {

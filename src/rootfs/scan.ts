@@ -3,13 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { DirectoryReader, type DirectoryVisitor } from '../linux/directory.ts';
-import { coarseTime, statFieldCount, statInto } from '../linux/files.ts';
-import { diffTrees } from './diff.ts';
-import { reach } from './long-path.ts';
-import { absolutePath, childPath, isDirectoryMode, splitPath } from './resolve.ts';
-import type { Root } from './root.ts';
-import { TreeColumns, entryAt } from './tree-columns.ts';
-import { type Change, type Tree, type TreeEntry, comparePaths } from './tree.ts';
+import { coarseTime } from '../linux/files.ts';
+import { reach } from '../files/long-path.ts';
+import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
+import type { Root } from '../files/root.ts';
+import { TreeColumns } from './tree-columns.ts';
+import type { Tree } from './tree.ts';
+import { childPath } from '../paths.ts';
 
 const entriesPerTurn = 4096;
 const top = '.' as ByteString; // ASCII
@@ -30,49 +30,6 @@ export async function scanLiving(root: Root, signal: AbortSignal): Promise<Tree>
   const columns = new TreeColumns();
   await walk(root, top, columns, signal, isPassedOver);
   return columns.build();
-}
-
-/** What an instruction that knows the paths it wrote to has changed, and the tree after it. */
-export interface TouchedScan {
-  readonly changes: readonly Change[];
-  readonly tree: Tree;
-}
-
-/**
- * Looks again at these paths only. Each counts as changed even if it looks as before; a missing one as deleted. With a tree
- * of before, all below them and the directories above are compared too; without one, the tree is of nothing else.
- * Paths must be resolved: no symbolic link in their directories.
- * @throws ERR_ROOTFS when something can't be read
- */
-export async function scanPaths(
-  root: Root,
-  paths: readonly ByteString[],
-  before: Tree | undefined,
-  signal: AbortSignal,
-): Promise<TouchedScan> {
-  const exact = new Set(paths.filter((path) => path !== '.' && !root.protection.covers(path)));
-  const tops = topmost(exact);
-  const fresh = new Map<ByteString, TreeEntry>();
-  for (const path of exact) {
-    look(root, path, fresh);
-    for (let above = splitPath(path).parent; above !== '.'; above = splitPath(above).parent) look(root, above, fresh);
-  }
-  if (before === undefined) return { tree: merge(undefined, fresh, tops), changes: forced(exact, undefined, fresh) };
-  for (const path of tops) {
-    if (!isDirectoryMode(fresh.get(path)?.mode)) continue;
-    const columns = new TreeColumns();
-    await walk(root, path, columns, signal);
-    for (const [below, entry] of columns.build().entries()) fresh.set(below, entry);
-  }
-  const tree = merge(before, fresh, tops);
-  const changes = diffTrees(before, tree);
-  const told = new Set(changes.map(({ path }) => path));
-  const more = forced(
-    [...exact].filter((path) => !told.has(path) && fresh.has(path)),
-    before,
-    fresh,
-  );
-  return { tree, changes: more.length === 0 ? changes : [...changes, ...more].sort((a, b) => comparePaths(a.path, b.path)) };
 }
 
 /**
@@ -155,62 +112,4 @@ function readDirectory(root: Root, path: ByteString, { reader, columns, passesOv
   }
   children.sort((a, b) => (a.name < b.name ? -1 : 1));
   return { path, children, next: 0 };
-}
-
-function look(root: Root, path: ByteString, fresh: Map<ByteString, TreeEntry>): void {
-  if (fresh.has(path)) return;
-  const numbers = new Float64Array(statFieldCount);
-  if (reach(absolutePath(root, path), (short) => statInto(short, numbers))) fresh.set(path, entryAt(numbers));
-}
-
-function forced(paths: Iterable<ByteString>, before: Tree | undefined, fresh: ReadonlyMap<ByteString, TreeEntry>): Change[] {
-  const changes: Change[] = [];
-  for (const path of paths) {
-    const entry = fresh.get(path);
-    if (entry === undefined) changes.push({ kind: 'deleted', path });
-    else changes.push({ kind: before?.get(path) === undefined ? 'added' : 'modified', path, entry });
-  }
-  return changes.sort((a, b) => comparePaths(a.path, b.path));
-}
-
-function merge(before: Tree | undefined, fresh: ReadonlyMap<ByteString, TreeEntry>, tops: readonly ByteString[]): Tree {
-  const columns = new TreeColumns();
-  const added = [...fresh].sort(([a], [b]) => comparePaths(a, b));
-  const isBelowTop = createCover(tops);
-  let next = 0;
-  const addUpTo = (limit: ByteString | undefined): void => {
-    for (let item = added[next]; item !== undefined; item = added[next]) {
-      if (limit !== undefined && comparePaths(item[0], limit) > 0) return;
-      columns.place(item[0], columns.addEntry(item[1]));
-      next++;
-    }
-  };
-  for (const [path, entry] of before?.entries() ?? []) {
-    addUpTo(path);
-    if (!fresh.has(path) && !isBelowTop(path)) columns.place(path, columns.addEntry(entry));
-  }
-  addUpTo(undefined);
-  return columns.build();
-}
-
-// In walk order, what is below a path comes right after it: one cursor is enough.
-function createCover(tops: readonly ByteString[]): (path: ByteString) => boolean {
-  let cursor = 0;
-  return (path) => {
-    for (let each = tops[cursor]; each !== undefined; each = tops[cursor]) {
-      if (path === each || path.startsWith(`${each}/`)) return true;
-      if (comparePaths(each, path) > 0) return false;
-      cursor++;
-    }
-    return false;
-  };
-}
-
-function topmost(paths: Iterable<ByteString>): ByteString[] {
-  const tops: ByteString[] = [];
-  for (const path of [...paths].sort(comparePaths)) {
-    const last = tops.at(-1);
-    if (last === undefined || !path.startsWith(`${last}/`)) tops.push(path);
-  }
-  return tops;
 }

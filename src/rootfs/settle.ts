@@ -3,11 +3,11 @@
 import { closeSync, openSync, readSync, readlinkSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
 import { beginDigest, type ContentNotes, digestOf } from './content-notes.ts';
-import { readXattrs } from './metadata.ts';
-import { reach } from './long-path.ts';
-import { readFailure, readFlags } from './read-entry.ts';
-import { absolutePath, isDirectoryMode, isFileMode } from './resolve.ts';
-import type { Root } from './root.ts';
+import { readXattrs } from '../files/metadata.ts';
+import { reach } from '../files/long-path.ts';
+import { readFailure, readFlags } from '../files/read-file.ts';
+import { absolutePath, isDirectoryMode, isFileMode } from '../files/resolve.ts';
+import type { Root } from '../files/root.ts';
 import { type Change, type TreeEntry, typeOfMode } from './tree.ts';
 
 const chunkBytes = 1024 * 1024;

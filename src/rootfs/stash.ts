@@ -4,15 +4,16 @@ import { type ByteString, fsPath, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Metadata } from '../layer/entry.ts';
 import { statFieldCount, statInto } from '../linux/files.ts';
-import { createFile, createHardlink, createNode, createSymlink } from './create.ts';
-import { applyMetadata, readXattrs, removeStaleXattrs } from './metadata.ts';
+import { createFile, createHardlink, createNode, createSymlink } from '../files/create.ts';
+import { applyMetadata, readXattrs, removeStaleXattrs } from '../files/metadata.ts';
 import { createProtection } from './protect.ts';
-import { openEntry } from './read-entry.ts';
-import { listNames } from './remove.ts';
-import { absolutePath, childPath, isDirectoryMode } from './resolve.ts';
-import type { Root } from './root.ts';
+import { openEntry } from '../rootfs/read-entry.ts';
+import { listNames } from '../files/remove.ts';
+import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
+import type { Root } from '../files/root.ts';
 import { entryAt } from './tree-columns.ts';
 import type { TreeEntry } from './tree.ts';
+import { childPath } from '../paths.ts';
 
 const top = '.' as ByteString; // ASCII
 
@@ -33,6 +34,20 @@ export async function restoreRoot(root: Root, folder: ByteString, signal: AbortS
   } catch (error) {
     if (systemCode(error) !== 'ENOTEMPTY') throw error;
   }
+}
+
+/**
+ * Moves what is in the folder `from` into the folder `to`, both below the root, and gives `to` its metadata. What is protected below
+ * `to` stays. @throws ERR_ROOTFS
+ */
+export async function moveContents(root: Root, from: ByteString, to: ByteString, signal: AbortSignal): Promise<void> {
+  await new Move(rootBelow(root, from), rootBelow(root, to), signal).directory(top);
+}
+
+/** The folder `path` as a root of its own, with what is protected in it. */
+function rootBelow(root: Root, path: ByteString): Root {
+  const below = root.protection.paths.flatMap((each) => (each.startsWith(`${path}/`) ? [each.slice(path.length + 1) as ByteString] : [])); // parts of bytes
+  return { path: absolutePath(root, path), protection: createProtection(below) };
 }
 
 function plainRoot(path: ByteString): Root {
@@ -86,6 +101,8 @@ class Move {
     } catch (error) {
       // Another filesystem; or overlayfs, which can't rename a directory that a lower layer has.
       if (systemCode(error) === 'EXDEV') return false;
+      // A folder is on both sides: what is in them goes together.
+      if (systemCode(error) === 'ENOTEMPTY' || systemCode(error) === 'EEXIST') return false;
       throw error;
     }
   }

@@ -1,7 +1,8 @@
 // A tree as columns of numbers: a tenth of the memory of objects, and nothing for the collector to walk.
 import type { ByteString } from '../bytes.ts';
 import { StatField, decodeStat, statFieldCount } from '../linux/files.ts';
-import { type Tree, type TreeEntry, comparePaths } from './tree.ts';
+import { type Tree, type TreeEntry } from './tree.ts';
+import { comparePaths } from '../paths.ts';
 
 /** Collects rows in any order and paths in walk order. */
 export class TreeColumns {
@@ -14,13 +15,6 @@ export class TreeColumns {
   addStat(stat: Uint32Array): number {
     const offset = this.#nextRow();
     decodeStat(stat, this.#numbers, offset);
-    return offset / statFieldCount;
-  }
-
-  /** Adds the numbers of another tree's entry; gives the row. */
-  addEntry(entry: TreeEntry): number {
-    const offset = this.#nextRow();
-    this.#numbers.set(numbersOf(entry), offset);
     return offset / statFieldCount;
   }
 
@@ -109,9 +103,4 @@ export function entryAt(numbers: Float64Array, offset = 0): TreeEntry {
     rdev: at(10),
     links: at(11),
   };
-}
-
-function numbersOf(entry: TreeEntry): number[] {
-  const { mode, uid, gid, size, mtimeSeconds, mtimeNanoseconds, ctimeSeconds, ctimeNanoseconds, inode, device, rdev, links } = entry;
-  return [mode, uid, gid, size, mtimeSeconds, mtimeNanoseconds, ctimeSeconds, ctimeNanoseconds, inode, device, rdev, links];
 }

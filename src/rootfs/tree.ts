@@ -60,18 +60,3 @@ export function typeOfMode(mode: number): EntryType | undefined {
   };
   return types[mode & 0o170000];
 }
-
-/** Walk order: as bytes, but with the slash before every other byte, so that a tree stays together. */
-export function comparePaths(a: ByteString, b: ByteString): number {
-  const length = Math.min(a.length, b.length);
-  for (let at = 0; at < length; at++) {
-    const left = a.charCodeAt(at);
-    const right = b.charCodeAt(at);
-    if (left === right) continue;
-    if (left === slash) return -1;
-    return right === slash ? 1 : left - right;
-  }
-  return a.length - b.length;
-}
-
-const slash = 0x2f;

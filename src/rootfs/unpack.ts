@@ -7,23 +7,31 @@ import type { Entry, Timestamp } from '../layer/entry.ts';
 import { whiteoutOf } from '../layer/whiteout.ts';
 import { setTimes, statFieldCount, statInto } from '../linux/files.ts';
 import { readPossibleOwner } from '../linux/owners.ts';
-import { createDirectory, createFile, createFileAhead, createHardlink, createNode, createSymlink } from './create.ts';
+import { createDirectory, createFile, createFileAhead, createHardlink, createNode, createSymlink } from '../files/create.ts';
 import { digestOf, watchDigest } from './content-notes.ts';
 import { FilesAhead, contentOf, largestAheadBytes } from './files-ahead.ts';
 import { type Ledger, withPossibleOwner } from './ledger.ts';
-import { type RefuseXattr, applyLinkMetadata, applyMetadata, readXattrs, removeStaleXattrs } from './metadata.ts';
-import { removeChildren, removeTree } from './remove.ts';
-import { absolutePath, childPath, clampPath, isDirectoryMode, isFileMode, modeOf, resolvePath, splitPath } from './resolve.ts';
-import type { Root } from './root.ts';
+import { type RefuseXattr, applyLinkMetadata, applyMetadata, readXattrs, removeStaleXattrs } from '../files/metadata.ts';
+import { removeChildren, removeTree } from '../files/remove.ts';
+import { absolutePath, isDirectoryMode, isFileMode, modeOf, resolvePath } from '../files/resolve.ts';
+import type { Root } from '../files/root.ts';
 import { malformed, show, unsafe, within } from './unpack-failure.ts';
+import { childPath, clampPath, splitPath } from '../paths.ts';
+import { type PodMap, plainPodMap } from '../tree/pod-map.ts';
 
 /**
  * Unpacks one layer's entries over what is there and gives their number. The order within a layer doesn't matter: its own
  * entries survive its whiteouts. What can't be made here goes into the ledger.
  * @throws ERR_LAYER for entries that make no sense, ERR_ROOTFS when the filesystem refuses
  */
-export async function unpackLayer(root: Root, entries: AsyncIterable<Entry>, ledger: Ledger, signal: AbortSignal): Promise<number> {
-  const unpacking = new Unpacking(root, ledger);
+export async function unpackLayer(
+  root: Root,
+  entries: AsyncIterable<Entry>,
+  ledger: Ledger,
+  signal: AbortSignal,
+  map: PodMap = plainPodMap,
+): Promise<number> {
+  const unpacking = new Unpacking(root, ledger, map);
   let count = 0;
   try {
     for await (const entry of entries) {
@@ -56,12 +64,17 @@ class Unpacking {
   readonly #ahead = new FilesAhead();
   /** Paths on disk that lack an attribute: what they hold is not what the layer says. */
   readonly #refused = new Set<ByteString>();
+  /** Where the disk has a link to a held folder, and those folders: what a layer says of the former is meant for the latter. */
+  readonly #heldOfFree = new Map<ByteString, ByteString>();
+  readonly #turned: ReadonlySet<ByteString>;
   #hasRemoved = false;
   readonly #refuse: RefuseXattr;
   readonly #possibleOwner = readPossibleOwner();
 
-  constructor(root: Root, ledger: Ledger) {
+  constructor(root: Root, ledger: Ledger, map: PodMap) {
     this.#root = root;
+    for (const { held, free } of map.turned) if (free !== undefined) this.#heldOfFree.set(free, held);
+    this.#turned = new Set(map.turned.map(({ held }) => held));
     this.#ledger = ledger;
     this.#refuse = (path, name) => {
       this.#refused.add(path);
@@ -118,7 +131,10 @@ class Unpacking {
   async #placeOf(path: ByteString, type: Entry['type']): Promise<ByteString | undefined> {
     const { parent, name } = splitPath(path);
     const realParent = this.#parents.get(parent) ?? (await this.#enterParent(parent));
-    const real = realParent === undefined ? path : childPath(realParent, name);
+    const place = realParent === undefined ? path : childPath(realParent, name);
+    const real = this.#heldOfFree.get(place) ?? place;
+    // The image's link in place of a held folder: the map has it.
+    if (this.#turned.has(place) && type !== 'directory') return undefined;
     const { protection } = this.#root;
     const isOurs = realParent !== undefined && !protection.covers(real) && !(protection.holds(real) && type !== 'directory');
     if (isOurs) return real;
@@ -256,7 +272,9 @@ class Unpacking {
     const { parent, name } = splitPath(path);
     const found = resolvePath(this.#root, parent, 'follow');
     if (found.mode === undefined || !isDirectoryMode(found.mode)) return;
-    const real = childPath(found.path, name);
+    const place = childPath(found.path, name);
+    if (this.#turned.has(place)) return;
+    const real = this.#heldOfFree.get(place) ?? place;
     if (found.isProtected || this.#root.protection.covers(real)) return this.#skip(real);
     const mode = modeOf(this.#root, real);
     if (mode === undefined) return;

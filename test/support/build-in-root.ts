@@ -9,6 +9,7 @@ import { bytesFromText } from '../../src/bytes.ts';
 import { parseDockerfile } from '../../src/dockerfile/parse.ts';
 import { BuilderError } from '../../src/errors.ts';
 import type { BuildEvent } from '../../src/events.ts';
+import { diskView } from '../../src/files/disk-view.ts';
 import { createLauncher } from '../../src/linux/launch.ts';
 import { Processes } from '../../src/linux/process.ts';
 import type { Image } from '../../src/oci/image.ts';
@@ -71,7 +72,7 @@ export async function buildInRoot(
       const layers = image.layers.map((layer) => ({ ...layer, open: (abort: AbortSignal) => (seen.layersRead++, layer.open(abort)) }));
       return { ...image, layers };
     },
-    context: { folder: bytesFromText(context), label: 'the build context', keepsOwners: false },
+    context: { files: diskView(bytesFromText(context)), label: 'the build context', keepsOwners: false },
     namedFolders: new Map(),
     launch: launcher.launch,
     verifySeal: () => undefined,
@@ -113,6 +114,7 @@ const plainRequest: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   imageFormat: 'inherit',
   reproducible: false,
   singleSnapshot: false,
+  alwaysUnpack: false,
   ignorePaths: [],
   network: 'default',
   cleanup: false,

@@ -1,4 +1,5 @@
-// A context folder and a root folder, and COPY, ADD or WORKDIR between them; the root is then read back as lines of text.
+// A context folder and a root folder, and COPY, ADD or WORKDIR between them. What is in the root is the image before the instruction;
+// the instruction's layer is unpacked onto it, and the root then read back as lines of text.
 import { execFileSync } from 'node:child_process';
 import { lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,11 +8,13 @@ import type { Effect, StageState, StepScope } from '../../src/build/effect.ts';
 import { executeCopy } from '../../src/build/instructions/copy.ts';
 import { executeWorkdir } from '../../src/build/instructions/workdir.ts';
 import { bytesFromText } from '../../src/bytes.ts';
-import type { ByteString } from '../../src/bytes.ts';
 import { parseIgnoreFile } from '../../src/context/ignore.ts';
 import type { SourceTree } from '../../src/context/tree.ts';
 import type { CopyInstruction, Flag, Heredoc } from '../../src/dockerfile/instruction.ts';
 import type { BuildEvent } from '../../src/events.ts';
+import { diskView } from '../../src/files/disk-view.ts';
+import { openEntries } from '../../src/layer/open-entries.ts';
+import { StageBench, draftFolder } from './stage-bench.ts';
 
 const range = { start: { line: 1, column: 1 }, end: { line: 1, column: 2 } };
 
@@ -25,6 +28,8 @@ export interface CopyOptions {
   readonly variables?: Readonly<Record<string, string>>;
 }
 
+export type FixtureScope = StepScope & { readonly expand: (word: string) => string };
+
 /** Two folders that go away with the test. */
 export class CopyFixture {
   readonly folder = mkdtempSync(join(tmpdir(), 'yadokari-copy-'));
@@ -34,6 +39,9 @@ export class CopyFixture {
   readonly events: BuildEvent[] = [];
   /** The paths that the last instruction says it has touched. */
   touched: readonly string[] = [];
+  /** The paths in its layer, whether the root could take them or not. */
+  layer: string[] = [];
+  #benches = 0;
 
   constructor() {
     for (const path of [this.context, this.root, this.stage, join(this.root, 'etc')]) mkdirSync(path);
@@ -55,43 +63,50 @@ export class CopyFixture {
   /** Executes `COPY [--flags] sources destination`, words as they are (a blank separates). */
   async copy(text: string, options: CopyOptions = {}): Promise<Effect> {
     const tree = (from: string | undefined): SourceTree => ({
-      folder: bytesFromText(from === undefined ? this.context : this.stage),
+      files: diskView(bytesFromText(from === undefined ? this.context : this.stage)),
       label: from === undefined ? 'the build context' : `stage ${from}`,
       keepsOwners: from !== undefined,
       ...(options.ignore === undefined || from !== undefined ? {} : { ignore: parseIgnoreFile(options.ignore, '.dockerignore') }),
     });
-    const effect = await executeCopy(instructionOf('copy', text, options.heredocs), stateOf(options), {
-      ...this.scope(text, options),
-      expandHeredoc: (body) => expand(body, options),
-      sources: (from) => Promise.resolve(tree(from)),
-    });
-    this.touched = effect.touched.kind === 'paths' ? effect.touched.paths : [];
-    return effect;
+    return await this.execute(text, options, (scope) =>
+      executeCopy(instructionOf('copy', text, options.heredocs), stateOf(options), {
+        ...scope,
+        expandHeredoc: (body) => expand(body, options),
+        sources: (from) => Promise.resolve(tree(from)),
+      }),
+    );
   }
 
   async workdir(word: string, options: CopyOptions = {}): Promise<Effect> {
-    const effect = await executeWorkdir(
-      { kind: 'workdir', word, text: `WORKDIR ${word}`, range },
-      stateOf(options),
-      this.scope(`WORKDIR ${word}`, options),
-    );
-    this.touched = effect.touched.kind === 'paths' ? effect.touched.paths : [];
-    return effect;
+    const text = `WORKDIR ${word}`;
+    return await this.execute(text, options, (scope) => executeWorkdir({ kind: 'workdir', word, text, range }, stateOf(options), scope));
   }
 
-  scope(text: string, options: CopyOptions): StepScope & { readonly expand: (word: string) => string } {
-    const paths = (options.protect ?? []).map(bytesFromText);
-    const covers = (path: ByteString): boolean => paths.some((each) => path === each || path.startsWith(`${each}/`));
-    const holds = (path: ByteString): boolean => paths.some((each) => each.startsWith(`${path}/`));
-    return {
-      root: { path: bytesFromText(this.root), protection: { covers, holds, paths } },
+  /** Executes an instruction on an image that has what the root has (what is protected left out), and unpacks its layer there. */
+  async execute(text: string, options: CopyOptions, action: (scope: FixtureScope) => Promise<Effect>): Promise<Effect> {
+    const folder = join(this.folder, `bench-${this.#benches++}`);
+    await using bench = new StageBench(folder, { root: this.root, protect: options.protect ?? [] }, this.events);
+    const base = bench.stage([]);
+    const before = await base.draft();
+    draftFolder(before, this.root, bench.disk.root.protection.covers);
+    const files = bench.stage([bench.counted('base', (await base.write(before)).layer)]);
+    const effect = await action({
+      files,
       step: { number: 1, total: 1, stage: 'test', text, dockerfile: 'Dockerfile', range },
       platform: { os: 'linux', architecture: 'amd64' },
       emit: (event) => this.events.push(event),
-      signal: new AbortController().signal,
+      signal: bench.signal,
       expand: (word) => expand(word, options),
       ...(options.sourceDateEpoch === undefined ? {} : { sourceDateEpoch: options.sourceDateEpoch }),
-    };
+    });
+    this.touched = [];
+    if (effect.touched.kind !== 'drafted') return effect;
+    this.touched = effect.touched.draft.entries().map(({ path }) => path);
+    const { layer } = await files.write(effect.touched.draft);
+    await bench.unpack(layer);
+    this.layer = [];
+    for await (const { path } of openEntries(layer, bench.signal)) this.layer.push(path);
+    return effect;
   }
 
   /** The root below `from`, sorted: `path mode owner` and what is inside; directories end in a slash. */

@@ -1,10 +1,13 @@
 // Executes one RUN in a test root and gives what came of it.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bytesFromText } from '../../src/bytes.ts';
 import type { Command, Flag, RunInstruction } from '../../src/dockerfile/instruction.ts';
 import type { Effect, StageState } from '../../src/build/effect.ts';
 import { type RunScope, executeRun } from '../../src/build/instructions/run.ts';
 import type { BuildEvent } from '../../src/events.ts';
+import { StageBench } from './stage-bench.ts';
 import type { ShellRoot } from './shell-root.ts';
 
 const range = { start: { line: 3, column: 1 }, end: { line: 3, column: 9 } };
@@ -48,8 +51,10 @@ export async function runStep(
 ): Promise<Ran> {
   const lines: string[] = [];
   const events: BuildEvent[] = [];
+  const folder = mkdtempSync(join(tmpdir(), 'yadokari-step-'));
+  await using bench = new StageBench(folder, { root: root.path });
   const scope: RunScope = {
-    root: { path: root.bytes, protection: { covers: () => false, holds: () => false, paths: [] } },
+    files: bench.stage([]),
     step: { number: 1, total: 1, stage: 'test', text: instruction.text, dockerfile: 'Dockerfile', range },
     platform: { os: 'linux', architecture: 'amd64' },
     emit: (event) => {
@@ -73,5 +78,7 @@ export async function runStep(
     return { effect: await executeRun(instruction, state, scope), error: undefined, lines, events };
   } catch (error) {
     return { effect: undefined, error, lines, events };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 }

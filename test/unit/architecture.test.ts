@@ -8,16 +8,18 @@ import { readSourceFiles, sourceFile, type SourceFile } from '../support/source-
 
 const root = join(import.meta.dirname, '../..');
 
-/** Which rooms a room may import; `errors`, `events`, `bytes` and `blanks` are open to all. */
+/** Which rooms a room may import; `errors`, `events`, `bytes`, `blanks` and `paths` are open to all. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'linux'],
   start: ['linux'],
   cli: ['build', 'sandbox', 'dockerfile', 'registry', 'store', 'oci', 'linux'],
   sandbox: ['linux'],
-  build: ['dockerfile', 'context', 'git', 'rootfs', 'layer', 'registry', 'store', 'oci', 'linux'],
-  context: ['layer'],
+  build: ['dockerfile', 'context', 'git', 'rootfs', 'tree', 'files', 'layer', 'registry', 'store', 'oci', 'linux'],
+  context: ['files', 'layer'],
   git: [],
-  rootfs: ['layer', 'oci', 'linux'],
+  rootfs: ['files', 'tree', 'layer', 'oci', 'linux'],
+  files: ['layer', 'linux'],
+  tree: ['layer'],
   registry: ['oci'],
   store: ['oci', 'layer'],
   layer: ['oci'],
@@ -28,8 +30,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   events: ['oci'],
   bytes: [],
   blanks: [],
+  paths: [],
 };
-const openToAll: ReadonlySet<string> = new Set(['errors', 'events', 'bytes', 'blanks']);
+const openToAll: ReadonlySet<string> = new Set(['errors', 'events', 'bytes', 'blanks', 'paths']);
 
 /** The only places that may import a module. */
 const owners: Readonly<Record<string, readonly string[]>> = {

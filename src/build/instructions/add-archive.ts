@@ -1,21 +1,17 @@
-// ADD of an archive: its entries into a directory of the root, as `tar -x` would put them there, what they bring winning over
-// what is there. RED: names come from strangers; every parent is resolved inside the root.
-import { createReadStream, openSync, readSync, closeSync } from 'node:fs';
-import { fsPath, textFromBytes } from '../../bytes.ts';
+// ADD of an archive: its entries into a directory of the image's tree, as `tar -x` would put them there, what they bring winning over
+// what is there. RED: names come from strangers; every parent is resolved inside the destination.
+import { textFromBytes } from '../../bytes.ts';
 import type { ByteString } from '../../bytes.ts';
-import { joinPath } from '../../context/tree.ts';
 import { BuilderError, systemCode } from '../../errors.ts';
+import type { OpenContent } from '../../files/file-view.ts';
 import { decompressArchive } from '../../layer/decompress-archive.ts';
-import type { Entry, Timestamp } from '../../layer/entry.ts';
+import type { Entry, Metadata, Timestamp } from '../../layer/entry.ts';
 import { blockSize, isZeroBlock, parseHeader } from '../../layer/header.ts';
 import { readEntries } from '../../layer/read.ts';
 import { isReservedName } from '../../layer/whiteout.ts';
-import { setTimes } from '../../linux/files.ts';
-import { createDirectory, createFile, createHardlink, createNode, createSymlink } from '../../rootfs/create.ts';
-import { applyMetadata } from '../../rootfs/metadata.ts';
-import { clampPath, type Resolution, resolvePath } from '../../rootfs/resolve.ts';
-import type { Protection } from '../../rootfs/root.ts';
-import { parentOf } from './copy-target.ts';
+import { childPath, clampPath, pathBelow, rootPath, splitPath } from '../../paths.ts';
+import type { NodeType } from '../../tree/node.ts';
+import { type TreePlace, resolveInTree } from '../../tree/resolve.ts';
 import type { CopyJob } from './copy-tree.ts';
 
 /** Bytes from the start of a file that are enough to tell an archive; the first block of bzip2 may take 900 kB. */
@@ -47,22 +43,20 @@ export async function beginsArchive(head: Buffer, signal: AbortSignal): Promise<
   }
 }
 
-/** True where the file is an archive by its content. */
-export async function isArchiveFile(path: ByteString, signal: AbortSignal): Promise<boolean> {
-  const head = Buffer.alloc(archiveProbeSize);
-  const fd = openSync(fsPath(path), 'r');
+/** True where the file is an archive by its content; closes it. */
+export async function isArchiveFile({ chunks, close }: OpenContent, signal: AbortSignal): Promise<boolean> {
+  const head: Buffer[] = [];
   let length = 0;
   try {
-    for (let got = -1; got !== 0 && length < head.length; length += got) got = readSync(fd, head, length, head.length - length, length);
+    for await (const chunk of chunks) {
+      head.push(Buffer.from(chunk));
+      length += chunk.length;
+      if (length >= archiveProbeSize) break;
+    }
   } finally {
-    closeSync(fd);
+    close();
   }
-  return await beginsArchive(head.subarray(0, length), signal);
-}
-
-/** The bytes of a file on disk. */
-export function readFileBytes(path: ByteString): AsyncIterable<Buffer> {
-  return createReadStream(fsPath(path), { highWaterMark: 1 << 18 });
+  return await beginsArchive(Buffer.concat(head), signal);
 }
 
 /**
@@ -85,9 +79,6 @@ export async function extractArchive(job: CopyJob, name: string, bytes: AsyncIte
   }
 }
 
-// Whoever resolves inside the destination asks about the whole path afterwards.
-const unprotected: Protection = { covers: () => false, holds: () => false, paths: [] };
-
 class Extraction {
   readonly #job: CopyJob;
   readonly #name: string;
@@ -100,86 +91,64 @@ class Extraction {
 
   async apply(entry: Entry): Promise<void> {
     const path = this.#pathOf(entry.path);
-    if (path === '.') {
+    if (path === rootPath) {
       if (entry.type !== 'directory') this.#job.warn('add-archive-nameless', `${this.#name}: an entry without a name was left out`);
       return;
     }
     if (isReservedName(path)) {
       throw new BuilderError('ERR_LAYER', `entry '${textFromBytes(path)}' has a name by which layers delete files`);
     }
-    const { target, policy } = this.#job;
-    const parent = this.#enter(parentOf(path));
-    const place = joinPath(parent === '' ? [lastOf(path)] : [parent, lastOf(path)]);
-    target.refuseProtected(place);
-    if (entry.type === 'directory' && target.isDirectory(place)) {
-      applyMetadata(target.onDisk(place), this.#owned(entry), false, this.#refuse);
-    } else {
-      target.removeIfThere(place);
-      await this.#create(entry, place);
-    }
+    const { target } = this.#job;
+    const { parent, name } = splitPath(path);
+    const place = childPath(this.#enter(parent), name);
+    if (entry.type === 'hardlink') return target.draft.link(place, this.#linked(entry));
+    if (entry.type === 'directory' && target.isDirectory(place)) target.update(place, this.#metadataOf(entry));
+    else await this.#put(entry, entry.type, place);
     if (entry.type === 'directory') this.#times.set(place, this.#timeOf(entry));
-    target.touch(place);
-    if (policy.mtimeSeconds !== undefined && entry.type !== 'directory' && entry.type !== 'hardlink') {
-      setTimes(target.onDisk(place), policy.mtimeSeconds, 0);
-    }
+    target.draft.touch(place);
   }
 
   /** Directories get their times at last, children first. */
   finish(): void {
-    for (const [place, { seconds, nanoseconds }] of [...this.#times].toReversed()) {
-      if (this.#job.target.isDirectory(place)) setTimes(this.#job.target.onDisk(place), seconds, nanoseconds);
-    }
+    const { target } = this.#job;
+    for (const [place, time] of [...this.#times].toReversed()) if (target.isDirectory(place)) target.draft.setTime(place, time);
   }
 
-  async #create(entry: Entry, place: ByteString): Promise<void> {
-    const onDisk = this.#job.target.onDisk(place);
-    const owned = this.#owned(entry);
-    switch (entry.type) {
-      case 'file':
-        return await createFile(onDisk, owned, this.#refuse);
-      case 'directory':
-        return createDirectory(onDisk, owned, this.#refuse);
-      case 'symlink':
-        return createSymlink(onDisk, owned, this.#refuse);
-      case 'hardlink':
-        return createHardlink(onDisk, this.#linked(entry));
-      case 'fifo':
-      case 'character':
-      case 'block':
-        return createNode(onDisk, owned, entry.type, this.#refuse);
-      default:
-        entry.type satisfies never;
-    }
+  async #put(entry: Entry, type: NodeType, place: ByteString): Promise<void> {
+    const { target, spool, signal } = this.#job;
+    const node = {
+      type,
+      size: 0,
+      ...this.#metadataOf(entry),
+      ...(entry.linkTarget === undefined ? {} : { linkTarget: entry.linkTarget }),
+      ...(entry.device === undefined ? {} : { device: entry.device }),
+    };
+    if (type !== 'file') return target.put(place, node);
+    const spooled = await spool.add(entry.content ?? [], signal);
+    target.put(place, { ...node, size: spooled.size }, { open: () => spool.open(spooled) });
   }
 
   // The directory an entry goes to; made where the archive doesn't bring it.
   #enter(parent: ByteString): ByteString {
     const { target, destination, policy } = this.#job;
     const inside = target.replaces ? parent : this.#resolve(parent, 'follow').path;
-    const resolved = below(destination.path, inside);
+    const resolved = pathBelow(destination.path, inside);
     target.makeDirectories(resolved, { ...policy.parents, owner: policy.owner ?? { uid: 0, gid: 0 }, mode: 0o755 });
     return resolved;
   }
 
   #linked(entry: Entry): ByteString {
-    const { target, destination } = this.#job;
     const wanted = this.#pathOf(entry.linkTarget ?? entry.path);
-    const { path, mode } = this.#resolve(wanted, 'keep');
-    const place = below(destination.path, path);
-    target.refuseProtected(place);
-    if (mode === undefined) {
-      throw new BuilderError(
-        'ERR_LAYER',
-        `entry '${textFromBytes(entry.path)}' is a hard link to '${textFromBytes(wanted)}', which does not exist`,
-      );
-    }
-    return target.onDisk(place);
+    const { path, node } = this.#resolve(wanted, 'keep');
+    if (node !== undefined && !this.#job.target.draft.tree.isDirectory(node)) return pathBelow(this.#job.destination.path, path);
+    const state = node === undefined ? 'which does not exist' : 'which is a directory';
+    throw new BuilderError('ERR_LAYER', `entry '${textFromBytes(entry.path)}' is a hard link to '${textFromBytes(wanted)}', ${state}`);
   }
 
   // Unpacked as if the destination were the root, as engines do: no link leads out of it, `..` at the top stays there.
-  #resolve(path: ByteString, leaf: 'keep' | 'follow'): Pick<Resolution, 'path' | 'mode'> {
-    const { target, destination } = this.#job;
-    return resolvePath({ path: target.onDisk(destination.path), protection: unprotected }, path, leaf);
+  #resolve(path: ByteString, leaf: 'keep' | 'follow'): TreePlace {
+    const { tree } = this.#job.target.draft;
+    return resolveInTree(tree, path, leaf, tree.at(this.#job.destination.path));
   }
 
   #pathOf(path: ByteString): ByteString {
@@ -188,25 +157,13 @@ class Extraction {
     return clampPath(path);
   }
 
-  #owned(entry: Entry): Entry {
-    return { ...entry, ...this.#job.policy.owner };
+  #metadataOf(entry: Entry): Metadata {
+    const { mode, uid, gid, xattrs } = entry;
+    return { mode, uid, gid, ...this.#job.policy.owner, mtime: this.#timeOf(entry), xattrs };
   }
 
   #timeOf(entry: Entry): Timestamp {
     const { mtimeSeconds } = this.#job.policy;
     return mtimeSeconds === undefined ? entry.mtime : { seconds: mtimeSeconds, nanoseconds: 0 };
   }
-
-  readonly #refuse = (_: ByteString, name: string): void => {
-    this.#job.warn('copy-xattr', `Extended attribute ${name} can't be set here: left out`);
-  };
-}
-
-/** A path inside the destination as one below the root. */
-function below(destination: ByteString, path: ByteString): ByteString {
-  return joinPath([destination, path].filter((part) => part !== '' && part !== '.'));
-}
-
-function lastOf(path: ByteString): ByteString {
-  return joinPath(path.split('/').slice(-1) as ByteString[]); // a part of bytes
 }

@@ -1,6 +1,5 @@
 // ADD: as COPY, and archives are unpacked, URLs downloaded, repositories checked out. dockerfile reference, "ADD".
 import { bytesFromText } from '../../bytes.ts';
-import { pathIn } from '../../context/tree.ts';
 import type { SourceTree } from '../../context/tree.ts';
 import { isGitSource, isUrlSource } from '../../context/place.ts';
 import { selectSources } from '../../context/select.ts';
@@ -11,7 +10,7 @@ import { isDigest } from '../../oci/digest.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { Download } from '../../registry/download.ts';
 import type { Effect, StageState } from '../effect.ts';
-import { archiveProbeSize, beginsArchive, extractArchive, isArchiveFile, readFileBytes } from './add-archive.ts';
+import { archiveProbeSize, beginsArchive, extractArchive, isArchiveFile } from './add-archive.ts';
 import { copyHeredocs, expandCopy, expandFlag, finishJob, selectAll, startJob } from './copy.ts';
 import type { CopyScope, ExpandedCopy, SelectedWord } from './copy.ts';
 import { copyLooseFile, copySelection } from './copy-tree.ts';
@@ -51,7 +50,7 @@ type Source =
   | { readonly kind: 'git'; readonly tree: SourceTree };
 
 /**
- * Executes ADD. The touched paths are all that was made or changed, parents included.
+ * Executes ADD. Contents are read when the layer is written.
  * @throws as executeCopy; ERR_DIGEST_MISMATCH for a download that is not what --checksum says
  */
 export async function executeAdd(instruction: CopyInstruction, state: StageState, scope: AddScope): Promise<Effect> {
@@ -59,7 +58,7 @@ export async function executeAdd(instruction: CopyInstruction, state: StageState
   if (add.checksum !== undefined) checkChecksum(add, add.checksum);
   const sources: Source[] = [];
   for (const word of add.words) sources.push(await openSource(word, add, scope));
-  const job = startJob(add, state, scope);
+  const job = await startJob(add, state, scope);
   for (const source of sources) await addSource(source, job, add, scope);
   await copyHeredocs(add, job, scope);
   return finishJob(add, state, job);
@@ -90,11 +89,17 @@ async function addSource(source: Source, job: CopyJob, add: ExpandedAdd, scope: 
       return await addDownload(source.url, job, add, scope);
     case 'local':
       for (const { selection } of source.selected) {
-        const path = pathIn(source.tree.folder, selection.path);
-        const isArchive = add.instruction.unpack !== false && selection.stats.isFile() && (await isArchiveFile(path, job.signal));
-        if (isArchive) source.tree.noteRead?.(path);
-        if (isArchive) await extractArchive(job, source.word, readFileBytes(path));
-        else await copySelection(job, source.tree, selection);
+        const { files, noteRead } = source.tree;
+        const mayBeArchive = add.instruction.unpack !== false && selection.stat.type === 'file';
+        if (mayBeArchive && (await isArchiveFile(files.open(selection.path), job.signal))) {
+          noteRead?.(selection.path);
+          const { chunks, close } = files.open(selection.path);
+          try {
+            await extractArchive(job, source.word, chunks);
+          } finally {
+            close();
+          }
+        } else await copySelection(job, source.tree, selection);
       }
       return;
     default:

@@ -1,13 +1,14 @@
 // What a RUN changed in its copy of a cache, put into the cache: what other builders put there meanwhile stays.
-import { linkSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { type Stats, linkSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { type ByteString, fsPath } from '../../bytes.ts';
-import { statOf } from '../../context/tree.ts';
+import { diskView } from '../../files/disk-view.ts';
 import { diffTrees } from '../../rootfs/diff.ts';
-import { applyMetadata, readXattrs } from '../../rootfs/metadata.ts';
+import { applyMetadata, readXattrs } from '../../files/metadata.ts';
 import { createProtection } from '../../rootfs/protect.ts';
-import { removeTree } from '../../rootfs/remove.ts';
-import { absolutePath, isDirectoryMode, splitPath } from '../../rootfs/resolve.ts';
-import type { Root } from '../../rootfs/root.ts';
+import { removeTree } from '../../files/remove.ts';
+import { absolutePath, isDirectoryMode } from '../../files/resolve.ts';
+import { splitPath } from '../../paths.ts';
+import type { Root } from '../../files/root.ts';
 import { scanRoot } from '../../rootfs/scan.ts';
 import type { Tree, TreeEntry } from '../../rootfs/tree.ts';
 import { copyTree } from './mount-copy.ts';
@@ -52,7 +53,7 @@ export async function mergeChanges(copy: CacheCopy, kept: ByteString, beside: By
     const first = key === undefined ? undefined : names.get(key);
     // Whole and at once: whoever copies the cache after a kill -9 finds no half of a file.
     rmSync(fsPath(beside), { force: true });
-    if (first === undefined) await copyTree({ folder: copy.path, label: 'the cache', keepsOwners: true }, path, beside, signal);
+    if (first === undefined) await copyTree({ files: diskView(copy.path), label: 'the cache', keepsOwners: true }, path, beside, signal);
     else linkSync(fsPath(first), fsPath(beside));
     if (statOf(beside) === undefined) continue; // a socket
     if (statOf(target)?.isDirectory() === true) removeTree(to, path);
@@ -81,4 +82,8 @@ function giveMetadata(from: ByteString, to: ByteString, entry: TreeEntry): void 
   if (!lstatSync(fsPath(to)).isDirectory()) return;
   const mtime = { seconds: entry.mtimeSeconds, nanoseconds: entry.mtimeNanoseconds };
   applyMetadata(to, { uid: entry.uid, gid: entry.gid, mode: entry.mode & 0o7777, mtime, xattrs: readXattrs(from) }, false, () => undefined);
+}
+
+function statOf(path: ByteString): Stats | undefined {
+  return lstatSync(fsPath(path), { throwIfNoEntry: false });
 }

@@ -4,10 +4,12 @@
 import { createHash } from 'node:crypto';
 import { chmod, lchown, mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../../bytes.ts';
-import { type SourceTree, locate, pathIn } from '../../context/tree.ts';
+import { type SourceTree, locate } from '../../context/tree.ts';
 import type { Flag } from '../../dockerfile/instruction.ts';
 import { BuilderError, DockerfileError, systemCode } from '../../errors.ts';
 import type { Emit } from '../../events.ts';
+import { diskView } from '../../files/disk-view.ts';
+import { pathIn, rootPath } from '../../paths.ts';
 import { tryLock, waitForLock } from '../../linux/file-lock.ts';
 import { scanRoot } from '../../rootfs/scan.ts';
 import type { Tree } from '../../rootfs/tree.ts';
@@ -93,7 +95,7 @@ export class CacheMounts {
     const kept = await this.#open(flag, mount, folder, copying);
     const copyOut = async (path: ByteString): Promise<void> => {
       using _ = await copying('shared');
-      await copyTree(keptTree(kept), bytesFromText(''), path, signal);
+      await copyTree(keptTree(kept), rootPath, path, signal);
     };
     if (mount.isReadOnly) return { type: 'directory', make: copyOut };
     let copied: Tree | undefined;
@@ -112,7 +114,7 @@ export class CacheMounts {
           return await mergeChanges({ path, before: copied }, kept, this.#file(name, 'new'), signal);
         }
         await rm(fsPath(kept), { recursive: true, force: true });
-        if (!(await wasMoved(path, kept))) await copyTree(keptTree(path), bytesFromText(''), kept, signal);
+        if (!(await wasMoved(path, kept))) await copyTree(keptTree(path), rootPath, kept, signal);
       },
     };
   }
@@ -162,8 +164,8 @@ async function isNew(folder: ByteString): Promise<boolean> {
 
 /** `source` inside a cache, made where it is missing; a link that a command left there leads nowhere but into the cache. */
 async function subfolder(flag: Flag, folder: ByteString, source: string): Promise<ByteString> {
-  const located = locate(folder, bytesFromText(source));
-  if (located.kind === 'found' && located.stats.isDirectory()) return pathIn(folder, located.path);
+  const located = locate(diskView(folder), bytesFromText(source));
+  if (located.kind === 'found' && located.stat.type === 'directory') return pathIn(folder, located.path);
   if (located.kind !== 'missing' || located.link !== undefined) {
     throw new DockerfileError(`Cannot mount ${source} of the cache: it is not a folder`, flag.range);
   }
@@ -173,7 +175,7 @@ async function subfolder(flag: Flag, folder: ByteString, source: string): Promis
 }
 
 function keptTree(folder: ByteString): SourceTree {
-  return { folder, label: 'the cache', keepsOwners: true };
+  return { files: diskView(folder), label: 'the cache', keepsOwners: true };
 }
 
 /** Moves a folder; false where the other place is on another filesystem, which is where builders share caches. */

@@ -1,13 +1,12 @@
-// The root as a place to copy to: destinations resolved inside it, parents made, nothing protected ever written.
-import { chmodSync, lchownSync, lstatSync, mkdirSync } from 'node:fs';
-import { bytesFromText, fsPath, textFromBytes } from '../../bytes.ts';
+// An image's tree as a place to copy to: destinations resolved in it, parents made, and what may replace what.
+import { bytesFromText, textFromBytes } from '../../bytes.ts';
 import type { ByteString } from '../../bytes.ts';
-import { joinPath, pathIn, splitPath, statOf } from '../../context/tree.ts';
 import { BuilderError } from '../../errors.ts';
-import { setTimes } from '../../linux/files.ts';
-import { removeTree } from '../../rootfs/remove.ts';
-import { resolvePath } from '../../rootfs/resolve.ts';
-import type { Root } from '../../rootfs/root.ts';
+import type { Metadata } from '../../layer/entry.ts';
+import { clampPath, namesOf, pathOfNames, rootPath, splitPath } from '../../paths.ts';
+import type { ContentSource, TreeDraft } from '../../rootfs/tree-draft.ts';
+import type { TreeNode } from '../../tree/node.ts';
+import { resolveInTree } from '../../tree/resolve.ts';
 
 export interface Owner {
   readonly uid: number;
@@ -19,7 +18,7 @@ export interface NewDirectory {
   readonly mode: number;
   /** Where not given: as mkdir(2) makes them, so below a setgid directory of its group. */
   readonly owner?: Owner;
-  /** Seconds since 1970; the clock's time where not given. */
+  /** Seconds since 1970; the time of the draft where not given. */
   readonly mtimeSeconds?: number;
 }
 
@@ -30,151 +29,87 @@ export interface CopyTargetOptions {
   readonly replaces?: boolean;
 }
 
-/** Writes below a root and remembers what it has touched; paths have no leading slash, the root itself is empty. */
+const setGid = 0o2000; // a directory has it from the one it was made in
+const noXattrs: ReadonlyMap<string, Buffer> = new Map();
+
+/** Paths are below the root, `.` is the root itself. */
 export class CopyTarget {
-  readonly root: Root;
+  readonly draft: TreeDraft;
   readonly replaces: boolean;
   readonly #instruction: string;
-  readonly #touched = new Set<ByteString>();
   readonly #dated: { readonly path: ByteString; readonly seconds: number }[] = [];
 
-  constructor(root: Root, { instruction, replaces = false }: CopyTargetOptions) {
-    this.root = root;
+  constructor(draft: TreeDraft, { instruction, replaces = false }: CopyTargetOptions) {
+    this.draft = draft;
     this.replaces = replaces;
     this.#instruction = instruction;
   }
 
-  /** Everything created or changed so far, and the directories whose times that changed. */
-  get touched(): readonly ByteString[] {
-    return [...this.#touched].toSorted();
-  }
-
-  /** As `follow`. @throws BuilderError ERR_UNSAFE_PATH for a place that is not to be written */
-  resolve(destination: ByteString): ByteString {
-    const path = this.follow(destination);
-    this.refuseProtected(path);
-    return path;
-  }
-
-  /** Where `destination` (absolute) leads inside the root; missing components stay as they are. */
+  /** Where `destination` (absolute) leads; missing components stay as they are. @throws ERR_UNSAFE_PATH for a loop of links */
   follow(destination: ByteString): ByteString {
-    if (this.replaces) return cleanPath(destination);
-    const { path } = resolvePath(this.root, destination, 'follow');
-    return path === dot ? cleanPath(path) : path;
-  }
-
-  /** The path on disk. */
-  onDisk(path: ByteString): ByteString {
-    return pathIn(this.root.path, path);
-  }
-
-  /** Notes that `path` was created or changed, which changes its directory's times too. */
-  touch(path: ByteString): void {
-    this.#touched.add(path === '' ? dot : path);
-    this.#touched.add(parentOf(path) === '' ? dot : parentOf(path));
+    // By its spelling first, then by the links on its way, as BuildKit does.
+    const path = clampPath(destination);
+    return this.replaces ? path : resolveInTree(this.draft.tree, path, 'follow').path;
   }
 
   isDirectory(path: ByteString): boolean {
-    return statOf(this.onDisk(path))?.isDirectory() === true;
+    return this.draft.tree.isDirectory(this.draft.tree.at(path));
   }
 
   /** Makes `path` and its parents where missing. @throws BuilderError where something that is no directory is in the way */
   makeDirectories(path: ByteString, attributes: NewDirectory): void {
-    const components = splitPath(path);
-    for (let depth = 1; depth <= components.length; depth += 1) {
-      const each = joinPath(components.slice(0, depth));
-      const stats = statOf(this.onDisk(each));
-      if (stats?.isDirectory() === true) continue;
-      if (stats !== undefined) {
-        if (!this.replaces)
-          throw this.#error('ERR_ROOTFS', `Cannot make directory '/${textFromBytes(path)}': '/${textFromBytes(each)}' is not a directory`);
-        this.remove(each);
-      }
+    const names = namesOf(path);
+    for (let depth = 1; depth <= names.length; depth += 1) {
+      const each = pathOfNames(names.slice(0, depth));
+      const node = this.draft.tree.at(each);
+      if (this.draft.tree.isDirectory(node)) continue;
+      if (node !== undefined && !this.replaces)
+        throw this.#error(`Cannot make directory '/${textFromBytes(path)}': '/${textFromBytes(each)}' is not a directory`);
       this.makeDirectory(each, attributes);
     }
   }
 
-  /** Makes one directory that is not there. */
+  /** Makes one directory, in place of whatever else is there. */
   makeDirectory(path: ByteString, { mode, owner, mtimeSeconds }: NewDirectory): void {
-    this.refuseProtected(path);
-    const place = fsPath(this.onDisk(path));
-    mkdirSync(place, 0o700);
+    const { tree, now } = this.draft;
+    const above = tree.at(splitPath(path).parent);
+    const parent = above === undefined ? undefined : tree.node(above);
     // What a linked layer replaces it can't inherit from.
-    const given = owner ?? (this.replaces ? { uid: 0, gid: 0 } : undefined);
-    if (given !== undefined) lchownSync(place, given.uid, given.gid);
-    chmodSync(place, mode | (this.replaces ? 0 : lstatSync(place).mode & setGid));
+    const isInherited = !this.replaces && parent !== undefined && (parent.mode & setGid) !== 0;
+    const made = owner ?? { uid: 0, gid: isInherited ? parent.gid : 0 };
+    const bits = mode | (isInherited ? setGid : 0);
+    this.draft.put(path, { type: 'directory', mode: bits, ...made, size: 0, mtime: now, xattrs: noXattrs });
     if (mtimeSeconds !== undefined) this.#dated.push({ path, seconds: mtimeSeconds });
-    this.touch(path);
   }
 
-  /** Makes way for a file. @throws BuilderError where a directory stands there (and may not be replaced) */
+  /** Puts a file, or anything but a directory, where `makeWayForFile` or the caller made sure that it may be. */
+  put(path: ByteString, node: TreeNode, source?: ContentSource): void {
+    this.draft.put(path, node, source);
+  }
+
+  /** Gives what is there other metadata. */
+  update(path: ByteString, metadata: Metadata): void {
+    this.draft.update(path, metadata);
+  }
+
+  /** @throws BuilderError where a directory stands there (and may not be replaced) */
   makeWayForFile(path: ByteString, source: string): void {
-    this.refuseProtected(path);
-    const stats = path === '' ? undefined : statOf(this.onDisk(path));
-    if (path !== '' && stats === undefined) return;
-    if (stats === undefined || (stats.isDirectory() && !this.replaces)) {
-      throw this.#error(
-        'ERR_ROOTFS',
-        `Cannot copy '${source}' to '/${textFromBytes(path)}': a directory is there, and a file can't replace it`,
-      );
-    }
-    this.remove(path);
-  }
-
-  /** Removes a file, or a whole directory. @throws BuilderError ERR_UNSAFE_PATH where something in it is protected */
-  remove(path: ByteString): void {
-    this.refuseProtected(path);
-    if (this.root.protection.holds(path)) throw this.#protectedError(path);
-    removeTree(this.root, path);
-    this.touch(path);
-  }
-
-  /** Removes what is at `path`, if anything. @throws BuilderError as remove */
-  removeIfThere(path: ByteString): void {
-    if (statOf(this.onDisk(path)) !== undefined) this.remove(path);
+    if (path !== rootPath && (this.replaces || !this.isDirectory(path))) return;
+    throw this.#error(`Cannot copy '${source}' to '/${textFromBytes(path)}': a directory is there, and a file can't replace it`);
   }
 
   /** Gives made directories their time, at last: what is put into a directory changes it. */
   finish(): void {
-    for (const { path, seconds } of this.#dated) setTimes(this.onDisk(path), seconds, 0);
+    for (const { path, seconds } of this.#dated) this.draft.setTime(path, { seconds, nanoseconds: 0 });
     this.#dated.length = 0;
   }
 
-  isProtected(path: ByteString): boolean {
-    return path !== '' && this.root.protection.covers(path);
-  }
-
-  /** @throws BuilderError ERR_UNSAFE_PATH naming the instruction, where `path` belongs to the builder or is mounted */
-  refuseProtected(path: ByteString): void {
-    if (this.isProtected(path)) throw this.#protectedError(path);
-  }
-
-  #protectedError(path: ByteString): BuilderError {
-    return this.#error(
-      'ERR_UNSAFE_PATH',
-      `Cannot write '/${textFromBytes(path)}': it belongs to the builder or is mounted, and so is not part of the image`,
-    );
-  }
-
-  #error(code: 'ERR_ROOTFS' | 'ERR_UNSAFE_PATH', message: string): BuilderError {
-    return new BuilderError(code, `${message} (${this.#instruction})`);
+  #error(message: string): BuilderError {
+    return new BuilderError('ERR_ROOTFS', `${message} (${this.#instruction})`);
   }
 }
 
-const dot = bytesFromText('.');
-const setGid = 0o2000; // a directory has it from the one it was made in
-
-/** The directory of a path without leading slash; that of a top-level name is empty. */
-export function parentOf(path: ByteString): ByteString {
-  return joinPath(splitPath(path).slice(0, -1));
-}
-
-/** A path without leading slash, `.` and `..`, as if it were absolute. */
-export function cleanPath(path: ByteString): ByteString {
-  const kept: ByteString[] = [];
-  for (const component of splitPath(path)) {
-    if (component === '..') kept.pop();
-    else kept.push(component);
-  }
-  return joinPath(kept);
+/** The directory in which a file called `name` is to be put, as text of a Dockerfile has it. */
+export function absoluteIn(workingDir: string, path: string): ByteString {
+  return bytesFromText(path.startsWith('/') ? path : `${workingDir}/${path}`);
 }

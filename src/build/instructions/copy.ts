@@ -7,12 +7,13 @@ import type { Selection } from '../../context/select.ts';
 import type { SourceTree } from '../../context/tree.ts';
 import type { CopyInstruction, Flag, Heredoc } from '../../dockerfile/instruction.ts';
 import { DockerfileError } from '../../errors.ts';
-import { accountFiles, lookupOwner } from '../../linux/accounts.ts';
+import { lookupOwner } from '../../linux/accounts.ts';
 import type { Effect, StageState, StepScope } from '../effect.ts';
 import { parseModeChange } from './copy-mode.ts';
-import { cleanPath, CopyTarget } from './copy-target.ts';
+import { CopyTarget, type Owner, absoluteIn } from './copy-target.ts';
 import { copyLooseFile, copySelection } from './copy-tree.ts';
 import type { CopyJob, CopyPolicy, Destination } from './copy-tree.ts';
+import { readAccounts } from './read-accounts.ts';
 
 /** What COPY needs besides the step: words expanded by the state before it, and the places it may read from. */
 export interface CopyScope extends StepScope {
@@ -36,15 +37,15 @@ export interface ExpandedCopy {
 }
 
 /**
- * Executes COPY. The touched paths are all that was made or changed, parents included.
- * @throws DockerfileError, BuilderError ERR_CONTEXT for a source, ERR_ROOTFS or ERR_UNSAFE_PATH for a destination
+ * Executes COPY. Contents are read when the layer is written.
+ * @throws DockerfileError, BuilderError ERR_CONTEXT for a source, ERR_ROOTFS for a destination
  */
 export async function executeCopy(instruction: CopyInstruction, state: StageState, scope: CopyScope): Promise<Effect> {
   const copy = expandCopy(instruction, scope);
   for (const word of copy.words) refuseRemote(word, instruction);
   const tree = copy.words.length === 0 ? undefined : await scope.sources(instruction.from?.value);
   const selected = tree === undefined ? [] : selectAll(copy, tree, scope);
-  const job = startJob(copy, state, scope);
+  const job = await startJob(copy, state, scope);
   for (const { selection } of selected) if (tree !== undefined) await copySelection(job, tree, selection);
   await copyHeredocs(copy, job, scope);
   return finishJob(copy, state, job);
@@ -91,13 +92,16 @@ export function selectAll({ words, instruction }: ExpandedCopy, tree: SourceTree
 }
 
 /** Resolves the destination and what copies get there. @throws DockerfileError, BuilderError */
-export function startJob(copy: ExpandedCopy, state: StageState, scope: StepScope): CopyJob {
+export async function startJob(copy: ExpandedCopy, state: StageState, scope: StepScope): Promise<CopyJob> {
   const { instruction } = copy;
   const chmod = copy.chmod === undefined ? undefined : parseModeChange(copy.chmod);
   // With --chmod, BuildKit copies as if there were no --link.
   const replaces = instruction.link && copy.chmod === undefined;
-  const owner = copy.chown === undefined ? undefined : readOwner(copy.chown, instruction, replaces, scope);
-  const target = new CopyTarget(scope.root, { instruction: scope.step.text, replaces });
+  const owner = copy.chown === undefined ? undefined : await readOwner(copy.chown, instruction, replaces, scope);
+  const target = new CopyTarget(replaces ? scope.files.detachedDraft() : await scope.files.draft(), {
+    instruction: scope.step.text,
+    replaces,
+  });
   const destination = readDestination(copy, state, target);
   const epoch = scope.sourceDateEpoch === undefined ? {} : { mtimeSeconds: scope.sourceDateEpoch };
   const policy: CopyPolicy = {
@@ -114,6 +118,7 @@ export function startJob(copy: ExpandedCopy, state: StageState, scope: StepScope
     policy,
     destination,
     written: [],
+    spool: scope.files.spool,
     ...excludes,
     warn: (code, message) => {
       if (seen.has(code)) return;
@@ -128,7 +133,7 @@ export function startJob(copy: ExpandedCopy, state: StageState, scope: StepScope
 export async function copyHeredocs({ heredocs }: ExpandedCopy, job: CopyJob, scope: Pick<CopyScope, 'expandHeredoc'>): Promise<void> {
   for (const { name, body, expand } of heredocs) {
     const content = Buffer.from(expand ? scope.expandHeredoc(body) : body);
-    await copyLooseFile(job, { name: bytesFromText(name), content, mode: 0o644 });
+    await copyLooseFile(job, { name: bytesFromText(name), content: [content], mode: 0o644 });
   }
 }
 
@@ -142,7 +147,7 @@ export function finishJob(copy: ExpandedCopy, state: StageState, job: CopyJob): 
     const place = copy.destination;
     job.warn('copy-overwritten', `'${last}' overwrote ${names.join(', ')}: '${place}' is one file; write '${place}/' for a directory`);
   }
-  return { state, touched: { kind: 'paths', paths: job.target.touched }, history: { createdBy: describeCopy(copy) } };
+  return { state, touched: { kind: 'drafted', draft: job.target.draft }, history: { createdBy: describeCopy(copy) } };
 }
 
 /** `created_by` as BuildKit words it: expanded, without --from, --link and --exclude. */
@@ -159,17 +164,10 @@ function describeCopy({ instruction, words, heredocs, destination, chown, chmod 
 function readDestination({ destination }: ExpandedCopy, state: StageState, target: CopyTarget): Destination {
   const isDirectory = destination === '' || destination === '.' || destination.endsWith('/') || destination.endsWith('/.');
   const workingDir = state.config.workingDir ?? '/';
-  const absolute = destination.startsWith('/') ? destination : `${workingDir}/${destination}`;
-  // By its spelling first, then by the links on its way, as BuildKit does.
-  return { path: target.resolve(cleanPath(bytesFromText(absolute))), isDirectory };
+  return { path: target.follow(absoluteIn(workingDir, destination)), isDirectory };
 }
 
-function readOwner(
-  spec: string,
-  { chown, range }: CopyInstruction,
-  isLink: boolean,
-  scope: StepScope,
-): { readonly uid: number; readonly gid: number } {
+async function readOwner(spec: string, { chown, range }: CopyInstruction, isLink: boolean, scope: StepScope): Promise<Owner> {
   if (isLink && !/^\d+(?::\d*)?$/.test(spec)) {
     throw new DockerfileError(
       `Cannot use --chown=${spec} with --link: a linked layer has no /etc/passwd to look names up in`,
@@ -179,7 +177,7 @@ function readOwner(
       },
     );
   }
-  return lookupOwner(spec, accountFiles(scope.root.path));
+  return lookupOwner(spec, await readAccounts(await scope.files.view(), scope.signal));
 }
 
 function refuseRemote(word: string, { range }: CopyInstruction): void {

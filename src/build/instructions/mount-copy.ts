@@ -1,68 +1,68 @@
-// Copies a tree as it is: what a mount shows.
-import { type BigIntStats, chmodSync, constants, copyFile, linkSync, lstatSync, mkdirSync, symlinkSync } from 'node:fs';
-import { promisify } from 'node:util';
-import { type ByteString, fsPath, joinBytes } from '../../bytes.ts';
-import { type SourceTree, pathIn, readLink } from '../../context/tree.ts';
+// Copies a tree as it is onto the disk: what a mount shows.
+import { type ByteString, joinBytes } from '../../bytes.ts';
+import type { SourceTree } from '../../context/tree.ts';
 import { walkSelection } from '../../context/walk.ts';
-import { makeNode, setTimes, splitDevice } from '../../linux/files.ts';
-import { applyMetadata, readXattrs } from '../../rootfs/metadata.ts';
-import type { Timestamp } from '../../layer/entry.ts';
+import { BuilderError } from '../../errors.ts';
+import { createDirectory, createFile, createHardlink, createNode, createSymlink } from '../../files/create.ts';
+import type { FileStat } from '../../files/file-view.ts';
+import type { Entry, Timestamp } from '../../layer/entry.ts';
+import { setTimes } from '../../linux/files.ts';
 
-const copyBytes = promisify(copyFile);
+interface Item {
+  readonly path: ByteString;
+  readonly to: ByteString;
+  readonly stat: FileStat;
+}
 
 /**
  * Copies the file or folder at `source` of `tree` to `target` on disk, where nothing is: owners as the tree has them, modes, times,
  * links, attributes; ignored and hidden files left out, sockets too.
- * @throws SystemError, and the signal's reason
+ * @throws SystemError, what reading throws, and the signal's reason
  */
 export async function copyTree(tree: SourceTree, source: ByteString, target: ByteString, signal: AbortSignal): Promise<void> {
-  const from = pathIn(tree.folder, source);
-  const stats = lstatSync(fsPath(from), { bigint: true });
+  const { files } = tree;
+  const stat = files.stat(source);
+  if (stat === undefined) throw new BuilderError('ERR_CONTEXT', `Cannot copy ${source} of ${tree.label}: it went away`);
+  const items: Item[] = [{ path: source, to: target, stat }];
+  for (const item of walkSelection(tree, { path: source, stat })) items.push({ ...item, to: joinBytes(target, item.relative) });
+  await files.gather(
+    items.flatMap((item) => (item.stat.type === 'file' ? [item.path] : [])),
+    signal,
+  );
   const links = new Map<string, ByteString>();
-  const folders: { readonly path: ByteString; readonly stats: BigIntStats }[] = [];
-  const copyOne = async (path: ByteString, to: ByteString, of: BigIntStats): Promise<void> => {
+  for (const item of items) {
     signal.throwIfAborted();
-    const key = `${of.dev}:${of.ino}`;
-    const first = links.get(key);
-    if (of.isSocket()) return;
-    if (!of.isDirectory()) tree.noteRead?.(path);
-    if (!of.isDirectory() && first !== undefined) {
-      linkSync(fsPath(first), fsPath(to));
-      return;
-    }
-    await make(path, to, of);
-    if (of.isDirectory()) folders.push({ path: to, stats: of });
-    else if (of.nlink > 1n) links.set(key, to);
-    setMetadata(tree, path, to, of);
-  };
-  await copyOne(from, target, stats);
-  for (const item of walkSelection(tree, { path: source, stats })) await copyOne(item.path, joinBytes(target, item.relative), item.stats);
+    if (item.stat.type !== 'directory') tree.noteRead?.(item.path);
+    await copyItem(tree, item, links);
+  }
   // Whatever was put into a folder changed its time.
-  for (const folder of folders.toReversed()) {
-    const { seconds, nanoseconds } = timestampOf(folder.stats.mtimeNs);
-    setTimes(folder.path, seconds, nanoseconds);
+  for (const item of items.toReversed()) {
+    if (item.stat.type === 'directory') setTimes(item.to, item.stat.mtime.seconds, item.stat.mtime.nanoseconds);
   }
 }
 
-async function make(from: ByteString, to: ByteString, stats: BigIntStats): Promise<void> {
-  if (stats.isDirectory()) {
-    mkdirSync(fsPath(to), 0o700);
-  } else if (stats.isFile()) {
-    await copyBytes(fsPath(from), fsPath(to), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    chmodSync(fsPath(to), 0o600);
-  } else if (stats.isSymbolicLink()) {
-    symlinkSync(fsPath(readLink(from)), fsPath(to));
-  } else {
-    const { major, minor } = splitDevice(Number(stats.rdev));
-    makeNode(to, Number(stats.mode) & 0o177777, major, minor);
+async function copyItem({ files, keepsOwners }: SourceTree, { path, to, stat }: Item, links: Map<string, ByteString>): Promise<void> {
+  const { type } = stat;
+  if (type === 'socket') return;
+  const first = type === 'directory' || stat.links < 2 ? undefined : links.get(stat.identity);
+  if (first !== undefined) return createHardlink(to, first);
+  links.set(stat.identity, to);
+  const owner = keepsOwners ? {} : { uid: 0, gid: 0 };
+  const entry: Entry = { ...stat, ...owner, type, path, xattrs: files.xattrs(path) };
+  if (type === 'directory') return createDirectory(to, entry, refuse);
+  if (type === 'symlink') return createSymlink(to, { ...entry, linkTarget: files.linkTarget(path) }, refuse);
+  if (type !== 'file') return createNode(to, entry, type, refuse);
+  const { size, chunks, close } = files.open(path);
+  try {
+    await createFile(to, { ...entry, size, content: chunks }, refuse);
+  } finally {
+    close();
   }
 }
 
-function setMetadata(tree: SourceTree, from: ByteString, to: ByteString, stats: BigIntStats): void {
-  const owner = tree.keepsOwners ? { uid: Number(stats.uid), gid: Number(stats.gid) } : { uid: 0, gid: 0 };
-  const metadata = { ...owner, mode: Number(stats.mode) & 0o7777, mtime: timestampOf(stats.mtimeNs), xattrs: readXattrs(from) };
-  // An attribute that can't be set where the source has it can't matter to a command that only reads here.
-  applyMetadata(to, metadata, stats.isSymbolicLink(), () => undefined);
+// An attribute that can't be set where the source has it can't matter to a command that only reads here.
+function refuse(): void {
+  // nothing to tell
 }
 
 /** A time in nanoseconds since 1970, as seconds and the rest. */

@@ -12,19 +12,19 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readlinkSync,
   renameSync,
   rmdirSync,
 } from 'node:fs';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../../bytes.ts';
 import { BuilderError, systemCode } from '../../errors.ts';
-import { listNames } from '../../context/tree.ts';
 import { setTimes } from '../../linux/files.ts';
-import { applyMetadata, readXattrs } from '../../rootfs/metadata.ts';
+import { applyMetadata, readXattrs } from '../../files/metadata.ts';
 import { createProtection } from '../../rootfs/protect.ts';
-import { removeTree } from '../../rootfs/remove.ts';
-import { absolutePath, resolvePath } from '../../rootfs/resolve.ts';
-import type { Root } from '../../rootfs/root.ts';
+import { removeTree } from '../../files/remove.ts';
+import { absolutePath, resolvePath } from '../../files/resolve.ts';
+import type { Root } from '../../files/root.ts';
 import { timestampOf } from './mount-copy.ts';
 
 /** Mounts that containers have for passing things, so that targets below them are fine. */
@@ -251,7 +251,8 @@ function moveTree(from: ByteString, to: ByteString): void {
   }
   const stats = lstatSync(fsPath(from), { bigint: true });
   mkdirSync(fsPath(to), 0o700);
-  for (const name of listNames(from)) moveTree(joinBytes(from, name), joinBytes(to, name));
+  for (const name of readdirSync(fsPath(from), { encoding: 'latin1' }) as ByteString[])
+    moveTree(joinBytes(from, name), joinBytes(to, name));
   const metadata = { uid: Number(stats.uid), gid: Number(stats.gid), mode: Number(stats.mode) & 0o7777, mtime: timestampOf(stats.mtimeNs) };
   applyMetadata(to, { ...metadata, xattrs: readXattrs(from) }, false, () => undefined);
   rmdirSync(fsPath(from));

@@ -10,8 +10,8 @@ import { accountFiles, homeOf, resolveUser } from '../../linux/accounts.ts';
 import type { LaunchRequest, LaunchResult } from '../../linux/launch.ts';
 import { memoryLimit, outOfMemoryKills } from '../../linux/memory.ts';
 import { mayExecuteIn } from '../../linux/statfs.ts';
-import { absolutePath, resolvePath } from '../../rootfs/resolve.ts';
-import type { Root } from '../../rootfs/root.ts';
+import { absolutePath, resolvePath } from '../../files/resolve.ts';
+import type { Root } from '../../files/root.ts';
 import type { Effect, StageState, StepScope } from '../effect.ts';
 import { shellOf } from './metadata.ts';
 import { Placements, type Thing } from './placement.ts';
@@ -42,11 +42,11 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
     const message = `RUN has no command: ${instruction.command.form === 'exec' ? 'nothing is run' : 'the shell gets an empty one'}`;
     scope.emit({ kind: 'warning', code: `run-empty ${instruction.range.start.line}`, message, range: instruction.range });
     if (instruction.command.form === 'exec')
-      return { state, touched: { kind: 'paths', paths: [] }, history: { createdBy: historyOf(state, []) } };
+      return { state, touched: { kind: 'drafted', draft: scope.files.detachedDraft() }, history: { createdBy: historyOf(state, []) } };
   }
   for (const { value = '', range } of instruction.devices)
     scope.emit({ kind: 'warning', code: 'run-device', message: `device ${value} is not handed to the command`, range });
-  const accounts = accountFiles(scope.root.path);
+  const accounts = accountFiles(scope.files.disk.root.path);
   const user = pinned(instruction, () => resolveUser(state.config.user, accounts));
   const home = state.environment.get('HOME') || pinned(instruction, () => homeOf(user.uid, accounts));
   const command = commandOf(instruction.command, shellOf(state.config));
@@ -57,7 +57,7 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
       argv,
       env: new Map([['PATH', defaultPath], ...scope.proxies, ...state.environment, ['HOME', home], ...extra]),
       cwd: bytesFromText(workingDir),
-      ...(scope.root.path === '/' ? {} : { root: scope.root.path }),
+      ...(scope.files.disk.root.path === '/' ? {} : { root: scope.files.disk.root.path }),
       user,
       onOutput: (stream, line) => scope.emit({ kind: 'output', step: scope.step, stream, line }),
       signal: scope.signal,
@@ -89,10 +89,10 @@ async function withMounts(
   scope: RunScope,
   action: (argv: readonly string[], env: ReadonlyMap<string, string>) => Promise<LaunchResult>,
 ): Promise<MountedResult> {
-  const placements = new Placements(scope.root);
+  const placements = new Placements(scope.files.disk.root);
   using held = new DisposableStack();
   try {
-    const script = command.script === undefined ? undefined : placeForScript(scope.root, command.script.path);
+    const script = command.script === undefined ? undefined : placeForScript(scope.files.disk.root, command.script.path);
     if (command.script !== undefined && script !== undefined) await placements.put(script, scriptFile(command.script.body));
     const argv = script === undefined ? command.argv : [...command.argv.slice(0, -1), script];
     const { expand, emit, signal, mounts: sources } = scope;

@@ -2,9 +2,11 @@
 import { bytesFromText, textFromBytes } from '../../bytes.ts';
 import type { WordInstruction } from '../../dockerfile/instruction.ts';
 import { BuilderError } from '../../errors.ts';
-import { accountFiles, lookupOwner } from '../../linux/accounts.ts';
+import { lookupOwner } from '../../linux/accounts.ts';
+import { clampPath } from '../../paths.ts';
 import type { Effect, StageState, StepScope } from '../effect.ts';
-import { CopyTarget, cleanPath, type Owner } from './copy-target.ts';
+import { CopyTarget, type Owner } from './copy-target.ts';
+import { readAccounts } from './read-accounts.ts';
 
 /** What WORKDIR needs besides the step. */
 export interface WorkdirScope extends StepScope {
@@ -14,7 +16,7 @@ export interface WorkdirScope extends StepScope {
 /**
  * Executes WORKDIR: a relative path continues the one before. Missing directories get mode 0755 and belong to the USER of that
  * moment, all of them; what exists is left as it is, but a layer is made all the same (not for `/`), as BuildKit does.
- * @throws BuilderError ERR_ROOTFS where something else is in the way, ERR_UNSAFE_PATH for a place that is the builder's
+ * @throws BuilderError ERR_ROOTFS where something else is in the way
  */
 export async function executeWorkdir(instruction: WordInstruction, state: StageState, scope: WorkdirScope): Promise<Effect> {
   scope.signal.throwIfAborted();
@@ -22,18 +24,14 @@ export async function executeWorkdir(instruction: WordInstruction, state: StageS
   const after = { ...state, config: { ...state.config, workingDir } };
   const history = { createdBy: `WORKDIR ${workingDir}` };
   if (workingDir === '/') return { state: after, touched: { kind: 'nothing' }, history };
-  const target = new CopyTarget(scope.root, { instruction: scope.step.text });
-  const path = target.follow(cleanPath(bytesFromText(workingDir)));
-  if (target.isProtected(path) && target.isDirectory(path)) {
-    const message = `'${workingDir}' is mounted or belongs to the builder: commands run there, but it won't be in the image`;
-    scope.emit({ kind: 'warning', code: 'workdir-mounted', message, range: instruction.range });
-  } else {
-    const owner = readOwner(instruction, state, scope);
-    const epoch = scope.sourceDateEpoch === undefined ? {} : { mtimeSeconds: scope.sourceDateEpoch };
-    target.makeDirectories(path, { mode: 0o755, ...(owner === undefined ? {} : { owner }), ...epoch });
-  }
+  const draft = await scope.files.draft();
+  const target = new CopyTarget(draft, { instruction: scope.step.text });
+  const path = target.follow(bytesFromText(workingDir));
+  const owner = await readOwner(instruction, state, scope);
+  const epoch = scope.sourceDateEpoch === undefined ? {} : { mtimeSeconds: scope.sourceDateEpoch };
+  target.makeDirectories(path, { mode: 0o755, ...(owner === undefined ? {} : { owner }), ...epoch });
   target.finish();
-  return { state: after, touched: { kind: 'paths', paths: target.touched }, history };
+  return { state: after, touched: { kind: 'drafted', draft }, history };
 }
 
 /**
@@ -42,14 +40,14 @@ export async function executeWorkdir(instruction: WordInstruction, state: StageS
  */
 export function workingDirAfter(word: string, before = '/'): string {
   if (word === '') return before;
-  return word.startsWith('/') ? word : `/${textFromBytes(cleanPath(bytesFromText(`${before}/${word}`)))}`;
+  return word.startsWith('/') ? word : `/${textFromBytes(clampPath(bytesFromText(`${before}/${word}`))).replace(/^\.$/, '')}`;
 }
 
 // A number that is a user is also taken as the group here (BuildKit does so too), other than at RUN.
-function readOwner({ range }: WordInstruction, { config }: StageState, scope: WorkdirScope): Owner | undefined {
+async function readOwner({ range }: WordInstruction, { config }: StageState, scope: WorkdirScope): Promise<Owner | undefined> {
   if (config.user === undefined || config.user === '') return undefined;
   try {
-    return lookupOwner(config.user, accountFiles(scope.root.path));
+    return lookupOwner(config.user, await readAccounts(await scope.files.view(), scope.signal));
   } catch (error) {
     if (!(error instanceof BuilderError) || error.code !== 'ERR_DOCKERFILE') throw error;
     scope.emit({ kind: 'warning', code: 'workdir-user', message: `${error.message}; new directories of WORKDIR belong to root`, range });

@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bytesFromText } from '../../../src/bytes.ts';
 import type { MountSources } from '../../../src/build/instructions/run-mounts.ts';
+import { diskView } from '../../../src/files/disk-view.ts';
 import { parseIgnoreFile } from '../../../src/context/ignore.ts';
 import { type ShellRoot, makeShellRoot, shellRootMissing } from '../../support/shell-root.ts';
 import { type Ran, runInstruction, runStep, stageState } from '../../support/run-step.ts';
@@ -40,7 +41,7 @@ function inRoot(path: string): string {
 
 function sources(changes: Partial<MountSources> = {}): MountSources {
   const tree = {
-    folder: bytesFromText(context),
+    files: diskView(bytesFromText(context)),
     label: 'the build context',
     ignore: parseIgnoreFile('hidden\n', '.dockerignore'),
     keepsOwners: false,

@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path';
 import { type TestContext, after, before, test } from 'node:test';
 import { prepareGit, type GitAccess, type GitAccessOptions } from '../../../src/build/git-access.ts';
-import { textFromBytes } from '../../../src/bytes.ts';
+import { bytesFromText, textFromBytes } from '../../../src/bytes.ts';
 import { lookupWith, namesFromTable } from '../../../src/registry/names.ts';
 import { git, type GitServer, startGitServer } from '../../support/git-server.ts';
 import { testClient, type TestClient } from '../../support/registry-client.ts';
@@ -107,7 +107,7 @@ async function add(
 ) {
   const { keeps = false, checksum, ...rest } = options;
   const request = { repository, keepsGitFolder: keeps, ...(checksum === undefined ? {} : { checksum }) };
-  return textFromBytes((await access(context, rest).add(request, never)).folder);
+  return textFromBytes((await access(context, rest).add(request, never)).files.folder ?? bytesFromText('/nowhere'));
 }
 
 /** Every path with its type, permissions and content. */

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { prepareGit, type GitAccessOptions } from '../../../src/build/git-access.ts';
-import { textFromBytes } from '../../../src/bytes.ts';
+import { rootPath } from '../../../src/paths.ts';
 import { lookupWith, namesFromTable } from '../../../src/registry/names.ts';
 import { git } from '../../support/git-server.ts';
 import { type SshServer, startSshServer, whyNoSsh } from '../../support/ssh-server.ts';
@@ -86,7 +86,7 @@ async function add(context: TestContext, repository: string, options: Partial<Gi
   });
   context.after(access.close);
   const tree = await access.add({ repository, keepsGitFolder: false }, AbortSignal.timeout(30_000));
-  return readdirSync(textFromBytes(tree.folder)).sort();
+  return [...tree.files.names(rootPath)].sort();
 }
 
 const known = (from: SshServer): ReadonlyMap<string, Buffer> => new Map([['GIT_KNOWN_HOSTS', Buffer.from(from.knownHosts)]]);

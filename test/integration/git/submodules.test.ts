@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFil
 import { join } from 'node:path';
 import { type TestContext, after, before, test } from 'node:test';
 import { prepareGit } from '../../../src/build/git-access.ts';
-import { textFromBytes } from '../../../src/bytes.ts';
+import { bytesFromText, textFromBytes } from '../../../src/bytes.ts';
 import { lookupWith, namesFromTable } from '../../../src/registry/names.ts';
 import { git, type GitServer, startGitServer } from '../../support/git-server.ts';
 import { testClient, type TestClient } from '../../support/registry-client.ts';
@@ -66,7 +66,9 @@ async function add(
     emit: (event) => client.events.push(event),
   });
   context.after(access.close);
-  return textFromBytes((await access.add({ repository: place, keepsGitFolder }, new AbortController().signal)).folder);
+  return textFromBytes(
+    (await access.add({ repository: place, keepsGitFolder }, new AbortController().signal)).files.folder ?? bytesFromText('/nowhere'),
+  );
 }
 
 test('relative and absolute submodules are checked out, each in each, and git finds the whole clean', async (context) => {

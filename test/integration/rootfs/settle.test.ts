@@ -1,21 +1,11 @@
 // What a RUN touches without changing it makes no layer; what it changes does, however well it hides that.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { Snapshots, type SnapshotOptions } from '../../../src/build/snapshot.ts';
-import type { Layer } from '../../../src/oci/image.ts';
-import { openEntries } from '../../../src/layer/open-entries.ts';
-import { readEntries } from '../../../src/layer/read.ts';
-import { openBlobStore } from '../../../src/layer/store.ts';
-import { ContentNotes } from '../../../src/rootfs/content-notes.ts';
-import { createLedger } from '../../../src/rootfs/ledger.ts';
-import { createProtection } from '../../../src/rootfs/protect.ts';
-import { unpackLayer } from '../../../src/rootfs/unpack.ts';
-import { type TarOptions, bytes, chunks, tar } from '../../support/tar.ts';
-import { temporaryFolder, tree } from '../../support/tree.ts';
+import { StageBench, entriesOf } from '../../support/stage-bench.ts';
+import type { TarOptions } from '../../support/tar.ts';
+import { temporaryFolder } from '../../support/tree.ts';
 
-const signal = new AbortController().signal;
 const big = 'b'.repeat(600_000);
 const base: readonly TarOptions[] = [
   { path: 'd', type: '5', mtime: 1000 },
@@ -33,25 +23,15 @@ interface Stage {
 }
 
 async function startStage(context: TestContext): Promise<Stage> {
-  const folder = temporaryFolder(context);
-  tree(folder, { root: { dir: {} }, store: { dir: {} } });
-  const root = { path: bytes(join(folder, 'root')), protection: createProtection([]) };
-  const notes = new ContentNotes();
-  await unpackLayer(root, readEntries(chunks(tar(base)), signal), createLedger(notes), signal);
-  const store = openBlobStore(join(folder, 'store'));
-  context.after(() => store[Symbol.asyncDispose]());
-  const layer: SnapshotOptions['layer'] = { compression: 'gzip', family: 'oci', store };
-  const snapshots = new Snapshots({ root, layer, notes: () => notes, emit: () => undefined, signal });
-  const pathsOf = async (written: Layer): Promise<readonly string[]> => {
-    const paths: string[] = [];
-    for await (const { path } of openEntries(written, signal, () => undefined)) paths.push(path);
-    return paths;
-  };
+  const bench = new StageBench(temporaryFolder(context));
+  context.after(() => bench[Symbol.asyncDispose]());
+  const files = bench.stage([await bench.layer('base', base)]);
   return {
     run: async (script) => {
-      await snapshots.prepare();
-      execFileSync('sh', ['-euc', script], { cwd: join(folder, 'root') });
-      return await pathsOf((await snapshots.take({ kind: 'anything' })).layer);
+      await files.prepareRun();
+      execFileSync('sh', ['-euc', script], { cwd: bench.rootFolder });
+      const { layer } = await files.takeRun({ except: [], unchanged: [] }, new Map());
+      return (await entriesOf(layer)).map(({ path }) => path);
     },
   };
 }

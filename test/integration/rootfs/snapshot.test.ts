@@ -27,8 +27,8 @@ import { clearRoot } from '../../../src/rootfs/clear.ts';
 import { diffTrees } from '../../../src/rootfs/diff.ts';
 import { createLedger } from '../../../src/rootfs/ledger.ts';
 import { createProtection } from '../../../src/rootfs/protect.ts';
-import type { Root } from '../../../src/rootfs/root.ts';
-import { scanPaths, scanRoot, settleClock } from '../../../src/rootfs/scan.ts';
+import type { Root } from '../../../src/files/root.ts';
+import { scanRoot, settleClock } from '../../../src/rootfs/scan.ts';
 import { restoreRoot, stashRoot } from '../../../src/rootfs/stash.ts';
 import { unpackLayer } from '../../../src/rootfs/unpack.ts';
 import { bytes } from '../../support/tar.ts';
@@ -231,30 +231,6 @@ test('scanRoot() does not enter what is protected', async (context) => {
     [...found.entries()].map(([path]) => path),
     ['etc', 'etc/passwd'],
   );
-});
-
-test('scanPaths() finds what was written, and what went away, without looking elsewhere', async (context) => {
-  const { root, at } = small(context);
-  const before = await scanRoot(root, signal);
-  await settleClock(before, signal);
-  tree(at(''), { 'd/new/in': 'x' });
-  unlinkSync(at('d/g'));
-  const paths = ['d/new', 'd/new/in', 'd/g', 'top'].map(bytes);
-  const known = await scanPaths(root, paths, before, signal);
-  assert.deepEqual(
-    known.changes.map(({ kind, path }) => `${kind} ${path}`),
-    ['modified d', 'deleted d/g', 'added d/new', 'added d/new/in', 'modified top'],
-  );
-  const whole = await scanRoot(root, signal);
-  assert.deepEqual([...known.tree.entries()], [...whole.entries()]);
-  const unknown = await scanPaths(root, paths, undefined, signal);
-  assert.deepEqual(
-    unknown.changes.map(({ kind, path }) => `${kind} ${path}`),
-    ['deleted d/g', 'added d/new', 'added d/new/in', 'added top'],
-  );
-  const entries: Entry[] = [];
-  for await (const entry of captureChanges(root, unknown.changes, signal)) entries.push(entry);
-  assert.deepEqual(names(entries), ['d/.wh.g', 'd/new', 'd/new/in', 'top']);
 });
 
 test('stashRoot() and restoreRoot() move a root away and back, apart from what is protected', async (context) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { readEntries } from '../../../src/layer/read.ts';
 import { createProtection } from '../../../src/rootfs/protect.ts';
-import type { Root } from '../../../src/rootfs/root.ts';
+import type { Root } from '../../../src/files/root.ts';
 import { type Ledger, createLedger } from '../../../src/rootfs/ledger.ts';
 import { unpackLayer } from '../../../src/rootfs/unpack.ts';
 import { type TarOptions, bytes, chunks, tar } from '../../support/tar.ts';

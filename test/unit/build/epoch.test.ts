@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { readEpoch } from '../../../src/build/epoch.ts';
 import { bytesFromText } from '../../../src/bytes.ts';
 import type { SourceTree } from '../../../src/context/tree.ts';
+import { diskView } from '../../../src/files/disk-view.ts';
 import { BuilderError } from '../../../src/errors.ts';
 
 const withArg = (value?: string, reproducible = false): Parameters<typeof readEpoch>[0] => ({
@@ -14,7 +15,7 @@ const withArg = (value?: string, reproducible = false): Parameters<typeof readEp
   ],
 });
 const tree = (timeSeconds?: number): SourceTree => ({
-  folder: bytesFromText('/nowhere'),
+  files: diskView(bytesFromText('/nowhere')),
   label: 'a context',
   keepsOwners: false,
   ...(timeSeconds === undefined ? {} : { timeSeconds }),

@@ -10,6 +10,7 @@ import { guardLaunch, isForUsToRemove } from '../../../src/build/run-guard.ts';
 import { bytesFromText } from '../../../src/bytes.ts';
 import { parseDockerfile } from '../../../src/dockerfile/parse.ts';
 import { BuilderError } from '../../../src/errors.ts';
+import { diskView } from '../../../src/files/disk-view.ts';
 import type { LaunchResult } from '../../../src/linux/launch.ts';
 import { type Mount, parseMounts } from '../../../src/linux/mounts.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
@@ -33,6 +34,7 @@ const request: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   imageFormat: 'inherit',
   reproducible: false,
   singleSnapshot: false,
+  alwaysUnpack: false,
   ignorePaths: [],
   network: 'default',
   cleanup: false,
@@ -81,7 +83,7 @@ describe('what stands around a RUN', () => {
       },
       download: never,
       resolveImage: never,
-      context: { folder: bytesFromText(folder), label: 'context', keepsOwners: false },
+      context: { files: diskView(bytesFromText(folder)), label: 'context', keepsOwners: false },
       namedFolders: new Map(),
       launch: guardLaunch(launch, guard),
       verifySeal,

@@ -10,6 +10,7 @@ import { compileExcludes, parseIgnoreFile } from '../../../src/context/ignore.ts
 import { selectSources, selectWithParents } from '../../../src/context/select.ts';
 import type { SourceTree } from '../../../src/context/tree.ts';
 import { walkSelection } from '../../../src/context/walk.ts';
+import { diskView } from '../../../src/files/disk-view.ts';
 import { BuilderError } from '../../../src/errors.ts';
 
 /** A folder with these files; a name that ends in a slash is a folder, one with an arrow is a link. */
@@ -32,7 +33,7 @@ class Folder {
   tree(ignore?: string, hides?: (path: ByteString) => boolean): SourceTree {
     const rules = ignore === undefined ? {} : { ignore: parseIgnoreFile(ignore, '.dockerignore') };
     return {
-      folder: bytesFromText(this.path),
+      files: diskView(bytesFromText(this.path)),
       label: 'the build context',
       keepsOwners: false,
       ...rules,
@@ -65,8 +66,8 @@ test('selectSources() names a match as it was found, and gives the place its lin
     ['al*', 'real/file', 'alias'],
     ['up', 'real/file', 'up'],
     ['link/', 'real', 'link'],
-    ['.', '', ''],
-    ['/..', '', ''],
+    ['.', '.', '.'],
+    ['/..', '.', '.'],
   ] as const) {
     assert.deepEqual(
       selectSources(folder.tree(), word).map((each) => [each.path, each.name]),
@@ -135,10 +136,10 @@ test('selectWithParents() takes patterns from the pivot on', () => {
     selectWithParents(folder.tree(), word).flatMap((root) =>
       [...walkSelection(folder.tree(), root)].map((item) => `${root.path}:${item.relative}`),
     );
-  assert.deepEqual(below('x/k'), [':x', ':x/k', ':x/k/3']);
+  assert.deepEqual(below('x/k'), ['.:x', '.:x/k', '.:x/k/3']);
   assert.deepEqual(below('x/./y/z/1'), ['x:y', 'x:y/z', 'x:y/z/1']);
   assert.deepEqual(below('*/./y/2'), ['w:y', 'w:y/2', 'x:y', 'x:y/2']);
-  assert.deepEqual(below('**/2'), [':w', ':w/y', ':w/y/2', ':x', ':x/y', ':x/y/2']);
+  assert.deepEqual(below('**/2'), ['.:w', '.:w/y', '.:w/y/2', '.:x', '.:x/y', '.:x/y/2']);
   assert.deepEqual(below('x/*/none'), []);
   assert.deepEqual(below('./x/./y/././2'), ['x:y', 'x:y/2']);
 });

@@ -12,6 +12,7 @@ import { openContext } from '../../../src/context/source.ts';
 import type { ContextOptions } from '../../../src/context/source.ts';
 import { isGitPlace, isGitSource, isUrlSource } from '../../../src/context/place.ts';
 import type { BuildEvent } from '../../../src/events.ts';
+import { diskView } from '../../../src/files/disk-view.ts';
 import { tarArchive } from '../../support/tar-writer.ts';
 
 class Place {
@@ -73,7 +74,7 @@ for (const [title, archive] of [
     assert.deepEqual([file.mode & 0o7777, file.mtimeMs, file.nlink], [0o640, 1_000_000_000, 2]);
     const directory = lstatSync(join(folder, 'd'));
     assert.deepEqual([directory.mode & 0o7777, directory.mtimeMs], [0o555, 2_000_000_000]);
-    assert.equal(context.tree.folder, folder);
+    assert.equal(context.tree.files.folder, folder);
     await context.close();
     assert.deepEqual(readdirSync(join(place.folder, 'private')), []);
   });
@@ -260,7 +261,7 @@ test('applyIgnoreFile() takes the file asked for, then the one of the Dockerfile
   place.write('c/app.Dockerfile.dockerignore', 'app');
   place.write('asked', 'asked');
   place.write('other/Dockerfile.dockerignore', 'outside');
-  const tree = { folder: bytesFromText(join(place.folder, 'c')), label: 'c', keepsOwners: false };
+  const tree = { files: diskView(bytesFromText(join(place.folder, 'c'))), label: 'c', keepsOwners: false };
   const at = (path: string): string => join(place.folder, path);
   const pattern = (choice: Parameters<typeof applyIgnoreFile>[1]): string | undefined =>
     applyIgnoreFile(tree, choice).ignore?.rules[0]?.pattern;
@@ -277,7 +278,7 @@ test('applyIgnoreFile() never shows a file outside of the context through a link
   const secret = place.write('secret', '[canary');
   place.write('c/f');
   symlinkSync(secret, join(place.folder, 'c/.dockerignore'));
-  const tree = { folder: bytesFromText(join(place.folder, 'c')), label: 'c', keepsOwners: false };
+  const tree = { files: diskView(bytesFromText(join(place.folder, 'c'))), label: 'c', keepsOwners: false };
   assert.throws(
     () => applyIgnoreFile(tree, {}),
     (error: Error) => /link to what is not in the context/.test(error.message) && !error.message.includes('canary'),

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { bytesFromText } from '../../../src/bytes.ts';
 import { compileExcludes, parseIgnoreFile } from '../../../src/context/ignore.ts';
+import { diskView } from '../../../src/files/disk-view.ts';
 import type { SourceTree } from '../../../src/context/tree.ts';
 import { type WalkRoot, isEmptyWalk, walkSelection } from '../../../src/context/walk.ts';
 import { temporaryFolder } from '../../support/tree.ts';
@@ -26,18 +27,19 @@ interface Walked {
   readonly isEmpty: boolean;
 }
 
-const files = ['a/b/c', 'a/b/d', 'a/e', 'docs/deep/er/x', 'docs/deep/y', 'docs/z', 'src/lib/one.ts', 'src/two.ts', 'top'];
+const names = ['a/b/c', 'a/b/d', 'a/e', 'docs/deep/er/x', 'docs/deep/y', 'docs/z', 'src/lib/one.ts', 'src/two.ts', 'top'];
 
-function walk(context: TestContext, { from = '', ignore, includes, excludes, hidden = [] }: Walk): Walked {
+function walk(context: TestContext, { from = '.', ignore, includes, excludes, hidden = [] }: Walk): Walked {
   const folder = temporaryFolder(context);
-  for (const file of files) {
+  for (const file of names) {
     mkdirSync(join(folder, dirname(file)), { recursive: true });
     writeFileSync(join(folder, file), '');
   }
   symlinkSync('a', join(folder, 'link'));
   const seen: string[] = [];
+  const files = diskView(bytesFromText(folder));
   const tree: SourceTree = {
-    folder: bytesFromText(folder),
+    files,
     label: 'the build context',
     keepsOwners: false,
     hides: (path) => {
@@ -48,16 +50,22 @@ function walk(context: TestContext, { from = '', ignore, includes, excludes, hid
   };
   const root: WalkRoot = {
     path: bytesFromText(from),
-    stats: lstatSync(join(folder, from), { bigint: true }),
+    stat: must(files.stat(bytesFromText(from))),
     ...(includes === undefined ? {} : { includes: compileExcludes(includes) }),
   };
   const found = [...walkSelection(tree, root, excludes === undefined ? undefined : compileExcludes(excludes))];
-  for (const { path, relative, stats } of found) {
-    assert.equal(path, join(folder, from, relative), 'the path is that on disk');
-    assert.equal(stats.ino, lstatSync(path, { bigint: true }).ino, 'the stats are those of the path');
+  for (const { path, relative, stat } of found) {
+    assert.equal(path, join(from, relative), 'the path is that in the tree');
+    const { dev, ino } = lstatSync(join(folder, path));
+    assert.equal(stat.identity, `${dev}:${ino}`, 'the stat is that of the path');
   }
   const walkedNames = [...seen];
   return { found: found.map(({ relative }) => relative), seen: walkedNames, isEmpty: isEmptyWalk(tree, root) };
+}
+
+function must<Value>(value: Value | undefined): Value {
+  assert.ok(value !== undefined);
+  return value;
 }
 
 const everything = [

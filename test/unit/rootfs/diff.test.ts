@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import type { ByteString } from '../../../src/bytes.ts';
 import { diffTrees } from '../../../src/rootfs/diff.ts';
 import { TreeColumns } from '../../../src/rootfs/tree-columns.ts';
-import { type Tree, type TreeEntry, comparePaths } from '../../../src/rootfs/tree.ts';
+import { type Tree, type TreeEntry } from '../../../src/rootfs/tree.ts';
+import { comparePaths } from '../../../src/paths.ts';
 
 const file: TreeEntry = {
   mode: 0o100644,
@@ -21,10 +22,26 @@ const file: TreeEntry = {
 };
 const directory: TreeEntry = { ...file, mode: 0o040755 };
 
+/** A `struct statx`, as words. */
+function statxOf(entry: TreeEntry): Uint32Array {
+  const words = new Uint32Array(64);
+  const long = (at: number, value: number): void => words.set([value >>> 0, Math.floor(value / 2 ** 32)], at);
+  words.set([entry.links, entry.uid, entry.gid, entry.mode], 4);
+  long(8, entry.inode);
+  long(10, entry.size);
+  long(24, entry.ctimeSeconds);
+  words[26] = entry.ctimeNanoseconds;
+  long(28, entry.mtimeSeconds);
+  words[30] = entry.mtimeNanoseconds;
+  words[33] = entry.rdev;
+  words[35] = entry.device;
+  return words;
+}
+
 function treeOf(entries: Readonly<Record<string, TreeEntry>>): Tree {
-  const columns = new TreeColumns();
   const paths = Object.keys(entries) as ByteString[]; // ASCII
-  for (const path of paths.sort(comparePaths)) columns.place(path, columns.addEntry(entries[path] ?? file));
+  const columns = new TreeColumns();
+  for (const path of paths.sort(comparePaths)) columns.place(path, columns.addStat(statxOf(entries[path] ?? file)));
   return columns.build();
 }
 

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createProtection, mountsBelow } from '../../../src/rootfs/protect.ts';
-import { clampPath, resolvePath } from '../../../src/rootfs/resolve.ts';
+import { resolvePath } from '../../../src/files/resolve.ts';
 import { bytes } from '../../support/tar.ts';
 import { temporaryFolder, tree } from '../../support/tree.ts';
+import { clampPath } from '../../../src/paths.ts';
 
 test('createProtection() covers paths and all below, and names that only begin alike not', () => {
   const { covers, holds, paths } = createProtection(['/yadokari/', './etc/hosts', 'etc/hosts'].map(bytes));

@@ -69,29 +69,6 @@ export function absolutePath(root: Root, path: ByteString): ByteString {
   return (root.path === '/' ? `/${path}` : `${root.path}/${path}`) as ByteString; // bytes joined
 }
 
-/** The path with `.`, `..` and empty names worked out by their spelling alone, never above the root. */
-export function clampPath(path: ByteString): ByteString {
-  if (!/(?:^|\/)\.\.?(?:\/|$)|^\/|\/\/|\/$|^$/.test(path)) return path;
-  const names: string[] = [];
-  for (const name of path.split('/')) {
-    if (name === '..') names.pop();
-    else if (name !== '' && name !== '.') names.push(name);
-  }
-  return (names.length === 0 ? '.' : names.join('/')) as ByteString; // names of bytes
-}
-
-/** The directory part of a clean path (`.` at the top) and its last name. */
-export function splitPath(path: ByteString): { readonly parent: ByteString; readonly name: ByteString } {
-  const slash = path.lastIndexOf('/');
-  const parent = slash === -1 ? '.' : path.slice(0, slash);
-  return { parent: parent as ByteString, name: path.slice(slash + 1) as ByteString }; // parts of bytes
-}
-
-/** `parent` and `name` as one path below the root. */
-export function childPath(parent: ByteString, name: ByteString): ByteString {
-  return (parent === '.' ? name : `${parent}/${name}`) as ByteString; // bytes joined
-}
-
 /** True for the mode of a directory. */
 export function isDirectoryMode(mode: number | undefined): boolean {
   return mode !== undefined && (mode & typeMask) === directoryType;

@@ -2,8 +2,9 @@
 import { readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
 import { reach } from './long-path.ts';
-import { absolutePath, childPath, isDirectoryMode, modeOf } from './resolve.ts';
+import { absolutePath, isDirectoryMode, modeOf } from './resolve.ts';
 import type { Root } from './root.ts';
+import { childPath } from '../paths.ts';
 
 /** True for a path that must stay; its parents stay with it. */
 export type Keeps = (path: ByteString) => boolean;

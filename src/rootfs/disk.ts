@@ -1,0 +1,202 @@
+// The disk that is our root: which image it holds now, and how it comes to hold another one. A stage that is read from later is
+// moved aside; the layers can always be unpacked again.
+import { chmodSync, mkdirSync } from 'node:fs';
+import { type ByteString, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
+import type { Emit } from '../events.ts';
+import { pathIn } from '../paths.ts';
+import { absolutePath } from '../files/resolve.ts';
+import type { Root } from '../files/root.ts';
+import type { Entry } from '../layer/entry.ts';
+import { openEntries } from '../layer/open-entries.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Layer } from '../oci/image.ts';
+import type { ImageTree } from '../tree/image-tree.ts';
+import { type PodMap, isSamePodMap, mapPod, plainPodMap } from '../tree/pod-map.ts';
+import { clearRoot } from './clear.ts';
+import { ContentNotes } from './content-notes.ts';
+import { namingLayer } from './follow-layer.ts';
+import { HeldFolders } from './held-folders.ts';
+import { type Ledger, createLedger, reportLedger } from './ledger.ts';
+import { restoreRoot, stashRoot } from './stash.ts';
+import { turnLinks } from './turn-links.ts';
+import { unpackLayer } from './unpack.ts';
+
+/** A layer of a stage; one of a base is fetched when it is asked for. */
+export interface StageLayer {
+  readonly diffId: Digest;
+  readonly layer: () => Layer | Promise<Layer>;
+}
+
+/** What to make of a stage's layers while they are unpacked. */
+export interface HoldOptions {
+  /** Passes the entries of layer `number` on. */
+  readonly follow: (entries: AsyncIterable<Entry>, number: number) => AsyncIterable<Entry>;
+  /** The stage's tree, once all layers have gone by. */
+  readonly tree: () => ImageTree;
+}
+
+/** An image on disk, in the root or aside. */
+interface HeldImage {
+  /** The diff_ids of the layers that were unpacked or captured, in order. */
+  readonly chain: Digest[];
+  readonly notes: ContentNotes;
+  map: PodMap;
+}
+
+export class Disk {
+  readonly root: Root;
+  readonly #folder: ByteString;
+  readonly #emit: Emit;
+  readonly #signal: AbortSignal;
+  readonly #asides: { readonly folder: ByteString; readonly held: HeldImage }[] = [];
+  readonly #heldFolders: HeldFolders;
+  #moves = 0;
+  // At first whatever the engine, or an earlier build in this container, left behind: no layer says so, and it must go.
+  #held: HeldImage | undefined;
+  #isEmpty = false;
+  #isKept = false;
+
+  /** `folder` is the builder's own, for what is set aside; it must be protected in `root`. */
+  constructor(options: { readonly root: Root; readonly folder: ByteString; readonly emit: Emit; readonly signal: AbortSignal }) {
+    this.root = options.root;
+    this.#folder = options.folder;
+    this.#emit = options.emit;
+    this.#signal = options.signal;
+    this.#heldFolders = new HeldFolders(options.root);
+  }
+
+  /** What the files of the root hold, as far as it was noted. */
+  get notes(): ContentNotes {
+    return this.#held?.notes ?? new ContentNotes();
+  }
+
+  /** The image that the root holds, path by path. */
+  get map(): PodMap {
+    return this.#held?.map ?? plainPodMap;
+  }
+
+  /** How many of these layers would not have to be unpacked. */
+  countHeld(layers: readonly StageLayer[]): number {
+    const candidates = [...(this.#held === undefined ? [] : [this.#held]), ...this.#asides.map(({ held }) => held)];
+    return Math.max(0, ...candidates.map(({ chain }) => (isPrefix(chain, layers) ? chain.length : 0)));
+  }
+
+  /** True where the root is what these layers say already. */
+  isHolding(layers: readonly StageLayer[]): boolean {
+    return this.#held !== undefined && this.#held.chain.length === layers.length && isPrefix(this.#held.chain, layers);
+  }
+
+  /** Makes the root what these layers say, and nothing else. @throws ERR_LAYER, ERR_DIGEST_MISMATCH, ERR_ROOTFS */
+  async hold(layers: readonly StageLayer[], options: HoldOptions): Promise<void> {
+    const held = await this.#begin(layers);
+    const started = performance.now();
+    const ledger = createLedger(held.notes);
+    const missing = layers.length - held.chain.length;
+    let entries = 0;
+    for (let number = held.chain.length; number < layers.length; number++) {
+      const layer = layers[number];
+      if (layer === undefined) break;
+      entries += await this.#unpack(layer, number, layers.length, ledger, options);
+      held.chain.push(layer.diffId);
+    }
+    await this.settle(options.tree());
+    reportLedger(ledger, this.#emit);
+    if (missing > 0) this.#emit({ kind: 'unpack.finished', entries, durationMs: performance.now() - started });
+  }
+
+  /** Puts the links of the image right that stand in the way of what the pod mounts; tells whether that changed the disk. */
+  async settle(tree: ImageTree): Promise<boolean> {
+    const held = this.#held;
+    if (held === undefined) return false;
+    const map = mapPod(tree, this.root.protection);
+    if (isSamePodMap(map, held.map)) return false;
+    await turnLinks(this.root, held.map, map, this.#signal);
+    held.map = map;
+    for (const { held: folder, target, free } of map.turned) {
+      if (free !== undefined) continue;
+      const message = `/${folder} is a link to /${target} in the image, and something is mounted below both here: RUN sees two folders, the image gets what is in either`;
+      this.#emit({ kind: 'warning', code: `turned ${folder}`, message });
+    }
+    return true;
+  }
+
+  /** Says that the root now has one layer more: what a RUN changed was captured. */
+  append(diffId: Digest): void {
+    this.#held?.chain.push(diffId);
+  }
+
+  /** Says whether the files that the root holds now will be read once another image is there. */
+  keep(isRead: boolean): void {
+    this.#isKept = isRead;
+  }
+
+  /** Where a stage's file is on disk that layer `layer` of the stage brought; undefined where it is not. It may be something else. */
+  placeOf(layers: readonly StageLayer[], layer: number, path: ByteString): ByteString | undefined {
+    const isThere = (held: HeldImage): boolean => layer < held.chain.length && isPrefix(held.chain, layers);
+    if (this.#held !== undefined && isThere(this.#held)) {
+      const place = this.#held.map.toDisk(path);
+      return this.root.protection.covers(place) ? undefined : absolutePath(this.root, place);
+    }
+    const aside = this.#asides.find(({ held }) => isThere(held));
+    if (aside === undefined) return undefined;
+    const place = aside.held.map.toDisk(path);
+    return this.root.protection.covers(place) ? undefined : pathIn(aside.folder, place);
+  }
+
+  /** Leaves the root as empty as before the build. */
+  clear(): void {
+    clearRoot(this.root, this.#signal);
+    this.#heldFolders.restore();
+    this.#held = undefined;
+    this.#isEmpty = true;
+  }
+
+  async #begin(layers: readonly StageLayer[]): Promise<HeldImage> {
+    if (this.#held !== undefined && isPrefix(this.#held.chain, layers)) return this.#held;
+    // Some engines make it 0555, and no layer says what it should be; root without capabilities can't even empty it then.
+    if (this.#held === undefined) chmodSync(fsPath(this.root.path), 0o755);
+    await this.#leave();
+    const [best] = this.#asides
+      .filter(({ held }) => isPrefix(held.chain, layers))
+      .toSorted((a, b) => b.held.chain.length - a.held.chain.length);
+    this.#isEmpty = false;
+    if (best === undefined) {
+      chmodSync(fsPath(this.root.path), 0o755);
+      this.#held = { chain: [], notes: new ContentNotes(), map: plainPodMap };
+      return this.#held;
+    }
+    this.#asides.splice(this.#asides.indexOf(best), 1);
+    await restoreRoot(this.root, best.folder, this.#signal);
+    this.#held = best.held;
+    return best.held;
+  }
+
+  async #leave(): Promise<void> {
+    if (this.#held === undefined || !this.#isKept) {
+      if (!this.#isEmpty) this.clear();
+      return;
+    }
+    const folder = joinBytes(this.#folder, bytesFromText(`stage-${this.#moves++}`));
+    mkdirSync(fsPath(folder), { recursive: true, mode: 0o755 });
+    await stashRoot(this.root, folder, this.#signal);
+    this.#heldFolders.restore();
+    this.#asides.push({ folder, held: this.#held });
+    this.#held = undefined;
+    this.#isKept = false;
+    this.#isEmpty = true;
+  }
+
+  async #unpack(stageLayer: StageLayer, number: number, count: number, ledger: Ledger, { follow }: HoldOptions): Promise<number> {
+    const detail = `layer ${number + 1} of ${count}`;
+    this.#emit({ kind: 'phase', phase: 'pulling', detail });
+    const layer = await stageLayer.layer();
+    this.#emit({ kind: 'phase', phase: 'unpacking', detail });
+    const entries = openEntries(layer, this.#signal, (oddity) => ledger.oddities.add(oddity));
+    const { map } = this;
+    return await namingLayer(number, count, layer, () => unpackLayer(this.root, follow(entries, number), ledger, this.#signal, map));
+  }
+}
+
+function isPrefix(chain: readonly Digest[], layers: readonly StageLayer[]): boolean {
+  return chain.length <= layers.length && chain.every((diffId, index) => layers[index]?.diffId === diffId);
+}

@@ -1,0 +1,154 @@
+// What a RUN changed on the disk, as the entries of a layer of the image. The scan seen last is kept, so each RUN costs one walk.
+import type { ByteString } from '../bytes.ts';
+import type { Emit } from '../events.ts';
+import { absolutePath } from '../files/resolve.ts';
+import type { Entry } from '../layer/entry.ts';
+import { statFieldCount, statInto } from '../linux/files.ts';
+import { readPossibleOwner } from '../linux/owners.ts';
+import { keepsChangeTimes } from '../linux/statfs.ts';
+import { comparePaths, isWithin, splitPath } from '../paths.ts';
+import type { ImageTree } from '../tree/image-tree.ts';
+import type { PodMap } from '../tree/pod-map.ts';
+import { captureChanges } from './capture.ts';
+import { watchDigest } from './content-notes.ts';
+import { diffTrees } from './diff.ts';
+import type { Disk } from './disk.ts';
+import { scanRoot, settleClock } from './scan.ts';
+import { type Settling, settleTouched } from './settle.ts';
+import { entryAt } from './tree-columns.ts';
+import { type Change, type Tree, type TreeEntry, typeOfMode } from './tree.ts';
+
+/** What of a RUN's changes is not the image's. */
+export interface RunExceptions {
+  /** Paths on the disk, with all below, that only the builder itself changed (the targets of mounts). */
+  readonly except: readonly ByteString[];
+  /** Folders on the disk that it put back as they were. */
+  readonly unchanged: readonly ByteString[];
+}
+
+type Present = Exclude<Change, { readonly kind: 'deleted' }>;
+
+export class RunChanges {
+  readonly #disk: Disk;
+  readonly #emit: Emit;
+  readonly #signal: AbortSignal;
+  readonly #possibleOwner = readPossibleOwner();
+  #scan: Tree | undefined;
+  #timesDrift: boolean | undefined;
+
+  constructor(disk: Disk, options: { readonly emit: Emit; readonly signal: AbortSignal }) {
+    this.#disk = disk;
+    this.#emit = options.emit;
+    this.#signal = options.signal;
+  }
+
+  /** The builder itself changed the disk: nothing is known of it. */
+  forget(): void {
+    this.#scan = undefined;
+  }
+
+  /** Before anything that may touch any file: remembers what the root is like. */
+  async prepare(): Promise<void> {
+    this.#emit({ kind: 'phase', phase: 'snapshotting' });
+    this.#scan ??= await scanRoot(this.#disk.root, this.#signal);
+    // A change in the same clock tick as the newest one seen would keep its ctime.
+    await settleClock(this.#scan, this.#signal);
+  }
+
+  /**
+   * What has changed since then, as the entries of a layer above `tree`. Contents are valid until the next entry is asked for.
+   * @throws ERR_ROOTFS, ERR_LAYER
+   */
+  async *take(tree: ImageTree, exceptions: RunExceptions): AsyncGenerator<Entry> {
+    const started = performance.now();
+    const { root, map } = this.#disk;
+    const before = this.#scan;
+    const after = await scanRoot(root, this.#signal);
+    this.#scan = after;
+    if (before === undefined) throw new Error('take() without prepare()');
+    const isExcepted = (path: ByteString): boolean => exceptions.except.some((each) => isWithin(path, each));
+    const unchanged = new Set(exceptions.unchanged);
+    const found = diffTrees(before, after).filter(
+      (change) => !isExcepted(change.path) && !(change.kind === 'modified' && unchanged.has(change.path)),
+    );
+    const settled = await settleTouched(root, found, this.#settling(), this.#signal);
+    const changes = this.#inImage(settled, before, tree);
+    this.#emit({ kind: 'snapshot.finished', scanned: after.size, changed: changes.length, durationMs: performance.now() - started });
+    yield* this.#captured(changes, tree, map);
+  }
+
+  #settling(): Settling {
+    const { notes, root } = this.#disk;
+    this.#timesDrift ??= !keepsChangeTimes(root.path);
+    return { notes, timesDrift: this.#timesDrift };
+  }
+
+  // A folder that is only there since something is mounted below it becomes the image's where a RUN made something in it.
+  #inImage(changes: readonly Change[], before: Tree, tree: ImageTree): readonly Change[] {
+    const { root, map } = this.#disk;
+    const isImages = (path: ByteString): boolean => tree.at(map.toImage(path)) !== undefined;
+    const kept = changes.filter((change) => {
+      const isHeld = change.kind === 'modified' && root.protection.holds(change.path) && !isImages(change.path);
+      return !isHeld || hasOtherMode(change.entry, before.get(change.path));
+    });
+    const told = new Set(kept.map(({ path }) => path));
+    const parents: Present[] = [];
+    for (const { path, kind } of kept) {
+      if (kind === 'deleted') continue;
+      for (let { parent } = splitPath(path); parent !== '.' && !told.has(parent) && !isImages(parent); { parent } = splitPath(parent)) {
+        told.add(parent);
+        const numbers = new Float64Array(statFieldCount);
+        if (statInto(absolutePath(root, parent), numbers)) parents.push({ kind: 'added', path: parent, entry: entryAt(numbers) });
+      }
+    }
+    if (parents.length === 0 && map.turned.length === 0) return kept;
+    const place = new Map([...kept, ...parents].map((change) => [change, map.toImage(change.path)]));
+    return [...place].sort(([, a], [, b]) => comparePaths(a, b)).map(([change]) => change);
+  }
+
+  async *#captured(changes: readonly Change[], tree: ImageTree, map: PodMap): AsyncGenerator<Entry> {
+    const { notes, root } = this.#disk;
+    const owners = this.#owners(changes, tree, map);
+    for (const { path } of changes) notes.forget(path);
+    for await (const entry of captureChanges(root, changes, this.#signal)) {
+      const { watched, digest } = watchDigest(entry);
+      const { path, linkTarget } = watched;
+      yield {
+        ...watched,
+        ...owners.get(path),
+        path: map.toImage(path),
+        ...(linkTarget === undefined ? {} : { linkTarget: entry.type === 'hardlink' ? map.toImage(linkTarget) : linkTarget }),
+      };
+      // The next RUN may touch it without changing it.
+      if (entry.type === 'hardlink' && linkTarget !== undefined) notes.noteSame(path, linkTarget);
+      else notes.note(path, digest());
+    }
+  }
+
+  /** Owners that the disk can't give: what is in the root still, though changed, stays with whom the image says. */
+  #owners(
+    changes: readonly Change[],
+    tree: ImageTree,
+    map: PodMap,
+  ): ReadonlyMap<ByteString, { readonly uid: number; readonly gid: number }> {
+    const owners = new Map<ByteString, { readonly uid: number; readonly gid: number }>();
+    for (const change of changes) {
+      if (change.kind !== 'modified' || !isStill(change)) continue;
+      const number = tree.at(map.toImage(change.path));
+      if (number === undefined) continue;
+      const { uid, gid } = tree.node(number);
+      const possible = this.#possibleOwner({ uid, gid });
+      const isElsewhere = possible.uid !== uid || possible.gid !== gid;
+      if (isElsewhere && possible.uid === change.entry.uid && possible.gid === change.entry.gid) owners.set(change.path, { uid, gid });
+    }
+    return owners;
+  }
+}
+
+function isStill(change: Present): boolean {
+  return change.isSameFile === true || typeOfMode(change.entry.mode) === 'directory';
+}
+
+function hasOtherMode(entry: TreeEntry, was: TreeEntry | undefined): boolean {
+  return was === undefined || was.mode !== entry.mode || was.uid !== entry.uid || was.gid !== entry.gid;
+}

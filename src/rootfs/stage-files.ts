@@ -1,0 +1,263 @@
+// The files of one stage: its layers, its tree, and, once a RUN needs it, its disk. What an instruction does to them becomes a layer.
+// Nothing is unpacked in vain: a stage without RUN is never on disk, and where nobody asks for a file not even headers are read.
+import type { Emit } from '../events.ts';
+import type { FileView, OpenContent } from '../files/file-view.ts';
+import { statOf } from '../files/disk-view.ts';
+import { openFile } from '../files/read-file.ts';
+import type { Spool } from '../files/spool.ts';
+import type { ByteString } from '../bytes.ts';
+import type { Entry, Timestamp } from '../layer/entry.ts';
+import { type SecretScan, createSecretScan } from '../layer/secret-scan.ts';
+import { type LayerOptions, type WrittenLayer, writeLayer } from '../layer/write.ts';
+import { statFieldCount, statInto } from '../linux/files.ts';
+import type { Layer } from '../oci/image.ts';
+import { isWithin } from '../paths.ts';
+import { ImageTree } from '../tree/image-tree.ts';
+import { clampTimes } from './clamp-times.ts';
+import type { Disk, StageLayer } from './disk.ts';
+import { type KeptContents, followLayer, keyOf, namingLayer, readLayerInto } from './follow-layer.ts';
+import { LayerContents } from './layer-contents.ts';
+import type { RunChanges, RunExceptions } from './run-changes.ts';
+import { draftDifference } from './draft-difference.ts';
+import { type DraftEntry, TreeDraft, readDraft } from './tree-draft.ts';
+import { type TreeContents, type TreeFile, treeView } from './tree-view.ts';
+
+/** What the stages of a build share. */
+export interface StageFilesOptions {
+  readonly disk: Disk;
+  readonly runChanges: RunChanges;
+  readonly spool: Spool;
+  readonly layer: LayerOptions;
+  /** Later times in new layers become this: SOURCE_DATE_EPOCH, in seconds. */
+  readonly latestTime?: number;
+  /** Paths of which nothing goes into a layer. */
+  readonly ignoredPaths: readonly ByteString[];
+  /** Unpacks whatever there is to unpack, RUN or not: what comes out must be the same. */
+  readonly alwaysOnDisk?: boolean;
+  /** Gets each layer as soon as it is written. */
+  readonly onLayer?: (layer: Layer) => void;
+  readonly now: () => Timestamp;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+/** A layer, and the ids of the secrets that were seen in its files. */
+export interface TakenLayer extends WrittenLayer {
+  readonly leakedSecrets: readonly string[];
+}
+
+interface Parts {
+  readonly layers: readonly StageLayer[];
+  readonly tree?: ImageTree;
+  readonly kept?: KeptContents;
+}
+
+export class StageFiles {
+  readonly #options: StageFilesOptions;
+  readonly #layers: StageLayer[];
+  readonly #kept: KeptContents;
+  readonly #contents: LayerContents;
+  #tree: Promise<ImageTree> | undefined;
+  /** Where all changes become one layer: what they begin with. */
+  #single: { readonly tree: ImageTree; readonly layers: number } | undefined;
+
+  /** Files that the layers say; the tree is read from them when it is first asked for. */
+  constructor(options: StageFilesOptions, { layers, tree, kept = new Map() }: Parts) {
+    this.#options = options;
+    this.#layers = [...layers];
+    this.#kept = new Map(kept);
+    this.#tree = tree === undefined ? undefined : Promise.resolve(tree);
+    this.#contents = new LayerContents(this.#layers, options.spool);
+  }
+
+  /** Where RUN sees the files. */
+  get disk(): Disk {
+    return this.#options.disk;
+  }
+
+  get spool(): Spool {
+    return this.#options.spool;
+  }
+
+  /** What the files are now. @throws ERR_LAYER, ERR_DIGEST_MISMATCH, ERR_REGISTRY when they can't be read from the layers */
+  async tree(): Promise<ImageTree> {
+    return await (this.#tree ??= this.#readTree());
+  }
+
+  /** The files, to be read from: as they are when they are asked for. */
+  async view(): Promise<FileView> {
+    const contents: TreeContents = { gather: (files, signal) => this.#gather(files, signal), open: (file) => this.#open(file) };
+    return treeView(await this.tree(), contents);
+  }
+
+  /** A draft of what an instruction makes of the files; `write` makes a layer of it. */
+  async draft(): Promise<TreeDraft> {
+    return new TreeDraft(await this.tree(), this.#options.now());
+  }
+
+  /** A draft of a layer that asks nothing of the files below it (`COPY --link`): they need not even be known. */
+  detachedDraft(): TreeDraft {
+    return new TreeDraft(new ImageTree(), this.#options.now());
+  }
+
+  /** Another stage's files that begin as these are now. */
+  async continue(): Promise<StageFiles> {
+    const tree = this.#tree === undefined ? {} : { tree: (await this.#tree).clone() };
+    return new StageFiles(this.#options, { layers: this.#layers, kept: this.#kept, ...tree });
+  }
+
+  /** Writes what was drafted as a layer, an empty one if nothing was. @throws ERR_LAYER, ERR_ROOTFS, ERR_CONTEXT */
+  async write(draft: TreeDraft): Promise<WrittenLayer> {
+    const { signal, emit, onLayer } = this.#options;
+    emit({ kind: 'phase', phase: 'snapshotting' });
+    const entries = this.#withoutIgnored(draft);
+    const number = this.#layers.length;
+    const drafted = readDraft(draft.tree, entries, signal);
+    const tree = await this.#tree;
+    // What was drafted elsewhere is put upon the tree, if anybody has asked for it yet.
+    const isElsewhere = tree !== undefined && tree !== draft.tree;
+    const written = await this.#writeLayer(isElsewhere ? followLayer(drafted, tree, number, this.#kept) : drafted);
+    for (const [entry, each] of entries.entries()) if (each.kind === 'file') draft.tree.setContent(each.node, { layer: number, entry });
+    this.#layers.push({ diffId: written.layer.diffId, layer: () => written.layer });
+    if (this.#single === undefined) onLayer?.(written.layer);
+    if (this.#options.alwaysOnDisk === true) await this.onDisk();
+    return written;
+  }
+
+  /** Before a RUN: puts the files on disk where they are not, and remembers what it is like. @throws as onDisk */
+  async prepareRun(): Promise<void> {
+    await this.onDisk();
+    await this.#options.runChanges.prepare();
+  }
+
+  /** Puts the files on disk where they are not. @throws as tree(), ERR_ROOTFS */
+  async onDisk(): Promise<void> {
+    const { disk, runChanges } = this.#options;
+    // Where everything is going to be unpacked, the tree comes with it.
+    const isWhole = this.#tree === undefined && disk.countHeld(this.#layers) === 0;
+    const tree = isWhole ? new ImageTree() : await this.tree();
+    if (disk.isHolding(this.#layers)) {
+      if (await disk.settle(tree)) runChanges.forget();
+      return;
+    }
+    runChanges.forget();
+    await disk.hold(this.#layers, {
+      follow: (entries, number) => (isWhole ? followLayer(entries, tree, number, this.#kept) : entries),
+      tree: () => tree,
+    });
+    if (isWhole) this.#tree = Promise.resolve(tree);
+  }
+
+  /**
+   * After a RUN: writes what it changed as a layer, an empty one if nothing was. `secrets` are looked for in the files that go into it.
+   * @throws ERR_ROOTFS, ERR_LAYER
+   */
+  async takeRun(exceptions: RunExceptions, secrets: ReadonlyMap<string, Buffer>): Promise<TakenLayer> {
+    const { disk, runChanges, emit, onLayer } = this.#options;
+    emit({ kind: 'phase', phase: 'snapshotting' });
+    const tree = await this.tree();
+    const scan = createSecretScan(secrets);
+    const changes = runChanges.take(tree, exceptions);
+    const number = this.#layers.length;
+    const entries = followLayer(scan === undefined ? changes : watchContent(changes, scan), tree, number, this.#kept);
+    const written = await this.#writeLayer(entries);
+    this.#layers.push({ diffId: written.layer.diffId, layer: () => written.layer });
+    disk.append(written.layer.diffId);
+    if (await disk.settle(tree)) runChanges.forget();
+    if (this.#single === undefined) onLayer?.(written.layer);
+    return { ...written, leakedSecrets: scan?.found() ?? [] };
+  }
+
+  /** From here on no layer leaves: `takeSingleLayer` makes one of them all. */
+  async beginSingleLayer(): Promise<void> {
+    this.#single = { tree: (await this.tree()).clone(), layers: this.#layers.length };
+  }
+
+  /** Writes all that has changed since `beginSingleLayer` as one layer; nothing may be done with the files afterwards. */
+  async takeSingleLayer(secrets: ReadonlyMap<string, Buffer>): Promise<TakenLayer> {
+    const { signal, onLayer } = this.#options;
+    const tree = await this.tree();
+    const files = await this.view();
+    const before = this.#single?.tree ?? new ImageTree();
+    this.#single = undefined;
+    const scan = createSecretScan(secrets);
+    const entries = readDraft(tree, draftDifference(before, tree, files), signal);
+    const written = await this.#writeLayer(scan === undefined ? entries : watchContent(entries, scan));
+    onLayer?.(written.layer);
+    return { ...written, leakedSecrets: scan?.found() ?? [] };
+  }
+
+  async #writeLayer(entries: AsyncIterable<Entry>): Promise<WrittenLayer> {
+    const { layer, latestTime, signal } = this.#options;
+    const options = this.#single === undefined ? layer : { ...layer, compression: 'none' as const };
+    return await writeLayer(latestTime === undefined ? entries : clampTimes(entries, latestTime), options, signal);
+  }
+
+  async #readTree(): Promise<ImageTree> {
+    const { emit, signal } = this.#options;
+    const tree = new ImageTree();
+    const oddities = new Set<string>();
+    for (const [number, pending] of this.#layers.entries()) {
+      emit({ kind: 'phase', phase: 'pulling', detail: `layer ${number + 1} of ${this.#layers.length}` });
+      const layer = await pending.layer();
+      const warn = (oddity: string): void => void oddities.add(oddity);
+      await namingLayer(number, this.#layers.length, layer, () => readLayerInto(tree, number, layer, this.#kept, { warn, signal }));
+    }
+    for (const oddity of oddities) emit({ kind: 'warning', code: 'unpack.archive', message: oddity });
+    return tree;
+  }
+
+  #withoutIgnored(draft: TreeDraft): readonly DraftEntry[] {
+    const { ignoredPaths, emit } = this.#options;
+    const entries = draft.entries();
+    const isIgnored = ({ path }: DraftEntry): boolean => ignoredPaths.some((ignored) => isWithin(path, ignored));
+    const ignored = ignoredPaths.length === 0 ? [] : entries.filter(isIgnored);
+    if (ignored.length === 0) return entries;
+    emit({ kind: 'warning', code: 'ignored-path', message: `/${ignored[0]?.path ?? ''} is left out of the image (--ignore-path)` });
+    for (const { path } of ignored.toReversed()) draft.tree.remove(path);
+    return entries.filter((each) => !isIgnored(each));
+  }
+
+  async #gather(files: readonly TreeFile[], signal: AbortSignal): Promise<void> {
+    await this.#contents.gather(
+      files.filter((file) => this.#onDisk(file) === undefined && !this.#kept.has(keyOf(file))),
+      signal,
+    );
+  }
+
+  #open(file: TreeFile): OpenContent {
+    const kept = this.#kept.get(keyOf(file));
+    if (kept !== undefined) return { size: kept.length, chunks: single(kept), close: () => undefined };
+    const place = this.#onDisk(file);
+    if (place === undefined) return this.#contents.open(file);
+    const { chunks, close } = openFile(place, file.path);
+    return { size: file.size, chunks, close };
+  }
+
+  // Something else may stand there: what a pod mounted, or what could not be made here.
+  #onDisk(file: TreeFile): ByteString | undefined {
+    const place = this.#options.disk.placeOf(this.#layers, file.layer, file.path);
+    const numbers = new Float64Array(statFieldCount);
+    if (place === undefined || !statInto(place, numbers)) return undefined;
+    const stat = statOf(numbers);
+    return stat.type === 'file' && stat.size === file.size ? place : undefined;
+  }
+}
+
+async function* single(content: Buffer): AsyncGenerator<Buffer> {
+  if (content.length > 0) yield content;
+}
+
+async function* watchContent(entries: AsyncIterable<Entry>, scan: SecretScan): AsyncGenerator<Entry> {
+  for await (const entry of entries) {
+    scan.nextFile();
+    yield entry.content === undefined ? entry : { ...entry, content: watchChunks(entry.content, scan) };
+  }
+}
+
+async function* watchChunks(chunks: AsyncIterable<Buffer>, scan: SecretScan): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    scan.push(chunk);
+    yield chunk;
+  }
+}

@@ -1,0 +1,188 @@
+// What an instruction that knows its files makes of an image's tree, and the entries of the layer that says so. Nothing is on disk
+// or in a layer yet: contents are read from where they come from when the layer is written.
+import { type ByteString, textFromBytes } from '../bytes.ts';
+import { BuilderError } from '../errors.ts';
+import type { FileView, OpenContent } from '../files/file-view.ts';
+import type { Entry, Metadata, Timestamp } from '../layer/entry.ts';
+import { isReservedName, whiteoutPath } from '../layer/whiteout.ts';
+import { childPath, comparePaths, rootPath, splitPath } from '../paths.ts';
+import type { ImageTree } from '../tree/image-tree.ts';
+import type { TreeNode } from '../tree/node.ts';
+
+/** Where a new file's content comes from. */
+export interface ContentSource {
+  readonly open: () => OpenContent;
+  /** The view and the path in it, where there is one: many are read in one go. */
+  readonly files?: FileView;
+  readonly path?: ByteString;
+}
+
+/** One path of the layer. */
+export type DraftEntry =
+  | { readonly kind: 'gone'; readonly path: ByteString }
+  | { readonly kind: 'link'; readonly path: ByteString; readonly first: ByteString; readonly node: number }
+  | { readonly kind: 'file'; readonly path: ByteString; readonly node: number; readonly source: ContentSource | undefined };
+
+export class TreeDraft {
+  readonly tree: ImageTree;
+  readonly now: Timestamp;
+  readonly #touched = new Set<ByteString>();
+  readonly #own = new Set<ByteString>();
+  readonly #sources = new Map<number, ContentSource>();
+  /** Directories of before that were removed, and the names in them; anything else of before that was. */
+  readonly #removed = new Map<ByteString, readonly ByteString[]>();
+
+  /** `now` is the time that directories get when something is put into them or taken out. */
+  constructor(tree: ImageTree, now: Timestamp) {
+    this.tree = tree;
+    this.now = now;
+  }
+
+  /** Makes `node` what is at `path`, as `ImageTree.put`. @throws ERR_LAYER for a name that a layer can't hold */
+  put(path: ByteString, node: TreeNode, source?: ContentSource): void {
+    if (isReservedName(path)) throw reservedName(path);
+    if (!(node.type === 'directory' && this.tree.isDirectory(this.tree.at(path)))) this.remove(path);
+    const number = this.tree.put(path, node);
+    if (source !== undefined) this.#sources.set(number, source);
+    this.#own.add(path);
+    this.touch(path);
+  }
+
+  /** Makes `path` another name of the file at `existing`. */
+  link(path: ByteString, existing: ByteString): void {
+    if (isReservedName(path)) throw reservedName(path);
+    const node = this.tree.at(existing);
+    if (node === undefined) throw new BuilderError('ERR_INTERNAL', `Cannot link ${textFromBytes(path)}: its target is gone`);
+    if (this.tree.at(path) === node) return;
+    this.remove(path);
+    this.tree.link(path, node);
+    this.#own.add(path);
+    this.touch(path);
+  }
+
+  /** Takes away what is at `path`, if anything. */
+  remove(path: ByteString): void {
+    const node = this.tree.at(path);
+    if (node === undefined) return;
+    if (!this.#own.has(path)) this.#removed.set(path, this.tree.isDirectory(node) ? this.tree.names(node) : []);
+    this.tree.remove(path);
+    this.touch(path);
+  }
+
+  /** Gives what is at `path` other metadata. */
+  update(path: ByteString, metadata: Metadata): void {
+    const node = this.tree.at(path);
+    if (node === undefined) return;
+    this.tree.update(node, metadata);
+    this.#touched.add(path);
+  }
+
+  setTime(path: ByteString, time: Timestamp): void {
+    const node = this.tree.at(path);
+    if (node !== undefined) this.tree.setTime(node, time);
+  }
+
+  /** Notes that `path` was made, changed or removed, which changes its directory's time too. */
+  touch(path: ByteString): void {
+    this.#touched.add(path);
+    if (path === rootPath) return;
+    const { parent } = splitPath(path);
+    this.setTime(parent, this.now);
+    this.#touched.add(parent);
+  }
+
+  /** The layer, in walk order, whiteouts first. The root itself is never in it. */
+  entries(): readonly DraftEntry[] {
+    const firsts = new Map<number, ByteString>();
+    const entries: DraftEntry[] = [...this.#whiteouts()].sort(comparePaths).map((path) => ({ kind: 'gone', path }));
+    for (const path of [...this.#touched].sort(comparePaths)) {
+      const node = path === rootPath ? undefined : this.tree.at(path);
+      if (node === undefined) continue;
+      const first = this.tree.links(node) > 1 ? firsts.get(node) : undefined;
+      if (first !== undefined) entries.push({ kind: 'link', path, first, node });
+      else entries.push({ kind: 'file', path, node, source: this.#sources.get(node) });
+      firsts.set(node, path);
+    }
+    return entries;
+  }
+
+  *#whiteouts(): Generator<ByteString> {
+    for (const [path, names] of this.#removed) {
+      const node = this.tree.at(path);
+      if (node === undefined) {
+        if (!this.#isBelowRemoved(path)) yield path;
+        continue;
+      }
+      // A directory in place of a directory does not hide what was in the old one.
+      if (!this.tree.isDirectory(node)) continue;
+      for (const name of names) if (this.tree.child(node, name) === undefined) yield childPath(path, name);
+    }
+  }
+
+  // What stood in a removed directory went with it.
+  #isBelowRemoved(path: ByteString): boolean {
+    for (let { parent } = splitPath(path); parent !== rootPath; { parent } = splitPath(parent)) {
+      if (!this.tree.isDirectory(this.tree.at(parent))) return true;
+    }
+    return false;
+  }
+}
+
+/**
+ * The entries of a drafted layer with their contents, which are valid until the next entry is asked for. Sizes of files that changed
+ * since they were drafted are put right in the tree.
+ * @throws what the sources throw
+ */
+export async function* readDraft(tree: ImageTree, entries: readonly DraftEntry[], signal: AbortSignal): AsyncGenerator<Entry> {
+  await gatherSources(entries, signal);
+  for (const each of entries) {
+    signal.throwIfAborted();
+    if (each.kind === 'gone') {
+      yield whiteoutEntry(each.path);
+      continue;
+    }
+    const node = tree.node(each.node);
+    const { path } = each;
+    if (each.kind === 'link') yield { ...node, type: 'hardlink', path, size: 0, linkTarget: each.first };
+    else if (node.type !== 'file') yield { ...node, path };
+    else yield* fileEntry(tree, each, node);
+  }
+}
+
+async function* fileEntry(tree: ImageTree, each: Extract<DraftEntry, { kind: 'file' }>, node: TreeNode): AsyncGenerator<Entry> {
+  const { path, source } = each;
+  if (source === undefined) throw new BuilderError('ERR_INTERNAL', `Cannot write ${textFromBytes(path)}: it has no content`);
+  const { size, chunks, close } = source.open();
+  try {
+    if (size !== node.size) tree.setSize(each.node, size);
+    yield { ...node, path, size, content: chunks };
+  } finally {
+    close();
+  }
+}
+
+async function gatherSources(entries: readonly DraftEntry[], signal: AbortSignal): Promise<void> {
+  const wanted = new Map<FileView, ByteString[]>();
+  for (const each of entries) {
+    if (each.kind !== 'file' || each.source?.files === undefined || each.source.path === undefined) continue;
+    const paths = wanted.get(each.source.files);
+    if (paths === undefined) wanted.set(each.source.files, [each.source.path]);
+    else paths.push(each.source.path);
+  }
+  for (const [files, paths] of wanted) await files.gather(paths, signal);
+}
+
+/** The entry that says that `path` of the layers below is gone. */
+export function whiteoutEntry(path: ByteString): Entry {
+  const mtime = { seconds: 0, nanoseconds: 0 };
+  return { type: 'file', path: whiteoutPath(path), mode: 0, uid: 0, gid: 0, mtime, xattrs: new Map(), size: 0 };
+}
+
+/** For a name that readers of a layer would take for a whiteout. */
+export function reservedName(path: ByteString): BuilderError {
+  return new BuilderError(
+    'ERR_LAYER',
+    `Cannot store ${JSON.stringify(`/${textFromBytes(path)}`)} in a layer: names that begin with .wh. mark deletions`,
+    { hint: 'remove the file in the same RUN' },
+  );
+}
