@@ -42,17 +42,18 @@ export function stageState(changes: Partial<StageState> = {}, config: Partial<St
   };
 }
 
-/** Executes `instruction`; failures are part of the answer. */
+/** Executes `instruction` in a root where the paths `protect` are not the image's; failures are part of the answer. */
 export async function runStep(
   root: ShellRoot,
   instruction: RunInstruction,
   state: StageState,
   changes: Partial<RunScope> = {},
+  protect: readonly string[] = [],
 ): Promise<Ran> {
   const lines: string[] = [];
   const events: BuildEvent[] = [];
   const folder = mkdtempSync(join(tmpdir(), 'yadokari-step-'));
-  await using bench = new StageBench(folder, { root: root.path });
+  await using bench = new StageBench(folder, { root: root.path, protect });
   const scope: RunScope = {
     files: bench.stage([]),
     step: { number: 1, total: 1, stage: 'test', text: instruction.text, dockerfile: 'Dockerfile', range },

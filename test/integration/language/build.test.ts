@@ -85,7 +85,7 @@ describe('what a build refuses before it reads a base', { skip: whyNot, timeout:
 
 describe('how stages follow each other', { skip: whyNot, timeout: 120_000 }, () => {
   test('a base of several stages is read once, and not unpacked again where the root has it', async () => {
-    const { layersRead } = await buildInRoot('FROM base\n');
+    const { layersRead } = await buildInRoot('FROM base\nRUN true\n');
     assert.ok(layersRead > 0);
     const once = await buildInRoot('FROM base AS one\nENV A=1\nFROM other AS two\nENV B=1\nRUN true\n', {
       request: { targets: ['one', 'two'] },
@@ -154,9 +154,9 @@ describe('how stages follow each other', { skip: whyNot, timeout: 120_000 }, () 
   });
 
   test('--cleanup leaves an empty root', async () => {
-    const kept = await buildInRoot('FROM base\n');
+    const kept = await buildInRoot('FROM base\nRUN true\n');
     assert.ok(kept.leftovers.includes('bin'));
-    const cleaned = await buildInRoot('FROM base\n', { request: { cleanup: true } });
+    const cleaned = await buildInRoot('FROM base\nRUN true\n', { request: { cleanup: true } });
     assert.deepEqual([cleaned.error, cleaned.leftovers], [undefined, []]);
   });
 });
@@ -221,8 +221,9 @@ describe('layers of steps with mounts', { skip: whyNot, timeout: 120_000 }, () =
     assert.deepEqual(await entriesOf(`FROM base\nWORKDIR /work\nRUN ${flags} --mount=type=tmpfs,target=in cat /etc/token\n`), [1, 0]);
   });
 
-  test('a folder that the command changed beside the mount is', async () => {
+  test('a folder that the command changed beside the mount is, unless it changed it back', async () => {
     const mount = '--mount=type=secret,id=token,target=/etc/token';
-    assert.deepEqual(await entriesOf(`FROM base\nRUN ${mount} touch /etc/new\nRUN ${mount} chmod 711 /etc && chmod 755 /etc\n`), [2, 1]);
+    const steps = ['touch /etc/new', 'chmod 711 /etc', 'chmod 755 /etc && chmod 711 /etc'];
+    assert.deepEqual(await entriesOf(`FROM base\n${steps.map((step) => `RUN ${mount} ${step}\n`).join('')}`), [2, 1, 0]);
   });
 });
