@@ -6,16 +6,19 @@ import type { Entry } from '../layer/entry.ts';
 import { whiteoutOf } from '../layer/whiteout.ts';
 import { type ImageTree, rootNode } from './image-tree.ts';
 import type { TreeNode } from './node.ts';
-import { clampPath, splitPath } from '../paths.ts';
+import { clampPath, isWithin, splitPath } from '../paths.ts';
 import { resolveInTree } from './resolve.ts';
 
 const noXattrs: ReadonlyMap<string, Buffer> = new Map();
+const setGid = 0o2000;
 
 /** Applies one layer, entry by entry, then `finish`. The order within a layer doesn't matter: its whiteouts spare its own entries. */
 export class LayerApplication {
   readonly #tree: ImageTree;
   readonly #layer: number;
+  /** What this layer brought: nodes, and names that it gave to files of before. */
   readonly #fresh = new Set<number>();
+  readonly #freshNames = new Set<ByteString>();
   readonly #pendingLinks: Entry[] = [];
   #entries = 0;
 
@@ -59,15 +62,27 @@ export class LayerApplication {
     if (target.node === undefined) return false;
     if (this.#tree.isDirectory(target.node)) throw malformed(place, `is a hard link to the directory ${show(target.path)}`);
     if (target.path === place) throw malformed(place, 'is a hard link to itself');
+    if (isWithin(target.path, place)) throw malformed(place, `is a hard link to ${show(target.path)}, which it would replace`);
     if (this.#tree.at(place) !== target.node) {
       this.#tree.remove(place);
       this.#tree.link(place, target.node);
+      this.#applyLinkMetadata(target.node, entry);
     }
-    // As engines do where the two headers disagree.
-    const { uid, gid, mode } = this.#tree.node(target.node);
-    if (uid !== entry.uid || gid !== entry.gid || mode !== entry.mode) this.#tree.update(target.node, entry);
-    this.#fresh.add(target.node);
+    if (!this.#fresh.has(target.node)) this.#freshNames.add(place);
     return true;
+  }
+
+  // As engines do where the two headers disagree; see `applyLinkMetadata` for a disk.
+  #applyLinkMetadata(number: number, entry: Entry): void {
+    const node = this.#tree.node(number);
+    const mode = node.type === 'symlink' ? node.mode : entry.mode;
+    if (node.uid === entry.uid && node.gid === entry.gid) {
+      if (mode !== node.mode) this.#tree.update(number, { ...node, mode });
+      return;
+    }
+    // A chown costs a file its capabilities.
+    const kept = [...node.xattrs].filter(([name]) => name !== 'security.capability');
+    this.#tree.update(number, { ...entry, mode, xattrs: new Map([...kept, ...entry.xattrs]) });
   }
 
   // Where an entry goes: its parent with links followed, made where it is missing or no directory.
@@ -79,14 +94,21 @@ export class LayerApplication {
     return (found.path === '.' ? name : `${found.path}/${name}`) as ByteString; // bytes joined
   }
 
+  // As mkdir(2) makes them: below a setgid directory of its group. A whiteout spares them for what is in them.
   #makeDirectories(path: ByteString): void {
     const mtime = { seconds: 0, nanoseconds: 0 };
+    let above = rootNode;
     for (let end = path.indexOf('/'); ; end = path.indexOf('/', end + 1)) {
       const part = (end === -1 ? path : path.slice(0, end)) as ByteString; // a part of bytes
-      if (!this.#tree.isDirectory(this.#tree.at(part))) {
-        this.#fresh.add(this.#tree.put(part, { type: 'directory', mode: 0o755, uid: 0, gid: 0, size: 0, mtime, xattrs: noXattrs }));
+      let node = this.#tree.at(part);
+      if (node === undefined || !this.#tree.isDirectory(node)) {
+        const parent = this.#tree.node(above);
+        const inherited = parent.mode & setGid;
+        const owner = { uid: 0, gid: inherited === 0 ? 0 : parent.gid };
+        node = this.#tree.put(part, { type: 'directory', mode: 0o755 | inherited, ...owner, size: 0, mtime, xattrs: noXattrs });
       }
       if (end === -1) return;
+      above = node;
     }
   }
 
@@ -116,7 +138,7 @@ export class LayerApplication {
         if (child !== undefined && !this.#removeOld(`${path}/${name}` as ByteString, child)) isEmpty = false; // bytes joined
       }
     }
-    if (!isEmpty || this.#fresh.has(node)) return false;
+    if (!isEmpty || this.#fresh.has(node) || this.#freshNames.has(path)) return false;
     this.#tree.remove(path);
     return true;
   }
