@@ -1,4 +1,4 @@
-// usage: npm test [-- [--quiet] SUITE...]     SUITE: unit, integration, conformance, e2e, pods (all of them without one)
+// usage: npm test [-- [--quiet] SUITE...]     SUITE: unit, integration, conformance, unpacked, e2e, pods (all of them without one)
 // Runs the suites one after another and ends with one line that counts all of them.
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -27,6 +27,15 @@ const suites: readonly Suite[] = [
   { name: 'unit', concurrency: 2, timeoutMs: 5 * 60_000, needsImage: false },
   { name: 'integration', concurrency: 2, timeoutMs: 15 * 60_000, needsImage: false },
   { name: 'conformance', concurrency: 1, timeoutMs: 40 * 60_000, needsImage: true },
+  // The same cases with everything unpacked that can be: the image must not depend on what was on disk.
+  {
+    name: 'unpacked',
+    concurrency: 1,
+    timeoutMs: 40 * 60_000,
+    needsImage: true,
+    files: ['test/conformance/conformance.test.ts'],
+    env: { CONFORMANCE_FLAGS: '--materialize' },
+  },
   { name: 'e2e', concurrency: 1, timeoutMs: 60 * 60_000, needsImage: true },
   {
     name: 'pods',

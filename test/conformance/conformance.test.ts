@@ -1,5 +1,5 @@
 // Each case is built as a user would build it, read back from the registry, and compared with what BuildKit made of it.
-// CONFORMANCE_SUBJECT=buildah puts the judge itself to the test. In pods (TEST_ENGINE=pods) only the cases about pods are built.
+// CONFORMANCE_SUBJECT=buildah puts the judge itself to the test; CONFORMANCE_FLAGS are given to every build of ours. In pods (TEST_ENGINE=pods) only the cases about pods are built.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { lstat, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
@@ -20,6 +20,7 @@ import { knownToDiffer } from './known-to-differ.ts';
 import { chooseSubject, type Subject } from './subject.ts';
 
 const folder = import.meta.dirname;
+const moreFlags = (process.env['CONFORMANCE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
 const lastModified = 'Tue, 03 Feb 2015 04:05:06 GMT';
 const all = readCases(folder);
 assert.equal(all.filter(isKnownToDiffer).length, knownToDiffer.size, 'known-to-differ.ts names a case that does not exist');
@@ -83,7 +84,7 @@ async function judge(one: ConformanceCase): Promise<readonly string[]> {
       args: one.args,
       target: one.target,
       secrets: one.secrets,
-      flags: one.flags.map((flag) => flag.replaceAll('@REG@', registry.host)),
+      flags: [...moreFlags, ...one.flags.map((flag) => flag.replaceAll('@REG@', registry.host))],
     });
     const image = await readRegistryImage(registry.host, repository, 'latest');
     const problems: string[] = [];

@@ -4,7 +4,18 @@ import type { Entry, EntryType } from '../../src/layer/entry.ts';
 import { randomFrom } from './random.ts';
 
 const names = ['a', 'b', 'c', 'd'];
-const types: readonly EntryType[] = ['file', 'file', 'file', 'directory', 'directory', 'symlink', 'symlink', 'hardlink', 'fifo', 'character'];
+const types: readonly EntryType[] = [
+  'file',
+  'file',
+  'file',
+  'directory',
+  'directory',
+  'symlink',
+  'symlink',
+  'hardlink',
+  'fifo',
+  'character',
+];
 // None of them leads back to a link of the same name: loops are another matter.
 const targets = ['b', 'c', 'c/d', '/b', '/b/c', '..', '../b', '../../../c', '.', '/', 'b/../c', 'd', 'missing/x'];
 const modes = [0o644, 0o600, 0o755, 0o4711, 0o1777, 0o2750];
@@ -43,7 +54,8 @@ function randomEntry(random: (limit: number) => number): Entry {
   if (what === 2 && random(8) === 0) return { ...common, type: 'directory', path: '.' as ByteString };
   if (what === 2 && random(4) === 0) path.splice(random(path.length), 0, pick(['..', '.']));
   const type = pick(types);
-  const xattrs = (type === 'file' || type === 'directory') && random(6) === 0 ? new Map([['user.x', Buffer.from([random(9)])]]) : common.xattrs;
+  const xattrs =
+    (type === 'file' || type === 'directory') && random(6) === 0 ? new Map([['user.x', Buffer.from([random(9)])]]) : common.xattrs;
   const entry = { ...common, type, path: at(path), xattrs };
   if (type === 'symlink') {
     const name = path.at(-1) ?? '';

@@ -139,7 +139,7 @@ class Copier {
     const { files, noteRead } = this.#tree;
     noteRead?.(path);
     if (stat.type === 'socket') {
-      this.#job.warn('copy-socket', `'${textFromBytes(path)}' is a socket, which an image can't hold: left out`);
+      this.#job.warn('copy-socket', `'${textFromBytes(path)}' in ${this.#tree.label} is a socket, which an image can't hold: left out`);
       return;
     }
     if (stat.type === 'directory') throw new BuilderError('ERR_INTERNAL', 'Cannot copy a directory as a file');

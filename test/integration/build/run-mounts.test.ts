@@ -292,7 +292,9 @@ async function sayTo(path: string, words: string): Promise<string> {
 
 test('a mount refuses a target that is a folder of the builder', options, async () => {
   for (const target of ['/caches', '/caches/x', '/work/../caches/y']) {
-    const ran = await runStep(root, runInstruction('true', [`type=tmpfs,target=${target}`]), stageState(), { mounts: sources() }, ['caches']);
+    const ran = await runStep(root, runInstruction('true', [`type=tmpfs,target=${target}`]), stageState(), { mounts: sources() }, [
+      'caches',
+    ]);
     assert.match(String(ran.error), /Cannot mount at .*: it is, or holds, a mount/);
   }
 });
