@@ -16,10 +16,10 @@ import { readEpoch, withEpoch } from './epoch.ts';
 import { copyFolder } from './folder-base.ts';
 import { executeInstruction, type ExecutionContext } from './execute.ts';
 import { finishImage, formatTime } from './finish.ts';
-import { openOutbox, type Outbox } from './outbox.ts';
+import { openEarlyPush, type EarlyPush } from '../outputs/early-push.ts';
 import { type BuildPlan, isNeededAfter, isPartOfTarget } from './plan.ts';
 import { atFrom, prepareBuild } from './prepare.ts';
-import { openResultFiles, publishImage } from './publish.ts';
+import { openResultFiles, publishImage } from '../outputs/publish.ts';
 import type { BuildRequest, BuildResult } from './request.ts';
 import { openSources, type BuildSources } from './sources.ts';
 import { buildStage, type StageResult } from './stage.ts';
@@ -60,7 +60,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
     signal,
   });
   const destinations = request.output.noPush ? [] : request.output.destinations;
-  await using outbox = openOutbox({ registry: ports.registry, destinations, emit, signal });
+  await using outbox = openEarlyPush({ registry: ports.registry, destinations, emit, signal });
   using spool = new Spool(folders.layers);
   const stageFiles: StageFilesOptions = {
     disk,
@@ -113,7 +113,7 @@ interface Build {
   readonly bases: BaseImages;
   readonly disk: Disk;
   readonly stageFiles: StageFilesOptions;
-  readonly outbox: Outbox;
+  readonly outbox: EarlyPush;
   readonly sources: BuildSources;
   readonly epoch?: number;
   readonly finished: Map<number, StageResult>;

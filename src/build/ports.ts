@@ -5,7 +5,7 @@ import type { Emit } from '../events.ts';
 import type { Launcher } from '../linux/launch.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import type { ResolveImage } from './base-images.ts';
-import type { GitAccess } from './git-access.ts';
+import type { AddScope } from './instructions/add.ts';
 
 export interface BuildPorts {
   /** Where images go. */
@@ -13,7 +13,7 @@ export interface BuildPorts {
   /** Files from the web, for ADD. */
   readonly download: RegistryClient['download'];
   /** Repositories, for ADD. */
-  readonly git?: GitAccess['add'];
+  readonly git?: NonNullable<AddScope['git']>;
   /** Any name of an image: a registry's, or that of a --build-context which is an image. */
   readonly resolveImage: ResolveImage;
   readonly context: SourceTree;

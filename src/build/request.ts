@@ -1,6 +1,6 @@
 // Everything a build is asked for, as one frozen value. The command line makes it; nothing below reads argv or env.
 import type { Platform } from '../oci/platform.ts';
-import type { Reference } from '../oci/reference.ts';
+import type { OutputRequest, PushedImage } from '../outputs/output-request.ts';
 
 /** `--secret`: where a secret's bytes come from. */
 export interface SecretSpec {
@@ -12,19 +12,6 @@ export interface SecretSpec {
 export interface NamedContextSpec {
   readonly name: string;
   readonly place: string;
-}
-
-export interface OutputRequest {
-  readonly destinations: readonly Reference[];
-  readonly noPush: boolean;
-  readonly ociLayoutPath?: string;
-  readonly tarPath?: string;
-  readonly digestFile?: string;
-  readonly imageNameWithDigestFile?: string;
-  readonly imageNameTagWithDigestFile?: string;
-  readonly skipPushPermissionCheck: boolean;
-  readonly ignoreImmutableTags: boolean;
-  readonly pushRetries: number;
 }
 
 export interface BuildRequest {
@@ -66,12 +53,6 @@ export interface BuildRequest {
   /** The root that is built in: `/` except in tests. */
   readonly rootPath: string;
   readonly output: OutputRequest;
-}
-
-export interface PushedImage {
-  /** As a person would write it: `registry/repo:tag`. */
-  readonly destination: string;
-  readonly digest: string;
 }
 
 export interface BuildResult {

@@ -1,5 +1,5 @@
 // One stage, from its base to its last instruction.
-import { hideCredentials } from '../context/place.ts';
+import { hideCredentials } from '../context/source-word.ts';
 import type { Dockerfile, Instruction } from '../dockerfile/instruction.ts';
 import { parseOnbuild } from '../dockerfile/parse.ts';
 import { BuilderError, type SourceRange } from '../errors.ts';

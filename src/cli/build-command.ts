@@ -3,7 +3,7 @@ import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buildImage } from '../build/build.ts';
 import { readDockerfile, withIgnoreFile } from '../build/dockerfile-file.ts';
-import { openWorld } from '../build/world.ts';
+import { openSurroundings } from '../surroundings/surroundings.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { BuilderError, DockerfileError } from '../errors.ts';
@@ -58,7 +58,7 @@ export async function runBuildCommand(input: CommandInput): Promise<number> {
   try {
     const registry = makeRegistryRequest(settings, env, workingDirectory);
     const ownFolders = [dirname(mainPath), process.execPath, ...ownFiles.map((name) => join(dirname(appFolder), name))];
-    await using world = await openWorld(request, registry, { env, workingDirectory, ownFolders, emit: progress.emit, signal });
+    await using world = await openSurroundings(request, registry, { env, workingDirectory, ownFolders, emit: progress.emit, signal });
     const file = await readDockerfile(request.dockerfile, { workingDirectory, contextFolder: world.contextFolder }, readStandardInput);
     try {
       dockerfile = parseDockerfile(file.text, file.name);

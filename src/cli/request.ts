@@ -1,7 +1,8 @@
 // argv and env → BuildRequest: validated once, at the door.
 import { resolve } from 'node:path';
 import { BuilderError } from '../errors.ts';
-import type { BuildRequest, NamedContextSpec, OutputRequest, SecretSpec } from '../build/request.ts';
+import type { BuildRequest, NamedContextSpec, SecretSpec } from '../build/request.ts';
+import type { OutputRequest } from '../outputs/output-request.ts';
 import { hostPlatform, parsePlatform } from '../oci/platform.ts';
 import { type Reference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import type { Environment, Settings } from './settings.ts';

@@ -6,7 +6,7 @@ import type { ByteString } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { applyIgnoreFile } from './ignore-file.ts';
-import { isGitPlace } from './place.ts';
+import { isGitContext } from './source-word.ts';
 import { diskView } from '../files/disk-view.ts';
 import { isWithin, pathIn } from '../paths.ts';
 import { locate } from './tree.ts';
@@ -74,7 +74,7 @@ interface OpenedFolder extends FilledFolder {
 
 async function openPlace(place: string, options: ContextOptions): Promise<OpenedFolder> {
   if (place === '') throw new BuilderError('ERR_USAGE', 'Cannot open the build context: its name is empty');
-  if (isGitPlace(place)) {
+  if (isGitContext(place)) {
     const { openGit, git, signal } = options;
     if (openGit === undefined)
       throw new BuilderError('ERR_UNSUPPORTED', `Cannot open context ${withoutSecrets(place)}: git repositories can't be read here`);

@@ -4,7 +4,7 @@ import { type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { Entry } from '../layer/entry.ts';
 import { isReservedName, whiteoutPath } from '../layer/whiteout.ts';
-import { openEntry } from '../rootfs/read-entry.ts';
+import { openEntry } from './read-entry.ts';
 import type { Root } from '../files/root.ts';
 import { type Change, type TreeEntry, typeOfMode } from './tree.ts';
 import { splitPath } from '../paths.ts';

@@ -7,7 +7,7 @@ import { statFieldCount, statInto } from '../linux/files.ts';
 import { createFile, createHardlink, createNode, createSymlink } from '../files/create.ts';
 import { applyMetadata, readXattrs, removeStaleXattrs } from '../files/metadata.ts';
 import { createProtection } from './protect.ts';
-import { openEntry } from '../rootfs/read-entry.ts';
+import { openEntry } from './read-entry.ts';
 import { listNames } from '../files/remove.ts';
 import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';

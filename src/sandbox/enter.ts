@@ -6,7 +6,7 @@ import { holdInvocation, invocationOption } from '../linux/invocation.ts';
 import { sandboxVariable } from './detect.ts';
 import { changeRoot } from './mount.ts';
 import { answerDescriptor, planDescriptor, type EnterAnswer, type SandboxPlan } from './plan.ts';
-import { buildWorld } from './world.ts';
+import { buildWorld } from './container-root.ts';
 
 // What a container runtime leaves to root: after this nothing inside can mount, trace the outside or change the machine.
 const containerCapabilities = new Set<number>(Object.values(Capability).filter((number) => number !== Capability.sysAdmin));

@@ -9,7 +9,7 @@ import { enterModule, forbidsPrograms, locateCode, programPath, readCaller, read
 import { type IdMapping, chooseMapping, mappingFlags } from './ids.ts';
 import { type SandboxInvocation, type SandboxPlan, type VisiblePath, bindsOf, builderFolder, outFolder, showCode } from './plan.ts';
 import { superviseBuilder } from './supervise.ts';
-import { hireUndertaker } from './undertaker.ts';
+import { startRootRemoval } from './root-removal.ts';
 import { prepareVisible } from './visible.ts';
 
 /** What to start inside, and what of the host it may see. */
@@ -53,7 +53,7 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
   try {
     const folder = makeFolder(request.parentFolder ?? '/var/tmp');
     const outbox = join(folder, 'builder', basename(outFolder));
-    const undertaker = hireUndertaker(folder, mapping, programs);
+    const removal = startRootRemoval(folder, mapping, programs);
     try {
       mkdirSync(outbox, { mode: 0o755 });
       request.outputs?.prepare(outbox);
@@ -63,7 +63,7 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
       const args = ['--pdeathsig', 'KILL', '--', programs.unshare, ...flags, '--'];
       const enter = [realpathSync(request.nodePath), '--disable-sigusr1', '--no-warnings', enterModule()];
       const child = spawn(programs.setpriv, [...args, ...enter], {
-        stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe', undertaker.lifeline],
+        stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe', removal.lifeline],
         // Its own process group: a Ctrl-C comes once, from us.
         detached: true,
         cwd: '/',
@@ -73,7 +73,7 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
       if (status === 0) await request.outputs?.deliver(outbox);
       return status;
     } finally {
-      const failure = await undertaker.bury();
+      const failure = await removal.finish();
       if (failure !== undefined) emit({ kind: 'warning', code: 'sandbox-left', message: failure });
     }
   } finally {

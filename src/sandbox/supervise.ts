@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BuilderError, systemCode } from '../errors.ts';
 import { whyNamespacesFail } from './host.ts';
 import type { EnterAnswer, SandboxPlan } from './plan.ts';
-import { exitStatus } from './undertaker.ts';
+import { exitStatus } from './root-removal.ts';
 
 /** How long a builder may take to end after a signal; a RUN gets 10 seconds of that. */
 const graceMs = 25_000;

@@ -12,9 +12,11 @@ const root = join(import.meta.dirname, '../..');
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'linux'],
   start: ['linux'],
-  cli: ['build', 'sandbox', 'dockerfile', 'registry', 'store', 'oci', 'linux'],
+  cli: ['surroundings', 'build', 'outputs', 'sandbox', 'dockerfile', 'registry', 'store', 'oci', 'linux'],
   sandbox: ['linux'],
-  build: ['dockerfile', 'context', 'git', 'rootfs', 'tree', 'files', 'layer', 'registry', 'store', 'oci', 'linux'],
+  surroundings: ['build', 'context', 'dockerfile', 'git', 'rootfs', 'files', 'registry', 'store', 'oci', 'linux'],
+  build: ['outputs', 'dockerfile', 'context', 'rootfs', 'tree', 'files', 'layer', 'registry', 'oci', 'linux'],
+  outputs: ['registry', 'store', 'oci'],
   context: ['files', 'layer'],
   git: [],
   rootfs: ['files', 'tree', 'layer', 'oci', 'linux'],

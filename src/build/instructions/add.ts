@@ -1,7 +1,7 @@
 // ADD: as COPY, and archives are unpacked, URLs downloaded, repositories checked out. dockerfile reference, "ADD".
 import { bytesFromText } from '../../bytes.ts';
 import type { SourceTree } from '../../context/tree.ts';
-import { isGitSource, isUrlSource } from '../../context/place.ts';
+import { isGitSource, isUrlSource } from '../../context/source-word.ts';
 import { selectSources } from '../../context/select.ts';
 import type { CopyInstruction, Flag } from '../../dockerfile/instruction.ts';
 import { BuilderError, DockerfileError } from '../../errors.ts';

@@ -17,7 +17,7 @@ import { mergeChanges, plainRoot } from './cache-merge.ts';
 import { copyTree } from './mount-copy.ts';
 import { findSource } from './mount-source.ts';
 import type { Mount } from './mount.ts';
-import type { Thing } from './placement.ts';
+import type { Thing } from './mount-targets.ts';
 
 export type CacheMount = Extract<Mount, { type: 'cache' }>;
 

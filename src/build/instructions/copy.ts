@@ -1,7 +1,7 @@
 // COPY: words to sources, sources to files, files into the root. dockerfile reference, "COPY"; what BuildKit does decides.
 import { bytesFromText } from '../../bytes.ts';
 import { compileExcludes } from '../../context/ignore.ts';
-import { hideCredentials, isGitSource, isUrlSource } from '../../context/place.ts';
+import { hideCredentials, isGitSource, isUrlSource } from '../../context/source-word.ts';
 import { selectSources, selectWithParents } from '../../context/select.ts';
 import type { Selection } from '../../context/select.ts';
 import type { SourceTree } from '../../context/tree.ts';

@@ -9,7 +9,7 @@ import { type CacheMount, CacheMounts } from './cache-mounts.ts';
 import { copyTree } from './mount-copy.ts';
 import { findSource } from './mount-source.ts';
 import { type Mount, parseMount } from './mount.ts';
-import type { Placements, Thing } from './placement.ts';
+import type { MountTargets, Thing } from './mount-targets.ts';
 import { type AgentSocket, openAgentSocket } from './ssh-socket.ts';
 
 /** Where mounts get their content. */
@@ -48,7 +48,7 @@ export interface PutMounts {
  * Puts all mounts in place, parents before what is below them.
  * @throws DockerfileError for a wrong flag or a missing source, ERR_UNSAFE_PATH, ERR_ROOTFS
  */
-export async function putMounts(flags: readonly Flag[], placements: Placements, scope: MountScope): Promise<PutMounts> {
+export async function putMounts(flags: readonly Flag[], placements: MountTargets, scope: MountScope): Promise<PutMounts> {
   const mounts = flags.map((flag) => ({ flag, mount: parseMount(flag, scope.expand, scope.workingDir) }));
   const work = new MountWork(scope);
   try {

@@ -14,7 +14,7 @@ import { absolutePath, resolvePath } from '../../files/resolve.ts';
 import type { Root } from '../../files/root.ts';
 import type { Effect, StageState, StepScope } from '../effect.ts';
 import { shellOf } from './metadata.ts';
-import { Placements, type Thing } from './placement.ts';
+import { MountTargets, type Thing } from './mount-targets.ts';
 import { type MountSources, putMounts } from './run-mounts.ts';
 
 /** What RUN needs besides its scope. */
@@ -89,7 +89,7 @@ async function withMounts(
   scope: RunScope,
   action: (argv: readonly string[], env: ReadonlyMap<string, string>) => Promise<LaunchResult>,
 ): Promise<MountedResult> {
-  const placements = new Placements(scope.files.disk.root);
+  const placements = new MountTargets(scope.files.disk.root);
   using held = new DisposableStack();
   try {
     const script = command.script === undefined ? undefined : placeForScript(scope.files.disk.root, command.script.path);

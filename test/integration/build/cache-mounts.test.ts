@@ -6,7 +6,7 @@ import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSy
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Placements } from '../../../src/build/instructions/placement.ts';
+import { MountTargets } from '../../../src/build/instructions/mount-targets.ts';
 import { putMounts } from '../../../src/build/instructions/run-mounts.ts';
 import { bytesFromText } from '../../../src/bytes.ts';
 import type { BuildEvent } from '../../../src/events.ts';
@@ -33,7 +33,7 @@ function builders(context: TestContext): { readonly folder: string; readonly mou
     context.after(() => rmSync(path, { recursive: true, force: true }));
     const held = new DisposableStack();
     const events: BuildEvent[] = [];
-    const placements = new Placements({ path: bytesFromText(path), protection: createProtection([]) });
+    const placements = new MountTargets({ path: bytesFromText(path), protection: createProtection([]) });
     const none = { secret: () => undefined, ssh: () => undefined, tree: () => Promise.reject(new Error('no tree')) };
     await putMounts([flag('mount', `type=cache,target=/c,${value}`)], placements, {
       sources: { ...none, cacheFolder: bytesFromText(folder) },

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, after, before, test } from 'node:test';
-import { prepareGit, type GitAccess, type GitAccessOptions } from '../../../src/build/git-access.ts';
+import { prepareGit, type GitAccess, type GitAccessOptions } from '../../../src/surroundings/git-access.ts';
 import { bytesFromText, textFromBytes } from '../../../src/bytes.ts';
 import { lookupWith, namesFromTable } from '../../../src/registry/names.ts';
 import { git, type GitServer, startGitServer } from '../../support/git-server.ts';

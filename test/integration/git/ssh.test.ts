@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { prepareGit, type GitAccessOptions } from '../../../src/build/git-access.ts';
+import { prepareGit, type GitAccessOptions } from '../../../src/surroundings/git-access.ts';
 import { rootPath } from '../../../src/paths.ts';
 import { lookupWith, namesFromTable } from '../../../src/registry/names.ts';
 import { git } from '../../support/git-server.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, after, before, test } from 'node:test';
-import { prepareGit } from '../../../src/build/git-access.ts';
+import { prepareGit } from '../../../src/surroundings/git-access.ts';
 import { bytesFromText, textFromBytes } from '../../../src/bytes.ts';
 import { lookupWith, namesFromTable } from '../../../src/registry/names.ts';
 import { git, type GitServer, startGitServer } from '../../support/git-server.ts';

@@ -10,7 +10,7 @@ import { bytesFromText } from '../../../src/bytes.ts';
 import { applyIgnoreFile } from '../../../src/context/ignore-file.ts';
 import { openContext } from '../../../src/context/source.ts';
 import type { ContextOptions } from '../../../src/context/source.ts';
-import { isGitPlace, isGitSource, isUrlSource } from '../../../src/context/place.ts';
+import { isGitContext, isGitSource, isUrlSource } from '../../../src/context/source-word.ts';
 import type { BuildEvent } from '../../../src/events.ts';
 import { diskView } from '../../../src/files/disk-view.ts';
 import { tarArchive } from '../../support/tar-writer.ts';
@@ -299,5 +299,5 @@ test('words that name repositories and URLs are told apart from files', () => {
     assert.deepEqual([isGitSource(word), isUrlSource(word)], [false, true], word);
   for (const word of ['./x', 'a.git', 'github.com/a/b', 'a:b', 'file'])
     assert.deepEqual([isGitSource(word), isUrlSource(word)], [false, false], word);
-  assert.equal(isGitPlace('github.com/a/b'), true);
+  assert.equal(isGitContext('github.com/a/b'), true);
 });

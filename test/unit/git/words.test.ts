@@ -1,7 +1,7 @@
 // .gitmodules, known_hosts, packets and credentials: text to values.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { authorizationFor } from '../../../src/build/git-credentials.ts';
+import { authorizationFor } from '../../../src/surroundings/git-credentials.ts';
 import { knownKeys } from '../../../src/git/known-hosts.ts';
 import { PacketReader, linePacket } from '../../../src/git/packet.ts';
 import { parseRemote } from '../../../src/git/remote.ts';

@@ -1,7 +1,7 @@
 // Which words are repositories, which are URLs, and what of them may be shown.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hideCredentials, isGitPlace, isGitSource, isUrlSource } from '../../../src/context/place.ts';
+import { hideCredentials, isGitContext, isGitSource, isUrlSource } from '../../../src/context/source-word.ts';
 
 for (const [word, isSource, isPlace, isUrl] of [
   ['https://h/r.git', true, true, false],
@@ -20,7 +20,7 @@ for (const [word, isSource, isPlace, isUrl] of [
   ['r.git', false, false, false],
 ] as const) {
   test(`${word} is ${isSource ? 'a repository' : isUrl ? 'a URL' : 'a path'} to ADD`, () => {
-    assert.deepEqual([isGitSource(word), isGitPlace(word), isUrlSource(word)], [isSource, isPlace, isUrl]);
+    assert.deepEqual([isGitSource(word), isGitContext(word), isUrlSource(word)], [isSource, isPlace, isUrl]);
   });
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { linkSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openOutputFile } from '../../../src/build/output-file.ts';
+import { openOutputFile } from '../../../src/outputs/output-file.ts';
 import { temporaryFolder } from '../../support/tree.ts';
 
 test('openOutputFile() makes the file, and the folders above it, only when there is something to write', async (context) => {

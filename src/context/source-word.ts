@@ -6,7 +6,7 @@ export function isGitSource(word: string): boolean {
 }
 
 /** The same for a context, where `github.com/owner/name` is a repository too. */
-export function isGitPlace(place: string): boolean {
+export function isGitContext(place: string): boolean {
   return isGitSource(place) || /^github\.com\/[^/]+\/[^/]/.test(place);
 }
 

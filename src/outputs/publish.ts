@@ -9,7 +9,7 @@ import type { RegistryClient } from '../registry/client.ts';
 import { writeDockerArchive } from '../store/docker-archive.ts';
 import { writeLayout } from '../store/oci-layout.ts';
 import { openOutputFile, type OutputFile } from './output-file.ts';
-import type { OutputRequest, PushedImage } from './request.ts';
+import type { OutputRequest, PushedImage } from './output-request.ts';
 
 /** Result files that were opened before the first RUN. */
 export type ResultFiles = ReadonlyMap<'digestFile' | 'imageNameWithDigestFile' | 'imageNameTagWithDigestFile', OutputFile>;

@@ -9,7 +9,7 @@ import type { Credentials } from '../registry/credentials.ts';
 import type { Names } from '../registry/names.ts';
 import { proxiesFrom } from '../registry/proxy.ts';
 import type { HostRules } from '../registry/wire.ts';
-import type { RegistryRequest } from './request.ts';
+import type { RegistryRequest } from '../build/request.ts';
 
 export interface RegistrySurroundings {
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -7,14 +7,14 @@ import type { Reference } from '../oci/reference.ts';
 import type { RegistryClient } from '../registry/client.ts';
 
 /** Disposing it stops what is still under way, and waits until nothing reads a layer any more. */
-export interface Outbox extends AsyncDisposable {
+export interface EarlyPush extends AsyncDisposable {
   /** Says whether the layers that come now are the image's; those of a stage that is only copied from stay here. */
   readonly startStage: (isOfImage: boolean) => void;
   /** Starts to send the layer. Never fails. */
   readonly send: (layer: Layer) => void;
 }
 
-export interface OutboxOptions {
+export interface EarlyPushOptions {
   readonly registry: Pick<RegistryClient, 'pushLayer'>;
   /** None: nothing is sent. */
   readonly destinations: readonly Reference[];
@@ -23,7 +23,7 @@ export interface OutboxOptions {
 }
 
 /** An outbox for one build. */
-export function openOutbox({ registry, destinations, emit, signal }: OutboxOptions): Outbox {
+export function openEarlyPush({ registry, destinations, emit, signal }: EarlyPushOptions): EarlyPush {
   const controller = new AbortController();
   const inner = AbortSignal.any([signal, controller.signal]);
   let isOpen = false;

@@ -30,9 +30,9 @@ export const imageFolders: ReadonlySet<string> = new Set([
 
 /**
  * Every path to protect, below the root: mounts, the given paths (the builder's folders, the context, ignored paths), and
- * the residents: whatever else stood in `/` before the first build, such as a CI runner's own files.
+ * the container's files: whatever else stood in `/` before the first build, such as a CI runner's own files.
  */
-export function protectedPaths(rootPath: string, own: readonly string[], residents: readonly ByteString[]): readonly ByteString[] {
+export function protectedPaths(rootPath: string, own: readonly string[], containerFiles: readonly ByteString[]): readonly ByteString[] {
   const inside = own.map((path) => relative(rootPath, path)).filter((path) => path !== '' && !path.startsWith('..'));
-  return [...mountsBelow(bytesFromText(rootPath)), ...residents, ...inside.map(bytesFromText)];
+  return [...mountsBelow(bytesFromText(rootPath)), ...containerFiles, ...inside.map(bytesFromText)];
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openOutbox } from '../../../src/build/outbox.ts';
+import { openEarlyPush } from '../../../src/outputs/early-push.ts';
 import { RegistryError } from '../../../src/errors.ts';
 import type { BuildEvent } from '../../../src/events.ts';
 import type { Layer } from '../../../src/oci/image.ts';
@@ -19,7 +19,7 @@ test('send() sends layers of the image only, and only to somewhere', async () =>
       await Promise.resolve();
     },
   };
-  await using outbox = openOutbox({ registry, destinations, emit: () => undefined, signal });
+  await using outbox = openEarlyPush({ registry, destinations, emit: () => undefined, signal });
   outbox.send(layer);
   outbox.startStage(false);
   outbox.send(layer);
@@ -27,7 +27,7 @@ test('send() sends layers of the image only, and only to somewhere', async () =>
   outbox.startStage(true);
   outbox.send(layer);
   assert.deepEqual(sent, [layer.descriptor.digest]);
-  await using closed = openOutbox({ registry, destinations: [], emit: () => undefined, signal });
+  await using closed = openEarlyPush({ registry, destinations: [], emit: () => undefined, signal });
   closed.startStage(true);
   closed.send(layer);
   assert.equal(sent.length, 1);
@@ -41,7 +41,7 @@ test('a layer that could not be sent early is a note, not a failure', async () =
       await Promise.reject(new RegistryError('Cannot push: the registry is asleep', { method: 'PUT', url: 'http://registry.example/' })),
   };
   {
-    await using outbox = openOutbox({ registry, destinations, emit: (event) => (events.push(event), failed.resolve()), signal });
+    await using outbox = openEarlyPush({ registry, destinations, emit: (event) => (events.push(event), failed.resolve()), signal });
     outbox.startStage(true);
     outbox.send(layer);
     await failed.promise;
@@ -68,7 +68,7 @@ test('disposing of an outbox stops what is under way, waits for its end, and tel
     },
   };
   {
-    await using outbox = openOutbox({ registry, destinations, emit: (event) => events.push(event), signal });
+    await using outbox = openEarlyPush({ registry, destinations, emit: (event) => events.push(event), signal });
     outbox.startStage(true);
     outbox.send(layer);
   }

@@ -8,11 +8,11 @@ import { programPath } from './host.ts';
 import { type IdMapping, mappingFlags } from './ids.ts';
 
 /** A shell that waits; whoever holds `lifeline` keeps the folder. */
-export interface Undertaker {
+export interface RootRemoval {
   /** Passed on to the process that uses the folder; closed when that process ends. */
   readonly lifeline: Writable;
   /** Lets go of the folder and waits until it is gone; gives a sentence when something of it stays. */
-  readonly bury: () => Promise<string | undefined>;
+  readonly finish: () => Promise<string | undefined>;
 }
 
 // Processes that were killed a moment ago may still write. --one-file-system leaves alone what may be mounted there by mistake.
@@ -25,13 +25,13 @@ exec rm -rf --one-file-system -- "$1"
 `;
 
 /** Starts waiting to remove `folder`, under the same ids as those who fill it. */
-export function hireUndertaker(
+export function startRootRemoval(
   folder: string,
   mapping: IdMapping,
   programs: { readonly unshare: string; readonly shell: string },
-): Undertaker {
+): RootRemoval {
   const flags = mappingFlags(mapping);
-  const command = [programs.shell, '-c', script, 'undertaker', folder] as const;
+  const command = [programs.shell, '-c', script, 'root-removal', folder] as const;
   const [program, ...args] = flags.length === 0 ? command : [programs.unshare, ...flags, '--', ...command];
   const child = spawn(program, args, { stdio: ['pipe', 'ignore', 'inherit'], detached: true, cwd: '/', env: { PATH: programPath } });
   const ended = exitStatus(child);
@@ -39,7 +39,7 @@ export function hireUndertaker(
   child.stdin.on('error', () => undefined);
   return {
     lifeline: child.stdin,
-    bury: async () => {
+    finish: async () => {
       child.stdin.end();
       const status = await ended;
       if (status === 0) return undefined;

@@ -19,27 +19,27 @@ import { loadNames } from '../registry/names.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { warmUpWire } from '../registry/wire.ts';
 import { parseLayoutPlace, readLayout } from '../store/oci-layout.ts';
-import type { ResolveImage } from './base-images.ts';
+import type { ResolveImage } from '../build/base-images.ts';
 import type { GitAccess } from './git-access.ts';
 import { openGit } from './open-git.ts';
-import { isImagePlace } from './plan.ts';
+import { isImagePlace } from '../build/plan.ts';
 import { withDownloadSecrets } from './download-secrets.ts';
 import { pathIn } from '../paths.ts';
-import type { BuildPorts } from './ports.ts';
+import type { BuildPorts } from '../build/ports.ts';
 import { type ContextWatch, watchContexts } from './context-watch.ts';
 import { imageFolders, protectedPaths } from './protected-paths.ts';
 import { openRegistries, trustCertificates } from './registries.ts';
-import { findResidents, residentsFile } from './residents.ts';
-import { followSteps, guardLaunch } from './run-guard.ts';
-import type { BuildRequest, RegistryRequest, SecretSpec } from './request.ts';
+import { findContainerFiles, containerFilesList } from './container-files.ts';
+import { followSteps, guardLaunch } from './guarded-launch.ts';
+import type { BuildRequest, RegistryRequest, SecretSpec } from '../build/request.ts';
 import { findSecretFiles } from './secret-files.ts';
 
-export interface World extends AsyncDisposable {
+export interface Surroundings extends AsyncDisposable {
   readonly ports: BuildPorts;
   readonly contextFolder: string;
 }
 
-export interface WorldOptions {
+export interface SurroundingsOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly workingDirectory: string;
   /** Folders and files of the builder that no RUN may change; what is not there is left out. */
@@ -56,7 +56,11 @@ const homes = ['/yadokari', '/kaniko'];
 const homeNames = homes.map((home) => home.slice(1));
 
 /** @throws BuilderError for what is missing or unreadable; then nothing was touched */
-export async function openWorld(request: BuildRequest, registry: RegistryRequest, options: WorldOptions): Promise<World> {
+export async function openSurroundings(
+  request: BuildRequest,
+  registry: RegistryRequest,
+  options: SurroundingsOptions,
+): Promise<Surroundings> {
   const { env, signal } = options;
   let watch: ContextWatch | undefined;
   const { emit, step } = followSteps(options.emit, (ended) => watch?.tellReads(ended));
@@ -103,7 +107,7 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
       ...request.ignorePaths,
       ...request.ssh.values(),
     ];
-    const residents = findResidents(
+    const residents = findContainerFiles(
       request.rootPath,
       request.builderFolder,
       isElsewhere ? new Set([...imageFolders, ...homeNames]) : imageFolders,
@@ -113,7 +117,11 @@ export async function openWorld(request: BuildRequest, registry: RegistryRequest
     const contexts = [context.wholeFolder, ...named.wholeFolders];
     const isPrivate = (folder: string): boolean => folder.startsWith(`${join(request.builderFolder, contextsFolder)}/`);
     const verifySeal = sealFolder(
-      ...writable([...(isElsewhere ? [] : options.ownFolders), join(request.builderFolder, residentsFile), ...contexts.filter(isPrivate)]),
+      ...writable([
+        ...(isElsewhere ? [] : options.ownFolders),
+        join(request.builderFolder, containerFilesList),
+        ...contexts.filter(isPrivate),
+      ]),
     );
     const foreignFolders = contexts.filter((folder) => !isPrivate(folder));
     watch = watchContexts(foreignFolders, { rootPath: request.rootPath, builderFolder: request.builderFolder, emit });
@@ -178,7 +186,7 @@ async function openOne(
   place: string,
   request: BuildRequest,
   { download, git }: ContextSources,
-  options: WorldOptions & { readonly subPath?: string },
+  options: SurroundingsOptions & { readonly subPath?: string },
 ): Promise<OpenedContext> {
   const subPath = options.subPath === undefined ? {} : { subPath: options.subPath };
   return await openContext(place, {
@@ -205,7 +213,7 @@ interface NamedContexts {
 async function openNamed(
   request: BuildRequest,
   sources: ContextSources,
-  options: WorldOptions,
+  options: SurroundingsOptions,
   stack: AsyncDisposableStack,
 ): Promise<NamedContexts> {
   const folders = new Map<string, SourceTree>();

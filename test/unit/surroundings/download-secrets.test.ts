@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { withDownloadSecrets } from '../../../src/build/download-secrets.ts';
+import { withDownloadSecrets } from '../../../src/surroundings/download-secrets.ts';
 import type { Download } from '../../../src/registry/download.ts';
 
 async function sentTo(url: string, secrets: Readonly<Record<string, string>>): Promise<string | undefined> {

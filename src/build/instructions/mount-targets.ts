@@ -68,7 +68,7 @@ interface Handle {
 }
 
 /** The targets of one RUN, from put() to restore(). */
-export class Placements {
+export class MountTargets {
   readonly #root: Root;
   readonly #bare: Root;
   readonly #placed: Placed[] = [];

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { watchContexts } from '../../../src/build/context-watch.ts';
+import { watchContexts } from '../../../src/surroundings/context-watch.ts';
 import { bytesFromText } from '../../../src/bytes.ts';
 import type { StepLabel } from '../../../src/events.ts';
 

@@ -7,7 +7,7 @@ import { type ByteString, bytesFromBuffer, bytesFromText, fsPath, joinBytes } fr
 import { BuilderError, systemCode } from '../errors.ts';
 import { childPath } from '../paths.ts';
 
-export interface Residents {
+export interface ContainerFiles {
   /** Paths below the root that are not an image's. */
   readonly names: readonly ByteString[];
   /** Remembers, at the end of a build, what it leaves behind: all that is added later is somebody's own. */
@@ -23,21 +23,21 @@ interface Memory {
 }
 
 /** Where the list is kept in the builder's folder; no RUN may change it. */
-export const residentsFile = 'residents.json';
+export const containerFilesList = 'residents.json';
 
 /**
  * Who lives in the root: of an earlier build in this container nothing does, and neither does a folder that only leads to what is
  * mounted. `shared` are names that images have too, `mounts` paths below the root.
  * @throws ERR_ROOTFS where the builder's folder can't be written
  */
-export function findResidents(
+export function findContainerFiles(
   rootPath: string,
   builderFolder: string,
   shared: ReadonlySet<string>,
   mounts: readonly ByteString[] = [],
-): Residents {
+): ContainerFiles {
   const root = identityOf(rootPath);
-  const file = join(builderFolder, residentsFile);
+  const file = join(builderFolder, containerFilesList);
   const memory = readMemory(file, root);
   const list = (): ByteString[] =>
     listNames(bytesFromText(rootPath)).flatMap((name) => (shared.has(name) ? [] : livingIn(bytesFromText(rootPath), name, mounts)));

@@ -3,10 +3,10 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync,
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { buildImage } from '../../../src/build/build.ts';
-import { watchContexts } from '../../../src/build/context-watch.ts';
+import { watchContexts } from '../../../src/surroundings/context-watch.ts';
 import type { BuildPorts } from '../../../src/build/ports.ts';
 import type { BuildRequest } from '../../../src/build/request.ts';
-import { guardLaunch, isForUsToRemove } from '../../../src/build/run-guard.ts';
+import { guardLaunch, isForUsToRemove } from '../../../src/surroundings/guarded-launch.ts';
 import { bytesFromText } from '../../../src/bytes.ts';
 import { parseDockerfile } from '../../../src/dockerfile/parse.ts';
 import { BuilderError } from '../../../src/errors.ts';

@@ -16,7 +16,7 @@ import { type GitRemote, describeRemote, isSameServer } from '../git/remote.ts';
 import { openDaemon } from '../git/socket.ts';
 import { type SshAccess, loadSsh } from '../git/ssh.ts';
 import { authorizationFor } from './git-credentials.ts';
-import type { GitRequest } from './instructions/add.ts';
+import type { GitRequest } from '../build/instructions/add.ts';
 
 export interface GitAccess {
   /** For `--context` and `--build-context`. */

@@ -3,7 +3,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { relative } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import { createProtection } from '../rootfs/protect.ts';
-import type { BuildRequest } from './request.ts';
+import type { BuildRequest } from '../build/request.ts';
 
 /** A file that no RUN should read, and how to give the same out of its reach. */
 export interface SecretFile {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { findResidents } from '../../../src/build/residents.ts';
+import { findContainerFiles } from '../../../src/surroundings/container-files.ts';
 
-describe('findResidents()', () => {
+describe('findContainerFiles()', () => {
   let root = '';
   beforeEach(() => {
     root = mkdtempSync('/tmp/yadokari-residents-');
@@ -13,7 +13,7 @@ describe('findResidents()', () => {
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-  const find = () => findResidents(root, join(root, 'kaniko'), new Set(['etc']));
+  const find = () => findContainerFiles(root, join(root, 'kaniko'), new Set(['etc']));
   const leaveFile = (path: string): void => {
     mkdirSync(join(root, path, '..'), { recursive: true });
     writeFileSync(join(root, path), '');
@@ -50,14 +50,14 @@ describe('findResidents()', () => {
     try {
       mkdirSync(join(other, 'data'));
       writeFileSync(join(other, 'data/file'), '');
-      assert.deepEqual(findResidents(other, join(root, 'kaniko'), new Set()).names, ['data']);
+      assert.deepEqual(findContainerFiles(other, join(root, 'kaniko'), new Set()).names, ['data']);
     } finally {
       rmSync(other, { recursive: true });
     }
   });
 
   test('names a folder that can not be used', () => {
-    assert.throws(() => findResidents(root, join(root, 'builds/job'), new Set()), {
+    assert.throws(() => findContainerFiles(root, join(root, 'builds/job'), new Set()), {
       code: 'ERR_ROOTFS',
       message: /as the builder's folder/,
     });

@@ -4,7 +4,7 @@ import type { Emit } from '../events.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { type Names, lookupWith } from '../registry/names.ts';
 import { type GitAccess, prepareGit, readFlag } from './git-access.ts';
-import type { BuildRequest } from './request.ts';
+import type { BuildRequest } from '../build/request.ts';
 
 export interface GitSurroundings {
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -1,0 +1,23 @@
+// What a build gives away, as values.
+import type { Reference } from '../oci/reference.ts';
+
+/** Where the image goes, and what is written about it. */
+export interface OutputRequest {
+  readonly destinations: readonly Reference[];
+  readonly noPush: boolean;
+  readonly ociLayoutPath?: string;
+  readonly tarPath?: string;
+  readonly digestFile?: string;
+  readonly imageNameWithDigestFile?: string;
+  readonly imageNameTagWithDigestFile?: string;
+  readonly skipPushPermissionCheck: boolean;
+  readonly ignoreImmutableTags: boolean;
+  readonly pushRetries: number;
+}
+
+/** One place that the image was pushed to. */
+export interface PushedImage {
+  /** As a person would write it: `registry/repo:tag`. */
+  readonly destination: string;
+  readonly digest: string;
+}
