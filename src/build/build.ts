@@ -5,7 +5,7 @@ import { bytesFromText } from '../bytes.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError } from '../errors.ts';
-import { openBlobStore } from '../layer/store.ts';
+import { type BlobStore, openBlobStore } from '../layer/store.ts';
 import { emptyImageConfig } from '../oci/image-config.ts';
 import type { SourceTree } from '../context/tree.ts';
 import { appendLayer, type Image } from '../oci/image.ts';
@@ -49,10 +49,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   const epoch = readEpoch(asked, epochDefault, ports);
   const request = withEpoch(asked, epochDefault, epoch);
   const results = await openResultFiles(request.output);
-  if (!request.output.noPush && !request.output.skipPushPermissionCheck) {
-    emit({ kind: 'phase', phase: 'checking', detail: 'the right to push' });
-    for (const reference of request.output.destinations) await ports.registry.checkPush(reference, signal);
-  }
+  await checkPush(request, ports);
   const disk = new Disk({
     root: { path: bytesFromText(request.rootPath), protection: createProtection(ports.protectedPaths) },
     folder: bytesFromText(folders.stages),
@@ -62,19 +59,15 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   const destinations = request.output.noPush ? [] : request.output.destinations;
   await using outbox = openEarlyPush({ registry: ports.registry, destinations, emit, signal });
   using spool = new Spool(folders.layers);
-  const stageFiles: StageFilesOptions = {
+  const stageFiles = stageFilesOptions({
+    request,
+    ports,
     disk,
-    runChanges: new RunChanges(disk, { emit, signal }),
+    store,
     spool,
-    layer: { compression: request.compression, ...levelOf(request), family: request.imageFormat === 'docker' ? 'docker' : 'oci', store },
-    ...(epoch === undefined ? {} : { latestTime: epoch }),
-    ignoredPaths: request.ignorePaths.map((path) => clampPath(bytesFromText(path))),
-    alwaysOnDisk: request.alwaysUnpack,
     onLayer: outbox.send,
-    now: () => timestampOf(ports.now()),
-    emit,
-    signal,
-  };
+    ...(epoch === undefined ? {} : { epoch }),
+  });
   const finished = new Map<number, StageResult>();
   const sources = openSources(dockerfile, request, plan, { finished, stageFiles, bases, ports });
   const build: Build = {
@@ -103,6 +96,39 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
     for (const file of results.values()) await file.close();
     rmSync(folders.stages, { recursive: true, force: true });
   }
+}
+
+async function checkPush({ output }: BuildRequest, { registry, emit, signal }: BuildPorts): Promise<void> {
+  if (output.noPush || output.skipPushPermissionCheck) return;
+  emit({ kind: 'phase', phase: 'checking', detail: 'the right to push' });
+  for (const reference of output.destinations) await registry.checkPush(reference, signal);
+}
+
+interface StageFilesParts {
+  readonly request: BuildRequest;
+  readonly ports: BuildPorts;
+  readonly disk: Disk;
+  readonly store: BlobStore;
+  readonly spool: Spool;
+  readonly onLayer: EarlyPush['send'];
+  readonly epoch?: number;
+}
+
+function stageFilesOptions({ request, ports, disk, store, spool, onLayer, epoch }: StageFilesParts): StageFilesOptions {
+  const { emit, signal } = ports;
+  return {
+    disk,
+    runChanges: new RunChanges(disk, { emit, signal }),
+    spool,
+    layer: { compression: request.compression, ...levelOf(request), family: request.imageFormat === 'docker' ? 'docker' : 'oci', store },
+    ...(epoch === undefined ? {} : { latestTime: epoch }),
+    ignoredPaths: request.ignorePaths.map((path) => clampPath(bytesFromText(path))),
+    alwaysOnDisk: request.alwaysUnpack,
+    onLayer,
+    now: () => timestampOf(ports.now()),
+    emit,
+    signal,
+  };
 }
 
 interface Build {

@@ -140,7 +140,7 @@ function withChecksum(location: GitLocation, { repository, checksum }: GitReques
 function readSshAccess({ secrets, ssh, env }: GitAccessOptions): SshAccess {
   const own = ssh.get('default');
   const isAgent = own !== undefined && isSocket(own);
-  const keys = [...(secrets.has('GIT_SSH_KEY') ? [secrets.get('GIT_SSH_KEY') ?? Buffer.alloc(0)] : [])];
+  const keys = secrets.has('GIT_SSH_KEY') ? [secrets.get('GIT_SSH_KEY') ?? Buffer.alloc(0)] : [];
   if (own !== undefined && !isAgent) keys.push(readFileSync(own));
   const home = env['HOME'];
   const files = ['/etc/ssh/ssh_known_hosts', ...(home === undefined ? [] : [join(home, '.ssh/known_hosts')])];

@@ -61,102 +61,142 @@ export async function openSurroundings(
   registry: RegistryRequest,
   options: SurroundingsOptions,
 ): Promise<Surroundings> {
-  const { env, signal } = options;
+  const { signal } = options;
   let watch: ContextWatch | undefined;
   const { emit, step } = followSteps(options.emit, (ended) => watch?.tellReads(ended));
   const stack = new AsyncDisposableStack();
   try {
     protectSelf();
-    trustCertificates(env, emit);
-    await warmUpWire();
-    const names = await loadNames();
-    const folders = [join(request.builderFolder, '.docker')];
-    const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
-    const credentials = await loadCredentials({ env, folders, onWarning, ...builtInOf(registry) });
-    const clients = openRegistries(registry, { env, names, credentials, emit });
-    stack.defer(clients.pull.close);
-    stack.defer(clients.push.close);
+    const network = await openNetwork(request, registry, { ...options, emit }, stack);
     const processes = new Processes();
     stack.defer(() => processes.close());
     const launcher = await createLauncher(processes);
     stack.defer(launcher.close);
-    const secrets = new Map(request.secrets.map((secret) => [secret.id, readSecret(secret)]));
-    const git = openGit(request, secrets, {
-      env,
-      names,
-      emit,
-      client: clients.pull,
-      openUnverified: () => openRegistries({ ...registry, skipTlsVerifyPull: true }, { env, names, credentials, emit }),
-    });
-    stack.defer(git.close);
-    const download = withDownloadSecrets(clients.pull.download, secrets);
-    const sources: ContextSources = { download, git };
-    const subPath = request.contextSubPath === undefined ? {} : { subPath: request.contextSubPath };
-    const context = await openOne(request.context, request, sources, { ...options, ...subPath });
-    stack.defer(context.close);
-    const named = await openNamed(request, sources, options, stack);
-    // With its files elsewhere, an image may hold what stands in the builder's home (as its own image does): all of it is in
-    // memory by now.
-    const isElsewhere = !homes.some((home) => `${request.builderFolder}/`.startsWith(`${home}/`));
-    const own = [
-      request.builderFolder,
-      ...(isElsewhere ? [] : homes),
-      '/busybox',
-      context.folder,
-      ...named.owned,
-      ...request.ignorePaths,
-      ...request.ssh.values(),
-    ];
-    const residents = findContainerFiles(
-      request.rootPath,
-      request.builderFolder,
-      isElsewhere ? new Set([...imageFolders, ...homeNames]) : imageFolders,
-      mountsBelow(bytesFromText(request.rootPath)),
-    );
-    stack.defer(residents.leave);
-    const contexts = [context.wholeFolder, ...named.wholeFolders];
-    const isPrivate = (folder: string): boolean => folder.startsWith(`${join(request.builderFolder, contextsFolder)}/`);
-    const verifySeal = sealFolder(
-      ...writable([
-        ...(isElsewhere ? [] : options.ownFolders),
-        join(request.builderFolder, containerFilesList),
-        ...contexts.filter(isPrivate),
-      ]),
-    );
-    const foreignFolders = contexts.filter((folder) => !isPrivate(folder));
-    watch = watchContexts(foreignFolders, { rootPath: request.rootPath, builderFolder: request.builderFolder, emit });
+    const contexts = await openContexts(request, network, options, stack);
+    const claims = claimPaths(request, contexts, options.ownFolders, stack);
+    watch = watchContexts(claims.foreignFolders, { rootPath: request.rootPath, builderFolder: request.builderFolder, emit });
     const contextWatch = watch;
-    const kept = protectedPaths(request.rootPath, own, residents.names);
-    const secretFiles = findSecretFiles(request, configPaths(env, folders), kept);
     const ports: BuildPorts = {
-      registry: clients.push,
-      download,
-      git: git.add,
-      resolveImage: imageResolver(clients.pull, named.layouts),
-      context: watched(context.tree, contextWatch),
-      namedFolders: new Map([...named.folders].map(([name, tree]) => [name, watched(tree, contextWatch)])),
-      verifySeal,
+      registry: network.clients.push,
+      download: network.download,
+      git: network.git.add,
+      resolveImage: imageResolver(network.clients.pull, contexts.named.layouts),
+      context: watched(contexts.main.tree, contextWatch),
+      namedFolders: new Map([...contexts.named.folders].map(([name, tree]) => [name, watched(tree, contextWatch)])),
+      verifySeal: claims.verifySeal,
       launch: guardLaunch(launcher.launch, {
-        secretFiles,
-        folders: foreignFolders,
+        secretFiles: findSecretFiles(request, network.credentialFiles, claims.protectedPaths),
+        folders: claims.foreignFolders,
         watch,
         step,
-        verifySeal,
+        verifySeal: claims.verifySeal,
         emit,
       }),
-      secrets,
+      secrets: network.secrets,
       ssh: request.ssh,
-      protectedPaths: kept,
+      protectedPaths: claims.protectedPaths,
       now: Date.now,
       emit,
       signal,
     };
     const disposable = stack.move();
-    return { ports, contextFolder: context.folder, [Symbol.asyncDispose]: () => disposable.disposeAsync() };
+    return { ports, contextFolder: contexts.main.folder, [Symbol.asyncDispose]: () => disposable.disposeAsync() };
   } catch (error) {
     await stack.disposeAsync();
     throw error;
   }
+}
+
+/** What speaks to others: registries, web and git servers, with what they may be told. */
+interface Network {
+  readonly clients: ReturnType<typeof openRegistries>;
+  readonly download: RegistryClient['download'];
+  readonly git: GitAccess;
+  readonly secrets: ReadonlyMap<string, Buffer>;
+  /** Where credentials were looked for. */
+  readonly credentialFiles: readonly string[];
+}
+
+async function openNetwork(
+  request: BuildRequest,
+  registry: RegistryRequest,
+  { env, emit }: SurroundingsOptions,
+  stack: AsyncDisposableStack,
+): Promise<Network> {
+  trustCertificates(env, emit);
+  await warmUpWire();
+  const names = await loadNames();
+  const folders = [join(request.builderFolder, '.docker')];
+  const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
+  const credentials = await loadCredentials({ env, folders, onWarning, ...builtInOf(registry) });
+  const clients = openRegistries(registry, { env, names, credentials, emit });
+  stack.defer(clients.pull.close);
+  stack.defer(clients.push.close);
+  const secrets = new Map(request.secrets.map((secret) => [secret.id, readSecret(secret)]));
+  const git = openGit(request, secrets, {
+    env,
+    names,
+    emit,
+    client: clients.pull,
+    openUnverified: () => openRegistries({ ...registry, skipTlsVerifyPull: true }, { env, names, credentials, emit }),
+  });
+  stack.defer(git.close);
+  const download = withDownloadSecrets(clients.pull.download, secrets);
+  return { clients, download, git, secrets, credentialFiles: configPaths(env, folders) };
+}
+
+interface Contexts {
+  readonly main: OpenedContext;
+  readonly named: NamedContexts;
+}
+
+async function openContexts(
+  request: BuildRequest,
+  sources: ContextSources,
+  options: SurroundingsOptions,
+  stack: AsyncDisposableStack,
+): Promise<Contexts> {
+  const subPath = request.contextSubPath === undefined ? {} : { subPath: request.contextSubPath };
+  const main = await openOne(request.context, request, sources, { ...options, ...subPath });
+  stack.defer(main.close);
+  return { main, named: await openNamed(request, sources, options, stack) };
+}
+
+/** Which paths are whose. */
+interface Claims {
+  /** Not the image's: never in a layer, never cleared. */
+  readonly protectedPaths: readonly ByteString[];
+  /** Folders that somebody gave us to read from. */
+  readonly foreignFolders: readonly string[];
+  /** @throws ERR_TAMPERED when a RUN changed the builder's own files. */
+  readonly verifySeal: () => void;
+}
+
+function claimPaths(request: BuildRequest, { main, named }: Contexts, ownFolders: readonly string[], stack: AsyncDisposableStack): Claims {
+  const { builderFolder, rootPath } = request;
+  // With its files elsewhere, an image may hold what stands in the builder's home (as its own image does): all of it is in
+  // memory by now.
+  const isElsewhere = !homes.some((home) => `${builderFolder}/`.startsWith(`${home}/`));
+  const own = [
+    builderFolder,
+    ...(isElsewhere ? [] : homes),
+    '/busybox',
+    main.folder,
+    ...named.owned,
+    ...request.ignorePaths,
+    ...request.ssh.values(),
+  ];
+  const shared = isElsewhere ? new Set([...imageFolders, ...homeNames]) : imageFolders;
+  const containerFiles = findContainerFiles(rootPath, builderFolder, shared, mountsBelow(bytesFromText(rootPath)));
+  stack.defer(containerFiles.leave);
+  const contexts = [main.wholeFolder, ...named.wholeFolders];
+  const isPrivate = (folder: string): boolean => folder.startsWith(`${join(builderFolder, contextsFolder)}/`);
+  const sealed = [...(isElsewhere ? [] : ownFolders), join(builderFolder, containerFilesList), ...contexts.filter(isPrivate)];
+  return {
+    protectedPaths: protectedPaths(rootPath, own, containerFiles.names),
+    foreignFolders: contexts.filter((folder) => !isPrivate(folder)),
+    verifySeal: sealFolder(...writable(sealed)),
+  };
 }
 
 /** The tree, of which each file that is read is told to the watch. */

@@ -182,11 +182,8 @@ async function peek(source: AsyncIterable<Buffer>): Promise<{ readonly head: Buf
   const whole = async function* (): AsyncGenerator<Buffer> {
     try {
       yield* chunks;
-      while (!isDone) {
-        const next = await iterator.next();
-        if (next.done === true) break;
-        yield next.value;
-      }
+      if (isDone) return;
+      for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
     } finally {
       await iterator.return?.();
     }

@@ -29,7 +29,7 @@ function parseClause(clause: string, text: string): Step[] {
   const match = /^([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)$/.exec(clause);
   if (match === null) throw badMode(text);
   const who = match[1] === '' || match[1] === undefined ? 'a' : match[1];
-  const affected = [...who].reduce((bits, each) => bits | (classBits[each] ?? 0), 0);
+  const affected = who.split('').reduce((bits, each) => bits | (classBits[each] ?? 0), 0);
   return [...(match[2] ?? '').matchAll(/([-+=])([^-+=]*)/g)].map(([, operator = '', permissions = '']) =>
     parseStep(operator, permissions, affected),
   );

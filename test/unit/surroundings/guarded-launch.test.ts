@@ -73,7 +73,12 @@ describe('what stands around a RUN', () => {
     const never = async (): Promise<never> => await Promise.reject(new BuilderError('ERR_INTERNAL', 'not expected'));
     const ports: BuildPorts = {
       registry: {
-        ...{ pullImage: never, findImage: never, resolve: never, pushLayer: never, download: never, exchange: never },
+        pullImage: never,
+        findImage: never,
+        resolve: never,
+        pushLayer: never,
+        download: never,
+        exchange: never,
         checkPush: async () => await Promise.resolve(),
         pushImage: async () => {
           pushed();
