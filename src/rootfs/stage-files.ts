@@ -5,7 +5,7 @@ import type { FileView, OpenContent } from '../files/file-view.ts';
 import { statOf } from '../files/disk-view.ts';
 import { openFile } from '../files/read-file.ts';
 import type { Spool } from '../files/spool.ts';
-import type { ByteString } from '../bytes.ts';
+import { type ByteString, textFromBytes } from '../bytes.ts';
 import type { Entry, Timestamp } from '../layer/entry.ts';
 import { type SecretScan, createSecretScan } from '../layer/secret-scan.ts';
 import { type LayerOptions, type WrittenLayer, writeLayer } from '../layer/write.ts';
@@ -16,6 +16,7 @@ import { ImageTree } from '../tree/image-tree.ts';
 import { clampTimes } from './clamp-times.ts';
 import type { Disk, StageLayer } from './disk.ts';
 import { type KeptContents, followLayer, keyOf, namingLayer, readLayerInto } from './follow-layer.ts';
+import { hiddenPaths } from './hidden-paths.ts';
 import { LayerContents } from './layer-contents.ts';
 import type { RunChanges, RunExceptions } from './run-changes.ts';
 import { draftDifference } from './draft-difference.ts';
@@ -127,7 +128,18 @@ export class StageFiles {
   /** Before a RUN: puts the files on disk where they are not, and remembers what it is like. @throws as onDisk */
   async prepareRun(): Promise<void> {
     await this.onDisk();
+    await this.#tellHidden();
     await this.#options.runChanges.prepare();
+  }
+
+  /** Told once for each path: what stands there is not what the image has. */
+  async #tellHidden(): Promise<void> {
+    const { disk, emit } = this.#options;
+    for (const path of hiddenPaths(await this.tree(), disk.root.protection, disk.map)) {
+      const name = `/${textFromBytes(path)}`;
+      const message = `RUN does not see ${name} of the image: something of this container's is there (the image keeps its own)`;
+      emit({ kind: 'warning', code: `hidden ${name}`, message });
+    }
   }
 
   /** Puts the files on disk where they are not. @throws as tree(), ERR_ROOTFS */
