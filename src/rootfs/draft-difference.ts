@@ -11,14 +11,18 @@ import type { DraftEntry } from './tree-draft.ts';
  */
 export function draftDifference(before: ImageTree, after: ImageTree, files: FileView): readonly DraftEntry[] {
   const entries: DraftEntry[] = [...gone(before, after)].sort(comparePaths).map((path) => ({ kind: 'gone', path }));
+  const changed = new Set<number>();
+  for (const [path, node] of after.walk()) if (before.at(path) !== node || !isSame(before, after, node)) changed.add(node);
   const firsts = new Map<number, ByteString>();
+  // All names of a file, or they would no longer be those of one.
   for (const [path, node] of after.walk()) {
-    const was = before.at(path);
-    if (was === node && isSame(before, after, node)) continue;
+    if (!changed.has(node)) continue;
     const first = after.links(node) > 1 ? firsts.get(node) : undefined;
     if (first !== undefined) entries.push({ kind: 'link', path, first, node });
-    else entries.push({ kind: 'file', path, node, source: { files, path, open: () => files.open(path) } });
-    firsts.set(node, path);
+    else {
+      entries.push({ kind: 'file', path, node, source: { files, path, open: () => files.open(path) } });
+      firsts.set(node, path);
+    }
   }
   return entries;
 }

@@ -20,7 +20,7 @@ import { hiddenPaths } from './hidden-paths.ts';
 import { LayerContents } from './layer-contents.ts';
 import type { RunChanges, RunExceptions } from './run-changes.ts';
 import { draftDifference } from './draft-difference.ts';
-import { type DraftEntry, TreeDraft, readDraft } from './tree-draft.ts';
+import { type ContentSource, type DraftEntry, TreeDraft, readDraft } from './tree-draft.ts';
 import { type TreeContents, type TreeFile, treeView } from './tree-view.ts';
 
 /** What the stages of a build share. */
@@ -93,7 +93,7 @@ export class StageFiles {
 
   /** A draft of what an instruction makes of the files; `write` makes a layer of it. */
   async draft(): Promise<TreeDraft> {
-    return new TreeDraft(await this.tree(), this.#options.now());
+    return new TreeDraft(await this.tree(), this.#options.now(), (file) => this.#stored(file));
   }
 
   /** A draft of a layer that asks nothing of the files below it (`COPY --link`): they need not even be known. */
@@ -228,6 +228,11 @@ export class StageFiles {
     emit({ kind: 'warning', code: 'ignored-path', message: `/${ignored[0]?.path ?? ''} is left out of the image (--ignore-path)` });
     for (const { path } of ignored.toReversed()) draft.tree.remove(path);
     return entries.filter((each) => !isIgnored(each));
+  }
+
+  #stored(file: TreeFile): ContentSource {
+    const files = { gather: (_: readonly ByteString[], signal: AbortSignal) => this.#gather([file], signal) };
+    return { files, path: file.path, open: () => this.#open(file) };
   }
 
   async #gather(files: readonly TreeFile[], signal: AbortSignal): Promise<void> {

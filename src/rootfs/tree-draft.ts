@@ -5,15 +5,16 @@ import { BuilderError } from '../errors.ts';
 import type { FileView, OpenContent } from '../files/file-view.ts';
 import type { Entry, Metadata, Timestamp } from '../layer/entry.ts';
 import { isReservedName, whiteoutPath } from '../layer/whiteout.ts';
-import { childPath, comparePaths, rootPath, splitPath } from '../paths.ts';
+import { comparePaths, rootPath, splitPath } from '../paths.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import type { TreeNode } from '../tree/node.ts';
+import type { TreeFile } from './tree-view.ts';
 
 /** Where a new file's content comes from. */
 export interface ContentSource {
   readonly open: () => OpenContent;
   /** The view and the path in it, where there is one: many are read in one go. */
-  readonly files?: FileView;
+  readonly files?: Pick<FileView, 'gather'>;
   readonly path?: ByteString;
 }
 
@@ -29,22 +30,27 @@ export class TreeDraft {
   readonly #touched = new Set<ByteString>();
   readonly #own = new Set<ByteString>();
   readonly #sources = new Map<number, ContentSource>();
-  /** Directories of before that were removed, and the names in them; anything else of before that was. */
-  readonly #removed = new Map<ByteString, readonly ByteString[]>();
+  /** All that is no longer what it was before, with everything below. */
+  readonly #removed = new Set<ByteString>();
+  readonly #stored: ((file: TreeFile) => ContentSource) | undefined;
 
-  /** `now` is the time that directories get when something is put into them or taken out. */
-  constructor(tree: ImageTree, now: Timestamp) {
+  /** `now` is the time that directories get when something is put into them or taken out; `stored` opens files of before. */
+  constructor(tree: ImageTree, now: Timestamp, stored?: (file: TreeFile) => ContentSource) {
     this.tree = tree;
     this.now = now;
+    this.#stored = stored;
   }
 
   /** Makes `node` what is at `path`, as `ImageTree.put`. @throws ERR_LAYER for a name that a layer can't hold */
   put(path: ByteString, node: TreeNode, source?: ContentSource): void {
     if (isReservedName(path)) throw reservedName(path);
-    if (!(node.type === 'directory' && this.tree.isDirectory(this.tree.at(path)))) this.remove(path);
+    const stays = node.type === 'directory' && this.tree.isDirectory(this.tree.at(path));
+    if (!stays) {
+      this.remove(path);
+      this.#own.add(path);
+    }
     const number = this.tree.put(path, node);
     if (source !== undefined) this.#sources.set(number, source);
-    this.#own.add(path);
     this.touch(path);
   }
 
@@ -54,6 +60,7 @@ export class TreeDraft {
     const node = this.tree.at(existing);
     if (node === undefined) throw new BuilderError('ERR_INTERNAL', `Cannot link ${textFromBytes(path)}: its target is gone`);
     if (this.tree.at(path) === node) return;
+    if (!this.#own.has(existing)) this.#takeUp(existing, node);
     this.remove(path);
     this.tree.link(path, node);
     this.#own.add(path);
@@ -64,7 +71,7 @@ export class TreeDraft {
   remove(path: ByteString): void {
     const node = this.tree.at(path);
     if (node === undefined) return;
-    if (!this.#own.has(path)) this.#removed.set(path, this.tree.isDirectory(node) ? this.tree.names(node) : []);
+    for (const each of [path, ...Array.from(this.tree.walk(path), ([below]) => below)]) if (!this.#own.has(each)) this.#removed.add(each);
     this.tree.remove(path);
     this.touch(path);
   }
@@ -100,31 +107,29 @@ export class TreeDraft {
       if (node === undefined) continue;
       const first = this.tree.links(node) > 1 ? firsts.get(node) : undefined;
       if (first !== undefined) entries.push({ kind: 'link', path, first, node });
-      else entries.push({ kind: 'file', path, node, source: this.#sources.get(node) });
-      firsts.set(node, path);
+      else {
+        entries.push({ kind: 'file', path, node, source: this.#sources.get(node) });
+        firsts.set(node, path);
+      }
     }
     return entries;
   }
 
-  *#whiteouts(): Generator<ByteString> {
-    for (const [path, names] of this.#removed) {
-      const node = this.tree.at(path);
-      if (node === undefined) {
-        if (!this.#isBelowRemoved(path)) yield path;
-        continue;
-      }
-      // A directory in place of a directory does not hide what was in the old one.
-      if (!this.tree.isDirectory(node)) continue;
-      for (const name of names) if (this.tree.child(node, name) === undefined) yield childPath(path, name);
+  // A layer has no links to files of the layers below it: a file of before that gets another name goes into it with all its names.
+  #takeUp(path: ByteString, node: number): void {
+    const place = this.tree.content(node);
+    if (place !== undefined && this.#stored !== undefined) {
+      this.#sources.set(node, this.#stored({ ...place, path, size: this.tree.node(node).size }));
     }
+    for (const [each, number] of this.tree.walk()) if (number === node) this.#touched.add(each);
   }
 
-  // What stood in a removed directory went with it.
-  #isBelowRemoved(path: ByteString): boolean {
-    for (let { parent } = splitPath(path); parent !== rootPath; { parent } = splitPath(parent)) {
-      if (!this.tree.isDirectory(this.tree.at(parent))) return true;
+  // What stood in something that went away, or is no directory any more, went with it.
+  *#whiteouts(): Generator<ByteString> {
+    for (const path of this.#removed) {
+      const isGone = this.tree.at(path) === undefined;
+      if (isGone && this.tree.isDirectory(this.tree.at(splitPath(path).parent))) yield path;
     }
-    return false;
   }
 }
 
@@ -162,7 +167,7 @@ async function* fileEntry(tree: ImageTree, each: Extract<DraftEntry, { kind: 'fi
 }
 
 async function gatherSources(entries: readonly DraftEntry[], signal: AbortSignal): Promise<void> {
-  const wanted = new Map<FileView, ByteString[]>();
+  const wanted = new Map<Pick<FileView, 'gather'>, ByteString[]>();
   for (const each of entries) {
     if (each.kind !== 'file' || each.source?.files === undefined || each.source.path === undefined) continue;
     const paths = wanted.get(each.source.files);

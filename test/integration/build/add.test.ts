@@ -201,6 +201,16 @@ test(
   },
 );
 
+test('ADD of an archive with a hard link to a file of the image takes that file into the layer, with all its names', { skip }, async () => {
+  using fixture = new CopyFixture();
+  fixture.sh('root', 'mkdir x; echo old > x/f; ln x/f twin; echo new > x/h');
+  writeFileSync(join(fixture.context, 't.tar'), tarArchive([{ name: 'h', type: 'hardlink', linkname: 'f' }]));
+  await add(fixture, 't.tar /x');
+  assert.deepEqual(fixture.layer, ['twin', 'x', 'x/f', 'x/h']);
+  assert.deepEqual(fixture.lines(), ["twin 0644 0:0 'old'", 'x/ 0755 0:0', "x/f 0644 0:0 'old'", "x/h 0644 0:0 'old'"]);
+  assert.equal(lstatSync(join(fixture.root, 'x/h')).nlink, 3);
+});
+
 test('ADD names an archive that breaks off', { skip }, async () => {
   using fixture = new CopyFixture();
   fixture.sh(
