@@ -65,18 +65,17 @@ function podMapOf(turned: readonly TurnedLink[]): PodMap {
   return {
     turned,
     toDisk: (path) => {
-      for (const { link, target, held, free } of byTarget) {
-        if (isWithin(path, target)) return pathBelow(held, restOf(path, target));
-        if (path === link && free !== undefined) return free;
-      }
-      return path;
+      // A link may itself stand in the target of another.
+      const own = byTarget.find(({ link }) => link === path)?.free;
+      if (own !== undefined) return own;
+      const above = byTarget.find(({ target }) => isWithin(path, target));
+      return above === undefined ? path : pathBelow(above.held, restOf(path, above.target));
     },
     toImage: (path) => {
-      for (const { link, target, held, free } of byHeld) {
-        if (isWithin(path, held)) return pathBelow(target, restOf(path, held));
-        if (path === free) return link;
-      }
-      return path;
+      const own = byHeld.find(({ free }) => free === path)?.link;
+      if (own !== undefined) return own;
+      const above = byHeld.find(({ held }) => isWithin(path, held));
+      return above === undefined ? path : pathBelow(above.target, restOf(path, above.held));
     },
   };
 }
