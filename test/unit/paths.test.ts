@@ -72,12 +72,16 @@ test('pathBelow() and isWithin() know the root by its dot', () => {
 });
 
 test('pathIn() gives paths for system calls', () => {
-  assert.deepEqual([pathIn(at('/'), at('a/b')), pathIn(at('/x'), at('a')), pathIn(at('/x'), rootPath), pathIn(at('/'), rootPath)], ['/a/b', '/x/a', '/x', '/']);
+  assert.deepEqual(
+    [pathIn(at('/'), at('a/b')), pathIn(at('/x'), at('a')), pathIn(at('/x'), rootPath), pathIn(at('/'), rootPath)],
+    ['/a/b', '/x/a', '/x', '/'],
+  );
 });
 
 test('comparePaths() puts a directory right before what is in it, and its siblings behind that', () => {
   const order = ['a', 'a/b', 'a/b/c', 'a/b-c', 'a-b', 'a.b', 'ab', 'b', '\u00ff'].map(at);
   for (const [index, left] of order.entries()) {
-    for (const [other, right] of order.entries()) assert.equal(Math.sign(comparePaths(left, right)), Math.sign(index - other), `${left} ${right}`);
+    for (const [other, right] of order.entries())
+      assert.equal(Math.sign(comparePaths(left, right)), Math.sign(index - other), `${left} ${right}`);
   }
 });

@@ -42,7 +42,12 @@ interface Row {
 const file = (text: string) => [node('file', { size: text.length }), sourceOf(text)] as const;
 const rows: readonly Row[] = [
   { title: 'nothing', before: { a: 'file' }, act: () => undefined, layer: [] },
-  { title: 'a new file, with its directory', before: { d: 'dir' }, act: (draft) => draft.put(at('d/f'), ...file('x')), layer: ['d', 'd/f'] },
+  {
+    title: 'a new file, with its directory',
+    before: { d: 'dir' },
+    act: (draft) => draft.put(at('d/f'), ...file('x')),
+    layer: ['d', 'd/f'],
+  },
   { title: 'a new file at the top, without the root', before: {}, act: (draft) => draft.put(at('f'), ...file('x')), layer: ['f'] },
   { title: 'a file in place of another', before: { f: 'file' }, act: (draft) => draft.put(at('f'), ...file('x')), layer: ['f'] },
   {
@@ -189,15 +194,25 @@ test('random drafts: the layer makes of the tree before what the draft made of i
     const random = randomFrom(seed);
     const before = treeOf({});
     scribble(new TreeDraft(before, { seconds: 1000, nanoseconds: 0 }), random, 20);
-    for (const [path, number] of before.walk()) if (before.type(number) === 'file') before.setContent(number, { layer: 0, entry: path.length });
+    for (const [path, number] of before.walk())
+      if (before.type(number) === 'file') before.setContent(number, { layer: 0, entry: path.length });
     const draft = new TreeDraft(before.clone(), now, stored);
     const story = scribble(draft, random, 8);
     await assertSame(before, draft, `seed ${seed}\n${linesOf(before).join('\n')}\n--\n${story.join('\n')}`);
     for (const [, number] of draft.tree.walk())
-      if (draft.tree.type(number) === 'file' && draft.tree.content(number) === undefined) draft.tree.setContent(number, { layer: 1, entry: 0 });
-    const difference = draftDifference(before, draft.tree, treeView(draft.tree, { gather: () => Promise.resolve(), open: (each) => stored(each).open() }));
+      if (draft.tree.type(number) === 'file' && draft.tree.content(number) === undefined)
+        draft.tree.setContent(number, { layer: 1, entry: 0 });
+    const difference = draftDifference(
+      before,
+      draft.tree,
+      treeView(draft.tree, { gather: () => Promise.resolve(), open: (each) => stored(each).open() }),
+    );
     const after = await applied(before, readDraft(draft.tree, difference, signal));
-    assert.deepEqual(linesOf(after), linesOf(draft.tree), `difference of seed ${seed}\n${linesOf(before).join('\n')}\n--\n${story.join('\n')}`);
+    assert.deepEqual(
+      linesOf(after),
+      linesOf(draft.tree),
+      `difference of seed ${seed}\n${linesOf(before).join('\n')}\n--\n${story.join('\n')}`,
+    );
   }
 });
 

@@ -98,7 +98,9 @@ for (const { title, image, covered, turned, places = {} } of rows) {
   test(`mapPod() where ${title}`, () => {
     const tree = treeOf(image);
     const map = mapPod(tree, createProtection(covered.map(at)));
-    const shown = map.turned.map(({ held, link, target, free }) => `${held}: ${link} → ${target}${free === undefined ? '' : ` at ${free}`}`);
+    const shown = map.turned.map(
+      ({ held, link, target, free }) => `${held}: ${link} → ${target}${free === undefined ? '' : ` at ${free}`}`,
+    );
     assert.deepEqual(shown, turned);
     for (const [path, place] of Object.entries(places)) assert.equal(map.toDisk(at(path)), place, path);
     // A link that the disk has no place for is nowhere; what is in the held folder is its target's.

@@ -24,7 +24,24 @@ const links: Readonly<Record<string, string>> = {
   empty: 'usr/lib/x/..',
 };
 const paths = [
-  ...['', '.', '/', '..', '../..', 'usr', '/usr/', 'usr/lib/x', 'lib', 'lib/', 'lib/.', 'lib/x', 'abs/lib/x', 'up/x', 'chain/x', 'lib/../lib'],
+  ...[
+    '',
+    '.',
+    '/',
+    '..',
+    '../..',
+    'usr',
+    '/usr/',
+    'usr/lib/x',
+    'lib',
+    'lib/',
+    'lib/.',
+    'lib/x',
+    'abs/lib/x',
+    'up/x',
+    'chain/x',
+    'lib/../lib',
+  ],
   ...['dangling', 'dangling/x', 'dangling/../y', 'none/../usr', 'none/a/b', 'usr/back/usr/back/lib', 'usr/here/here/lib', 'usr/lib/file'],
   ...['usr/lib/x/y', 'usr/lib/x/../x', 'usr/lib/file/y', 'root/root/lib', 'slashes/x', 'empty', 'empty/file', '../lib/../../x'],
 ];
