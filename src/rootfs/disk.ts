@@ -92,6 +92,8 @@ export class Disk {
     const started = performance.now();
     const ledger = createLedger(held.notes);
     const missing = layers.length - held.chain.length;
+    // A layer may put something else in place of a link that is turned.
+    if (missing > 0) await this.#turn(held, plainPodMap);
     let entries = 0;
     for (let number = held.chain.length; number < layers.length; number++) {
       const layer = layers[number];
@@ -109,9 +111,7 @@ export class Disk {
     const held = this.#held;
     if (held === undefined) return false;
     const map = mapPod(tree, this.root.protection);
-    if (isSamePodMap(map, held.map)) return false;
-    await turnLinks(this.root, held.map, map, this.#signal);
-    held.map = map;
+    if (!(await this.#turn(held, map))) return false;
     for (const { held: folder, target, free } of map.turned) {
       if (free !== undefined) continue;
       const message = `/${folder} is a link to /${target} in the image, and something is mounted below both here: RUN sees two folders, the image gets what is in either`;
@@ -149,6 +149,13 @@ export class Disk {
     this.#heldFolders.restore();
     this.#held = undefined;
     this.#isEmpty = true;
+  }
+
+  async #turn(held: HeldImage, map: PodMap): Promise<boolean> {
+    if (isSamePodMap(map, held.map)) return false;
+    await turnLinks(this.root, held.map, map, this.#signal);
+    held.map = map;
+    return true;
   }
 
   async #begin(layers: readonly StageLayer[]): Promise<HeldImage> {
@@ -192,8 +199,7 @@ export class Disk {
     const layer = await stageLayer.layer();
     this.#emit({ kind: 'phase', phase: 'unpacking', detail });
     const entries = openEntries(layer, this.#signal, (oddity) => ledger.oddities.add(oddity));
-    const { map } = this;
-    return await namingLayer(number, count, layer, () => unpackLayer(this.root, follow(entries, number), ledger, this.#signal, map));
+    return await namingLayer(number, count, layer, () => unpackLayer(this.root, follow(entries, number), ledger, this.#signal));
   }
 }
 

@@ -102,8 +102,13 @@ export class RunChanges {
       }
     }
     if (parents.length === 0 && map.turned.length === 0) return kept;
-    const place = new Map([...kept, ...parents].map((change) => [change, map.toImage(change.path)]));
-    return [...place].sort(([, a], [, b]) => comparePaths(a, b)).map(([change]) => change);
+    // Two folders of the disk may be one of the image.
+    const byPlace = new Map<ByteString, Change>();
+    for (const change of [...kept, ...parents]) {
+      const place = map.toImage(change.path);
+      if (place === change.path || !byPlace.has(place)) byPlace.set(place, change);
+    }
+    return [...byPlace].sort(([a], [b]) => comparePaths(a, b)).map(([, change]) => change);
   }
 
   async *#captured(changes: readonly Change[], tree: ImageTree, map: PodMap): AsyncGenerator<Entry> {

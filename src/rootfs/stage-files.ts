@@ -93,7 +93,10 @@ export class StageFiles {
 
   /** A draft of what an instruction makes of the files; `write` makes a layer of it. */
   async draft(): Promise<TreeDraft> {
-    return new TreeDraft(await this.tree(), this.#options.now(), (file) => this.#stored(file));
+    const tree = await this.tree();
+    // What is left out of the layer is not to be in the tree either, which gets what the layer says.
+    const isWhole = this.#options.ignoredPaths.length === 0;
+    return new TreeDraft(isWhole ? tree : tree.clone(), this.#options.now(), (file) => this.#stored(file));
   }
 
   /** A draft of a layer that asks nothing of the files below it (`COPY --link`): they need not even be known. */
@@ -111,7 +114,7 @@ export class StageFiles {
   async write(draft: TreeDraft): Promise<WrittenLayer> {
     const { signal, emit, onLayer } = this.#options;
     emit({ kind: 'phase', phase: 'snapshotting' });
-    const entries = this.#withoutIgnored(draft);
+    const entries = this.#entriesOf(draft);
     const number = this.#layers.length;
     const drafted = readDraft(draft.tree, entries, signal);
     const tree = await this.#tree;
@@ -219,15 +222,19 @@ export class StageFiles {
     return tree;
   }
 
-  #withoutIgnored(draft: TreeDraft): readonly DraftEntry[] {
+  #entriesOf(draft: TreeDraft): readonly DraftEntry[] {
     const { ignoredPaths, emit } = this.#options;
-    const entries = draft.entries();
-    const isIgnored = ({ path }: DraftEntry): boolean => ignoredPaths.some((ignored) => isWithin(path, ignored));
-    const ignored = ignoredPaths.length === 0 ? [] : entries.filter(isIgnored);
-    if (ignored.length === 0) return entries;
-    emit({ kind: 'warning', code: 'ignored-path', message: `/${ignored[0]?.path ?? ''} is left out of the image (--ignore-path)` });
-    for (const { path } of ignored.toReversed()) draft.tree.remove(path);
-    return entries.filter((each) => !isIgnored(each));
+    const ignored: ByteString[] = [];
+    const entries = draft.entries((path) => {
+      const isIgnored = ignoredPaths.some((each) => isWithin(path, each));
+      if (isIgnored) ignored.push(path);
+      return isIgnored;
+    });
+    const [first] = ignored;
+    if (first !== undefined) {
+      emit({ kind: 'warning', code: 'ignored-path', message: `/${textFromBytes(first)} is left out of the image (--ignore-path)` });
+    }
+    return entries;
   }
 
   #stored(file: TreeFile): ContentSource {

@@ -98,11 +98,12 @@ export class TreeDraft {
     this.#touched.add(parent);
   }
 
-  /** The layer, in walk order, whiteouts first. The root itself is never in it. */
-  entries(): readonly DraftEntry[] {
+  /** The layer, in walk order, whiteouts first, without the paths that it leaves out. The root itself is never in it. */
+  entries(leavesOut: (path: ByteString) => boolean = () => false): readonly DraftEntry[] {
     const firsts = new Map<number, ByteString>();
-    const entries: DraftEntry[] = [...this.#whiteouts()].sort(comparePaths).map((path) => ({ kind: 'gone', path }));
-    for (const path of [...this.#touched].sort(comparePaths)) {
+    const gone = [...this.#whiteouts()].filter((path) => !leavesOut(path)).sort(comparePaths);
+    const entries: DraftEntry[] = gone.map((path) => ({ kind: 'gone', path }));
+    for (const path of [...this.#touched].filter((each) => !leavesOut(each)).sort(comparePaths)) {
       const node = path === rootPath ? undefined : this.tree.at(path);
       if (node === undefined) continue;
       const first = this.tree.links(node) > 1 ? firsts.get(node) : undefined;

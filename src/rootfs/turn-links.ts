@@ -1,8 +1,9 @@
 // The pod's map made true on the disk: where the image has a link in place of a folder that something is mounted below, the two
 // change places. See `tree/pod-map.ts`.
-import { mkdirSync, rmdirSync, symlinkSync, unlinkSync } from 'node:fs';
+import { mkdirSync, symlinkSync, unlinkSync } from 'node:fs';
 import { fsPath } from '../bytes.ts';
 import { systemCode } from '../errors.ts';
+import { removeTree } from '../files/remove.ts';
 import { absolutePath, isDirectoryMode, modeOf } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
 import type { PodMap, TurnedLink } from '../tree/pod-map.ts';
@@ -21,7 +22,8 @@ async function turn(root: Root, { held, free }: TurnedLink, signal: AbortSignal)
   const place = fsPath(absolutePath(root, free));
   if (isDirectoryMode(modeOf(root, free))) {
     await moveContents(root, free, held, signal);
-    rmdirSync(place);
+    // What stands where something is mounted can't be seen by either name.
+    removeTree(root, free);
   }
   symlinkSync(fsPath(`/${held}` as typeof held), place); // bytes and a slash
 }
