@@ -83,6 +83,28 @@ describe('what a build refuses before it reads a base', { skip: whyNot, timeout:
   });
 });
 
+describe('what is read and unpacked of a base', { skip: whyNot, timeout: 120_000 }, () => {
+  const rows: readonly (readonly [title: string, dockerfile: string, reads: boolean, unpacks: number])[] = [
+    ['settings', 'FROM base\nENV A=b\nLABEL c=d\nUSER x\nCMD ["y"]\n', false, 0],
+    ['a linked copy', 'FROM base\nCOPY --link <<a /a\nx\na\n', false, 0],
+    ['a copy', 'FROM base\nCOPY <<a /a\nx\na\n', true, 0],
+    ['a working directory of a user', 'FROM base\nUSER 5\nWORKDIR /a/b\n', true, 0],
+    ['a stage of copies that another copies from', 'FROM base AS a\nCOPY <<a /a\nx\na\nFROM scratch\nCOPY --from=a /etc /a /\n', true, 0],
+    ['an image that is only copied from', 'FROM scratch\nCOPY --from=base /etc/passwd /\n', true, 0],
+    ['a command after settings', 'FROM base\nENV A=b\nRUN true\n', true, 1],
+    ['commands around a copy', 'FROM base\nRUN true\nCOPY <<a /a\nx\na\nRUN test -e /a\n', true, 2],
+  ];
+  for (const [title, dockerfile, reads, unpacks] of rows) {
+    test(`${title}: ${reads ? 'once' : 'nothing'}, and ${unpacks === 0 ? 'nothing is' : 'it is'} unpacked`, async () => {
+      const { events, error, layersRead, leftovers } = await buildInRoot(dockerfile);
+      assert.equal(error, undefined);
+      assert.deepEqual([layersRead > 0, unpacked(events), leftovers.length > 0], [reads, unpacks, unpacks > 0]);
+      const once = await buildInRoot('FROM base\nRUN true\n');
+      if (reads) assert.equal(layersRead, once.layersRead);
+    });
+  }
+});
+
 describe('how stages follow each other', { skip: whyNot, timeout: 120_000 }, () => {
   test('a base of several stages is read once, and not unpacked again where the root has it', async () => {
     const { layersRead } = await buildInRoot('FROM base\nRUN true\n');
