@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { stripTypeScriptTypes } from 'node:module';
 import { rootCertificates } from 'node:tls';
 import { isStatic, replaceText, setLoader, withoutSections } from './elf.ts';
+import { findIsal } from './isal-library.ts';
 
 export interface ImageFile {
   /** Without a leading slash. */
@@ -36,6 +37,7 @@ export function runtimeFiles(): readonly ImageFile[] {
     file(`${home}/node`, node, 0o755),
     directory(`${home}/lib`),
     ...libraryFiles(),
+    ...isalFiles(),
     file(`${home}/nss.conf`, 'passwd: files\ngroup: files\nhosts: files dns\n'),
     directory(`${home}/ssl`),
     directory(`${home}/ssl/certs`, 0o777), // people append their own authority here, also as another user
@@ -120,11 +122,20 @@ function libraryFiles(): readonly ImageFile[] {
   return files;
 }
 
-/** Paths of the libraries that are loaded into this process, its loader among them, sorted. */
+/** Where Node's own are, since nowhere else is looked for it. */
+function isalFiles(): readonly ImageFile[] {
+  const found = findIsal((line) => console.error(line));
+  if (found === undefined) return [];
+  return [file(`${home}/lib/libisal.so.2`, found.library), file(`${home}/lib/libisal.so.2.copyright`, found.licence)];
+}
+
+/** Paths of the libraries that Node needs, its loader among them, sorted. */
 export function sharedObjects(): readonly string[] {
   const report: unknown = process.report.getReport();
   if (typeof report !== 'object' || report === null || !('sharedObjects' in report) || !Array.isArray(report.sharedObjects)) return [];
-  return report.sharedObjects.filter((path): path is string => typeof path === 'string').sort();
+  const loaded = report.sharedObjects.filter((path): path is string => typeof path === 'string');
+  // Loaded by our own code, which makes the image's layers.
+  return loaded.filter((path) => !path.includes('/libisal.')).sort();
 }
 
 function appManifest(root: string): string {

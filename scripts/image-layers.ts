@@ -7,6 +7,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { bytesFromText } from '../src/bytes.ts';
 import type { Entry } from '../src/layer/entry.ts';
+import { defaultZlibLevel } from '../src/layer/gzip.ts';
 import { verify } from '../src/layer/meter.ts';
 import { openBlobStore } from '../src/layer/store.ts';
 import { writeLayer } from '../src/layer/write.ts';
@@ -30,7 +31,7 @@ export async function layerOf(files: readonly ImageFile[], seconds: number, sign
     mkdirSync(cacheFolder, { recursive: true });
     await using store = openBlobStore(cacheFolder);
     const entries = Readable.from(sorted.map((file) => entryOf(file, seconds)));
-    const { layer } = await writeLayer(entries, { compression: 'gzip', family: 'oci', store }, signal);
+    const { layer } = await writeLayer(entries, { compression: 'gzip', level: defaultZlibLevel, family: 'oci', store }, signal);
     const partial = `${blob}.${process.pid}`; // two of us may be at it
     await pipeline(layer.open(signal), createWriteStream(partial), { signal });
     renameSync(partial, blob);

@@ -32,6 +32,8 @@ zstd zstd
 LIST
 # Debian's static busybox has the same program name as the dynamic one, so the package is asked for.
 dpkg -s busybox-static >/dev/null 2>&1 || missing="$missing busybox-static"
+# A library, not a program: the image takes it along.
+[ "$(uname -m)" != x86_64 ] || [ -e /usr/lib/x86_64-linux-gnu/libisal.so.2 ] || missing="$missing libisal2"
 # Where services start by themselves (only systemd starts these two), nobody gets an ssh server or a containerd from us; the
 # tests that need one say so.
 if [ ! -d /run/systemd/system ]; then

@@ -13,6 +13,7 @@ import type { Platform } from '../oci/platform.ts';
 import { createProtection } from '../rootfs/protect.ts';
 import { type BaseImages, createBaseImages } from './base-images.ts';
 import { readEpoch, withEpoch } from './epoch.ts';
+import { layerCompression } from './layer-compression.ts';
 import { copyFolder } from './folder-base.ts';
 import { executeInstruction, type ExecutionContext } from './execute.ts';
 import { finishImage, formatTime } from './finish.ts';
@@ -120,7 +121,7 @@ function stageFilesOptions({ request, ports, disk, store, spool, onLayer, epoch 
     disk,
     runChanges: new RunChanges(disk, { emit, signal }),
     spool,
-    layer: { compression: request.compression, ...levelOf(request), family: request.imageFormat === 'docker' ? 'docker' : 'oci', store },
+    layer: { ...layerCompression(request, epoch, emit), family: request.imageFormat === 'docker' ? 'docker' : 'oci', store },
     ...(epoch === undefined ? {} : { latestTime: epoch }),
     ignoredPaths: request.ignorePaths.map((path) => clampPath(bytesFromText(path))),
     alwaysOnDisk: request.alwaysUnpack,
@@ -143,10 +144,6 @@ interface Build {
   readonly sources: BuildSources;
   readonly epoch?: number;
   readonly finished: Map<number, StageResult>;
-}
-
-function levelOf(request: BuildRequest): { readonly level?: number } {
-  return request.compressionLevel === undefined ? {} : { level: request.compressionLevel };
 }
 
 function makeFolders(builderFolder: string): { readonly layers: string; readonly stages: string } {

@@ -87,7 +87,12 @@ export const buildFlags: readonly FlagSpec[] = [
   { name: 'image-name-with-digest-file', kind: 'text', value: 'FILE', about: 'write NAME@DIGEST of every destination here' },
   { name: 'image-name-tag-with-digest-file', kind: 'text', value: 'FILE', about: 'write NAME:TAG@DIGEST of every destination here' },
   { name: 'compression', kind: 'text', value: 'gzip|zstd', about: 'compression of new layers (default gzip)' },
-  { name: 'compression-level', kind: 'number', value: 'N', about: 'level of that compression; -1 is its default' },
+  {
+    name: 'compression-level',
+    kind: 'number',
+    value: 'N',
+    about: 'level of that compression; -1 (default): as fast as it can, for gzip by ISA-L',
+  },
   {
     name: 'image-format',
     kind: 'text',

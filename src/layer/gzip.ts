@@ -1,6 +1,7 @@
-// Gzip on several cores. The stream is cut into blocks of one size, each deflated on its own with the 32 KiB before it for a
-// dictionary, and joined to one member as any gunzip reads it. The bytes depend on content and level, never on the cores.
+// Gzip on several cores. The stream is cut into blocks of one size, each deflated on its own, and joined to one member as any
+// gunzip reads it. The bytes depend on content and level, never on the cores.
 import { constants, crc32, deflateRaw } from 'node:zlib';
+import { isalDeflater } from '../linux/isal.ts';
 
 /** Plain bytes of one block; part of what decides the compressed bytes, so a change changes digests. */
 const blockBytes = 512 * 1024;
@@ -13,67 +14,90 @@ const header = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
 /** RFC 1951: an empty block that says it is the last. */
 const ending = Buffer.from([0x03, 0x00]);
 
+/**
+ * zlib's level where ISA-L is not there or not wanted. Measured on a copy of Debian's /usr/share: 1.5 % larger than level 6 in
+ * two thirds of its time.
+ */
+export const defaultZlibLevel = 4;
+
 export interface GzipOptions {
-  /** 0–9. */
-  readonly level: number;
+  /** 0–9, by zlib. Left out: by ISA-L where it is there, six times as fast and 2 to 3 % of the plain size larger; else zlib's 4. */
+  readonly level?: number;
   /** Blocks that are deflated at once; 3 where left out. */
   readonly parallel?: number;
 }
 
-/** One gzip member of the chunks. Up to `parallel` blocks of 512 KiB and what they become are held in memory. */
+/** A block that is being filled or deflated, and what deflates it. */
+interface Slot {
+  readonly block: Buffer;
+  /** `before` is what stood in front of the block, valid only during the call; what comes out is valid until the next. */
+  readonly deflate: (block: Buffer, before: Buffer) => Promise<Buffer>;
+}
+
+/**
+ * One gzip member of the chunks. Up to `parallel` blocks of 512 KiB and what they become are held, in memory that is used
+ * again: a chunk that comes out is valid until the next is asked for, and none that goes in is kept.
+ */
 export async function* gzip(chunks: AsyncIterable<Buffer>, options: GzipOptions): AsyncGenerator<Buffer> {
   const { level, parallel = defaultParallel } = options;
-  const underWay: Promise<Buffer>[] = [];
-  let dictionary: Buffer | undefined;
+  const free: Slot[] = [];
+  const underWay: { readonly slot: Slot; readonly deflating: Promise<Buffer> }[] = [];
+  const window = Buffer.alloc(windowBytes);
   let checksum = 0;
   let size = 0;
-  yield header;
-  for await (const block of blocks(chunks)) {
+  const start = (slot: Slot, block: Buffer): void => {
     checksum = crc32(block, checksum);
-    size += block.length;
-    const deflating = deflateBlock(block, level, dictionary);
+    const deflating = slot.deflate(block, window.subarray(0, size));
     // Awaited in order; if an earlier one fails, nobody asks for this one.
     deflating.catch(() => undefined);
-    underWay.push(deflating);
-    dictionary = block.subarray(-windowBytes);
-    if (underWay.length < parallel) continue;
-    const [first] = underWay.splice(0, 1);
-    if (first !== undefined) yield await first;
+    underWay.push({ slot, deflating });
+    size += block.length;
+    block.subarray(-windowBytes).copy(window);
+  };
+  yield header;
+  let slot = newSlot(level);
+  let filled = 0;
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.length;) {
+      const count = chunk.copy(slot.block, filled, at);
+      at += count;
+      filled += count;
+      if (filled < blockBytes) continue;
+      start(slot, slot.block);
+      const first = underWay.length < parallel ? undefined : underWay.shift();
+      if (first !== undefined) {
+        yield await first.deflating;
+        free.push(first.slot);
+      }
+      slot = free.pop() ?? newSlot(level);
+      filled = 0;
+    }
   }
-  for (const deflating of underWay) yield await deflating;
+  if (filled > 0) start(slot, slot.block.subarray(0, filled));
+  for (const { deflating } of underWay) yield await deflating;
   const trailer = Buffer.alloc(8);
   trailer.writeUInt32LE(checksum, 0);
   trailer.writeUInt32LE(size % 2 ** 32, 4);
   yield Buffer.concat([ending, trailer]);
 }
 
-/** The same bytes in blocks of one size, the last one shorter. */
-async function* blocks(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let block = Buffer.allocUnsafeSlow(blockBytes);
-  let filled = 0;
-  for await (const chunk of chunks) {
-    for (let at = 0; at < chunk.length;) {
-      const count = chunk.copy(block, filled, at);
-      at += count;
-      filled += count;
-      if (filled < blockBytes) continue;
-      yield block;
-      block = Buffer.allocUnsafeSlow(blockBytes);
-      filled = 0;
-    }
-  }
-  if (filled > 0) yield block.subarray(0, filled);
+function newSlot(level: number | undefined): Slot {
+  const block = Buffer.allocUnsafeSlow(blockBytes);
+  const isal = level === undefined ? isalDeflater() : undefined;
+  // ISA-L does without what stood before, which costs 0.1 % of the plain size and lets it be a single call.
+  if (isal !== undefined) return { block, deflate: (plain) => isal.deflate(plain) };
+  return { block, deflate: (plain, before) => deflateByZlib(plain, level ?? defaultZlibLevel, before) };
 }
 
 // Ends on a byte without ending the stream (RFC 1951's empty stored block), so that the next block can follow.
-function deflateBlock(block: Buffer, level: number, dictionary: Buffer | undefined): Promise<Buffer> {
+function deflateByZlib(block: Buffer, level: number, before: Buffer): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const options = {
     level,
     finishFlush: constants.Z_SYNC_FLUSH,
     // One trip to the pool for one block: what comes out is hardly ever longer than what went in.
     chunkSize: block.length + 1024,
-    ...(dictionary === undefined ? {} : { dictionary }),
+    ...(before.length === 0 ? {} : { dictionary: Buffer.from(before) }),
   };
   deflateRaw(block, options, (error, deflated) => {
     if (error === null) resolve(deflated);

@@ -24,7 +24,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   tree: ['layer'],
   registry: ['oci'],
   store: ['oci', 'layer'],
-  layer: ['oci'],
+  layer: ['oci', 'linux'],
   dockerfile: [],
   oci: [],
   linux: [],

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { appFiles, debugFiles, plainJavaScript } from '../../scripts/image-files.ts';
+import { appFiles, debugFiles, plainJavaScript, runtimeFiles } from '../../scripts/image-files.ts';
+import { hasIsal } from '../../src/linux/isal.ts';
 
 const files = appFiles(join(import.meta.dirname, '../..'));
 const byPath = new Map(files.map((file) => [file.path, file]));
@@ -58,6 +59,17 @@ test('the image has the packages that run and neither tools nor tests nor other 
     [],
   );
   assert.equal(files.filter((file) => file.path.endsWith('.node')).length, 1);
+});
+
+test('Node and what it needs are in the image once each, ISA-L with its licence or not at all', () => {
+  const paths = runtimeFiles().map(({ path }) => path);
+  assert.deepEqual(
+    paths.filter((path, index) => paths.indexOf(path) !== index),
+    [],
+  );
+  const isal = paths.filter((path) => path.includes('libisal'));
+  assert.ok(isal.length === 0 || isal.length === 2, isal.join(', '));
+  if (hasIsal()) assert.equal(isal.length, 2);
 });
 
 test('debugFiles() refuses a shell that needs libraries of the root', () => {
