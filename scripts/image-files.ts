@@ -18,7 +18,7 @@ export interface ImageFile {
     | { readonly kind: 'file'; readonly bytes: Buffer };
 }
 
-const home = 'yadokari';
+const home = 'kaniko';
 // No file can be below a file, so nobody can put one there.
 const nowhere = `/${home}/node/x`;
 
@@ -42,7 +42,7 @@ export function runtimeFiles(): readonly ImageFile[] {
     directory(`${home}/ssl`),
     directory(`${home}/ssl/certs`, 0o777), // people append their own authority here, also as another user
     file(`${home}/ssl/certs/ca-certificates.crt`, `${rootCertificates.join('\n')}\n`, 0o666),
-    symlink('kaniko', `/${home}`),
+    symlink('yadokari', home),
     directory('workspace'),
     // Every pod mounts its token below /var/run, where most images have a link: with a link here it stands in /run for both.
     directory('run'),

@@ -30,7 +30,7 @@ export interface WrittenImage {
 
 /** How a container of the builder image runs: kaniko's environment, so that mounts and scripts made for it work. */
 export function builderConfig(isDebug: boolean): RunConfig {
-  const path = ['/usr/local/bin', '/yadokari', '/kaniko', ...(isDebug ? ['/busybox'] : [])];
+  const path = ['/usr/local/bin', '/kaniko', ...(isDebug ? ['/busybox'] : [])];
   return {
     env: [
       'HOME=/root',
@@ -40,7 +40,7 @@ export function builderConfig(isDebug: boolean): RunConfig {
       'DOCKER_CONFIG=/kaniko/.docker/',
       'DOCKER_CREDENTIAL_GCR_CONFIG=/kaniko/.config/gcloud/docker_credential_gcr_config.json',
     ],
-    entrypoint: ['/yadokari/executor'],
+    entrypoint: ['/kaniko/executor'],
     workingDir: '/workspace',
     // A volume is a mount, and mounts are never unpacked over, captured or cleared: the shell outlives a build.
     ...(isDebug ? { volumes: ['/busybox'] } : {}),

@@ -1,12 +1,12 @@
 // `executor [build]`: in a container of our own the build itself, anywhere else the same in a throwaway root.
 import { realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { buildImage } from '../build/build.ts';
 import { readDockerfile, withIgnoreFile } from '../build/dockerfile-file.ts';
 import { openSurroundings } from '../surroundings/surroundings.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
-import { BuilderError, DockerfileError } from '../errors.ts';
+import { BuilderError, DockerfileError, systemCode } from '../errors.ts';
 import { appFolder, findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
 import { tellAccepted } from './accepted.ts';
 import { describeBuildFailure, exitStatusOf, signalNumbers } from './exit.ts';
@@ -21,9 +21,8 @@ import { makeBuildRequest } from './request.ts';
 import { runBuildInSandbox } from './sandbox-command.ts';
 import { readStandardInput } from './standard-input.ts';
 
-/** Where the builder's folder is in its image and in the sandbox. */
-const builderFolder = '/kaniko';
-const sandboxBuilderFolder = '/yadokari';
+/** Where the builder is, in its image as in the sandbox. */
+const home = dirname(appFolder);
 
 /** What else of the builder is beside its code. */
 const ownFiles = ['node', 'ld', 'lib', 'nss.conf', 'package.json', 'executor', 'yadokari', 'warmer', 'ssl'] as const;
@@ -45,19 +44,20 @@ export async function runBuildCommand(input: CommandInput): Promise<number> {
   if (!verdict.isInside) return await runBuildInSandbox(input, { mainPath, reason: verdict.reason });
   const powers = readPowers();
   refuseUnfitPod(powers);
-  const request = makeBuildRequest(settings, input.positionals, {
+  const asked = makeBuildRequest(settings, input.positionals, {
     env,
     workingDirectory,
     nodeArch: process.arch,
-    builderFolder: isSandboxed ? sandboxBuilderFolder : builderFolder,
+    builderFolder: home,
     defaultContext: '/workspace/',
   });
+  const request = { ...asked, builderFolder: realFolder(asked.builderFolder) };
   const progress = trackProgress(report.emit);
   const started = performance.now();
   let dockerfile: Dockerfile | undefined;
   try {
     const registry = makeRegistryRequest(settings, env, workingDirectory);
-    const ownFolders = [dirname(mainPath), process.execPath, ...ownFiles.map((name) => join(dirname(appFolder), name))];
+    const ownFolders = [dirname(mainPath), process.execPath, ...ownFiles.map((name) => join(home, name))];
     await using world = await openSurroundings(request, registry, { env, workingDirectory, ownFolders, emit: progress.emit, signal });
     const file = await readDockerfile(request.dockerfile, { workingDirectory, contextFolder: world.contextFolder }, readStandardInput);
     try {
@@ -77,6 +77,16 @@ export async function runBuildCommand(input: CommandInput): Promise<number> {
     return reportFailure({ ...input, report }, error, { progress, dockerfile, hint: capabilityHint(error, powers) });
   } finally {
     report.close();
+  }
+}
+
+/** The folder free of links, as far as it is there: what is kept from layers has to be its own place, not a link to it. */
+function realFolder(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT' || dirname(folder) === folder) return folder; // told where it is used
+    return join(realFolder(dirname(folder)), basename(folder));
   }
 }
 

@@ -1,7 +1,7 @@
 // The disk that is our root: which image it holds now, and how it comes to hold another one. A stage that is read from later is
 // moved aside; the layers can always be unpacked again.
 import { chmodSync, mkdirSync } from 'node:fs';
-import { type ByteString, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
+import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
 import { pathIn } from '../paths.ts';
 import { absolutePath } from '../files/resolve.ts';
@@ -11,7 +11,7 @@ import { openEntries } from '../layer/open-entries.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Layer } from '../oci/image.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
-import { type PodMap, isSamePodMap, mapPod, plainPodMap } from '../tree/pod-map.ts';
+import { type PodMap, hiddenPlaces, isSamePodMap, mapPod, plainPodMap } from '../tree/pod-map.ts';
 import { clearRoot } from './clear.ts';
 import { ContentNotes } from './content-notes.ts';
 import { namingLayer } from './follow-layer.ts';
@@ -50,6 +50,8 @@ export class Disk {
   readonly #signal: AbortSignal;
   readonly #asides: { readonly folder: ByteString; readonly held: HeldImage }[] = [];
   readonly #heldFolders: HeldFolders;
+  /** Places of which was said already that the image's own can't be seen there. */
+  readonly #told = new Set<ByteString>();
   #moves = 0;
   // At first whatever the engine, or an earlier build in this container, left behind: no layer says so, and it must go.
   #held: HeldImage | undefined;
@@ -111,6 +113,7 @@ export class Disk {
     const held = this.#held;
     if (held === undefined) return false;
     const map = mapPod(tree, this.root.protection);
+    this.#tellHidden(hiddenPlaces(tree, map, this.root.protection));
     if (!(await this.#turn(held, map))) return false;
     for (const { held: folder, target, free } of map.turned) {
       if (free !== undefined) continue;
@@ -156,6 +159,16 @@ export class Disk {
     await turnLinks(this.root, held.map, map, this.#signal);
     held.map = map;
     return true;
+  }
+
+  #tellHidden(places: readonly ByteString[]): void {
+    for (const place of places) {
+      if (this.#told.has(place)) continue;
+      this.#told.add(place);
+      const name = `/${textFromBytes(place)}`;
+      const message = `RUN can't see the image's ${name}: ${name} is this container's, and what a RUN makes there is not the image's`;
+      this.#emit({ kind: 'warning', code: `hidden ${name}`, message });
+    }
   }
 
   async #begin(layers: readonly StageLayer[]): Promise<HeldImage> {

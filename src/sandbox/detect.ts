@@ -20,7 +20,7 @@ export interface ContainerVerdict {
 }
 
 /** Where the builder image keeps its code; the sandbox shows it at the same place. */
-export const appFolder = '/yadokari/app';
+export const appFolder = '/kaniko/app';
 
 /** In the environment of the builder inside the sandbox, with value `1`. */
 export const sandboxVariable = 'YADOKARI_SANDBOX';

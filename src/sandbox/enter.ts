@@ -22,7 +22,7 @@ function enter(): void {
   const invocation = { ...plan.invocation, env: { ...plan.invocation.env, [sandboxVariable]: '1' } };
   const command = [...plan.command, `${invocationOption}${holdInvocation(invocation)}`];
   answer({ kind: 'entered' });
-  process.execve(program, command, { PATH: '/usr/local/bin:/yadokari', HOME: '/root' });
+  process.execve(program, command, { PATH: '/usr/local/bin:/kaniko', HOME: '/root' });
 }
 
 function answer(value: EnterAnswer): void {

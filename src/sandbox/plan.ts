@@ -49,7 +49,7 @@ export const answerDescriptor = 4;
 export type EnterAnswer = { readonly kind: 'entered' } | { readonly kind: 'failed'; readonly message: string };
 
 /** The builder's own folder inside; nothing in it is part of an image. */
-export const builderFolder = '/yadokari';
+export const builderFolder = '/kaniko';
 
 /** Where everything visible lies; in memory, but for what is mounted there. */
 export const hostFolder = `${builderFolder}/host`;
@@ -99,7 +99,7 @@ export interface BuilderCode {
   readonly libraries: readonly string[];
 }
 
-/** Read-only binds that show the code below /yadokari, and the command that starts it there without the root's loader. */
+/** Read-only binds that show the code below /kaniko, and the command that starts it there without the root's loader. */
 export function showCode(code: BuilderCode): { readonly binds: readonly Bind[]; readonly command: readonly string[] } {
   const app = `${builderFolder}/app`;
   const main = posix.relative(code.packageFolder, code.mainPath);

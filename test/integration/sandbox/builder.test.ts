@@ -41,7 +41,7 @@ describe('yadokari build outside a container', { skip: whyNot, timeout: 120_000 
 
   test('keeps a RUN from writing into the context and into the machine', () => {
     const target = join(folder, 'planted');
-    const attempts = [`/yadokari/host${target}`, '/proc/sys/kernel/hostname'].map((path) => `! touch ${path}; ! echo x > ${path}`);
+    const attempts = [`/kaniko/host${target}`, '/proc/sys/kernel/hostname'].map((path) => `! touch ${path}; ! echo x > ${path}`);
     const { status, output } = build(
       `FROM base\nRUN set -e; mkdir -p ${folder}; echo x > ${target}; ${attempts.join('; ')}\n`,
       '--no-push',
@@ -67,7 +67,7 @@ describe('yadokari build outside a container', { skip: whyNot, timeout: 120_000 
   test('brings its outputs to their places in the end, where no RUN and no COPY sees them before', () => {
     const outputs = ['image.tar', 'digest', 'names'].map((name) => join(folder, name));
     const [tar = '', digest = '', names = ''] = outputs;
-    const see = `if ls /yadokari/host${folder} | grep -E 'image.tar|digest|names|layout-2'; then exit 1; fi`;
+    const see = `if ls /kaniko/host${folder} | grep -E 'image.tar|digest|names|layout-2'; then exit 1; fi`;
     const { status, output } = build(
       `FROM base\nRUN ${see}\nCOPY . /all\nRUN ! test -e /all/digest && ! test -e /all/layout-2\n`,
       '--no-push',
@@ -90,7 +90,7 @@ describe('yadokari build outside a container', { skip: whyNot, timeout: 120_000 
     const secret = join(mkdtempSync(`${folder}-secret-`), 'token');
     writeFileSync(secret, 'canary-token');
     try {
-      const look = `! grep -r canary-toke[n] /yadokari/host /yadokari/out`;
+      const look = `! grep -r canary-toke[n] /kaniko/host /kaniko/out`;
       const { status, output } = build(
         `FROM base\nRUN ${look}\nRUN --mount=type=secret,id=token ${look} && grep -q . /run/secrets/token\n`,
         '--no-push',

@@ -46,7 +46,7 @@ function report(): unknown {
     capabilities: BigInt(`0x${/CapEff:\s*(\S+)/.exec(status)?.[1] ?? '0'}`).toString(16),
     commandLine: readFileSync('/proc/self/cmdline', 'utf8'),
     environment: readFileSync('/proc/self/environ', 'utf8'),
-    sees: { node: existsSync('/yadokari/node'), app: readdirSync('/yadokari/app').toSorted() },
+    sees: { node: existsSync('/kaniko/node'), app: readdirSync('/kaniko/app').toSorted() },
   };
 }
 
@@ -59,11 +59,11 @@ function probe(): unknown {
   const zero = mknod('/deep/zero', 0o020_666, (1 << 8) | 5);
   const results = {
     mount: mount('none', '/deep', 'tmpfs', 0, null) === 0 ? 'done' : 'refused',
-    remount: mount('none', '/yadokari/app', '', 32 | 4096, null) === 0 ? 'done' : 'refused',
+    remount: mount('none', '/kaniko/app', '', 32 | 4096, null) === 0 ? 'done' : 'refused',
     readFromOwnDevice: zero === 0 ? attempt(() => openSync('/deep/zero', 'r')) : 'EPERM',
     writeSysctl: attempt(() => writeFileSync('/proc/sys/kernel/core_pattern', readFileSync('/proc/sys/kernel/core_pattern'))),
-    writeApp: attempt(() => writeFileSync('/yadokari/app/package.json', 'x')),
-    writeNode: attempt(() => writeFileSync('/yadokari/node', 'x')),
+    writeApp: attempt(() => writeFileSync('/kaniko/app/package.json', 'x')),
+    writeNode: attempt(() => writeFileSync('/kaniko/node', 'x')),
     writeHosts: attempt(() => writeFileSync('/etc/hosts', 'x')),
     otherProcesses: readdirSync('/proc').filter((name) => /^\d+$/.test(name)).length === 1 ? 'none' : 'some',
     climbOut: 'refused',
@@ -72,7 +72,7 @@ function probe(): unknown {
   if (chroot('/deep/deeper') === 0) {
     for (let step = 0; step < 20; step += 1) process.chdir('..');
     chroot('.');
-    results.climbOut = existsSync('/yadokari/node') ? 'refused' : 'done';
+    results.climbOut = existsSync('/kaniko/node') ? 'refused' : 'done';
   }
   return results;
 }

@@ -75,7 +75,7 @@ for (const runner of [root, ranged, plain]) {
       const result = run(['report']);
       assert.equal(result.status, 0, result.stderr);
       const { pid, root: names, hostName, hosts, sees, devices } = asRecord(result.value());
-      assert.deepEqual({ pid, names, hostName }, { pid: 1, names: ['dev', 'etc', 'proc', 'sys', 'yadokari'], hostName: 'yadokari' });
+      assert.deepEqual({ pid, names, hostName }, { pid: 1, names: ['dev', 'etc', 'kaniko', 'proc', 'sys'], hostName: 'yadokari' });
       assert.match(String(hosts), /^127\.0\.1\.1 yadokari$/m);
       assert.deepEqual(sees, { node: true, app: ['node_modules', 'package.json', 'test'] });
       const expected = 'fd full null ptmx pts random shm stderr stdin stdout tty urandom zero';

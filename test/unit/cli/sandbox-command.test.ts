@@ -19,7 +19,7 @@ describe('translate()', () => {
   test('lets no output be seen inside, only a place of the sandbox where it waits', () => {
     for (const name of ['tar-path', 'digest-file', 'image-name-with-digest-file', 'image-name-tag-with-digest-file', 'oci-layout-path']) {
       const { argv, visible, outputs } = flagged([name, 'out']);
-      assert.ok(argv.includes(`--${name}=/yadokari/out${folder}/out`), argv.join(' '));
+      assert.ok(argv.includes(`--${name}=/kaniko/out${folder}/out`), argv.join(' '));
       assert.deepEqual(
         visible.filter((one) => one.mode === 'rw'),
         [],
@@ -47,8 +47,8 @@ describe('translate()', () => {
 
   test('shows secrets and credentials as copies, and nothing that lies beside them', () => {
     const { argv, env, visible } = flagged(['secret', 'id=token,src=token']);
-    assert.ok(argv.includes(`--secret=id=token,src=/yadokari/host${folder}/token`), argv.join(' '));
-    assert.equal(env['DOCKER_CONFIG'], `/yadokari/host${folder}/.docker`);
+    assert.ok(argv.includes(`--secret=id=token,src=/kaniko/host${folder}/token`), argv.join(' '));
+    assert.equal(env['DOCKER_CONFIG'], `/kaniko/host${folder}/.docker`);
     const copies = visible.filter((one) => one.mode === 'copy').map((one) => one.path);
     assert.deepEqual(copies.sort(), [join(folder, '.docker/config.json'), join(folder, 'token')]);
     assert.ok(!visible.some((one) => one.path === join(folder, '.docker')));
@@ -64,9 +64,9 @@ describe('translate()', () => {
         folder,
       ).argv.filter((word) => word.includes('GIT_KNOWN_HOSTS'));
     const ssh = ['ssh', 'default=agent'] as const;
-    assert.deepEqual(known(ssh), [`--secret=id=GIT_KNOWN_HOSTS,src=/yadokari/host${folder}/.ssh/known_hosts`]);
+    assert.deepEqual(known(ssh), [`--secret=id=GIT_KNOWN_HOSTS,src=/kaniko/host${folder}/.ssh/known_hosts`]);
     assert.deepEqual(known(ssh, ['secret', 'id=GIT_KNOWN_HOSTS,src=others']), [
-      `--secret=id=GIT_KNOWN_HOSTS,src=/yadokari/host${folder}/others`,
+      `--secret=id=GIT_KNOWN_HOSTS,src=/kaniko/host${folder}/others`,
     ]);
     assert.deepEqual(known(), []);
     rmSync(folder, { recursive: true, force: true });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ContainerFacts, type Surroundings, findContainerSign, insideContainer } from '../../../src/sandbox/detect.ts';
 
-const inImage: ContainerFacts = { mainPath: '/yadokari/app/main.js', isSandboxed: false, isForced: false, sign: '/.dockerenv' };
+const inImage: ContainerFacts = { mainPath: '/kaniko/app/main.js', isSandboxed: false, isForced: false, sign: '/.dockerenv' };
 
 const verdicts: readonly {
   readonly name: string;
@@ -32,7 +32,7 @@ const verdicts: readonly {
     isInside: false,
     says: /not from its own image/,
   },
-  { name: 'a folder whose name begins alike', facts: { mainPath: '/yadokari/application/main.js' }, isInside: false, says: /not from/ },
+  { name: 'a folder whose name begins alike', facts: { mainPath: '/kaniko/application/main.js' }, isInside: false, says: /not from/ },
 ];
 for (const { name, facts, isInside, says } of verdicts) {
   test(`insideContainer() ${isInside ? 'accepts' : 'refuses'} ${name}`, () => {

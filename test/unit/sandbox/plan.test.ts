@@ -3,11 +3,11 @@ import { test } from 'node:test';
 import { type BuilderCode, bindsOf, pathOnHost, sandboxPath, showCode } from '../../../src/sandbox/plan.ts';
 
 const paths: readonly (readonly [host: string, inside: string])[] = [
-  ['/home/me/app', '/yadokari/host/home/me/app'],
-  ['/home/me/app/', '/yadokari/host/home/me/app'],
-  ['/home//me/./app/../lib', '/yadokari/host/home/me/lib'],
-  ['/', '/yadokari/host'],
-  ['/..', '/yadokari/host'],
+  ['/home/me/app', '/kaniko/host/home/me/app'],
+  ['/home/me/app/', '/kaniko/host/home/me/app'],
+  ['/home//me/./app/../lib', '/kaniko/host/home/me/lib'],
+  ['/', '/kaniko/host'],
+  ['/..', '/kaniko/host'],
 ];
 for (const [host, inside] of paths) {
   test(`sandboxPath() puts ${host} below the builder's folder`, () => assert.equal(sandboxPath(host), inside));
@@ -21,7 +21,7 @@ test('pathOnHost() turns sandboxPath() round and leaves other paths alone', () =
   assert.equal(pathOnHost(sandboxPath('/home/me/app')), '/home/me/app');
   assert.equal(pathOnHost(sandboxPath('/')), '/');
   assert.equal(pathOnHost('/etc/passwd'), '/etc/passwd');
-  assert.equal(pathOnHost('/yadokari/hosts'), '/yadokari/hosts');
+  assert.equal(pathOnHost('/kaniko/hosts'), '/kaniko/hosts');
 });
 
 test('bindsOf() mounts outer paths first, so that an output in the context is writable and the context is not', () => {
@@ -47,7 +47,7 @@ test('bindsOf() mounts a path once, writable where any use of it writes', () => 
   ]);
   assert.deepEqual(
     binds.map((bind) => [bind.target, bind.mode]),
-    [['/yadokari/host/work/layout', 'rw']],
+    [['/kaniko/host/work/layout', 'rw']],
   );
 });
 
@@ -76,12 +76,12 @@ test('showCode() shows the sources and packages of a checkout, nothing else of i
   assert.deepEqual(
     binds.map((bind) => [bind.source, bind.target]),
     [
-      ['/src/src', '/yadokari/app/src'],
-      ['/src/package.json', '/yadokari/app/package.json'],
-      ['/src/node_modules', '/yadokari/app/node_modules'],
-      ['/src/node_modules/node/bin/node', '/yadokari/node'],
-      ['/lib/libm.so.6', '/yadokari/lib/libm.so.6'],
-      ['/lib64/ld-linux-x86-64.so.2', '/yadokari/lib/ld-linux-x86-64.so.2'],
+      ['/src/src', '/kaniko/app/src'],
+      ['/src/package.json', '/kaniko/app/package.json'],
+      ['/src/node_modules', '/kaniko/app/node_modules'],
+      ['/src/node_modules/node/bin/node', '/kaniko/node'],
+      ['/lib/libm.so.6', '/kaniko/lib/libm.so.6'],
+      ['/lib64/ld-linux-x86-64.so.2', '/kaniko/lib/ld-linux-x86-64.so.2'],
     ],
   );
   assert.ok(binds.every((bind) => bind.mode === 'ro'));
@@ -89,20 +89,20 @@ test('showCode() shows the sources and packages of a checkout, nothing else of i
 
 test('showCode() starts Node through its own loader, since the new root has none', () => {
   assert.deepEqual(showCode(checkout).command, [
-    '/yadokari/lib/ld-linux-x86-64.so.2',
+    '/kaniko/lib/ld-linux-x86-64.so.2',
     '--library-path',
-    '/yadokari/lib',
-    '/yadokari/node',
+    '/kaniko/lib',
+    '/kaniko/node',
     '--disable-sigusr1',
-    '/yadokari/app/src/main.ts',
+    '/kaniko/app/src/main.ts',
   ]);
 });
 
 test('showCode() starts a Node without loader by itself, and shows a package whose main lies at its top', () => {
   const { binds, command } = showCode({ ...checkout, mainPath: '/src/main.js', libraries: [] });
-  assert.deepEqual(command, ['/yadokari/node', '--disable-sigusr1', '/yadokari/app/main.js']);
+  assert.deepEqual(command, ['/kaniko/node', '--disable-sigusr1', '/kaniko/app/main.js']);
   assert.deepEqual(
     binds.map((bind) => bind.target),
-    ['/yadokari/app', '/yadokari/node'],
+    ['/kaniko/app', '/kaniko/node'],
   );
 });
