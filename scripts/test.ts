@@ -21,7 +21,7 @@ interface Suite {
 }
 
 // tests of other suites that run once more in pods as a kubelet makes them: where mounts, signals and capabilities matter
-const inPods = ['test/conformance/conformance.test.ts', 'test/e2e/{context-safety,hostile-run,pod,rerun,signals}.test.ts'];
+const inPods = ['test/conformance/conformance.test.ts', 'test/e2e/{context-safety,copied-builder,hostile-run,pod,rerun,signals}.test.ts'];
 
 const suites: readonly Suite[] = [
   { name: 'unit', concurrency: 2, timeoutMs: 5 * 60_000, needsImage: false },

@@ -176,14 +176,7 @@ function claimPaths(request: BuildRequest, { main, named }: Contexts, ownFolders
   const { builderFolder, rootPath } = request;
   // With its work elsewhere, a RUN may see what the image has in place of the builder's own files: all of them are in memory by now.
   const isElsewhere = !`${builderFolder}/`.startsWith(`${home}/`);
-  const own = [
-    builderFolder,
-    ...(isElsewhere ? [] : [home]),
-    main.folder,
-    ...named.owned,
-    ...request.ignorePaths,
-    ...request.ssh.values(),
-  ];
+  const own = [builderFolder, ...(isElsewhere ? [] : [home]), main.folder, ...named.owned, ...request.ignorePaths, ...request.ssh.values()];
   const shared = isElsewhere ? new Set([...imageFolders, ...homeNames]) : imageFolders;
   const containerFiles = findContainerFiles(rootPath, builderFolder, shared, mountsBelow(bytesFromText(rootPath)));
   stack.defer(containerFiles.leave);

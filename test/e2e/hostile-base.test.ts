@@ -126,16 +126,16 @@ const builderFiles: readonly (readonly MemberToWrite[])[] = [
   [
     { name: 'kaniko/', type: 'dir', mode: 0o777 },
     { name: 'kaniko/executor', content: '#!/bin/sh\necho pwned\n', mode: 0o755 },
-    { name: 'yadokari/app/start.js', content: 'console.log("pwned");' },
-    { name: 'yadokari/node', content: '#!/bin/sh\necho pwned\n', mode: 0o755 },
-    { name: 'yadokari/ld', content: 'pwned' },
+    { name: 'kaniko/app/start.js', content: 'console.log("pwned");' },
+    { name: 'kaniko/node', content: '#!/bin/sh\necho pwned\n', mode: 0o755 },
+    { name: 'kaniko/ld', content: 'pwned' },
   ],
   [{ name: '.wh.kaniko' }, { name: '.wh.yadokari' }],
   [{ name: 'kaniko', type: 'symlink', linkname: '/tmp' }],
 ];
 
 test("a base image with the builder's own paths does not change the builder, and the build goes on or says why", async () => {
-  const result = await buildOn([floor(), ...builderFiles], ['RUN cat /yadokari/app/start.js /kaniko/executor', 'COPY own /own']);
+  const result = await buildOn([floor(), ...builderFiles], ['RUN cat /kaniko/app/start.js /kaniko/executor', 'COPY own /own']);
   assert.ok(!result.output.includes('pwned'), result.output);
   assert.ok(!stackTrace.test(result.output), `a stack trace: ${result.output}`);
   assert.equal(result.isPushed, result.status === 0, result.output);

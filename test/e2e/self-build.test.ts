@@ -50,8 +50,6 @@ test('the image of the Containerfile, built by the builder, builds an image', { 
         `--build-arg=BASE=${scene.registry.host}/machine-base`,
         '--insecure',
         '--insecure-pull',
-        // what it builds has files where it has its own
-        '--kaniko-dir=/build',
       ],
     }),
     { timeoutMs: 900_000 },

@@ -27,13 +27,13 @@ test('a RUN that deletes everything it can reach leaves a builder that copies, s
 test("with --kaniko-dir elsewhere, even the builder's own files may go, and an image may have files in their place", async () => {
   const keep = ['proc', 'sys', 'dev', 'build', 'workspace'].map((name) => `! -name ${name}`).join(' ');
   const result = await scene.build({
-    dockerfile: `FROM @REG@/base AS away\nRUN ls / > /seen; find / -mindepth 1 -maxdepth 1 ${keep} -exec rm -rf {} + 2>/dev/null; true\nFROM @REG@/base\nCOPY f /yadokari/executor\nRUN cat /yadokari/executor && ls -A / && ! ls /kaniko\nCOPY --from=away / /away/\n`,
+    dockerfile: `FROM @REG@/base AS away\nRUN ls / > /seen; find / -mindepth 1 -maxdepth 1 ${keep} -exec rm -rf {} + 2>/dev/null; true\nFROM @REG@/base\nCOPY f /kaniko/executor\nRUN cat /kaniko/executor && ls -A / && ! ls /kaniko/app /yadokari\nCOPY --from=away / /away/\n`,
     files: { f: 'not a builder' },
     args: ['--kaniko-dir=/build'],
     pod: 'kubernetes',
   });
   assert.deepEqual(result.image?.problems, [], result.output);
-  assert.equal(treeOf(result).get('/yadokari/executor')?.size, 'not a builder'.length);
+  assert.equal(treeOf(result).get('/kaniko/executor')?.size, 'not a builder'.length);
   assert.match(result.output, /\| ?not a builder/);
 });
 

@@ -3,7 +3,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { posix } from 'node:path';
 import { trim } from '../../blanks.ts';
-import { type ByteString, bytesFromText, fsPath } from '../../bytes.ts';
+import { type ByteString, bytesFromText, fsPath, textFromBytes } from '../../bytes.ts';
 import { BuilderError, CommandError, DockerfileError } from '../../errors.ts';
 import type { Command, RunInstruction } from '../../dockerfile/instruction.ts';
 import { accountFiles, homeOf, resolveUser } from '../../linux/accounts.ts';
@@ -52,8 +52,9 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
   const command = commandOf(instruction.command, shellOf(state.config));
   const workingDir = state.config.workingDir ?? '/';
   const killsBefore = outOfMemoryKills();
-  const { result, mountTargets, unchanged, secretIds } = await withMounts(instruction, command, workingDir, scope, (argv, extra) =>
-    scope.launch({
+  const { result, mountTargets, unchanged, secretIds } = await withMounts(instruction, command, workingDir, scope, (argv, extra) => {
+    refuseForeignFolder(scope.files.disk.root, workingDir);
+    return scope.launch({
       argv,
       env: new Map([['PATH', defaultPath], ...scope.proxies, ...state.environment, ['HOME', home], ...extra]),
       cwd: bytesFromText(workingDir),
@@ -61,8 +62,8 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
       user,
       onOutput: (stream, line) => scope.emit({ kind: 'output', step: scope.step, stream, line }),
       signal: scope.signal,
-    }),
-  );
+    });
+  });
   if (result.lacksGroups === true) {
     const message = 'supplementary groups could not be set here; the command ran with those of the builder';
     scope.emit({ kind: 'warning', code: 'run-groups', message, range: instruction.range });
@@ -71,6 +72,15 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
   if (!('exitCode' in result) || result.exitCode !== 0) throw failure(instruction, command.argv, result, wasOutOfMemory);
   const createdBy = historyOf(state, command.argv);
   return { state, touched: { kind: 'anything', except: mountTargets, unchanged }, history: { createdBy }, secretIds };
+}
+
+/** A missing working folder is made as runc does, but not in what is somebody else's. */
+function refuseForeignFolder(root: Root, workingDir: string): void {
+  const { path, mode, isProtected } = resolvePath(root, bytesFromText(workingDir), 'follow');
+  if (mode !== undefined || !isProtected) return;
+  throw new BuilderError('ERR_UNSUPPORTED', `Cannot run in ${workingDir}: /${textFromBytes(path)} is this container's here, not the image's`, {
+    hint: 'give the image another folder, or mount yours elsewhere',
+  });
 }
 
 interface MountedResult {
