@@ -13,7 +13,7 @@ type Judged = Pick<ConformanceCase, 'compareMtime' | 'compareLinks' | 'ignorePat
 const configKeys = 'User ExposedPorts Env Entrypoint Cmd Volumes WorkingDir Labels StopSignal Healthcheck Shell OnBuild'.split(' ');
 
 // what an engine or a builder puts there itself
-const leftOut = ['/proc', '/sys', '/dev', '/run/secrets', '/kaniko', '/yadokari'];
+const leftOut = ['/proc', '/sys', '/dev', '/run/secrets'];
 const leftOutFiles = ['/', '/etc/hosts', '/etc/resolv.conf', '/etc/hostname', '/etc/mtab'];
 
 // what the base images' own history says

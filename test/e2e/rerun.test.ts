@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { must } from '../support/command.ts';
 import { podVolumes } from '../support/pod-shape.ts';
 import { readRegistryImage } from '../support/registry-image.ts';
-import { Scene } from '../support/scene.ts';
+import { Scene, treeOf } from '../support/scene.ts';
 
 const busybox = '/bin/busybox';
 const whyNot = existsSync(busybox) ? false : `${busybox} is not installed (apt-get install busybox-static)`;
@@ -58,6 +58,18 @@ describe('several builds in one container', { skip: whyNot }, () => {
     assert.deepEqual(strangers, []);
     assert.ok((await pathsOf('second')).includes('/of-the-second'));
     assert.ok(!(await pathsOf('third')).includes('/of-the-second'));
+  });
+
+  test("an image with a /busybox of its own gets it, and RUN the job's, which is said once", async () => {
+    const result = await scene.build({
+      image,
+      dockerfile: `FROM @REG@/base\nCOPY tool /busybox/tool\nRUN test ! -e /busybox/tool && /busybox/echo seen\nRUN true\n`,
+      files: { tool: 'of the image' },
+    });
+    const paths = [...treeOf(result).keys()].filter((path) => path.startsWith('/busybox'));
+    assert.deepEqual(paths.toSorted(), ['/busybox', '/busybox/tool']);
+    assert.match(result.output, /\| ?seen/);
+    assert.equal(result.output.match(/RUN can't see the image's \/busybox:/g)?.length, 1, result.output);
   });
 
   test('a build that failed, or was killed, leaves nothing to the next one', async () => {

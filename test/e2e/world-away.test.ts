@@ -37,6 +37,20 @@ test("with --kaniko-dir elsewhere, even the builder's own files may go, and an i
   assert.match(result.output, /\| ?not a builder/);
 });
 
+test('--kaniko-dir may be a link, and what is built does not touch the folder that it leads to', async () => {
+  const result = await scene.build({
+    dockerfile: 'FROM @REG@/base\nCOPY f /a\nRUN ls /kaniko/app > /seen\nFROM @REG@/base\nRUN true\nCOPY --from=0 /a /seen /\n',
+    files: { f: 'f' },
+    args: ['--kaniko-dir=/yadokari'],
+  });
+  assert.equal(result.status, 0, result.output);
+  assert.ok(treeOf(result).has('/seen'));
+  assert.deepEqual(
+    [...treeOf(result).keys()].filter((path) => /^\/(?:kaniko|yadokari)/.test(path)),
+    [],
+  );
+});
+
 test('a base image without a single program is built on', async () => {
   const result = await scene.build({ dockerfile: 'FROM scratch\nCOPY f /a/b/f\nUSER 5:6\nWORKDIR /w\n', files: { f: 'f' } });
   assert.equal(result.status, 0, result.output);
