@@ -2,8 +2,6 @@
 // list only gets shorter.
 
 export const knownToDiffer: ReadonlySet<string> = new Set([
-  // Until only the builder's own /busybox is protected.
-  'pod-busybox-folder',
   // Until a context is out of a RUN's sight, and out of the way where the image works in its very folder.
   'pod-context-below-workdir',
   'pod-context-where-image-works',
