@@ -12,7 +12,7 @@ import { locationOf } from './location.ts';
 import { type Response, discard, expect, failureOf, header, htmlInstead, isHtml, readJson } from './response.ts';
 import { type Retry, withRetries } from './retry.ts';
 import type { Body, Request, Transport } from './transport.ts';
-import type { Method } from './wire.ts';
+import type { Method } from './http-client.ts';
 
 /** A manifest or index as stored. */
 export interface StoredManifest {

@@ -2,12 +2,12 @@
 import type { Readable } from 'node:stream';
 import { isIP } from 'node:net';
 import { RegistryError } from '../errors.ts';
-import { findBase } from './base.ts';
+import { findBaseUrl } from './base-url.ts';
 import { bareHost, isLoopback } from './proxy.ts';
 import { type Response, discard, failureOf, header, redactUrl } from './response.ts';
 import { type Clock, type Retry, type RetryPolicy, defaultRetryPolicy, isTransientStatus, systemClock, withRetries } from './retry.ts';
 import { JointWork } from './joint-work.ts';
-import { type Method, type WireOptions, createWire } from './wire.ts';
+import { type Method, type HttpOptions, createHttpClient } from './http-client.ts';
 
 /** Content that can be sent again from its start. */
 export interface Body {
@@ -30,7 +30,7 @@ export interface Request {
   readonly task: string;
 }
 
-export interface TransportOptions extends WireOptions {
+export interface TransportOptions extends HttpOptions {
   readonly userAgent: string;
   readonly retryPolicy?: RetryPolicy;
   readonly clock?: Clock;
@@ -54,7 +54,7 @@ export interface Transport {
 
 /** The transport of one client; owns its connections until `close`. */
 export function createTransport(options: TransportOptions): Transport {
-  const wire = createWire(options);
+  const client = createHttpClient(options);
   const ownRetry: Retry = {
     policy: options.retryPolicy ?? defaultRetryPolicy,
     clock: options.clock ?? systemClock,
@@ -73,7 +73,7 @@ export function createTransport(options: TransportOptions): Transport {
       signal.throwIfAborted();
       const length =
         request.body === undefined ? (request.method === 'POST' || request.method === 'PUT' ? 0 : undefined) : request.body.sizeBytes;
-      const answer = await wire.exchange(
+      const answer = await client.exchange(
         {
           method: request.method,
           url,
@@ -110,10 +110,10 @@ export function createTransport(options: TransportOptions): Transport {
         return response;
       }),
     baseUrl: async (registry, signal, retry = ownRetry) =>
-      await bases.get(registry, signal, async (inner) => await findBase(registry, allowsHttp(registry), { attempt, retry }, inner)),
+      await bases.get(registry, signal, async (inner) => await findBaseUrl(registry, allowsHttp(registry), { attempt, retry }, inner)),
     allowsHttp,
     retry: ownRetry,
-    close: wire.close,
+    close: client.close,
   };
 }
 

@@ -28,7 +28,7 @@ const refName = 'org.opencontainers.image.ref.name';
 const depthLimit = 3;
 
 /** Which image of a layout: `path[:tag]` or `path@digest`. */
-export interface LayoutPlace {
+export interface LayoutReference {
   readonly folder: string;
   readonly tag?: string;
   readonly digest?: Digest;
@@ -41,7 +41,7 @@ export interface StoredImage {
 }
 
 /** @throws ERR_REFERENCE when what follows `@` is no digest. */
-export function parseLayoutPlace(text: string): LayoutPlace {
+export function parseLayoutReference(text: string): LayoutReference {
   const fail = (why: string): BuilderError => new BuilderError('ERR_REFERENCE', `Cannot use OCI layout ${JSON.stringify(text)}: ${why}`);
   const last = text.lastIndexOf('@');
   const marked = text.search(/@sha(?:256|512):/);
@@ -58,7 +58,7 @@ export function parseLayoutPlace(text: string): LayoutPlace {
 }
 
 /** Adds an image to a layout, which is made where there is none. A tag moves to it; other entries stay. */
-export async function writeLayout(place: LayoutPlace, image: Image, signal: AbortSignal): Promise<Digest> {
+export async function writeLayout(place: LayoutReference, image: Image, signal: AbortSignal): Promise<Digest> {
   const manifest = manifestOf(image);
   const { folder, tag } = place;
   const entries = await readIndexEntries(folder);
@@ -89,7 +89,7 @@ export async function writeLayout(place: LayoutPlace, image: Image, signal: Abor
  * Reads an image for a platform. Without tag and digest the layout must hold one image only.
  * @throws ERR_LAYER when there is no layout or it is malformed, ERR_REFERENCE when it has no such image.
  */
-export async function readLayout(place: LayoutPlace, platform: Platform, signal: AbortSignal): Promise<StoredImage> {
+export async function readLayout(place: LayoutReference, platform: Platform, signal: AbortSignal): Promise<StoredImage> {
   const { folder } = place;
   await checkVersion(folder);
   const index = await readIndex(folder);
@@ -110,12 +110,12 @@ export async function readLayout(place: LayoutPlace, platform: Platform, signal:
   return { image: { config, layers, family: manifest.family, annotations: manifest.annotations }, digest: entry.digest };
 }
 
-function withFolder(place: LayoutPlace, fail: (why: string) => BuilderError): LayoutPlace {
+function withFolder(place: LayoutReference, fail: (why: string) => BuilderError): LayoutReference {
   if (place.folder === '') throw fail('it names no directory');
   return place;
 }
 
-function chooseEntry(index: ImageIndex, place: LayoutPlace, platform: Platform): Descriptor {
+function chooseEntry(index: ImageIndex, place: LayoutReference, platform: Platform): Descriptor {
   const { folder, tag, digest } = place;
   const named = (entry: Descriptor): string | undefined => entry.annotations?.get(refName);
   const fitting = index.manifests.filter((entry) => {

@@ -8,7 +8,7 @@ import { createRegistryClient, type RegistryClient } from '../registry/client.ts
 import type { Credentials } from '../registry/credentials.ts';
 import type { Names } from '../registry/names.ts';
 import { proxiesFrom } from '../registry/proxy.ts';
-import type { HostRules } from '../registry/wire.ts';
+import type { HostRules } from '../registry/http-client.ts';
 import type { RegistryRequest } from '../build/request.ts';
 
 export interface RegistrySurroundings {

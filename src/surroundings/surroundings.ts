@@ -17,8 +17,8 @@ import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import { configPaths, type CredentialOptions, loadCredentials } from '../registry/credentials.ts';
 import { loadNames } from '../registry/names.ts';
 import type { RegistryClient } from '../registry/client.ts';
-import { warmUpWire } from '../registry/wire.ts';
-import { parseLayoutPlace, readLayout } from '../store/oci-layout.ts';
+import { warmUpHttp } from '../registry/http-client.ts';
+import { parseLayoutReference, readLayout } from '../store/oci-layout.ts';
 import type { ResolveImage } from '../build/base-images.ts';
 import type { GitAccess } from './git-access.ts';
 import { openGit } from './open-git.ts';
@@ -124,7 +124,7 @@ async function openNetwork(
   stack: AsyncDisposableStack,
 ): Promise<Network> {
   trustCertificates(env, emit);
-  await warmUpWire();
+  await warmUpHttp();
   const names = await loadNames();
   const folders = [join(request.builderFolder, '.docker')];
   const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
@@ -269,7 +269,7 @@ function imageResolver(client: RegistryClient, named: ReadonlyMap<string, string
   return async (name, platform, signal) => {
     const place = named.get(contextName(name));
     if (place?.startsWith('oci-layout://') === true)
-      return (await readLayout(parseLayoutPlace(place.slice('oci-layout://'.length)), platform, signal)).image;
+      return (await readLayout(parseLayoutReference(place.slice('oci-layout://'.length)), platform, signal)).image;
     const text = place === undefined ? name : place.slice('docker-image://'.length);
     return (await client.pullImage(withDefaultTag(parseReference(text)), platform, signal)).image;
   };

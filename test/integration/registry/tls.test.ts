@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { namesFromTable } from '../../../src/registry/names.ts';
-import type { HostRules } from '../../../src/registry/wire.ts';
+import type { HostRules } from '../../../src/registry/http-client.ts';
 import { missingDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
 import { startFakeRegistry } from '../../support/fake-registry.ts';
 import { type TestClient, testClient } from '../../support/registry-client.ts';

@@ -9,7 +9,7 @@ import { verify } from '../../../src/layer/meter.ts';
 import type { Digest } from '../../../src/oci/digest.ts';
 import type { Image } from '../../../src/oci/image.ts';
 import { blobPath } from '../../../src/store/blob-file.ts';
-import { parseLayoutPlace, readLayout, writeLayout } from '../../../src/store/oci-layout.ts';
+import { parseLayoutReference, readLayout, writeLayout } from '../../../src/store/oci-layout.ts';
 import { imageOf, layerOf, someBytes } from '../../support/image.ts';
 
 const { signal } = new AbortController();
@@ -32,14 +32,14 @@ const places: readonly (readonly [text: string, expected: unknown])[] = [
   [`/a@sha256:${'a'.repeat(64)}`, { folder: '/a', digest: `sha256:${'a'.repeat(64)}` }],
 ];
 for (const [text, expected] of places) {
-  test(`parseLayoutPlace(${JSON.stringify(text)}) finds folder, tag and digest`, () => {
-    assert.deepEqual(parseLayoutPlace(text), expected);
+  test(`parseLayoutReference(${JSON.stringify(text)}) finds folder, tag and digest`, () => {
+    assert.deepEqual(parseLayoutReference(text), expected);
   });
 }
-test('parseLayoutPlace() refuses what is no digest, and no folder', () => {
-  assert.throws(() => parseLayoutPlace('/a@sha256:../../x:y'), { code: 'ERR_REFERENCE' });
-  assert.throws(() => parseLayoutPlace('/a@latest'), { code: 'ERR_REFERENCE' });
-  assert.throws(() => parseLayoutPlace(':v1'), { code: 'ERR_REFERENCE' });
+test('parseLayoutReference() refuses what is no digest, and no folder', () => {
+  assert.throws(() => parseLayoutReference('/a@sha256:../../x:y'), { code: 'ERR_REFERENCE' });
+  assert.throws(() => parseLayoutReference('/a@latest'), { code: 'ERR_REFERENCE' });
+  assert.throws(() => parseLayoutReference(':v1'), { code: 'ERR_REFERENCE' });
 });
 
 test('what writeLayout() wrote, readLayout() reads, and no temporary file stays', async () => {

@@ -4,13 +4,13 @@ import { dockerHub } from '../oci/reference.ts';
 import { type Response, discard, failureOf } from './response.ts';
 import { type Retry, TransientError, isTransientStatus, withRetries } from './retry.ts';
 import type { Transport } from './transport.ts';
-import { isWithoutTls } from './wire.ts';
+import { isWithoutTls } from './http-client.ts';
 
 /**
  * `https://host/` or `http://host/`. Without leave for HTTP nothing is asked.
  * @throws RegistryError with both reasons where neither answers
  */
-export async function findBase(
+export async function findBaseUrl(
   registry: string,
   mayBeHttp: boolean,
   { attempt, retry }: { readonly attempt: Transport['attempt']; readonly retry: Retry },

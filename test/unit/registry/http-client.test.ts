@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
-import { networkError, warmUpWire } from '../../../src/registry/wire.ts';
+import { networkError, warmUpHttp } from '../../../src/registry/http-client.ts';
 import { TransientError } from '../../../src/registry/retry.ts';
 
 const { cache } = createRequire(import.meta.url);
 const hasParser = (): boolean => Object.keys(cache).some((path) => /undici.*llhttp.*wasm/.test(path));
 
-test('warmUpWire() loads the HTTP parser, so that nothing is read from disk later', async () => {
+test('warmUpHttp() loads the HTTP parser, so that nothing is read from disk later', async () => {
   assert.equal(hasParser(), false);
-  await warmUpWire();
+  await warmUpHttp();
   assert.equal(hasParser(), true);
 });
 

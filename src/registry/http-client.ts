@@ -23,7 +23,7 @@ export interface HostRules {
   readonly clientCertificate?: { readonly certificate: string; readonly key: string };
 }
 
-export interface WireRequest {
+export interface HttpRequest {
   readonly method: Method;
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
@@ -34,7 +34,7 @@ export interface WireRequest {
   readonly patience?: number;
 }
 
-export interface WireResponse {
+export interface HttpResponse {
   readonly status: number;
   /** By lower-case name, every value. */
   readonly headers: ReadonlyMap<string, readonly string[]>;
@@ -42,7 +42,7 @@ export interface WireResponse {
   readonly body: Readable;
 }
 
-export interface WireOptions extends Partial<PaceLimits> {
+export interface HttpOptions extends Partial<PaceLimits> {
   readonly names: Names;
   readonly hostRules: (host: string) => HostRules;
   readonly proxies?: ProxySettings;
@@ -51,14 +51,14 @@ export interface WireOptions extends Partial<PaceLimits> {
   readonly answerTimeoutMs?: number;
 }
 
-export interface Wire {
+export interface HttpClient {
   /** @throws TransientError or RegistryError when there is no answer. */
-  readonly exchange: (request: WireRequest, signal: AbortSignal) => Promise<WireResponse>;
+  readonly exchange: (request: HttpRequest, signal: AbortSignal) => Promise<HttpResponse>;
   readonly close: () => Promise<void>;
 }
 
-/** A wire with its own connection pools; nothing global is touched. */
-export function createWire(options: WireOptions): Wire {
+/** A client with its own connection pools; nothing global is touched. */
+export function createHttpClient(options: HttpOptions): HttpClient {
   const limits: PaceLimits = {
     stallTimeoutMs: options.stallTimeoutMs ?? defaultPaceLimits.stallTimeoutMs,
     slowWindowMs: options.slowWindowMs ?? defaultPaceLimits.slowWindowMs,
@@ -125,7 +125,7 @@ function outgoing(
   return Buffer.isBuffer(body) ? { body } : { source: body, body: pacedUpload(body, limits, onStall) };
 }
 
-function incoming(body: Readable, request: WireRequest, limits: PaceLimits, fail: (why: string) => Error): Readable {
+function incoming(body: Readable, request: HttpRequest, limits: PaceLimits, fail: (why: string) => Error): Readable {
   const pass = async function* (): AsyncGenerator<Buffer, void, undefined> {
     try {
       yield* paced(body, limits, fail);
@@ -247,7 +247,7 @@ function headersOf(headers: Readonly<Record<string, string | string[] | undefine
   return out;
 }
 
-function createDispatcher(options: WireOptions, rules: HostRules, proxy: URL | undefined): Dispatcher {
+function createDispatcher(options: HttpOptions, rules: HostRules, proxy: URL | undefined): Dispatcher {
   const connect: buildConnector.BuildOptions = {
     lookup: lookupWith(options.names),
     timeout: options.connectTimeoutMs ?? 30_000,
@@ -286,7 +286,7 @@ function tlsOptions(rules: HostRules): { readonly rejectUnauthorized?: boolean; 
  * Makes undici load what it only loads with its first connection (its parser), and Node the extra authorities: after
  * the base image is unpacked, files of ours may no longer be trusted to be ours. Talks to itself over loopback.
  */
-export async function warmUpWire(): Promise<void> {
+export async function warmUpHttp(): Promise<void> {
   getCACertificates('extra');
   const server = createServer((socket) => {
     socket.once('data', () => socket.end('HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n'));
