@@ -3,6 +3,7 @@ import { type Image, appendLayer, withRunConfig } from '../src/oci/image.ts';
 import { type RunConfig, emptyImageConfig } from '../src/oci/image-config.ts';
 import { hostPlatform } from '../src/oci/platform.ts';
 import type { Digest } from '../src/oci/digest.ts';
+import { encodeImage } from '../src/oci/stored-image.ts';
 import { writeLayout } from '../src/store/oci-layout.ts';
 import type { ImageFile } from './image-files.ts';
 import { layerOf } from './image-layers.ts';
@@ -66,6 +67,6 @@ export async function writeImageLayout(request: LayoutRequest, signal: AbortSign
       comment: part.comment,
     });
   }
-  const digest = await writeLayout({ folder: request.folder, tag: request.tag }, image, signal);
+  const digest = await writeLayout({ folder: request.folder, tag: request.tag }, encodeImage(image), signal);
   return { digest, sizeBytes: image.layers.reduce((sum, layer) => sum + layer.descriptor.size, 0) };
 }

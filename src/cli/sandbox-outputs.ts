@@ -4,8 +4,8 @@ import { accessSync, constants, lstatSync, mkdirSync, realpathSync, statSync } f
 import { copyFile, mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BuilderError, systemCode } from '../errors.ts';
-import { hostPlatform } from '../oci/platform.ts';
-import { readLayout, writeLayout } from '../store/oci-layout.ts';
+import { copyImage } from '../oci/copy-image.ts';
+import { openLayoutSink, openLayoutSource } from '../store/oci-layout.ts';
 
 /** A file or an OCI layout that the command line asks for; the path is absolute, on the host. */
 export interface SandboxOutput {
@@ -41,9 +41,8 @@ export async function deliverOutputs(
 
 async function deliverLayout(from: string, to: string, options: { readonly tag: string; readonly signal: AbortSignal }): Promise<void> {
   const { tag, signal } = options;
-  const { image, digest } = await readLayout({ folder: from, tag }, hostPlatform(process.arch), signal);
-  const written = await writeLayout({ folder: to, tag }, image, signal);
-  if (written !== digest) throw new BuilderError('ERR_INTERNAL', `Cannot write ${to}: the image became another one on the way`);
+  const source = await openLayoutSource({ folder: from, tag }, undefined, signal);
+  await copyImage(source, openLayoutSink({ folder: to, tag }), signal);
 }
 
 async function deliverFile(from: string, to: string): Promise<void> {

@@ -6,10 +6,9 @@ import type { HistoryEntry, ImageConfig, RunConfig } from './image-config.ts';
 import type { MediaFamily } from './media-type.ts';
 import type { Reference } from './reference.ts';
 
-export interface Layer {
+/** Content with a digest, and where to get it. */
+export interface ImageBlob {
   readonly descriptor: Descriptor;
-  /** Digest of the uncompressed tar. */
-  readonly diffId: Digest;
   /**
    * The blob as stored (compressed). May be called again, which is what makes retries possible; whoever gets the
    * stream owns it. It ends only if size and digest are the descriptor's, else it fails with ERR_DIGEST_MISMATCH.
@@ -17,6 +16,11 @@ export interface Layer {
   readonly open: (signal: AbortSignal) => Readable;
   /** A repository that is known to hold the blob, to mount it from. */
   readonly from?: Reference;
+}
+
+export interface Layer extends ImageBlob {
+  /** Digest of the uncompressed tar. */
+  readonly diffId: Digest;
 }
 
 export interface Image {

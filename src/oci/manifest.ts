@@ -1,17 +1,17 @@
 // Manifests and indexes: image-spec manifest.md and image-index.md, and Docker's schema 2 twins.
 import { BuilderError } from '../errors.ts';
-import type { Descriptor } from './descriptor.ts';
-import { type Digest, digestOf, isDigest } from './digest.ts';
-import type { Image } from './image.ts';
-import { formatImageConfig } from './image-config.ts';
-import { type Json, type JsonObject, formatJson, parseJson } from './json.ts';
-import { MediaType, type MediaFamily, layerMediaTypeIn } from './media-type.ts';
+import { type Descriptor, malformedManifest, parseAnnotations, parseDescriptor } from './descriptor.ts';
+import { type Digest, digestOf } from './digest.ts';
+import { type Json, type JsonObject, parseJson } from './json.ts';
+import { MediaType, type MediaFamily } from './media-type.ts';
 import { type Platform, formatPlatform, platformDistance } from './platform.ts';
 
 /** What we read whole of one manifest or index, in bytes; the distribution-spec asks registries to take 4 MiB. */
 export const manifestLimitBytes = 8 * 1024 * 1024;
 /** What we read whole of one image config, in bytes. */
 export const configLimitBytes = 8 * 1024 * 1024;
+/** So often an index may name another one that names another one. */
+export const indexDepthLimit = 3;
 const indexEntryLimit = 10_000;
 const layerLimit = 10_000;
 
@@ -33,13 +33,16 @@ export interface ImageIndex {
   readonly manifests: readonly Descriptor[];
 }
 
-/** What `manifestOf` makes: the exact bytes to store, and where they point. */
-export interface ManifestBytes {
+/**
+ * A manifest or index as it is stored. The bytes count: they are passed on as they are, and what they say is only a view of them,
+ * `parseManifest`.
+ */
+export interface StoredManifest {
   readonly bytes: Buffer;
+  /** What it calls itself, or else is called. */
   readonly mediaType: string;
+  /** Of the bytes. */
   readonly digest: Digest;
-  readonly config: { readonly bytes: Buffer; readonly descriptor: Descriptor };
-  readonly layers: readonly Descriptor[];
 }
 
 const kinds: ReadonlyMap<string, { readonly kind: 'manifest' | 'index'; readonly family: MediaFamily }> = new Map([
@@ -55,12 +58,12 @@ const kinds: ReadonlyMap<string, { readonly kind: 'manifest' | 'index'; readonly
  * @throws ERR_LAYER when it is malformed, ERR_UNSUPPORTED when it is schema 1 or something that is no image.
  */
 export function parseManifest(bytes: Uint8Array, contentType: string | undefined): ImageManifest | ImageIndex {
-  if (bytes.length > manifestLimitBytes) throw malformed(`it has more than ${manifestLimitBytes} bytes`);
+  if (bytes.length > manifestLimitBytes) throw malformedManifest(`it has more than ${manifestLimitBytes} bytes`);
   const root = parseJson(Buffer.from(bytes).toString('utf8'));
-  if (!(root instanceof Map)) throw malformed('it is not an object');
+  if (!(root instanceof Map)) throw malformedManifest('it is not an object');
   refuseSchema1(root, contentType);
-  if (root.get('schemaVersion') !== 2) throw malformed('schemaVersion is not 2');
-  if (root.has('manifests') && (root.has('layers') || root.has('config'))) throw malformed('it is an index and an image at once');
+  if (root.get('schemaVersion') !== 2) throw malformedManifest('schemaVersion is not 2');
+  if (root.has('manifests') && (root.has('layers') || root.has('config'))) throw malformedManifest('it is an index and an image at once');
   const mediaType = mediaTypeOf(root, contentType);
   const known = kinds.get(mediaType);
   if (known === undefined) {
@@ -71,7 +74,7 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
     return { kind: 'index', mediaType, family: known.family, manifests };
   }
   const config = root.get('config');
-  if (config === undefined) throw malformed('config is missing');
+  if (config === undefined) throw malformedManifest('config is missing');
   return {
     kind: 'manifest',
     mediaType,
@@ -80,6 +83,14 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
     layers: descriptors(root, 'layers', layerLimit),
     annotations: parseAnnotations(root.get('annotations'), 'annotations') ?? new Map(),
   };
+}
+
+/**
+ * The bytes of a manifest or index, with the type that they turn out to have; `digest` where it is known to be theirs.
+ * @throws as `parseManifest`
+ */
+export function storedManifest(bytes: Buffer, contentType: string | undefined, digest: Digest = digestOf(bytes)): StoredManifest {
+  return { bytes, mediaType: parseManifest(bytes, contentType).mediaType, digest };
 }
 
 /**
@@ -105,77 +116,18 @@ export function selectPlatform(index: ImageIndex, wanted: Platform): Descriptor 
   );
 }
 
-/** The manifest of an image. Same image, same bytes. A zstd layer makes it OCI, since Docker's family has no name for it. */
-export function manifestOf(image: Image): ManifestBytes {
-  const zstd = image.layers.some((layer) => layer.descriptor.mediaType === MediaType.ociLayerZstd);
-  const family: MediaFamily = zstd || image.annotations.size > 0 ? 'oci' : image.family;
-  const isOci = family === 'oci';
-  const layers = image.layers.map((layer) => ({ ...layer.descriptor, mediaType: layerMediaTypeIn(family, layer.descriptor.mediaType) }));
-  const configBytes = Buffer.from(formatImageConfig(image.config), 'utf8');
-  const config: Descriptor = {
-    mediaType: isOci ? MediaType.ociConfig : MediaType.dockerConfig,
-    digest: digestOf(configBytes),
-    size: configBytes.length,
-  };
-  const mediaType = isOci ? MediaType.ociManifest : MediaType.dockerManifest;
-  const root = new Map<string, Json>([
-    ['schemaVersion', 2],
-    ['mediaType', mediaType],
-    ['config', formatDescriptor(config)],
-    ['layers', layers.map(formatDescriptor)],
-  ]);
-  if (image.annotations.size > 0) root.set('annotations', sortedMap(image.annotations));
-  const bytes = Buffer.from(formatJson(root), 'utf8');
-  return { bytes, mediaType, digest: digestOf(bytes), config: { bytes: configBytes, descriptor: config }, layers };
+/** True for a type of manifest or index that `parseManifest` reads. */
+export function isManifestType(mediaType: string): boolean {
+  return kinds.has(mediaType);
 }
 
-/** A descriptor as JSON, members in the specification's order. */
-export function formatDescriptor(descriptor: Descriptor): JsonObject {
-  const out = new Map<string, Json>([
-    ['mediaType', descriptor.mediaType],
-    ['digest', descriptor.digest],
-    ['size', descriptor.size],
-  ]);
-  if (descriptor.urls !== undefined) out.set('urls', [...descriptor.urls]);
-  if (descriptor.annotations !== undefined && descriptor.annotations.size > 0) out.set('annotations', sortedMap(descriptor.annotations));
-  if (descriptor.platform !== undefined) {
-    const { os, architecture, variant, osVersion } = descriptor.platform;
-    const platform = new Map<string, Json>([
-      ['architecture', architecture],
-      ['os', os],
-    ]);
-    if (osVersion !== undefined) platform.set('os.version', osVersion);
-    if (variant !== undefined) platform.set('variant', variant);
-    out.set('platform', platform);
-  }
-  return out;
-}
-
-/** @throws ERR_LAYER naming `place` when the value is no descriptor. */
-export function parseDescriptor(value: Json, place: string): Descriptor {
-  if (!(value instanceof Map)) throw malformed(`${place} is not an object`);
-  const mediaType = value.get('mediaType');
-  const digest = value.get('digest');
-  const size = value.get('size');
-  if (typeof mediaType !== 'string') throw malformed(`${place}.mediaType is not a string`);
-  if (typeof digest !== 'string' || !isDigest(digest)) throw malformed(`${place}.digest is not a digest that can be verified`);
-  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw malformed(`${place}.size is not a size`);
-  const platform = parsePlatformObject(value.get('platform'), place);
-  const annotations = parseAnnotations(value.get('annotations'), `${place}.annotations`);
-  const urls = value.get('urls');
-  return {
-    mediaType,
-    digest,
-    size,
-    ...(platform === undefined ? {} : { platform }),
-    ...(annotations === undefined || annotations.size === 0 ? {} : { annotations }),
-    ...(Array.isArray(urls) && urls.length > 0 ? { urls: urls.filter((url: Json) => typeof url === 'string') } : {}),
-  };
+/** True for the types of schema 1, signed or not, which is known in order to be refused. */
+export function isSchema1Type(mediaType: string): boolean {
+  return mediaType.startsWith('application/vnd.docker.distribution.manifest.v1');
 }
 
 function refuseSchema1(root: JsonObject, contentType: string | undefined): void {
-  const isSchema1 = root.get('schemaVersion') === 1 || contentType?.startsWith('application/vnd.docker.distribution.manifest.v1') === true;
-  if (!isSchema1) return;
+  if (root.get('schemaVersion') !== 1 && (contentType === undefined || !isSchema1Type(contentType))) return;
   throw new BuilderError('ERR_UNSUPPORTED', 'Cannot use the manifest: it has the old schema 1, which says nothing that can be verified', {
     hint: 'push the image again with a current engine, or copy it with: skopeo copy --format v2s2',
   });
@@ -183,60 +135,24 @@ function refuseSchema1(root: JsonObject, contentType: string | undefined): void 
 
 function mediaTypeOf(root: JsonObject, contentType: string | undefined): string {
   const own = root.get('mediaType');
-  if (own !== undefined && typeof own !== 'string') throw malformed('mediaType is not a string');
+  if (own !== undefined && typeof own !== 'string') throw malformedManifest('mediaType is not a string');
   // Parameters mean nothing here; a type that is no manifest's (text/plain, octet-stream) is a web server's guess.
   const given = contentType?.split(';', 1)[0]?.trim().toLowerCase();
   const served = given !== undefined && kinds.has(given) ? given : undefined;
   if (own !== undefined && served !== undefined && own !== served) {
-    throw malformed(`it calls itself ${own}, but was served as ${served}`);
+    throw malformedManifest(`it calls itself ${own}, but was served as ${served}`);
   }
   const shaped = root.has('manifests') ? MediaType.ociIndex : MediaType.ociManifest;
   const chosen = own ?? served ?? shaped;
   const kind = kinds.get(chosen)?.kind;
-  if (kind === 'index' && !root.has('manifests')) throw malformed(`it is called ${chosen}, but has no manifests`);
-  if (kind === 'manifest' && root.has('manifests')) throw malformed(`it is called ${chosen}, but has manifests`);
+  if (kind === 'index' && !root.has('manifests')) throw malformedManifest(`it is called ${chosen}, but has no manifests`);
+  if (kind === 'manifest' && root.has('manifests')) throw malformedManifest(`it is called ${chosen}, but has manifests`);
   return chosen;
 }
 
 function descriptors(root: JsonObject, key: string, limit: number): readonly Descriptor[] {
   const list = root.get(key);
-  if (!Array.isArray(list)) throw malformed(`${key} is not a list`);
-  if (list.length > limit) throw malformed(`${key} has more than ${limit} entries`);
+  if (!Array.isArray(list)) throw malformedManifest(`${key} is not a list`);
+  if (list.length > limit) throw malformedManifest(`${key} has more than ${limit} entries`);
   return list.map((item: Json, position) => parseDescriptor(item, `${key}[${position}]`));
-}
-
-function parsePlatformObject(value: Json | undefined, place: string): Platform | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (!(value instanceof Map)) throw malformed(`${place}.platform is not an object`);
-  const text = (key: string): string | undefined => {
-    const item = value.get(key);
-    return typeof item === 'string' && item !== '' ? item : undefined;
-  };
-  const variant = text('variant');
-  const osVersion = text('os.version');
-  return {
-    os: text('os') ?? 'unknown',
-    architecture: text('architecture') ?? 'unknown',
-    ...(variant === undefined ? {} : { variant }),
-    ...(osVersion === undefined ? {} : { osVersion }),
-  };
-}
-
-function parseAnnotations(value: Json | undefined, place: string): ReadonlyMap<string, string> | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (!(value instanceof Map)) throw malformed(`${place} is not an object`);
-  const out = new Map<string, string>();
-  for (const [key, item] of value) {
-    if (typeof item !== 'string') throw malformed(`${place}.${key} is not a string`);
-    out.set(key, item);
-  }
-  return out;
-}
-
-function sortedMap(map: ReadonlyMap<string, string>): JsonObject {
-  return new Map([...map].toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
-}
-
-function malformed(why: string): BuilderError {
-  return new BuilderError('ERR_LAYER', `Cannot read the manifest: ${why}`);
 }

@@ -3,8 +3,8 @@ import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Image } from '../oci/image.ts';
-import { manifestOf } from '../oci/manifest.ts';
 import { formatReference, formatRepository, type Reference } from '../oci/reference.ts';
+import { encodeImage, type StoredImage } from '../oci/stored-image.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { writeDockerArchive } from '../store/docker-archive.ts';
 import { writeLayout } from '../store/oci-layout.ts';
@@ -44,25 +44,27 @@ export async function publishImage(
   ports: PublishPorts,
 ): Promise<{ readonly digest: Digest; readonly pushed: readonly PushedImage[] }> {
   const { emit, signal } = ports;
-  const manifest = manifestOf(image);
+  // Encoded once: the same bytes go everywhere.
+  const stored = encodeImage(image);
+  const { digest } = stored.manifest;
   const sizeBytes = image.layers.reduce((sum, layer) => sum + layer.descriptor.size, 0);
   const [first] = output.destinations;
   if (output.ociLayoutPath !== undefined) {
     emit({ kind: 'phase', phase: 'writing', detail: output.ociLayoutPath });
-    const digest = await writeLayout({ folder: output.ociLayoutPath, tag: first?.tag ?? 'latest' }, image, signal);
+    await writeLayout({ folder: output.ociLayoutPath, tag: first?.tag ?? 'latest' }, stored, signal);
     emit({ kind: 'image.written', destination: `oci:${output.ociLayoutPath}`, digest, sizeBytes });
   }
   if (output.tarPath !== undefined) {
     emit({ kind: 'phase', phase: 'writing', detail: output.tarPath });
-    await writeDockerArchive(output.tarPath, image, output.destinations, signal);
-    emit({ kind: 'image.written', destination: `docker-archive:${output.tarPath}`, digest: manifest.digest, sizeBytes });
+    await writeDockerArchive(output.tarPath, stored, output.destinations, signal);
+    emit({ kind: 'image.written', destination: `docker-archive:${output.tarPath}`, digest, sizeBytes });
   }
-  const pushed = output.noPush ? [] : await push(image, output, ports, sizeBytes);
-  await writeResults(manifest.digest, output.destinations, ports.results);
-  return { digest: manifest.digest, pushed };
+  const pushed = output.noPush ? [] : await push(stored, output, ports, sizeBytes);
+  await writeResults(digest, output.destinations, ports.results);
+  return { digest, pushed };
 }
 
-async function push(image: Image, output: OutputRequest, ports: PublishPorts, sizeBytes: number): Promise<readonly PushedImage[]> {
+async function push(image: StoredImage, output: OutputRequest, ports: PublishPorts, sizeBytes: number): Promise<readonly PushedImage[]> {
   const { emit, signal } = ports;
   emit({ kind: 'phase', phase: 'pushing' });
   for (let retry = 0; ; retry++) {

@@ -2,16 +2,18 @@
 import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Image, Layer } from '../oci/image.ts';
+import type { Layer } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
 import { type Reference, formatReference } from '../oci/reference.ts';
+import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
+import type { StoredImage } from '../oci/stored-image.ts';
 import type { Credentials } from './credentials.ts';
 import { type Download, fetchFile } from './download.ts';
 import { type Answer, type Question, exchange } from './exchange.ts';
 import { createLimit } from './limit.ts';
 import { mirrorOf } from './mirror.ts';
-import { type Place, type PulledImage, pullFrom } from './pull.ts';
-import { type PushContext, type PushOptions, type PushedImage, probePush, pushAhead, pushTo } from './push.ts';
+import { type Candidate, type PulledImage, fromFirst, pullFrom } from './pull.ts';
+import { type PushContext, type PushOptions, type PushedImage, probePush, pushAhead, pushTo, repositorySink } from './push.ts';
 import { Repository } from './repository.ts';
 import { JointWork } from './joint-work.ts';
 import { type Transport, type TransportOptions, createTransport } from './transport.ts';
@@ -39,14 +41,19 @@ export interface RegistryClient {
   readonly findImage: (reference: Reference, platform: Platform, signal: AbortSignal) => Promise<PulledImage | undefined>;
   /** The digest that a name points to now, undefined when there is none. Asks the registry itself, not its mirrors. */
   readonly resolve: (reference: Reference, signal: AbortSignal) => Promise<Digest | undefined>;
+  /** Pushes the manifest and the config as they are, byte for byte. */
   readonly pushImage: (
-    image: Image,
+    image: StoredImage,
     destinations: readonly Reference[],
     options: PushOptions,
     signal: AbortSignal,
   ) => Promise<readonly PushedImage[]>;
   /** Sends a layer ahead of its image, while other things go on; `pushImage` won't send it again. */
   readonly pushLayer: (layer: Layer, destinations: readonly Reference[], signal: AbortSignal) => Promise<void>;
+  /** What a name stands for, to be copied. @throws RegistryError with status 404 when there is no such image. */
+  readonly openSource: (reference: Reference, signal: AbortSignal) => Promise<ImageSource>;
+  /** Where a copy may go. */
+  readonly openSink: (reference: Reference, options: PushOptions) => ImageSink;
   /** @throws RegistryError when we may not push there. */
   readonly checkPush: (reference: Reference, signal: AbortSignal) => Promise<void>;
   /** A file from the web, for ADD. */
@@ -69,20 +76,19 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   });
   const open = createOpener(transport, options.credentials);
   const push: PushContext = { open, uploads: new JointWork(), limit: createLimit(parallel), emit };
+  const find = async <Value>(
+    reference: Reference,
+    use: (source: ImageSource) => Promise<Value>,
+    signal: AbortSignal,
+  ): Promise<Value | undefined> => await fromFirst(candidatesFor(reference, options, open), { reference, emit, use }, signal);
   const findImage: RegistryClient['findImage'] = async (reference, platform, signal) =>
-    await pullFrom(placesOf(reference, options, open), reference, platform, emit, signal);
+    await find(reference, async (source) => await pullFrom(source, { reference, platform, emit }, signal), signal);
   return {
     findImage,
-    pullImage: async (reference, platform, signal) => {
-      const found = await findImage(reference, platform, signal);
-      if (found !== undefined) return found;
-      const name = formatReference(reference);
-      throw new RegistryError(
-        `Cannot pull ${name}: there is no such image`,
-        { method: 'GET', url: name, status: 404 },
-        { hint: 'check the name and the tag' },
-      );
-    },
+    pullImage: async (reference, platform, signal) => (await findImage(reference, platform, signal)) ?? missing(reference),
+    openSource: async (reference, signal) =>
+      (await find(reference, async (source) => await Promise.resolve(source), signal)) ?? missing(reference),
+    openSink: (reference, pushOptions) => repositorySink(push, { names: [reference] }, pushOptions),
     resolve: async (reference, signal) =>
       await (await open(reference, signal)).resolve(reference.digest ?? reference.tag ?? 'latest', signal),
     pushImage: async (image, destinations, pushOptions, signal) => await pushTo(push, image, destinations, pushOptions, signal),
@@ -114,8 +120,21 @@ function createOpener(transport: Transport, credentials: Credentials): Opener {
   };
 }
 
-/** Mirrors first. One that refuses connections is not waited for where there is another place. */
-function placesOf(reference: Reference, { mirrors: rules }: Pick<RegistryClientOptions, 'mirrors'>, open: Opener): readonly Place[] {
+function missing(reference: Reference): never {
+  const name = formatReference(reference);
+  throw new RegistryError(
+    `Cannot pull ${name}: there is no such image`,
+    { method: 'GET', url: name, status: 404 },
+    { hint: 'check the name and the tag' },
+  );
+}
+
+/** Mirrors first. One that refuses connections is not waited for where there is another candidate. */
+function candidatesFor(
+  reference: Reference,
+  { mirrors: rules }: Pick<RegistryClientOptions, 'mirrors'>,
+  open: Opener,
+): readonly Candidate[] {
   const mirrors = (rules?.mirrors.get(reference.registry) ?? []).map((text) => mirrorOf(reference, text));
   const isLast = mirrors.length === 0 || rules?.onlyMirrors !== true;
   const all = isLast ? [...mirrors, { registry: reference.registry, repository: reference.repository }] : mirrors;

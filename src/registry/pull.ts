@@ -1,158 +1,118 @@
-// A reference becomes an Image: its manifest chosen by platform, its config read, its layers ready to be opened.
+// What a name stands for in a registry or its mirrors, as it is stored there; and the image in it that fits a platform.
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { BuilderError, RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
+import { type Descriptor, isForeign } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Image, Layer } from '../oci/image.ts';
-import { parseImageConfig } from '../oci/image-config.ts';
-import { type ImageManifest, configLimitBytes, parseManifest, selectPlatform } from '../oci/manifest.ts';
-import { MediaType } from '../oci/media-type.ts';
 import { type Platform, formatPlatform, platformMatches } from '../oci/platform.ts';
 import { type Reference, formatReference } from '../oci/reference.ts';
-import { readAgainOnMismatch } from './again.ts';
+import type { ImageSource } from '../oci/source-and-sink.ts';
+import { type StoredImage, readImage } from '../oci/stored-image.ts';
 import { openBlob } from './blob.ts';
 import type { Repository } from './repository.ts';
 
-const indexDepthLimit = 3;
 /** A blob.progress event at most so often, in bytes. */
 export const progressStepBytes = 1024 * 1024;
 
-/** What a pull found. */
-export interface PulledImage {
-  readonly image: Image;
+/** What a pull found: the image that was chosen for the platform, as the bytes that were pulled. */
+export interface PulledImage extends StoredImage {
   /** Of the manifest or index that was asked for: what `FROM name@digest` would name. */
   readonly digest: Digest;
-  /** Of the manifest that was chosen for the platform. */
-  readonly manifestDigest: Digest;
   /** The name that was asked for, with the digest. */
   readonly reference: Reference;
 }
 
-/** Where a reference may be found; opened when its turn comes, since a place that is not needed may be out of reach. */
-export interface Place {
+/** A repository that may have the image; opened when its turn comes, since one that is not needed may be out of reach. */
+export interface Candidate {
   readonly registry: string;
   readonly repository: string;
   readonly open: (signal: AbortSignal) => Promise<Repository>;
 }
 
 /**
- * Pulls from the first place that has it. Undefined where every place says that there is no such image.
- * @throws RegistryError, ERR_LAYER or ERR_UNSUPPORTED of the last place; what mirrors said before becomes warnings.
+ * What `use` makes of the first candidate that has the name. Undefined where every one says that there is no such image.
+ * @throws RegistryError, ERR_LAYER or ERR_UNSUPPORTED of the last one; what mirrors said before becomes warnings.
  */
-export async function pullFrom(
-  places: readonly Place[],
-  reference: Reference,
-  platform: Platform,
-  emit: Emit,
+export async function fromFirst<Value>(
+  candidates: readonly Candidate[],
+  { reference, emit, use }: { readonly reference: Reference; readonly emit: Emit; readonly use: (source: ImageSource) => Promise<Value> },
   signal: AbortSignal,
-): Promise<PulledImage | undefined> {
+): Promise<Value | undefined> {
   let failure: BuilderError | undefined;
-  for (const [position, place] of places.entries()) {
+  for (const position of candidates.keys()) {
     try {
-      const found = await pullOne({ place, later: places.slice(position), reference, platform, emit }, signal);
-      if (found !== undefined) return found;
+      const source = await openSource(candidates.slice(position), reference, emit, signal);
+      if (source !== undefined) return await use(source);
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof BuilderError)) throw error;
       failure = error;
-      if (position + 1 < places.length) emit({ kind: 'warning', code: 'mirror', message: `${error.message}; trying the next place` });
+      if (position + 1 < candidates.length) emit({ kind: 'warning', code: 'mirror', message: `${error.message}; trying the next place` });
     }
   }
   if (failure !== undefined) throw failure;
   return undefined;
 }
 
-interface PullWish {
-  readonly place: Place;
-  /** The place itself and those after it. */
-  readonly later: readonly Place[];
-  readonly reference: Reference;
-  readonly platform: Platform;
-  readonly emit: Emit;
-}
-
-async function pullOne(wish: PullWish, signal: AbortSignal): Promise<PulledImage | undefined> {
-  const { later, reference, platform, emit } = wish;
-  const { place } = wish;
-  const repository = await place.open(signal);
-  const target = reference.digest ?? reference.tag ?? 'latest';
-  const asked = await repository.manifest(target, signal);
-  if (asked === undefined) return undefined;
-  const { manifest, digest } = await choose(repository, asked, platform, signal);
-  const configBytes = await readAgainOnMismatch(() => readConfig(repository, manifest.config, signal), signal);
-  const config = parseImageConfig(configBytes.toString('utf8'));
-  const layers = manifest.layers.map((descriptor, position): Layer => {
-    const diffId = config.diffIds[position];
-    if (diffId === undefined)
-      throw new BuilderError('ERR_LAYER', `Cannot use ${formatReference(reference)}: its config names fewer layers than its manifest`);
-    return {
-      descriptor,
-      diffId,
-      open: (opening) => openLayer(later, descriptor, emit, opening),
-      from: { registry: place.registry, repository: place.repository },
-    };
-  });
-  if (config.diffIds.length !== layers.length) {
-    throw new BuilderError('ERR_LAYER', `Cannot use ${formatReference(reference)}: its config names more layers than its manifest`);
-  }
+/** The image of a source for a platform. @throws as `readImage` */
+export async function pullFrom(
+  source: ImageSource,
+  { reference, platform, emit }: { readonly reference: Reference; readonly platform: Platform; readonly emit: Emit },
+  signal: AbortSignal,
+): Promise<PulledImage> {
+  const stored = await readImage(source, platform, signal);
+  const { config } = stored.image;
   if (config.os !== '' && !platformMatches(config, platform)) {
-    const message = `${formatReference(reference)} is for ${formatPlatform(config)}, not for ${formatPlatform(platform)}`;
+    const message = `${source.name} is for ${formatPlatform(config)}, not for ${formatPlatform(platform)}`;
     emit({ kind: 'warning', code: 'platform', message });
   }
+  const { digest } = source.root;
+  return { ...stored, digest, reference: { ...reference, digest } };
+}
+
+/** The name in the first candidate; its blobs come from the later ones where it fails. Undefined where it has no such name. */
+async function openSource(
+  candidates: readonly Candidate[],
+  reference: Reference,
+  emit: Emit,
+  signal: AbortSignal,
+): Promise<ImageSource | undefined> {
+  const [first] = candidates;
+  if (first === undefined) return undefined;
+  const repository = await first.open(signal);
+  const root = await repository.manifest(reference.digest ?? reference.tag ?? 'latest', signal);
+  if (root === undefined) return undefined;
   return {
-    image: { config, layers, family: manifest.family, annotations: manifest.annotations },
-    digest: asked.digest,
-    manifestDigest: digest,
-    reference: { ...reference, digest: asked.digest },
+    name: formatReference(reference),
+    root,
+    manifest: async (descriptor, reading) => {
+      const found = await repository.manifest(descriptor.digest, reading, descriptor.mediaType);
+      if (found !== undefined) return found;
+      throw new BuilderError(
+        'ERR_REGISTRY',
+        `Cannot pull ${repository.name}: its index names ${descriptor.digest}, which the registry does not have`,
+      );
+    },
+    bytes: async (descriptor, limitBytes, reading) => {
+      if (descriptor.size > limitBytes)
+        throw new BuilderError(
+          'ERR_LAYER',
+          `Cannot read blob ${descriptor.digest} of ${repository.name}: it has more than ${limitBytes} bytes`,
+        );
+      const open = async (): Promise<Repository> => await Promise.resolve(repository);
+      return await buffer(openBlob(open, descriptor, { onBytes: () => undefined }, reading));
+    },
+    open: (descriptor, reading) => openLayer(candidates, descriptor, emit, reading),
+    from: { registry: first.registry, repository: first.repository },
   };
 }
 
-async function choose(
-  repository: Repository,
-  asked: { readonly bytes: Buffer; readonly mediaType: string | undefined; readonly digest: Digest },
-  platform: Platform,
-  signal: AbortSignal,
-): Promise<{ readonly manifest: ImageManifest; readonly digest: Digest }> {
-  let stored = asked;
-  for (let depth = 0; depth <= indexDepthLimit; depth++) {
-    const parsed = parseManifest(stored.bytes, stored.mediaType);
-    if (parsed.kind === 'manifest') return { manifest: parsed, digest: stored.digest };
-    const entry = selectPlatform(parsed, platform);
-    const next = await repository.manifest(entry.digest, signal);
-    if (next === undefined) {
-      throw new BuilderError(
-        'ERR_REGISTRY',
-        `Cannot pull ${repository.name}: its index names ${entry.digest}, which the registry does not have`,
-      );
-    }
-    // The index's word counts, not the Content-Type of the answer.
-    stored = { ...next, mediaType: entry.mediaType };
-  }
-  throw new BuilderError('ERR_LAYER', `Cannot pull ${repository.name}: its indexes are nested more than ${indexDepthLimit} deep`);
-}
-
-async function readConfig(repository: Repository, descriptor: Descriptor, signal: AbortSignal): Promise<Buffer> {
-  const isImage = descriptor.mediaType === MediaType.ociConfig || descriptor.mediaType === MediaType.dockerConfig;
-  if (!isImage) {
-    throw new BuilderError(
-      'ERR_UNSUPPORTED',
-      `Cannot use ${repository.name} as an image: its config is ${JSON.stringify(descriptor.mediaType)}`,
-    );
-  }
-  if (descriptor.size > configLimitBytes) {
-    throw new BuilderError('ERR_LAYER', `Cannot use ${repository.name}: its config has more than ${configLimitBytes} bytes`);
-  }
-  const open = async (): Promise<Repository> => await Promise.resolve(repository);
-  return await buffer(openBlob(open, descriptor, { onBytes: () => undefined }, signal));
-}
-
-/** From the first place that has the blob; a mirror need not have every blob of a manifest that it has, nor stay till its end. */
-function openLayer(places: readonly Place[], descriptor: Descriptor, emit: Emit, signal: AbortSignal): Readable {
-  const [first, ...others] = places;
+/** From the first that has the blob; a mirror need not have every blob of a manifest that it has, nor stay till its end. */
+function openLayer(candidates: readonly Candidate[], descriptor: Descriptor, emit: Emit, signal: AbortSignal): Readable {
+  const [first, ...others] = candidates;
   if (first === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot open a layer: it comes from nowhere');
-  if (descriptor.urls !== undefined && isForeign(descriptor)) {
+  if (isForeign(descriptor)) {
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot pull layer ${descriptor.digest}: its content is kept outside of the registry`);
   }
   const repository = `${first.registry}/${first.repository}`;
@@ -165,11 +125,11 @@ function openLayer(places: readonly Place[], descriptor: Descriptor, emit: Emit,
   };
   const next = async (failure: RegistryError, opening: AbortSignal): Promise<Repository | undefined> => {
     for (let reason: RegistryError = failure; ;) {
-      const place = others.shift();
-      if (place === undefined) return undefined;
+      const candidate = others.shift();
+      if (candidate === undefined) return undefined;
       emit({ kind: 'warning', code: 'mirror', message: `${reason.message}; trying the next place` });
       try {
-        return await place.open(opening);
+        return await candidate.open(opening);
       } catch (error) {
         opening.throwIfAborted();
         if (!(error instanceof RegistryError) || others.length === 0) throw error;
@@ -178,8 +138,4 @@ function openLayer(places: readonly Place[], descriptor: Descriptor, emit: Emit,
     }
   };
   return openBlob(first.open, descriptor, { onBytes, next }, signal);
-}
-
-function isForeign(descriptor: Descriptor): boolean {
-  return descriptor.mediaType === MediaType.dockerForeignLayerGzip || descriptor.mediaType === MediaType.ociForeignLayerGzip;
 }

@@ -1,18 +1,18 @@
-// An Image goes to its destinations: blobs first and in parallel, the manifest when they are all there, then its tags.
-import { Readable } from 'node:stream';
-import { RegistryError } from '../errors.ts';
+// An image goes to its destinations as it is stored: blobs first and in parallel, the manifest when they are all there, then its tags.
+import { BuilderError, RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
+import { isForeign } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Image, Layer } from '../oci/image.ts';
-import { type ManifestBytes, manifestOf } from '../oci/manifest.ts';
-import { MediaType } from '../oci/media-type.ts';
+import type { ImageBlob, Layer } from '../oci/image.ts';
+import type { StoredManifest } from '../oci/manifest.ts';
 import { type Reference, formatReference } from '../oci/reference.ts';
+import type { ImageSink } from '../oci/source-and-sink.ts';
+import { type StoredImage, writeImage } from '../oci/stored-image.ts';
+import type { JointWork } from './joint-work.ts';
 import type { Limit } from './limit.ts';
 import { progressStepBytes } from './pull.ts';
 import type { Repository, UploadSession } from './repository.ts';
-import type { JointWork } from './joint-work.ts';
-import { type BlobSource, uploadBlob } from './upload.ts';
+import { uploadBlob } from './upload.ts';
 
 export interface PushOptions {
   /** A tag that may not be overwritten, and exists, is no failure: what it points to is reported. */
@@ -24,11 +24,6 @@ export interface PushOptions {
 export interface PushedImage {
   readonly reference: Reference;
   readonly digest: Digest;
-}
-
-/** A blob on its way, and where else it may be. */
-export interface PushableBlob extends BlobSource {
-  readonly from?: Reference;
 }
 
 /** What pushes share: the open repositories, what is known to be where, and how much goes on at once. */
@@ -43,27 +38,56 @@ export interface PushContext {
 /** Pushes to every destination; the answer has one entry for each, in their order. @throws RegistryError */
 export async function pushTo(
   context: PushContext,
-  image: Image,
+  stored: StoredImage,
   destinations: readonly Reference[],
   options: PushOptions,
   signal: AbortSignal,
 ): Promise<readonly PushedImage[]> {
-  const manifest = manifestOf(image);
   const groups = Map.groupBy(destinations, (item) => item.registry);
   const digests = new Map<Reference, Digest>();
   await allOrAbort(signal, [...groups.values()], async (group, inner) => {
     // One repository after the other, so that the later ones can mount what the first one got.
     let earlier: Reference | undefined;
-    for (const items of Map.groupBy(group, (item) => item.repository).values()) {
-      const [first] = items;
-      if (first === undefined) continue;
-      await pushBlobs(context, { manifest, image, reference: first, earlier, options }, inner);
-      const repository = await context.open(first, inner);
-      for (const item of items) digests.set(item, await pushManifest(context, { repository, manifest, reference: item, options }, inner));
-      earlier ??= { registry: first.registry, repository: first.repository };
+    for (const names of Map.groupBy(group, (item) => item.repository).values()) {
+      const onNamed = (reference: Reference, digest: Digest): unknown => digests.set(reference, digest);
+      await writeImage(repositorySink(context, { names, earlier, onNamed }, options), stored, inner);
+      earlier ??= repositoryOf(names);
     }
   });
-  return destinations.map((reference) => ({ reference, digest: digests.get(reference) ?? manifest.digest }));
+  return destinations.map((reference) => ({ reference, digest: digests.get(reference) ?? stored.manifest.digest }));
+}
+
+/** Names of one repository. */
+interface SinkNames {
+  readonly names: readonly Reference[];
+  /** A repository of the same registry that has all blobs by now. */
+  readonly earlier?: Reference | undefined;
+  /** Gets what each name stands for in the end. */
+  readonly onNamed?: (reference: Reference, digest: Digest) => void;
+}
+
+/** One repository as the place for an image. */
+export function repositorySink(context: PushContext, { names, earlier, onNamed }: SinkNames, options: PushOptions): ImageSink {
+  const at = repositoryOf(names);
+  return {
+    writeBlobs: async (blobs, signal) => {
+      // An image may have the same layer twice.
+      const distinct = new Map(blobs.map((blob) => [blob.descriptor.digest, blob]));
+      await allOrAbort(signal, [...distinct.values()], async (blob, inner) => {
+        const from = sameRegistry(blob.from, at) ?? earlier;
+        const { descriptor, open } = blob;
+        await pushBlob(context, { descriptor, open, ...(from === undefined ? {} : { from }) }, at, options, inner);
+      });
+    },
+    writeManifest: async (manifest, signal) => await (await context.open(at, signal)).putManifest(manifest.digest, manifest, signal),
+    writeRoot: async (root, signal) => {
+      const repository = await context.open(at, signal);
+      for (const reference of names) {
+        const digest = await pushManifest(context, { repository, manifest: root, reference, options }, signal);
+        onNamed?.(reference, digest);
+      }
+    },
+  };
 }
 
 /**
@@ -84,7 +108,7 @@ export async function pushAhead(
 /** Sends one blob to one repository, unless it is there, or on its way there, or can be mounted. @throws RegistryError */
 export async function pushBlob(
   context: PushContext,
-  blob: PushableBlob,
+  blob: ImageBlob,
   reference: Reference,
   options: PushOptions,
   signal: AbortSignal,
@@ -108,38 +132,10 @@ export async function probePush(repository: Repository, signal: AbortSignal): Pr
   await repository.cancelUpload(location, signal);
 }
 
-interface BlobsWish {
-  readonly manifest: ManifestBytes;
-  readonly image: Image;
-  readonly reference: Reference;
-  /** A repository of the same registry that has all of them by now. */
-  readonly earlier: Reference | undefined;
-  readonly options: PushOptions;
-}
-
-async function pushBlobs(context: PushContext, wish: BlobsWish, signal: AbortSignal): Promise<void> {
-  const { manifest, image, reference, earlier, options } = wish;
-  const blobs = new Map<Digest, PushableBlob>();
-  for (const layer of image.layers) {
-    if (isForeign(layer.descriptor)) continue;
-    const from = sameRegistry(layer.from, reference) ?? earlier;
-    blobs.set(layer.descriptor.digest, { descriptor: layer.descriptor, open: layer.open, ...(from === undefined ? {} : { from }) });
-  }
-  const { bytes, descriptor } = manifest.config;
-  blobs.set(descriptor.digest, {
-    descriptor,
-    open: () => Readable.from([bytes], { objectMode: false }),
-    ...(earlier === undefined ? {} : { from: earlier }),
-  });
-  await allOrAbort(signal, [...blobs.values()], async (blob, inner) => {
-    await pushBlob(context, blob, reference, options, inner);
-  });
-}
-
 async function transfer(
   context: PushContext,
   repository: Repository,
-  blob: PushableBlob,
+  blob: ImageBlob,
   options: PushOptions,
   signal: AbortSignal,
 ): Promise<'transferred' | 'exists' | 'mounted'> {
@@ -183,7 +179,7 @@ async function mount(
 
 interface ManifestWish {
   readonly repository: Repository;
-  readonly manifest: ManifestBytes;
+  readonly manifest: StoredManifest;
   readonly reference: Reference;
   readonly options: PushOptions;
 }
@@ -211,13 +207,13 @@ function isImmutableTag(error: RegistryError): boolean {
   return /immutab|cannot be overwritten|already exists.*overwrit|cannot update tag/i.test(text);
 }
 
-function sameRegistry(from: Reference | undefined, to: Reference): Reference | undefined {
-  return from?.registry === to.registry && from.repository !== to.repository ? from : undefined;
+function repositoryOf([first]: readonly Reference[]): Reference {
+  if (first === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot push: there is no name to push to');
+  return { registry: first.registry, repository: first.repository };
 }
 
-function isForeign(descriptor: Descriptor): boolean {
-  const { mediaType, urls } = descriptor;
-  return urls !== undefined && (mediaType === MediaType.dockerForeignLayerGzip || mediaType === MediaType.ociForeignLayerGzip);
+function sameRegistry(from: Reference | undefined, to: Reference): Reference | undefined {
+  return from?.registry === to.registry && from.repository !== to.repository ? from : undefined;
 }
 
 /** Like Promise.all, but the first failure stops the others, and none is left running behind. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { BuilderError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, digestOf, isDigest, splitDigest } from '../oci/digest.ts';
-import { manifestLimitBytes } from '../oci/manifest.ts';
+import { type StoredManifest, manifestLimitBytes, storedManifest } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
 import type { Reference } from '../oci/reference.ts';
 import { Authorizer } from './authorization.ts';
@@ -13,14 +13,6 @@ import { type Response, discard, expect, failureOf, header, htmlInstead, isHtml,
 import { type Retry, withRetries } from './retry.ts';
 import type { Body, Request, Transport } from './transport.ts';
 import type { Method } from './http-client.ts';
-
-/** A manifest or index as stored. */
-export interface StoredManifest {
-  readonly bytes: Buffer;
-  readonly mediaType: string | undefined;
-  /** Computed from the bytes. */
-  readonly digest: Digest;
-}
 
 /** What a request wants besides method and path; `mountFrom` adds a scope for another repository. */
 interface Wish {
@@ -81,28 +73,38 @@ export class Repository {
     return `${this.reference.registry}/${this.reference.repository}`;
   }
 
-  /** distribution-spec end-3. Undefined where there is none (404). */
-  async manifest(target: string, signal: AbortSignal): Promise<StoredManifest | undefined> {
-    // With its body: that may break off as well.
-    return await withRetries(this.retry, signal, async () => await this.#manifest(target, signal));
+  /**
+   * distribution-spec end-3. Undefined where there is none (404). `mediaType` is what an index calls it, which counts more than the
+   * answer's Content-Type.
+   * @throws as `parseManifest`
+   */
+  async manifest(target: string, signal: AbortSignal, mediaType?: string): Promise<StoredManifest | undefined> {
+    const found = await this.#manifest(target, signal);
+    return found === undefined ? undefined : storedManifest(found.bytes, mediaType ?? found.contentType, found.digest);
   }
 
-  async #manifest(target: string, signal: AbortSignal): Promise<StoredManifest | undefined> {
+  async #manifest(
+    target: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly bytes: Buffer; readonly contentType: string | undefined; readonly digest: Digest } | undefined> {
     const task = `pull ${this.#named(target)}`;
     const wish: Wish = { access: 'pull', headers: { accept: manifestTypes }, retry: false, task };
-    const response = await this.#request('GET', `manifests/${target}`, wish, signal);
-    if (response.status === 404) {
-      await discard(response);
-      return undefined;
-    }
-    await expect(response, [200], task);
-    const { bytes } = await readJson(response, manifestLimitBytes, `the manifest of ${this.#named(target)}`);
-    // Docker-Content-Digest is wrong on some registries: the bytes say what they are.
-    const digest = isDigest(target) ? digestLike(target, bytes) : digestOf(bytes);
-    if (isDigest(target) && digest !== target) {
-      throw new BuilderError('ERR_DIGEST_MISMATCH', `Cannot use manifest ${target} of ${this.name}: the registry sent ${digest}`);
-    }
-    return { bytes, mediaType: header(response, 'content-type'), digest };
+    // With its body: that may break off as well.
+    return await withRetries(this.retry, signal, async () => {
+      const response = await this.#request('GET', `manifests/${target}`, wish, signal);
+      if (response.status === 404) {
+        await discard(response);
+        return undefined;
+      }
+      await expect(response, [200], task);
+      const { bytes } = await readJson(response, manifestLimitBytes, `the manifest of ${this.#named(target)}`);
+      // Docker-Content-Digest is wrong on some registries: the bytes say what they are.
+      const digest = isDigest(target) ? digestLike(target, bytes) : digestOf(bytes);
+      if (isDigest(target) && digest !== target) {
+        throw new BuilderError('ERR_DIGEST_MISMATCH', `Cannot use manifest ${target} of ${this.name}: the registry sent ${digest}`);
+      }
+      return { bytes, contentType: header(response, 'content-type'), digest };
+    });
   }
 
   /** The digest that a tag points to, or undefined where there is no such tag. Costs no pull on registries that count them. */
@@ -119,15 +121,11 @@ export class Repository {
     const claimed = header(response, 'docker-content-digest');
     if (response.status === 200 && claimed !== undefined && isDigest(claimed)) return claimed;
     // No HEAD here, no digest in it, or no reason in its missing body: GET has them all.
-    return (await this.manifest(target, signal))?.digest;
+    return (await this.#manifest(target, signal))?.digest;
   }
 
   /** distribution-spec end-7. Idempotent; the registry's word that it has these very bytes is checked. */
-  async putManifest(
-    target: string,
-    content: { readonly bytes: Buffer; readonly mediaType: string; readonly digest: Digest },
-    signal: AbortSignal,
-  ): Promise<void> {
+  async putManifest(target: string, content: StoredManifest, signal: AbortSignal): Promise<void> {
     const task = `push ${this.#named(target)}`;
     const body = { open: () => content.bytes, sizeBytes: content.bytes.length };
     const wish: Wish = { access: 'push', headers: { 'content-type': content.mediaType }, body, task };

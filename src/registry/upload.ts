@@ -1,15 +1,9 @@
 // One blob into one repository: one PUT where that works, chunks where it doesn't, a new session where one is lost.
 import { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
+import type { ImageBlob } from '../oci/image.ts';
 import type { Repository, UploadSession } from './repository.ts';
 import { TransientError, withRetries } from './retry.ts';
-
-/** Content that can be read again from its start. */
-export interface BlobSource {
-  readonly descriptor: Descriptor;
-  readonly open: (signal: AbortSignal) => Readable;
-}
 
 export interface UploadOptions {
   /** Gets the number of bytes sent so far; it may fall when an upload starts over. */
@@ -29,7 +23,7 @@ const sessionLost: ReadonlySet<string> = new Set(['BLOB_UPLOAD_INVALID', 'BLOB_U
 const contentRefused: ReadonlySet<string> = new Set(['DIGEST_INVALID', 'SIZE_INVALID']);
 
 /** @throws RegistryError when the registry doesn't take the blob, or what `source.open` fails with. */
-export async function uploadBlob(repository: Repository, source: BlobSource, options: UploadOptions, signal: AbortSignal): Promise<void> {
+export async function uploadBlob(repository: Repository, source: ImageBlob, options: UploadOptions, signal: AbortSignal): Promise<void> {
   const state = { session: options.session, inChunks: false, broken: 0, lost: 0, refused: 0 };
   await withRetries(repository.retry, signal, async () => {
     for (;;) {
@@ -68,7 +62,7 @@ function mayBeCured(error: RegistryError, state: { inChunks: boolean; lost: numb
 async function sendWhole(
   repository: Repository,
   { location }: UploadSession,
-  source: BlobSource,
+  source: ImageBlob,
   options: UploadOptions,
   signal: AbortSignal,
 ): Promise<void> {
@@ -91,7 +85,7 @@ async function sendWhole(
 async function sendChunks(
   repository: Repository,
   session: UploadSession,
-  source: BlobSource,
+  source: ImageBlob,
   options: UploadOptions,
   signal: AbortSignal,
 ): Promise<void> {

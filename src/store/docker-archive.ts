@@ -7,19 +7,22 @@ import { BuilderError, systemCode } from '../errors.ts';
 import type { Entry } from '../layer/entry.ts';
 import { writeArchive } from '../layer/write.ts';
 import { splitDigest } from '../oci/digest.ts';
-import type { Image } from '../oci/image.ts';
 import { type Json, formatJson } from '../oci/json.ts';
-import { type ManifestBytes, manifestOf } from '../oci/manifest.ts';
 import { type Reference, dockerHub, formatReference } from '../oci/reference.ts';
+import type { StoredImage } from '../oci/stored-image.ts';
 import { writeBeside } from './blob-file.ts';
 
 /**
  * Writes the archive. Layers stay compressed as they are, which every reader takes; names without a tag are left out.
  * @throws ERR_LAYER when the file can't be written
  */
-export async function writeDockerArchive(path: string, image: Image, names: readonly Reference[], signal: AbortSignal): Promise<void> {
-  const manifest = manifestOf(image);
-  const archive = (): AsyncIterable<Buffer> => writeArchive(entriesOf(image, manifest, names, signal));
+export async function writeDockerArchive(
+  path: string,
+  image: StoredImage,
+  names: readonly Reference[],
+  signal: AbortSignal,
+): Promise<void> {
+  const archive = (): AsyncIterable<Buffer> => writeArchive(entriesOf(image, names, signal));
   if (await isSpecial(path)) {
     // A pipe or a terminal can't be replaced, only written to.
     await using file = await open(path, 'w');
@@ -32,13 +35,12 @@ export async function writeDockerArchive(path: string, image: Image, names: read
 }
 
 async function* entriesOf(
-  image: Image,
-  manifest: ManifestBytes,
+  { config, image }: StoredImage,
   names: readonly Reference[],
   signal: AbortSignal,
 ): AsyncGenerator<Entry, void, undefined> {
-  const configName = `${splitDigest(manifest.config.descriptor.digest).hex}.json`;
-  yield fileEntry(configName, manifest.config.bytes.length, one(manifest.config.bytes));
+  const configName = `${splitDigest(config.descriptor.digest).hex}.json`;
+  yield fileEntry(configName, config.bytes.length, one(config.bytes));
   const written = new Set<string>();
   const layerNames: string[] = [];
   for (const layer of image.layers) {

@@ -1,31 +1,27 @@
 // Images in an OCI layout directory: image-spec image-layout.md. Blobs are written beside their place and moved there
 // when they are verified; index.json changes in one rename, and keeps what others have put into it.
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { BuilderError, systemCode } from '../errors.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
+import { type Descriptor, formatDescriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
-import type { Image, Layer } from '../oci/image.ts';
-import { parseImageConfig } from '../oci/image-config.ts';
 import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
 import {
   type ImageIndex,
-  type ImageManifest,
-  configLimitBytes,
-  formatDescriptor,
+  type StoredManifest,
   manifestLimitBytes,
-  manifestOf,
-  parseDescriptor,
   parseManifest,
   selectPlatform,
+  storedManifest,
 } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
 import type { Platform } from '../oci/platform.ts';
-import { mkdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
+import { type StoredImage, readImage, writeImage } from '../oci/stored-image.ts';
 import { openBlobFile, readBlobFile, replaceFile, writeBlobFile } from './blob-file.ts';
 
 const refName = 'org.opencontainers.image.ref.name';
-const depthLimit = 3;
 
 /** Which image of a layout: `path[:tag]` or `path@digest`. */
 export interface LayoutReference {
@@ -34,9 +30,9 @@ export interface LayoutReference {
   readonly digest?: Digest;
 }
 
-/** An image of a layout, and the digest of its manifest or index. */
-export interface StoredImage {
-  readonly image: Image;
+/** An image of a layout. */
+export interface LayoutImage extends StoredImage {
+  /** Of the manifest or index that was asked for. */
   readonly digest: Digest;
 }
 
@@ -57,66 +53,80 @@ export function parseLayoutReference(text: string): LayoutReference {
   return withFolder(tag === '' ? { folder: text.slice(0, colon) } : { folder: text.slice(0, colon), tag }, fail);
 }
 
-/** Adds an image to a layout, which is made where there is none. A tag moves to it; other entries stay. */
-export async function writeLayout(place: LayoutReference, image: Image, signal: AbortSignal): Promise<Digest> {
-  const manifest = manifestOf(image);
-  const { folder, tag } = place;
-  const entries = await readIndexEntries(folder);
-  await mkdir(join(folder, 'blobs', 'sha256'), { recursive: true });
-  for (const layer of image.layers) await writeBlobFile(folder, layer.descriptor, layer.open(signal), signal);
-  await writeBlobFile(folder, manifest.config.descriptor, Readable.from([manifest.config.bytes], { objectMode: false }), signal);
-  const { os, architecture, variant } = image.config;
-  const descriptor: Descriptor = {
-    mediaType: manifest.mediaType,
-    digest: manifest.digest,
-    size: manifest.bytes.length,
-    platform: { os, architecture, ...(variant === undefined ? {} : { variant }) },
-    ...(tag === undefined ? {} : { annotations: new Map([[refName, tag]]) }),
-  };
-  await writeBlobFile(folder, descriptor, Readable.from([manifest.bytes], { objectMode: false }), signal);
-  await replaceFile(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
-  const kept = entries.filter((entry) => !isReplacedBy(entry, descriptor));
-  const index = new Map<string, Json>([
-    ['schemaVersion', 2],
-    ['mediaType', MediaType.ociIndex],
-    ['manifests', [...kept, formatDescriptor(descriptor)]],
-  ]);
-  await replaceFile(join(folder, 'index.json'), formatJson(index));
-  return manifest.digest;
+/** Adds an image to a layout, as `openLayoutSink`. @returns the digest of its manifest */
+export async function writeLayout(reference: LayoutReference, image: StoredImage, signal: AbortSignal): Promise<Digest> {
+  await writeImage(openLayoutSink(reference), image, signal);
+  return image.manifest.digest;
 }
 
 /**
  * Reads an image for a platform. Without tag and digest the layout must hold one image only.
  * @throws ERR_LAYER when there is no layout or it is malformed, ERR_REFERENCE when it has no such image.
  */
-export async function readLayout(place: LayoutReference, platform: Platform, signal: AbortSignal): Promise<StoredImage> {
-  const { folder } = place;
+export async function readLayout(reference: LayoutReference, platform: Platform, signal: AbortSignal): Promise<LayoutImage> {
+  const source = await openLayoutSource(reference, platform, signal);
+  return { ...(await readImage(source, platform, signal)), digest: source.root.digest };
+}
+
+/** A layout as the place for one image, made where there is none. A tag moves to the image; other entries stay. */
+export function openLayoutSink({ folder, tag }: LayoutReference): ImageSink {
+  const writeManifest = async (manifest: StoredManifest, signal: AbortSignal): Promise<Descriptor> => {
+    const { bytes, mediaType, digest } = manifest;
+    const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
+    await writeBlobFile(folder, descriptor, Readable.from([bytes], { objectMode: false }), signal);
+    return descriptor;
+  };
+  return {
+    writeBlobs: async (blobs, signal) => {
+      // An index that can't be read can't be written later.
+      await readIndexEntries(folder);
+      for (const { descriptor, open } of blobs) await writeBlobFile(folder, descriptor, open(signal), signal);
+    },
+    writeManifest: async (manifest, signal) => void (await writeManifest(manifest, signal)),
+    writeRoot: async (root, signal) => {
+      const descriptor: Descriptor = {
+        ...(await writeManifest(root, signal)),
+        ...(root.platform === undefined ? {} : { platform: root.platform }),
+        ...(tag === undefined ? {} : { annotations: new Map([[refName, tag]]) }),
+      };
+      await writeIndexEntry(folder, descriptor);
+    },
+  };
+}
+
+/**
+ * An image of a layout, or an index of several. Where a name stands for several entries, `platform` chooses.
+ * @throws as `readLayout`
+ */
+export async function openLayoutSource(
+  reference: LayoutReference,
+  platform: Platform | undefined,
+  signal: AbortSignal,
+): Promise<ImageSource> {
+  const { folder } = reference;
   await checkVersion(folder);
-  const index = await readIndex(folder);
-  const entry = chooseEntry(index, place, platform);
-  const manifest = await resolveManifest(folder, entry, platform, signal);
-  const { mediaType } = manifest.config;
-  if (mediaType !== MediaType.ociConfig && mediaType !== MediaType.dockerConfig) {
-    throw new BuilderError('ERR_UNSUPPORTED', `Cannot use ${folder} as an image: its config is ${JSON.stringify(mediaType)}`);
-  }
-  const config = parseImageConfig((await readBlobFile(folder, manifest.config, configLimitBytes, signal)).toString('utf8'));
-  if (config.diffIds.length !== manifest.layers.length) {
-    throw malformed(folder, `its config names ${config.diffIds.length} layers, its manifest ${manifest.layers.length}`);
-  }
-  const layers = manifest.layers.flatMap((descriptor, position): readonly Layer[] => {
-    const diffId = config.diffIds[position];
-    return diffId === undefined ? [] : [{ descriptor, diffId, open: (opening) => openBlobFile(folder, descriptor, opening) }];
-  });
-  return { image: { config, layers, family: manifest.family, annotations: manifest.annotations }, digest: entry.digest };
+  const entry = chooseEntry(await readIndex(folder), reference, platform);
+  const manifest = async (descriptor: Descriptor, reading: AbortSignal): Promise<StoredManifest> => {
+    const bytes = await readBlobFile(folder, descriptor, manifestLimitBytes, reading);
+    return storedManifest(bytes, descriptor.mediaType, descriptor.digest);
+  };
+  const root = await manifest(entry, signal);
+  return {
+    name: folder,
+    root: { ...root, ...(entry.platform === undefined ? {} : { platform: entry.platform }) },
+    manifest,
+    bytes: async (descriptor, limitBytes, reading) => await readBlobFile(folder, descriptor, limitBytes, reading),
+    open: (descriptor, reading) => openBlobFile(folder, descriptor, reading),
+  };
 }
 
-function withFolder(place: LayoutReference, fail: (why: string) => BuilderError): LayoutReference {
-  if (place.folder === '') throw fail('it names no directory');
-  return place;
+function withFolder(reference: LayoutReference, fail: (why: string) => BuilderError): LayoutReference {
+  if (reference.folder === '') throw fail('it names no directory');
+  return reference;
 }
 
-function chooseEntry(index: ImageIndex, place: LayoutReference, platform: Platform): Descriptor {
-  const { folder, tag, digest } = place;
+function chooseEntry(index: ImageIndex, reference: LayoutReference, platform: Platform | undefined): Descriptor {
+  const { folder, tag, digest } = reference;
   const named = (entry: Descriptor): string | undefined => entry.annotations?.get(refName);
   const fitting = index.manifests.filter((entry) => {
     if (digest !== undefined) return entry.digest === digest;
@@ -127,26 +137,17 @@ function chooseEntry(index: ImageIndex, place: LayoutReference, platform: Platfo
   const [first] = fitting;
   const distinct = new Set(fitting.map((entry) => entry.digest));
   if (first !== undefined && distinct.size === 1) return first;
-  if (first !== undefined && (tag !== undefined || digest !== undefined)) return selectPlatform({ ...index, manifests: fitting }, platform);
+  if (first !== undefined && platform !== undefined && (tag !== undefined || digest !== undefined))
+    return selectPlatform({ ...index, manifests: fitting }, platform);
   const names = index.manifests.map((entry) => named(entry) ?? entry.digest).join(', ');
   const wanted = digest ?? tag;
   throw new BuilderError(
     'ERR_REFERENCE',
-    `Cannot choose an image in ${folder}: ${wanted === undefined ? 'it holds several' : `there is no ${wanted}`}`,
+    `Cannot choose an image in ${folder}: ${wanted !== undefined && first === undefined ? `there is no ${wanted}` : 'it holds several'}`,
     {
       hint: names === '' ? 'the layout is empty' : `it has: ${names}`,
     },
   );
-}
-
-async function resolveManifest(folder: string, entry: Descriptor, platform: Platform, signal: AbortSignal): Promise<ImageManifest> {
-  let current = entry;
-  for (let depth = 0; depth <= depthLimit; depth++) {
-    const parsed = parseManifest(await readBlobFile(folder, current, manifestLimitBytes, signal), current.mediaType);
-    if (parsed.kind === 'manifest') return parsed;
-    current = selectPlatform(parsed, platform);
-  }
-  throw malformed(folder, `its indexes are nested more than ${depthLimit} deep`);
 }
 
 async function checkVersion(folder: string): Promise<void> {
@@ -176,6 +177,17 @@ async function readIndexEntries(folder: string): Promise<readonly JsonObject[]> 
     if (!(item instanceof Map)) throw malformed(folder, 'index.json is not an index');
     return item;
   });
+}
+
+async function writeIndexEntry(folder: string, descriptor: Descriptor): Promise<void> {
+  const kept = (await readIndexEntries(folder)).filter((entry) => !isReplacedBy(entry, descriptor));
+  await replaceFile(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  const index = new Map<string, Json>([
+    ['schemaVersion', 2],
+    ['mediaType', MediaType.ociIndex],
+    ['manifests', [...kept, formatDescriptor(descriptor)]],
+  ]);
+  await replaceFile(join(folder, 'index.json'), formatJson(index));
 }
 
 /** An entry goes when its tag moves on, or when it is the same image without a name. */

@@ -51,6 +51,9 @@ export async function buildInRoot(
   const seen: { image: Image | undefined; layersRead: number; error: unknown } = { image: undefined, layersRead: 0, error: undefined };
   const signal = AbortSignal.timeout(60_000);
   const never = async (): Promise<never> => await Promise.reject(new BuilderError('ERR_INTERNAL', 'not expected'));
+  const neverOpened = (): never => {
+    throw new BuilderError('ERR_INTERNAL', 'not expected');
+  };
   const ports: BuildPorts = {
     registry: {
       pullImage: never,
@@ -59,9 +62,11 @@ export async function buildInRoot(
       pushLayer: changes.pushLayer ?? (async () => await Promise.resolve()),
       download: never,
       exchange: never,
+      openSource: never,
+      openSink: neverOpened,
       checkPush: async () => await Promise.resolve(),
       pushImage: async (image) => {
-        seen.image = image;
+        seen.image = image.image;
         return await Promise.resolve([]);
       },
       close: async () => await Promise.resolve(),

@@ -26,6 +26,8 @@ interface RegistryOptions {
   readonly htpasswd?: string;
   /** Paths of PEM files; the registry speaks TLS then. */
   readonly tls?: { readonly certificate: string; readonly key: string };
+  /** Takes manifests whose layers are at other addresses, and those of schema 1. */
+  readonly isLenient?: boolean;
 }
 
 /** Starts one on a free port with its own storage. */
@@ -54,6 +56,17 @@ async function startOnce(options: RegistryOptions): Promise<RunningRegistry> {
     '  delete:',
     '    enabled: true',
   ];
+  if (options.isLenient === true)
+    lines.push(
+      'validation:',
+      '  manifests:',
+      '    urls:',
+      '      allow:',
+      '        - .',
+      'compatibility:',
+      '  schema1:',
+      '    enabled: true',
+    );
   lines.push('http:', `  addr: ${host}`, '  secret: for-tests-only');
   if (options.tls !== undefined) lines.push('  tls:', `    certificate: ${options.tls.certificate}`, `    key: ${options.tls.key}`);
   if (options.htpasswd !== undefined) {

@@ -171,10 +171,8 @@ async function manifests(
     const bytes = await read(request);
     const digest = digestOf(bytes);
     const type = request.headers['content-type'] ?? '';
-    const root = JSON.parse(bytes.toString('utf8')) as { config: { digest: string }; layers: { digest: string }[] }; // our own client wrote it
-    for (const blob of [root.config, ...root.layers]) {
-      if (!state.links.has(`${repository}@${blob.digest}`)) return refuse(request, response, 404, 'MANIFEST_BLOB_UNKNOWN');
-    }
+    if (namedBy(bytes).some((name) => !state.links.has(`${repository}@${name}`) && !state.manifests.has(`${repository}@${name}`)))
+      return refuse(request, response, 404, 'MANIFEST_BLOB_UNKNOWN');
     for (const name of [target, digest]) state.manifests.set(key(name), { type, bytes });
     response.writeHead(201, { 'docker-content-digest': digest, location: `/v2/${repository}/manifests/${digest}` }).end();
     return;
@@ -183,6 +181,17 @@ async function manifests(
   if (found === undefined) return refuse(request, response, 404, 'MANIFEST_UNKNOWN');
   const headers = { 'content-type': found.type, 'content-length': found.bytes.length, 'docker-content-digest': digestOf(found.bytes) };
   response.writeHead(200, headers).end(request.method === 'HEAD' ? undefined : found.bytes);
+}
+
+/** Digests that a manifest or index names; what has URLs may be elsewhere. */
+function namedBy(bytes: Buffer): readonly string[] {
+  interface Named {
+    readonly digest: string;
+    readonly urls?: readonly string[];
+  }
+  const root = JSON.parse(bytes.toString('utf8')) as { config?: Named; layers?: readonly Named[]; manifests?: readonly Named[] }; // our own client wrote it
+  const all = [...(root.config === undefined ? [] : [root.config]), ...(root.layers ?? []), ...(root.manifests ?? [])];
+  return all.filter(({ urls }) => urls === undefined).map(({ digest }) => digest);
 }
 
 function blobs(

@@ -5,6 +5,7 @@ import { digestOf } from '../../src/oci/digest.ts';
 import type { Image, Layer } from '../../src/oci/image.ts';
 import { emptyImageConfig } from '../../src/oci/image-config.ts';
 import { MediaType } from '../../src/oci/media-type.ts';
+import { type StoredImage, encodeImage } from '../../src/oci/stored-image.ts';
 
 /** A layer of bytes that claim to be a plain tar; the registry doesn't look. */
 export function layerOf(bytes: Buffer): Layer {
@@ -20,6 +21,11 @@ export function layerOf(bytes: Buffer): Layer {
 export function imageOf(...layers: readonly Layer[]): Image {
   const config = emptyImageConfig({ os: 'linux', architecture: 'amd64' });
   return { config: { ...config, diffIds: layers.map((layer) => layer.diffId) }, layers, family: 'oci', annotations: new Map() };
+}
+
+/** An image of such layers, with its manifest and config. */
+export function storedOf(...layers: readonly Layer[]): StoredImage {
+  return encodeImage(imageOf(...layers));
 }
 
 /** Bytes that nothing else has. */

@@ -4,13 +4,15 @@ import { test } from 'node:test';
 import { buffer } from 'node:stream/consumers';
 import { RegistryError } from '../../src/errors.ts';
 import { digestOf } from '../../src/oci/digest.ts';
-import { manifestOf } from '../../src/oci/manifest.ts';
+import { copyImage } from '../../src/oci/copy-image.ts';
+import { MediaType } from '../../src/oci/media-type.ts';
 import { parseReference } from '../../src/oci/reference.ts';
 import { Repository } from '../../src/registry/repository.ts';
 import { createTransport } from '../../src/registry/transport.ts';
 import { anonymous } from '../../src/registry/credentials.ts';
 import { namesFromTable } from '../../src/registry/names.ts';
-import { imageOf, layerOf, someBytes } from './image.ts';
+import { imageMemory } from './image-memory.ts';
+import { layerOf, someBytes, storedOf } from './image.ts';
 import { testClient } from './registry-client.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
@@ -21,13 +23,13 @@ export function registryContract(name: string, host: () => string): void {
   test(`${name}: an image that was pushed can be pulled, byte for byte`, async () => {
     await using client = testClient();
     const content = someBytes(300_000);
-    const image = imageOf(layerOf(content), layerOf(Buffer.alloc(0)));
+    const image = storedOf(layerOf(content), layerOf(Buffer.alloc(0)));
     const reference = parseReference(`${host()}/contract/image:v1`);
     const [pushed] = await client.pushImage(image, [reference], {}, signal);
-    assert.equal(pushed?.digest, manifestOf(image).digest);
+    assert.equal(pushed?.digest, image.manifest.digest);
     const pulled = await client.pullImage(reference, platform, signal);
     assert.equal(pulled.digest, pushed?.digest);
-    assert.deepEqual(pulled.image.config, image.config);
+    assert.deepEqual(pulled.image.config, image.image.config);
     const [layer] = pulled.image.layers;
     assert.ok(layer !== undefined);
     assert.deepEqual(await buffer(layer.open(signal)), content);
@@ -37,13 +39,13 @@ export function registryContract(name: string, host: () => string): void {
 
   test(`${name}: a second push sends no blob again, and another repository gets them by mounting`, async () => {
     await using first = testClient();
-    const image = imageOf(layerOf(someBytes(50_000)));
+    const image = storedOf(layerOf(someBytes(50_000)));
     const reference = parseReference(`${host()}/contract/source:v1`);
     await first.pushImage(image, [reference], {}, signal);
     await using client = testClient();
     await client.pushImage(image, [reference, { ...reference, tag: 'v2' }], {}, signal);
     const pulled = await client.pullImage({ ...reference, tag: 'v2' }, platform, signal);
-    await client.pushImage(pulled.image, [parseReference(`${host()}/contract/mounted:v1`)], {}, signal);
+    await client.pushImage(pulled, [parseReference(`${host()}/contract/mounted:v1`)], {}, signal);
     const how = client.events.flatMap((event) =>
       event.kind === 'blob.finished' && event.direction === 'push' ? [`${event.repository.split('/').at(-1)} ${event.how}`] : [],
     );
@@ -52,7 +54,7 @@ export function registryContract(name: string, host: () => string): void {
 
   test(`${name}: one push to several repositories sends each blob once`, async () => {
     await using client = testClient();
-    const image = imageOf(layerOf(someBytes(50_000)));
+    const image = storedOf(layerOf(someBytes(50_000)));
     const destinations = ['one:a', 'one:b', 'two:a'].map((item) => parseReference(`${host()}/contract/many-${item}`));
     const pushed = await client.pushImage(image, destinations, {}, signal);
     assert.deepEqual(
@@ -73,8 +75,53 @@ export function registryContract(name: string, host: () => string): void {
       );
     await client.pushLayer(layer, destinations, signal);
     assert.deepEqual(transfers(), [`${host()}/contract/ahead-one transferred`]);
-    await client.pushImage(imageOf(layer), destinations, {}, signal);
+    await client.pushImage(storedOf(layer), destinations, {}, signal);
     assert.deepEqual(transfers(), [`${host()}/contract/ahead-one transferred`, `${host()}/contract/ahead-two mounted`]);
+  });
+
+  test(`${name}: a pull followed by a push changes no digest, whatever the documents look like`, async () => {
+    await using client = testClient();
+    const memory = imageMemory();
+    const layer = memory.keep(someBytes(1000), MediaType.ociLayer);
+    const config = memory.keep(
+      `\n{"rootfs":{"diff_ids":["${layer.digest}"]}, "docker_version":"1.0","n":1.0,"os":"linux","architecture":"amd64"}`,
+      MediaType.ociConfig,
+    );
+    const text = `{ "layers":${JSON.stringify([layer])},"x":98765432109876543210,"config":${JSON.stringify(config)},"schemaVersion":2}\n`;
+    const root = memory.keep(text, MediaType.ociManifest);
+    const [first, second] = ['odd:v1', 'odd-again:v1'].map((item) => parseReference(`${host()}/contract/${item}`));
+    assert.ok(first !== undefined && second !== undefined);
+    await copyImage(memory.source(root), client.openSink(first, {}), signal);
+    const pulled = await client.pullImage(first, platform, signal);
+    assert.deepEqual([pulled.manifest.bytes, pulled.config.bytes], [Buffer.from(text), memory.blobs.get(config.digest)]);
+    const [pushed] = await client.pushImage(pulled, [second], {}, signal);
+    assert.equal(pushed?.digest, root.digest);
+    assert.equal((await client.openSource(second, signal)).root.bytes.toString(), text);
+  });
+
+  test(`${name}: an index is copied with all that it names, and no digest changes`, async () => {
+    await using client = testClient();
+    const memory = imageMemory();
+    const entries = ['amd64', 'arm64'].map((architecture) => {
+      const config = memory.keep(`{"os":"linux",  "architecture":"${architecture}"}\n`, MediaType.ociConfig);
+      const layers = [memory.keep(someBytes(5000), MediaType.ociLayer)];
+      const text = `{"layers":${JSON.stringify(layers)},\n "config":${JSON.stringify(config)},"schemaVersion":2,"x":12345678901234567890}`;
+      return { ...memory.keep(text, MediaType.ociManifest), platform: { os: 'linux', architecture } };
+    });
+    const text = JSON.stringify({ manifests: entries, schemaVersion: 2, mediaType: MediaType.ociIndex }, null, 3);
+    const root = memory.keep(text, MediaType.ociIndex);
+    const [first, second] = ['copied:v1', 'copied-on:v1'].map((item) => parseReference(`${host()}/contract/${item}`));
+    assert.ok(first !== undefined && second !== undefined);
+    await copyImage(memory.source(root), client.openSink(first, {}), signal);
+    assert.equal(await copyImage(await client.openSource(first, signal), client.openSink(second, {}), signal), root.digest);
+    const source = await client.openSource(second, signal);
+    assert.equal(source.root.bytes.toString(), text);
+    const back = imageMemory();
+    await copyImage(source, back.sink, signal);
+    assert.deepEqual(back.blobs, new Map([...back.blobs.keys()].map((digest) => [digest, memory.blobs.get(digest)])));
+    assert.equal(back.blobs.size, memory.blobs.size);
+    const mounted = client.events.filter((event) => event.kind === 'blob.finished' && event.how === 'mounted');
+    assert.equal(mounted.length, 4);
   });
 
   test(`${name}: a name that is not there is undefined to findImage() and a 404 to pullImage()`, async () => {
@@ -115,6 +162,6 @@ export function registryContract(name: string, host: () => string): void {
     await using client = testClient();
     const layer = layerOf(someBytes(1000));
     const wrong = { ...layer, open: () => layerOf(someBytes(1000)).open(signal) };
-    await assert.rejects(client.pushImage(imageOf(wrong), [parseReference(`${host()}/contract/wrong:v1`)], {}, signal), /DIGEST_INVALID/);
+    await assert.rejects(client.pushImage(storedOf(wrong), [parseReference(`${host()}/contract/wrong:v1`)], {}, signal), /DIGEST_INVALID/);
   });
 }

@@ -5,10 +5,9 @@ import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { BuilderError } from '../../src/errors.ts';
-import { manifestOf } from '../../src/oci/manifest.ts';
 import { parseReference } from '../../src/oci/reference.ts';
 import { type FakeRegistry, type Fault, startFakeRegistry } from './fake-registry.ts';
-import { imageOf, layerOf } from './image.ts';
+import { storedOf, layerOf } from './image.ts';
 import { randomFrom } from './random.ts';
 import { type TestClient, testClient } from './registry-client.ts';
 
@@ -142,7 +141,7 @@ async function runOne(seed: number, counts: Map<string, number>): Promise<void> 
   const registry = await startFakeRegistry();
   await using client = testClient({ stallTimeoutMs: 50, slowWindowMs: 100, connectTimeoutMs: 2000 });
   const contents = [0, 1].map((which) => Buffer.from(Array.from({ length: [300, 90_000][which] ?? 0 }, () => dice(256))));
-  const image = imageOf(...contents.map(layerOf));
+  const image = storedOf(...contents.map(layerOf));
   const reference = parseReference(`${registry.host}/dice/image:v1`);
   const note = (what: string): void => void counts.set(what, (counts.get(what) ?? 0) + 1);
   try {
@@ -150,14 +149,14 @@ async function runOne(seed: number, counts: Map<string, number>): Promise<void> 
     const chunkBytes = dice(2) === 0 ? 20_000 : 100_000;
     const pushed = await attempt(async () => {
       const [done] = await client.pushImage(image, [reference], { chunkBytes }, signal);
-      assert.equal(done?.digest, manifestOf(image).digest);
+      assert.equal(done?.digest, image.manifest.digest);
     }, seed);
     note(`push ${pushed}`);
     const tag = registry.manifests.get('dice/image:v1');
     if (pushed === 'well') assert.ok(tag !== undefined, `seed ${seed}: no tag`);
     // A tag means that everything is there, whatever the answer was.
     if (tag !== undefined)
-      for (const [index, { descriptor }] of image.layers.entries())
+      for (const [index, { descriptor }] of image.image.layers.entries())
         assert.deepEqual(registry.blobs.get(descriptor.digest), contents[index]);
     if (tag === undefined) {
       await using quiet = testClient();

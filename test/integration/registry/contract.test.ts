@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { type RunningRegistry, missingDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
-import { imageOf, layerOf, someBytes } from '../../support/image.ts';
+import { storedOf, layerOf, someBytes } from '../../support/image.ts';
 import { passwordFor, testClient } from '../../support/registry-client.ts';
 import { registryContract } from '../../support/registry-contract.ts';
 
@@ -27,7 +27,7 @@ if (missing !== undefined) {
     try {
       const reference = parseReference(`${guarded.host}/guarded/image:v1`);
       await using right = testClient({ credentials: passwordFor('me', 'secret') });
-      await right.pushImage(imageOf(layerOf(someBytes(1000))), [reference], {}, signal);
+      await right.pushImage(storedOf(layerOf(someBytes(1000))), [reference], {}, signal);
       await using wrong = testClient({ credentials: passwordFor('me', 'wrong') });
       await assert.rejects(wrong.checkPush(reference, signal), { code: 'ERR_AUTH' });
       await using nobody = testClient();

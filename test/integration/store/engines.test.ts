@@ -14,6 +14,7 @@ import type { Entry } from '../../../src/layer/entry.ts';
 import type { Image } from '../../../src/oci/image.ts';
 import type { Compression } from '../../../src/oci/media-type.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
+import { encodeImage } from '../../../src/oci/stored-image.ts';
 import { writeDockerArchive } from '../../../src/store/docker-archive.ts';
 import { readLayout, writeLayout } from '../../../src/store/oci-layout.ts';
 import { imageOf } from '../../support/image.ts';
@@ -43,7 +44,7 @@ for (const compression of ['none', 'gzip', 'zstd'] as const) {
     await using store = openBlobStore(place.path);
     const image = await realImage(store, compression);
     const path = join(place.path, 'image.tar');
-    await writeDockerArchive(path, image, [parseReference('localhost/archive/x:1'), parseReference('hub:2')], signal);
+    await writeDockerArchive(path, encodeImage(image), [parseReference('localhost/archive/x:1'), parseReference('hub:2')], signal);
     await run('skopeo', ['copy', '--insecure-policy', `docker-archive:${path}`, `oci:${place.path}/copy:x`]);
     const copied = await readLayout({ folder: `${place.path}/copy`, tag: 'x' }, { os: 'linux', architecture: 'amd64' }, signal);
     assert.deepEqual(copied.image.config.diffIds, image.config.diffIds);
@@ -57,7 +58,7 @@ test('podman loads a docker archive, and knows its layer', { skip }, async () =>
   await using store = openBlobStore(place.path);
   const image = await realImage(store, 'gzip');
   const path = join(place.path, 'image.tar');
-  await writeDockerArchive(path, image, [parseReference('localhost/archive/y:1')], signal);
+  await writeDockerArchive(path, encodeImage(image), [parseReference('localhost/archive/y:1')], signal);
   const podman = async (...args: readonly string[]): Promise<string> =>
     (await run('podman', ['--root', `${place.path}/root`, '--runroot', `${place.path}/run`, '--storage-driver', 'vfs', ...args])).stdout;
   await podman('load', '-i', path);
@@ -69,7 +70,7 @@ test('skopeo reads a layout that we wrote, and we read one that skopeo wrote', {
   await using place = await mkdtempDisposable(join(tmpdir(), 'yadokari-skopeo-'));
   await using store = openBlobStore(place.path);
   const image = await realImage(store, 'gzip');
-  const digest = await writeLayout({ folder: `${place.path}/ours`, tag: 'v1' }, image, signal);
+  const digest = await writeLayout({ folder: `${place.path}/ours`, tag: 'v1' }, encodeImage(image), signal);
   await run('skopeo', ['copy', '--insecure-policy', `oci:${place.path}/ours:v1`, `oci:${place.path}/theirs:v2`]);
   const read = await readLayout({ folder: `${place.path}/theirs`, tag: 'v2' }, { os: 'linux', architecture: 'amd64' }, signal);
   assert.equal(read.digest, digest);

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { manifestOf, parseManifest, selectPlatform } from '../../../src/oci/manifest.ts';
+import { digestOf, parseDigest } from '../../../src/oci/digest.ts';
+import {
+  isManifestType,
+  isSchema1Type,
+  manifestLimitBytes,
+  parseManifest,
+  selectPlatform,
+  storedManifest,
+} from '../../../src/oci/manifest.ts';
 import { MediaType } from '../../../src/oci/media-type.ts';
-import { imageOf, layerOf } from '../../support/image.ts';
 
 const hex = 'a'.repeat(64);
 const descriptor = { mediaType: MediaType.ociConfig, digest: `sha256:${hex}`, size: 2 };
@@ -58,31 +65,58 @@ test('selectPlatform() takes the first that matches, passes attestations over, a
   assert.throws(() => choose('s390x'), /the index has linux\/amd64, linux\/arm64\/v8, linux\/amd64$/);
 });
 
-test('manifestOf() gives the same bytes for the same image, and its own parser reads them', () => {
-  const image = imageOf(layerOf(Buffer.from('a')), layerOf(Buffer.from('b')));
-  const made = manifestOf(image);
-  assert.deepEqual(manifestOf(image).bytes, made.bytes);
-  const read = parseManifest(made.bytes, made.mediaType);
-  assert.equal(read.kind, 'manifest');
-  assert.deepEqual(read.kind === 'manifest' && read.layers, made.layers);
+const bytesOf = (value: unknown): Buffer => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
+
+test('storedManifest() keeps the very bytes, with their digest', () => {
+  const bytes = bytesOf(
+    `\n  {"layers": [ ], "x.unknown": 123456789012345678901234567890,\r\n"config":${JSON.stringify(descriptor)},"schemaVersion":2 }\n`,
+  );
+  const stored = storedManifest(bytes, undefined);
+  assert.equal(stored.bytes, bytes);
+  assert.equal(stored.digest, digestOf(bytes));
+  assert.equal(stored.mediaType, MediaType.ociManifest);
 });
 
-test('manifestOf() puts all layers into the family of the image, and a zstd layer makes it OCI', () => {
-  const docker = { ...imageOf(layerOf(Buffer.from('a'))), family: 'docker' as const };
-  assert.equal(manifestOf(docker).mediaType, MediaType.dockerManifest);
-  assert.deepEqual(
-    manifestOf(docker).layers.map((layer) => layer.mediaType),
-    [MediaType.dockerLayer],
-  );
-  const zstd = layerOf(Buffer.from('b'));
-  const mixed = {
-    ...docker,
-    layers: [...docker.layers, { ...zstd, descriptor: { ...zstd.descriptor, mediaType: MediaType.ociLayerZstd } }],
-  };
-  assert.equal(manifestOf(mixed).mediaType, MediaType.ociManifest);
-  assert.deepEqual(
-    manifestOf(mixed).layers.map((layer) => layer.mediaType),
-    [MediaType.ociLayer, MediaType.ociLayerZstd],
-  );
-  assert.equal(manifestOf(mixed).config.descriptor.mediaType, MediaType.ociConfig);
+test('storedManifest() takes a digest that is known, of another algorithm too', () => {
+  const digest = parseDigest(`sha512:${'b'.repeat(128)}`);
+  assert.equal(storedManifest(bytesOf(manifest), undefined, digest).digest, digest);
+});
+
+const types: readonly (readonly [name: string, value: unknown, contentType: string | undefined, expected: string])[] = [
+  ['what it calls itself', manifest, 'application/json', MediaType.ociManifest],
+  ['what it was served as', { ...manifest, mediaType: undefined }, `${MediaType.dockerManifest}; charset=utf-8`, MediaType.dockerManifest],
+  ['the type of its shape', { ...manifest, mediaType: undefined }, 'application/octet-stream', MediaType.ociManifest],
+  ['the type of its shape', { schemaVersion: 2, manifests: [] }, undefined, MediaType.ociIndex],
+];
+for (const [name, value, contentType, expected] of types) {
+  test(`storedManifest() has the type ${expected}: ${name}`, () => {
+    assert.equal(storedManifest(bytesOf(value), contentType).mediaType, expected);
+  });
+}
+
+test('storedManifest() refuses what parseManifest() refuses', () => {
+  const schema1 = { schemaVersion: 1, name: 'a', tag: 'b', fsLayers: [], history: [], signatures: [] };
+  assert.throws(() => storedManifest(bytesOf(schema1), 'application/vnd.docker.distribution.manifest.v1+prettyjws'), {
+    code: 'ERR_UNSUPPORTED',
+    message: /it has the old schema 1/,
+  });
+  assert.throws(() => storedManifest(bytesOf('[]'), undefined), { code: 'ERR_LAYER' });
+  assert.throws(() => storedManifest(Buffer.alloc(manifestLimitBytes + 1, ' '), undefined), /has more than 8388608 bytes/);
+});
+
+test('isManifestType() and isSchema1Type() tell what is a manifest, and what is one no more', () => {
+  const all = [MediaType.ociIndex, MediaType.ociManifest, MediaType.dockerList, MediaType.dockerManifest];
+  assert.deepEqual(all.map(isManifestType), [true, true, true, true]);
+  const old = ['application/vnd.docker.distribution.manifest.v1+json', 'application/vnd.docker.distribution.manifest.v1+prettyjws'];
+  assert.deepEqual(old.map(isSchema1Type), [true, true]);
+  assert.deepEqual([...old.map(isManifestType), ...all.map(isSchema1Type)], [false, false, false, false, false, false]);
+});
+
+test('selectPlatform() takes an image without a platform only where it is the only one', () => {
+  const entry = (letter: string): unknown => ({ ...descriptor, mediaType: MediaType.ociManifest, digest: `sha256:${letter.repeat(64)}` });
+  const one = parse({ schemaVersion: 2, manifests: [entry('a')] });
+  const two = parse({ schemaVersion: 2, manifests: [entry('a'), entry('b')] });
+  assert.ok(one.kind === 'index' && two.kind === 'index');
+  assert.equal(selectPlatform(one, { os: 'linux', architecture: 'amd64' }).digest, `sha256:${'a'.repeat(64)}`);
+  assert.throws(() => selectPlatform(two, { os: 'linux', architecture: 'amd64' }), /the index has no platform, no platform$/);
 });

@@ -5,7 +5,7 @@ import { parseReference } from '../../../src/oci/reference.ts';
 import { mergeScopes } from '../../../src/registry/authorization.ts';
 import type { Credentials } from '../../../src/registry/credentials.ts';
 import { type FakeAuth, type FakeRegistry, answer, startFakeRegistry } from '../../support/fake-registry.ts';
-import { imageOf, layerOf, someBytes } from '../../support/image.ts';
+import { layerOf, someBytes, storedOf } from '../../support/image.ts';
 import { passwordFor, testClient } from '../../support/registry-client.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
@@ -28,7 +28,7 @@ const tokenRequests = (registry: FakeRegistry): readonly string[] =>
 test('a push gets one token for its repository, and uses it for everything', async () => {
   const registry = await start();
   await using client = testClient({ credentials: passwordFor('me', 's:e:cret') });
-  const image = imageOf(layerOf(someBytes(1000)), layerOf(someBytes(1000)), layerOf(someBytes(1000)));
+  const image = storedOf(layerOf(someBytes(1000)), layerOf(someBytes(1000)), layerOf(someBytes(1000)));
   await client.checkPush(parseReference(`${registry.host}/app/image`), signal);
   await client.pushImage(image, [parseReference(`${registry.host}/app/image:v1`)], {}, signal);
   assert.deepEqual(tokenRequests(registry), ['/token?service=fake&scope=repository%3Aapp%2Fimage%3Apull%2Cpush']);
@@ -46,7 +46,7 @@ test('a token that expires in mid-push is replaced, and the blob sent again', as
     },
   });
   const [pushed] = await client.pushImage(
-    imageOf(layerOf(someBytes(100_000))),
+    storedOf(layerOf(someBytes(100_000))),
     [parseReference(`${registry.host}/app/image:v1`)],
     {},
     signal,
@@ -59,7 +59,7 @@ test('without credentials an image can be pulled anonymously, and a push says wh
   const registry = await start();
   await using owner = testClient({ credentials: passwordFor('me', 's:e:cret') });
   const reference = parseReference(`${registry.host}/app/image:v1`);
-  await owner.pushImage(imageOf(layerOf(someBytes(10))), [reference], {}, signal);
+  await owner.pushImage(storedOf(layerOf(someBytes(10))), [reference], {}, signal);
   await using client = testClient();
   await client.pullImage(reference, platform, signal);
   await assert.rejects(client.checkPush(reference, signal), {
@@ -110,10 +110,10 @@ test('a refresh token is exchanged by POST, in the body and nowhere else', async
 test('a mount asks for both scopes, and goes without when the token server refuses', async () => {
   const registry = await start();
   await using client = testClient({ credentials: passwordFor('me', 's:e:cret') });
-  const image = imageOf(layerOf(someBytes(1000)));
+  const image = storedOf(layerOf(someBytes(1000)));
   const source = parseReference(`${registry.host}/app/source:v1`);
   await client.pushImage(image, [source], {}, signal);
-  const { image: pulled } = await client.pullImage(source, platform, signal);
+  const pulled = await client.pullImage(source, platform, signal);
   await client.pushImage(pulled, [parseReference(`${registry.host}/app/mounted:v1`)], {}, signal);
   assert.ok(tokenRequests(registry).some((path) => path.includes('mounted%3Apull%2Cpush&scope=repository%3Aapp%2Fsource%3Apull')));
   registry.inject({ path: /token.*source/, times: 10, act: answer(403, 'DENIED') });

@@ -4,10 +4,9 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { buffer } from 'node:stream/consumers';
 import { BuilderError, RegistryError } from '../../../src/errors.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
-import { formatImageConfig } from '../../../src/oci/image-config.ts';
 import { type Reference, parseReference } from '../../../src/oci/reference.ts';
 import { type FakeRegistry, type Fault, answer, cut, startFakeRegistry } from '../../support/fake-registry.ts';
-import { imageOf, layerOf, someBytes } from '../../support/image.ts';
+import { layerOf, someBytes, storedOf } from '../../support/image.ts';
 import { type TestClient, passwordFor, testClient } from '../../support/registry-client.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
@@ -38,9 +37,9 @@ const loginPage = (headers: Readonly<Record<string, string>> = { 'content-type':
 
 /** Puts a manifest into the registry whose descriptors say other sizes than the blobs have. */
 async function storedWithSizes(content: Buffer, change: { readonly layer?: number; readonly config?: number }): Promise<void> {
-  const image = imageOf(layerOf(content));
+  const image = storedOf(layerOf(content));
   await client.pushImage(image, [named('app/sizes:v1')], {}, signal);
-  const config = Buffer.from(formatImageConfig(image.config));
+  const config = image.config.bytes;
   const descriptor = (bytes: Buffer, mediaType: string, by = 0): object => ({
     mediaType,
     digest: digestOf(bytes),
@@ -103,7 +102,7 @@ const wanted: readonly { readonly what: string; readonly path: RegExp; readonly 
 ];
 for (const { what, path, says } of wanted) {
   test(`an HTML page where ${what} is wanted is called that, with its URL and who may have sent it`, async () => {
-    await client.pushImage(imageOf(layerOf(someBytes(10))), [named('app/image:v1')], {}, signal);
+    await client.pushImage(storedOf(layerOf(someBytes(10))), [named('app/image:v1')], {}, signal);
     registry.inject({ method: 'GET', path, times: 10, act: loginPage() });
     await assert.rejects(client.pullImage(named('app/image:v1'), platform, signal), (error) => {
       assert.ok(error instanceof RegistryError);
@@ -135,7 +134,7 @@ test('an HTML page where a token is wanted is called that', async () => {
 });
 
 test('an HTML page where an upload is to begin is called that, and one in place of a blob is not taken for the blob', async () => {
-  const image = imageOf(layerOf(someBytes(10)));
+  const image = storedOf(layerOf(someBytes(10)));
   registry.inject({ method: 'POST', path: /uploads/, times: 10, act: loginPage() });
   registry.inject({ method: 'HEAD', path: /blobs/, times: 10, act: loginPage() });
   await assert.rejects(client.pushImage(image, [named('app/image:v1')], {}, signal), (error) => {
@@ -161,7 +160,7 @@ test('a manifest that is empty, or no JSON, is told with its URL and type', asyn
 });
 
 test('a manifest and a token whose answer breaks off are asked for again', async () => {
-  await client.pushImage(imageOf(layerOf(someBytes(10))), [named('app/image:v1')], {}, signal);
+  await client.pushImage(storedOf(layerOf(someBytes(10))), [named('app/image:v1')], {}, signal);
   registry.inject({
     method: 'GET',
     path: /manifests/,
@@ -177,7 +176,7 @@ test('a manifest and a token whose answer breaks off are asked for again', async
 test('413 is final: no waiting, and chunks are tried once', async () => {
   registry.inject({ method: 'PUT', path: /uploads/, times: 100, act: answer(413, 'UNKNOWN') });
   registry.inject({ method: 'PATCH', path: /uploads/, times: 100, act: answer(413, 'UNAVAILABLE') });
-  await assert.rejects(client.pushImage(imageOf(layerOf(someBytes(1000))), [named('app/large:v1')], {}, signal), /answered 413/);
+  await assert.rejects(client.pushImage(storedOf(layerOf(someBytes(1000))), [named('app/large:v1')], {}, signal), /answered 413/);
   assert.deepEqual(client.waits, []);
   assert.ok(count('PATCH', /uploads/) <= 2);
 });
@@ -186,14 +185,14 @@ for (const status of [400, 404, 409, 413, 415, 422, 451, 499]) {
   test(`${status} to an upload is final, whatever its code`, async () => {
     registry.inject({ method: 'PUT', path: /uploads/, times: 100, act: answer(status, 'TOOMANYREQUESTS') });
     registry.inject({ method: 'PATCH', path: /uploads/, times: 100, act: answer(status, 'UNAVAILABLE') });
-    await assert.rejects(client.pushImage(imageOf(layerOf(someBytes(1000))), [named('app/large:v1')], {}, signal), RegistryError);
+    await assert.rejects(client.pushImage(storedOf(layerOf(someBytes(1000))), [named('app/large:v1')], {}, signal), RegistryError);
     assert.deepEqual(client.waits, []);
   });
 }
 
 for (const status of [408, 425, 429, 500]) {
   test(`${status} is tried again, and says so in a line`, async () => {
-    await client.pushImage(imageOf(layerOf(someBytes(10))), [named('app/image:v1')], {}, signal);
+    await client.pushImage(storedOf(layerOf(someBytes(10))), [named('app/image:v1')], {}, signal);
     registry.inject({ method: 'GET', path: /manifests/, act: answer(status) });
     await client.pullImage(named('app/image:v1'), platform, signal);
     assert.deepEqual(client.waits, [1000]);
@@ -206,15 +205,15 @@ for (const status of [408, 425, 429, 500]) {
 
 test('an upload session that is lost for ever is given up without waiting', async () => {
   registry.inject({ method: 'PUT', path: /uploads/, times: 100, act: answer(404, 'BLOB_UPLOAD_UNKNOWN') });
-  await assert.rejects(client.pushImage(imageOf(layerOf(someBytes(10))), [named('app/lost:v1')], {}, signal), /BLOB_UPLOAD_UNKNOWN/);
+  await assert.rejects(client.pushImage(storedOf(layerOf(someBytes(10))), [named('app/lost:v1')], {}, signal), /BLOB_UPLOAD_UNKNOWN/);
   assert.deepEqual(client.waits, []);
 });
 
 for (const status of [401, 403, 404, 500, 503]) {
   test(`a mount that is answered ${status} becomes an upload at once`, async () => {
     const layer = layerOf(someBytes(1000));
-    await client.pushImage(imageOf(layer), [named('app/source:v1')], {}, signal);
-    const { image } = await client.pullImage(named('app/source:v1'), platform, signal);
+    await client.pushImage(storedOf(layer), [named('app/source:v1')], {}, signal);
+    const image = await client.pullImage(named('app/source:v1'), platform, signal);
     registry.inject({ method: 'POST', path: /mount=/, times: 10, act: answer(status) });
     await client.pushImage(image, [named('app/target:v1')], {}, signal);
     assert.deepEqual(client.waits, []);
@@ -233,7 +232,7 @@ for (const { status, code } of [
   test(`${status} ${code} to an upload is cured by a new session, at once and with a word`, async () => {
     const content = someBytes(1000);
     registry.inject({ method: 'PUT', path: new RegExp(digestOf(content).slice(7)), act: answer(status, code) });
-    await client.pushImage(imageOf(layerOf(content)), [named('app/again:v1')], {}, signal);
+    await client.pushImage(storedOf(layerOf(content)), [named('app/again:v1')], {}, signal);
     assert.deepEqual(client.waits, []);
     assert.match(notes().join('\n'), new RegExp(`answered ${status} ${code}: on demand; trying again at once, in a new session$`));
   });
@@ -252,7 +251,7 @@ test('a token server that stays away costs its own tries, and not those of every
 
 test('a blob that breaks off more than six times comes through where it gains a MiB each time', async () => {
   const content = someBytes(9 * 1024 * 1024);
-  await client.pushImage(imageOf(layerOf(content)), [named('app/far:v1')], {}, signal);
+  await client.pushImage(storedOf(layerOf(content)), [named('app/far:v1')], {}, signal);
   const { image } = await client.pullImage(named('app/far:v1'), platform, signal);
   const path = new RegExp(digestOf(content));
   registry.inject({ method: 'GET', path, times: 7, act: cut(content, 1024 * 1024 + 100_000) });
@@ -265,6 +264,6 @@ test('a blob that breaks off more than six times comes through where it gains a 
 
 test('403 to an upload is final, also where it speaks of the session', async () => {
   registry.inject({ method: 'PUT', path: /uploads/, times: 100, act: answer(403, 'BLOB_UPLOAD_INVALID') });
-  await assert.rejects(client.pushImage(imageOf(layerOf(someBytes(10))), [named('app/denied:v1')], {}, signal), { code: 'ERR_AUTH' });
+  await assert.rejects(client.pushImage(storedOf(layerOf(someBytes(10))), [named('app/denied:v1')], {}, signal), { code: 'ERR_AUTH' });
   assert.ok(count('PUT', /uploads/) <= 2);
 });

@@ -5,10 +5,10 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { buffer } from 'node:stream/consumers';
 import { BuilderError, RegistryError } from '../../../src/errors.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
-import type { Image, Layer } from '../../../src/oci/image.ts';
+import type { Layer } from '../../../src/oci/image.ts';
 import { type Reference, parseReference } from '../../../src/oci/reference.ts';
 import { type FakeRegistry, answer, cut, startFakeRegistry } from '../../support/fake-registry.ts';
-import { imageOf, layerOf, someBytes } from '../../support/image.ts';
+import { layerOf, someBytes, storedOf } from '../../support/image.ts';
 import { type TestClient, testClient } from '../../support/registry-client.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
@@ -31,7 +31,7 @@ const count = (method: string, path: RegExp): number =>
 
 /** Pushes content as a one-layer image, and gives the layer as pulled. */
 async function stored(content: Buffer, name = 'app/image:v1'): Promise<Layer> {
-  await client.pushImage(imageOf(layerOf(content)), [named(name)], {}, signal);
+  await client.pushImage(storedOf(layerOf(content)), [named(name)], {}, signal);
   const { image } = await client.pullImage(named(name), platform, signal);
   const [layer] = image.layers;
   assert.ok(layer !== undefined);
@@ -152,7 +152,7 @@ test('a chunk that was received in part goes on where the registry stopped', asy
   const content = someBytes(300_000);
   registry.inject({ method: 'PUT', path: /uploads/, act: answer(413, 'SIZE_INVALID') });
   registry.inject({ method: 'PATCH', path: /uploads/, act: (request) => void request.socket.destroy() });
-  const image = imageOf(layerOf(content));
+  const image = storedOf(layerOf(content));
   await client.pushImage(image, [named('app/chunks:v1')], { chunkBytes: 100_000 }, signal);
   assert.deepEqual(registry.blobs.get(digestOf(content)), content);
 });
@@ -173,7 +173,7 @@ test('an early refusal is reported as what it is, not as a broken pipe', async (
       response.writeHead(403, { connection: 'close' }).end('{"errors":[{"code":"DENIED","message":"quota exceeded"}]}');
     },
   });
-  await assert.rejects(client.pushImage(imageOf(layerOf(content)), [named('app/denied:v1')], {}, signal), /403 DENIED: quota exceeded/);
+  await assert.rejects(client.pushImage(storedOf(layerOf(content)), [named('app/denied:v1')], {}, signal), /403 DENIED: quota exceeded/);
   assert.equal(count('PUT', /manifests/), 0);
 });
 
@@ -193,7 +193,7 @@ test('HEAD for manifests may be missing: GET tells the digest', async () => {
 
 test('a mount that is refused becomes an upload, and one that is answered 202 uses its session', async () => {
   const layer = await stored(someBytes(1000));
-  const image: Image = imageOf(layer);
+  const image = storedOf(layer);
   registry.inject({ method: 'POST', path: /mount=/, act: answer(403, 'DENIED') });
   await client.pushImage(image, [named('other/one:v1')], {}, signal);
   const before = count('POST', /other\/two/);
@@ -207,14 +207,14 @@ test('a mount that is refused becomes an upload, and one that is answered 202 us
 
 test('a server that accepts anything is not taken for a registry', async () => {
   registry.inject({ method: 'PUT', path: /manifests/, act: (request, response) => void (request.resume(), response.writeHead(200).end()) });
-  await assert.rejects(client.pushImage(imageOf(layerOf(someBytes(10))), [named('app/web:v1')], {}, signal), {
+  await assert.rejects(client.pushImage(storedOf(layerOf(someBytes(10))), [named('app/web:v1')], {}, signal), {
     code: 'ERR_DIGEST_MISMATCH',
   });
 });
 
 test('a manifest is pushed only when every blob is there', async () => {
   registry.inject({ method: 'PUT', path: /uploads/, times: 100, act: answer(400, 'NAME_INVALID') });
-  await assert.rejects(client.pushImage(imageOf(layerOf(someBytes(10))), [named('app/order:v1')], {}, signal), RegistryError);
+  await assert.rejects(client.pushImage(storedOf(layerOf(someBytes(10))), [named('app/order:v1')], {}, signal), RegistryError);
   assert.equal(count('PUT', /manifests/), 0);
 });
 
@@ -227,7 +227,7 @@ test('an immutable tag is a failure, or a warning with both digests where that w
     act: answer(400, 'TAG_INVALID', {}, 'The image tag v1 cannot be overwritten because the tag is immutable'),
   };
   registry.inject(fault);
-  const image = imageOf(layerOf(someBytes(20)));
+  const image = storedOf(layerOf(someBytes(20)));
   await assert.rejects(client.pushImage(image, [named('app/image:v1')], {}, signal), /immutable/);
   const [pushed] = await client.pushImage(image, [named('app/image:v1')], { ignoreImmutableTags: true }, signal);
   assert.equal(pushed?.digest, await client.resolve(named('app/image:v1'), signal));

@@ -8,7 +8,7 @@ import { checkMirror, mirrorOf } from '../../../src/registry/mirror.ts';
 import { namesFromTable } from '../../../src/registry/names.ts';
 import type { RegistryClientOptions } from '../../../src/registry/client.ts';
 import { type FakeRegistry, answer, cut, startFakeRegistry } from '../../support/fake-registry.ts';
-import { imageOf, layerOf, someBytes } from '../../support/image.ts';
+import { layerOf, someBytes, storedOf } from '../../support/image.ts';
 import { type TestClient, testClient } from '../../support/registry-client.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
@@ -53,7 +53,7 @@ async function listen(onConnection: (socket: Socket) => void): Promise<{ readonl
 }
 const store = async (registry: FakeRegistry, repository: string): Promise<void> => {
   await using client = testClient();
-  await client.pushImage(imageOf(layerOf(someBytes(5000))), [parseReference(`${registry.host}/${repository}:v1`)], {}, signal);
+  await client.pushImage(storedOf(layerOf(someBytes(5000))), [parseReference(`${registry.host}/${repository}:v1`)], {}, signal);
 };
 const texts = (client: TestClient): readonly string[] =>
   client.events.flatMap((event) => (event.kind === 'warning' || event.kind === 'note' ? [event.message] : []));
@@ -134,7 +134,7 @@ test('a layer goes on at the next place where its mirror died in the middle', as
   const [mirror, origin] = [await start(), await start()];
   const content = someBytes(400_000);
   await using pusher = testClient();
-  const image = imageOf(layerOf(content));
+  const image = storedOf(layerOf(content));
   await pusher.pushImage(
     image,
     [mirror, origin].map(({ host }) => parseReference(`${host}/app/image:v1`)),

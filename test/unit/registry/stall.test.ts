@@ -9,7 +9,7 @@ import { digestOf } from '../../../src/oci/digest.ts';
 import { type Reference, parseReference } from '../../../src/oci/reference.ts';
 import { type PaceLimits, defaultPaceLimits, paced, pacedUpload } from '../../../src/registry/pace.ts';
 import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
-import { imageOf, layerOf, someBytes } from '../../support/image.ts';
+import { storedOf, layerOf, someBytes } from '../../support/image.ts';
 import { type TestClient, testClient } from '../../support/registry-client.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
@@ -40,7 +40,7 @@ for (const { name, afterBytes } of [
 ])
   test(`a GET that stalls ${name} goes on from where it was, and says so`, async () => {
     const content = someBytes(100_000);
-    await client.pushImage(imageOf(layerOf(content)), [named('app/image:v1')], {}, signal);
+    await client.pushImage(storedOf(layerOf(content)), [named('app/image:v1')], {}, signal);
     const { image } = await client.pullImage(named('app/image:v1'), platform, signal);
     const path = new RegExp(digestOf(content));
     registry.inject({
@@ -59,7 +59,7 @@ for (const { name, afterBytes } of [
   });
 
 test('a GET without any answer is given up in time', async () => {
-  await client.pushImage(imageOf(layerOf(someBytes(10))), [named('app/image:v1')], {}, signal);
+  await client.pushImage(storedOf(layerOf(someBytes(10))), [named('app/image:v1')], {}, signal);
   registry.inject({ method: 'GET', path: /manifests/, act: () => undefined });
   const startedMs = performance.now();
   await client.pullImage(named('app/image:v1'), platform, signal);
@@ -69,7 +69,7 @@ test('a GET without any answer is given up in time', async () => {
 
 test('a GET that drips is given up, though it is never silent', async () => {
   const content = someBytes(10_000);
-  await client.pushImage(imageOf(layerOf(content)), [named('app/image:v1')], {}, signal);
+  await client.pushImage(storedOf(layerOf(content)), [named('app/image:v1')], {}, signal);
   const { image } = await client.pullImage(named('app/image:v1'), platform, signal);
   registry.inject({
     method: 'GET',
@@ -90,7 +90,7 @@ test('a PUT that stalls in the middle is given up and sent anew, and says so', a
   const content = someBytes(12_000_000);
   registry.inject({ method: 'PUT', path: /uploads/, act: (request) => void request.pause() });
   const startedMs = performance.now();
-  await client.pushImage(imageOf(layerOf(content)), [named('app/image:v1')], {}, signal);
+  await client.pushImage(storedOf(layerOf(content)), [named('app/image:v1')], {}, signal);
   assert.ok(performance.now() - startedMs < 8000);
   assert.deepEqual(registry.blobs.get(digestOf(content)), content);
   assert.match(notes(), /^Cannot reach .*: it took no byte for 0\.2 s; trying again in 1 s \(2 of 6\)$/);
@@ -100,7 +100,7 @@ test('a small PUT that is taken and never answered is given up as well', async (
   const content = someBytes(1000);
   registry.inject({ method: 'PUT', path: new RegExp(digestOf(content).slice(7)), act: (request) => void request.resume() });
   const startedMs = performance.now();
-  await client.pushImage(imageOf(layerOf(content)), [named('app/image:v1')], {}, signal);
+  await client.pushImage(storedOf(layerOf(content)), [named('app/image:v1')], {}, signal);
   assert.ok(performance.now() - startedMs < 3000);
   assert.match(notes(), /no answer in time; trying again/);
 });
@@ -115,7 +115,7 @@ test('a registry is given a second more for each MiB that it has to put in its p
       await proceed();
     },
   });
-  await client.pushImage(imageOf(layerOf(content)), [named('app/image:v1')], {}, signal);
+  await client.pushImage(storedOf(layerOf(content)), [named('app/image:v1')], {}, signal);
   assert.equal(notes(), '');
 });
 
@@ -123,7 +123,7 @@ test('a chunk that stalls goes on after what the registry has', async () => {
   const content = someBytes(24_000_000);
   registry.inject({ method: 'PUT', path: /uploads/, times: 2, act: (request) => void request.socket.destroy() });
   registry.inject({ method: 'PATCH', path: /uploads/, act: (request) => void request.pause() });
-  await client.pushImage(imageOf(layerOf(content)), [named('app/image:v1')], { chunkBytes: 12_000_000 }, signal);
+  await client.pushImage(storedOf(layerOf(content)), [named('app/image:v1')], { chunkBytes: 12_000_000 }, signal);
   assert.deepEqual(registry.blobs.get(digestOf(content)), content);
 });
 

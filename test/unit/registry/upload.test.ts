@@ -6,7 +6,7 @@ import type { Layer } from '../../../src/oci/image.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 import { type Reference, parseReference } from '../../../src/oci/reference.ts';
 import { type FakeRegistry, answer, startFakeRegistry } from '../../support/fake-registry.ts';
-import { imageOf, layerOf, someBytes } from '../../support/image.ts';
+import { storedOf, layerOf, someBytes } from '../../support/image.ts';
 import { type TestClient, passwordFor, testClient } from '../../support/registry-client.ts';
 
 const { signal } = new AbortController();
@@ -49,7 +49,7 @@ test('the sources of an upload that is redirected are all closed, whole and in c
         answer(307, 'MOVED', { location: request.url ?? '' })(request, response, async () => await Promise.resolve()),
     });
     if (inChunks) registry.inject({ method: 'PUT', path: whole, act: answer(413) });
-    await client.pushImage(imageOf(layer), [named(`app/moved-${inChunks}:v1`)], { chunkBytes: 1_000_000 }, signal);
+    await client.pushImage(storedOf(layer), [named(`app/moved-${inChunks}:v1`)], { chunkBytes: 1_000_000 }, signal);
     assert.deepEqual(registry.blobs.get(digestOf(content)), content);
     assert.ok(streams.length >= 2);
     assert.deepEqual(
@@ -72,7 +72,7 @@ test('the sources of an upload whose token has expired are all closed', async ()
         await proceed();
       },
     });
-    await user.pushImage(imageOf(layer), [parseReference(`${guarded.host}/app/image:v1`)], {}, signal);
+    await user.pushImage(storedOf(layer), [parseReference(`${guarded.host}/app/image:v1`)], {}, signal);
     assert.ok(streams.length >= 1);
     assert.deepEqual(
       streams.map((stream) => stream.destroyed),
@@ -95,7 +95,7 @@ test('chunks are no smaller than the registry wants them, the last one excepted'
       await proceed();
     },
   });
-  await client.pushImage(imageOf(layerOf(content)), [named('app/chunks:v1')], { chunkBytes: 100_000 }, signal);
+  await client.pushImage(storedOf(layerOf(content)), [named('app/chunks:v1')], { chunkBytes: 100_000 }, signal);
   const chunks = registry.requests.filter((item) => item.method === 'PATCH').map((item) => item.headers['content-range']);
   assert.deepEqual(chunks, ['0-199999', '200000-399999', '400000-499999']);
   assert.deepEqual(registry.blobs.get(digestOf(content)), content);
@@ -117,7 +117,7 @@ test('a push whose early bird is called off goes on with the upload that is unde
   const early = new AbortController();
   const ahead = client.pushLayer(layer, [named('app/image:v1')], early.signal);
   await arrived.promise;
-  const pushing = client.pushImage(imageOf(layer), [named('app/image:v1')], {}, signal);
+  const pushing = client.pushImage(storedOf(layer), [named('app/image:v1')], {}, signal);
   await new Promise((resolve) => setTimeout(resolve, 50));
   early.abort(new Error('called off'));
   await assert.rejects(ahead, /called off/);

@@ -10,7 +10,7 @@ import type { Digest } from '../../../src/oci/digest.ts';
 import type { Image } from '../../../src/oci/image.ts';
 import { blobPath } from '../../../src/store/blob-file.ts';
 import { parseLayoutReference, readLayout, writeLayout } from '../../../src/store/oci-layout.ts';
-import { imageOf, layerOf, someBytes } from '../../support/image.ts';
+import { layerOf, someBytes, storedOf } from '../../support/image.ts';
 
 const { signal } = new AbortController();
 const platform = { os: 'linux', architecture: 'amd64' };
@@ -45,11 +45,11 @@ test('parseLayoutReference() refuses what is no digest, and no folder', () => {
 test('what writeLayout() wrote, readLayout() reads, and no temporary file stays', async () => {
   await using place = await workplace();
   const content = someBytes(300_000);
-  const image = imageOf(layerOf(content), layerOf(Buffer.alloc(0)));
+  const image = storedOf(layerOf(content), layerOf(Buffer.alloc(0)));
   const digest = await writeLayout({ folder: place.path, tag: 'v1' }, image, signal);
   const read = await readLayout({ folder: place.path, tag: 'v1' }, platform, signal);
   assert.equal(read.digest, digest);
-  assert.deepEqual(read.image.config, image.config);
+  assert.deepEqual(read.image.config, image.image.config);
   assert.deepEqual(await contentOf(read.image), [content, Buffer.alloc(0)]);
   const files = await readdir(place.path, { recursive: true });
   assert.equal(files.filter((name) => name.includes('tmp')).length, 0);
@@ -57,7 +57,7 @@ test('what writeLayout() wrote, readLayout() reads, and no temporary file stays'
 
 test('a second image leaves the first its tag, and a tag that moves has one entry', async () => {
   await using place = await workplace();
-  const [one, two] = [imageOf(layerOf(someBytes(10))), imageOf(layerOf(someBytes(10)))];
+  const [one, two] = [storedOf(layerOf(someBytes(10))), storedOf(layerOf(someBytes(10)))];
   const first = await writeLayout({ folder: place.path, tag: 'one' }, one, signal);
   const second = await writeLayout({ folder: place.path, tag: 'two' }, two, signal);
   assert.equal((await readLayout({ folder: place.path, tag: 'one' }, platform, signal)).digest, first);
@@ -72,12 +72,12 @@ test('a second image leaves the first its tag, and a tag that moves has one entr
 test('a blob that was broken on disk is written anew', async () => {
   await using place = await workplace();
   const layer = layerOf(someBytes(1000));
-  await writeLayout({ folder: place.path, tag: 'v1' }, imageOf(layer), signal);
+  await writeLayout({ folder: place.path, tag: 'v1' }, storedOf(layer), signal);
   await rm(blobPath(place.path, layer.descriptor.digest));
   await writeFile(blobPath(place.path, layer.descriptor.digest), someBytes(1000));
   const { image } = await readLayout({ folder: place.path, tag: 'v1' }, platform, signal);
   await assert.rejects(contentOf(image), { code: 'ERR_DIGEST_MISMATCH' });
-  await writeLayout({ folder: place.path, tag: 'v1' }, imageOf(layer), signal);
+  await writeLayout({ folder: place.path, tag: 'v1' }, storedOf(layer), signal);
   assert.equal((await contentOf(image)).length, 1);
 });
 
@@ -87,14 +87,14 @@ test('a source that fails leaves nothing under its digest', async () => {
   const { digest } = made.descriptor;
   const other = layerOf(someBytes(1000));
   const layer = { ...made, open: () => Readable.from(verify(other.open(signal), { digest, subject: 'it' }), { objectMode: false }) };
-  await assert.rejects(writeLayout({ folder: place.path }, imageOf(layer), signal), { code: 'ERR_DIGEST_MISMATCH' });
+  await assert.rejects(writeLayout({ folder: place.path }, storedOf(layer), signal), { code: 'ERR_DIGEST_MISMATCH' });
   assert.deepEqual(await readdir(join(place.path, 'blobs', 'sha256')), []);
 });
 
 /** A layout whose layer can be replaced by something hostile. */
 async function layoutWithLayer(folder: string): Promise<{ readonly digest: Digest; readonly path: string }> {
   const layer = layerOf(someBytes(1000));
-  await writeLayout({ folder, tag: 'v1' }, imageOf(layer), signal);
+  await writeLayout({ folder, tag: 'v1' }, storedOf(layer), signal);
   return { digest: layer.descriptor.digest, path: blobPath(folder, layer.descriptor.digest) };
 }
 

@@ -79,6 +79,10 @@ describe('what stands around a RUN', () => {
         pushLayer: never,
         download: never,
         exchange: never,
+        openSource: never,
+        openSink: () => {
+          throw new BuilderError('ERR_INTERNAL', 'not expected');
+        },
         checkPush: async () => await Promise.resolve(),
         pushImage: async () => {
           pushed();

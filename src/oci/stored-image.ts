@@ -1,0 +1,118 @@
+// One image as the bytes that are stored of it. An `Image` is a view of them; a changed one is encoded once, and those bytes are
+// what is digested, pushed and written.
+import { Readable } from 'node:stream';
+import { BuilderError } from '../errors.ts';
+import { type Descriptor, formatAnnotations, formatDescriptor, isForeign } from './descriptor.ts';
+import { digestOf } from './digest.ts';
+import type { Image, ImageBlob, Layer } from './image.ts';
+import { formatImageConfig, parseImageConfig } from './image-config.ts';
+import { type Json, formatJson } from './json.ts';
+import { type ImageManifest, type StoredManifest, configLimitBytes, indexDepthLimit, parseManifest, selectPlatform } from './manifest.ts';
+import { MediaType, type MediaFamily, layerMediaTypeIn } from './media-type.ts';
+import type { Platform } from './platform.ts';
+import type { ImageSink, ImageSource } from './source-and-sink.ts';
+
+export interface StoredImage {
+  readonly manifest: StoredManifest;
+  readonly config: { readonly bytes: Buffer; readonly descriptor: Descriptor };
+  /** What the two say, and where the layers are. */
+  readonly image: Image;
+}
+
+/**
+ * Manifest and config of an image. Same image, same bytes. A zstd layer makes it OCI, since Docker's family has no name for it, and so
+ * do annotations.
+ */
+export function encodeImage(image: Image): StoredImage {
+  const zstd = image.layers.some((layer) => layer.descriptor.mediaType === MediaType.ociLayerZstd);
+  const family: MediaFamily = zstd || image.annotations.size > 0 ? 'oci' : image.family;
+  const isOci = family === 'oci';
+  const layers = image.layers.map((layer): Layer => {
+    const mediaType = layerMediaTypeIn(family, layer.descriptor.mediaType);
+    return { ...layer, descriptor: { ...layer.descriptor, mediaType } };
+  });
+  const configBytes = Buffer.from(formatImageConfig(image.config), 'utf8');
+  const config: Descriptor = {
+    mediaType: isOci ? MediaType.ociConfig : MediaType.dockerConfig,
+    digest: digestOf(configBytes),
+    size: configBytes.length,
+  };
+  const mediaType = isOci ? MediaType.ociManifest : MediaType.dockerManifest;
+  const root = new Map<string, Json>([
+    ['schemaVersion', 2],
+    ['mediaType', mediaType],
+    ['config', formatDescriptor(config)],
+    ['layers', layers.map(({ descriptor }) => formatDescriptor(descriptor))],
+  ]);
+  if (image.annotations.size > 0) root.set('annotations', formatAnnotations(image.annotations));
+  const bytes = Buffer.from(formatJson(root), 'utf8');
+  return {
+    manifest: { bytes, mediaType, digest: digestOf(bytes) },
+    config: { bytes: configBytes, descriptor: config },
+    image: { ...image, family, layers },
+  };
+}
+
+/**
+ * The image of a source for a platform, with the bytes that were read; its layers are read from the source when they are opened.
+ * @throws ERR_UNSUPPORTED when there is none for it, or what is there is no image; ERR_LAYER when it is malformed
+ */
+export async function readImage(source: ImageSource, platform: Platform, signal: AbortSignal): Promise<StoredImage> {
+  const { manifest, view } = await choose(source, platform, signal);
+  const { mediaType } = view.config;
+  if (mediaType !== MediaType.ociConfig && mediaType !== MediaType.dockerConfig) {
+    throw new BuilderError('ERR_UNSUPPORTED', `Cannot use ${source.name} as an image: its config is ${JSON.stringify(mediaType)}`);
+  }
+  const bytes = await source.bytes(view.config, configLimitBytes, signal);
+  const config = parseImageConfig(bytes.toString('utf8'));
+  if (config.diffIds.length !== view.layers.length) {
+    const state = `its config names ${config.diffIds.length} layers, its manifest ${view.layers.length}`;
+    throw new BuilderError('ERR_LAYER', `Cannot use ${source.name}: ${state}`);
+  }
+  const layers = view.layers.flatMap((descriptor, position): readonly Layer[] => {
+    const diffId = config.diffIds[position];
+    return diffId === undefined ? [] : [{ ...blobOf(source, descriptor), diffId }];
+  });
+  return {
+    manifest,
+    config: { bytes, descriptor: view.config },
+    image: { config, layers, family: view.family, annotations: view.annotations },
+  };
+}
+
+/** Writes an image: its blobs, then its manifest, byte for byte. */
+export async function writeImage(sink: ImageSink, { manifest, config, image }: StoredImage, signal: AbortSignal): Promise<void> {
+  const configBlob: ImageBlob = {
+    descriptor: config.descriptor,
+    open: () => Readable.from([config.bytes], { objectMode: false }),
+  };
+  await sink.writeBlobs([...image.layers.filter((layer) => !isForeign(layer.descriptor)), configBlob], signal);
+  const { os, architecture, variant } = image.config;
+  const platform = { os, architecture, ...(variant === undefined ? {} : { variant }) };
+  await sink.writeRoot({ ...manifest, platform }, signal);
+}
+
+/** A blob of a source. */
+export function blobOf(source: ImageSource, descriptor: Descriptor): ImageBlob {
+  const { from } = source;
+  return { descriptor, open: (signal) => source.open(descriptor, signal), ...(from === undefined ? {} : { from }) };
+}
+
+async function choose(
+  source: ImageSource,
+  platform: Platform,
+  signal: AbortSignal,
+): Promise<{ readonly manifest: StoredManifest; readonly view: ImageManifest }> {
+  let manifest: StoredManifest = source.root;
+  for (let depth = 0; depth <= indexDepthLimit; depth++) {
+    const view = parseManifest(manifest.bytes, manifest.mediaType);
+    if (view.kind === 'manifest') return { manifest, view };
+    manifest = await source.manifest(selectPlatform(view, platform), signal);
+  }
+  throw nestedTooDeep(source);
+}
+
+/** What to throw where an index names an index that names an index, and so on. */
+export function nestedTooDeep(source: ImageSource): BuilderError {
+  return new BuilderError('ERR_LAYER', `Cannot use ${source.name}: its indexes are nested more than ${indexDepthLimit} deep`);
+}
