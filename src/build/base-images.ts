@@ -6,7 +6,6 @@ import type { Layer, Image } from '../oci/image.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { Emit } from '../events.ts';
 import type { BlobStore } from '../layer/store.ts';
-import { readAgainOnMismatch } from '../registry/again.ts';
 import { createLimit } from '../registry/limit.ts';
 import type { StageLayer } from '../rootfs/disk.ts';
 
@@ -33,7 +32,7 @@ const parallelDownloads = 4;
 export interface BaseImageOptions {
   readonly resolve: ResolveImage;
   readonly store: BlobStore;
-  /** Tries more for what failed, besides those of the connection itself. */
+  /** Tries more for an image or a layer that failed, after those that the connection makes by itself. */
   readonly retries: number;
   readonly emit: Emit;
   readonly signal: AbortSignal;
@@ -45,14 +44,14 @@ export function createBaseImages({ resolve, store, retries, emit, signal }: Base
   const received = new Map<string, Promise<Layer>>();
   const limit = createLimit(parallelDownloads);
 
-  const again = async <Value>(name: string, task: () => Promise<Value>): Promise<Value> => {
+  const withRetries = async <Value>(name: string, task: () => Promise<Value>): Promise<Value> => {
     for (let retry = 1; ; retry++) {
       try {
         return await task();
       } catch (error) {
-        const mayRetry = error instanceof BuilderError && ['ERR_REGISTRY', 'ERR_DIGEST_MISMATCH'].includes(error.code);
-        if (retry > retries || !mayRetry || signal.aborted) throw error;
-        const message = `${error.message}; pulling ${name} again (${retry} of ${retries})`;
+        const most = retriesAfter(error, retries);
+        if (retry > most || signal.aborted) throw error;
+        const message = `${error instanceof Error ? error.message : String(error)}; pulling ${name} again (${retry} of ${most})`;
         emit({ kind: 'warning', code: `pull-retry ${name} ${retry}`, message });
       }
     }
@@ -63,7 +62,7 @@ export function createBaseImages({ resolve, store, retries, emit, signal }: Base
     const known = described.get(key);
     if (known !== undefined) return known;
     emit({ kind: 'phase', phase: 'pulling', detail: name });
-    const image = again(name, () => resolve(name, platform, signal)).catch((error: unknown) => {
+    const image = withRetries(name, () => resolve(name, platform, signal)).catch((error: unknown) => {
       throw wrap(name, error);
     });
     described.set(key, image);
@@ -73,11 +72,9 @@ export function createBaseImages({ resolve, store, retries, emit, signal }: Base
   const receive = (name: string, layer: Layer): Promise<Layer> => {
     const known = received.get(layer.descriptor.digest);
     if (known !== undefined) return known;
-    const promise = limit(() => again(name, () => readAgainOnMismatch(() => store.receive(layer, signal), signal))).catch(
-      (error: unknown) => {
-        throw wrap(name, error);
-      },
-    );
+    const promise = limit(() => withRetries(name, () => store.receive(layer, signal))).catch((error: unknown) => {
+      throw wrap(name, error);
+    });
     // Whoever unpacks awaits it; until then a failure must not count as unhandled.
     promise.catch(() => undefined);
     received.set(layer.descriptor.digest, promise);
@@ -104,6 +101,13 @@ function openNearest(layer: Layer, received: ReadonlyMap<string, Promise<Layer>>
     yield* (await coming).open(signal);
   };
   return Readable.from(chunks(), { objectMode: false });
+}
+
+/** A line or a cache spoils bytes now and then: what has another digest is fetched once more in any case. */
+function retriesAfter(error: unknown, retries: number): number {
+  if (!(error instanceof BuilderError)) return 0;
+  if (error.code === 'ERR_DIGEST_MISMATCH') return Math.max(1, retries);
+  return error.code === 'ERR_REGISTRY' ? retries : 0;
 }
 
 function wrap(name: string, error: unknown): unknown {
