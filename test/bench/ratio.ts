@@ -1,4 +1,4 @@
-// Two ways to do the same work, timed in turns: machines are noisy, but noise meets both.
+// Ways to do the same work, timed in turns: machines are noisy, but noise meets them all.
 
 export interface Ratio {
   readonly name: string;
@@ -6,8 +6,6 @@ export interface Ratio {
   /** Milliseconds of each round. */
   readonly ours: readonly number[];
   readonly theirs: readonly number[];
-  /** Median of the rounds' ratios, ours to theirs; less is better. */
-  readonly ratio: number;
   readonly aim: number;
 }
 
@@ -17,23 +15,38 @@ export interface Side {
   run(): Promise<void>;
 }
 
-/** Runs both sides `rounds` times, each round in the other order, after one round that doesn't count. */
+/** Runs all sides `rounds` times, each round beginning with another, after one round that doesn't count; gives each side's results. */
+export async function inTurns<Result>(rounds: number, sides: readonly (() => Promise<Result>)[]): Promise<readonly (readonly Result[])[]> {
+  const results = sides.map((): Result[] => []);
+  for (let round = 0; round <= rounds; round++) {
+    for (const [place] of sides.entries()) {
+      const turn = (round + place) % sides.length;
+      const result = await sides[turn]?.();
+      if (round > 0 && result !== undefined) results[turn]?.push(result);
+    }
+  }
+  return results;
+}
+
+/** Times both sides in turns. */
 export async function compare(
   names: { readonly name: string; readonly reference: string; readonly aim: number },
   rounds: number,
   sides: { readonly ours: Side; readonly theirs: Side },
 ): Promise<Ratio> {
-  const [ours, theirs]: [number[], number[]] = [[], []];
-  for (let round = 0; round <= rounds; round++) {
-    const turns = round % 2 === 0 ? (['ours', 'theirs'] as const) : (['theirs', 'ours'] as const);
-    for (const turn of turns) {
-      await sides[turn].prepare?.();
-      const started = performance.now();
-      await sides[turn].run();
-      if (round > 0) (turn === 'ours' ? ours : theirs).push(performance.now() - started);
-    }
-  }
-  return { ...names, ours, theirs, ratio: median(ours.map((ms, index) => ms / (theirs[index] ?? Number.NaN))) };
+  const timed = (side: Side) => async () => {
+    await side.prepare?.();
+    const started = performance.now();
+    await side.run();
+    return performance.now() - started;
+  };
+  const [ours = [], theirs = []] = await inTurns(rounds, [timed(sides.ours), timed(sides.theirs)]);
+  return { ...names, ours, theirs };
+}
+
+/** The quotients of two sides' results, pair by pair. */
+export function ratios(ours: readonly number[], theirs: readonly number[]): readonly number[] {
+  return ours.map((value, index) => value / (theirs[index] ?? Number.NaN));
 }
 
 /** The middle value, or the mean of the two middle ones. */
@@ -41,4 +54,11 @@ export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const half = sorted.length / 2;
   return ((sorted[Math.ceil(half) - 1] ?? Number.NaN) + (sorted[Math.floor(half)] ?? Number.NaN)) / 2;
+}
+
+/** `median (least–most)`, or only the value where there is one. */
+export function spread(values: readonly number[], digits: number): string {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const range = values.length > 1 ? ` (${least.toFixed(digits)}–${most.toFixed(digits)})` : '';
+  return `${median(values).toFixed(digits)}${range}`;
 }

@@ -22,6 +22,8 @@ export function missingDockerRegistry(): string | undefined {
 }
 
 interface RegistryOptions {
+  /** Where its storage is made; the machine's folder for temporary files when absent. */
+  readonly folder?: string;
   /** Text of a password file (bcrypt). */
   readonly htpasswd?: string;
   /** Paths of PEM files; the registry speaks TLS then. */
@@ -43,7 +45,7 @@ export async function startDockerRegistry(options: RegistryOptions = {}): Promis
 }
 
 async function startOnce(options: RegistryOptions): Promise<RunningRegistry> {
-  const folder = await mkdtemp(join(tmpdir(), 'yadokari-registry-'));
+  const folder = await mkdtemp(join(options.folder ?? tmpdir(), 'yadokari-registry-'));
   const port = await freePort();
   const host = `127.0.0.1:${port}`;
   const lines = [

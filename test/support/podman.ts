@@ -17,6 +17,8 @@ export interface ContainerOptions {
   readonly workdir?: string;
   readonly entrypoint?: string;
   readonly readOnly?: boolean;
+  /** Stays when it has ended, for the caller to remove. */
+  readonly isKept?: boolean;
   /** Further options of `podman run`. */
   readonly extra?: readonly string[];
 }
@@ -36,12 +38,12 @@ export function runContainer(container: ContainerOptions, options: CommandOption
   return podman(runArguments(container), options);
 }
 
-/** `run --rm …` for a container. */
+/** `run …` for a container. */
 export function runArguments(container: ContainerOptions): readonly string[] {
   const limited = container.capabilities;
   return [
     'run',
-    '--rm',
+    ...(container.isKept === true ? [] : ['--rm']),
     '--network=host',
     ...ulimits,
     ...(container.name === undefined ? [] : ['--name', container.name]),
