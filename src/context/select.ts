@@ -7,7 +7,7 @@ import { compileExcludes, judgePath, mayTakeBack } from './ignore.ts';
 import type { IgnoreRules } from './ignore.ts';
 import { compileWildcard, hasWildcard } from './pattern.ts';
 import type { FileStat } from '../files/file-view.ts';
-import { childPath, namesOf, pathOfNames, rootPath, splitPath } from '../paths.ts';
+import { childPath, clampPath, namesOf, pathBelow, pathOfNames, rootPath, splitPath } from '../paths.ts';
 import { locate } from './tree.ts';
 import type { Located, SourceTree } from './tree.ts';
 import { isEmptyWalk, walkSelection } from './walk.ts';
@@ -99,12 +99,7 @@ function isVisible(tree: SourceTree, path: ByteString): boolean {
 
 // A source is always inside its tree: `/`, `.` and `..` in front only name its root.
 function cleanWord(word: string): ByteString {
-  const kept: ByteString[] = [];
-  for (const component of namesOf(bytesFromText(word))) {
-    if (component === '..') kept.pop();
-    else kept.push(component);
-  }
-  return pathOfNames(kept);
+  return clampPath(bytesFromText(word));
 }
 
 function lastName(path: ByteString): ByteString {
@@ -112,7 +107,7 @@ function lastName(path: ByteString): ByteString {
 }
 
 function nothingBelow(tree: SourceTree, parent: string, pattern: ByteString, word: string): BuilderError {
-  const path = pathOfNames(namesOf(bytesFromText(`${cleanWord(parent)}/${pattern}`)));
+  const path = pathBelow(cleanWord(parent), pattern);
   const located = locate(tree.files, path);
   if (located.kind !== 'found') return notFound(tree, word, located);
   for (const each of [path, located.path]) if (!isVisible(tree, each)) return ignored(tree, word, each);
@@ -126,13 +121,13 @@ function notFound(tree: SourceTree, word: string, located: Exclude<Located, { ki
   if (located.kind === 'loop')
     return new BuilderError('ERR_CONTEXT', `${start}: too many symbolic links at '${textFromBytes(located.path)}' in ${tree.label}`);
   if (located.link !== undefined) {
-    const target = textFromBytes([located.path, ...located.rest].join('/') as ByteString);
+    const target = textFromBytes(located.path);
     const message = `${start}: '${textFromBytes(located.link)}' in ${tree.label} is a symbolic link to '${target}', which is not found there`;
     return new BuilderError('ERR_CONTEXT', message, { hint: `A link in ${tree.label} is followed inside it, never out of it.` });
   }
-  const missing = textFromBytes(located.path);
-  const guess = guessName(tree, located.path);
-  const place = cleanWord(word) === located.path || missing === '.' ? '' : ` ('${missing}' does not exist)`;
+  const missing = textFromBytes(located.missing);
+  const guess = guessName(tree, located.missing);
+  const place = cleanWord(word) === located.missing || missing === '.' ? '' : ` ('${missing}' does not exist)`;
   return new BuilderError(
     'ERR_CONTEXT',
     `${start}: not found in ${tree.label}${place}`,

@@ -1,8 +1,8 @@
 // What COPY and ADD read from, and how a path in it is found without ever leaving it.
-import { type ByteString, textFromBytes } from '../bytes.ts';
+import type { ByteString } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { FileStat, FileView } from '../files/file-view.ts';
-import { namesOf, pathOfNames, rootPath } from '../paths.ts';
+import { type Nodes, followPath, rootPath } from '../paths.ts';
 import type { IgnoreRules } from './ignore.ts';
 
 /** Where sources come from: the build context, a named one, the root of a finished stage or of an image. */
@@ -27,52 +27,24 @@ export interface SourceTree {
 /** Where a path leads in a tree; `path` is free of links, `.` for the tree's root. */
 export type Located =
   | { readonly kind: 'found'; readonly path: ByteString; readonly stat: FileStat }
-  | { readonly kind: 'missing'; readonly path: ByteString; readonly rest: readonly ByteString[]; readonly link?: ByteString }
+  /** `missing` is the first part that is not there, `link` the link that led to it. */
+  | { readonly kind: 'missing'; readonly path: ByteString; readonly missing: ByteString; readonly link?: ByteString }
   | { readonly kind: 'loop'; readonly path: ByteString };
 
-const maxLinks = 255;
+/** More than Linux follows: so many does BuildKit (continuity's fs.RootPath), which looks for sources without the kernel's help. */
+const mostSourceLinks = 255;
 
-/**
- * Follows `path` in the tree, links included, the last one too: absolute targets start at its root, and `..` stops there. `link` in
- * an answer is the link that led to what is missing, `rest` what would come below that.
- */
+/** Follows `path` in the tree, links included, the last one too: absolute targets start at its root, and `..` stops there. */
 export function locate(files: FileView, path: ByteString): Located {
-  const pending = namesOf(path).reverse();
-  let at: ByteString[] = [];
-  let stat = statOf(files, rootPath);
-  let link: ByteString | undefined;
-  let linkCount = 0;
-  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
-    if (name === '..') {
-      at = at.slice(0, -1);
-      stat = statOf(files, pathOfNames(at));
-      continue;
-    }
-    const next = [...at, name];
-    const found = stat.type === 'directory' ? files.stat(pathOfNames(next)) : undefined;
-    if (found === undefined) {
-      return { kind: 'missing', path: pathOfNames(next), rest: pending.toReversed(), ...(link === undefined ? {} : { link }) };
-    }
-    if (found.type !== 'symlink') {
-      at = next;
-      stat = found;
-      continue;
-    }
-    linkCount += 1;
-    link = pathOfNames(next);
-    if (linkCount > maxLinks) return { kind: 'loop', path: link };
-    const target = files.linkTarget(link);
-    if (target.startsWith('/')) {
-      at = [];
-      stat = statOf(files, rootPath);
-    }
-    pending.push(...namesOf(target).reverse());
-  }
-  return { kind: 'found', path: pathOfNames(at), stat };
-}
-
-function statOf(files: FileView, path: ByteString): FileStat {
-  const stat = files.stat(path);
-  if (stat !== undefined) return stat;
-  throw new BuilderError('ERR_CONTEXT', `Cannot read ${textFromBytes(path)}: it went away meanwhile`);
+  const root = files.stat(rootPath);
+  if (root === undefined) throw new BuilderError('ERR_CONTEXT', 'Cannot read what is to be copied: its folder went away meanwhile');
+  const nodes: Nodes<FileStat> = {
+    root,
+    child: ({ type }, _, below) => (type === 'directory' ? files.stat(below) : undefined),
+    linkTarget: ({ type }, below) => (type === 'symlink' ? files.linkTarget(below) : undefined),
+  };
+  const { path: end, node, missing, link, isLoop } = followPath(nodes, path, 'follow', mostSourceLinks);
+  if (isLoop) return { kind: 'loop', path: end };
+  if (node !== undefined) return { kind: 'found', path: end, stat: node };
+  return { kind: 'missing', path: end, missing, ...(link === undefined ? {} : { link }) };
 }

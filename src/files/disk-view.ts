@@ -1,10 +1,11 @@
 // A folder on disk as a view. Opens nothing but regular files, and those without following a link or waiting: a FIFO or a device
 // under a known name must not stop or feed us.
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
 import { splitDevice, statFieldCount, StatField, statInto } from '../linux/files.ts';
 import { pathIn } from '../paths.ts';
 import { openFile } from './read-file.ts';
+import { readLink } from './resolve.ts';
 import type { FileStat, FileType, FileView } from './file-view.ts';
 import { readXattrs } from './metadata.ts';
 
@@ -25,7 +26,7 @@ export function diskView(folder: ByteString): FileView {
     folder,
     stat: (path) => (statInto(onDisk(path), numbers) ? statOf(numbers) : undefined),
     names: (path) => (readdirSync(fsPath(onDisk(path)), { encoding: 'latin1' }) as ByteString[]).sort(), // latin1 is bytes
-    linkTarget: (path) => readlinkSync(fsPath(onDisk(path)), { encoding: 'latin1' }) as ByteString, // latin1 is bytes
+    linkTarget: (path) => readLink(onDisk(path)),
     xattrs: (path) => readXattrs(onDisk(path)),
     open: (path) => {
       const { numbers: found, chunks, close } = openFile(onDisk(path));

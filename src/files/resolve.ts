@@ -1,8 +1,9 @@
 // A path inside the root, whatever symbolic links say: as a chroot would see it. Whoever opens, writes or removes something
 // by a name from outside asks here first. RED: an error here is a file written outside of the root.
 import { lstatSync, readlinkSync } from 'node:fs';
-import { type ByteString, fsPath, textFromBytes } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { type ByteString, fsPath } from '../bytes.ts';
+import { systemCode } from '../errors.ts';
+import { type Nodes, followPath, pathIn, tooManyLinks } from '../paths.ts';
 import { reach } from './long-path.ts';
 import type { Root } from './root.ts';
 
@@ -16,9 +17,7 @@ export interface Resolution {
   readonly isProtected: boolean;
 }
 
-const maximumHops = 40;
 const typeMask = 0o170000;
-const linkType = 0o120000;
 const directoryType = 0o040000;
 
 /**
@@ -27,46 +26,24 @@ const directoryType = 0o040000;
  * @throws ERR_UNSAFE_PATH after 40 symbolic links
  */
 export function resolvePath(root: Root, path: ByteString, leaf: 'keep' | 'follow'): Resolution {
-  const pending = path.split('/').reverse();
-  const done: string[] = [];
-  const modes: (number | undefined)[] = [];
-  let hops = 0;
-  while (pending.length > 0) {
-    const name = pending.pop();
-    if (name === undefined || name === '' || name === '.') continue;
-    if (name === '..') {
-      done.pop();
-      modes.pop();
-      continue;
-    }
-    done.push(name);
-    const here = done.join('/') as ByteString; // names of bytes
-    const isParentGone = modes.length > 0 && !isDirectoryMode(modes.at(-1));
-    const mode = isParentGone ? undefined : modeOf(root, here);
-    const isLeaf = pending.every((rest) => rest === '' || rest === '.');
-    if (mode !== undefined && (mode & typeMask) === linkType && !(isLeaf && leaf === 'keep')) {
-      hops++;
-      if (hops > maximumHops) throw tooManyLinks(path);
-      const target = readLink(root, here);
-      done.pop();
-      if (target.startsWith('/')) {
-        done.length = 0;
-        modes.length = 0;
-      }
-      pending.push(...target.split('/').reverse());
-      continue;
-    }
-    modes.push(mode);
-  }
-  const found = (done.length === 0 ? '.' : done.join('/')) as ByteString; // names of bytes
-  const mode = done.length === 0 ? directoryType : modes.at(-1);
-  return { path: found, mode, isProtected: root.protection.covers(found) };
+  const nodes: Nodes<number> = {
+    root: directoryType,
+    child: (directory, _, below) => (isDirectoryMode(directory) ? modeOf(root, below) : undefined),
+    linkTarget: (mode, below) => ((mode & typeMask) === 0o120000 ? readLink(absolutePath(root, below)) : undefined),
+  };
+  const found = followPath(nodes, path, leaf);
+  if (found.isLoop) throw tooManyLinks(path);
+  return { path: found.path, mode: found.node, isProtected: root.protection.covers(found.path) };
+}
+
+/** The target of the symbolic link at an absolute path, verbatim. @throws SystemError */
+export function readLink(path: ByteString): ByteString {
+  return reach(path, (short) => readlinkSync(fsPath(short), 'latin1')) as ByteString; // latin1 is bytes
 }
 
 /** The absolute path of a resolved one, for system calls. */
 export function absolutePath(root: Root, path: ByteString): ByteString {
-  if (path === '.') return root.path;
-  return (root.path === '/' ? `/${path}` : `${root.path}/${path}`) as ByteString; // bytes joined
+  return pathIn(root.path, path);
 }
 
 /** True for the mode of a directory. */
@@ -87,15 +64,4 @@ export function modeOf(root: Root, path: ByteString): number | undefined {
     if (systemCode(error) === 'ENOTDIR') return undefined;
     throw error;
   }
-}
-
-function readLink(root: Root, path: ByteString): ByteString {
-  return readlinkSync(fsPath(absolutePath(root, path)), { encoding: 'latin1' }) as ByteString; // latin1 is bytes
-}
-
-function tooManyLinks(path: ByteString): BuilderError {
-  return new BuilderError(
-    'ERR_UNSAFE_PATH',
-    `Cannot resolve ${JSON.stringify(textFromBytes(path))}: more than ${maximumHops} symbolic links`,
-  );
 }

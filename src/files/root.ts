@@ -1,8 +1,8 @@
-// The root filesystem that is being built, as a value: where it is, and what in it is not part of the image.
+// A root filesystem as a value: where it is, and what in it is not to be touched.
 import type { ByteString } from '../bytes.ts';
 
 export interface Root {
-  /** `/` in a container and in the sandbox; a directory in tests. No trailing slash except for `/`. */
+  /** `/` in a container and in the sandbox; a directory elsewhere. No trailing slash except for `/`. */
   readonly path: ByteString;
   /** Answers for paths below the root, without leading slash. */
   readonly protection: Protection;
@@ -15,4 +15,11 @@ export interface Protection {
   /** True for a directory that has a protected path somewhere below it, so it can't be moved or removed whole. */
   readonly holds: (path: ByteString) => boolean;
   readonly paths: readonly ByteString[];
+}
+
+const nothing: Protection = { covers: () => false, holds: () => false, paths: [] };
+
+/** A folder as a root of its own, with nothing protected in it. */
+export function plainRoot(path: ByteString): Root {
+  return { path, protection: nothing };
 }

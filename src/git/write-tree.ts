@@ -1,24 +1,30 @@
-// A commit's tree, written into an empty folder. RED: names come from strangers. Nothing is written below anything but a
-// directory that this very walk made, so no link can lead it astray; no hooks, no filters, no attributes are ever run.
-import { chmodSync, closeSync, fchmodSync, lutimesSync, mkdirSync, openSync, symlinkSync, utimesSync, writeSync } from 'node:fs';
-import { bytesFromBuffer, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
+// A commit's tree, written into an empty folder. RED: names come from strangers. Nothing may be there twice, so no link can lead a
+// name astray; no hooks, no filters, no attributes are ever run.
+import { bytesFromBuffer, joinBytes, textFromBytes } from '../bytes.ts';
 import type { ByteString } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError } from '../errors.ts';
+import { EntryWriter } from '../files/entry-writer.ts';
+import { plainRoot } from '../files/root.ts';
+import type { Entry, Timestamp } from '../layer/entry.ts';
 import { type TreeItem, parseTree } from './objects.ts';
 import type { Pack } from './pack.ts';
 
-/** A file, link or submodule of a checkout. */
-export interface WrittenItem {
-  readonly kind: Exclude<TreeItem['kind'], 'directory'>;
+interface ListedItem {
+  readonly kind: TreeItem['kind'];
   /** Below the folder, without leading slash. */
   readonly path: ByteString;
   readonly id: string;
 }
 
+/** A file, link or submodule of a checkout. */
+export interface WrittenItem extends ListedItem {
+  readonly kind: Exclude<TreeItem['kind'], 'directory'>;
+}
+
 export interface WriteTreeOptions {
   /** For messages. */
   readonly name: string;
-  /** What everything's time is to be, in seconds; left alone where undefined. */
+  /** What everything's time is to be, in seconds; now where undefined. */
   readonly mtimeSeconds: number | undefined;
   readonly signal: AbortSignal;
 }
@@ -32,61 +38,48 @@ const linkLimitBytes = 4095; // PATH_MAX
  * @throws ERR_UNSAFE_PATH for names that no checkout may have, ERR_CONTEXT for what is missing or doesn't fit on the disk
  */
 export async function writeTree(pack: Pack, tree: string, folder: ByteString, options: WriteTreeOptions): Promise<readonly WrittenItem[]> {
-  const written: WrittenItem[] = [];
-  const walk = async (id: string, path: ByteString | undefined, depth: number): Promise<void> => {
-    if (depth > maxDepth) throw unsafe(options, path, `is deeper than ${maxDepth} directories`);
-    const object = pack.read(id);
-    const items = object.type === 'tree' ? parseTree(object.bytes) : undefined;
-    if (items === undefined) throw new BuilderError('ERR_CONTEXT', `Cannot check out ${options.name}: ${id} is no directory`);
-    for (const item of items) {
-      options.signal.throwIfAborted();
-      const at = path === undefined ? item.name : joinBytes(path, item.name);
-      checkName(item.name, at, options);
-      const place = joinBytes(folder, at);
-      try {
-        if (item.kind === 'directory') {
-          mkdirSync(fsPath(place), 0o755);
-          await walk(item.id, at, depth + 1);
-        } else {
-          await writeItem(pack, item, place, options);
-          written.push({ kind: item.kind, path: at, id: item.id });
-        }
-        finish(place, item.kind, options.mtimeSeconds);
-      } catch (error) {
-        if (systemCode(error) === 'EEXIST') throw unsafe(options, at, 'is there twice');
-        if (systemCode(error) === undefined || error instanceof BuilderError) throw error;
-        throw failed(options, at, systemCode(error) ?? '', error);
-      }
-    }
+  const { name, signal, mtimeSeconds = Date.now() / 1000 } = options;
+  const seconds = Math.floor(mtimeSeconds);
+  const mtime = { seconds, nanoseconds: Math.round((mtimeSeconds - seconds) * 1000) * 1_000_000 };
+  const items = [...listTree(pack, tree, undefined, options)];
+  const entries = function* (): Generator<Entry> {
+    for (const item of items) yield entryOf(pack, item, mtime, options);
   };
-  await walk(tree, undefined, 0);
-  return written;
-}
-
-async function writeItem(pack: Pack, item: TreeItem, place: ByteString, options: WriteTreeOptions): Promise<void> {
-  if (item.kind === 'submodule') {
-    mkdirSync(fsPath(place), 0o755);
-    return;
-  }
-  if (item.kind === 'link') {
-    const { bytes } = pack.read(item.id);
-    if (bytes.length === 0 || bytes.length > linkLimitBytes || bytes.includes(0)) throw unsafe(options, item.name, 'is a link to nowhere');
-    return symlinkSync(fsPath(bytesFromBuffer(bytes)), fsPath(place));
-  }
-  const fd = openSync(fsPath(place), 'wx', 0o600);
+  const writer = new EntryWriter(plainRoot(folder), { kind: 'new', keepsOwners: false, refuseXattr: () => undefined });
   try {
-    for await (const chunk of pack.blob(item.id).content) for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done);
-    fchmodSync(fd, item.kind === 'program' ? 0o755 : 0o644);
-  } finally {
-    closeSync(fd);
+    await writer.writeAll(entries(), signal);
+  } catch (error) {
+    if (!(error instanceof BuilderError) || !error.message.startsWith('entry ')) throw error;
+    const code = error.code === 'ERR_UNSAFE_PATH' ? error.code : 'ERR_CONTEXT';
+    throw new BuilderError(code, `Cannot check out ${name}: ${error.message}`, { cause: error });
+  }
+  return items.filter((item): item is WrittenItem => item.kind !== 'directory');
+}
+
+function* listTree(pack: Pack, id: string, above: ByteString | undefined, options: WriteTreeOptions, depth = 0): Generator<ListedItem> {
+  if (depth > maxDepth) throw unsafe(options, above, `is deeper than ${maxDepth} directories`);
+  const object = pack.read(id);
+  const items = object.type === 'tree' ? parseTree(object.bytes) : undefined;
+  if (items === undefined) throw new BuilderError('ERR_CONTEXT', `Cannot check out ${options.name}: ${id} is no directory`);
+  for (const item of items) {
+    options.signal.throwIfAborted();
+    const path = above === undefined ? item.name : joinBytes(above, item.name);
+    checkName(item.name, path, options);
+    yield { kind: item.kind, path, id: item.id };
+    if (item.kind === 'directory') yield* listTree(pack, item.id, path, options, depth + 1);
   }
 }
 
-function finish(place: ByteString, kind: TreeItem['kind'], mtimeSeconds: number | undefined): void {
-  if (kind === 'directory' || kind === 'submodule') chmodSync(fsPath(place), 0o755);
-  if (mtimeSeconds === undefined) return;
-  if (kind === 'link') lutimesSync(fsPath(place), mtimeSeconds, mtimeSeconds);
-  else utimesSync(fsPath(place), mtimeSeconds, mtimeSeconds);
+function entryOf(pack: Pack, { kind, path, id }: ListedItem, mtime: Timestamp, options: WriteTreeOptions): Entry {
+  const common = { path, mode: kind === 'file' ? 0o644 : 0o755, uid: 0, gid: 0, size: 0, mtime, xattrs: new Map<string, Buffer>() };
+  if (kind === 'directory' || kind === 'submodule') return { ...common, type: 'directory' };
+  if (kind === 'link') {
+    const { bytes } = pack.read(id);
+    if (bytes.length === 0 || bytes.length > linkLimitBytes || bytes.includes(0)) throw unsafe(options, path, 'is a link to nowhere');
+    return { ...common, type: 'symlink', linkTarget: bytesFromBuffer(bytes) };
+  }
+  const { sizeBytes, content } = pack.blob(id);
+  return { ...common, type: 'file', size: sizeBytes, content };
 }
 
 // git refuses `.git` in any spelling that some file system takes for it (CVE-2014-9390, CVE-2019-1352).
@@ -103,8 +96,4 @@ function unsafe({ name }: WriteTreeOptions, path: ByteString | undefined, state:
     'ERR_UNSAFE_PATH',
     `Cannot check out ${name}: ${JSON.stringify(textFromBytes(path ?? bytesFromBuffer(Buffer.alloc(0))))} ${state}`,
   );
-}
-
-function failed({ name }: WriteTreeOptions, path: ByteString, code: string, cause: unknown): BuilderError {
-  return new BuilderError('ERR_CONTEXT', `Cannot check out ${name}: '${textFromBytes(path)}' can not be written: ${code}`, { cause });
 }

@@ -3,6 +3,7 @@
 // nothing can be smuggled past one of them.
 import { type ByteString, bytesFromBuffer } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
+import { cleanPath } from '../paths.ts';
 import { ByteSource } from './byte-source.ts';
 import type { Entry, EntryType, Timestamp } from './entry.ts';
 import { type Header, blockSize, isZeroBlock, parseHeader } from './header.ts';
@@ -75,13 +76,6 @@ export async function* readEntries(source: AsyncIterable<Buffer>, signal: AbortS
   } finally {
     await bytes.close();
   }
-}
-
-/** A path as entries have it: no leading or trailing slash, no `.` and no empty components; `..` stays. The root is `.`. */
-export function cleanPath(path: ByteString): ByteString {
-  if (!/^\/|\/\/|^\.\/|\/\.\/|\/\.?$|^\.$|^$/.test(path)) return path;
-  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
-  return (parts.length === 0 ? '.' : parts.join('/')) as ByteString; // parts of bytes
 }
 
 /** The stored bytes of one entry: whatever the consumer leaves is skipped. */

@@ -1,7 +1,7 @@
 // What of the root is not part of the image, whatever a layer or a RUN makes of it.
 import type { ByteString } from '../bytes.ts';
 import { type Mount, readMounts } from '../linux/mounts.ts';
-import { cleanPath } from '../layer/read.ts';
+import { cleanPath } from '../paths.ts';
 import type { Protection } from '../files/root.ts';
 
 /** Protection of these paths (below the root, or absolute in it) and of everything under them. */

@@ -1,12 +1,11 @@
 // One path of the root as an entry with its content.
-import { readlinkSync } from 'node:fs';
-import { type ByteString, fsPath } from '../bytes.ts';
+import type { ByteString } from '../bytes.ts';
 import { openFile } from '../files/read-file.ts';
 import type { Entry } from '../layer/entry.ts';
 import { splitDevice } from '../linux/files.ts';
 import { readXattrs } from '../files/metadata.ts';
 import { reach } from '../files/long-path.ts';
-import { absolutePath } from '../files/resolve.ts';
+import { absolutePath, readLink } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
 import { entryAt } from './tree-columns.ts';
 import { type TreeEntry, typeOfMode } from './tree.ts';
@@ -27,10 +26,7 @@ export function openEntry(root: Root, path: ByteString, stat: TreeEntry): OpenEn
   if (type === 'file') return openRegular(root, path);
   const common = { type, path, ...metadataOf(root, path, stat), size: 0 };
   const close = (): void => undefined;
-  if (type === 'symlink') {
-    const target = reach(absolutePath(root, path), (short) => readlinkSync(fsPath(short), 'latin1')) as ByteString; // latin1 is bytes
-    return { entry: { ...common, linkTarget: target }, close };
-  }
+  if (type === 'symlink') return { entry: { ...common, linkTarget: readLink(absolutePath(root, path)) }, close };
   if (type === 'character' || type === 'block') return { entry: { ...common, device: splitDevice(stat.rdev) }, close };
   return { entry: common, close };
 }

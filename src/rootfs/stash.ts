@@ -1,16 +1,16 @@
 // A whole root set aside and taken back, by renaming: as long as there are names at the top, not files below. RED.
-import { mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
+import { linkSync, mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { type ByteString, fsPath, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Metadata } from '../layer/entry.ts';
 import { statFieldCount, statInto } from '../linux/files.ts';
-import { createFile, createHardlink, createNode, createSymlink } from '../files/create.ts';
+import { createEntry } from '../files/create.ts';
 import { applyMetadata, readXattrs, removeStaleXattrs } from '../files/metadata.ts';
 import { createProtection } from './protect.ts';
 import { openEntry } from './read-entry.ts';
 import { listNames } from '../files/remove.ts';
 import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
-import type { Root } from '../files/root.ts';
+import { type Root, plainRoot } from '../files/root.ts';
 import { entryAt } from './tree-columns.ts';
 import type { TreeEntry } from './tree.ts';
 import { childPath } from '../paths.ts';
@@ -48,10 +48,6 @@ export async function moveContents(root: Root, from: ByteString, to: ByteString,
 function rootBelow(root: Root, path: ByteString): Root {
   const below = root.protection.paths.flatMap((each) => (each.startsWith(`${path}/`) ? [each.slice(path.length + 1) as ByteString] : [])); // parts of bytes
   return { path: absolutePath(root, path), protection: createProtection(below) };
-}
-
-function plainRoot(path: ByteString): Root {
-  return { path, protection: createProtection([]) };
 }
 
 class Move {
@@ -136,18 +132,14 @@ class Move {
     const key = `${stat.device}:${stat.inode}`;
     // The link count shrinks as names are moved away: a file's last name looks like its only one.
     const first = this.#copied.get(key);
-    if (first !== undefined) return createHardlink(target, first);
+    if (first !== undefined) return linkSync(fsPath(first), fsPath(target));
     const opened = openEntry(this.#from, path, stat);
     // A socket has no meaning without the process that listens.
     if (opened === undefined) return;
-    const { entry, close } = opened;
-    const refuse = (): void => undefined;
     try {
-      if (entry.type === 'file') await createFile(target, entry, refuse);
-      else if (entry.type === 'symlink') createSymlink(target, entry, refuse);
-      else if (entry.type === 'fifo' || entry.type === 'character' || entry.type === 'block') createNode(target, entry, entry.type, refuse);
+      await createEntry(target, opened.entry, () => undefined);
     } finally {
-      close();
+      opened.close();
     }
     if (stat.links > 1) this.#copied.set(key, target);
   }

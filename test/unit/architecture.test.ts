@@ -18,7 +18,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   build: ['outputs', 'dockerfile', 'context', 'rootfs', 'tree', 'files', 'layer', 'registry', 'oci', 'linux'],
   outputs: ['registry', 'store', 'oci'],
   context: ['files', 'layer'],
-  git: [],
+  git: ['files', 'layer'],
   rootfs: ['files', 'tree', 'layer', 'oci', 'linux'],
   files: ['layer', 'linux'],
   tree: ['layer'],

@@ -4,19 +4,13 @@ import { type ByteString, fsPath } from '../../bytes.ts';
 import { diskView } from '../../files/disk-view.ts';
 import { diffTrees } from '../../rootfs/diff.ts';
 import { applyMetadata, readXattrs } from '../../files/metadata.ts';
-import { createProtection } from '../../rootfs/protect.ts';
 import { removeTree } from '../../files/remove.ts';
 import { absolutePath, isDirectoryMode } from '../../files/resolve.ts';
 import { splitPath } from '../../paths.ts';
-import type { Root } from '../../files/root.ts';
+import { type Root, plainRoot } from '../../files/root.ts';
 import { scanRoot } from '../../rootfs/scan.ts';
 import type { Tree, TreeEntry } from '../../rootfs/tree.ts';
 import { copyTree } from './mount-copy.ts';
-
-/** A folder as a root of its own. */
-export function plainRoot(path: ByteString): Root {
-  return { path, protection: createProtection([]) };
-}
 
 /** A copy of a cache. */
 export interface CacheCopy {

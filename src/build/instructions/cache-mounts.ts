@@ -9,11 +9,12 @@ import type { Flag } from '../../dockerfile/instruction.ts';
 import { BuilderError, DockerfileError, systemCode } from '../../errors.ts';
 import type { Emit } from '../../events.ts';
 import { diskView } from '../../files/disk-view.ts';
+import { plainRoot } from '../../files/root.ts';
 import { pathIn, rootPath } from '../../paths.ts';
 import { tryLock, waitForLock } from '../../linux/file-lock.ts';
 import { scanRoot } from '../../rootfs/scan.ts';
 import type { Tree } from '../../rootfs/tree.ts';
-import { mergeChanges, plainRoot } from './cache-merge.ts';
+import { mergeChanges } from './cache-merge.ts';
 import { copyTree } from './mount-copy.ts';
 import { findSource } from './mount-source.ts';
 import type { Mount } from './mount.ts';
@@ -169,7 +170,7 @@ async function subfolder(flag: Flag, folder: ByteString, source: string): Promis
   if (located.kind !== 'missing' || located.link !== undefined) {
     throw new DockerfileError(`Cannot mount ${source} of the cache: it is not a folder`, flag.range);
   }
-  const path = pathIn(folder, [located.path, ...located.rest].join('/') as ByteString); // joined from ByteStrings
+  const path = pathIn(folder, located.path);
   await mkdir(fsPath(path), { recursive: true, mode: 0o755 });
   return path;
 }

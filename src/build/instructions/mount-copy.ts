@@ -1,68 +1,60 @@
 // Copies a tree as it is onto the disk: what a mount shows.
-import { type ByteString, joinBytes } from '../../bytes.ts';
+import type { ByteString } from '../../bytes.ts';
 import type { SourceTree } from '../../context/tree.ts';
-import { walkSelection } from '../../context/walk.ts';
+import { type WalkItem, walkSelection } from '../../context/walk.ts';
 import { BuilderError } from '../../errors.ts';
-import { createDirectory, createFile, createHardlink, createNode, createSymlink } from '../../files/create.ts';
-import type { FileStat } from '../../files/file-view.ts';
+import { EntryWriter } from '../../files/entry-writer.ts';
+import { plainRoot } from '../../files/root.ts';
 import type { Entry, Timestamp } from '../../layer/entry.ts';
-import { setTimes } from '../../linux/files.ts';
-
-interface Item {
-  readonly path: ByteString;
-  readonly to: ByteString;
-  readonly stat: FileStat;
-}
+import { pathBelow, rootPath, splitPath } from '../../paths.ts';
 
 /**
  * Copies the file or folder at `source` of `tree` to `target` on disk, where nothing is: owners as the tree has them, modes, times,
  * links, attributes; ignored and hidden files left out, sockets too.
- * @throws SystemError, what reading throws, and the signal's reason
+ * @throws ERR_ROOTFS, what reading throws, and the signal's reason
  */
 export async function copyTree(tree: SourceTree, source: ByteString, target: ByteString, signal: AbortSignal): Promise<void> {
+  const { parent, name } = splitPath(target);
+  // An attribute that can't be set where the source has it can't matter to a command that only reads here.
+  const writer = new EntryWriter(plainRoot(parent), { kind: 'new', keepsOwners: true, refuseXattr: () => undefined });
+  await writer.writeAll(readEntries(tree, source, name, signal), signal);
+}
+
+async function* readEntries(tree: SourceTree, source: ByteString, top: ByteString, signal: AbortSignal): AsyncGenerator<Entry> {
   const { files } = tree;
   const stat = files.stat(source);
   if (stat === undefined) throw new BuilderError('ERR_CONTEXT', `Cannot copy ${source} of ${tree.label}: it went away`);
-  const items: Item[] = [{ path: source, to: target, stat }];
-  for (const item of walkSelection(tree, { path: source, stat })) items.push({ ...item, to: joinBytes(target, item.relative) });
+  const items: WalkItem[] = [{ path: source, relative: rootPath, stat }, ...walkSelection(tree, { path: source, stat })];
   await files.gather(
     items.flatMap((item) => (item.stat.type === 'file' ? [item.path] : [])),
     signal,
   );
-  const links = new Map<string, ByteString>();
+  const firsts = new Map<string, ByteString>();
   for (const item of items) {
     signal.throwIfAborted();
     if (item.stat.type !== 'directory') tree.noteRead?.(item.path);
-    await copyItem(tree, item, links);
-  }
-  // Whatever was put into a folder changed its time.
-  for (const item of items.toReversed()) {
-    if (item.stat.type === 'directory') setTimes(item.to, item.stat.mtime.seconds, item.stat.mtime.nanoseconds);
+    yield* readItem(tree, item, pathBelow(top, item.relative), firsts);
   }
 }
 
-async function copyItem({ files, keepsOwners }: SourceTree, { path, to, stat }: Item, links: Map<string, ByteString>): Promise<void> {
+async function* readItem(tree: SourceTree, item: WalkItem, to: ByteString, firsts: Map<string, ByteString>): AsyncGenerator<Entry> {
+  const { files, keepsOwners } = tree;
+  const { path, stat } = item;
   const { type } = stat;
   if (type === 'socket') return;
-  const first = type === 'directory' || stat.links < 2 ? undefined : links.get(stat.identity);
-  if (first !== undefined) return createHardlink(to, first);
-  links.set(stat.identity, to);
-  const owner = keepsOwners ? {} : { uid: 0, gid: 0 };
-  const entry: Entry = { ...stat, ...owner, type, path, xattrs: files.xattrs(path) };
-  if (type === 'directory') return createDirectory(to, entry, refuse);
-  if (type === 'symlink') return createSymlink(to, { ...entry, linkTarget: files.linkTarget(path) }, refuse);
-  if (type !== 'file') return createNode(to, entry, type, refuse);
+  const entry = { ...stat, ...(keepsOwners ? {} : { uid: 0, gid: 0 }), type, path: to, xattrs: files.xattrs(path) };
+  if (type === 'directory') return yield entry;
+  const first = stat.links < 2 ? undefined : firsts.get(stat.identity);
+  if (first !== undefined) return yield { ...entry, type: 'hardlink', size: 0, linkTarget: first };
+  firsts.set(stat.identity, to);
+  if (type === 'symlink') return yield { ...entry, linkTarget: files.linkTarget(path) };
+  if (type !== 'file') return yield entry;
   const { size, chunks, close } = files.open(path);
   try {
-    await createFile(to, { ...entry, size, content: chunks }, refuse);
+    yield { ...entry, size, content: chunks };
   } finally {
     close();
   }
-}
-
-// An attribute that can't be set where the source has it can't matter to a command that only reads here.
-function refuse(): void {
-  // nothing to tell
 }
 
 /** A time in nanoseconds since 1970, as seconds and the rest. */

@@ -351,7 +351,7 @@ test('unpackLayer() names the entry in an error of the filesystem', async (conte
   const { root } = place(context);
   await assert.rejects(unpack(root, [{ path: 'x', pax: { path: `d/${'n'.repeat(256)}` } }]), {
     code: 'ERR_ROOTFS',
-    message: /Cannot unpack "d\/nnn.*ENAMETOOLONG/,
+    message: /entry "d\/nnn.*ENAMETOOLONG/,
   });
 });
 

@@ -48,7 +48,7 @@ const members = [
   { name: './Dockerfile', content: 'FROM scratch\n', mode: 0o640, uid: 1234, mtime: 1_000_000 },
   { name: './d/', type: 'dir', mode: 0o555, mtime: 2_000_000 },
   { name: './d/l', type: 'symlink', linkname: '/etc/passwd' },
-  { name: './d/h', type: 'hardlink', linkname: './Dockerfile' },
+  { name: './d/h', type: 'hardlink', linkname: './Dockerfile', mode: 0o640 },
   { name: '/abs/f', content: 'x' },
 ] as const;
 
@@ -120,16 +120,16 @@ test('openContext() downloads and unpacks an archive by URL, and hides what is s
 });
 
 for (const [title, entry, pattern] of [
-  ['..', { name: '../outside.txt', content: 'x' }, /'\.\.\/outside\.txt' leads out/],
+  ['..', { name: '../outside.txt', content: 'x' }, /"\.\.\/outside\.txt" leads out/],
   ['.. inside', { name: 'a/../../outside.txt', content: 'x' }, /leads out/],
   ['. and ..', { name: './../outside.txt', content: 'x' }, /leads out/],
-  ['a symlink as parent', { name: 'link/f', content: 'x' }, /'link\/f' lies below a symbolic link/],
+  ['a symlink as parent', { name: 'link/f', content: 'x' }, /"link\/f" lies below a symbolic link/],
   ['a file as parent', { name: 'file/f', content: 'x' }, /lies below what is not a directory/],
-  ['a hard link out', { name: 'h', type: 'hardlink', linkname: '../outside.txt' }, /'h' is a hard link that leads out/],
+  ['a hard link out', { name: 'h', type: 'hardlink', linkname: '../outside.txt' }, /"h" is a hard link that leads out/],
   [
     'a hard link through a symlink',
     { name: 'h', type: 'hardlink', linkname: 'link/outside.txt' },
-    /is a hard link to 'link\/outside\.txt', which is not/,
+    /is a hard link to "link\/outside\.txt", which lies below a symbolic link/,
   ],
   ['a file over a directory', { name: 'dir', content: 'x' }, /would replace a directory/],
 ] as const) {

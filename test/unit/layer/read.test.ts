@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cleanPath, readEntries } from '../../../src/layer/read.ts';
+import { readEntries } from '../../../src/layer/read.ts';
+import { cleanPath } from '../../../src/paths.ts';
 import { assertRefused, readArchive as read, readOnly as only } from '../../support/read-archive.ts';
 import { bytes, chunks, paxBlock, tar, tarEntry } from '../../support/tar.ts';
 

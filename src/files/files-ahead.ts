@@ -3,7 +3,7 @@
 // about a file's parents still holds when it is opened.
 import type { ByteString } from '../bytes.ts';
 import type { Entry } from '../layer/entry.ts';
-import { malformed } from './unpack-failure.ts';
+import { malformed } from './entry-failure.ts';
 
 /** Two for each thread of the pool: they don't run dry, and little is held in memory. */
 const mostAtOnce = 8;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FilesAhead } from '../../../src/rootfs/files-ahead.ts';
+import { FilesAhead } from '../../../src/files/files-ahead.ts';
 import { bytes } from '../../support/tar.ts';
 
 test('start() lets eight files be made at once, and has() knows which', async () => {

@@ -1,0 +1,30 @@
+// What is said of an entry that can't be put on disk. Callers put in front what they were doing.
+import { type ByteString, textFromBytes } from '../bytes.ts';
+import { BuilderError, systemCode } from '../errors.ts';
+
+/** What makes no sense in an archive. */
+export function malformed(path: ByteString, state: string): BuilderError {
+  return new BuilderError('ERR_LAYER', `entry ${show(path)} ${state}`);
+}
+
+/** What would reach out of the root. */
+export function unsafe(path: ByteString, state: string): BuilderError {
+  return new BuilderError('ERR_UNSAFE_PATH', `entry ${show(path)} ${state}`);
+}
+
+/** Runs `write`, and adds the path to what the filesystem refuses. @throws ERR_ROOTFS, or the failure as it is */
+export async function within(path: ByteString, write: () => Promise<unknown>): Promise<void> {
+  try {
+    await write();
+  } catch (error) {
+    const code = systemCode(error);
+    if (error instanceof BuilderError || code === undefined || code === 'ABORT_ERR') throw error;
+    const reason = error instanceof Error ? error.message : code;
+    throw new BuilderError('ERR_ROOTFS', `entry ${show(path)} can't be written: ${reason}`, { cause: error });
+  }
+}
+
+/** A path for a message. */
+export function show(path: ByteString): string {
+  return JSON.stringify(textFromBytes(path).slice(0, 300));
+}

@@ -1,0 +1,326 @@
+// Entries onto a disk, wherever they come from: layers, archives, checkouts, views. RED: they come from strangers; every name is
+// resolved inside the root, nothing is written through a link that was not resolved, nothing protected is touched.
+import { chmodSync, linkSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { type ByteString, fsPath } from '../bytes.ts';
+import { systemCode } from '../errors.ts';
+import type { Entry, Timestamp } from '../layer/entry.ts';
+import { setTimes, statFieldCount, StatField, statInto } from '../linux/files.ts';
+import { childPath, clampPath, splitPath } from '../paths.ts';
+import { createEntry, createFileAhead } from './create.ts';
+import { malformed, show, unsafe, within } from './entry-failure.ts';
+import { FilesAhead, contentOf, largestAheadBytes } from './files-ahead.ts';
+import { type RefuseXattr, applyLinkMetadata, applyMetadata, removeStaleXattrs } from './metadata.ts';
+import { type Keeps, removeChildren, removeTree } from './remove.ts';
+import { type Resolution, absolutePath, isDirectoryMode, isFileMode, modeOf, resolvePath } from './resolve.ts';
+import type { Root } from './root.ts';
+
+/** What differs between the sources of entries. */
+export interface WriteRules {
+  /**
+   * What entries may meet. A layer's follow links inside the root, and win over what stands in their place. An archive's must stay
+   * away from links and spare directories, but may come twice. Those of something new may meet nothing.
+   */
+  readonly kind: 'layer' | 'archive' | 'new';
+  /** False where everything is to belong to whoever builds. */
+  readonly keepsOwners: boolean;
+  /** Told of each attribute that can't be set. */
+  readonly refuseXattr: RefuseXattr;
+  /** Where an entry really goes that is on its way to `place`; undefined leaves it out. */
+  readonly turn?: (place: ByteString, type: Entry['type']) => ByteString | undefined;
+  /** The entry as it can be made at `real`. */
+  readonly adapt?: (real: ByteString, entry: Entry) => Entry;
+  /** Told of each path that stays as it is, being protected. */
+  readonly skipped?: (real: ByteString) => void;
+  /** Told of a device that may not be made; without it that is an error. */
+  readonly refuseDevice?: (real: ByteString) => void;
+  /** Told of a directory that no entry brought, but one needed. */
+  readonly madeParent?: (real: ByteString) => void;
+  /** Told of a hard link. */
+  readonly linked?: (real: ByteString, existing: ByteString, entry: Entry) => void;
+}
+
+/** Is told when an entry is on disk, with a file's content where it was at hand. */
+type Made = (real: ByteString, content?: Buffer) => void;
+
+/** What a directory gets at last: putting something into it changes its time, and may need a mode that it is not to have. */
+interface Closing {
+  readonly time: Timestamp;
+  readonly mode?: number;
+}
+
+const top = '.' as ByteString; // ASCII
+
+export class EntryWriter {
+  readonly #root: Root;
+  readonly #rules: WriteRules;
+  readonly #owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+  /** Parents as archives spell them → where they are. Exact bytes; forgotten whenever a directory or link goes away. */
+  readonly #parents = new Map<ByteString, ByteString>();
+  readonly #closings = new Map<ByteString, Closing>();
+  /** Hard links whose target comes later in the archive. */
+  readonly #pendingLinks: Entry[] = [];
+  readonly #ahead = new FilesAhead();
+  #hasRemoved = false;
+
+  constructor(root: Root, rules: WriteRules) {
+    this.#root = root;
+    this.#rules = rules;
+  }
+
+  /**
+   * Writes all entries and gives their number; `apply` where there is more to an entry than to write it.
+   * @throws ERR_LAYER for what makes no sense, ERR_UNSAFE_PATH for what would lead out, ERR_ROOTFS when the filesystem refuses: all
+   * begin with `entry`
+   */
+  async writeAll(
+    entries: AsyncIterable<Entry> | Iterable<Entry>,
+    signal: AbortSignal,
+    apply: (entry: Entry) => Promise<unknown> = (entry) => this.write(entry),
+  ): Promise<number> {
+    let count = 0;
+    try {
+      for await (const entry of entries) {
+        count++;
+        if (count % 1024 === 0) {
+          signal.throwIfAborted();
+          // Everything here is synchronous while data is at hand; signals and downloads want their turn.
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        await within(entry.path, () => apply(entry));
+      }
+      await within(top, () => this.#finish());
+    } finally {
+      await this.#ahead.stop();
+    }
+    return count;
+  }
+
+  /** Puts an entry on disk, or in the queue for it; gives its place unless it is left out or waits for its target. */
+  async write(entry: Entry, made?: Made): Promise<ByteString | undefined> {
+    const path = this.#pathOf(entry.path);
+    // All that could remove or link to something waits for the files that are under way.
+    if (entry.type === 'hardlink') await this.#ahead.settle();
+    const real = path === top ? top : await this.#placeOf(path, entry.type);
+    if (real === undefined) return undefined;
+    const adapted = this.#adapt(real, entry);
+    if (adapted.type !== 'hardlink') return (await this.#put(real, adapted, made)) ? real : undefined;
+    if (this.#tryLink(real, adapted)) return real;
+    this.#pendingLinks.push(entry);
+    return undefined;
+  }
+
+  /** Waits for all that is under way: before paths are resolved, and something removed. */
+  async settle(): Promise<void> {
+    await this.#ahead.settle();
+  }
+
+  /** Removes a path, resolved, with all below it that is not kept; its directory keeps its time. */
+  remove(path: ByteString, keeps: Keeps): void {
+    const mode = modeOf(this.#root, path);
+    if (mode === undefined) return;
+    this.#keepTime(splitPath(path).parent);
+    if (!isFileMode(mode)) this.#forgetPlaces();
+    removeTree(this.#root, path, keeps);
+  }
+
+  /** Removes what is in a directory, resolved, and not kept. */
+  empty(path: ByteString, keeps: Keeps): void {
+    this.#keepTime(path);
+    this.#forgetPlaces();
+    removeChildren(this.#root, path, keeps);
+  }
+
+  // Links whose targets came late, then directories, children first.
+  async #finish(): Promise<void> {
+    await this.#ahead.settle();
+    for (const entry of this.#pendingLinks) {
+      // Where it goes is found anew: a parent may have become a link since.
+      const real = await this.#placeOf(this.#pathOf(entry.path), entry.type);
+      if (real !== undefined && !this.#tryLink(real, this.#adapt(real, entry))) {
+        throw malformed(real, `is a hard link to ${show(entry.linkTarget ?? entry.path)}, which does not exist`);
+      }
+    }
+    for (const [path, { time, mode }] of [...this.#closings].reverse()) {
+      if (this.#hasRemoved && !this.#isStillDirectory(path)) continue;
+      if (mode !== undefined) chmodSync(fsPath(absolutePath(this.#root, path)), mode);
+      setTimes(absolutePath(this.#root, path), time.seconds, time.nanoseconds);
+    }
+  }
+
+  // The path may have been removed since, or lead through a link now.
+  #isStillDirectory(path: ByteString): boolean {
+    const found = resolvePath(this.#root, path, 'keep');
+    return found.path === path && isDirectoryMode(found.mode);
+  }
+
+  #adapt(real: ByteString, entry: Entry): Entry {
+    const { adapt, keepsOwners } = this.#rules;
+    const owned = keepsOwners ? entry : { ...entry, ...this.#owner };
+    return adapt === undefined ? owned : adapt(real, owned);
+  }
+
+  #pathOf(path: ByteString, whose = path, state = 'leads out of the archive'): ByteString {
+    if (this.#rules.kind !== 'layer' && path.split('/').includes('..')) throw unsafe(whose, state);
+    return clampPath(path);
+  }
+
+  // Where an entry goes; undefined, and told, where it must not.
+  async #placeOf(path: ByteString, type: Entry['type']): Promise<ByteString | undefined> {
+    const { parent, name } = splitPath(path);
+    const realParent = this.#parents.get(parent) ?? (await this.#enterParent(parent, path));
+    const { turn } = this.#rules;
+    const { protection } = this.#root;
+    const place = realParent === undefined ? path : childPath(realParent, name);
+    const real = turn === undefined ? place : turn(place, type);
+    if (real === undefined) return undefined;
+    const isOurs = realParent !== undefined && !protection.covers(real) && !(protection.holds(real) && type !== 'directory');
+    if (isOurs) return real;
+    this.#rules.skipped?.(real);
+    return undefined;
+  }
+  // Where a parent really is; made where it's missing, put in place of a file. Undefined where it must not be touched.
+  async #enterParent(parent: ByteString, path: ByteString): Promise<ByteString | undefined> {
+    const resolve = (): Resolution => this.#resolve(parent, 'follow', path, 'lies below a symbolic link');
+    let found = resolve();
+    if (found.isProtected) return undefined;
+    if (!isDirectoryMode(found.mode)) {
+      // What is missing may be a file that is just being made.
+      await this.#ahead.settle();
+      found = resolve();
+      if (found.isProtected || !this.#makeDirectories(found.path, path)) return undefined;
+    }
+    this.#keepTime(found.path);
+    this.#parents.set(parent, found.path);
+    return found.path;
+  }
+
+  // Links are followed for layers alone; else `state` is what is wrong with the entry `whose`.
+  #resolve(path: ByteString, leaf: 'keep' | 'follow', whose: ByteString, state: string): Resolution {
+    const found = resolvePath(this.#root, path, leaf);
+    // What was resolved is free of links: where it is spelt alike, there was none.
+    if (this.#rules.kind !== 'layer' && found.path !== path) throw unsafe(whose, state);
+    return found;
+  }
+
+  #makeDirectories(path: ByteString, whose: ByteString): boolean {
+    for (let end = path.indexOf('/'); ; end = path.indexOf('/', end + 1)) {
+      const part = (end === -1 ? path : path.slice(0, end)) as ByteString; // a part of bytes
+      const mode = modeOf(this.#root, part);
+      if (!isDirectoryMode(mode)) {
+        if (this.#root.protection.covers(part)) return false;
+        if (mode !== undefined && this.#rules.kind !== 'layer') throw unsafe(whose, 'lies below what is not a directory');
+        if (mode !== undefined && !this.#makeWay(part, mode)) return false;
+        this.#keepTime(splitPath(part).parent);
+        mkdirSync(fsPath(absolutePath(this.#root, part)), 0o755);
+        this.#closings.delete(part);
+        this.#rules.madeParent?.(part);
+      }
+      if (end === -1) return true;
+    }
+  }
+
+  async #put(real: ByteString, entry: Entry, made?: Made): Promise<boolean> {
+    // An access list of a directory is what new files in it inherit.
+    if (this.#ahead.has(real) || (entry.type === 'directory' && entry.xattrs.size > 0)) await this.#ahead.settle();
+    const standing = real === top ? 0o040000 : modeOf(this.#root, real);
+    if (entry.type === 'directory') return await this.#putDirectory(real, entry, standing, made);
+    if (real === top) throw malformed(real, `would make the root a ${entry.type}`);
+    if (!(await this.#isFree(real, standing))) return false;
+    const path = absolutePath(this.#root, real);
+    if (entry.type === 'file' && entry.size <= largestAheadBytes) {
+      const content = await contentOf(entry);
+      const make = async (): Promise<void> => {
+        await createFileAhead(path, entry, content, this.#rules.refuseXattr);
+        made?.(real, content);
+      };
+      await this.#ahead.start(real, () => within(entry.path, make));
+      return true;
+    }
+    try {
+      await createEntry(path, entry, this.#rules.refuseXattr);
+    } catch (error) {
+      const isDevice = entry.type === 'character' || entry.type === 'block';
+      if (!isDevice || this.#rules.refuseDevice === undefined || systemCode(error) !== 'EPERM') throw error;
+      this.#rules.refuseDevice(real);
+    }
+    made?.(real);
+    return true;
+  }
+
+  async #putDirectory(real: ByteString, entry: Entry, standing: number | undefined, made?: Made): Promise<boolean> {
+    const path = absolutePath(this.#root, real);
+    const { refuseXattr } = this.#rules;
+    const isShut = (entry.mode & 0o300) !== 0o300;
+    const open = isShut ? { ...entry, mode: entry.mode | 0o700 } : entry;
+    if (isDirectoryMode(standing) && this.#rules.kind !== 'new') {
+      removeStaleXattrs(path, entry);
+      applyMetadata(path, open, false, refuseXattr);
+    } else {
+      if (!(await this.#isFree(real, standing))) return false;
+      await createEntry(path, open, refuseXattr);
+    }
+    this.#closings.set(real, { time: entry.mtime, ...(isShut ? { mode: entry.mode } : {}) });
+    made?.(real);
+    return true;
+  }
+
+  // Makes a place free for something else; false where what stands there must stay.
+  async #isFree(real: ByteString, standing: number | undefined): Promise<boolean> {
+    if (standing === undefined) return true;
+    await this.#ahead.settle();
+    return this.#makeWay(real, standing);
+  }
+
+  #makeWay(real: ByteString, standing: number): boolean {
+    const { kind, skipped } = this.#rules;
+    if (kind === 'new') throw unsafe(real, 'is there twice');
+    if (!isFileMode(standing)) this.#forgetPlaces();
+    if (!isDirectoryMode(standing)) {
+      unlinkSync(fsPath(absolutePath(this.#root, real)));
+      return true;
+    }
+    if (kind === 'archive') throw unsafe(real, 'would replace a directory');
+    const isGone = removeTree(this.#root, real);
+    if (!isGone) skipped?.(real);
+    return isGone;
+  }
+
+  #tryLink(real: ByteString, entry: Entry): boolean {
+    const target = this.#pathOf(entry.linkTarget ?? entry.path, real, 'is a hard link that leads out of the archive');
+    const found = this.#resolve(target, 'keep', real, `is a hard link to ${show(target)}, which lies below a symbolic link`);
+    if (found.isProtected) throw unsafe(real, `is a hard link to ${show(found.path)}, which is not part of the image`);
+    if (found.mode === undefined) return false;
+    if (isDirectoryMode(found.mode)) throw malformed(real, `is a hard link to the directory ${show(found.path)}`);
+    if (found.path === real) throw malformed(real, 'is a hard link to itself');
+    const path = absolutePath(this.#root, real);
+    const existing = absolutePath(this.#root, found.path);
+    const standing = modeOf(this.#root, real);
+    if (standing !== undefined && (isSameFile(path, existing) || !this.#makeWay(real, standing))) return true;
+    linkSync(fsPath(existing), fsPath(path));
+    // By both names: gVisor keeps what it knows of a file for each.
+    for (const name of [existing, path]) applyLinkMetadata(name, entry, this.#rules.refuseXattr);
+    this.#rules.linked?.(real, found.path, entry);
+    return true;
+  }
+
+  // A directory or link is going away: whatever was found through it must be found anew.
+  #forgetPlaces(): void {
+    this.#parents.clear();
+    this.#hasRemoved = true;
+  }
+
+  // Putting something into a directory changes its time, which is only right if the layer says so.
+  #keepTime(directory: ByteString): void {
+    if (this.#closings.has(directory)) return;
+    const stat = new Float64Array(statFieldCount);
+    if (!statInto(absolutePath(this.#root, directory), stat)) return;
+    const time = { seconds: stat[StatField.mtimeSeconds] ?? 0, nanoseconds: stat[StatField.mtimeNanoseconds] ?? 0 };
+    this.#closings.set(directory, { time });
+  }
+}
+
+function isSameFile(a: ByteString, b: ByteString): boolean {
+  const first = lstatSync(fsPath(a), { bigint: true });
+  const second = lstatSync(fsPath(b), { bigint: true });
+  return first.ino === second.ino && first.dev === second.dev;
+}
