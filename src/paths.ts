@@ -121,7 +121,10 @@ export function followPath<Node>(nodes: Nodes<Node>, path: ByteString, leaf: 'ke
 
 /** Says that a path leads from link to link without end, or nearly. */
 export function tooManyLinks(path: ByteString): BuilderError {
-  return new BuilderError('ERR_UNSAFE_PATH', `Cannot resolve ${JSON.stringify(textFromBytes(path))}: more than ${mostLinks} symbolic links`);
+  return new BuilderError(
+    'ERR_UNSAFE_PATH',
+    `Cannot resolve ${JSON.stringify(textFromBytes(path))}: more than ${mostLinks} symbolic links`,
+  );
 }
 
 /** Walk order: as bytes, but with the slash before every other byte, so that a tree stays together. */

@@ -33,28 +33,34 @@ async function* readEntries(tree: SourceTree, source: ByteString, top: ByteStrin
   for (const item of items) {
     signal.throwIfAborted();
     if (item.stat.type !== 'directory') tree.noteRead?.(item.path);
-    yield* readItem(tree, item, pathBelow(top, item.relative), firsts);
+    const opened = openItem(tree, item, pathBelow(top, item.relative), firsts);
+    if (opened === undefined) continue;
+    try {
+      yield opened.entry;
+    } finally {
+      opened.close?.();
+    }
   }
 }
 
-async function* readItem(tree: SourceTree, item: WalkItem, to: ByteString, firsts: Map<string, ByteString>): AsyncGenerator<Entry> {
-  const { files, keepsOwners } = tree;
-  const { path, stat } = item;
+// Undefined for a socket. What is opened has to be closed.
+function openItem(
+  { files, keepsOwners }: SourceTree,
+  { path, stat }: WalkItem,
+  to: ByteString,
+  firsts: Map<string, ByteString>,
+): { readonly entry: Entry; readonly close?: () => void } | undefined {
   const { type } = stat;
-  if (type === 'socket') return;
+  if (type === 'socket') return undefined;
   const entry = { ...stat, ...(keepsOwners ? {} : { uid: 0, gid: 0 }), type, path: to, xattrs: files.xattrs(path) };
-  if (type === 'directory') return yield entry;
+  if (type === 'directory') return { entry };
   const first = stat.links < 2 ? undefined : firsts.get(stat.identity);
-  if (first !== undefined) return yield { ...entry, type: 'hardlink', size: 0, linkTarget: first };
+  if (first !== undefined) return { entry: { ...entry, type: 'hardlink', size: 0, linkTarget: first } };
   firsts.set(stat.identity, to);
-  if (type === 'symlink') return yield { ...entry, linkTarget: files.linkTarget(path) };
-  if (type !== 'file') return yield entry;
+  if (type === 'symlink') return { entry: { ...entry, linkTarget: files.linkTarget(path) } };
+  if (type !== 'file') return { entry };
   const { size, chunks, close } = files.open(path);
-  try {
-    yield { ...entry, size, content: chunks };
-  } finally {
-    close();
-  }
+  return { entry: { ...entry, size, content: chunks }, close };
 }
 
 /** A time in nanoseconds since 1970, as seconds and the rest. */

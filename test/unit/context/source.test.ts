@@ -164,6 +164,16 @@ test('openContext() writes a file in place of a link of the same name, not throu
   assert.equal(lstatSync(join(folder, 'l')).isFile(), true);
 });
 
+test('openContext() makes a hard link whose target comes later in the archive, and refuses one to nothing', async () => {
+  using place = new Place();
+  const link = { name: 'd/h', type: 'hardlink', linkname: 'f' } as const;
+  place.write('c.tar', tarArchive([link, { name: 'f', content: 'x' }]));
+  const { folder } = await openContext('tar://c.tar', place.options());
+  assert.deepEqual([readFileSync(join(folder, 'd/h'), 'utf8'), lstatSync(join(folder, 'f')).nlink], ['x', 2]);
+  place.write('e.tar', tarArchive([link]));
+  await assert.rejects(openContext('tar://e.tar', place.options()), /entry "d\/h" is a hard link to "f", which does not exist/);
+});
+
 test('openContext() leaves device nodes and FIFOs out with a warning', async () => {
   using place = new Place();
   place.write('c.tar', tarArchive([{ name: 'p', type: 'fifo' }, { name: 'f' }]));
