@@ -6,10 +6,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { splitDigest } from '../oci/digest.ts';
 import type { Repository } from './repository.ts';
 import { type Response, header } from './response.ts';
-import { Patience, TransientError } from './retry.ts';
-
-/** This much progress between two failures makes them count anew; less is a line that leads nowhere. */
-const progressBytes = 1024 * 1024;
+import { Patience, TransientError, progressBytes } from './retry.ts';
 
 export interface BlobOptions {
   /** Gets the number of bytes that passed so far. */

@@ -107,6 +107,9 @@ export async function withRetries<Value>(
   }
 }
 
+/** Bytes that, gained between two failures, make them count anew; fewer are a line that leads nowhere. */
+export const progressBytes = 1024 * 1024;
+
 /** Counts the failures of one thing, and waits between its tries. */
 export class Patience {
   readonly #retry: Retry;

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
 import type { ImageBlob } from '../oci/image.ts';
 import type { Repository, UploadSession } from './repository.ts';
-import { TransientError, withRetries } from './retry.ts';
+import { Patience, TransientError, progressBytes } from './retry.ts';
 
 export interface UploadOptions {
   /** Gets the number of bytes sent so far; it may fall when an upload starts over. */
@@ -22,51 +22,82 @@ const freshSessions = 2;
 const sessionLost: ReadonlySet<string> = new Set(['BLOB_UPLOAD_INVALID', 'BLOB_UPLOAD_UNKNOWN']);
 const contentRefused: ReadonlySet<string> = new Set(['DIGEST_INVALID', 'SIZE_INVALID']);
 
+/** What earlier tries of one upload have shown. */
+interface UploadState {
+  session: UploadSession | undefined;
+  inChunks: boolean;
+  /** Where a chunk broke off: the registry says how much of it is there. */
+  unfinished: UploadSession | undefined;
+  /** Bytes that the registry has had at the last failure, and has now. */
+  hadBytes: number;
+  doneBytes: number;
+  broken: number;
+  lost: number;
+  refused: number;
+}
+
 /** @throws RegistryError when the registry doesn't take the blob, or what `source.open` fails with. */
 export async function uploadBlob(repository: Repository, source: ImageBlob, options: UploadOptions, signal: AbortSignal): Promise<void> {
-  const state = { session: options.session, inChunks: false, broken: 0, lost: 0, refused: 0 };
-  await withRetries(repository.retry, signal, async () => {
-    for (;;) {
-      const session = state.session ?? (await repository.startUpload(signal));
-      state.session = undefined;
-      try {
-        if (state.inChunks) await sendChunks(repository, session, source, options, signal);
-        else await sendWhole(repository, session, source, options, signal);
-        return;
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!(error instanceof RegistryError)) throw error;
-        if (error instanceof TransientError) {
-          state.broken += 1;
-          if (error.status === undefined && state.broken >= wholeTries && source.descriptor.size > 0) state.inChunks = true;
-          throw error;
-        }
-        if (!mayBeCured(error, state)) throw error;
-        repository.retry.tell?.(`${error.message}; trying again at once, ${state.inChunks ? 'in chunks' : 'in a new session'}`);
+  const count = { hadBytes: 0, doneBytes: 0, broken: 0, lost: 0, refused: 0 };
+  const state: UploadState = { session: options.session, inChunks: false, unfinished: undefined, ...count };
+  const patience = new Patience(repository.retry);
+  for (;;) {
+    try {
+      await (state.inChunks ? sendChunks : sendWhole)({ repository, source, options, state }, signal);
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof RegistryError && mayBeCured(error, state)) {
+        repository.retry.tell?.(`${error.message}; trying again at once, ${howAgain(state)}`);
+        continue;
       }
+      if (error instanceof TransientError) {
+        state.broken += 1;
+        if (error.status === undefined && state.broken >= wholeTries && source.descriptor.size > 0) state.inChunks = true;
+        if (state.doneBytes - state.hadBytes >= progressBytes) patience.renew();
+        state.hadBytes = state.doneBytes;
+      }
+      await patience.wait(error, signal);
     }
-  });
+  }
+}
+
+function howAgain({ inChunks, unfinished }: UploadState): string {
+  if (!inChunks) return 'in a new session';
+  return unfinished === undefined ? 'in chunks' : 'from where the registry is';
 }
 
 /** True where another way, or another session, may do what was refused for good. */
-function mayBeCured(error: RegistryError, state: { inChunks: boolean; lost: number; refused: number }): boolean {
+function mayBeCured(error: RegistryError, state: UploadState): boolean {
   const hasCode = (codes: ReadonlySet<string>): boolean => error.errors.some((item) => codes.has(item.code));
-  if (error.code === 'ERR_AUTH') return false;
+  if (error instanceof TransientError || error.code === 'ERR_AUTH') return false;
   // 413 may come from a proxy's limit; the others from registries that only know PATCH.
   if (!state.inChunks && (error.status === 413 || error.status === 405 || error.status === 501)) return (state.inChunks = true);
+  if (hasCode(sessionLost)) state.unfinished = undefined;
   if (error.status === 416 || hasCode(sessionLost)) return (state.lost += 1) <= freshSessions;
   if (hasCode(contentRefused)) return (state.refused += 1) === 1;
   return false;
 }
 
-async function sendWhole(
-  repository: Repository,
-  { location }: UploadSession,
-  source: ImageBlob,
-  options: UploadOptions,
-  signal: AbortSignal,
-): Promise<void> {
+/** One try. */
+interface Upload {
+  readonly repository: Repository;
+  readonly source: ImageBlob;
+  readonly options: UploadOptions;
+  readonly state: UploadState;
+}
+
+/** A session that is open and unused, or a new one. */
+async function nextSession({ repository, state }: Upload, signal: AbortSignal): Promise<UploadSession> {
+  const { session } = state;
+  state.session = undefined;
+  return session ?? (await repository.startUpload(signal));
+}
+
+async function sendWhole(upload: Upload, signal: AbortSignal): Promise<void> {
+  const { repository, source, options } = upload;
   const { descriptor } = source;
+  const { location } = await nextSession(upload, signal);
   let opened: Readable | undefined;
   const open = (): Readable => {
     // A redirect or a 401 needs the content once more: what was opened before is not read any further.
@@ -81,23 +112,15 @@ async function sendWhole(
   }
 }
 
-/** distribution-spec: pushing a blob in chunks. A chunk that broke off goes on where the registry says it stopped. */
-async function sendChunks(
-  repository: Repository,
-  session: UploadSession,
-  source: ImageBlob,
-  options: UploadOptions,
-  signal: AbortSignal,
-): Promise<void> {
+/** distribution-spec: pushing a blob in chunks. A chunk that broke off is gone on with at the next try, where the registry says it stopped. */
+async function sendChunks(upload: Upload, signal: AbortSignal): Promise<void> {
+  const { repository, source, options, state } = upload;
   const { descriptor } = source;
+  const begun = await resumed(upload, signal);
+  const session = begun?.session ?? (await nextSession(upload, signal));
   const chunkBytes = Math.max(options.chunkBytes ?? defaultChunkBytes, session.chunkMinBytes);
-  let at = { location: session.location, doneBytes: 0 };
-  let resumes = 0;
-  let reader = new ByteReader(source.open(signal));
-  const readFrom = async (doneBytes: number): Promise<void> => {
-    await reader.close();
-    reader = new ByteReader(source.open(signal), doneBytes);
-  };
+  let at = { location: session.location, doneBytes: begun?.doneBytes ?? 0 };
+  let reader = new ByteReader(source.open(signal), at.doneBytes);
   try {
     while (at.doneBytes < descriptor.size) {
       const before = at.doneBytes;
@@ -105,24 +128,18 @@ async function sendChunks(
       let isFirst = true;
       const chunk = async function* (): AsyncGenerator<Buffer, void, undefined> {
         // A second opening (after a 401 or a redirect) needs the bytes once more.
-        if (!isFirst) await readFrom(before);
+        if (!isFirst) {
+          await reader.close();
+          reader = new ByteReader(source.open(signal), before);
+        }
         isFirst = false;
         yield* reader.take(sizeBytes);
       };
       const open = (): Readable => counted(Readable.from(chunk(), { objectMode: false }), (sent) => options.onBytes(before + sent));
-      try {
-        at = await repository.patchBlob(at.location, before, { open, sizeBytes }, signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        resumes += 1;
-        const isResumable = error instanceof RegistryError && (error instanceof TransientError || error.status === 416);
-        const status =
-          isResumable && resumes < repository.retry.policy.tries ? await repository.uploadStatus(at.location, signal) : undefined;
-        if (!(error instanceof RegistryError) || status === undefined || status.doneBytes > descriptor.size) throw error;
-        repository.retry.tell?.(`${error.message}; going on after ${status.doneBytes} of ${descriptor.size} bytes`);
-        await readFrom(status.doneBytes);
-        at = status;
-      }
+      state.doneBytes = before;
+      state.unfinished = { ...session, location: at.location };
+      at = await repository.patchBlob(at.location, before, { open, sizeBytes }, signal);
+      state.unfinished = undefined;
     }
     // Reading on to the end is what lets the source say that its digest was wrong.
     await reader.finish();
@@ -130,6 +147,21 @@ async function sendChunks(
     await reader.close();
   }
   await repository.putBlob(at.location, descriptor, undefined, signal);
+}
+
+/** The session whose chunk broke off, and the bytes that the registry has; undefined where there is none to go on with. */
+async function resumed(
+  { repository, source, state }: Upload,
+  signal: AbortSignal,
+): Promise<{ readonly session: UploadSession; readonly doneBytes: number } | undefined> {
+  const { unfinished } = state;
+  state.unfinished = undefined;
+  if (unfinished === undefined) return undefined;
+  const { size, digest } = source.descriptor;
+  const status = await repository.uploadStatus(unfinished.location, signal);
+  if (status === undefined || status.doneBytes > size) return undefined;
+  repository.retry.tell?.(`going on with blob ${digest} after ${status.doneBytes} of ${size} bytes`);
+  return { session: { ...unfinished, location: status.location }, doneBytes: status.doneBytes };
 }
 
 /** Takes a stream apart into runs of a given length. */

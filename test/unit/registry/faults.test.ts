@@ -7,7 +7,7 @@ import { BuilderError, RegistryError } from '../../../src/errors.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 import type { Layer } from '../../../src/oci/image.ts';
 import { type Reference, parseReference } from '../../../src/oci/reference.ts';
-import { type FakeRegistry, answer, cut, startFakeRegistry } from '../../support/fake-registry.ts';
+import { type FakeRegistry, type Fault, answer, cut, startFakeRegistry } from '../../support/fake-registry.ts';
 import { layerOf, someBytes, storedOf } from '../../support/image.ts';
 import { type TestClient, testClient } from '../../support/registry-client.ts';
 
@@ -155,6 +155,38 @@ test('a chunk that was received in part goes on where the registry stopped', asy
   const image = storedOf(layerOf(content));
   await client.pushImage(image, [named('app/chunks:v1')], { chunkBytes: 100_000 }, signal);
   assert.deepEqual(registry.blobs.get(digestOf(content)), content);
+});
+
+test('a chunk that breaks off every time is given up after as many tries as anything else', async () => {
+  registry.inject({ method: 'PUT', path: /uploads/, act: answer(413, 'SIZE_INVALID') });
+  const act: Fault['act'] = async (request, _response, proceed) =>
+    request.headers['content-range']?.startsWith('0-') === true ? await proceed() : void request.socket.destroy();
+  registry.inject({ method: 'PATCH', path: /uploads/, times: 100, act });
+  const pushing = client.pushImage(storedOf(layerOf(someBytes(300_000))), [named('app/chunks:v1')], { chunkBytes: 100_000 }, signal);
+  await assert.rejects(pushing, /Cannot reach/);
+  assert.deepEqual(client.waits, [1000, 2000, 4000, 8000, 16_000]);
+  assert.equal(count('PATCH', /uploads/), 7);
+});
+
+test('an upload in chunks that gets on between its failures is not given up, and sends nothing twice', async () => {
+  const content = someBytes(8 * 1024 * 1024);
+  registry.inject({ method: 'PUT', path: new RegExp(digestOf(content).slice(7)), act: answer(413, 'SIZE_INVALID') });
+  const broken = new Set<string>();
+  const act: Fault['act'] = async (request, _response, proceed) => {
+    const range = request.headers['content-range'] ?? '';
+    if (range.startsWith('0-') || broken.has(range)) return await proceed();
+    broken.add(range);
+    request.socket.destroy();
+  };
+  registry.inject({ method: 'PATCH', path: /uploads/, times: 100, act });
+  await client.pushImage(storedOf(layerOf(content)), [named('app/chunks:v1')], { chunkBytes: 1024 * 1024 }, signal);
+  assert.deepEqual(registry.blobs.get(digestOf(content)), content);
+  assert.equal(broken.size, 7);
+  assert.deepEqual(
+    client.waits,
+    Array.from(broken, () => 1000),
+  );
+  assert.equal(count('PATCH', /uploads/), 8 + 7);
 });
 
 test('a lost upload session is replaced by a new one', async () => {
