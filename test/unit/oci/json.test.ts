@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatJson, parseJson } from '../../../src/oci/json.ts';
+
+const kept: readonly string[] = [
+  '{"b":1,"a":[true,false,null,"x"],"c":{}}',
+  '{"__proto__":{"constructor":1},"toString":2}',
+  '[9007199254740991,9007199254740992,123456789012345678901234567890,-98765432109876543210]',
+  '{"10":1,"9":2}',
+  '["\\u0000","é","\\"\\\\"]',
+];
+for (const text of kept) {
+  test(`parseJson() and formatJson() lose nothing of ${text}`, () => {
+    assert.deepEqual(parseJson(formatJson(parseJson(text))), parseJson(text));
+    assert.equal(formatJson(parseJson(text)).length, text.length);
+  });
+}
+
+test('parseJson() makes Maps of objects, and whole numbers that a double can not hold bigints', () => {
+  assert.deepEqual(parseJson('{"a":18446744073709551616}'), new Map([['a', 18446744073709551616n]]));
+  assert.deepEqual(parseJson('1.5'), 1.5);
+  assert.deepEqual(parseJson('[1]'), [1]);
+});
+
+for (const text of ['', '{', '{"a":1,}', "{'a':1}", '\uFEFF{}', 'NaN', '<html>secret</html>']) {
+  test(`parseJson() refuses ${JSON.stringify(text)}, and does not repeat it`, () => {
+    assert.throws(
+      () => parseJson(text),
+      (error) => error instanceof Error && error.message.startsWith('Cannot read JSON: ') && !error.message.includes('secret'),
+    );
+  });
+}
