@@ -49,12 +49,12 @@ describe('pods that containerd makes', { skip: missingContainerd() ?? false }, (
 
   describe('as a kubelet asks for them', () => {
     test('the token is a read-only mount with the links that the kubelet makes', async () => {
-      const script = `cd ${tokenFolder}; readlink token; readlink ..data; cat token namespace; grep ' ${tokenFolder} ' /proc/self/mountinfo; echo x > new`;
+      const script = `cd ${tokenFolder}; readlink token; readlink ..data; cat token namespace; grep " $(pwd -P) " /proc/self/mountinfo; echo x > new`;
       const { output, status } = await inShell(script);
       assert.notEqual(status, 0, 'the folder is writable');
       assert.match(
         output,
-        /^\.\.data\/token\n\.\.2\d{3}_\S+\ntoken-of-the-service-accountdefault\d+ \d+ \S+ \/ \/var\/run\S+ ro,.* - tmpfs /,
+        /^\.\.data\/token\n\.\.2\d{3}_\S+\ntoken-of-the-service-accountdefault\d+ \d+ \S+ \/ \/run\/secrets\S+ ro,.* - tmpfs /,
       );
     });
 
