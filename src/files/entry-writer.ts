@@ -288,7 +288,13 @@ export class EntryWriter {
   #tryLink(real: ByteString, entry: Entry): boolean {
     const target = this.#pathOf(entry.linkTarget ?? entry.path, real, 'is a hard link that leads out of the archive');
     const found = this.#resolve(target, 'keep', real, `is a hard link to ${show(target)}, which lies below a symbolic link`);
-    if (found.isProtected) throw unsafe(real, `is a hard link to ${show(found.path)}, which is not part of the image`);
+    if (found.isProtected) {
+      // The image's own file is not on this disk, and what is there instead is nobody's to link to.
+      const there = modeOf(this.#root, real);
+      if (there !== undefined) this.#makeWay(real, there);
+      this.#rules.skipped?.(real);
+      return true;
+    }
     if (found.mode === undefined) return false;
     if (isDirectoryMode(found.mode)) throw malformed(real, `is a hard link to the directory ${show(found.path)}`);
     if (found.path === real) throw malformed(real, 'is a hard link to itself');

@@ -16,7 +16,6 @@ import { ImageTree } from '../tree/image-tree.ts';
 import { clampTimes } from './clamp-times.ts';
 import type { Disk, StageLayer } from './disk.ts';
 import { type KeptContents, followLayer, keyOf, namingLayer, readLayerInto } from './follow-layer.ts';
-import { hiddenPaths } from './hidden-paths.ts';
 import { LayerContents } from './layer-contents.ts';
 import type { RunChanges, RunExceptions } from './run-changes.ts';
 import { draftDifference } from './draft-difference.ts';
@@ -131,18 +130,7 @@ export class StageFiles {
   /** Before a RUN: puts the files on disk where they are not, and remembers what it is like. @throws as onDisk */
   async prepareRun(): Promise<void> {
     await this.onDisk();
-    await this.#tellHidden();
     await this.#options.runChanges.prepare();
-  }
-
-  /** Told once for each path: what stands there is not what the image has. */
-  async #tellHidden(): Promise<void> {
-    const { disk, emit } = this.#options;
-    for (const path of hiddenPaths(await this.tree(), disk.root.protection, disk.map)) {
-      const name = `/${textFromBytes(path)}`;
-      const message = `RUN does not see ${name} of the image: something of this container's is there (the image keeps its own)`;
-      emit({ kind: 'warning', code: `hidden ${name}`, message });
-    }
   }
 
   /** Puts the files on disk where they are not. @throws as tree(), ERR_ROOTFS */
