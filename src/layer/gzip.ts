@@ -1,7 +1,8 @@
 // Gzip on several cores. The stream is cut into blocks of one size, each deflated on its own, and joined to one member as any
 // gunzip reads it. The bytes depend on content and level, never on the cores.
 import { constants, crc32, deflateRaw } from 'node:zlib';
-import { isalDeflater } from '../linux/isal.ts';
+import { isIncompressible } from './incompressible.ts';
+import { isalCrc32, isalDeflater } from '../linux/isal.ts';
 
 /** Plain bytes of one block; part of what decides the compressed bytes, so a change changes digests. */
 const blockBytes = 512 * 1024;
@@ -42,11 +43,12 @@ export async function* gzip(chunks: AsyncIterable<Buffer>, options: GzipOptions)
   const { level, parallel = defaultParallel } = options;
   const free: Slot[] = [];
   const underWay: { readonly slot: Slot; readonly deflating: Promise<Buffer> }[] = [];
+  const checksumOf = isalCrc32() ?? crc32;
   const window = Buffer.alloc(windowBytes);
   let checksum = 0;
   let size = 0;
   const start = (slot: Slot, block: Buffer): void => {
-    checksum = crc32(block, checksum);
+    checksum = checksumOf(block, checksum);
     const deflating = slot.deflate(block, window.subarray(0, size));
     // Awaited in order; if an earlier one fails, nobody asks for this one.
     deflating.catch(() => undefined);
@@ -90,18 +92,19 @@ function newSlot(level: number | undefined): Slot {
 }
 
 // Ends on a byte without ending the stream (RFC 1951's empty stored block), so that the next block can follow.
-function deflateByZlib(block: Buffer, level: number, before: Buffer): Promise<Buffer> {
+async function deflateByZlib(block: Buffer, level: number, before: Buffer): Promise<Buffer> {
+  const dictionary = Buffer.from(before);
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const options = {
-    level,
+    level: level > 0 && (await isIncompressible(block)) ? 0 : level,
     finishFlush: constants.Z_SYNC_FLUSH,
     // One trip to the pool for one block: what comes out is hardly ever longer than what went in.
     chunkSize: block.length + 1024,
-    ...(before.length === 0 ? {} : { dictionary: Buffer.from(before) }),
+    ...(dictionary.length === 0 ? {} : { dictionary }),
   };
   deflateRaw(block, options, (error, deflated) => {
     if (error === null) resolve(deflated);
     else reject(error);
   });
-  return promise;
+  return await promise;
 }

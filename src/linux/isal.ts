@@ -36,6 +36,7 @@ const fullFlush = 2;
 /** What does not compress is stored: five bytes for each 64 KiB, and the empty block. */
 const spareBytes = 1024;
 
+const knownChecksum = 375583395;
 const knownDigest = '688b30ec863697bf295b6d39260813fd55b3932032f3b37a0946ef2ded141215';
 
 type Call = ((stream: Buffer) => number) & {
@@ -45,6 +46,7 @@ type Call = ((stream: Buffer) => number) & {
 interface Library {
   readonly init: (stream: Buffer) => void;
   readonly deflate: Call;
+  readonly crc32: (before: number, bytes: Buffer, length: number) => number;
 }
 
 /** A new deflater, or undefined where ISA-L is not installed or makes other bytes than it should. */
@@ -55,6 +57,11 @@ export function isalDeflater(): IsalDeflater | undefined {
 /** Whether `isalDeflater` gives one. */
 export function hasIsal(): boolean {
   return library !== undefined;
+}
+
+/** gzip's checksum of `bytes` after what `before` is of; ten times as fast as zlib's. Undefined where ISA-L is not there. */
+export function isalCrc32(): ((bytes: Buffer, before: number) => number) | undefined {
+  return library === undefined ? undefined : (bytes, before) => library.crc32(before, bytes, bytes.length);
 }
 
 class Deflater implements IsalDeflater {
@@ -122,6 +129,7 @@ function bindLibrary(): Library | undefined {
     return {
       init: file.func('isal_deflate_stateless_init', 'void', ['void *']),
       deflate: file.func('isal_deflate_stateless', 'int', ['void *']),
+      crc32: file.func('crc32_gzip_refl', 'uint32', ['uint32', 'void *', 'uint64']),
     };
   } catch {
     return undefined; // not there, or another one of that name
@@ -130,8 +138,9 @@ function bindLibrary(): Library | undefined {
 
 // Another version, or a processor without SSE4.2, could find other matches: then the digests of layers would depend on it.
 function isKnown(opened: Library): boolean {
-  const deflated = new Deflater(opened).deflateSync(knownInput());
-  return createHash('sha256').update(deflated).digest('hex') === knownDigest;
+  const input = knownInput();
+  const deflated = new Deflater(opened).deflateSync(input);
+  return createHash('sha256').update(deflated).digest('hex') === knownDigest && opened.crc32(0, input, input.length) === knownChecksum;
 }
 
 /** Noise, letters, and pieces of both again at all distances: enough to tell one way of finding matches from another. */

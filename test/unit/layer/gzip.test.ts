@@ -95,6 +95,16 @@ test('gzip() adds less than one byte in a thousand to what does not compress, by
   assert.ok((await gzipped(content, {})).length < content.length * 1.001);
 });
 
+test('gzip() stores what does not compress, at every level, and deflates what stands beside', async () => {
+  const content = Buffer.concat([noise(2 * block), text(2 * block)]);
+  for (const level of [1, 9]) {
+    const packed = await gzipped(content, { level });
+    assert.ok(gunzipSync(packed).equals(content));
+    assert.ok(packed.length < 2 * block * 1.001 + (await gzipped(text(2 * block), { level })).length);
+    assert.ok(packed.includes(noise(65_000).subarray(100, 16_000)), `level ${level}`);
+  }
+});
+
 test('gzip() gives its chunks memory that it uses again', { skip }, async () => {
   const packing = gzip(chunks(noise(12 * block), block), { parallel: 2 });
   const buffers = await Array.fromAsync(packing, ({ buffer, length }) => (length > 1000 ? buffer : undefined));
