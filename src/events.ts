@@ -24,6 +24,8 @@ export type BuildEvent =
       readonly durationMs: number;
       /** Undefined where the step makes no layer. */
       readonly layer?: { readonly entries: number; readonly sizeBytes: number };
+      /** The step was not executed: a cache had its layer. */
+      readonly recalled?: { readonly sizeBytes: number };
     }
   | { readonly kind: 'output'; readonly step: StepLabel; readonly stream: 'stdout' | 'stderr'; readonly line: string }
   | {

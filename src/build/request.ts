@@ -1,5 +1,6 @@
 // Everything a build is asked for, as one frozen value. The command line makes it; nothing below reads argv or env.
 import type { Platform } from '../oci/platform.ts';
+import type { CachePlace } from '../outputs/entry-place.ts';
 import type { OutputRequest, PushedImage } from '../outputs/output-request.ts';
 
 /** `--secret`: where a secret's bytes come from. */
@@ -12,6 +13,20 @@ export interface SecretSpec {
 export interface NamedContextSpec {
   readonly name: string;
   readonly place: string;
+}
+
+/** `--cache` and what belongs to it. */
+export interface CacheRequest {
+  /** Asked in this order. */
+  readonly from: readonly CachePlace[];
+  /** Where new entries go; undefined keeps none. */
+  readonly to?: CachePlace;
+  /** Older entries are as good as none. */
+  readonly ttlMs: number;
+  /** COPY and ADD. */
+  readonly copyLayers: boolean;
+  /** RUN and WORKDIR. */
+  readonly runLayers: boolean;
 }
 
 export interface BuildRequest {
@@ -43,6 +58,8 @@ export interface BuildRequest {
   readonly ignorePaths: readonly string[];
   readonly network: 'default' | 'host' | 'none';
   readonly cleanup: boolean;
+  /** Undefined: every step is executed, and nothing kept. */
+  readonly cache?: CacheRequest;
   readonly printChecks: boolean;
   /** The plan is told before building, or instead of it. */
   readonly printsPlan: boolean;

@@ -4,8 +4,9 @@ import type { Dockerfile, Instruction } from '../dockerfile/instruction.ts';
 import { parseOnbuild } from '../dockerfile/parse.ts';
 import { BuilderError, type SourceRange } from '../errors.ts';
 import type { BuildEvent, Emit, StepLabel } from '../events.ts';
-import { appendHistory, appendLayer, type Image } from '../oci/image.ts';
+import { appendHistory, appendLayer, type Image, type Layer } from '../oci/image.ts';
 import type { HistoryEntry } from '../oci/image-config.ts';
+import type { StageLayer } from '../rootfs/disk.ts';
 import type { StageFiles, TakenLayer } from '../rootfs/stage-files.ts';
 import type { Effect, StageState } from './effect.ts';
 
@@ -23,6 +24,29 @@ export interface StageStart {
   readonly inherited?: StageState;
 }
 
+/** An instruction of a stage, ONBUILD triggers included. */
+export interface StageStep {
+  readonly instruction: Instruction;
+  readonly escape: '\\' | '`';
+}
+
+/** A step's result from a cache. */
+export interface RecalledStep {
+  readonly effect: Pick<Effect, 'state' | 'history'>;
+  readonly layer: Layer;
+  readonly stageLayer: StageLayer;
+  /** RFC 3339, when the step was executed. */
+  readonly created: string;
+}
+
+/** A cache as a stage sees it: its steps by position, one after the other. */
+export interface StageCache {
+  /** Undefined where the step has to be executed. */
+  readonly recall: (position: number) => Promise<RecalledStep | undefined>;
+  /** Gets the layer of each step that was executed. */
+  readonly keep: (position: number, layer: Layer, created: string) => Promise<void>;
+}
+
 export interface StageRun {
   readonly dockerfile: Dockerfile;
   readonly execute: (instruction: Instruction, state: StageState, step: StepLabel, escape: '\\' | '`') => Promise<Effect>;
@@ -31,6 +55,11 @@ export interface StageRun {
   readonly numbers: { next: () => number; readonly total: number };
   /** RFC 3339, for history entries. */
   readonly created: () => string;
+  /** The time is always the same (SOURCE_DATE_EPOCH). */
+  readonly hasFixedTime: boolean;
+  readonly cache?: StageCache;
+  /** Gets each layer that a cache gave. */
+  readonly onRecalled?: (layer: Layer) => void;
   /** All changes become one layer at the end. */
   readonly isSingleSnapshot: boolean;
   readonly secrets: ReadonlyMap<string, Buffer>;
@@ -47,44 +76,78 @@ export interface StageResult {
 /** Executes the base's triggers and the stage's instructions in order. @throws what an instruction throws */
 export async function buildStage(start: StageStart, run: StageRun): Promise<StageResult> {
   const { onBuild = [], ...config } = start.image.config.config;
-  // A trigger does not carry its Dockerfile's directives: its escape character is always a backslash.
-  const triggers = (start.isFinished === true ? [] : onBuild).map((expression) => ({
-    instruction: parseOnbuild(expression, start.from),
-    escape: '\\' as const,
-  }));
-  const own = start.instructions.map((instruction) => ({ instruction, escape: run.dockerfile.escape }));
+  const steps = stepsOfStage({ ...start, onBuild: start.isFinished === true ? [] : onBuild }, run.dockerfile.escape);
   let image: Image = { ...start.image, config: { ...start.image.config, config } };
   let state = initialState(image, start.inherited);
   const started = performance.now();
   run.emit({ kind: 'stage.started', stage: start.name, base: start.baseName });
   const single: SingleLayer | undefined = run.isSingleSnapshot ? { steps: [], readers: new Map() } : undefined;
   if (run.isSingleSnapshot) await run.files.beginSingleLayer();
-  for (const { instruction, escape } of [...triggers, ...own]) {
+  for (const [position, { instruction, escape }] of steps.entries()) {
     run.signal.throwIfAborted();
     const step = labelOf(instruction, start.name, run);
     const stepStarted = performance.now();
     run.emit({ kind: 'step.started', step });
+    const recalled = await run.cache?.recall(position);
+    if (recalled !== undefined) {
+      await run.files.append(recalled.stageLayer);
+      run.onRecalled?.(recalled.layer);
+      state = recalled.effect.state;
+      image = appendLayer(image, recalled.layer, { ...historyOf(recalled.effect), created: recalled.created });
+      const { size } = recalled.layer.descriptor;
+      run.emit({ kind: 'step.finished', step, durationMs: performance.now() - stepStarted, recalled: { sizeBytes: size } });
+      continue;
+    }
     if (instruction.kind === 'run') await run.files.prepareRun();
     const effect = await run.execute(instruction, state, step, escape);
     state = effect.state;
-    const history = effect.history === undefined ? undefined : historyOf(effect, run);
+    const created = run.created();
+    const history = effect.history === undefined ? undefined : historyOf(effect);
     let layer: { readonly entries: number; readonly sizeBytes: number } | undefined;
     const written = await takeLayer(effect, run);
     if (single !== undefined) {
-      single.steps.push({ history, changedFiles: written !== undefined });
+      single.steps.push({ history, created, changedFiles: written !== undefined });
       for (const id of effect.secretIds ?? []) if (!single.readers.has(id)) single.readers.set(id, instruction.range);
     } else if (written === undefined) {
-      if (history !== undefined) image = appendHistory(image, history);
+      if (history !== undefined) image = appendHistory(image, run.hasFixedTime ? { ...history, created } : history);
     } else {
       for (const id of written.leakedSecrets) run.emit(leakWarning(id, "this step's layer", instruction.range));
       layer = { entries: written.entries, sizeBytes: written.layer.descriptor.size };
-      image = appendLayer(image, written.layer, history ?? {});
+      image = appendLayer(image, written.layer, { ...history, created });
+      await run.cache?.keep(position, written.layer, created);
     }
     run.emit({ kind: 'step.finished', step, durationMs: performance.now() - stepStarted, ...(layer === undefined ? {} : { layer }) });
   }
   if (single !== undefined) image = await appendSingleLayer(image, single, run);
+  image = withTimes(image, start.image.config.history.length, run);
   run.emit({ kind: 'stage.finished', stage: start.name, durationMs: performance.now() - started });
   return { image: { ...image, config: { ...image.config, config: state.config, ...authorOf(state) } }, state, files: run.files };
+}
+
+/** The base's triggers, then the stage's own instructions. */
+export function stepsOfStage(
+  { onBuild, instructions, from }: { readonly onBuild: readonly string[] } & Pick<StageStart, 'instructions' | 'from'>,
+  escape: '\\' | '`',
+): readonly StageStep[] {
+  // A trigger does not carry its Dockerfile's directives: its escape character is always a backslash.
+  const triggers = onBuild.map((expression) => ({ instruction: parseOnbuild(expression, from), escape: '\\' as const }));
+  return [...triggers, ...instructions.map((instruction) => ({ instruction, escape }))];
+}
+
+/**
+ * A setting has no time of its own: it gets that of the layer before it, and what stands before the first new layer that one's, as
+ * with BuildKit. So the times are the same whether the layers were made now or come from a cache.
+ */
+function withTimes(image: Image, inherited: number, run: StageRun): Image {
+  const { history } = image.config;
+  const created = (entries: readonly HistoryEntry[]): string | undefined => entries.find((entry) => entry.created !== undefined)?.created;
+  let time = created(history.slice(inherited)) ?? created(history.slice(0, inherited).toReversed()) ?? run.created();
+  const dated = history.map((entry, index) => {
+    if (index < inherited) return entry;
+    time = entry.created ?? time;
+    return { ...entry, created: time };
+  });
+  return { ...image, config: { ...image.config, history: dated } };
 }
 
 /** The layer of what the instruction did to the files; undefined where it makes none. */
@@ -116,7 +179,7 @@ export function initialState(image: Image, inherited?: StageState): StageState {
 
 /** What is known of the steps whose changes become one layer. */
 interface SingleLayer {
-  readonly steps: { readonly history: HistoryEntry | undefined; readonly changedFiles: boolean }[];
+  readonly steps: { readonly history: HistoryEntry | undefined; readonly created: string; readonly changedFiles: boolean }[];
   /** The first step that could read a secret, by the secret's id. */
   readonly readers: Map<string, SourceRange>;
 }
@@ -129,9 +192,9 @@ async function appendSingleLayer(image: Image, { steps, readers }: SingleLayer, 
     const range = readers.get(id);
     if (range !== undefined) run.emit(leakWarning(id, 'the one layer of this stage', range));
   }
-  return steps.reduce((before, { history }, index) => {
-    if (index === last && written !== undefined) return appendLayer(before, written.layer, history ?? {});
-    return history === undefined ? before : appendHistory(before, history);
+  return steps.reduce((before, { history, created }, index) => {
+    if (index === last && written !== undefined) return appendLayer(before, written.layer, { ...history, created });
+    return history === undefined ? before : appendHistory(before, run.hasFixedTime ? { ...history, created } : history);
   }, image);
 }
 
@@ -149,8 +212,8 @@ function leakWarning(id: string, layer: string, range: SourceRange): BuildEvent 
   return { kind: 'warning', code: `secret-in-layer ${id} ${range.start.line}`, message, range };
 }
 
-function historyOf(effect: Effect, run: StageRun): HistoryEntry {
-  return { created: run.created(), ...effect.history, comment: 'buildkit.dockerfile.v0' };
+function historyOf({ history }: Pick<Effect, 'history'>): HistoryEntry {
+  return { ...history, comment: 'buildkit.dockerfile.v0' };
 }
 
 function labelOf(instruction: Instruction, stage: string, run: StageRun): StepLabel {

@@ -7,8 +7,9 @@ import type { Environment, Settings } from './settings.ts';
 export function tellAccepted(settings: Settings, table: readonly FlagSpec[], env: Environment, emit: Emit): void {
   const byReason = new Map<string, string[]>();
   for (const spec of table) {
-    if (spec.inert === undefined || !isOn(spec, settings)) continue;
-    byReason.set(spec.inert, [...(byReason.get(spec.inert) ?? []), `--${spec.name}`]);
+    const reason = spec.inert ?? missingSwitch(spec, settings);
+    if (reason === undefined || !isOn(spec, settings)) continue;
+    byReason.set(reason, [...(byReason.get(reason) ?? []), `--${spec.name}`]);
   }
   const reasons = [...byReason].map(([reason, names]) => `${names.join(', ')} (${reason})`);
   if (reasons.length > 0) emit({ kind: 'note', level: 'info', message: `without effect here: ${reasons.join('; ')}` });
@@ -19,6 +20,10 @@ export function tellAccepted(settings: Settings, table: readonly FlagSpec[], env
       level: 'debug',
       message: `no feature is switched by ${features.toSorted().join(', ')}: the right behaviour is always on`,
     });
+}
+
+function missingSwitch({ needs }: FlagSpec, settings: Settings): string | undefined {
+  return needs === undefined || settings.boolean(needs) ? undefined : `it only matters with --${needs}`;
 }
 
 function isOn(spec: FlagSpec, settings: Settings): boolean {

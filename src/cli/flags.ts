@@ -23,13 +23,13 @@ export interface FlagSpec {
   readonly about: string;
   /** Of lists; every other kind has one meaning (`emptyValueOf`). */
   readonly empty?: 'no item' | 'refused';
+  /** The switch without which it changes nothing, which is told then. */
+  readonly needs?: string;
   /** Accepted because pipelines pass it, and told as changing nothing. */
   readonly inert?: string;
   /** Honoured only in its "off" form: what to say to anything else. */
   readonly unsupported?: string;
 }
-
-const onlyCache = 'layer caching is not part of this version';
 
 export const buildFlags: readonly FlagSpec[] = [
   {
@@ -170,13 +170,21 @@ export const buildFlags: readonly FlagSpec[] = [
   { name: 'skip-unused-stages', kind: 'boolean', about: '', inert: 'stages that nothing needs are always skipped' },
   { name: 'force-build-metadata', kind: 'boolean', about: '', inert: 'every instruction is in the history anyway' },
   { name: 'compressed-caching', kind: 'boolean', about: '', inert: 'layers are never held in memory' },
-  { name: 'cache', kind: 'boolean', about: '', unsupported: onlyCache },
-  { name: 'cache-repo', kind: 'text', about: '', inert: 'it only matters with --cache' },
-  { name: 'cache-dir', kind: 'text', about: '', inert: 'it only matters with --cache' },
-  { name: 'cache-ttl', kind: 'text', about: '', inert: 'it only matters with --cache' },
-  { name: 'cache-copy-layers', kind: 'boolean', about: '', inert: 'it only matters with --cache' },
-  { name: 'cache-run-layers', kind: 'boolean', about: '', inert: 'it only matters with --cache' },
-  { name: 'no-push-cache', kind: 'boolean', about: '', inert: 'it only matters with --cache' },
+  { name: 'cache', kind: 'boolean', about: 'take results of steps from the cache, and keep new ones there' },
+  {
+    name: 'cache-repo',
+    kind: 'text',
+    needs: 'cache',
+    value: 'REPOSITORY',
+    about: 'where the cache is, or oci:FOLDER (default DESTINATION/cache)',
+  },
+  { name: 'cache-from', kind: 'list', empty: 'no item', needs: 'cache', value: 'REPOSITORY', about: 'further caches, only read' },
+  { name: 'cache-to', kind: 'text', needs: 'cache', value: 'REPOSITORY', about: 'where new results go, if not to --cache-repo' },
+  { name: 'cache-ttl', kind: 'text', needs: 'cache', value: 'DURATION', about: 'older results are not taken (default 336h)' },
+  { name: 'cache-run-layers', kind: 'boolean', needs: 'cache', about: 'cache RUN and WORKDIR (default true)' },
+  { name: 'cache-copy-layers', kind: 'boolean', needs: 'cache', about: 'cache COPY and ADD, too' },
+  { name: 'no-push-cache', kind: 'boolean', needs: 'cache', about: 'take from the cache and keep nothing' },
+  { name: 'cache-dir', kind: 'text', about: '', inert: 'base images are not kept in a folder' },
   { name: 'cleanup', kind: 'boolean', environment: 'KANIKO_CLEANUP', environmentWins: true, about: 'empty the root after the build' },
   {
     name: 'pre-cleanup',

@@ -117,6 +117,7 @@ export function describe(event: BuildEvent): string | undefined {
     case 'step.started':
       return `${prefix(event.step)} ${event.step.text}`;
     case 'step.finished': {
+      if (event.recalled !== undefined) return `${prefix(event.step)} from the cache, layer of ${formatBytes(event.recalled.sizeBytes)}`;
       const layer =
         event.layer === undefined
           ? ''

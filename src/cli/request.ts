@@ -5,6 +5,7 @@ import type { BuildRequest, NamedContextSpec, SecretSpec } from '../build/reques
 import type { OutputRequest } from '../outputs/output-request.ts';
 import { hostPlatform, parsePlatform } from '../oci/platform.ts';
 import { type Reference, parseReference, withDefaultTag } from '../oci/reference.ts';
+import { makeCacheRequest } from './cache-request.ts';
 import type { Environment, Settings } from './settings.ts';
 
 export interface RequestSurroundings {
@@ -59,6 +60,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     ignorePaths: settings.list('ignore-path'),
     network: settings.choice('network', ['default', 'host', 'none'], 'default'),
     cleanup: settings.boolean('cleanup'),
+    ...(settings.boolean('cache') ? { cache: makeCacheRequest(settings, output, around.workingDirectory) } : {}),
     printChecks: !settings.boolean('no-check'),
     printsPlan: settings.boolean('print-plan'),
     planOnly: settings.boolean('dryrun'),

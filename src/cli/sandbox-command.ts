@@ -1,5 +1,5 @@
 // `yadokari build` outside a container: the same command line, its paths translated, in a throwaway root.
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { BuilderError } from '../errors.ts';
@@ -75,6 +75,9 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
       ? value.replace(/(^|,)(src|source)=([^,]+)/i, (_, comma: string, key: string, path: string) => `${comma}${key}=${show(path, 'copy')}`)
       : value,
   ssh: (value, { show }) => value.replace(/=(.+)$/, (_, path: string) => `=${show(path, 'ro')}`),
+  'cache-repo': (value, doors) => rewriteCache(value, doors),
+  'cache-from': (value, doors) => rewriteCache(value, doors),
+  'cache-to': (value, doors) => rewriteCache(value, doors),
   'build-context': (value, doors) => value.replace(/=(.+)$/, (_, place: string) => `=${rewritePlace(place, doors)}`),
   'registry-certificate': (value, { show }) => value.replace(/=(.+)$/, (_, path: string) => `=${show(path, 'ro')}`),
   'registry-client-cert': (value, { show }) =>
@@ -144,6 +147,14 @@ function rewritePlace(place: string, { show }: Doors): string {
   }
   const isLocal = !/^[a-z][a-z\d+.-]*:\/\/|^[\w.-]+@[\w.-]+:|^github\.com\/[^/]+\/[^/]/.test(place);
   return isLocal ? show(place, 'ro') : place;
+}
+
+/** A folder of entries, which is made where it is missing: it outlives the sandbox. */
+function rewriteCache(value: string, { show }: Doors): string {
+  if (!value.startsWith('oci:')) return value;
+  const folder = value.slice('oci:'.length);
+  mkdirSync(folder, { recursive: true });
+  return `oci:${show(folder, 'rw', 'folder')}`;
 }
 
 function rewriteDockerfile(value: string, workingDirectory: string, show: Doors['show']): string {

@@ -127,6 +127,20 @@ export class StageFiles {
     return written;
   }
 
+  /** Puts a layer on top that was made elsewhere. It is only read where somebody has asked for the files. @throws as tree() */
+  async append(stageLayer: StageLayer): Promise<void> {
+    const { signal, alwaysOnDisk } = this.#options;
+    const tree = await this.#tree;
+    const number = this.#layers.length;
+    if (tree !== undefined) {
+      const layer = await stageLayer.layer();
+      const warn = (): void => undefined; // whoever made it was told
+      await namingLayer(number, number + 1, layer, () => readLayerInto(tree, number, layer, this.#kept, { warn, signal }));
+    }
+    this.#layers.push(stageLayer);
+    if (alwaysOnDisk === true) await this.onDisk();
+  }
+
   /** Before a RUN: puts the files on disk where they are not, and remembers what it is like. @throws as onDisk */
   async prepareRun(): Promise<void> {
     await this.onDisk();

@@ -176,7 +176,8 @@ function claimPaths(request: BuildRequest, { main, named }: Contexts, ownFolders
   const { builderFolder, rootPath } = request;
   // With its work elsewhere, a RUN may see what the image has in place of the builder's own files: all of them are in memory by now.
   const isElsewhere = !`${builderFolder}/`.startsWith(`${home}/`);
-  const own = [builderFolder, ...(isElsewhere ? [] : [home]), main.folder, ...named.owned, ...request.ignorePaths, ...request.ssh.values()];
+  const given = [main.folder, ...named.owned, ...request.ignorePaths, ...request.ssh.values(), ...cacheFolders(request)];
+  const own = [builderFolder, ...(isElsewhere ? [] : [home]), ...given];
   const shared = isElsewhere ? new Set([...imageFolders, ...homeNames]) : imageFolders;
   const containerFiles = findContainerFiles(rootPath, builderFolder, shared, mountsBelow(bytesFromText(rootPath)));
   stack.defer(containerFiles.leave);
@@ -202,6 +203,11 @@ function writable(paths: readonly string[]): readonly ByteString[] {
   return [...new Set(paths.filter((path) => existsSync(path)).map((path) => bytesFromText(realpathSync(path))))].filter(
     (path) => !readOnly.some(({ target }) => path === target || path.startsWith(`${target}/`) || target.startsWith(`${path}/`)),
   );
+}
+
+function cacheFolders({ cache }: BuildRequest): readonly string[] {
+  const places = cache === undefined ? [] : [...cache.from, ...(cache.to === undefined ? [] : [cache.to])];
+  return places.flatMap((place) => (place.kind === 'layout' ? [place.folder] : []));
 }
 
 function builtInOf({ credentialHelpers }: RegistryRequest): Pick<CredentialOptions, 'builtIn'> {

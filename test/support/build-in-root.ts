@@ -1,7 +1,7 @@
 // A whole build in this process, in a folder instead of `/`: tests see its events, what it read, and what it left behind.
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { buildImage } from '../../src/build/build.ts';
 import type { BuildPorts } from '../../src/build/ports.ts';
 import type { BuildRequest } from '../../src/build/request.ts';
@@ -25,6 +25,8 @@ export interface RootBuild {
   /** What was pushed: config and history; its layers are gone with the build. */
   readonly image: Image | undefined;
   readonly error: unknown;
+  /** Of what was published. */
+  readonly digest: string | undefined;
   /** How often a layer of a base was opened. */
   readonly layersRead: number;
   /** What the root holds at the end, the builder's own folder included. */
@@ -37,6 +39,10 @@ export async function buildInRoot(
   changes: {
     readonly request?: Partial<BuildRequest>;
     readonly ports?: Partial<BuildPorts>;
+    /** Files of the context, `path → content`. */
+    readonly files?: Readonly<Record<string, string>>;
+    /** Does something to the context's folder before the build begins. */
+    readonly arrange?: (context: string) => void;
     /** What sending a layer early does; nothing where left out. */
     readonly pushLayer?: RegistryClient['pushLayer'];
   } = {},
@@ -45,10 +51,20 @@ export async function buildInRoot(
   const rootPath = join(folder, 'root');
   const context = join(folder, 'context');
   for (const path of [rootPath, context]) mkdirSync(path);
+  for (const [path, content] of Object.entries(changes.files ?? {})) {
+    mkdirSync(dirname(join(context, path)), { recursive: true });
+    writeFileSync(join(context, path), content);
+  }
+  changes.arrange?.(context);
   const processes = new Processes();
   const launcher = await createLauncher(processes, { graceMs: 500 });
   const events: BuildEvent[] = [];
-  const seen: { image: Image | undefined; layersRead: number; error: unknown } = { image: undefined, layersRead: 0, error: undefined };
+  const seen: { -readonly [Name in 'image' | 'layersRead' | 'error' | 'digest']: RootBuild[Name] } = {
+    image: undefined,
+    layersRead: 0,
+    error: undefined,
+    digest: undefined,
+  };
   const signal = AbortSignal.timeout(60_000);
   const never = async (): Promise<never> => await Promise.reject(new BuilderError('ERR_INTERNAL', 'not expected'));
   const neverOpened = (): never => {
@@ -91,7 +107,8 @@ export async function buildInRoot(
   };
   try {
     const request = { ...plainRequest, builderFolder: join(folder, 'own'), rootPath, ...changes.request };
-    await buildImage(parseDockerfile(Buffer.from(dockerfile), 'Dockerfile'), request, ports);
+    const result = await buildImage(parseDockerfile(Buffer.from(dockerfile), 'Dockerfile'), request, ports);
+    seen.digest = result?.digest;
   } catch (error) {
     seen.error = error;
   }
@@ -102,7 +119,7 @@ export async function buildInRoot(
   return { ...seen, events, leftovers };
 }
 
-const plainRequest: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
+export const plainRequest: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   dockerfile: 'Dockerfile',
   context: '.',
   namedContexts: [],

@@ -151,7 +151,7 @@ export function finishJob(copy: ExpandedCopy, state: StageState, job: CopyJob): 
 }
 
 /** `created_by` as BuildKit words it: expanded, without --from, --link and --exclude. */
-function describeCopy({ instruction, words, heredocs, destination, chown, chmod }: ExpandedCopy): string {
+export function describeCopy({ instruction, words, heredocs, destination, chown, chmod }: ExpandedCopy): string {
   const flags = [
     instruction.parents ? '--parents' : '',
     chown === undefined ? '' : `--chown=${chown}`,

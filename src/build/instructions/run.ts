@@ -42,7 +42,7 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
     const message = `RUN has no command: ${instruction.command.form === 'exec' ? 'nothing is run' : 'the shell gets an empty one'}`;
     scope.emit({ kind: 'warning', code: `run-empty ${instruction.range.start.line}`, message, range: instruction.range });
     if (instruction.command.form === 'exec')
-      return { state, touched: { kind: 'drafted', draft: scope.files.detachedDraft() }, history: { createdBy: historyOf(state, []) } };
+      return { state, touched: { kind: 'drafted', draft: scope.files.detachedDraft() }, history: { createdBy: runHistory(state, []) } };
   }
   for (const { value = '', range } of instruction.devices)
     scope.emit({ kind: 'warning', code: 'run-device', message: `device ${value} is not handed to the command`, range });
@@ -70,7 +70,7 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
   }
   const wasOutOfMemory = (outOfMemoryKills() ?? 0) > (killsBefore ?? 0);
   if (!('exitCode' in result) || result.exitCode !== 0) throw failure(instruction, command.argv, result, wasOutOfMemory);
-  const createdBy = historyOf(state, command.argv);
+  const createdBy = runHistory(state, command.argv);
   return { state, touched: { kind: 'anything', except: mountTargets, unchanged }, history: { createdBy }, secretIds };
 }
 
@@ -150,7 +150,7 @@ function isEmptyCommand(command: Command): boolean {
 }
 
 /** `created_by` of a RUN: the ARGs in scope, counted, then the command. */
-function historyOf(state: StageState, argv: readonly string[]): string {
+export function runHistory(state: StageState, argv: readonly string[]): string {
   const args = [...state.args].map(([name, value]) => `${name}=${state.environment.get(name) ?? value ?? ''}`);
   return ['RUN', ...(args.length === 0 ? [] : [`|${args.length}`, ...args]), ...argv, '# buildkit'].join(' ');
 }

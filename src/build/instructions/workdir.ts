@@ -20,10 +20,9 @@ export interface WorkdirScope extends StepScope {
  */
 export async function executeWorkdir(instruction: WordInstruction, state: StageState, scope: WorkdirScope): Promise<Effect> {
   scope.signal.throwIfAborted();
-  const workingDir = workingDirAfter(scope.expand(instruction.word), state.config.workingDir);
-  const after = { ...state, config: { ...state.config, workingDir } };
-  const history = { createdBy: `WORKDIR ${workingDir}` };
-  if (workingDir === '/') return { state: after, touched: { kind: 'nothing' }, history };
+  const effect = workdirEffect(scope.expand(instruction.word), state);
+  const { workingDir = '/' } = effect.state.config;
+  if (workingDir === '/') return { ...effect, touched: { kind: 'nothing' } };
   const draft = await scope.files.draft();
   const target = new CopyTarget(draft, { instruction: scope.step.text });
   const path = target.follow(bytesFromText(workingDir));
@@ -31,7 +30,13 @@ export async function executeWorkdir(instruction: WordInstruction, state: StageS
   const epoch = scope.sourceDateEpoch === undefined ? {} : { mtimeSeconds: scope.sourceDateEpoch };
   target.makeDirectories(path, { mode: 0o755, ...(owner === undefined ? {} : { owner }), ...epoch });
   target.finish();
-  return { state: after, touched: { kind: 'drafted', draft }, history };
+  return { ...effect, touched: { kind: 'drafted', draft } };
+}
+
+/** State and history after `WORKDIR word`, whatever becomes of the files. */
+export function workdirEffect(word: string, state: StageState): Pick<Effect, 'state' | 'history'> {
+  const workingDir = workingDirAfter(word, state.config.workingDir);
+  return { state: { ...state, config: { ...state.config, workingDir } }, history: { createdBy: `WORKDIR ${workingDir}` } };
 }
 
 /**

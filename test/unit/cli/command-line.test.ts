@@ -19,7 +19,12 @@ const refused: readonly { readonly argv: readonly string[]; readonly status: num
     lines: [/^error: Cannot use --destinaton: there is no such flag$/, /did you mean --destination\?/],
   },
   { argv: ['--verbosity=loud', '--no-push'], status: 2, lines: [/^error: Cannot use --verbosity=loud: expected trace, debug/] },
-  { argv: ['--no-push', '--cache'], status: 1, lines: [/^error: Cannot honour --cache: /, /^ {2}try: leave it out/] },
+  {
+    argv: ['--no-push', '--cache'],
+    status: 2,
+    lines: [/^error: Cannot use --cache: where nothing is pushed/, /^ {2}try: give --cache-repo/],
+  },
+  { argv: ['--no-push', '--bucket=b'], status: 1, lines: [/^error: Cannot honour --bucket: /, /^ {2}try: leave it out/] },
 ];
 for (const { argv, status, lines } of refused)
   test(`${argv.join(' ')} ends with status ${status} and ${lines.length} lines on standard error`, () => {

@@ -41,7 +41,7 @@ for (const row of rows) {
 const valued = buildFlags.filter((spec) => spec.kind !== 'boolean');
 const emptyExpected: Readonly<Record<EmptyValue, readonly string[]>> = {
   none: ['target', 'credential-helpers'],
-  'no item': ['build-arg', 'ignore-path', 'insecure-registry', 'skip-tls-verify-registry', 'registry-mirror', 'registry-map'],
+  'no item': ['build-arg', 'cache-from', 'ignore-path', 'insecure-registry', 'skip-tls-verify-registry', 'registry-mirror', 'registry-map'],
   refused: [
     'destination',
     'build-context',

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { buildFlags, parseFlags } from '../../../src/cli/flags.ts';
 import { makeBuildRequest } from '../../../src/cli/request.ts';
 import { Settings } from '../../../src/cli/settings.ts';
+import { parseReference } from '../../../src/oci/reference.ts';
 import { version } from '../../../src/cli/version.ts';
 import type { BuildRequest } from '../../../src/build/request.ts';
 
@@ -54,10 +55,41 @@ test('a bare --build-arg takes its value from the environment, and is nothing wh
   );
 });
 
-test('--cache is refused by name, --cache=false is not', () => {
-  assert.throws(() => request(['--no-push', '--cache']), /--cache/);
-  assert.equal(request(['--no-push', '--cache=false']).output.noPush, true);
+const day = 24 * 3_600_000;
+const cachePlace = (text: string): object =>
+  text.startsWith('oci:') ? { kind: 'layout', folder: text.slice(4) } : { kind: 'registry', reference: parseReference(text) };
+
+const caches: readonly { readonly argv: readonly string[]; readonly from: readonly string[]; readonly to?: string }[] = [
+  { argv: ['-d', 'r.example/app:1'], from: ['r.example/app/cache'], to: 'r.example/app/cache' },
+  { argv: ['-d', 'r.example/app', '--cache-repo=c.example/c'], from: ['c.example/c'], to: 'c.example/c' },
+  { argv: ['--no-push', '--cache-repo=oci:c'], from: ['oci:/w/c'], to: 'oci:/w/c' },
+  {
+    argv: ['-d', 'r.example/app', '--cache-from=r.example/main', '--cache-from=oci:/c'],
+    from: ['r.example/app/cache', 'r.example/main', 'oci:/c'],
+    to: 'r.example/app/cache',
+  },
+  { argv: ['--no-push', '--cache-to=r.example/b', '--cache-from=r.example/a'], from: ['r.example/b', 'r.example/a'], to: 'r.example/b' },
+  { argv: ['--no-push', '--no-push-cache', '--cache-from=r.example/a'], from: ['r.example/a'] },
+  { argv: ['-d', 'r.example/app', '--no-push-cache'], from: ['r.example/app/cache'] },
+];
+for (const { argv, from, to } of caches) {
+  test(`--cache with ${argv.join(' ')} reads ${from.join(', ')} and writes ${to ?? 'nothing'}`, () => {
+    const { cache } = request(['--cache', ...argv]);
+    const expected = { ttlMs: 14 * day, copyLayers: false, runLayers: true };
+    assert.deepEqual(cache, { ...expected, from: from.map(cachePlace), ...(to === undefined ? {} : { to: cachePlace(to) }) });
+  });
+}
+
+test('--cache=false, and no --cache, is no cache', () => {
+  assert.equal(request(['--no-push', '--cache=false', '--cache-repo=c']).cache, undefined);
+  assert.equal(request(['--no-push', '--cache-repo=c']).cache, undefined);
 });
+
+for (const argv of [['--cache-repo=c:tag'], ['--cache-repo=oci:'], ['--cache-ttl=5', '--cache-repo=c'], ['--no-push-cache'], []]) {
+  test(`--cache --no-push ${argv.join(' ')} is refused`, () => {
+    assert.throws(() => request(['--cache', '--no-push', ...argv]), { code: 'ERR_USAGE', message: /--cache/ });
+  });
+}
 
 test('secrets come from files, variables, or the variable of their id', () => {
   const made = request(['--no-push', '--secret', 'id=a,src=f', '--secret', 'id=b,env=V', '--secret', 'id=W'], { V: 'v', W: 'w' });

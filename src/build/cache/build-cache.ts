@@ -1,0 +1,143 @@
+// The cache of one build: what is in it is found out for the whole plan ahead; then each step asks for its result, and what was
+// executed is kept. A result is only taken where the steps before gave the results that it was made on.
+import { hideCredentials } from '../../context/source-word.ts';
+import type { PlannedStage } from '../../dockerfile/stages.ts';
+import type { Emit } from '../../events.ts';
+import type { Layer } from '../../oci/image.ts';
+import type { Reference } from '../../oci/reference.ts';
+import type { RecalledStep, StageCache } from '../stage.ts';
+import { contentOfLayer } from './content.ts';
+import type { ForeseenStep } from './foresee.ts';
+import { Foresight, type ForesightOptions } from './foresight.ts';
+import { digestOfTexts, keyOf } from './key.ts';
+import type { FoundEntry, LayerCache } from './layer-cache.ts';
+import { type Prospect, predict } from './predict.ts';
+
+export interface BuildCacheOptions extends Omit<ForesightOptions, 'onKey'> {
+  readonly cache: LayerCache;
+  /** Which steps are kept: COPY and ADD, RUN and WORKDIR. */
+  readonly copyLayers: boolean;
+  readonly runLayers: boolean;
+  readonly emit: Emit;
+}
+
+/** Stands for what a result does not depend on. */
+const none = '-';
+
+export class BuildCache {
+  readonly #options: BuildCacheOptions;
+  readonly #foresight: Foresight;
+  /** What stands for the results of each finished stage. */
+  readonly #results = new Map<number, string>();
+
+  constructor(options: BuildCacheOptions) {
+    this.#options = options;
+    this.#foresight = new Foresight({ ...options, onKey: (step) => void (this.#isKept(step) && this.#find(step)) });
+  }
+
+  /** Looks at all stages and asks for all results. @throws the signal's reason */
+  async foresee(): Promise<Prospect> {
+    const { plan, request } = this.#options;
+    for (const planned of plan.stages) await this.#foresight.look(planned);
+    const isMerged = (stage: number): boolean => request.singleSnapshot && stage === plan.targets[0];
+    return await predict(
+      plan,
+      (index) => this.#foresight.of(index),
+      async (step, stage) => !isMerged(stage) && this.#isKept(step) && (await this.#find(step)) !== undefined,
+    );
+  }
+
+  /** The cache as one stage sees it; `near` is a repository that gets the stage's layers. @throws the signal's reason */
+  async enter(planned: PlannedStage, near: Reference | undefined): Promise<StageCache> {
+    await this.#foresight.look(planned);
+    const { base, stage } = planned;
+    // What an image's or a folder's files are is in the keys.
+    let result = base.kind === 'stage' ? (this.#results.get(base.index) ?? none) : digestOfTexts(['base']);
+    const advance = (step: ForeseenStep, outcome: string, reads: readonly string[]): void => {
+      const isOpen = step.key === undefined || step.instruction.kind === 'run';
+      result = digestOfTexts([result, step.key ?? '', ...reads, isOpen ? outcome : none]);
+      this.#results.set(stage.index, result);
+    };
+    this.#results.set(stage.index, result);
+    return {
+      recall: async (position) => {
+        const step = this.#foresight.of(stage.index).steps[position];
+        if (step?.key === undefined || !this.#isKept(step)) return undefined;
+        const entry = await this.#find(step);
+        if (entry === undefined || !this.#isMadeOn(entry, step, result)) return undefined;
+        // A stage that was not built is what it was then.
+        advance(step, entry.layer.diffId, entry.madeOn.slice(1));
+        return recalled(step, entry);
+      },
+      keep: async (position, layer, created) => {
+        const step = this.#foresight.of(stage.index).steps[position];
+        const isSame = step?.key !== undefined && (await this.#isUnchanged(planned, position));
+        if (step !== undefined && isSame) {
+          if (this.#isKept(step)) this.#put(step, { layer, created, result }, near);
+          advance(step, layer.diffId, this.#readResults(step));
+          return;
+        }
+        const content = await contentOfLayer(layer, this.#options.ports.signal);
+        this.#foresight.learn(stage.index, position, content);
+        await this.#foresight.look(planned);
+        const known = this.#foresight.of(stage.index).steps[position];
+        if (known !== undefined) advance(known, content, this.#readResults(known));
+      },
+    };
+  }
+
+  #put(
+    step: ForeseenStep,
+    { layer, created, result }: { layer: Layer; created: string; result: string },
+    near: Reference | undefined,
+  ): void {
+    const madeOn = [step.isDetached ? none : result, ...this.#readResults(step)];
+    const text = hideCredentials(step.instruction.text);
+    if (step.key !== undefined) this.#options.cache.put({ key: step.key, layer, created, madeOn, step: text }, near);
+  }
+
+  #isKept({ instruction: { kind } }: ForeseenStep): boolean {
+    return kind === 'copy' || kind === 'add' ? this.#options.copyLayers : this.#options.runLayers;
+  }
+
+  async #find({ key }: ForeseenStep): Promise<FoundEntry | undefined> {
+    return key === undefined ? undefined : await this.#options.cache.find(key);
+  }
+
+  #readResults({ reads }: ForeseenStep): readonly string[] {
+    return reads.map((index) => this.#results.get(index) ?? none);
+  }
+
+  // Of a stage that was not built nothing is known that could differ.
+  #isMadeOn({ madeOn }: FoundEntry, step: ForeseenStep, result: string): boolean {
+    const now = [step.isDetached ? none : result, ...this.#readResults(step)];
+    const isSame =
+      madeOn.length === now.length && now.every((each, index) => each === none || madeOn[index] === none || madeOn[index] === each);
+    if (!isSame) {
+      const message = `${step.instruction.text}: what the cache has was made on other results of the steps before`;
+      this.#options.emit({ kind: 'note', level: 'info', message });
+    }
+    return isSame;
+  }
+
+  // Files may have changed after they were looked at, and before they were read.
+  async #isUnchanged(planned: PlannedStage, position: number): Promise<boolean> {
+    const { steps } = this.#foresight.of(planned.stage.index);
+    const step = steps[position];
+    if (step?.key === undefined) return false;
+    if (!step.parts.some(({ name }) => name.startsWith('file '))) return true;
+    try {
+      if (keyOf(await this.#foresight.partsNow(planned, step)) === step.key) return true;
+    } catch {
+      this.#options.ports.signal.throwIfAborted();
+      // A file that was there is gone: that is a change, too.
+    }
+    const message = `files that ${step.instruction.text} reads changed during the build: its result is not kept`;
+    this.#options.emit({ kind: 'warning', code: 'cache-changed', message, range: step.instruction.range });
+    return false;
+  }
+}
+
+function recalled({ effect }: ForeseenStep, { layer, stageLayer, created }: FoundEntry): RecalledStep {
+  return { effect, layer, stageLayer, created };
+}

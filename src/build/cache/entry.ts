@@ -1,0 +1,69 @@
+// An entry of the cache: an OCI image of one layer, tagged by its key, whose annotations say what it is. Labels say the same to
+// `skopeo inspect`.
+import { BuilderError } from '../../errors.ts';
+import type { Image, Layer } from '../../oci/image.ts';
+import { emptyImageConfig } from '../../oci/image-config.ts';
+import type { Platform } from '../../oci/platform.ts';
+import type { CacheKey } from './key.ts';
+
+/** The result of one step. */
+export interface CacheEntry {
+  readonly key: CacheKey;
+  readonly layer: Layer;
+  /** RFC 3339, of the step's history entry: a build from the cache has the times of the first one. */
+  readonly created: string;
+  /** RFC 3339: when it was put here. */
+  readonly stored: string;
+  /** What stands for the results that it was made on: of the steps before, then of each stage that was read; `-` where it needs none. */
+  readonly madeOn: readonly string[];
+  /** The instruction, for people. */
+  readonly step: string;
+}
+
+const prefix = 'dev.yadokari.cache';
+/** Counts up when keys or layers get another meaning. */
+const version = '1';
+
+/** The image that stands for an entry. */
+export function entryImage(entry: CacheEntry, platform: Platform): Image {
+  const marks = new Map([
+    [`${prefix}.version`, version],
+    [`${prefix}.key`, entry.key],
+    [`${prefix}.made-on`, entry.madeOn.join(' ')],
+    [`${prefix}.created`, entry.created],
+    [`${prefix}.stored`, entry.stored],
+    [`${prefix}.step`, entry.step],
+  ]);
+  const config = emptyImageConfig(platform);
+  return {
+    config: {
+      ...config,
+      created: entry.stored,
+      config: { ...config.config, labels: marks },
+      diffIds: [entry.layer.diffId],
+      history: [{ created: entry.stored, createdBy: entry.step }],
+    },
+    layers: [entry.layer],
+    family: 'oci',
+    annotations: marks,
+  };
+}
+
+/** The entry that an image stands for. @throws ERR_LAYER where it is none, or another one */
+export function parseEntry({ annotations, layers }: Image, key: CacheKey): CacheEntry {
+  const mark = (name: string): string => annotations.get(`${prefix}.${name}`) ?? '';
+  const fail = (state: string): never => {
+    throw new BuilderError('ERR_LAYER', `Cannot use the cache entry ${key.slice(0, 12)}: ${state}`);
+  };
+  if (mark('version') !== version) fail('it is not one of this version');
+  if (mark('key') !== key) fail('it is an entry of another key');
+  const [layer] = layers;
+  if (layer === undefined || layers.length !== 1) return fail(`it has ${layers.length} layers instead of one`);
+  if (!isTime(mark('created')) || !isTime(mark('stored'))) fail('it does not say when it was made');
+  const madeOn = mark('made-on').split(' ');
+  return { key, layer, created: mark('created'), stored: mark('stored'), madeOn, step: mark('step') };
+}
+
+function isTime(text: string): boolean {
+  return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/.test(text) && !Number.isNaN(Date.parse(text));
+}

@@ -1,0 +1,174 @@
+// Entries by key, from several places and into one. Trouble with a place is a warning and a miss: it never fails a build.
+import { Readable } from 'node:stream';
+import { BuilderError } from '../../errors.ts';
+import type { Emit } from '../../events.ts';
+import type { BlobStore } from '../../layer/store.ts';
+import type { Layer } from '../../oci/image.ts';
+import { type EntryPlace, openPlace } from '../../outputs/entry-place.ts';
+import type { Platform } from '../../oci/platform.ts';
+import type { Reference } from '../../oci/reference.ts';
+import type { RegistryClient } from '../../registry/client.ts';
+import { createLimit } from '../../registry/limit.ts';
+import type { StageLayer } from '../../rootfs/disk.ts';
+import type { CacheRequest } from '../request.ts';
+import { type CacheEntry, entryImage, parseEntry } from './entry.ts';
+import type { CacheKey } from './key.ts';
+
+/** An entry, its layer ready to be taken over. */
+export interface FoundEntry extends CacheEntry {
+  readonly stageLayer: StageLayer;
+}
+
+export interface LayerCacheOptions {
+  readonly request: CacheRequest;
+  readonly registry: RegistryClient;
+  readonly platform: Platform;
+  /** Where layers wait that somebody reads. */
+  readonly store: BlobStore;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+const parallelLookups = 8;
+const parallelPushes = 2;
+/** A cache that takes longer to answer than this saves nobody's time. */
+const lookupsMs = 60_000;
+
+/** Disposing it waits until what was put is where it belongs. */
+export class LayerCache implements AsyncDisposable {
+  readonly #options: LayerCacheOptions;
+  #sources: readonly EntryPlace[];
+  readonly #found = new Map<CacheKey, Promise<FoundEntry | undefined>>();
+  readonly #lookups = createLimit(parallelLookups);
+  readonly #pushes = createLimit(parallelPushes);
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #broken = new Map<CacheKey, string>();
+  readonly #given = new Map<CacheKey, CacheEntry>();
+  #target: EntryPlace | undefined;
+
+  constructor(options: LayerCacheOptions) {
+    this.#options = options;
+    const open = (place: CacheRequest['from'][number]): EntryPlace => openPlace(place, options.registry, options.platform);
+    this.#sources = options.request.from.map(open);
+    this.#target = options.request.to === undefined ? undefined : open(options.request.to);
+  }
+
+  /** Asked once for each key; undefined where no place has it. @throws the signal's reason only */
+  find(key: CacheKey): Promise<FoundEntry | undefined> {
+    const known = this.#found.get(key);
+    if (known !== undefined) return known;
+    const looking = this.#lookups(() => this.#lookUp(key));
+    // It is awaited when its step is due; until then a failure must not count as unhandled.
+    looking.catch(() => undefined);
+    this.#found.set(key, looking);
+    return looking;
+  }
+
+  /** Begins to keep an entry, while the build goes on. `near` is a repository that gets the layer, too. */
+  put(entry: Omit<CacheEntry, 'stored'>, near: Reference | undefined): void {
+    const putting = this.#pushes(() => this.#putOne(entry, near)).finally(() => this.#underWay.delete(putting));
+    this.#underWay.add(putting);
+  }
+
+  /** Why a build failed that could do without some entries: their layers can't be read. They are not found again. */
+  takeBroken(failure: unknown): readonly string[] {
+    const reason = failure instanceof Error ? failure.message : String(failure);
+    for (const { key, layer } of this.#given.values()) if (reason.includes(layer.descriptor.digest)) this.#broken.set(key, reason);
+    const messages = [...this.#broken.values()];
+    for (const key of this.#broken.keys()) this.#found.set(key, Promise.resolve(undefined));
+    this.#broken.clear();
+    return messages;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#underWay.size > 0) this.#options.emit({ kind: 'phase', phase: 'pushing', detail: 'what is new in the cache' });
+    await Promise.all(this.#underWay);
+  }
+
+  async #lookUp(key: CacheKey): Promise<FoundEntry | undefined> {
+    const { signal } = this.#options;
+    for (const place of this.#sources) {
+      if (!this.#sources.includes(place)) continue;
+      try {
+        const image = await place.find(key, AbortSignal.any([signal, AbortSignal.timeout(lookupsMs)]));
+        const entry = image === undefined ? undefined : parseEntry(image, key);
+        if (entry !== undefined && !this.#isExpired(entry)) return this.#ready(entry);
+      } catch (error) {
+        signal.throwIfAborted();
+        this.#judgeFailure(place, key, error);
+      }
+    }
+    return undefined;
+  }
+
+  #isExpired({ stored }: CacheEntry): boolean {
+    const { request, now } = this.#options;
+    return Date.parse(stored) + request.ttlMs < now();
+  }
+
+  // An entry that is no good is a miss; a place that does not answer is not asked again.
+  #judgeFailure(place: EntryPlace, key: CacheKey, error: unknown): void {
+    const { emit } = this.#options;
+    const reason = error instanceof Error ? error.message : String(error);
+    if (error instanceof BuilderError && ['ERR_LAYER', 'ERR_DIGEST_MISMATCH', 'ERR_UNSUPPORTED', 'ERR_UNSAFE_PATH'].includes(error.code)) {
+      emit({ kind: 'warning', code: `cache-entry ${key}`, message: `an entry of the cache ${place.name} is not used: ${reason}` });
+      return;
+    }
+    if (!this.#sources.includes(place)) return;
+    this.#sources = this.#sources.filter((each) => each !== place);
+    emit({ kind: 'warning', code: `cache-read ${place.name}`, message: `the cache ${place.name} is not read: ${reason}` });
+  }
+
+  async #putOne(entry: Omit<CacheEntry, 'stored'>, near: Reference | undefined): Promise<void> {
+    const { registry, now, emit, signal, platform } = this.#options;
+    const target = this.#target;
+    if (target === undefined || signal.aborted) return;
+    const stored = new Date(now()).toISOString();
+    try {
+      const from = near !== undefined && near.registry === target.reference?.registry ? near : undefined;
+      if (from !== undefined) await registry.pushLayer(entry.layer, [from], signal);
+      const layer = from === undefined ? entry.layer : { ...entry.layer, from };
+      await target.put(entry.key, entryImage({ ...entry, layer, stored }, platform), signal);
+      emit({ kind: 'note', level: 'debug', message: `in the cache as ${target.name}:${entry.key}: ${entry.step}` });
+    } catch (error) {
+      if (signal.aborted || this.#target === undefined) return;
+      this.#target = undefined;
+      const reason = error instanceof Error ? error.message : String(error);
+      emit({ kind: 'warning', code: `cache-write ${target.name}`, message: `the cache ${target.name} is not written: ${reason}` });
+    }
+  }
+
+  #ready(entry: CacheEntry): FoundEntry {
+    const { store, signal } = this.#options;
+    this.#given.set(entry.key, entry);
+    const remote: Layer = { ...entry.layer, open: (opening) => this.#watched(entry, opening) };
+    let received: Promise<Layer> | undefined;
+    const receive = (): Promise<Layer> => (received ??= store.receive(remote, signal));
+    const layer: Layer = { ...remote, open: (opening) => openReceived(received, remote, opening) };
+    return { ...entry, layer, stageLayer: { diffId: layer.diffId, layer: receive } };
+  }
+
+  // What can't be read is remembered, so that the build can do without it.
+  #watched(entry: CacheEntry, opening: AbortSignal): Readable {
+    const broken = this.#broken;
+    const chunks = async function* (): AsyncGenerator<Buffer> {
+      try {
+        yield* entry.layer.open(opening);
+      } catch (error) {
+        if (!opening.aborted) broken.set(entry.key, error instanceof Error ? error.message : String(error));
+        throw error;
+      }
+    };
+    return Readable.from(chunks(), { objectMode: false });
+  }
+}
+
+function openReceived(received: Promise<Layer> | undefined, remote: Layer, signal: AbortSignal): Readable {
+  if (received === undefined) return remote.open(signal);
+  const chunks = async function* (): AsyncGenerator<Buffer> {
+    yield* (await received).open(signal);
+  };
+  return Readable.from(chunks(), { objectMode: false });
+}

@@ -1,0 +1,56 @@
+// What a build is going to do, by its plan and by what its cache has.
+import type { PlannedStage } from '../../dockerfile/stages.ts';
+import { BuilderError } from '../../errors.ts';
+import type { BlobStore } from '../../layer/store.ts';
+import { needsFiles } from '../enter-base.ts';
+import { type BuildPlan, isNeededAfter } from '../plan.ts';
+import type { BuildPorts } from '../ports.ts';
+import type { BuildRequest } from '../request.ts';
+import { BuildCache, type BuildCacheOptions } from './build-cache.ts';
+import { LayerCache } from './layer-cache.ts';
+
+export interface Outlook {
+  /** Without the stages that nobody needs. */
+  readonly plan: BuildPlan;
+  /** Whether files are going to be read of the stage at this position of the plan. */
+  readonly isRead: (planned: PlannedStage, position: number) => boolean;
+  readonly cache?: BuildCache;
+}
+
+/** The cache that the request asks for; undefined for none. */
+export function openCache(request: BuildRequest, ports: BuildPorts, store: BlobStore): LayerCache | undefined {
+  if (request.cache === undefined) return undefined;
+  const { registry, now, emit, signal } = ports;
+  return new LayerCache({ request: request.cache, registry, platform: request.platform, store, now, emit, signal });
+}
+
+/** Asks the cache for everything. @throws the signal's reason */
+export async function openOutlook(
+  options: Omit<BuildCacheOptions, 'cache' | 'copyLayers' | 'runLayers' | 'emit'> & { readonly ports: BuildPorts },
+  layers: LayerCache | undefined,
+): Promise<Outlook> {
+  const { plan, request, ports } = options;
+  if (layers === undefined || request.cache === undefined) {
+    const isRead = (planned: PlannedStage, position: number): boolean =>
+      needsFiles(planned) || isNeededAfter(plan, planned.stage.index, position + 1, ['copy', 'mount', 'base']);
+    return { plan, isRead };
+  }
+  ports.emit({ kind: 'phase', phase: 'checking', detail: 'what the cache has' });
+  const { copyLayers, runLayers } = request.cache;
+  const cache = new BuildCache({ ...options, cache: layers, copyLayers, runLayers, emit: ports.emit });
+  const prospect = await cache.foresee();
+  const isNeeded = ({ stage }: PlannedStage): boolean => request.alwaysUnpack || prospect.needed.has(stage.index);
+  for (const { stage } of plan.stages.filter((planned) => !isNeeded(planned))) {
+    const message = `stage ${stage.name ?? stage.index} is not built: the cache has what is read from it`;
+    ports.emit({ kind: 'note', level: 'info', message });
+  }
+  return { plan: { ...plan, stages: plan.stages.filter(isNeeded) }, isRead: ({ stage }) => prospect.read.has(stage.index), cache };
+}
+
+/** False for failures that no cache brings about: a command's, the Dockerfile's, a stop. */
+export function mayBeOfCache(error: unknown): boolean {
+  return (
+    error instanceof BuilderError &&
+    ['ERR_REGISTRY', 'ERR_AUTH', 'ERR_DIGEST_MISMATCH', 'ERR_LAYER', 'ERR_UNSAFE_PATH'].includes(error.code)
+  );
+}

@@ -1,0 +1,71 @@
+// How a stage begins: the image and the files that its FROM names.
+import type { SourceTree } from '../context/tree.ts';
+import type { PlannedStage } from '../dockerfile/stages.ts';
+import { BuilderError } from '../errors.ts';
+import { appendLayer, type Image } from '../oci/image.ts';
+import type { Platform } from '../oci/platform.ts';
+import { StageFiles, type StageFilesOptions } from '../rootfs/stage-files.ts';
+import type { EarlyPush } from '../outputs/early-push.ts';
+import type { BaseImages } from './base-images.ts';
+import { copyFolder } from './folder-base.ts';
+import type { BuildPorts } from './ports.ts';
+import { atFrom } from './prepare.ts';
+import type { BuildRequest } from './request.ts';
+import type { StageResult } from './stage.ts';
+import { scratchImage, withDefaultPath } from './start-image.ts';
+
+export interface EnteredBase {
+  readonly image: Image;
+  readonly files: StageFiles;
+  readonly name: string;
+  readonly inherited?: StageResult['state'];
+}
+
+export interface BaseScope {
+  readonly request: BuildRequest;
+  readonly ports: BuildPorts;
+  readonly bases: BaseImages;
+  readonly stageFiles: StageFilesOptions;
+  readonly outbox: EarlyPush;
+  readonly epoch?: number;
+  /** RFC 3339, now. */
+  readonly created: () => string;
+  readonly finished: ReadonlyMap<number, StageResult>;
+}
+
+/** `isWanted` starts to download all layers of the base at once. @throws what pulling throws, pinned to the FROM */
+export async function enterBase(scope: BaseScope, planned: PlannedStage, platform: Platform, isWanted: boolean): Promise<EnteredBase> {
+  const { bases, finished, stageFiles } = scope;
+  const { base } = planned;
+  if (base.kind === 'stage') {
+    const result = finished.get(base.index);
+    if (result === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot start a stage: its base was not built');
+    return { image: result.image, files: await result.files.continue(), name: planned.stage.from.image, inherited: result.state };
+  }
+  if (base.kind === 'scratch') {
+    return { image: scratchImage(platform, scope.request), files: new StageFiles(stageFiles, { layers: [] }), name: 'scratch' };
+  }
+  const folder = base.kind === 'context' ? scope.ports.namedFolders.get(base.name) : undefined;
+  if (base.kind === 'context' && folder !== undefined) return await enterFolder(scope, base.name, folder, platform);
+  const name = base.kind === 'image' ? base.image : base.name;
+  return await atFrom(planned, async () => {
+    const { image, layers } = await bases.fetch(name, platform, isWanted);
+    image.layers.forEach(scope.outbox.send);
+    return { image: withDefaultPath(image), files: new StageFiles(stageFiles, { layers }), name };
+  });
+}
+
+/** True where an instruction asks for files of the base: settings and linked copies don't. */
+export function needsFiles({ stage }: PlannedStage): boolean {
+  return stage.instructions.some((each) => ['run', 'add', 'workdir'].includes(each.kind) || (each.kind === 'copy' && !each.link));
+}
+
+/** A folder as a base: the root of an image with an empty config, its content one layer. */
+async function enterFolder(scope: BaseScope, name: string, folder: SourceTree, platform: Platform): Promise<EnteredBase> {
+  const { request, ports, stageFiles } = scope;
+  const files = new StageFiles(stageFiles, { layers: [] });
+  const epoch = scope.epoch === undefined ? {} : { sourceDateEpoch: scope.epoch };
+  const { layer } = await copyFolder(files, folder, { ...epoch, emit: ports.emit, signal: ports.signal });
+  const history = { created: scope.created(), createdBy: `FROM ${name}`, comment: 'buildkit.exporter.image.v0' };
+  return { image: appendLayer(scratchImage(platform, request), layer, history), files, name };
+}

@@ -1,0 +1,72 @@
+// The flags of the layer cache → CacheRequest.
+import { resolve } from 'node:path';
+import type { CacheRequest } from '../build/request.ts';
+import { parseDuration } from '../dockerfile/duration.ts';
+import { BuilderError } from '../errors.ts';
+import { parseReference } from '../oci/reference.ts';
+import type { CachePlace } from '../outputs/entry-place.ts';
+import type { OutputRequest } from '../outputs/output-request.ts';
+import type { Settings } from './settings.ts';
+
+const defaultTtl = '336h';
+
+/** What --cache asks for. @throws ERR_USAGE, ERR_REFERENCE for values and combinations that can't be */
+export function makeCacheRequest(settings: Settings, output: OutputRequest, workingDirectory: string): CacheRequest {
+  const place = (flag: string): CachePlace | undefined => {
+    const text = settings.text(flag);
+    return text === undefined ? undefined : parsePlace(flag, text, workingDirectory);
+  };
+  const isKept = !settings.boolean('no-push-cache');
+  const [repo, to] = [place('cache-repo'), place('cache-to')];
+  const others = settings.list('cache-from').map((text) => parsePlace('cache-from', text, workingDirectory));
+  const own = repo ?? (to === undefined ? defaultPlace(output, isKept) : undefined);
+  // What this very build kept before it was stopped is where new results go.
+  const from = unique([to, own, ...others].filter((each) => each !== undefined));
+  if (from.length === 0)
+    throw new BuilderError('ERR_USAGE', 'Cannot use --cache: nothing says where the cache is', { hint: 'give --cache-repo' });
+  const target = to ?? own;
+  return {
+    from,
+    ...(isKept && target !== undefined ? { to: target } : {}),
+    ttlMs: readTtl(settings.text('cache-ttl') ?? defaultTtl),
+    copyLayers: settings.boolean('cache-copy-layers'),
+    runLayers: settings.boolean('cache-run-layers', true),
+  };
+}
+
+/** kaniko's rule: beside the first destination. */
+function defaultPlace({ destinations, noPush }: OutputRequest, isKept: boolean): CachePlace | undefined {
+  const [first] = destinations;
+  if (first === undefined || (noPush && isKept)) {
+    if (!isKept) return undefined;
+    throw new BuilderError('ERR_USAGE', 'Cannot use --cache: where nothing is pushed, --cache-repo has to say where the cache is', {
+      hint: 'give --cache-repo, or --no-push-cache to keep nothing',
+    });
+  }
+  return { kind: 'registry', reference: { registry: first.registry, repository: `${first.repository}/cache` } };
+}
+
+function parsePlace(flag: string, text: string, workingDirectory: string): CachePlace {
+  if (text.startsWith('oci:')) {
+    const folder = text.slice('oci:'.length);
+    if (folder === '') throw new BuilderError('ERR_USAGE', `Cannot use --${flag}=${text}: it names no folder`);
+    return { kind: 'layout', folder: resolve(workingDirectory, folder) };
+  }
+  const reference = parseReference(text);
+  if (reference.tag !== undefined || reference.digest !== undefined) {
+    throw new BuilderError('ERR_USAGE', `Cannot use --${flag}=${text}: a cache is a repository, its tags are keys`, {
+      hint: 'leave out the tag',
+    });
+  }
+  return { kind: 'registry', reference };
+}
+
+function readTtl(text: string): number {
+  const ns = parseDuration(text);
+  if (ns !== undefined && ns >= 0) return ns / 1_000_000;
+  throw new BuilderError('ERR_USAGE', `Cannot use --cache-ttl=${text}: expected a duration such as 6h or 336h`);
+}
+
+function unique(places: readonly CachePlace[]): readonly CachePlace[] {
+  return [...new Map(places.map((place) => [JSON.stringify(place), place])).values()];
+}

@@ -1,0 +1,242 @@
+// The layer cache in a registry and in folders: what is executed again, what is read, and what comes out.
+// The registry is in this process: the end of a RUN ends all other children.
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { CacheRequest } from '../../../src/build/request.ts';
+import type { CachePlace } from '../../../src/outputs/entry-place.ts';
+import { parseReference } from '../../../src/oci/reference.ts';
+import { type RootBuild, buildInRoot } from '../../support/build-in-root.ts';
+import { freePort } from '../../support/docker-registry.ts';
+import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
+import { testClient } from '../../support/registry-client.ts';
+
+const whyNot = process.getuid?.() === 0 ? false : 'needs root for chroot and owners';
+const day = 24 * 3_600_000;
+
+/** The text of each step that was executed, not found. */
+function executed({ events }: RootBuild): readonly string[] {
+  return events.flatMap((event) =>
+    event.kind === 'step.finished' && event.recalled === undefined && event.layer !== undefined ? [event.step.text] : [],
+  );
+}
+
+function recalled({ events }: RootBuild): readonly string[] {
+  return events.flatMap((event) => (event.kind === 'step.finished' && event.recalled !== undefined ? [event.step.text] : []));
+}
+
+function warnings({ events }: RootBuild): readonly string[] {
+  return events.flatMap((event) => (event.kind === 'warning' ? [event.message] : []));
+}
+
+interface CachedBuild {
+  readonly files?: Readonly<Record<string, string>>;
+  readonly args?: Readonly<Record<string, string>>;
+  readonly cache?: Partial<CacheRequest>;
+  /** False keeps nothing new; true where left out. */
+  readonly keeps?: boolean;
+  /** Milliseconds since 1970. */
+  readonly now?: number;
+}
+
+describe('the layer cache', { skip: whyNot, timeout: 300_000 }, () => {
+  let registry: FakeRegistry;
+  let folder = '';
+  let places = 0;
+  before(async () => {
+    registry = await startFakeRegistry();
+    folder = mkdtempSync(join(tmpdir(), 'yadokari-cache-'));
+  });
+  after(async () => {
+    await registry.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const repository = (): CachePlace => ({ kind: 'registry', reference: parseReference(`${registry.host}/cache/${++places}`) });
+  const layout = (): CachePlace & { readonly kind: 'layout' } => ({ kind: 'layout', folder: join(folder, String(++places)) });
+
+  /** A builder that uses the cache at `place`, each time with a clock of its own. */
+  function builder(place: CachePlace): (dockerfile: string, build?: CachedBuild) => Promise<RootBuild> {
+    let clock = 1_700_000_000_000;
+    return async (dockerfile, { files = {}, args = {}, cache = {}, keeps = true, now } = {}) => {
+      await using client = testClient({ hostRules: () => ({ insecure: true }) });
+      clock = now ?? clock + 60_000;
+      const at = clock;
+      const result = await buildInRoot(dockerfile, {
+        files,
+        ports: { registry: client, now: () => at },
+        request: {
+          buildArgs: new Map(Object.entries(args)),
+          cache: { from: [place], ...(keeps ? { to: place } : {}), ttlMs: 14 * day, copyLayers: true, runLayers: true, ...cache },
+          output: {
+            destinations: [parseReference(`${registry.host}/app:${places}`)],
+            noPush: false,
+            skipPushPermissionCheck: true,
+            ignoreImmutableTags: false,
+            pushRetries: 0,
+          },
+        },
+      });
+      return { ...result, events: [...result.events, ...client.events] };
+    };
+  }
+
+  const dockerfile =
+    'FROM base\nWORKDIR /app\nCOPY package /app/\nRUN cat package > built\nENV A=1\nCOPY source source\nRUN cat source >> built\nCMD x\n';
+  const files = { package: 'p', source: 's' };
+
+  for (const kind of ['registry', 'layout'] as const) {
+    test(`a second build executes nothing, reads no layer, and has the same digest (${kind})`, async () => {
+      const build = builder(kind === 'registry' ? repository() : layout());
+      const first = await build(dockerfile, { files });
+      assert.deepEqual([first.error, warnings(first)], [undefined, []]);
+      assert.equal(executed(first).length, 5);
+      const second = await build(dockerfile, { files });
+      assert.deepEqual([second.error, warnings(second)], [undefined, []]);
+      assert.deepEqual([executed(second), recalled(second).length, second.layersRead], [[], 5, 0]);
+      assert.equal(second.digest, first.digest);
+      assert.deepEqual(second.leftovers, []);
+    });
+  }
+
+  test('a build from the cache sends no layer and fetches none: its registry mounts them', async () => {
+    const build = builder(repository());
+    await build(dockerfile, { files });
+    const { events } = await build(dockerfile, { files });
+    const moved = events.flatMap((event) =>
+      event.kind === 'blob.finished' && event.descriptor.size > 0 ? [`${event.direction} ${event.how}`] : [],
+    );
+    assert.deepEqual(
+      moved.filter((each) => each === 'pull transferred' || each === 'push transferred'),
+      [],
+    );
+  });
+
+  test('a file that changed is missed, and so is what stands on it; what stands before is found', async () => {
+    const build = builder(repository());
+    await build(dockerfile, { files });
+    const second = await build(dockerfile, { files: { ...files, source: 'other' } });
+    assert.deepEqual(executed(second), ['COPY source source', 'RUN cat source >> built']);
+    const third = await build(dockerfile, { files });
+    assert.deepEqual(executed(third), []);
+  });
+
+  test('the default caches RUN and WORKDIR; a COPY is made anew, and what stands on it is found', async () => {
+    const build = builder(repository());
+    const cache = { copyLayers: false };
+    await build(dockerfile, { files, cache });
+    const second = await build(dockerfile, { files, cache });
+    assert.deepEqual([executed(second), warnings(second)], [['COPY package /app/', 'COPY source source'], []]);
+    assert.deepEqual(recalled(second), ['WORKDIR /app', 'RUN cat package > built', 'RUN cat source >> built']);
+  });
+
+  const stages = 'FROM base AS one\nRUN echo $RANDOM > /made\nFROM base AS two\nCOPY --from=one /made /made\nRUN cat /made > /copy\n';
+  test('a stage that nobody needs any more is not built', async () => {
+    const build = builder(repository());
+    const first = await build(stages);
+    const second = await build(stages);
+    assert.deepEqual([second.error, second.digest, executed(second)], [undefined, first.digest, []]);
+    assert.ok(second.events.some((event) => event.kind === 'note' && event.message.startsWith('stage one is not built')));
+    assert.ok(!second.events.some((event) => event.kind === 'stage.started' && event.stage === 'one'));
+  });
+
+  test('results of a stage that had to be built again are not mixed with what was made on its former results', async () => {
+    const place = layout();
+    const build = builder(place);
+    const random = stages.replace('$RANDOM', '$(cat /proc/sys/kernel/random/uuid)');
+    await build(random);
+    // Only the entry of the first RUN is lost.
+    for (const key of readdirSync(place.folder)) {
+      if (readFileSync(join(place.folder, key, 'index.json'), 'utf8') === '') continue;
+      const blobs = join(place.folder, key, 'blobs/sha256');
+      if (readdirSync(blobs).some((name) => readFileSync(join(blobs, name)).includes('random/uuid')))
+        rmSync(join(place.folder, key), { recursive: true });
+    }
+    const changed = await build(`${random}COPY --from=one /made /again\n`);
+    assert.deepEqual([changed.error, executed(changed).length], [undefined, 4]);
+  });
+
+  test('a cache that nobody answers for is a warning, and the build goes on', async () => {
+    const reference = parseReference(`127.0.0.1:${await freePort()}/cache`);
+    const result = await builder({ kind: 'registry', reference })(dockerfile, { files });
+    assert.equal(result.error, undefined);
+    assert.equal(executed(result).length, 5);
+    assert.ok(warnings(result).some((message) => /^the cache 127.*is not read: /.test(message)));
+    assert.equal(warnings(result).length, 2, warnings(result).join('\n'));
+  });
+
+  test('an entry of another key is a miss with a warning', async () => {
+    const place = layout();
+    const build = builder(place);
+    const first = await build('FROM base\nRUN echo one > /one\n');
+    const other = await build('FROM base\nRUN echo two > /two\n');
+    assert.deepEqual([first.error, other.error], [undefined, undefined]);
+    const [a = '', b = ''] = readdirSync(place.folder);
+    for (const name of ['index.json', 'blobs']) {
+      rmSync(join(place.folder, a, name), { recursive: true });
+      writeTree(join(place.folder, b, name), join(place.folder, a, name));
+    }
+    const index = readFileSync(join(place.folder, a, 'index.json'), 'utf8');
+    writeFileSync(join(place.folder, a, 'index.json'), index.replaceAll(b, a));
+    const results = [await build('FROM base\nRUN echo one > /one\n'), await build('FROM base\nRUN echo two > /two\n')];
+    assert.deepEqual(
+      results.map((result) => result.error),
+      [undefined, undefined],
+    );
+    assert.equal(results.flatMap(executed).length, 1);
+    assert.match(results.flatMap(warnings).join('\n'), /it is an entry of another key/);
+  });
+
+  const damages: readonly { readonly name: string; readonly damage: (bytes: Buffer) => Buffer }[] = [
+    { name: 'cut off', damage: (bytes) => bytes.subarray(0, bytes.length - 1) },
+    { name: 'empty', damage: () => Buffer.alloc(0) },
+    { name: 'of other bytes', damage: (bytes) => Buffer.from(bytes.map((byte) => byte ^ 1)) },
+  ];
+  for (const { name, damage } of damages) {
+    test(`entries whose blobs are ${name} are executed again, and the image is right`, async () => {
+      const place = layout();
+      const build = builder(place);
+      const first = await build(dockerfile, { files, args: { SOURCE_DATE_EPOCH: '1600000000' } });
+      for (const key of readdirSync(place.folder)) {
+        const blobs = join(place.folder, key, 'blobs/sha256');
+        for (const blob of readdirSync(blobs)) {
+          const bytes = readFileSync(join(blobs, blob));
+          if (bytes[0] === 0x1f) writeFileSync(join(blobs, blob), damage(bytes));
+        }
+      }
+      // The destination has no layer any more, so each is read.
+      registry.blobs.clear();
+      registry.links.clear();
+      const second = await build(dockerfile, { files, args: { SOURCE_DATE_EPOCH: '1600000000' } });
+      assert.deepEqual([second.error, second.digest], [undefined, first.digest]);
+      assert.match(warnings(second).join('\n'), /building again without it/);
+    });
+  }
+
+  test('entries older than --cache-ttl are not taken', async () => {
+    const build = builder(repository());
+    await build(dockerfile, { files, now: 1_700_000_000_000 });
+    const fresh = await build(dockerfile, { files, now: 1_700_000_000_000 + 13 * day });
+    assert.deepEqual(executed(fresh), []);
+    const late = await build(dockerfile, { files, now: 1_700_000_000_000 + 15 * day });
+    assert.equal(executed(late).length, 5);
+  });
+
+  test('--no-push-cache keeps nothing, and takes what is there', async () => {
+    const place = layout();
+    const build = builder(place);
+
+    const cache = { keeps: false };
+    await build(dockerfile, { files, ...cache });
+    assert.equal(existsSync(place.folder), false);
+    await build(dockerfile, { files });
+    const last = await build(dockerfile, { files, ...cache });
+    assert.deepEqual(executed(last), []);
+  });
+});
+
+function writeTree(from: string, to: string): void {
+  cpSync(from, to, { recursive: true });
+}
