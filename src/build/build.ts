@@ -8,7 +8,7 @@ import { BuilderError } from '../errors.ts';
 import { type BlobStore, openBlobStore } from '../layer/store.ts';
 import type { Image } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
-import { createProtection } from '../rootfs/protect.ts';
+import { type Borrowing, explainHidden, openBorrowing } from './borrowing.ts';
 import { type BaseImages, createBaseImages } from './base-images.ts';
 import type { LayerCache } from './cache/layer-cache.ts';
 import { type Outlook, mayBeOfCache, openCache, openOutlook } from './cache/outlook.ts';
@@ -41,7 +41,8 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   const folders = makeFolders(asked.builderFolder);
   await using store = openBlobStore(folders.layers);
   const bases = createBaseImages({ resolve: ports.resolveImage, store, retries: asked.downloadRetries, emit, signal });
-  const plan = await prepareBuild(dockerfile, asked, ports, bases);
+  const borrowing = openBorrowing(asked, ports);
+  const plan = await prepareBuild(dockerfile, asked, ports, bases, borrowing.refused);
   if (asked.planOnly) return undefined;
   const epochDefault = plan.globalArgs.get('SOURCE_DATE_EPOCH');
   const epoch = readEpoch(asked, epochDefault, ports);
@@ -49,7 +50,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   const results = await openResultFiles(request.output);
   await checkPush(request, ports);
   await using cache = openCache(request, ports, store);
-  const parts = { dockerfile, request, ports, plan, bases, store, folders, results, ...(epoch === undefined ? {} : { epoch }) };
+  const parts = { dockerfile, request, ports, plan, bases, borrowing, store, folders, results, ...(epoch === undefined ? {} : { epoch }) };
   try {
     for (;;) {
       const disk = openDisk(parts);
@@ -60,12 +61,14 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
         const broken = cache === undefined || !mayBeOfCache(error) || signal.aborted ? [] : cache.takeBroken(error);
         if (broken.length === 0) throw error;
         emit({ kind: 'warning', code: `cache-broken ${broken.join(' ')}`, message: `${broken.join('; ')}: building again without it` });
+        await borrowing.giveBack();
         disk.clear();
         rmSync(folders.stages, { recursive: true, force: true });
         mkdirSync(folders.stages, { mode: 0o700 });
       }
     }
   } finally {
+    await borrowing.giveBack();
     for (const file of results.values()) await file.close();
     rmSync(folders.stages, { recursive: true, force: true });
   }
@@ -77,6 +80,7 @@ interface BuildParts {
   readonly ports: BuildPorts;
   readonly plan: BuildPlan;
   readonly bases: BaseImages;
+  readonly borrowing: Borrowing;
   readonly store: BlobStore;
   readonly folders: { readonly layers: string; readonly stages: string };
   readonly results: ResultFiles;
@@ -91,14 +95,14 @@ interface Build extends Omit<BaseScope, 'finished'>, Outlook {
   readonly finished: Map<number, StageResult>;
 }
 
-function openDisk({ request, ports, folders }: BuildParts): Disk {
+function openDisk({ request, ports, folders, borrowing }: BuildParts): Disk {
   const { emit, signal } = ports;
-  const root = { path: bytesFromText(request.rootPath), protection: createProtection(ports.protectedPaths) };
-  return new Disk({ root, folder: bytesFromText(folders.stages), emit, signal });
+  const root = { path: bytesFromText(request.rootPath), protection: borrowing.protection };
+  return new Disk({ root, folder: bytesFromText(folders.stages), ground: borrowing, emit, signal });
 }
 
 async function attemptBuild(parts: BuildParts, disk: Disk, cache: LayerCache | undefined): Promise<BuildResult> {
-  const { dockerfile, request, ports, bases, folders, results, epoch } = parts;
+  const { dockerfile, request, ports, bases, borrowing, folders, results, epoch } = parts;
   const { emit, signal } = ports;
   const outlook = await openOutlook(parts, cache);
   const { plan } = outlook;
@@ -111,6 +115,7 @@ async function attemptBuild(parts: BuildParts, disk: Disk, cache: LayerCache | u
   const created = (): string => formatTime(epoch === undefined ? ports.now() : epoch * 1000);
   const common = { dockerfile, request, ports, bases, disk, stageFiles, outbox, sources, finished, created };
   const target = await buildStages({ ...common, ...(epoch === undefined ? {} : { epoch }), ...outlook });
+  await borrowing.giveBack();
   const image = finishImage(target.image, request, target.platform);
   // What pushes is what was started: nothing goes out past files that somebody else has had his hands on.
   ports.verifySeal();
@@ -225,7 +230,8 @@ async function buildOne(
 
 function executionContext(build: Build, planned: PlannedStage, platform: Platform, files: StageFiles): ExecutionContext {
   const { request, ports, plan, sources } = build;
-  const { emit, signal } = ports;
+  const { signal } = ports;
+  const emit = explainHidden(ports.emit);
   return {
     scope: { files, platform, ...(build.epoch === undefined ? {} : { sourceDateEpoch: build.epoch }), emit, signal },
     ...sources.contextFor(planned, platform),

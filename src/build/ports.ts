@@ -5,6 +5,7 @@ import type { Emit } from '../events.ts';
 import type { Launcher } from '../linux/launch.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import type { ResolveImage } from './base-images.ts';
+import type { Lendable } from './borrowing.ts';
 import type { AddScope } from './instructions/add.ts';
 
 export interface BuildPorts {
@@ -27,6 +28,8 @@ export interface BuildPorts {
   /** Agent sockets by id. */
   readonly ssh: ReadonlyMap<string, string>;
   readonly protectedPaths: readonly ByteString[];
+  /** Contexts in whose folders the image may work for a while. */
+  readonly lendable?: Lendable;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly emit: Emit;

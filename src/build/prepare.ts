@@ -5,6 +5,7 @@ import { BuilderError, DockerfileError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Image } from '../oci/image.ts';
 import type { BaseImages } from './base-images.ts';
+import { type RefusedFolder, refuseWorkInContexts } from './context-work.ts';
 import { judgeBuildArgs } from './build-args.ts';
 import { warnOfViolations } from './checks.ts';
 import { refuseWhatNeedsPrivileges } from './instructions/run.ts';
@@ -22,6 +23,7 @@ export async function prepareBuild(
   request: BuildRequest,
   ports: Pick<BuildPorts, 'context' | 'emit'>,
   bases: BaseImages,
+  refused: readonly RefusedFolder[] = [],
 ): Promise<BuildPlan> {
   const { emit } = ports;
   const known = new Map<string, Image>();
@@ -36,6 +38,9 @@ export async function prepareBuild(
   for (const { stage } of plan.stages) {
     for (const instruction of stage.instructions) if (instruction.kind === 'run') refuseEarly(instruction, request);
   }
+  const workingDirOf = ({ base }: PlannedStage): string | undefined =>
+    base.kind === 'scratch' ? '/' : base.kind === 'image' ? (known.get(base.image)?.config.config.workingDir ?? '/') : undefined;
+  refuseWorkInContexts(plan.stages, workingDirOf, refused);
   if (request.printChecks) {
     const { ignore } = ports.context;
     warnOfViolations(dockerfile, request, { ...(ignore === undefined ? {} : { ignore }), baseImage: (name) => known.get(name) }, emit);

@@ -55,6 +55,8 @@ export interface BuildRequest {
   /** Every stage is unpacked, whether a RUN needs it or not. */
   readonly alwaysUnpack: boolean;
   readonly singleSnapshot: boolean;
+  /** The context's files may be moved out of the way where the image works in their folder. */
+  readonly borrowsContext: boolean;
   readonly ignorePaths: readonly string[];
   readonly network: 'default' | 'host' | 'none';
   readonly cleanup: boolean;

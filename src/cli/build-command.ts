@@ -50,6 +50,7 @@ export async function runBuildCommand(input: CommandInput): Promise<number> {
     nodeArch: process.arch,
     builderFolder: home,
     defaultContext: '/workspace/',
+    hasTerminal: input.hasTerminal,
   });
   const request = { ...asked, builderFolder: realFolder(asked.builderFolder) };
   const progress = trackProgress(report.emit);

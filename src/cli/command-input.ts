@@ -11,5 +11,7 @@ export interface CommandInput {
   readonly env: Environment;
   readonly report: Report;
   readonly stdout: Sink;
+  /** Somebody sits in front of it. */
+  readonly hasTerminal: boolean;
   readonly signal: AbortSignal;
 }

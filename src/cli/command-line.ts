@@ -46,7 +46,17 @@ export async function runCommandLine(invocation: Invocation, signal: AbortSignal
     const settings = new Settings(parsed, buildFlags, invocation.env);
     isVerbose = ['trace', 'debug'].includes(settings.text('verbosity') ?? 'info');
     report = createReport({ ...reportSettings(settings, stderr.isTerminal), sink: stderr, now: Date.now });
-    const command = { settings, positionals: parsed.positionals, flags: parsed.values, env: invocation.env, report, stdout, signal };
+    const hasTerminal = stderr.isTerminal && (invocation.env['CI'] ?? '') === '';
+    const command = {
+      settings,
+      positionals: parsed.positionals,
+      flags: parsed.values,
+      env: invocation.env,
+      report,
+      stdout,
+      hasTerminal,
+      signal,
+    };
     return named === 'check' ? await runCheckCommand(command) : await runBuildCommand(command);
   } catch (error) {
     report.close();

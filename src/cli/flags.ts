@@ -202,6 +202,12 @@ export const buildFlags: readonly FlagSpec[] = [
     about: '',
     unsupported: 'restoring the root after a build is not part of this version',
   },
+  {
+    name: 'borrow-context',
+    kind: 'boolean',
+    about:
+      "move the context's files out of the way until the end of the build where the image works in their folder; without a terminal that is so anyway",
+  },
   { name: 'materialize', kind: 'boolean', about: 'unpack every stage, so that the root holds the last one at the end' },
   { name: 'dryrun', kind: 'boolean', about: 'print the plan and build nothing' },
   { name: 'print-plan', kind: 'boolean', environment: 'KANIKO_PRINT_PLAN', about: 'print the plan, then build' },

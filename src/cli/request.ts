@@ -16,6 +16,8 @@ export interface RequestSurroundings {
   readonly builderFolder: string;
   /** Default of --context where neither flag nor argument gives one. */
   readonly defaultContext: string;
+  /** Somebody sits in front of it. */
+  readonly hasTerminal?: boolean;
   /** False for commands that only look; true where left out. */
   readonly needsOutput?: boolean;
 }
@@ -57,6 +59,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     reproducible: settings.boolean('reproducible'),
     singleSnapshot: settings.boolean('single-snapshot'),
     alwaysUnpack: settings.boolean('materialize'),
+    borrowsContext: settings.boolean('borrow-context') || around.hasTerminal !== true,
     ignorePaths: settings.list('ignore-path'),
     network: settings.choice('network', ['default', 'host', 'none'], 'default'),
     cleanup: settings.boolean('cleanup'),

@@ -1,11 +1,12 @@
 // `--context` and `--build-context`: from a place as people write it to a folder that can be copied from.
-import { createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { bytesFromText, textFromBytes } from '../bytes.ts';
 import type { ByteString } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { applyIgnoreFile } from './ignore-file.ts';
+import type { MovedFolders } from '../files/moved-folders.ts';
 import { isGitContext } from './source-word.ts';
 import { diskView } from '../files/disk-view.ts';
 import { isWithin, pathIn } from '../paths.ts';
@@ -27,6 +28,8 @@ export interface ContextOptions {
   /** Settings of `--git`. */
   readonly git: ReadonlyMap<string, string>;
   readonly openGit?: OpenGit;
+  /** Is asked for each file of a folder: it may be elsewhere for a while. */
+  readonly moved?: MovedFolders;
   readonly download: (
     url: URL,
     options: { readonly signal: AbortSignal },
@@ -54,7 +57,7 @@ export async function openContext(place: string, options: ContextOptions): Promi
   try {
     const folder = enterSubPath(place, opened.folder, options.subPath);
     const tree: SourceTree = {
-      files: diskView(bytesFromText(folder)),
+      files: opened.isUnpacked === true ? diskView(bytesFromText(folder)) : diskView(bytesFromText(realpathSync(folder)), options.moved),
       label: 'the build context',
       keepsOwners: false,
       ...originOf(opened),

@@ -8,6 +8,7 @@ import { openFile } from './read-file.ts';
 import { readLink } from './resolve.ts';
 import type { FileStat, FileType, FileView } from './file-view.ts';
 import { readXattrs } from './metadata.ts';
+import type { MovedFolders } from './moved-folders.ts';
 
 const types: ReadonlyMap<number, FileType> = new Map([
   [0o100000, 'file'],
@@ -18,14 +19,18 @@ const types: ReadonlyMap<number, FileType> = new Map([
   [0o010000, 'fifo'],
 ]);
 
-/** The files below `folder`, which must be absolute. */
-export function diskView(folder: ByteString): FileView {
+/** The files below `folder`, which must be absolute, and free of links where it is among what is `moved`. */
+export function diskView(folder: ByteString, moved?: MovedFolders): FileView {
   const numbers = new Float64Array(statFieldCount);
-  const onDisk = (path: ByteString): ByteString => pathIn(folder, path);
+  const onDisk = (path: ByteString): ByteString => {
+    const usual = pathIn(folder, path);
+    return moved === undefined ? usual : moved.placeOf(usual);
+  };
+  const namesIn = (path: ByteString): ByteString[] => readdirSync(fsPath(onDisk(path)), { encoding: 'latin1' }) as ByteString[]; // latin1 is bytes
   return {
     folder,
     stat: (path) => (statInto(onDisk(path), numbers) ? statOf(numbers) : undefined),
-    names: (path) => (readdirSync(fsPath(onDisk(path)), { encoding: 'latin1' }) as ByteString[]).sort(), // latin1 is bytes
+    names: (path) => [...new Set([...namesIn(path), ...(moved?.staying(pathIn(folder, path)) ?? [])])].sort(),
     linkTarget: (path) => readLink(onDisk(path)),
     xattrs: (path) => readXattrs(onDisk(path)),
     open: (path) => {

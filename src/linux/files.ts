@@ -1,11 +1,13 @@
 // What node:fs can't do to one file: times to the nanosecond, device nodes, a stat that says everything without bigints.
-import type { ByteString } from '../bytes.ts';
-import { attempt, call, cString, systemError } from './libc.ts';
+import { lstatSync, renameSync } from 'node:fs';
+import { type ByteString, fsPath } from '../bytes.ts';
+import { attempt, call, cString, errnoOf, systemError } from './libc.ts';
 
 const currentDirectory = -100; // AT_FDCWD
 const noFollow = 0x100; // AT_SYMLINK_NOFOLLOW
 const emptyPath = 0x1000; // AT_EMPTY_PATH
 const basicStats = 0x7ff; // STATX_BASIC_STATS
+const noReplace = 1; // RENAME_NOREPLACE
 const omitTime = 0x3ffffffen; // UTIME_OMIT
 const coarseRealtime = 5; // CLOCK_REALTIME_COARSE
 
@@ -49,6 +51,17 @@ export function setTimes(path: ByteString, seconds: number, nanoseconds: number)
 /** Makes a FIFO or a device node; `mode` holds the type bits too. @throws SystemError, EPERM without CAP_MKNOD */
 export function makeNode(path: ByteString, mode: number, major = 0, minor = 0): void {
   call('mknodat', [currentDirectory, cString(path), mode, deviceNumber(major, minor)], path);
+}
+
+/** Renames to a name that is free. @throws SystemError, EEXIST where it is not */
+export function renameToFree(from: ByteString, to: ByteString): void {
+  const result = attempt('renameat2', currentDirectory, cString(from), currentDirectory, cString(to), noReplace);
+  if (result >= 0) return;
+  // Some filesystems can't do it in one step.
+  const isUnknown = result === -errnoOf('EINVAL') || result === -errnoOf('ENOSYS');
+  if (!isUnknown) throw systemError(-result, 'rename', from);
+  if (lstatSync(fsPath(to), { throwIfNoEntry: false }) !== undefined) throw systemError(errnoOf('EEXIST'), 'rename', to);
+  renameSync(fsPath(from), fsPath(to));
 }
 
 /** lstat of a path into `target` at `offset`; false where there is nothing. @throws SystemError for anything but absence */

@@ -15,6 +15,7 @@ import { type PodMap, hiddenPlaces, isSamePodMap, mapPod, plainPodMap } from '..
 import { clearRoot } from './clear.ts';
 import { ContentNotes } from './content-notes.ts';
 import { namingLayer } from './follow-layer.ts';
+import type { Ground } from './ground.ts';
 import { HeldFolders } from './held-folders.ts';
 import { type Ledger, createLedger, reportLedger } from './ledger.ts';
 import { restoreRoot, stashRoot } from './stash.ts';
@@ -33,6 +34,9 @@ export interface HoldOptions {
   readonly follow: (entries: AsyncIterable<Entry>, number: number) => AsyncIterable<Entry>;
   /** The stage's tree, once all layers have gone by. */
   readonly tree: () => ImageTree;
+  /** Undefined where the tree is only known once all layers have gone by. */
+  readonly known?: ImageTree;
+  readonly isForRun?: boolean;
 }
 
 /** An image on disk, in the root or aside. */
@@ -45,6 +49,7 @@ interface HeldImage {
 
 export class Disk {
   readonly root: Root;
+  readonly ground: Ground | undefined;
   readonly #folder: ByteString;
   readonly #emit: Emit;
   readonly #signal: AbortSignal;
@@ -59,8 +64,15 @@ export class Disk {
   #isKept = false;
 
   /** `folder` is the builder's own, for what is set aside; it must be protected in `root`. */
-  constructor(options: { readonly root: Root; readonly folder: ByteString; readonly emit: Emit; readonly signal: AbortSignal }) {
+  constructor(options: {
+    readonly root: Root;
+    readonly folder: ByteString;
+    readonly ground?: Ground;
+    readonly emit: Emit;
+    readonly signal: AbortSignal;
+  }) {
     this.root = options.root;
+    this.ground = options.ground;
     this.#folder = options.folder;
     this.#emit = options.emit;
     this.#signal = options.signal;
@@ -88,9 +100,12 @@ export class Disk {
     return this.#held !== undefined && this.#held.chain.length === layers.length && isPrefix(this.#held.chain, layers);
   }
 
-  /** Makes the root what these layers say, and nothing else. @throws ERR_LAYER, ERR_DIGEST_MISMATCH, ERR_ROOTFS */
-  async hold(layers: readonly StageLayer[], options: HoldOptions): Promise<void> {
-    const held = await this.#begin(layers);
+  /**
+   * Makes the root what these layers say, and nothing else. Tells whether that has to be done again, since a folder that the image has
+   * was got only afterwards. @throws ERR_LAYER, ERR_DIGEST_MISMATCH, ERR_ROOTFS, ERR_CONTEXT
+   */
+  async hold(layers: readonly StageLayer[], options: HoldOptions): Promise<boolean> {
+    const held = await this.#begin(layers, options);
     const started = performance.now();
     const ledger = createLedger(held.notes);
     const missing = layers.length - held.chain.length;
@@ -103,9 +118,12 @@ export class Disk {
       entries += await this.#unpack(layer, number, layers.length, ledger, options);
       held.chain.push(layer.diffId);
     }
+    const { known, isForRun = false } = options;
+    if (known === undefined && (await this.ground?.adjust(options.tree(), isForRun)) === true) return true;
     await this.settle(options.tree());
     reportLedger(ledger, this.#emit);
     if (missing > 0) this.#emit({ kind: 'unpack.finished', entries, durationMs: performance.now() - started });
+    return false;
   }
 
   /** Puts the links of the image right that stand in the way of what the pod mounts; tells whether that changed the disk. */
@@ -171,11 +189,15 @@ export class Disk {
     }
   }
 
-  async #begin(layers: readonly StageLayer[]): Promise<HeldImage> {
-    if (this.#held !== undefined && isPrefix(this.#held.chain, layers)) return this.#held;
+  async #begin(layers: readonly StageLayer[], { known, isForRun = false }: HoldOptions): Promise<HeldImage> {
+    if (this.#held !== undefined && isPrefix(this.#held.chain, layers)) {
+      if (known !== undefined) await this.ground?.adjust(known, isForRun);
+      return this.#held;
+    }
     // Some engines make it 0555, and no layer says what it should be; root without capabilities can't even empty it then.
     if (this.#held === undefined) chmodSync(fsPath(this.root.path), 0o755);
     await this.#leave();
+    if (known !== undefined) await this.ground?.adjust(known, isForRun);
     const [best] = this.#asides
       .filter(({ held }) => isPrefix(held.chain, layers))
       .toSorted((a, b) => b.held.chain.length - a.held.chain.length);

@@ -141,28 +141,46 @@ export class StageFiles {
     if (alwaysOnDisk === true) await this.onDisk();
   }
 
-  /** Before a RUN: puts the files on disk where they are not, and remembers what it is like. @throws as onDisk */
+  /** Before a RUN: puts the files on disk where they are not, and remembers what it is like. @throws as onDisk, ERR_CONTEXT */
   async prepareRun(): Promise<void> {
-    await this.onDisk();
+    await this.#fillDisk(true);
     await this.#options.runChanges.prepare();
   }
 
   /** Puts the files on disk where they are not. @throws as tree(), ERR_ROOTFS */
   async onDisk(): Promise<void> {
+    await this.#fillDisk(false);
+    await this.#options.disk.ground?.end();
+  }
+
+  async #fillDisk(isForRun: boolean): Promise<void> {
     const { disk, runChanges } = this.#options;
+    const { ground } = disk;
     // Where everything is going to be unpacked, the tree comes with it.
     const isWhole = this.#tree === undefined && disk.countHeld(this.#layers) === 0;
     const tree = isWhole ? new ImageTree() : await this.tree();
+    if (ground?.begin(tree) === true) runChanges.forget();
     if (disk.isHolding(this.#layers)) {
+      const hasGround = (await ground?.adjust(tree, isForRun)) === true;
+      if (hasGround) return await this.#unpackAgain(isForRun);
       if (await disk.settle(tree)) runChanges.forget();
       return;
     }
     runChanges.forget();
-    await disk.hold(this.#layers, {
+    const isAgain = await disk.hold(this.#layers, {
       follow: (entries, number) => (isWhole ? followLayer(entries, tree, number, this.#kept) : entries),
       tree: () => tree,
+      ...(isWhole ? {} : { known: tree }),
+      isForRun,
     });
     if (isWhole) this.#tree = Promise.resolve(tree);
+    if (isAgain) await this.#unpackAgain(isForRun);
+  }
+
+  // What is the image's in a folder that it has got only now was passed over.
+  async #unpackAgain(isForRun: boolean): Promise<void> {
+    this.#options.disk.clear();
+    await this.#fillDisk(isForRun);
   }
 
   /**
@@ -181,6 +199,7 @@ export class StageFiles {
     this.#layers.push({ diffId: written.layer.diffId, layer: () => written.layer });
     disk.append(written.layer.diffId);
     if (await disk.settle(tree)) runChanges.forget();
+    await disk.ground?.end();
     if (this.#single === undefined) onLayer?.(written.layer);
     return { ...written, leakedSecrets: scan?.found() ?? [] };
   }

@@ -34,21 +34,31 @@ const shownPaths = 3;
 /** Watches those of `folders` that can be written to; one that is mounted read-only costs nothing. `rootPath` is the image's root. */
 export function watchContexts(
   folders: readonly string[],
-  options: { readonly rootPath: string; readonly builderFolder: string; readonly emit: Emit },
+  options: {
+    readonly rootPath: string;
+    readonly builderFolder: string;
+    /** True for a folder that an image works in at the moment: whoever lent it looks after it. */
+    readonly isMoved?: (folder: ByteString) => boolean;
+    readonly emit: Emit;
+  },
 ): ContextWatch {
-  const { emit } = options;
+  const { emit, isMoved = () => false } = options;
   const watched = watchable(folders, options);
   const changedIn = new Map<ByteString, StepLabel | undefined>();
   const reads = new Set<ByteString>();
   return {
     before: async (signal) => {
-      for (const each of watched) await lookBefore(each, signal);
+      for (const each of watched) {
+        if (isMoved(each.root.path)) each.tree = undefined;
+        else await lookBefore(each, signal);
+      }
     },
     after: async (step, signal) => {
       for (const each of watched) {
         const before = each.tree;
+        if (before === undefined) continue;
         await look(each, signal);
-        if (before === undefined || each.tree === undefined) continue;
+        if (each.tree === undefined) continue;
         const changes = diffTrees(before, each.tree).filter((change) => isWorthTelling(change, before));
         if (changes.length === 0) continue;
         const paths = changes.map((change) => joinBytes(each.root.path, change.path));

@@ -24,10 +24,12 @@ import type { GitAccess } from './git-access.ts';
 import { openGit } from './open-git.ts';
 import { isImagePlace } from '../build/plan.ts';
 import { withDownloadSecrets } from './download-secrets.ts';
+import { MovedFolders } from '../files/moved-folders.ts';
 import { pathIn } from '../paths.ts';
 import type { BuildPorts } from '../build/ports.ts';
 import { type ContextWatch, watchContexts } from './context-watch.ts';
 import { imageFolders, protectedPaths } from './protected-paths.ts';
+import { recoverContexts } from './recover-contexts.ts';
 import { openRegistries, trustCertificates } from './registries.ts';
 import { findContainerFiles, containerFilesList } from './container-files.ts';
 import { followSteps, guardLaunch } from './guarded-launch.ts';
@@ -67,14 +69,21 @@ export async function openSurroundings(
   const stack = new AsyncDisposableStack();
   try {
     protectSelf();
+    await recoverContexts(request, { ...options, emit });
     const network = await openNetwork(request, registry, { ...options, emit }, stack);
     const processes = new Processes();
     stack.defer(() => processes.close());
     const launcher = await createLauncher(processes);
     stack.defer(launcher.close);
-    const contexts = await openContexts(request, network, options, stack);
+    const moved = new MovedFolders();
+    const contexts = await openContexts(request, { ...network, moved }, options, stack);
     const claims = claimPaths(request, contexts, options.ownFolders, stack);
-    watch = watchContexts(claims.foreignFolders, { rootPath: request.rootPath, builderFolder: request.builderFolder, emit });
+    watch = watchContexts(claims.foreignFolders, {
+      rootPath: request.rootPath,
+      builderFolder: request.builderFolder,
+      isMoved: (folder) => moved.placeOf(folder) !== folder,
+      emit,
+    });
     const contextWatch = watch;
     const ports: BuildPorts = {
       registry: network.clients.push,
@@ -95,6 +104,7 @@ export async function openSurroundings(
       secrets: network.secrets,
       ssh: request.ssh,
       protectedPaths: claims.protectedPaths,
+      lendable: { folders: claims.foreignFolders, moved, isAllowed: request.borrowsContext },
       now: Date.now,
       emit,
       signal,
@@ -217,12 +227,13 @@ function builtInOf({ credentialHelpers }: RegistryRequest): Pick<CredentialOptio
 interface ContextSources {
   readonly download: RegistryClient['download'];
   readonly git: GitAccess;
+  readonly moved: MovedFolders;
 }
 
 async function openOne(
   place: string,
   request: BuildRequest,
-  { download, git }: ContextSources,
+  { download, git, moved }: ContextSources,
   options: SurroundingsOptions & { readonly subPath?: string },
 ): Promise<OpenedContext> {
   const subPath = options.subPath === undefined ? {} : { subPath: options.subPath };
@@ -233,6 +244,7 @@ async function openOne(
     git: request.git,
     openGit: git.openContext,
     download,
+    moved,
     emit: options.emit,
     signal: options.signal,
   });

@@ -2,7 +2,6 @@
 // list only gets shorter.
 
 export const knownToDiffer: ReadonlySet<string> = new Set([
-  // Until a context is out of a RUN's sight, and out of the way where the image works in its very folder.
+  // Until a context is out of a RUN's sight.
   'pod-context-below-workdir',
-  'pod-context-where-image-works',
 ]);

@@ -137,6 +137,7 @@ export const plainRequest: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   reproducible: false,
   singleSnapshot: false,
   alwaysUnpack: false,
+  borrowsContext: true,
   ignorePaths: [],
   network: 'default',
   cleanup: false,

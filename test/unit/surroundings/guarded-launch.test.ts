@@ -35,6 +35,7 @@ const request: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   reproducible: false,
   singleSnapshot: false,
   alwaysUnpack: false,
+  borrowsContext: false,
   ignorePaths: [],
   network: 'default',
   cleanup: false,

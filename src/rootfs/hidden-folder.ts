@@ -1,0 +1,115 @@
+// A folder in a folder, so deep that no path from outside reaches it: the kernel takes no path of more than 4,095 bytes, and its
+// directories have names of 255. Whoever walks by path stops before it; we hold it open. Who walks by descriptors (GNU's rm, find and
+// tar) does get in: see `borrowed-folder.ts`. RED: it holds what is a user's.
+import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
+import { type ByteString, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
+import { systemCode } from '../errors.ts';
+import type { Timestamp } from '../layer/entry.ts';
+
+const levels = 17;
+const nameBytes = 255;
+const filler = bytesFromText('_'.repeat(nameBytes));
+// For who finds it after a build was killed.
+const mark = '.yadokari.has.the.files.of.this.folder.while.it.builds.start.it.again.with.this.context.to.get.them.back';
+
+/** The name of its first directory. It says what the outer folder's time was before there was one. */
+export function hiddenName(time: Timestamp): ByteString {
+  return bytesFromText(`${mark}.${time.seconds}.${time.nanoseconds}.`.padEnd(nameBytes, '_'));
+}
+
+export function isHiddenName(name: ByteString): boolean {
+  return name.startsWith(mark);
+}
+
+/** True for a line of output about it. */
+export function isAboutHidden(line: string): boolean {
+  return line.includes(mark);
+}
+
+/** The time that is in such a name. */
+export function timeOfHiddenName(name: ByteString): Timestamp | undefined {
+  const [, seconds, nanoseconds] = /^\.(-?\d+)\.(\d+)\.$/.exec(name.slice(mark.length).replace(/_+$/, '')) ?? [];
+  return seconds === undefined ? undefined : { seconds: Number(seconds), nanoseconds: Number(nanoseconds) };
+}
+
+export class HiddenFolder {
+  readonly #fd: number;
+
+  private constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** Makes what is missing of it. @throws SystemError */
+  static make(folder: ByteString, name: ByteString): HiddenFolder {
+    const hidden = descend(folder, name, (path) => {
+      try {
+        mkdirSync(fsPath(path), 0o700);
+      } catch (error) {
+        if (systemCode(error) !== 'EEXIST') throw error;
+      }
+    });
+    if (hidden === undefined) throw new Error('a directory that was just made is gone');
+    return hidden;
+  }
+
+  /** Undefined where it is not there, or not whole. @throws SystemError */
+  static open(folder: ByteString, name: ByteString): HiddenFolder | undefined {
+    return descend(folder, name);
+  }
+
+  static of(fd: number): HiddenFolder {
+    return new HiddenFolder(fd);
+  }
+
+  /** For our own system calls, until it is closed. */
+  get path(): ByteString {
+    return bytesFromText(`/proc/self/fd/${this.#fd}`);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+/** Removes it, which must be empty but for its own directories. @throws SystemError */
+export function removeHidden(folder: ByteString, name: ByteString): void {
+  const fds: number[] = [];
+  try {
+    for (let level = 0; level <= levels; level++) {
+      const fd = openFolder(level === 0 ? folder : below(fds.at(-1), level === 1 ? name : filler));
+      if (fd === undefined) break;
+      fds.push(fd);
+    }
+    for (let level = fds.length - 1; level >= 1; level--) rmdirSync(fsPath(below(fds[level - 1], level === 1 ? name : filler)));
+  } finally {
+    fds.forEach((fd) => closeSync(fd));
+  }
+}
+
+function descend(folder: ByteString, name: ByteString, make?: (path: ByteString) => void): HiddenFolder | undefined {
+  let fd = openFolder(folder);
+  for (let level = 1; level <= levels && fd !== undefined; level++) {
+    const path = below(fd, level === 1 ? name : filler);
+    const outer = fd;
+    try {
+      make?.(path);
+      fd = openFolder(path);
+    } finally {
+      closeSync(outer);
+    }
+  }
+  return fd === undefined ? undefined : HiddenFolder.of(fd);
+}
+
+function below(fd: number | undefined, name: ByteString): ByteString {
+  return joinBytes(bytesFromText(`/proc/self/fd/${fd ?? -1}`), name);
+}
+
+function openFolder(path: ByteString): number | undefined {
+  try {
+    return openSync(fsPath(path), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
