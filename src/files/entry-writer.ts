@@ -1,12 +1,12 @@
 // Entries onto a disk, wherever they come from: layers, archives, checkouts, views. RED: they come from strangers; every name is
 // resolved inside the root, nothing is written through a link that was not resolved, nothing protected is touched.
-import { chmodSync, linkSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { linkSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
 import { systemCode } from '../errors.ts';
-import type { Entry, Timestamp } from '../layer/entry.ts';
-import { setTimes, statFieldCount, StatField, statInto } from '../linux/files.ts';
+import type { Entry } from '../layer/entry.ts';
 import { childPath, clampPath, splitPath } from '../paths.ts';
 import { createEntry, createFileAhead } from './create.ts';
+import { DirectoryFinish } from './directory-finish.ts';
 import { malformed, show, unsafe, within } from './entry-failure.ts';
 import { FilesAhead, contentOf, largestAheadBytes } from './files-ahead.ts';
 import { type RefuseXattr, applyLinkMetadata, applyMetadata, removeStaleXattrs } from './metadata.ts';
@@ -42,12 +42,6 @@ export interface WriteRules {
 /** Is told when an entry is on disk, with a file's content where it was at hand. */
 type Made = (real: ByteString, content?: Buffer) => void;
 
-/** What a directory gets at last: putting something into it changes its time, and may need a mode that it is not to have. */
-interface Closing {
-  readonly time: Timestamp;
-  readonly mode?: number;
-}
-
 const top = '.' as ByteString; // ASCII
 
 export class EntryWriter {
@@ -56,7 +50,7 @@ export class EntryWriter {
   readonly #owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
   /** Parents as archives spell them → where they are. Exact bytes; forgotten whenever a directory or link goes away. */
   readonly #parents = new Map<ByteString, ByteString>();
-  readonly #closings = new Map<ByteString, Closing>();
+  readonly #directories: DirectoryFinish;
   /** Hard links whose target comes later in the archive. */
   readonly #pendingLinks: Entry[] = [];
   readonly #ahead = new FilesAhead();
@@ -65,6 +59,7 @@ export class EntryWriter {
   constructor(root: Root, rules: WriteRules) {
     this.#root = root;
     this.#rules = rules;
+    this.#directories = new DirectoryFinish(root);
   }
 
   /**
@@ -118,14 +113,14 @@ export class EntryWriter {
   remove(path: ByteString, keeps: Keeps): void {
     const mode = modeOf(this.#root, path);
     if (mode === undefined) return;
-    this.#keepTime(splitPath(path).parent);
+    this.#directories.keepTime(splitPath(path).parent);
     if (!isFileMode(mode)) this.#forgetPlaces();
     removeTree(this.#root, path, keeps);
   }
 
   /** Removes what is in a directory, resolved, and not kept. */
   empty(path: ByteString, keeps: Keeps): void {
-    this.#keepTime(path);
+    this.#directories.keepTime(path);
     this.#forgetPlaces();
     removeChildren(this.#root, path, keeps);
   }
@@ -140,17 +135,7 @@ export class EntryWriter {
         throw malformed(real, `is a hard link to ${show(entry.linkTarget ?? entry.path)}, which does not exist`);
       }
     }
-    for (const [path, { time, mode }] of [...this.#closings].reverse()) {
-      if (this.#hasRemoved && !this.#isStillDirectory(path)) continue;
-      if (mode !== undefined) chmodSync(fsPath(absolutePath(this.#root, path)), mode);
-      setTimes(absolutePath(this.#root, path), time.seconds, time.nanoseconds);
-    }
-  }
-
-  // The path may have been removed since, or lead through a link now.
-  #isStillDirectory(path: ByteString): boolean {
-    const found = resolvePath(this.#root, path, 'keep');
-    return found.path === path && isDirectoryMode(found.mode);
+    this.#directories.finish(this.#hasRemoved);
   }
 
   #adapt(real: ByteString, entry: Entry): Entry {
@@ -189,7 +174,7 @@ export class EntryWriter {
       found = resolve();
       if (found.isProtected || !this.#makeDirectories(found.path, path)) return undefined;
     }
-    this.#keepTime(found.path);
+    this.#directories.keepTime(found.path);
     this.#parents.set(parent, found.path);
     return found.path;
   }
@@ -210,9 +195,9 @@ export class EntryWriter {
         if (this.#root.protection.covers(part)) return false;
         if (mode !== undefined && this.#rules.kind !== 'layer') throw unsafe(whose, 'lies below what is not a directory');
         if (mode !== undefined && !this.#makeWay(part, mode)) return false;
-        this.#keepTime(splitPath(part).parent);
+        this.#directories.keepTime(splitPath(part).parent);
         mkdirSync(fsPath(absolutePath(this.#root, part)), 0o755);
-        this.#closings.delete(part);
+        this.#directories.forget(part);
         this.#rules.madeParent?.(part);
       }
       if (end === -1) return true;
@@ -250,8 +235,7 @@ export class EntryWriter {
   async #putDirectory(real: ByteString, entry: Entry, standing: number | undefined, made?: Made): Promise<boolean> {
     const path = absolutePath(this.#root, real);
     const { refuseXattr } = this.#rules;
-    const isShut = (entry.mode & 0o300) !== 0o300;
-    const open = isShut ? { ...entry, mode: entry.mode | 0o700 } : entry;
+    const open = this.#directories.open(real, entry);
     if (isDirectoryMode(standing) && this.#rules.kind !== 'new') {
       removeStaleXattrs(path, entry);
       applyMetadata(path, open, false, refuseXattr);
@@ -259,7 +243,6 @@ export class EntryWriter {
       if (!(await this.#isFree(real, standing))) return false;
       await createEntry(path, open, refuseXattr);
     }
-    this.#closings.set(real, { time: entry.mtime, ...(isShut ? { mode: entry.mode } : {}) });
     made?.(real);
     return true;
   }
@@ -313,15 +296,6 @@ export class EntryWriter {
   #forgetPlaces(): void {
     this.#parents.clear();
     this.#hasRemoved = true;
-  }
-
-  // Putting something into a directory changes its time, which is only right if the layer says so.
-  #keepTime(directory: ByteString): void {
-    if (this.#closings.has(directory)) return;
-    const stat = new Float64Array(statFieldCount);
-    if (!statInto(absolutePath(this.#root, directory), stat)) return;
-    const time = { seconds: stat[StatField.mtimeSeconds] ?? 0, nanoseconds: stat[StatField.mtimeNanoseconds] ?? 0 };
-    this.#closings.set(directory, { time });
   }
 }
 
