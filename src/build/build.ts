@@ -7,10 +7,12 @@ import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError } from '../errors.ts';
 import { type BlobStore, openBlobStore } from '../layer/store.ts';
 import type { Image } from '../oci/image.ts';
+import { formatJson } from '../oci/json.ts';
 import type { Platform } from '../oci/platform.ts';
 import { type Borrowing, explainHidden, openBorrowing } from './borrowing.ts';
 import { type BaseImages, createBaseImages } from './base-images.ts';
 import type { LayerCache } from './cache/layer-cache.ts';
+import { recordJson } from './cache/record.ts';
 import { type Outlook, mayBeOfCache, openCache, openOutlook } from './cache/outlook.ts';
 import { type BaseScope, enterBase } from './enter-base.ts';
 import { readEpoch, withEpoch } from './epoch.ts';
@@ -116,6 +118,8 @@ async function attemptBuild(parts: BuildParts, disk: Disk, cache: LayerCache | u
   const common = { dockerfile, request, ports, bases, disk, stageFiles, outbox, sources, finished, created };
   const target = await buildStages({ ...common, ...(epoch === undefined ? {} : { epoch }), ...outlook });
   await borrowing.giveBack();
+  await outlook.cache?.keepRecord();
+  if (outlook.cache !== undefined) await results.get('cacheExplain')?.commit(`${formatJson(recordJson(outlook.cache.record()))}\n`);
   const image = finishImage(target.image, request, target.platform);
   // What pushes is what was started: nothing goes out past files that somebody else has had his hands on.
   ports.verifySeal();

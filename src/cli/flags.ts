@@ -184,6 +184,13 @@ export const buildFlags: readonly FlagSpec[] = [
   { name: 'cache-run-layers', kind: 'boolean', needs: 'cache', about: 'cache RUN and WORKDIR (default true)' },
   { name: 'cache-copy-layers', kind: 'boolean', needs: 'cache', about: 'cache COPY and ADD, too' },
   { name: 'no-push-cache', kind: 'boolean', needs: 'cache', about: 'take from the cache and keep nothing' },
+  {
+    name: 'cache-explain',
+    kind: 'text',
+    needs: 'cache',
+    value: 'FILE',
+    about: 'write the keys of all steps, and what they are made of, as JSON',
+  },
   { name: 'cache-dir', kind: 'text', about: '', inert: 'base images are not kept in a folder' },
   { name: 'cleanup', kind: 'boolean', environment: 'KANIKO_CLEANUP', environmentWins: true, about: 'empty the root after the build' },
   {

@@ -101,6 +101,7 @@ function makeOutput(settings: Settings, around: RequestSurroundings): OutputRequ
     ...file('digest-file'),
     ...file('image-name-with-digest-file'),
     ...file('image-name-tag-with-digest-file'),
+    ...(settings.boolean('cache') ? file('cache-explain') : {}),
     skipPushPermissionCheck: settings.boolean('skip-push-permission-check'),
     ignoreImmutableTags: settings.boolean('push-ignore-immutable-tag-errors'),
     pushRetries: settings.number('push-retry') ?? 0,

@@ -10,6 +10,8 @@ export interface OutputRequest {
   readonly digestFile?: string;
   readonly imageNameWithDigestFile?: string;
   readonly imageNameTagWithDigestFile?: string;
+  /** Gets the keys of all steps as JSON. */
+  readonly cacheExplain?: string;
   readonly skipPushPermissionCheck: boolean;
   readonly ignoreImmutableTags: boolean;
   readonly pushRetries: number;

@@ -12,18 +12,19 @@ import { openOutputFile, type OutputFile } from './output-file.ts';
 import type { OutputRequest, PushedImage } from './output-request.ts';
 
 /** Result files that were opened before the first RUN. */
-export type ResultFiles = ReadonlyMap<'digestFile' | 'imageNameWithDigestFile' | 'imageNameTagWithDigestFile', OutputFile>;
+export type ResultFiles = ReadonlyMap<keyof typeof resultFlags, OutputFile>;
 
 const resultFlags = {
   digestFile: 'digest-file',
   imageNameWithDigestFile: 'image-name-with-digest-file',
   imageNameTagWithDigestFile: 'image-name-tag-with-digest-file',
+  cacheExplain: 'cache-explain',
 } as const;
 
 /** Opens what the request wants written. @throws ERR_USAGE */
 export async function openResultFiles(output: OutputRequest): Promise<ResultFiles> {
   const files = new Map<keyof typeof resultFlags, OutputFile>();
-  for (const key of ['digestFile', 'imageNameWithDigestFile', 'imageNameTagWithDigestFile'] as const) {
+  for (const key of ['digestFile', 'imageNameWithDigestFile', 'imageNameTagWithDigestFile', 'cacheExplain'] as const) {
     const path = output[key];
     if (path !== undefined) files.set(key, await openOutputFile(path, resultFlags[key]));
   }

@@ -4,6 +4,7 @@ import { hideCredentials } from '../../context/source-word.ts';
 import type { PlannedStage } from '../../dockerfile/stages.ts';
 import type { Emit } from '../../events.ts';
 import type { Layer } from '../../oci/image.ts';
+import { formatPlatform } from '../../oci/platform.ts';
 import type { Reference } from '../../oci/reference.ts';
 import type { RecalledStep, StageCache } from '../stage.ts';
 import { contentOfLayer } from './content.ts';
@@ -12,6 +13,7 @@ import { Foresight, type ForesightOptions } from './foresight.ts';
 import { digestOfTexts, keyOf } from './key.ts';
 import type { FoundEntry, LayerCache } from './layer-cache.ts';
 import { type Prospect, predict } from './predict.ts';
+import { type BuildRecord, digestParts, recordTag, whyMissed } from './record.ts';
 
 export interface BuildCacheOptions extends Omit<ForesightOptions, 'onKey'> {
   readonly cache: LayerCache;
@@ -29,15 +31,22 @@ export class BuildCache {
   readonly #foresight: Foresight;
   /** What stands for the results of each finished stage. */
   readonly #results = new Map<number, string>();
+  readonly #tag: string;
+  #before: Promise<BuildRecord | undefined> = Promise.resolve(undefined);
 
   constructor(options: BuildCacheOptions) {
     this.#options = options;
     this.#foresight = new Foresight({ ...options, onKey: (step) => void (this.#isKept(step) && this.#find(step)) });
+    const { dockerfile, plan, request } = options;
+    this.#tag = recordTag([dockerfile.name, ...plan.targets.map(String), formatPlatform(request.platform)]);
   }
 
   /** Looks at all stages and asks for all results. @throws the signal's reason */
   async foresee(): Promise<Prospect> {
     const { plan, request } = this.#options;
+    this.#before = this.#options.cache.findRecord(this.#tag);
+    // It is awaited at the first miss; until then its failure must not count as unhandled.
+    this.#before.catch(() => undefined);
     for (const planned of plan.stages) await this.#foresight.look(planned);
     const isMerged = (stage: number): boolean => request.singleSnapshot && stage === plan.targets[0];
     return await predict(
@@ -45,6 +54,19 @@ export class BuildCache {
       (index) => this.#foresight.of(index),
       async (step, stage) => !isMerged(stage) && this.#isKept(step) && (await this.#find(step)) !== undefined,
     );
+  }
+
+  /** What the keys of this build are made of, as far as they are known. */
+  record(): BuildRecord {
+    return this.#options.plan.stages.flatMap((planned) => this.#recordOf(planned));
+  }
+
+  /** Writes the record down, for the next build to compare with, where it is another one than before. */
+  async keepRecord(): Promise<void> {
+    const record = this.record();
+    const keys = (steps: BuildRecord): string => steps.map(({ stage, text, key }) => [stage, text, key].join(' ')).join('\n');
+    const before = await this.#before;
+    if (before === undefined || keys(before) !== keys(record)) this.#options.cache.putRecord(this.#tag, record);
   }
 
   /** The cache as one stage sees it; `near` is a repository that gets the stage's layers. @throws the signal's reason */
@@ -64,6 +86,7 @@ export class BuildCache {
         const step = this.#foresight.of(stage.index).steps[position];
         if (step?.key === undefined || !this.#isKept(step)) return undefined;
         const entry = await this.#find(step);
+        if (entry === undefined) await this.#explain(planned, step);
         if (entry === undefined || !this.#isMadeOn(entry, step, result)) return undefined;
         // A stage that was not built is what it was then.
         advance(step, entry.layer.diffId, entry.madeOn.slice(1));
@@ -94,6 +117,22 @@ export class BuildCache {
     const madeOn = [step.isDetached ? none : result, ...this.#readResults(step)];
     const text = hideCredentials(step.instruction.text);
     if (step.key !== undefined) this.#options.cache.put({ key: step.key, layer, created, madeOn, step: text }, near);
+  }
+
+  async #explain(planned: PlannedStage, step: ForeseenStep): Promise<void> {
+    const recorded = this.#recordOf(planned);
+    const position = recorded.findIndex(({ key }) => key === step.key);
+    const found = recorded[position];
+    if (found === undefined) return;
+    const why = whyMissed(found, position, await this.#before);
+    this.#options.emit({ kind: 'note', level: 'info', message: `not in the cache: ${why}` });
+  }
+
+  #recordOf({ stage }: PlannedStage): BuildRecord {
+    return this.#foresight.of(stage.index).steps.flatMap(({ key, parts, instruction }) => {
+      if (key === undefined) return [];
+      return [{ stage: stage.name ?? String(stage.index), text: hideCredentials(instruction.text), key, parts: digestParts(parts) }];
+    });
   }
 
   #isKept({ instruction: { kind } }: ForeseenStep): boolean {

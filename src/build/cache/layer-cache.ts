@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { BuilderError } from '../../errors.ts';
 import type { Emit } from '../../events.ts';
 import type { BlobStore } from '../../layer/store.ts';
-import type { Layer } from '../../oci/image.ts';
+import type { Image, Layer } from '../../oci/image.ts';
 import { type EntryPlace, openPlace } from '../../outputs/entry-place.ts';
 import type { Platform } from '../../oci/platform.ts';
 import type { Reference } from '../../oci/reference.ts';
@@ -13,6 +13,7 @@ import type { StageLayer } from '../../rootfs/disk.ts';
 import type { CacheRequest } from '../request.ts';
 import { type CacheEntry, entryImage, parseEntry } from './entry.ts';
 import type { CacheKey } from './key.ts';
+import { type BuildRecord, parseRecord, recordImage } from './record.ts';
 
 /** An entry, its layer ready to be taken over. */
 export interface FoundEntry extends CacheEntry {
@@ -33,8 +34,8 @@ export interface LayerCacheOptions {
 
 const parallelLookups = 8;
 const parallelPushes = 2;
-/** A cache that takes longer to answer than this saves nobody's time. */
-const lookupsMs = 60_000;
+/** A cache that takes longer to answer one question than this saves nobody's time. */
+const patienceMs = 15_000;
 
 /** Disposing it waits until what was put is where it belongs. */
 export class LayerCache implements AsyncDisposable {
@@ -68,8 +69,30 @@ export class LayerCache implements AsyncDisposable {
 
   /** Begins to keep an entry, while the build goes on. `near` is a repository that gets the layer, too. */
   put(entry: Omit<CacheEntry, 'stored'>, near: Reference | undefined): void {
-    const putting = this.#pushes(() => this.#putOne(entry, near)).finally(() => this.#underWay.delete(putting));
-    this.#underWay.add(putting);
+    this.#begin((target, signal) => this.#putOne(target, entry, near, signal));
+  }
+
+  /** What the last build wrote down under this tag; undefined where there is nothing to be had. @throws the signal's reason only */
+  async findRecord(tag: string): Promise<BuildRecord | undefined> {
+    const { signal, emit } = this.#options;
+    for (const place of this.#sources) {
+      try {
+        const image = await this.#ask(place, tag);
+        if (image !== undefined) return parseRecord(image);
+      } catch (error) {
+        signal.throwIfAborted();
+        // It only explains. Where the place does not answer, look-ups say so.
+        const reason = error instanceof Error ? error.message : String(error);
+        emit({ kind: 'note', level: 'debug', message: `${place.name}:${tag} can't be read: ${reason}` });
+      }
+    }
+    return undefined;
+  }
+
+  /** Begins to write down what the keys of this build were. */
+  putRecord(tag: string, record: BuildRecord): void {
+    const { now, platform } = this.#options;
+    this.#begin((target, signal) => target.put(tag, recordImage(record, platform, new Date(now()).toISOString()), signal));
   }
 
   /** Why a build failed that could do without some entries: their layers can't be read. They are not found again. */
@@ -92,7 +115,7 @@ export class LayerCache implements AsyncDisposable {
     for (const place of this.#sources) {
       if (!this.#sources.includes(place)) continue;
       try {
-        const image = await place.find(key, AbortSignal.any([signal, AbortSignal.timeout(lookupsMs)]));
+        const image = await this.#ask(place, key);
         const entry = image === undefined ? undefined : parseEntry(image, key);
         if (entry !== undefined && !this.#isExpired(entry)) return this.#ready(entry);
       } catch (error) {
@@ -101,6 +124,16 @@ export class LayerCache implements AsyncDisposable {
       }
     }
     return undefined;
+  }
+
+  async #ask(place: EntryPlace, tag: string): Promise<Image | undefined> {
+    const patience = AbortSignal.timeout(patienceMs);
+    try {
+      return await place.find(tag, AbortSignal.any([this.#options.signal, patience]));
+    } catch (error) {
+      if (error instanceof BuilderError || !patience.aborted) throw error;
+      throw new BuilderError('ERR_REGISTRY', `it does not answer within ${patienceMs / 1000} s`, { cause: error });
+    }
   }
 
   #isExpired({ stored }: CacheEntry): boolean {
@@ -118,26 +151,40 @@ export class LayerCache implements AsyncDisposable {
     }
     if (!this.#sources.includes(place)) return;
     this.#sources = this.#sources.filter((each) => each !== place);
-    emit({ kind: 'warning', code: `cache-read ${place.name}`, message: `the cache ${place.name} is not read: ${reason}` });
+    // Some registries forbid reading what does not exist yet.
+    const mayWrite = this.#target?.name !== place.name || (error instanceof BuilderError && error.code === 'ERR_AUTH');
+    if (!mayWrite) this.#target = undefined;
+    const state = mayWrite ? 'not read' : 'not used';
+    emit({ kind: 'warning', code: `cache-read ${place.name}`, message: `the cache ${place.name} is ${state}: ${reason}` });
   }
 
-  async #putOne(entry: Omit<CacheEntry, 'stored'>, near: Reference | undefined): Promise<void> {
-    const { registry, now, emit, signal, platform } = this.#options;
+  #begin(task: (target: EntryPlace, signal: AbortSignal) => Promise<void>): void {
+    const putting = this.#pushes(() => this.#push(task)).finally(() => this.#underWay.delete(putting));
+    this.#underWay.add(putting);
+  }
+
+  async #push(task: (target: EntryPlace, signal: AbortSignal) => Promise<void>): Promise<void> {
+    const { emit, signal } = this.#options;
     const target = this.#target;
     if (target === undefined || signal.aborted) return;
-    const stored = new Date(now()).toISOString();
     try {
-      const from = near !== undefined && near.registry === target.reference?.registry ? near : undefined;
-      if (from !== undefined) await registry.pushLayer(entry.layer, [from], signal);
-      const layer = from === undefined ? entry.layer : { ...entry.layer, from };
-      await target.put(entry.key, entryImage({ ...entry, layer, stored }, platform), signal);
-      emit({ kind: 'note', level: 'debug', message: `in the cache as ${target.name}:${entry.key}: ${entry.step}` });
+      await task(target, signal);
     } catch (error) {
       if (signal.aborted || this.#target === undefined) return;
       this.#target = undefined;
       const reason = error instanceof Error ? error.message : String(error);
       emit({ kind: 'warning', code: `cache-write ${target.name}`, message: `the cache ${target.name} is not written: ${reason}` });
     }
+  }
+
+  async #putOne(target: EntryPlace, entry: Omit<CacheEntry, 'stored'>, near: Reference | undefined, signal: AbortSignal): Promise<void> {
+    const { registry, now, emit, platform } = this.#options;
+    const stored = new Date(now()).toISOString();
+    const from = near !== undefined && near.registry === target.reference?.registry ? near : undefined;
+    if (from !== undefined) await registry.pushLayer(entry.layer, [from], signal);
+    const layer = from === undefined ? entry.layer : { ...entry.layer, from };
+    await target.put(entry.key, entryImage({ ...entry, layer, stored }, platform), signal);
+    emit({ kind: 'note', level: 'debug', message: `in the cache as ${target.name}:${entry.key}: ${entry.step}` });
   }
 
   #ready(entry: CacheEntry): FoundEntry {

@@ -37,6 +37,8 @@ interface CachedBuild {
   readonly cache?: Partial<CacheRequest>;
   /** False keeps nothing new; true where left out. */
   readonly keeps?: boolean;
+  /** The file of --cache-explain. */
+  readonly explained?: string;
   /** Milliseconds since 1970. */
   readonly now?: number;
 }
@@ -60,7 +62,7 @@ describe('the layer cache', { skip: whyNot, timeout: 300_000 }, () => {
   /** A builder that uses the cache at `place`, each time with a clock of its own. */
   function builder(place: CachePlace): (dockerfile: string, build?: CachedBuild) => Promise<RootBuild> {
     let clock = 1_700_000_000_000;
-    return async (dockerfile, { files = {}, args = {}, cache = {}, keeps = true, now } = {}) => {
+    return async (dockerfile, { files = {}, args = {}, cache = {}, keeps = true, explained, now } = {}) => {
       await using client = testClient({ hostRules: () => ({ insecure: true }) });
       clock = now ?? clock + 60_000;
       const at = clock;
@@ -73,6 +75,7 @@ describe('the layer cache', { skip: whyNot, timeout: 300_000 }, () => {
           output: {
             destinations: [parseReference(`${registry.host}/app:${places}`)],
             noPush: false,
+            ...(explained === undefined ? {} : { cacheExplain: explained }),
             skipPushPermissionCheck: true,
             ignoreImmutableTags: false,
             pushRetries: 0,
@@ -163,8 +166,8 @@ describe('the layer cache', { skip: whyNot, timeout: 300_000 }, () => {
     const result = await builder({ kind: 'registry', reference })(dockerfile, { files });
     assert.equal(result.error, undefined);
     assert.equal(executed(result).length, 5);
-    assert.ok(warnings(result).some((message) => /^the cache 127.*is not read: /.test(message)));
-    assert.equal(warnings(result).length, 2, warnings(result).join('\n'));
+    assert.ok(warnings(result).some((message) => /^the cache 127.*is not used: /.test(message)));
+    assert.equal(warnings(result).length, 1, warnings(result).join('\n'));
   });
 
   test('an entry of another key is a miss with a warning', async () => {
@@ -214,6 +217,24 @@ describe('the layer cache', { skip: whyNot, timeout: 300_000 }, () => {
       assert.match(warnings(second).join('\n'), /building again without it/);
     });
   }
+
+  test('each miss says why, and --cache-explain writes all keys down', async () => {
+    const build = builder(repository());
+    const explained = join(folder, 'keys.json');
+    const reasons = ({ events }: RootBuild): readonly string[] =>
+      events.flatMap((event) => (event.kind === 'note' && event.message.startsWith('not in the cache: ') ? [event.message.slice(18)] : []));
+    const text = 'FROM base\nARG V=1\nCOPY package source /app/\nRUN cat /app/*\nRUN echo $V\n';
+    const none = 'the cache knows no earlier build of this';
+    assert.deepEqual(reasons(await build(text, { files })), [none, none, none]);
+    assert.deepEqual(reasons(await build(text, { files })), []);
+    const changed = await build(text, { files: { ...files, source: 'other' } });
+    assert.deepEqual(reasons(changed), ['file source changed', 'a step before it changed', 'a step before it changed']);
+    const other = await build(text, { files: { ...files, source: 'other' }, args: { V: '2' }, explained });
+    assert.deepEqual(reasons(other), ['argument V changed', 'argument V changed']);
+    const keys: unknown = JSON.parse(readFileSync(explained, 'utf8'));
+    assert.ok(Array.isArray(keys) && keys.length === 3);
+    assert.ok(JSON.stringify(keys[0]).includes('"step":"COPY package source /app/"') && JSON.stringify(keys[0]).includes('file source'));
+  });
 
   test('entries older than --cache-ttl are not taken', async () => {
     const build = builder(repository());
