@@ -21,5 +21,5 @@ export function resolveInTree(tree: ImageTree, path: ByteString, leaf: 'keep' | 
     leaf,
   );
   if (found.isLoop) throw tooManyLinks(path);
-  return found;
+  return { path: found.path, node: found.node };
 }
