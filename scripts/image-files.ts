@@ -43,7 +43,6 @@ export function runtimeFiles(): readonly ImageFile[] {
     directory(`${home}/ssl/certs`, 0o777), // people append their own authority here, also as another user
     file(`${home}/ssl/certs/ca-certificates.crt`, `${rootCertificates.join('\n')}\n`, 0o666),
     symlink('yadokari', home),
-    directory('workspace'),
     // Every pod mounts its token below /var/run, where most images have a link: with a link here it stands in /run for both.
     directory('run'),
     directory('var'),

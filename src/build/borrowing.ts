@@ -17,6 +17,7 @@ import type { Ground } from '../rootfs/ground.ts';
 import { createProtection } from '../rootfs/protect.ts';
 import type { RefusedFolder } from './context-work.ts';
 import type { BuildRequest } from './request.ts';
+import { type Shelvable, ShelvedFolder, findShelvable } from './shelved-folder.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 
 /** What a build may borrow. */
@@ -27,6 +28,8 @@ export interface Lendable {
   readonly moved: MovedFolders;
   /** False where somebody sits in front of it who was not asked. */
   readonly isAllowed: boolean;
+  /** Names in the root that every image has: such a folder is never only the contexts'. */
+  readonly imageFolders: ReadonlySet<string>;
 }
 
 /** A folder that can be borrowed, or why it can't be. */
@@ -40,6 +43,7 @@ interface Place {
 }
 
 export interface BorrowingOptions extends BorrowOptions {
+  readonly builderFolder: string;
   readonly rootPath: string;
   readonly protectedPaths: readonly ByteString[];
   readonly lendable: Lendable | undefined;
@@ -50,6 +54,9 @@ export class Borrowing implements Ground {
   readonly protection: Protection;
   readonly #options: BorrowingOptions;
   readonly #places: readonly Place[];
+  /** Folders of the container's own that only lead to contexts. */
+  readonly #shelvable: readonly Shelvable[];
+  readonly #shelved = new Map<ByteString, ShelvedFolder | 'refused'>();
   #current: Protection;
 
   constructor(options: BorrowingOptions) {
@@ -64,6 +71,7 @@ export class Borrowing implements Ground {
       },
     };
     this.#places = findPlaces(options);
+    this.#shelvable = shelvableOf(options);
   }
 
   /** What can't be borrowed. */
@@ -94,6 +102,7 @@ export class Borrowing implements Ground {
       else continue;
       hasChanged = true;
     }
+    if (isForRun && this.#adjustShelf(tree)) hasChanged = true;
     if (hasChanged) this.begin(tree);
     return hasChanged;
   }
@@ -102,9 +111,33 @@ export class Borrowing implements Ground {
     for (const { borrowed } of this.#places) await borrowed?.endWork();
   }
 
+  // Before the image has anything there, and after it has nothing there any more.
+  #adjustShelf(tree: ImageTree): boolean {
+    const { lendable, rootPath, builderFolder } = this.#options;
+    let hasChanged = false;
+    for (const shelvable of this.#shelvable) {
+      const { folder } = shelvable;
+      const shelved = this.#shelved.get(folder);
+      const path = bytesFromText(relative(rootPath, textFromBytes(folder)));
+      if (lendable === undefined || shelved === 'refused' || (tree.at(path) !== undefined) === (shelved !== undefined)) continue;
+      if (shelved === undefined) this.#shelved.set(folder, ShelvedFolder.shelve(shelvable, builderFolder, lendable.moved) ?? 'refused');
+      else this.#unshelve(folder, shelved);
+      this.#protect();
+      hasChanged = hasChanged || this.#shelved.get(folder) !== 'refused';
+    }
+    return hasChanged;
+  }
+
+  #unshelve(folder: ByteString, shelved: ShelvedFolder): void {
+    shelved.giveBack();
+    this.#shelved.delete(folder);
+  }
+
   /** Makes all folders what they were. @throws ERR_ROOTFS; then the next start does it */
   async giveBack(): Promise<void> {
     for (const place of this.#places) if (place.borrowed !== undefined) await this.#giveBack(place);
+    for (const [folder, shelved] of this.#shelved) if (shelved !== 'refused') this.#unshelve(folder, shelved);
+    this.#protect();
   }
 
   async #borrow(place: Place): Promise<void> {
@@ -152,7 +185,11 @@ export class Borrowing implements Ground {
         const names = new Set(stayingNames(top, this.#options));
         return path === top || (isWithin(path, top) && !names.has(firstName(path, top)));
       });
-    const kept = protectedPaths.filter((path) => !isOpen(clean(path)));
+    const shelved = [...this.#shelved].flatMap(([folder, each]) =>
+      each === 'refused' ? [] : [bytesFromText(relative(this.#options.rootPath, textFromBytes(folder)))],
+    );
+    const isShelved = (path: ByteString): boolean => shelved.some((top) => isWithin(path, top));
+    const kept = protectedPaths.filter((path) => !isOpen(clean(path)) && !isShelved(clean(path)));
     const hidden = open.flatMap(({ path, borrowed }) => (borrowed === undefined ? [] : [joinBytes(path, borrowed.name)]));
     this.#current = createProtection([...kept, ...hidden]);
   }
@@ -180,7 +217,7 @@ export function openBorrowing(
     signal,
   }: { readonly protectedPaths: readonly ByteString[]; readonly lendable?: Lendable; readonly emit: Emit; readonly signal: AbortSignal },
 ): Borrowing {
-  return new Borrowing({ ...borrowOptions(builderFolder, emit, signal), rootPath, protectedPaths, lendable, emit });
+  return new Borrowing({ ...borrowOptions(builderFolder, emit, signal), builderFolder, rootPath, protectedPaths, lendable, emit });
 }
 
 /** How folders are borrowed by the build that has this folder. */
@@ -211,6 +248,13 @@ function refusalOf(
     hint,
     ...(range === undefined ? {} : { range }),
   });
+}
+
+function shelvableOf({ lendable, rootPath, protectedPaths }: BorrowingOptions): readonly Shelvable[] {
+  if (lendable === undefined) return [];
+  const contexts = lendable.folders.map((folder) => bytesFromText(realpathSync(folder)));
+  const mounts = readMounts().flatMap(({ target }) => (target === '/' || target === rootPath ? [] : [target]));
+  return findShelvable(bytesFromText(rootPath), contexts, { mounts, covered: protectedPaths.map(clean), shared: lendable.imageFolders });
 }
 
 function findPlaces(options: BorrowingOptions): readonly Place[] {

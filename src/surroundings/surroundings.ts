@@ -29,6 +29,7 @@ import { pathIn } from '../paths.ts';
 import type { BuildPorts } from '../build/ports.ts';
 import { type ContextWatch, watchContexts } from './context-watch.ts';
 import { imageFolders, protectedPaths } from './protected-paths.ts';
+import { recoverShelf } from '../build/shelved-folder.ts';
 import { recoverContexts } from './recover-contexts.ts';
 import { openRegistries, trustCertificates } from './registries.ts';
 import { findContainerFiles, containerFilesList } from './container-files.ts';
@@ -69,6 +70,7 @@ export async function openSurroundings(
   const stack = new AsyncDisposableStack();
   try {
     protectSelf();
+    recoverShelf(request.builderFolder);
     await recoverContexts(request, { ...options, emit });
     const network = await openNetwork(request, registry, { ...options, emit }, stack);
     const processes = new Processes();
@@ -104,7 +106,7 @@ export async function openSurroundings(
       secrets: network.secrets,
       ssh: request.ssh,
       protectedPaths: claims.protectedPaths,
-      lendable: { folders: claims.foreignFolders, moved, isAllowed: request.borrowsContext },
+      lendable: { folders: claims.foreignFolders, moved, isAllowed: request.borrowsContext, imageFolders },
       now: Date.now,
       emit,
       signal,

@@ -101,5 +101,6 @@ test('resolveInTree() takes another directory for the root: links and .. stay in
     const { path: found, node } = resolveInTree(image, at(path), 'follow', top);
     assert.deepEqual([found, node], ['t/f', image.at(at('d/t/f'))], path);
   }
-  assert.deepEqual(resolveInTree(image, at('..'), 'follow', top), { path: '.', node: top });
+  const above = resolveInTree(image, at('..'), 'follow', top);
+  assert.deepEqual([above.path, above.node], ['.', top]);
 });
