@@ -109,13 +109,13 @@ async function attemptBuild(parts: BuildParts, disk: Disk, cache: LayerCache | u
   const outlook = await openOutlook(parts, cache);
   const { plan } = outlook;
   const destinations = request.output.noPush ? [] : request.output.destinations;
-  await using outbox = openEarlyPush({ registry: ports.registry, destinations, emit, signal });
+  await using earlyPush = openEarlyPush({ registry: ports.registry, destinations, emit, signal });
   using spool = new Spool(folders.layers);
-  const stageFiles = stageFilesOptions(parts, { disk, spool, onLayer: outbox.send });
+  const stageFiles = stageFilesOptions(parts, { disk, spool, onLayer: earlyPush.send });
   const finished = new Map<number, StageResult>();
   const sources = openSources(dockerfile, request, plan, { finished, stageFiles, bases, ports });
   const created = (): string => formatTime(epoch === undefined ? ports.now() : epoch * 1000);
-  const common = { dockerfile, request, ports, bases, disk, stageFiles, outbox, sources, finished, created };
+  const common = { dockerfile, request, ports, bases, disk, stageFiles, earlyPush, sources, finished, created };
   const target = await buildStages({ ...common, ...(epoch === undefined ? {} : { epoch }), ...outlook });
   await borrowing.giveBack();
   await outlook.cache?.keepRecord();
@@ -195,7 +195,7 @@ async function buildOne(
   const { stage } = planned;
   const platform = plan.platforms.get(stage.index) ?? request.platform;
   const isOfImage = isPartOfTarget(plan, stage.index);
-  build.outbox.startStage(isOfImage);
+  build.earlyPush.startStage(isOfImage);
   const base = await enterBase(build, planned, platform, build.isRead(planned, position));
   if (request.alwaysUnpack) await base.files.onDisk();
   const isSingleSnapshot = request.singleSnapshot && stage.index === plan.targets[0];
@@ -221,7 +221,7 @@ async function buildOne(
       created: build.created,
       hasFixedTime: build.epoch !== undefined,
       ...(cache === undefined ? {} : { cache }),
-      onRecalled: build.outbox.send,
+      onRecalled: build.earlyPush.send,
       isSingleSnapshot,
       secrets: ports.secrets,
       emit: ports.emit,

@@ -26,7 +26,7 @@ export interface BaseScope {
   readonly ports: BuildPorts;
   readonly bases: BaseImages;
   readonly stageFiles: StageFilesOptions;
-  readonly outbox: EarlyPush;
+  readonly earlyPush: EarlyPush;
   readonly epoch?: number;
   /** RFC 3339, now. */
   readonly created: () => string;
@@ -50,7 +50,7 @@ export async function enterBase(scope: BaseScope, planned: PlannedStage, platfor
   const name = base.kind === 'image' ? base.image : base.name;
   return await atFrom(planned, async () => {
     const { image, layers } = await bases.fetch(name, platform, isWanted);
-    image.layers.forEach(scope.outbox.send);
+    image.layers.forEach(scope.earlyPush.send);
     return { image: withDefaultPath(image), files: new StageFiles(stageFiles, { layers }), name };
   });
 }

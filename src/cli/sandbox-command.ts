@@ -33,8 +33,8 @@ export async function runBuildInSandbox(
         invocation: { argv: ['build', ...translation.argv], env: { ...passedEnvironment(env, translation), ...translation.env } },
         visible: translation.visible,
         outputs: {
-          prepare: (outbox) => prepareOutputs(translation.outputs, outbox),
-          deliver: async (outbox) => await deliverOutputs(translation.outputs, outbox, { tag: layoutTag(input.settings), signal }),
+          prepare: (earlyPush) => prepareOutputs(translation.outputs, earlyPush),
+          deliver: async (earlyPush) => await deliverOutputs(translation.outputs, earlyPush, { tag: layoutTag(input.settings), signal }),
         },
       },
       report.emit,

@@ -13,21 +13,21 @@ export interface SandboxOutput {
   readonly kind: 'file' | 'layout';
 }
 
-/** Makes the folders in the outbox. @throws ERR_USAGE for an output that could not be put in its place later */
-export function prepareOutputs(outputs: readonly SandboxOutput[], outbox: string): void {
+/** Makes the folders in the earlyPush. @throws ERR_USAGE for an output that could not be put in its place later */
+export function prepareOutputs(outputs: readonly SandboxOutput[], earlyPush: string): void {
   for (const { path, kind } of outputs) {
     checkPlace(path, kind);
-    mkdirSync(dirname(join(outbox, path)), { recursive: true });
+    mkdirSync(dirname(join(earlyPush, path)), { recursive: true });
   }
 }
 
-/** Brings what the build wrote to its place. @throws ERR_TAMPERED when a RUN laid a trail out of the outbox, ERR_ROOTFS */
+/** Brings what the build wrote to its place. @throws ERR_TAMPERED when a RUN laid a trail out of the earlyPush, ERR_ROOTFS */
 export async function deliverOutputs(
   outputs: readonly SandboxOutput[],
-  outbox: string,
+  earlyPush: string,
   options: { readonly tag: string; readonly signal: AbortSignal },
 ): Promise<void> {
-  const own = realpathSync(outbox);
+  const own = realpathSync(earlyPush);
   for (const { path, kind } of outputs) {
     const written = join(own, path);
     const found = lstatSync(written, { throwIfNoEntry: false });

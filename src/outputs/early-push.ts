@@ -22,7 +22,7 @@ export interface EarlyPushOptions {
   readonly signal: AbortSignal;
 }
 
-/** An outbox for one build. */
+/** An earlyPush for one build. */
 export function openEarlyPush({ registry, destinations, emit, signal }: EarlyPushOptions): EarlyPush {
   const controller = new AbortController();
   const inner = AbortSignal.any([signal, controller.signal]);

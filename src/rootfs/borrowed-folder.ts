@@ -15,7 +15,7 @@ import { type BorrowOptions, aliveName, copyOf, filesName, listPaths, recoverFro
 import { copyAside, putBack } from './safety-copy.ts';
 import { scanLiving } from './scan.ts';
 import { type Ground, mergeStrangers, moveStrangers, removeOurs } from './strangers.ts';
-import type { Tree } from './tree.ts';
+import type { Tree } from './scanned-tree.ts';
 
 const entriesName = bytesFromText('entries');
 const strangersName = bytesFromText('strangers');

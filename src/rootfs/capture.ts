@@ -6,7 +6,7 @@ import type { Entry } from '../layer/entry.ts';
 import { isReservedName, whiteoutPath } from '../layer/whiteout.ts';
 import { openEntry } from './read-entry.ts';
 import type { Root } from '../files/root.ts';
-import { type Change, type TreeEntry, typeOfMode } from './tree.ts';
+import { type Change, type TreeEntry, typeOfMode } from './scanned-tree.ts';
 import { splitPath } from '../paths.ts';
 import { readFailure } from '../files/read-file.ts';
 

@@ -1,6 +1,6 @@
 // Two trees to what changed between them. GREEN: values only.
 import type { ByteString } from '../bytes.ts';
-import { type Change, type Tree, type TreeEntry } from './tree.ts';
+import { type Change, type Tree, type TreeEntry } from './scanned-tree.ts';
 import { comparePaths } from '../paths.ts';
 
 /**

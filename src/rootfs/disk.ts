@@ -17,8 +17,8 @@ import { ContentNotes } from './content-notes.ts';
 import { namingLayer } from './follow-layer.ts';
 import type { Ground } from './ground.ts';
 import { HeldFolders } from './held-folders.ts';
-import { type Ledger, createLedger, reportLedger } from './ledger.ts';
-import { restoreRoot, stashRoot } from './stash.ts';
+import { type UnpackReport, createUnpackReport, tellUnpackReport } from './unpack-report.ts';
+import { takeRootBack, setRootAside } from './set-aside.ts';
 import { turnLinks } from './turn-links.ts';
 import { unpackLayer } from './unpack.ts';
 
@@ -107,7 +107,7 @@ export class Disk {
   async hold(layers: readonly StageLayer[], options: HoldOptions): Promise<boolean> {
     const held = await this.#begin(layers, options);
     const started = performance.now();
-    const ledger = createLedger(held.notes);
+    const report = createUnpackReport(held.notes);
     const missing = layers.length - held.chain.length;
     // A layer may put something else in place of a link that is turned.
     if (missing > 0) await this.#turn(held, plainPodMap);
@@ -115,13 +115,13 @@ export class Disk {
     for (let number = held.chain.length; number < layers.length; number++) {
       const layer = layers[number];
       if (layer === undefined) break;
-      entries += await this.#unpack(layer, number, layers.length, ledger, options);
+      entries += await this.#unpack(layer, number, layers.length, report, options);
       held.chain.push(layer.diffId);
     }
     const { known, isForRun = false } = options;
     if (known === undefined && (await this.ground?.adjust(options.tree(), isForRun)) === true) return true;
     await this.settle(options.tree());
-    reportLedger(ledger, this.#emit);
+    tellUnpackReport(report, this.#emit);
     if (missing > 0) this.#emit({ kind: 'unpack.finished', entries, durationMs: performance.now() - started });
     return false;
   }
@@ -208,7 +208,7 @@ export class Disk {
       return this.#held;
     }
     this.#asides.splice(this.#asides.indexOf(best), 1);
-    await restoreRoot(this.root, best.folder, this.#signal);
+    await takeRootBack(this.root, best.folder, this.#signal);
     this.#held = best.held;
     return best.held;
   }
@@ -220,7 +220,7 @@ export class Disk {
     }
     const folder = joinBytes(this.#folder, bytesFromText(`stage-${this.#moves++}`));
     mkdirSync(fsPath(folder), { recursive: true, mode: 0o755 });
-    await stashRoot(this.root, folder, this.#signal);
+    await setRootAside(this.root, folder, this.#signal);
     this.#heldFolders.restore();
     this.#asides.push({ folder, held: this.#held });
     this.#held = undefined;
@@ -228,13 +228,13 @@ export class Disk {
     this.#isEmpty = true;
   }
 
-  async #unpack(stageLayer: StageLayer, number: number, count: number, ledger: Ledger, { follow }: HoldOptions): Promise<number> {
+  async #unpack(stageLayer: StageLayer, number: number, count: number, report: UnpackReport, { follow }: HoldOptions): Promise<number> {
     const detail = `layer ${number + 1} of ${count}`;
     this.#emit({ kind: 'phase', phase: 'pulling', detail });
     const layer = await stageLayer.layer();
     this.#emit({ kind: 'phase', phase: 'unpacking', detail });
-    const entries = openEntries(layer, this.#signal, (oddity) => ledger.oddities.add(oddity));
-    return await namingLayer(number, count, layer, () => unpackLayer(this.root, follow(entries, number), ledger, this.#signal));
+    const entries = openEntries(layer, this.#signal, (oddity) => report.oddities.add(oddity));
+    return await namingLayer(number, count, layer, () => unpackLayer(this.root, follow(entries, number), report, this.#signal));
   }
 }
 

@@ -8,7 +8,7 @@ import { reach } from '../files/long-path.ts';
 import { absolutePath, readLink } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
 import { entryAt } from './tree-columns.ts';
-import { type TreeEntry, typeOfMode } from './tree.ts';
+import { type TreeEntry, typeOfMode } from './scanned-tree.ts';
 
 /** An entry whose file stays open until `close`. */
 export interface OpenEntry {

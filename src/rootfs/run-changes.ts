@@ -16,7 +16,7 @@ import type { Disk } from './disk.ts';
 import { scanRoot, settleClock } from './scan.ts';
 import { type Settling, settleTouched } from './settle.ts';
 import { entryAt } from './tree-columns.ts';
-import { type Change, type Tree, type TreeEntry, typeOfMode } from './tree.ts';
+import { type Change, type Tree, type TreeEntry, typeOfMode } from './scanned-tree.ts';
 
 /** What of a RUN's changes is not the image's. */
 export interface RunExceptions {

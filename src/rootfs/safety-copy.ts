@@ -11,7 +11,7 @@ import type { Root } from '../files/root.ts';
 import { setTimes, statFieldCount, statInto } from '../linux/files.ts';
 import { openEntry } from './read-entry.ts';
 import { entryAt } from './tree-columns.ts';
-import { type Tree, type TreeEntry, typeOfMode } from './tree.ts';
+import { type Tree, type TreeEntry, typeOfMode } from './scanned-tree.ts';
 
 const entriesPerTurn = 64;
 const spareBytes = 64 * 1024 * 1024;

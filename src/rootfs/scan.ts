@@ -8,7 +8,7 @@ import { reach } from '../files/long-path.ts';
 import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
 import { TreeColumns } from './tree-columns.ts';
-import type { Tree } from './tree.ts';
+import type { Tree } from './scanned-tree.ts';
 import { childPath } from '../paths.ts';
 
 const entriesPerTurn = 4096;

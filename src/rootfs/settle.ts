@@ -8,7 +8,7 @@ import { reach } from '../files/long-path.ts';
 import { readFailure, readFlags } from '../files/read-file.ts';
 import { absolutePath, isDirectoryMode, isFileMode } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
-import { type Change, type TreeEntry, typeOfMode } from './tree.ts';
+import { type Change, type TreeEntry, typeOfMode } from './scanned-tree.ts';
 
 const chunkBytes = 1024 * 1024;
 

@@ -1,7 +1,7 @@
 // A tree as columns of numbers: a tenth of the memory of objects, and nothing for the collector to walk.
 import type { ByteString } from '../bytes.ts';
 import { StatField, decodeStat, statFieldCount } from '../linux/files.ts';
-import { type Tree, type TreeEntry } from './tree.ts';
+import { type Tree, type TreeEntry } from './scanned-tree.ts';
 import { comparePaths } from '../paths.ts';
 
 /** Collects rows in any order and paths in walk order. */

@@ -7,7 +7,7 @@ import { removeTree } from '../files/remove.ts';
 import { absolutePath, isDirectoryMode, modeOf } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
 import type { PodMap, TurnedLink } from '../tree/pod-map.ts';
-import { moveContents } from './stash.ts';
+import { moveContents } from './set-aside.ts';
 
 /** Changes the disk from one map to another. @throws ERR_ROOTFS, SystemError */
 export async function turnLinks(root: Root, before: PodMap, after: PodMap, signal: AbortSignal): Promise<void> {

@@ -12,28 +12,28 @@ import { readPossibleOwner } from '../linux/owners.ts';
 import { childPath, clampPath, splitPath } from '../paths.ts';
 import { type PodMap, plainPodMap } from '../tree/pod-map.ts';
 import { digestOf, watchDigest } from './content-notes.ts';
-import { type Ledger, withPossibleOwner } from './ledger.ts';
+import { type UnpackReport, withPossibleOwner } from './unpack-report.ts';
 
 /**
  * Unpacks one layer's entries over what is there and gives their number. The order within a layer doesn't matter: its own
- * entries survive its whiteouts. What can't be made here goes into the ledger.
+ * entries survive its whiteouts. What can't be made here goes into the report.
  * @throws ERR_LAYER for entries that make no sense, ERR_ROOTFS when the filesystem refuses
  */
 export async function unpackLayer(
   root: Root,
   entries: AsyncIterable<Entry>,
-  ledger: Ledger,
+  report: UnpackReport,
   signal: AbortSignal,
   map: PodMap = plainPodMap,
 ): Promise<number> {
-  const unpacking = new Unpacking(root, ledger, map);
+  const unpacking = new Unpacking(root, report, map);
   return await unpacking.writer.writeAll(entries, signal, (entry) => unpacking.apply(entry));
 }
 
 class Unpacking {
   readonly writer: EntryWriter;
   readonly #root: Root;
-  readonly #ledger: Ledger;
+  readonly #report: UnpackReport;
   /** What this layer has made, and the directories above it: its whiteouts spare them. */
   readonly #fresh = new Set<ByteString>();
   /** Paths on disk that lack an attribute: what they hold is not what the layer says. */
@@ -42,9 +42,9 @@ class Unpacking {
   readonly #heldOfFree = new Map<ByteString, ByteString>();
   readonly #turned: ReadonlySet<ByteString>;
 
-  constructor(root: Root, ledger: Ledger, map: PodMap) {
+  constructor(root: Root, report: UnpackReport, map: PodMap) {
     this.#root = root;
-    this.#ledger = ledger;
+    this.#report = report;
     for (const { held, free } of map.turned) if (free !== undefined) this.#heldOfFree.set(free, held);
     this.#turned = new Set(map.turned.map(({ held }) => held));
     this.writer = new EntryWriter(root, this.#rules());
@@ -59,7 +59,7 @@ class Unpacking {
       // A whiteout that is a directory in its archive: what is in it hides nothing more.
       if (path.split('/').some((name) => name.startsWith('.wh.'))) return;
     }
-    const { notes } = this.#ledger;
+    const { notes } = this.#report;
     // What the writer has whole needs no watching.
     const isWatched = notes !== undefined && !(entry.type === 'file' && entry.size <= largestAheadBytes);
     const { watched, digest } = isWatched ? watchDigest(entry) : { watched: entry };
@@ -70,31 +70,31 @@ class Unpacking {
   }
 
   #rules(): WriteRules {
-    const ledger = this.#ledger;
+    const report = this.#report;
     const possibleOwner = readPossibleOwner();
     return {
       kind: 'layer',
       keepsOwners: true,
       refuseXattr: (path, name) => {
         this.#refused.add(path);
-        if (!ledger.xattrs.has(name)) ledger.xattrs.set(name, path);
+        if (!report.xattrs.has(name)) report.xattrs.set(name, path);
       },
       // The image's link in place of a held folder: the map has it.
       turn: (place, type) => (this.#turned.has(place) && type !== 'directory' ? undefined : (this.#heldOfFree.get(place) ?? place)),
-      adapt: (real, entry) => withPossibleOwner(ledger, real, entry, possibleOwner(entry)),
-      skipped: (real) => ledger.protectedPaths.add(real),
-      refuseDevice: (real) => ledger.nodes.add(real),
+      adapt: (real, entry) => withPossibleOwner(report, real, entry, possibleOwner(entry)),
+      skipped: (real) => report.protectedPaths.add(real),
+      refuseDevice: (real) => report.nodes.add(real),
       madeParent: (real) => this.#note(real, () => digestOf(readXattrs(absolutePath(this.#root, real)))),
       linked: (real, existing, entry) => {
         // A header of a link may bring attributes of its own.
-        if (entry.xattrs.size > 0) ledger.notes?.forget(existing);
-        ledger.notes?.noteSame(real, existing);
+        if (entry.xattrs.size > 0) report.notes?.forget(existing);
+        report.notes?.noteSame(real, existing);
       },
     };
   }
 
   #note(real: ByteString, digest: () => Buffer): void {
-    const { notes } = this.#ledger;
+    const { notes } = this.#report;
     if (notes === undefined) return;
     if (this.#refused.delete(absolutePath(this.#root, real))) notes.forget(real);
     else notes.note(real, digest());
@@ -108,7 +108,7 @@ class Unpacking {
     const place = childPath(found.path, name);
     if (this.#turned.has(place)) return;
     const real = this.#heldOfFree.get(place) ?? place;
-    if (found.isProtected || this.#root.protection.covers(real)) this.#ledger.protectedPaths.add(real);
+    if (found.isProtected || this.#root.protection.covers(real)) this.#report.protectedPaths.add(real);
     else this.writer.remove(real, (candidate) => this.#fresh.has(candidate));
   }
 
@@ -116,7 +116,7 @@ class Unpacking {
     await this.writer.settle();
     const found = resolvePath(this.#root, directory, 'follow');
     if (!isDirectoryMode(found.mode)) return;
-    if (found.isProtected) this.#ledger.protectedPaths.add(found.path);
+    if (found.isProtected) this.#report.protectedPaths.add(found.path);
     else this.writer.empty(found.path, (candidate) => this.#fresh.has(candidate));
   }
 

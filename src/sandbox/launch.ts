@@ -28,9 +28,9 @@ export interface SandboxRequest {
 /** What the build leaves behind: no file of the host is writable inside, so they wait in the sandbox's own folder. */
 export interface Outputs {
   /** Told which folder of the host is `outFolder` inside, before anything starts. */
-  readonly prepare: (outbox: string) => void;
+  readonly prepare: (earlyPush: string) => void;
   /** Called when the build went well and everything inside has ended; what a RUN may have put there is not to be trusted. */
-  readonly deliver: (outbox: string) => Promise<void>;
+  readonly deliver: (earlyPush: string) => Promise<void>;
 }
 
 const hostName = 'yadokari';
@@ -52,11 +52,11 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
   const removeUnused = prepareVisible(request.visible);
   try {
     const folder = makeFolder(request.parentFolder ?? '/var/tmp');
-    const outbox = join(folder, 'builder', basename(outFolder));
+    const earlyPush = join(folder, 'builder', basename(outFolder));
     const removal = startRootRemoval(folder, mapping, programs);
     try {
-      mkdirSync(outbox, { mode: 0o755 });
-      request.outputs?.prepare(outbox);
+      mkdirSync(earlyPush, { mode: 0o755 });
+      request.outputs?.prepare(earlyPush);
       const plan = makePlan(request, folder, mapping);
       const flags = [...mappingFlags(mapping), '--mount', '--pid', '--ipc', '--uts', '--fork', '--kill-child'];
       // If this process is killed, setpriv has unshare killed, and unshare the first process inside, and so the whole namespace.
@@ -70,7 +70,7 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
         env: { PATH: programPath },
       });
       const status = await superviseBuilder(child, plan, signal);
-      if (status === 0) await request.outputs?.deliver(outbox);
+      if (status === 0) await request.outputs?.deliver(earlyPush);
       return status;
     } finally {
       const failure = await removal.finish();

@@ -17,13 +17,13 @@ export interface ContainerFiles {
 interface Memory {
   /** Tells this container's root from that of another one which has the same builder's folder mounted. */
   readonly root: string;
-  readonly residents: readonly ByteString[];
+  readonly names: readonly ByteString[];
   /** Undefined while a build runs, and for good where it was killed. */
   readonly left?: readonly ByteString[];
 }
 
 /** Where the list is kept in the builder's folder; no RUN may change it. */
-export const containerFilesList = 'residents.json';
+export const containerFilesList = 'container-files.json';
 
 /**
  * Who lives in the root: of an earlier build in this container nothing does, and neither does a folder that only leads to what is
@@ -41,9 +41,9 @@ export function findContainerFiles(
   const memory = readMemory(file, root);
   const list = (): ByteString[] =>
     listNames(bytesFromText(rootPath)).flatMap((name) => (shared.has(name) ? [] : livingIn(bytesFromText(rootPath), name, mounts)));
-  const names = list().filter((name) => memory === undefined || memory.residents.includes(name) || memory.left?.includes(name) === false);
-  writeMemory(file, { root, residents: names });
-  return { names, leave: () => writeMemory(file, { root, residents: names, left: list().filter((name) => !names.includes(name)) }) };
+  const names = list().filter((name) => memory === undefined || memory.names.includes(name) || memory.left?.includes(name) === false);
+  writeMemory(file, { root, names });
+  return { names, leave: () => writeMemory(file, { root, names, left: list().filter((name) => !names.includes(name)) }) };
 }
 
 // A file or a folder with something in it, whole; of a folder that leads to a mount, what else is in it.

@@ -8,7 +8,7 @@ import { createProtection } from '../rootfs/protect.ts';
 import { isDirectoryMode } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
 import { scanLiving, settleClock } from '../rootfs/scan.ts';
-import type { Change, Tree } from '../rootfs/tree.ts';
+import type { Change, Tree } from '../rootfs/scanned-tree.ts';
 
 export interface ContextWatch {
   /** Looks at the folders, right before a RUN starts. */

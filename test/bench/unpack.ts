@@ -9,7 +9,7 @@ import type { Layer } from '../../src/oci/image.ts';
 import { MediaType } from '../../src/oci/media-type.ts';
 import { createProtection } from '../../src/rootfs/protect.ts';
 import { ContentNotes } from '../../src/rootfs/content-notes.ts';
-import { createLedger } from '../../src/rootfs/ledger.ts';
+import { createUnpackReport } from '../../src/rootfs/unpack-report.ts';
 import { unpackLayer } from '../../src/rootfs/unpack.ts';
 import { must } from '../support/command.ts';
 import { debianLayout } from '../support/debian-base.ts';
@@ -35,7 +35,7 @@ export async function benchUnpack(rounds: number, folder: string): Promise<Ratio
           await unpackLayer(
             root,
             openEntries(layer, signal, () => undefined),
-            createLedger(new ContentNotes()),
+            createUnpackReport(new ContentNotes()),
             signal,
           );
         },

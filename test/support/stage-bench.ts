@@ -15,7 +15,7 @@ import { writeLayer } from '../../src/layer/write.ts';
 import type { Layer } from '../../src/oci/image.ts';
 import { childPath, rootPath } from '../../src/paths.ts';
 import { Disk, type StageLayer } from '../../src/rootfs/disk.ts';
-import { createLedger } from '../../src/rootfs/ledger.ts';
+import { createUnpackReport } from '../../src/rootfs/unpack-report.ts';
 import { createProtection } from '../../src/rootfs/protect.ts';
 import { RunChanges } from '../../src/rootfs/run-changes.ts';
 import { StageFiles, type StageFilesOptions } from '../../src/rootfs/stage-files.ts';
@@ -91,7 +91,7 @@ export class StageBench implements AsyncDisposable {
 
   /** Unpacks a layer onto the root, as a base would be. */
   async unpack(layer: Layer): Promise<void> {
-    await unpackLayer(this.disk.root, openEntries(layer, this.signal), createLedger(), this.signal);
+    await unpackLayer(this.disk.root, openEntries(layer, this.signal), createUnpackReport(), this.signal);
   }
 
   get warnings(): readonly string[] {

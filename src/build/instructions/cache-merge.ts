@@ -9,7 +9,7 @@ import { absolutePath, isDirectoryMode } from '../../files/resolve.ts';
 import { splitPath } from '../../paths.ts';
 import { type Root, plainRoot } from '../../files/root.ts';
 import { scanRoot } from '../../rootfs/scan.ts';
-import type { Tree, TreeEntry } from '../../rootfs/tree.ts';
+import type { Tree, TreeEntry } from '../../rootfs/scanned-tree.ts';
 import { copyTree } from './mount-copy.ts';
 
 /** A copy of a cache. */

@@ -13,7 +13,7 @@ import { plainRoot } from '../../files/root.ts';
 import { pathIn, rootPath } from '../../paths.ts';
 import { tryLock, waitForLock } from '../../linux/file-lock.ts';
 import { scanRoot } from '../../rootfs/scan.ts';
-import type { Tree } from '../../rootfs/tree.ts';
+import type { Tree } from '../../rootfs/scanned-tree.ts';
 import { mergeChanges } from './cache-merge.ts';
 import { copyTree } from './mount-copy.ts';
 import { findSource } from './mount-source.ts';

@@ -12,7 +12,7 @@ import { clearRoot } from '../../../src/rootfs/clear.ts';
 import { diffTrees } from '../../../src/rootfs/diff.ts';
 import { createProtection } from '../../../src/rootfs/protect.ts';
 import { scanRoot } from '../../../src/rootfs/scan.ts';
-import { restoreRoot, stashRoot } from '../../../src/rootfs/stash.ts';
+import { takeRootBack, setRootAside } from '../../../src/rootfs/set-aside.ts';
 import { temporaryFolder, tree } from '../../support/tree.ts';
 
 const signal = new AbortController().signal;
@@ -47,9 +47,9 @@ test('a path of 10,000 bytes is scanned, captured, set aside, taken back and rem
     archived.push(path);
   assert.deepEqual(archived.slice(-3), [...content.keys()]);
   const aside = bytesFromText(join(folder, 'aside'));
-  await stashRoot(root, aside, signal);
+  await setRootAside(root, aside, signal);
   assert.deepEqual(readdirSync(join(folder, 'root')), []);
-  await restoreRoot(root, aside, signal);
+  await takeRootBack(root, aside, signal);
   assert.equal((await scanRoot(root, signal)).size, 43);
   clearRoot(root, signal);
   assert.deepEqual(readdirSync(join(folder, 'root')), []);

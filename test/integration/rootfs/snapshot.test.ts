@@ -25,11 +25,11 @@ import { setXattr } from '../../../src/linux/xattr.ts';
 import { captureChanges } from '../../../src/rootfs/capture.ts';
 import { clearRoot } from '../../../src/rootfs/clear.ts';
 import { diffTrees } from '../../../src/rootfs/diff.ts';
-import { createLedger } from '../../../src/rootfs/ledger.ts';
+import { createUnpackReport } from '../../../src/rootfs/unpack-report.ts';
 import { createProtection } from '../../../src/rootfs/protect.ts';
 import type { Root } from '../../../src/files/root.ts';
 import { scanRoot, settleClock } from '../../../src/rootfs/scan.ts';
-import { restoreRoot, stashRoot } from '../../../src/rootfs/stash.ts';
+import { takeRootBack, setRootAside } from '../../../src/rootfs/set-aside.ts';
 import { unpackLayer } from '../../../src/rootfs/unpack.ts';
 import { bytes } from '../../support/tar.ts';
 import { describe, temporaryFolder, tree } from '../../support/tree.ts';
@@ -83,7 +83,7 @@ async function copyByLayer(source: Root, target: Root): Promise<void> {
   const after = await scanRoot(source, signal);
   const nothing = await scanRoot(target, signal);
   const archive = writeArchive(captureChanges(source, diffTrees(nothing, after), signal));
-  await unpackLayer(target, readEntries(archive, signal), createLedger(), signal);
+  await unpackLayer(target, readEntries(archive, signal), createUnpackReport(), signal);
 }
 
 test('a tree survives capture, archive and unpack: owners, modes, attributes, times, odd names, hard links', async (context) => {
@@ -114,7 +114,7 @@ test('layers of changes on top of each other give the tree that they were taken 
   renameSync(at('empty'), at('etc/empty'));
   const after = await scanRoot(source, signal);
   const archive = writeArchive(captureChanges(source, diffTrees(before, after), signal));
-  await unpackLayer(target, readEntries(archive, signal), createLedger(), signal);
+  await unpackLayer(target, readEntries(archive, signal), createUnpackReport(), signal);
   assert.deepEqual(describe(join(folder, 'b')), describe(join(folder, 'a')));
 });
 
@@ -233,24 +233,24 @@ test('scanRoot() does not enter what is protected', async (context) => {
   );
 });
 
-test('stashRoot() and restoreRoot() move a root away and back, apart from what is protected', async (context) => {
+test('setRootAside() and takeRootBack() move a root away and back, apart from what is protected', async (context) => {
   const folder = temporaryFolder(context);
   const aside = temporaryFolder(context);
   oddTree(folder);
   tree(folder, { 'etc/resolv.conf': 'mounted', 'yadokari/secret': 'ours' });
   const root = rootAt(folder, ['etc/resolv.conf', 'yadokari']);
   const was = describe(folder);
-  await stashRoot(root, bytes(aside), signal);
+  await setRootAside(root, bytes(aside), signal);
   assert.deepEqual(
     describe(folder, false).map((line) => line.split(' ')[0]),
     ['etc', 'etc/resolv.conf', 'yadokari', 'yadokari/secret'],
   );
   assert.match(describe(aside).find((line) => line.startsWith('etc/passwd')) ?? '', / 1000:4000000000 4 -5876543211 /);
-  await restoreRoot(root, bytes(aside), signal);
+  await takeRootBack(root, bytes(aside), signal);
   assert.deepEqual(describe(folder), was);
 });
 
-test('stashRoot() copies where renaming is impossible, hard links and all', async (context) => {
+test('setRootAside() copies where renaming is impossible, hard links and all', async (context) => {
   const folder = temporaryFolder(context);
   oddTree(folder);
   const aside = `/dev/shm/yadokari-test-${process.pid}`;
@@ -261,9 +261,9 @@ test('stashRoot() copies where renaming is impossible, hard links and all', asyn
     return;
   }
   const was = describe(folder);
-  await stashRoot(rootAt(folder), bytes(aside), signal);
+  await setRootAside(rootAt(folder), bytes(aside), signal);
   assert.deepEqual(describe(folder), []);
-  await restoreRoot(rootAt(folder), bytes(aside), signal);
+  await takeRootBack(rootAt(folder), bytes(aside), signal);
   assert.deepEqual(describe(folder), was);
 });
 
@@ -288,5 +288,5 @@ test('readEntries() and unpackLayer() stop when told to', async (context) => {
       yield { type: 'directory', path: `d${index}` as ByteString, mode: 0o755, uid: 0, gid: 0, mtime, xattrs: new Map(), size: 0 };
     }
   };
-  await assert.rejects(unpackLayer(root, endless(), createLedger(), controller.signal), /stopped/);
+  await assert.rejects(unpackLayer(root, endless(), createUnpackReport(), controller.signal), /stopped/);
 });

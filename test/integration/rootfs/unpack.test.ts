@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { readEntries } from '../../../src/layer/read.ts';
 import { createProtection } from '../../../src/rootfs/protect.ts';
 import type { Root } from '../../../src/files/root.ts';
-import { type Ledger, createLedger } from '../../../src/rootfs/ledger.ts';
+import { type UnpackReport, createUnpackReport } from '../../../src/rootfs/unpack-report.ts';
 import { unpackLayer } from '../../../src/rootfs/unpack.ts';
 import { type TarOptions, bytes, chunks, tar } from '../../support/tar.ts';
 import { describe, temporaryFolder, tree } from '../../support/tree.ts';
@@ -33,9 +33,9 @@ function place(context: TestContext, protectedPaths: readonly string[] = []): Pl
   };
 }
 
-async function unpack(root: Root, entries: readonly TarOptions[], ledger: Ledger = createLedger()): Promise<Ledger> {
-  await unpackLayer(root, readEntries(chunks(tar(entries)), signal), ledger, signal);
-  return ledger;
+async function unpack(root: Root, entries: readonly TarOptions[], report: UnpackReport = createUnpackReport()): Promise<UnpackReport> {
+  await unpackLayer(root, readEntries(chunks(tar(entries)), signal), report, signal);
+  return report;
 }
 
 function assertUntouched(canary: string): void {
@@ -198,7 +198,7 @@ test('unpackLayer() agrees with GNU tar on an ordinary tree', async (context) =>
   });
   const archive = execFileSync('tar', ['-C', join(folder, 'source'), '--format=posix', '--xattrs', '-cf', '-', '.']);
   execFileSync('tar', ['-C', join(folder, 'copy'), '-xpf', '-'], { input: archive });
-  await unpackLayer(root, readEntries(chunks(archive), signal), createLedger(), signal);
+  await unpackLayer(root, readEntries(chunks(archive), signal), createUnpackReport(), signal);
   assert.deepEqual(describe(inside), describe(join(folder, 'source')));
   assert.deepEqual(describe(inside), describe(join(folder, 'copy')));
 });
@@ -301,7 +301,7 @@ test('unpackLayer() sets directory times after their children, and keeps those o
 test('unpackLayer() leaves protected paths alone and the rest of their directories not', async (context) => {
   const { root, inside } = place(context, ['yadokari', 'etc/resolv.conf']);
   tree(inside, { 'yadokari/bin': 'ours', 'etc/resolv.conf': 'mounted', 'etc/other': 'x' });
-  const ledger = await unpack(root, [
+  const report = await unpack(root, [
     { path: 'yadokari/bin', content: 'evil' },
     { path: '.wh.yadokari' },
     { path: 'link', type: '2', link: 'yadokari' },
@@ -317,7 +317,7 @@ test('unpackLayer() leaves protected paths alone and the rest of their directori
     ['ours', 'mounted'],
   );
   assert.deepEqual(readdirSync(join(inside, 'etc')), ['resolv.conf']);
-  assert.ok(ledger.protectedPaths.has(bytes('yadokari/bin')));
+  assert.ok(report.protectedPaths.has(bytes('yadokari/bin')));
 });
 
 test('unpackLayer() makes no hard link to what is protected: the file that the image means is not on this disk', async (context) => {
@@ -326,26 +326,26 @@ test('unpackLayer() makes no hard link to what is protected: the file that the i
   writeFileSync(join(inside, 'yadokari/config.json'), 'secret');
   symlinkSync('yadokari', join(inside, 'y'));
   writeFileSync(join(inside, 'stolen'), 'of a layer below');
-  const ledger = await unpack(root, [{ path: 'stolen', type: '1', link: 'y/config.json' }]);
+  const report = await unpack(root, [{ path: 'stolen', type: '1', link: 'y/config.json' }]);
   assert.ok(!existsSync(join(inside, 'stolen')));
-  assert.deepEqual([...ledger.protectedPaths], ['stolen']);
+  assert.deepEqual([...report.protectedPaths], ['stolen']);
 });
 
 test('unpackLayer() makes FIFOs and devices, or says which it may not make', async (context) => {
   const { root, inside } = place(context);
-  const ledger = await unpack(root, [
+  const report = await unpack(root, [
     { path: 'null', type: '3', major: 1, minor: 3, mode: 0o666 },
     { path: 'fifo', type: '6' },
   ]);
   assert.ok(lstatSync(join(inside, 'fifo')).isFIFO());
-  if (ledger.nodes.size > 0) assert.deepEqual([...ledger.nodes], ['null']);
+  if (report.nodes.size > 0) assert.deepEqual([...report.nodes], ['null']);
   else assert.match(describe(inside, false)[1] ?? '', /^null 20666 0:0 259$/);
 });
 
 test('unpackLayer() goes on where an attribute can not be set, and remembers it', async (context) => {
   const { root, inside } = place(context);
-  const ledger = await unpack(root, [{ path: 'a', content: 'x', pax: { 'SCHILY.xattr.bogus.name': 'v', 'SCHILY.xattr.user.good': 'v' } }]);
-  assert.deepEqual([...ledger.xattrs.keys()], ['bogus.name']);
+  const report = await unpack(root, [{ path: 'a', content: 'x', pax: { 'SCHILY.xattr.bogus.name': 'v', 'SCHILY.xattr.user.good': 'v' } }]);
+  assert.deepEqual([...report.xattrs.keys()], ['bogus.name']);
   assert.match(describe(inside).join(), /user\.good=76/);
 });
 

@@ -6,28 +6,28 @@ import { deliverOutputs, prepareOutputs } from '../../../src/cli/sandbox-outputs
 
 describe('outputs of a build in the sandbox', () => {
   let folder = '';
-  let outbox = '';
+  let earlyPush = '';
   let home = '';
   beforeEach(() => {
     folder = mkdtempSync('/tmp/yadokari-outputs-');
-    [outbox, home] = [join(folder, 'outbox'), join(folder, 'home')];
-    mkdirSync(outbox);
+    [earlyPush, home] = [join(folder, 'earlyPush'), join(folder, 'home')];
+    mkdirSync(earlyPush);
     mkdirSync(home);
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   const deliver = (...outputs: Parameters<typeof deliverOutputs>[0]) =>
-    deliverOutputs(outputs, outbox, { tag: 'latest', signal: new AbortController().signal });
+    deliverOutputs(outputs, earlyPush, { tag: 'latest', signal: new AbortController().signal });
   const write = (path: string, text: string): void => {
-    mkdirSync(dirname(join(outbox, path)), { recursive: true });
-    writeFileSync(join(outbox, path), text);
+    mkdirSync(dirname(join(earlyPush, path)), { recursive: true });
+    writeFileSync(join(earlyPush, path), text);
   };
 
   test('a file is not there before it is delivered, and then alone', async () => {
     const output = { path: join(home, 'new/digest'), kind: 'file' } as const;
-    prepareOutputs([output], outbox);
+    prepareOutputs([output], earlyPush);
     assert.deepEqual(readdirSync(home), []);
-    writeFileSync(join(outbox, output.path), 'sha256:…');
+    writeFileSync(join(earlyPush, output.path), 'sha256:…');
     await deliver(output);
     assert.deepEqual([readFileSync(output.path, 'utf8'), readdirSync(join(home, 'new'))], ['sha256:…', ['digest']]);
   });
@@ -48,11 +48,11 @@ describe('outputs of a build in the sandbox', () => {
   test('links that a RUN planted on the way lead to nothing of the host', async () => {
     writeFileSync(join(home, 'private'), 'of the host');
     const output = { path: join(home, 'sub/private'), kind: 'file' } as const;
-    mkdirSync(join(outbox, home), { recursive: true });
-    symlinkSync(home, join(outbox, home, 'sub'));
+    mkdirSync(join(earlyPush, home), { recursive: true });
+    symlinkSync(home, join(earlyPush, home, 'sub'));
     await assert.rejects(deliver(output), { code: 'ERR_TAMPERED' });
     write(join(home, 'x'), '');
-    symlinkSync(join(home, 'private'), join(outbox, home, 'leaf'));
+    symlinkSync(join(home, 'private'), join(earlyPush, home, 'leaf'));
     await assert.rejects(deliver({ path: join(home, 'leaf'), kind: 'file' }), { code: 'ERR_TAMPERED' });
   });
 
@@ -64,12 +64,12 @@ describe('outputs of a build in the sandbox', () => {
       [join(home, 'file/below'), 'file', /file is not a directory/],
     ];
     for (const [path, kind, message] of refused)
-      assert.throws(() => prepareOutputs([{ path, kind }], outbox), { code: 'ERR_USAGE', message });
+      assert.throws(() => prepareOutputs([{ path, kind }], earlyPush), { code: 'ERR_USAGE', message });
   });
 
   test('a folder that can not be written is named', { skip: process.getuid?.() === 0 && 'root writes everywhere' }, () => {
     chmodSync(home, 0o555);
-    assert.throws(() => prepareOutputs([{ path: join(home, 'x'), kind: 'file' }], outbox), {
+    assert.throws(() => prepareOutputs([{ path: join(home, 'x'), kind: 'file' }], earlyPush), {
       code: 'ERR_USAGE',
       message: /can not be written/,
     });

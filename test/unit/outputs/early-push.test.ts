@@ -19,13 +19,13 @@ test('send() sends layers of the image only, and only to somewhere', async () =>
       await Promise.resolve();
     },
   };
-  await using outbox = openEarlyPush({ registry, destinations, emit: () => undefined, signal });
-  outbox.send(layer);
-  outbox.startStage(false);
-  outbox.send(layer);
+  await using earlyPush = openEarlyPush({ registry, destinations, emit: () => undefined, signal });
+  earlyPush.send(layer);
+  earlyPush.startStage(false);
+  earlyPush.send(layer);
   assert.deepEqual(sent, []);
-  outbox.startStage(true);
-  outbox.send(layer);
+  earlyPush.startStage(true);
+  earlyPush.send(layer);
   assert.deepEqual(sent, [layer.descriptor.digest]);
   await using closed = openEarlyPush({ registry, destinations: [], emit: () => undefined, signal });
   closed.startStage(true);
@@ -41,9 +41,9 @@ test('a layer that could not be sent early is a note, not a failure', async () =
       await Promise.reject(new RegistryError('Cannot push: the registry is asleep', { method: 'PUT', url: 'http://registry.example/' })),
   };
   {
-    await using outbox = openEarlyPush({ registry, destinations, emit: (event) => (events.push(event), failed.resolve()), signal });
-    outbox.startStage(true);
-    outbox.send(layer);
+    await using earlyPush = openEarlyPush({ registry, destinations, emit: (event) => (events.push(event), failed.resolve()), signal });
+    earlyPush.startStage(true);
+    earlyPush.send(layer);
     await failed.promise;
   }
   assert.deepEqual(events, [
@@ -55,7 +55,7 @@ test('a layer that could not be sent early is a note, not a failure', async () =
   ]);
 });
 
-test('disposing of an outbox stops what is under way, waits for its end, and tells nothing', async () => {
+test('disposing of an earlyPush stops what is under way, waits for its end, and tells nothing', async () => {
   const events: BuildEvent[] = [];
   let isStopped = false;
   const registry = {
@@ -68,9 +68,9 @@ test('disposing of an outbox stops what is under way, waits for its end, and tel
     },
   };
   {
-    await using outbox = openEarlyPush({ registry, destinations, emit: (event) => events.push(event), signal });
-    outbox.startStage(true);
-    outbox.send(layer);
+    await using earlyPush = openEarlyPush({ registry, destinations, emit: (event) => events.push(event), signal });
+    earlyPush.startStage(true);
+    earlyPush.send(layer);
   }
   assert.deepEqual([isStopped, events], [true, []]);
 });

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { ByteString } from '../../../src/bytes.ts';
 import { diffTrees } from '../../../src/rootfs/diff.ts';
 import { TreeColumns } from '../../../src/rootfs/tree-columns.ts';
-import { type Tree, type TreeEntry } from '../../../src/rootfs/tree.ts';
+import { type Tree, type TreeEntry } from '../../../src/rootfs/scanned-tree.ts';
 import { comparePaths } from '../../../src/paths.ts';
 
 const file: TreeEntry = {

@@ -7,7 +7,7 @@ import { findContainerFiles } from '../../../src/surroundings/container-files.ts
 describe('findContainerFiles()', () => {
   let root = '';
   beforeEach(() => {
-    root = mkdtempSync('/tmp/yadokari-residents-');
+    root = mkdtempSync('/tmp/yadokari-files-');
     for (const name of ['kaniko', 'builds', 'etc', 'empty']) mkdirSync(join(root, name));
     for (const path of ['builds/job', 'etc/passwd', 'kaniko/executor']) writeFileSync(join(root, path), '');
   });
@@ -46,7 +46,7 @@ describe('findContainerFiles()', () => {
 
   test('forgets what it knows of another container with the same builder folder', () => {
     find();
-    const other = mkdtempSync('/tmp/yadokari-residents-');
+    const other = mkdtempSync('/tmp/yadokari-files-');
     try {
       mkdirSync(join(other, 'data'));
       writeFileSync(join(other, 'data/file'), '');

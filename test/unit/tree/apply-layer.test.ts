@@ -10,7 +10,7 @@ import { diskView } from '../../../src/files/disk-view.ts';
 import type { FileStat, FileView } from '../../../src/files/file-view.ts';
 import type { Entry } from '../../../src/layer/entry.ts';
 import { childPath, rootPath } from '../../../src/paths.ts';
-import { createLedger } from '../../../src/rootfs/ledger.ts';
+import { createUnpackReport } from '../../../src/rootfs/unpack-report.ts';
 import { createProtection } from '../../../src/rootfs/protect.ts';
 import { treeView } from '../../../src/rootfs/tree-view.ts';
 import { unpackLayer } from '../../../src/rootfs/unpack.ts';
@@ -32,7 +32,7 @@ async function onDisk(layers: readonly (readonly Entry[])[], untimed: ReadonlySe
   const root = { path: bytesFromText(join(folder, 'root')), protection: createProtection([]) };
   mkdirSync(join(folder, 'root'));
   try {
-    for (const layer of layers) await unpackLayer(root, streamOf(layer), createLedger(), signal);
+    for (const layer of layers) await unpackLayer(root, streamOf(layer), createUnpackReport(), signal);
     return listing(diskView(root.path), untimed);
   } catch (error) {
     return [failureOf(error)];

@@ -6,7 +6,7 @@ import type { Owner } from '../linux/owners.ts';
 import type { ContentNotes } from './content-notes.ts';
 
 /** What of a base is not in the root although its layers say so. A snapshot sees neither as a change. */
-export interface Ledger {
+export interface UnpackReport {
   /** Device nodes that may not be made (no CAP_MKNOD). */
   readonly nodes: Set<ByteString>;
   /** Attributes that can't be set here: name to the first path that had it. */
@@ -21,45 +21,45 @@ export interface Ledger {
   readonly notes: ContentNotes | undefined;
 }
 
-/** An empty ledger. */
-export function createLedger(notes?: ContentNotes): Ledger {
+/** An empty report. */
+export function createUnpackReport(notes?: ContentNotes): UnpackReport {
   return { nodes: new Set(), xattrs: new Map(), owners: new Map(), protectedPaths: new Set(), oddities: new Set(), notes };
 }
 
 /** The entry as it can be made here; an id that the user namespace does not map can be given to nothing, the layer has it all the same. */
-export function withPossibleOwner(ledger: Ledger, path: ByteString, entry: Entry, possible: Owner): Entry {
+export function withPossibleOwner(report: UnpackReport, path: ByteString, entry: Entry, possible: Owner): Entry {
   if (possible.uid === entry.uid && possible.gid === entry.gid) {
-    if (ledger.owners.size > 0) ledger.owners.delete(path);
+    if (report.owners.size > 0) report.owners.delete(path);
     return entry;
   }
-  ledger.owners.set(path, { uid: entry.uid, gid: entry.gid });
+  report.owners.set(path, { uid: entry.uid, gid: entry.gid });
   return { ...entry, ...possible };
 }
 
-/** One warning for each kind of thing in the ledger, with examples. */
-export function reportLedger(ledger: Ledger, emit: Emit): void {
-  if (ledger.nodes.size > 0) {
+/** One warning for each kind of thing in the report, with examples. */
+export function tellUnpackReport(report: UnpackReport, emit: Emit): void {
+  if (report.nodes.size > 0) {
     warn(
       emit,
       'unpack.devices',
-      `${count(ledger.nodes.size, 'device node')} of the image can't be made without CAP_MKNOD: ${examples(ledger.nodes)}`,
+      `${count(report.nodes.size, 'device node')} of the image can't be made without CAP_MKNOD: ${examples(report.nodes)}`,
     );
   }
-  if (ledger.xattrs.size > 0) {
-    const list = [...ledger.xattrs].map(([name, path]) => `${JSON.stringify(name)} (on ${textFromBytes(path)})`);
+  if (report.xattrs.size > 0) {
+    const list = [...report.xattrs].map(([name, path]) => `${JSON.stringify(name)} (on ${textFromBytes(path)})`);
     warn(emit, 'unpack.xattrs', `extended attributes of the image can't be set here: ${list.slice(0, 5).join(', ')}`);
   }
-  const [first] = ledger.owners;
+  const [first] = report.owners;
   if (first !== undefined) {
     const [path, { uid, gid }] = first;
     const example = `${JSON.stringify(`/${textFromBytes(path)}`)} of ${uid}:${gid}`;
-    const files = count(ledger.owners.size, 'file');
+    const files = count(report.owners.size, 'file');
     const message = `${files} of the image can't have their owners here (${example}): while building they belong to root, in the image to whom they did`;
     warn(emit, 'unpack.owners', message);
   }
-  for (const oddity of ledger.oddities) warn(emit, 'unpack.archive', oddity);
-  if (ledger.protectedPaths.size > 0) {
-    const message = `${count(ledger.protectedPaths.size, 'path')} of the image left alone as mounted or ignored here: ${examples(ledger.protectedPaths)}`;
+  for (const oddity of report.oddities) warn(emit, 'unpack.archive', oddity);
+  if (report.protectedPaths.size > 0) {
+    const message = `${count(report.protectedPaths.size, 'path')} of the image left alone as mounted or ignored here: ${examples(report.protectedPaths)}`;
     emit({ kind: 'note', level: 'debug', message });
   }
 }

@@ -12,7 +12,7 @@ import { listNames } from '../files/remove.ts';
 import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
 import { type Root, plainRoot } from '../files/root.ts';
 import { entryAt } from './tree-columns.ts';
-import type { TreeEntry } from './tree.ts';
+import type { TreeEntry } from './scanned-tree.ts';
 import { childPath } from '../paths.ts';
 
 const top = '.' as ByteString; // ASCII
@@ -22,12 +22,12 @@ const top = '.' as ByteString; // ASCII
  * stay, emptied; the folder has copies of them.
  * @throws ERR_ROOTFS; the root is then partly moved
  */
-export async function stashRoot(root: Root, folder: ByteString, signal: AbortSignal): Promise<void> {
+export async function setRootAside(root: Root, folder: ByteString, signal: AbortSignal): Promise<void> {
   await new Move(root, plainRoot(folder), signal).directory(top);
 }
 
 /** Moves all that is in `folder` back into the root, which must be empty, and removes the folder. @throws ERR_ROOTFS */
-export async function restoreRoot(root: Root, folder: ByteString, signal: AbortSignal): Promise<void> {
+export async function takeRootBack(root: Root, folder: ByteString, signal: AbortSignal): Promise<void> {
   await new Move(plainRoot(folder), root, signal).directory(top);
   try {
     rmdirSync(fsPath(folder));
