@@ -97,10 +97,15 @@ export class LayerCache implements AsyncDisposable {
 
   /** Why a build failed that could do without some entries: their layers can't be read. They are not found again. */
   takeBroken(failure: unknown): readonly string[] {
-    const reason = failure instanceof Error ? failure.message : String(failure);
-    for (const { key, layer } of this.#given.values()) if (reason.includes(layer.descriptor.digest)) this.#broken.set(key, reason);
+    // What can be read and is no layer is known by the message; a registry that does not take a layer names it, too.
+    const contentCodes: readonly string[] = ['ERR_LAYER', 'ERR_DIGEST_MISMATCH', 'ERR_UNSAFE_PATH'];
+    const complaint = failure instanceof BuilderError && contentCodes.includes(failure.code) ? failure.message : '';
+    for (const { key, layer } of this.#given.values()) if (complaint.includes(layer.descriptor.digest)) this.#broken.set(key, complaint);
     const messages = [...this.#broken.values()];
-    for (const key of this.#broken.keys()) this.#found.set(key, Promise.resolve(undefined));
+    for (const key of this.#broken.keys()) {
+      this.#found.set(key, Promise.resolve(undefined));
+      this.#given.delete(key);
+    }
     this.#broken.clear();
     return messages;
   }

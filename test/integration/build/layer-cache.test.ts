@@ -5,15 +5,21 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { entryImage, parseEntry } from '../../../src/build/cache/entry.ts';
 import type { CacheRequest } from '../../../src/build/request.ts';
-import type { CachePlace } from '../../../src/outputs/entry-place.ts';
+import type { Layer } from '../../../src/oci/image.ts';
+import { type CachePlace, openPlace } from '../../../src/outputs/entry-place.ts';
+import { readLayout } from '../../../src/store/oci-layout.ts';
+import { layerOf } from '../../support/image.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { type RootBuild, buildInRoot } from '../../support/build-in-root.ts';
 import { freePort } from '../../support/docker-registry.ts';
-import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
+import { type FakeRegistry, answer, startFakeRegistry } from '../../support/fake-registry.ts';
 import { testClient } from '../../support/registry-client.ts';
 
 const whyNot = process.getuid?.() === 0 ? false : 'needs root for chroot and owners';
+const platform = { os: 'linux', architecture: 'amd64' };
+const never = new AbortController().signal;
 const day = 24 * 3_600_000;
 
 /** The text of each step that was executed, not found. */
@@ -234,6 +240,41 @@ describe('the layer cache', { skip: whyNot, timeout: 300_000 }, () => {
     const keys: unknown = JSON.parse(readFileSync(explained, 'utf8'));
     assert.ok(Array.isArray(keys) && keys.length === 3);
     assert.ok(JSON.stringify(keys[0]).includes('"step":"COPY package source /app/"') && JSON.stringify(keys[0]).includes('file source'));
+  });
+
+  const forgeries: readonly { readonly name: string; readonly layer: Layer }[] = [
+    { name: 'is no archive', layer: layerOf(Buffer.from('no archive at all'.repeat(64))) },
+    { name: 'is another archive than it says', layer: { ...layerOf(Buffer.alloc(1024)), diffId: `sha256:${'0'.repeat(64)}` } },
+  ];
+  for (const { name, layer } of forgeries) {
+    test(`an entry whose layer ${name} is executed again as soon as somebody reads it`, async () => {
+      const place = layout();
+      const build = builder(place);
+      const first = 'FROM base\nRUN echo 1 > /a\n';
+      const args = { SOURCE_DATE_EPOCH: '1600000000' };
+      const plain = await build(`${first}RUN cat /a > /b\n`, { args, cache: { from: [] }, keeps: false });
+      assert.equal((await build(first, { args })).error, undefined);
+      const [key = ''] = readdirSync(place.folder).filter((each) => !each.startsWith('record-'));
+      const entry = parseEntry((await readLayout({ folder: join(place.folder, key), tag: key }, platform, never)).image, key);
+      const entries = openPlace(place, testClient(), platform);
+      await entries.put(key, entryImage({ ...entry, layer }, platform), never);
+      const second = await build(`${first}RUN cat /a > /b\n`, { args });
+      assert.deepEqual([second.error, second.digest], [undefined, plain.digest]);
+      assert.match(warnings(second).join('\n'), /building again without it/);
+    });
+  }
+
+  test('a destination that refuses a layer of the cache fails the build, once', async () => {
+    const build = builder(layout());
+    await build(dockerfile, { files });
+    registry.blobs.clear();
+    registry.links.clear();
+    registry.inject({ method: 'PUT', path: /^\/v2\/app\/blobs\/uploads\//, times: 1000, act: answer(400, 'SIZE_INVALID') });
+    const second = await build(dockerfile, { files });
+    await registry.stop();
+    registry = await startFakeRegistry();
+    assert.match(second.error instanceof Error ? second.error.message : '', /^Cannot push blob sha256:/);
+    assert.equal(second.events.filter((event) => event.kind === 'stage.started').length, 1);
   });
 
   test('entries older than --cache-ttl are not taken', async () => {
