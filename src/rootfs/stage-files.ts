@@ -279,13 +279,14 @@ export class StageFiles {
     return { size: file.size, chunks, close };
   }
 
-  // Something else may stand there: what a pod mounted, or what could not be made here.
+  // Something else may stand there: what a pod mounted, what could not be made here, or a file whose name a later layer gave to another.
   #onDisk(file: TreeFile): ByteString | undefined {
     const place = this.#options.disk.placeOf(this.#layers, file.layer, file.path);
     const numbers = new Float64Array(statFieldCount);
     if (place === undefined || !statInto(place, numbers)) return undefined;
-    const stat = statOf(numbers);
-    return stat.type === 'file' && stat.size === file.size ? place : undefined;
+    const { type, size, mtime } = statOf(numbers);
+    const isSameTime = mtime.seconds === file.mtime.seconds && mtime.nanoseconds === file.mtime.nanoseconds;
+    return type === 'file' && size === file.size && isSameTime ? place : undefined;
   }
 }
 

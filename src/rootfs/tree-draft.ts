@@ -120,7 +120,8 @@ export class TreeDraft {
   #takeUp(path: ByteString, node: number): void {
     const place = this.tree.content(node);
     if (place !== undefined && this.#stored !== undefined) {
-      this.#sources.set(node, this.#stored({ ...place, path, size: this.tree.node(node).size }));
+      const { size, mtime } = this.tree.node(node);
+      this.#sources.set(node, this.#stored({ ...place, path, size, mtime }));
     }
     for (const [each, number] of this.tree.walk()) if (number === node) this.#touched.add(each);
   }

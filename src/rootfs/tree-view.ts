@@ -2,6 +2,7 @@
 import { type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { FileStat, FileView, OpenContent } from '../files/file-view.ts';
+import type { Timestamp } from '../layer/entry.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import type { ContentPlace } from '../tree/node.ts';
 
@@ -9,6 +10,7 @@ import type { ContentPlace } from '../tree/node.ts';
 export interface TreeFile extends ContentPlace {
   readonly path: ByteString;
   readonly size: number;
+  readonly mtime: Timestamp;
 }
 
 /** Where the contents of a tree are. */
@@ -55,11 +57,11 @@ function statOf(tree: ImageTree, number: number): FileStat {
 function fileAt(tree: ImageTree, path: ByteString): TreeFile | undefined {
   const number = tree.at(path);
   if (number === undefined) return undefined;
-  const { size, type } = tree.node(number);
+  const { size, type, mtime } = tree.node(number);
   if (type !== 'file' || size === 0) return undefined;
   const place = tree.content(number);
   if (place === undefined) throw new BuilderError('ERR_INTERNAL', `Cannot read ${textFromBytes(path)}: it is in no layer yet`);
-  return { ...place, path, size };
+  return { ...place, path, size, mtime };
 }
 
 async function* emptyContent(): AsyncGenerator<Buffer> {
