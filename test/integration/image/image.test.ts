@@ -38,8 +38,8 @@ function inRoot(...argv: string[]): string {
 before(() => runScript('--rootfs', rootfs));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-test('the image keeps to its folder, the link to it, /workspace and the link that pods mount their token through', () => {
-  assert.deepEqual(readdirSync(rootfs).sort(), ['kaniko', 'run', 'var', 'workspace', 'yadokari']);
+test('the image keeps to its folder, the link to it and the link that pods mount their token through', () => {
+  assert.deepEqual(readdirSync(rootfs).sort(), ['kaniko', 'run', 'var', 'yadokari']);
   assert.equal(readlinkSync(join(rootfs, 'var/run')), '/run');
   assert.equal(statSync(join(rootfs, 'kaniko')).mode & 0o7777, 0o1777);
   assert.equal(readlinkSync(join(rootfs, 'yadokari')), 'kaniko');
