@@ -76,3 +76,84 @@ test('copyImage() gives the root no name where something of it is missing', asyn
   await assert.rejects(copyImage(from.source(root), to.sink, signal), { code: 'ERR_LAYER' });
   assert.deepEqual(to.written, []);
 });
+
+test('copyImage() asks for a manifest that several indexes name only once, and for an image that is its own root never', async () => {
+  const [from, to] = [imageMemory(), imageMemory()];
+  const image = keepManifest(from, from.keep('{}', MediaType.ociConfig));
+  const [one, two] = [keepIndex(from, image), keepIndex(from, image, from.keep('a note', 'text/plain'))];
+  const root = keepIndex(from, one, image, two, one);
+  const source = from.source(root);
+  const asked: string[] = [];
+  const counted: typeof source = {
+    ...source,
+    manifest: async (descriptor, aborted) => {
+      asked.push(descriptor.digest);
+      return await source.manifest(descriptor, aborted);
+    },
+  };
+  await copyImage(counted, to.sink, signal);
+  assert.deepEqual(asked, [one.digest, image.digest, two.digest]);
+  asked.length = 0;
+  await copyImage({ ...from.source(image), manifest: counted.manifest }, to.sink, signal);
+  assert.deepEqual(asked, []);
+});
+
+for (const failing of ['writeBlobs', 'writeManifest'] as const) {
+  test(`copyImage() gives the root no name where ${failing}() fails, and passes the failure on`, async () => {
+    const [from, to] = [imageMemory(), imageMemory()];
+    const root = keepIndex(from, keepManifest(from, from.keep('{}', MediaType.ociConfig)));
+    const sink = { ...to.sink, [failing]: () => Promise.reject(new Error('the disk is full')) };
+    await assert.rejects(copyImage(from.source(root), sink, signal), /^Error: the disk is full$/);
+    assert.deepEqual(
+      to.written.filter((line) => !line.startsWith('blob')),
+      [],
+    );
+  });
+}
+
+test('copyImage() hands its signal to the source and to the sink', async () => {
+  const [from, to] = [imageMemory(), imageMemory()];
+  const root = keepIndex(from, keepManifest(from, from.keep('{}', MediaType.ociConfig)));
+  const source = from.source(root);
+  const mine = new AbortController().signal;
+  const seen: [string, boolean][] = [];
+  const see = (what: string, aborted: AbortSignal): void => void seen.push([what, aborted === mine]);
+  await copyImage(
+    {
+      ...source,
+      manifest: (descriptor, aborted) => (see('manifest', aborted), source.manifest(descriptor, aborted)),
+      open: (descriptor, aborted) => (see('open', aborted), source.open(descriptor, aborted)),
+    },
+    {
+      writeBlobs: (blobs, aborted) => (see('writeBlobs', aborted), to.sink.writeBlobs(blobs, aborted)),
+      writeManifest: (manifest, aborted) => (see('writeManifest', aborted), to.sink.writeManifest(manifest, aborted)),
+      writeRoot: (image, aborted) => (see('writeRoot', aborted), to.sink.writeRoot(image, aborted)),
+    },
+    mine,
+  );
+  assert.deepEqual(
+    seen,
+    ['manifest', 'writeBlobs', 'open', 'writeManifest', 'writeRoot'].map((what) => [what, true]),
+  );
+});
+
+test('copyImage() gives an index of more than 10,000 different manifests no name', async () => {
+  const [from, to] = [imageMemory(), imageMemory()];
+  const image = keepManifest(from, from.keep('{}', MediaType.ociConfig));
+  const digestAt = (position: number): Descriptor['digest'] => `sha256:${String(position).padStart(64, '0')}`;
+  const half = (first: number): Descriptor =>
+    keepIndex(from, ...Array.from({ length: 5001 }, (_, at) => ({ ...image, digest: digestAt(first + at) })));
+  const root = keepIndex(from, half(0), half(5001));
+  const source = from.source(root);
+  const stored = await source.manifest(image, signal);
+  const same: typeof source = {
+    ...source,
+    manifest: async (descriptor, aborted) =>
+      from.blobs.has(descriptor.digest) ? await source.manifest(descriptor, aborted) : { ...stored, digest: descriptor.digest },
+  };
+  await assert.rejects(copyImage(same, to.sink, signal), {
+    code: 'ERR_LAYER',
+    message: 'Cannot copy memory: it has more than 10000 manifests',
+  });
+  assert.ok(!to.written.includes(`root ${root.digest}`));
+});
