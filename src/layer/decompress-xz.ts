@@ -96,13 +96,13 @@ function readDictionarySize(header: Buffer): number {
 async function* readChunks(input: Input, decoder: LzmaDecoder): AsyncGenerator<Buffer> {
   let needsDictionary = true;
   let needsProperties = true;
-  let needsState = true;
   for (;;) {
     const control = (await input.take(1)).readUInt8(0);
     if (control === 0) return;
     if (control === 1 || control >= 0xe0) {
       decoder.resetDictionary();
       needsDictionary = false;
+      needsProperties = true;
     } else if (needsDictionary) throw damaged('its first chunk leans on earlier ones');
     if (control < 0x80) {
       if (control > 2) throw damaged('a chunk is of no known kind');
@@ -119,10 +119,7 @@ async function* readChunks(input: Input, decoder: LzmaDecoder): AsyncGenerator<B
       decoder.setProperties((await input.take(1)).readUInt8(0));
       needsProperties = false;
     } else if (needsProperties) throw damaged('a chunk has no properties');
-    if (control >= 0xa0) {
-      decoder.resetState();
-      needsState = false;
-    } else if (needsState) throw damaged('a chunk has no state to start from');
+    if (control >= 0xa0) decoder.resetState();
     yield decoder.decode(await input.take(compressed), uncompressed);
   }
 }
