@@ -24,7 +24,8 @@ export type OpenSsh = (remote: GitRemote, access: SshAccess, lookup: LookupFunct
 interface Channel extends AsyncIterable<unknown> {
   readonly stderr: { on: (event: 'data', listener: (bytes: Buffer) => void) => unknown };
   readonly write: (bytes: Buffer) => unknown;
-  readonly on: (event: 'exit', listener: (code: number | null) => void) => unknown;
+  /** The exit code: null where a signal ended the command, undefined where the connection ended first. */
+  readonly on: (event: 'close', listener: (code: number | null | undefined) => void) => unknown;
 }
 
 interface Client {
@@ -156,16 +157,18 @@ function loginError(name: string, error: unknown): BuilderError {
 
 async function* bytesOf(channel: Channel, name: string): AsyncGenerator<Buffer> {
   let said = '';
-  let exitCode: number | null = 0;
   channel.stderr.on('data', (bytes) => {
     if (said.length < stderrLimitBytes) said += bytes.toString('utf8');
   });
-  channel.on('exit', (code) => (exitCode = code));
+  const { promise: exit, resolve } = Promise.withResolvers<number | null | undefined>();
+  channel.on('close', resolve);
   for await (const chunk of channel) if (Buffer.isBuffer(chunk)) yield chunk;
-  if (exitCode === 0) return;
+  // Output ends before the exit code and the last words are told. RFC 4254, section 5.3.
+  const code = await exit;
+  if (code === 0 || code === undefined) return;
   const words = said
     .replace(/\p{Cc}+/gu, ' ')
     .trim()
     .slice(0, 300);
-  throw new BuilderError('ERR_CONTEXT', `Cannot read ${name}: the server says "${words === '' ? `exit status ${exitCode}` : words}"`);
+  throw new BuilderError('ERR_CONTEXT', `Cannot read ${name}: the server says "${words === '' ? `exit status ${code}` : words}"`);
 }
