@@ -43,10 +43,11 @@ export function describeFailure(error: unknown, isVerbose: boolean): readonly st
   }
   const lines = [`error: ${error.message}`];
   let hint = error.hint;
-  const seen = new Set<string>([error.message]);
+  const said = [error.message];
   for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
-    if (!seen.has(cause.message)) lines.push(`  because: ${cause.message}`);
-    seen.add(cause.message);
+    // Many a message ends with its cause.
+    if (!said.some((message) => message.endsWith(cause.message))) lines.push(`  because: ${cause.message}`);
+    said.push(cause.message);
     if (cause instanceof BuilderError) hint ??= cause.hint;
   }
   if (hint !== undefined) lines.push(`  try: ${hint}`);
