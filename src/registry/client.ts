@@ -12,6 +12,7 @@ import { type Download, fetchFile } from './download.ts';
 import { type Answer, type Question, exchange } from './exchange.ts';
 import { createLimit } from './limit.ts';
 import { mirrorOf } from './mirror.ts';
+import { exchangeNotes } from './notes.ts';
 import { type Candidate, type PulledImage, fromFirst, pullFrom } from './pull.ts';
 import { type PushContext, type PushOptions, type PushedImage, probePush, pushAhead, pushTo, repositorySink } from './push.ts';
 import { Repository } from './repository.ts';
@@ -26,7 +27,7 @@ export interface MirrorRules {
   readonly onlyMirrors?: boolean;
 }
 
-export interface RegistryClientOptions extends Omit<TransportOptions, 'onWarning' | 'onRetry'> {
+export interface RegistryClientOptions extends Omit<TransportOptions, 'onExchange' | 'onRetry'> {
   readonly credentials: Credentials;
   readonly emit: Emit;
   readonly mirrors?: MirrorRules;
@@ -71,7 +72,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   const { emit, parallel = 4 } = options;
   const transport = createTransport({
     ...options,
-    onWarning: warnOnce(emit),
+    onExchange: exchangeNotes(emit),
     onRetry: (message) => emit({ kind: 'note', level: 'info', message }),
   });
   const open = createOpener(transport, options.credentials);
@@ -139,17 +140,4 @@ function candidatesFor(
   const isLast = mirrors.length === 0 || rules?.onlyMirrors !== true;
   const all = isLast ? [...mirrors, { registry: reference.registry, repository: reference.repository }] : mirrors;
   return all.map((at, position) => ({ ...at, open: async (signal) => await open(at, signal, position + 1 < all.length) }));
-}
-
-/** distribution-spec, Warnings: told once, never acted upon. */
-function warnOnce(emit: Emit): (host: string, text: string) => void {
-  const seen = new Set<string>();
-  return (host, text) => {
-    const quoted = /^299 - "(.*)"/s.exec(text.slice(0, 4096))?.[1];
-    if (quoted === undefined) return;
-    const message = `${host} says: ${quoted.replace(/\\(.)/gs, '$1').replace(/\p{Cc}+/gu, ' ')}`;
-    if (seen.has(message) || seen.size > 100) return;
-    seen.add(message);
-    emit({ kind: 'warning', code: 'registry', message });
-  };
 }

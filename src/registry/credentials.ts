@@ -24,6 +24,8 @@ export interface CredentialOptions {
   /** Folders with a `config.json` that are tried after `$DOCKER_CONFIG` and before `$HOME/.docker`. */
   readonly folders?: readonly string[];
   readonly onWarning?: (message: string) => void;
+  /** Hears which source a credential came from, or that there is none. */
+  readonly onFound?: (message: string) => void;
   readonly helperTimeoutMs?: number;
   /** Which of our own helpers are asked; all where left out. */
   readonly builtIn?: ReadonlySet<BuiltInHelper>;
@@ -57,12 +59,10 @@ export async function loadCredentials(options: CredentialOptions): Promise<Crede
       configs = await readConfigs(options, []);
     },
     find: async (registry, repository, signal) => {
-      for (const config of configs) {
-        const found = await findIn(config, helpers, { registry, repository, options, signal });
-        if (found !== undefined) return found;
-      }
-      const own = builtIn.has('env') ? fromHostVariables(options.env, registry) : undefined;
-      return own ?? (builtIn.has('gitlab') ? fromGitlab(options.env, registry) : undefined);
+      const found = await findFirst({ registry, repository, options, signal }, configs, helpers, builtIn);
+      const source = found === undefined ? 'there are none: going there anonymously' : `from ${found.source}`;
+      options.onFound?.(`credentials for ${registry}/${repository}: ${source}`);
+      return found?.credential;
     },
   };
 }
@@ -123,11 +123,30 @@ interface Wanted {
   readonly signal: AbortSignal;
 }
 
-async function findIn(
-  config: DockerConfig,
-  helpers: ReadonlyMap<string, string | undefined>,
+interface Found {
+  readonly credential: Credential;
+  /** For people. */
+  readonly source: string;
+}
+
+async function findFirst(
   wanted: Wanted,
-): Promise<Credential | undefined> {
+  configs: readonly DockerConfig[],
+  helpers: ReadonlyMap<string, string | undefined>,
+  builtIn: ReadonlySet<BuiltInHelper>,
+): Promise<Found | undefined> {
+  for (const config of configs) {
+    const found = await findIn(config, helpers, wanted);
+    if (found !== undefined) return found;
+  }
+  const { registry, options } = wanted;
+  const own = builtIn.has('env') ? fromHostVariables(options.env, registry) : undefined;
+  if (own !== undefined) return { credential: own, source: 'KANIKO_<HOST>_USER and _PASSWORD' };
+  const gitlab = builtIn.has('gitlab') ? fromGitlab(options.env, registry) : undefined;
+  return gitlab === undefined ? undefined : { credential: gitlab, source: "GitLab's variables" };
+}
+
+async function findIn(config: DockerConfig, helpers: ReadonlyMap<string, string | undefined>, wanted: Wanted): Promise<Found | undefined> {
   const { registry, repository } = wanted;
   // Paths count for `auths` alone; helpers know hosts.
   const named = findEntry(config.credHelpers, registry, '') ?? config.credsStore;
@@ -139,9 +158,10 @@ async function findIn(
       });
     }
     const found = await askHelper({ name: named, path, ...wanted.options }, registry, wanted.signal);
-    if (found !== undefined) return found;
+    if (found !== undefined) return { credential: found, source: `docker-credential-${named}` };
   }
-  return findEntry(config.auths, registry, repository);
+  const entry = findEntry(config.auths, registry, repository);
+  return entry === undefined ? undefined : { credential: entry, source: config.source };
 }
 
 async function findHelpers(configs: readonly DockerConfig[], path: string): Promise<ReadonlyMap<string, string | undefined>> {

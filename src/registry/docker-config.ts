@@ -11,6 +11,8 @@ export type Credential =
   | { readonly kind: 'bearer'; readonly token: string };
 
 export interface DockerConfig {
+  /** The file, or the variable, that it was read from. */
+  readonly source: string;
   /** By key as written. Undefined for an entry that only marks that a helper knows. */
   readonly auths: ReadonlyMap<string, Credential | undefined>;
   readonly credHelpers: ReadonlyMap<string, string>;
@@ -45,7 +47,7 @@ export function parseDockerConfig(text: string, source: string): DockerConfig {
     if (typeof read === 'string') warnings.push(`${source}: auths.${key} is ignored: ${read}`);
     else auths.set(key, read);
   }
-  return { auths, credHelpers, credsStore: typeof store === 'string' && store !== '' ? store : undefined, warnings };
+  return { source, auths, credHelpers, credsStore: typeof store === 'string' && store !== '' ? store : undefined, warnings };
 }
 
 /** `host[/path]` of a key, as older and newer tools write it; Docker Hub's names become one. */

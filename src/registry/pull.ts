@@ -83,6 +83,7 @@ async function openSource(
   const repository = await first.open(signal);
   const root = await repository.manifest(reference.digest ?? reference.tag ?? 'latest', signal);
   if (root === undefined) return undefined;
+  emit({ kind: 'note', level: 'debug', message: `${formatReference(reference)} is taken from ${repository.name}@${root.digest}` });
   return {
     name: formatReference(reference),
     root,

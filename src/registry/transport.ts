@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { isIP } from 'node:net';
 import { RegistryError } from '../errors.ts';
 import { findBaseUrl } from './base-url.ts';
+import { type Exchange, observed } from './notes.ts';
 import { bareHost, isLoopback } from './proxy.ts';
 import { type Response, discard, failureOf, header, redactUrl } from './response.ts';
 import { type Clock, type Retry, type RetryPolicy, defaultRetryPolicy, isTransientStatus, systemClock, withRetries } from './retry.ts';
@@ -36,8 +37,8 @@ export interface TransportOptions extends HttpOptions {
   readonly clock?: Clock;
   /** Gets a line for each further try. */
   readonly onRetry?: (line: string) => void;
-  /** Called with each `Warning` header's text. */
-  readonly onWarning?: (host: string, text: string) => void;
+  /** Hears of each exchange, redirects among them. */
+  readonly onExchange?: (exchange: Exchange) => void;
 }
 
 export interface Transport {
@@ -54,7 +55,7 @@ export interface Transport {
 
 /** The transport of one client; owns its connections until `close`. */
 export function createTransport(options: TransportOptions): Transport {
-  const client = createHttpClient(options);
+  const client = observed(createHttpClient(options), options.onExchange ?? (() => undefined));
   const ownRetry: Retry = {
     policy: options.retryPolicy ?? defaultRetryPolicy,
     clock: options.clock ?? systemClock,
@@ -85,7 +86,6 @@ export function createTransport(options: TransportOptions): Transport {
         signal,
       );
       const response: Response = { ...answer, method: request.method, url };
-      for (const text of answer.headers.get('warning') ?? []) options.onWarning?.(url.host, text);
       const location = isRedirect(answer.status) ? header(response, 'location') : undefined;
       if (location === undefined) return response;
       await discard(response);

@@ -140,7 +140,8 @@ async function openNetwork(
   const names = await loadNames();
   const folders = [join(request.builderFolder, '.docker')];
   const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
-  const credentials = await loadCredentials({ env, folders, onWarning, ...builtInOf(registry) });
+  const onFound = (message: string): void => emit({ kind: 'note', level: 'debug', message });
+  const credentials = await loadCredentials({ env, folders, onWarning, onFound, ...builtInOf(registry) });
   const clients = openRegistries(registry, { env, names, credentials, emit });
   stack.defer(clients.pull.close);
   stack.defer(clients.push.close);

@@ -9,6 +9,8 @@ export interface TestClient extends RegistryClient, AsyncDisposable {
   readonly events: BuildEvent[];
   /** Milliseconds of each wait that would have been. */
   readonly waits: number[];
+  /** The lines that users see: warnings, and notes but for those to debug with. */
+  readonly lines: () => readonly string[];
 }
 
 /** A client; dispose of it to close its connections. */
@@ -33,7 +35,9 @@ export function testClient(options: Partial<RegistryClientOptions> = {}): TestCl
     clock,
     ...options,
   });
-  return { ...client, events, waits, [Symbol.asyncDispose]: client.close };
+  const lines = (): readonly string[] =>
+    events.flatMap((event) => (event.kind === 'warning' || (event.kind === 'note' && event.level === 'info') ? [event.message] : []));
+  return { ...client, events, waits, lines, [Symbol.asyncDispose]: client.close };
 }
 
 /** Credentials of one password for every registry. */

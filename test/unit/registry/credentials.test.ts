@@ -147,6 +147,30 @@ test('variables of the host and of GitLab are for their host only', async () => 
   assert.equal(await find('example.com'), undefined);
 });
 
+test('which source a credential came from is told, and nothing of it', async () => {
+  await using place = await workplace();
+  await helper(place.path, 'good', 'read host; printf \'{"Username":"me","Secret":"s3cret"}\'');
+  const path = join(place.path, 'config.json');
+  await writeFile(path, JSON.stringify({ credHelpers: { 'helped.test': 'good' }, auths: { 'filed.test': authOf('s3cret') } }));
+  const env = {
+    PATH: place.path,
+    KANIKO_VAR_TEST_USER: 'me',
+    KANIKO_VAR_TEST_PASSWORD: 's3cret',
+    CI_REGISTRY: 'git.test',
+    CI_JOB_TOKEN: 's3cret',
+  };
+  const told: string[] = [];
+  const credentials = await loadCredentials({ env, folders: [place.path], onFound: (message) => told.push(message) });
+  for (const host of ['helped.test', 'filed.test', 'var.test', 'git.test', 'none.test']) await credentials.find(host, 'a/b', signal);
+  assert.deepEqual(told, [
+    'credentials for helped.test/a/b: from docker-credential-good',
+    `credentials for filed.test/a/b: from ${path}`,
+    'credentials for var.test/a/b: from KANIKO_<HOST>_USER and _PASSWORD',
+    "credentials for git.test/a/b: from GitLab's variables",
+    'credentials for none.test/a/b: there are none: going there anonymously',
+  ]);
+});
+
 test('loadCredentials() asks only the built-in helpers that are wanted', async () => {
   const env = { KANIKO_REG_EXAMPLE_COM_USER: 'host', KANIKO_REG_EXAMPLE_COM_PASSWORD: 'p' };
   const found = async (...builtIn: readonly ('env' | 'gitlab')[]): Promise<unknown> =>

@@ -1,38 +1,24 @@
 // How the client bears a registry that misbehaves. Each fault is one that a real registry was seen with.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { afterEach, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import { buffer } from 'node:stream/consumers';
 import { BuilderError, RegistryError } from '../../../src/errors.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 import type { Layer } from '../../../src/oci/image.ts';
-import { type Reference, parseReference } from '../../../src/oci/reference.ts';
-import { type FakeRegistry, type Fault, answer, cut, startFakeRegistry } from '../../support/fake-registry.ts';
+import { type Fault, answer, cut, startFakeRegistry } from '../../support/fake-registry.ts';
+import { freshRegistry } from '../../support/fresh-registry.ts';
 import { layerOf, someBytes, storedOf } from '../../support/image.ts';
-import { type TestClient, testClient } from '../../support/registry-client.ts';
+import { testClient } from '../../support/registry-client.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
 const { signal } = new AbortController();
-let registry: FakeRegistry;
-let client: TestClient;
-
-beforeEach(async () => {
-  registry = await startFakeRegistry();
-  client = testClient();
-});
-afterEach(async () => {
-  await client.close();
-  await registry.stop();
-});
-
-const named = (path: string): Reference => parseReference(`${registry.host}/${path}`);
-const count = (method: string, path: RegExp): number =>
-  registry.requests.filter((item) => item.method === method && path.test(item.path)).length;
+const at = freshRegistry();
 
 /** Pushes content as a one-layer image, and gives the layer as pulled. */
-async function stored(content: Buffer, name = 'app/image:v1'): Promise<Layer> {
-  await client.pushImage(storedOf(layerOf(content)), [named(name)], {}, signal);
-  const { image } = await client.pullImage(named(name), platform, signal);
+async function stored(content: Buffer, name = 'app/image:v1', client = at.client): Promise<Layer> {
+  await client.pushImage(storedOf(layerOf(content)), [at.named(name)], {}, signal);
+  const { image } = await client.pullImage(at.named(name), platform, signal);
   const [layer] = image.layers;
   assert.ok(layer !== undefined);
   return layer;
@@ -41,9 +27,9 @@ async function stored(content: Buffer, name = 'app/image:v1'): Promise<Layer> {
 test('a blob whose connection breaks is resumed where it broke', async () => {
   const content = someBytes(400_000);
   const layer = await stored(content);
-  registry.inject({ method: 'GET', path: new RegExp(digestOf(content)), times: 2, act: cut(content, 150_000) });
+  at.registry.inject({ method: 'GET', path: new RegExp(digestOf(content)), times: 2, act: cut(content, 150_000) });
   assert.deepEqual(await buffer(layer.open(signal)), content);
-  const ranges = registry.requests
+  const ranges = at.registry.requests
     .filter((item) => item.method === 'GET' && item.path.endsWith(digestOf(content)))
     .map((item) => item.headers.range);
   assert.equal(ranges.length, 3);
@@ -54,8 +40,8 @@ test('a blob whose registry ignores ranges is read from the start, without a byt
   const content = someBytes(400_000);
   const layer = await stored(content);
   const path = new RegExp(digestOf(content));
-  registry.inject({ method: 'GET', path, act: cut(content, 150_000) });
-  registry.inject({
+  at.registry.inject({ method: 'GET', path, act: cut(content, 150_000) });
+  at.registry.inject({
     method: 'GET',
     path,
     act: (_request, response) => void response.writeHead(200, { 'content-length': content.length }).end(content),
@@ -66,9 +52,9 @@ test('a blob whose registry ignores ranges is read from the start, without a byt
 test('a blob that breaks off again and again without progress is given up', async () => {
   const content = someBytes(10_000);
   const layer = await stored(content);
-  registry.inject({ method: 'GET', path: new RegExp(digestOf(content)), times: 100, act: cut(content, 0) });
+  at.registry.inject({ method: 'GET', path: new RegExp(digestOf(content)), times: 100, act: cut(content, 0) });
   await assert.rejects(buffer(layer.open(signal)), { code: 'ERR_REGISTRY' });
-  assert.equal(client.waits.length, 5);
+  assert.equal(at.client.waits.length, 5);
 });
 
 test('a blob with other bytes than its digest says never ends well', async () => {
@@ -76,14 +62,14 @@ test('a blob with other bytes than its digest says never ends well', async () =>
   const layer = await stored(content);
   const wrong = Buffer.from(content);
   wrong[50_000] = (wrong[50_000] ?? 0) ^ 1;
-  registry.inject({ method: 'GET', path: new RegExp(digestOf(content)), act: (_request, response) => void response.end(wrong) });
+  at.registry.inject({ method: 'GET', path: new RegExp(digestOf(content)), act: (_request, response) => void response.end(wrong) });
   await assert.rejects(buffer(layer.open(signal)), { code: 'ERR_DIGEST_MISMATCH' });
 });
 
 test('a blob that is longer than its descriptor is stopped at once', async () => {
   const content = someBytes(100_000);
   const layer = await stored(content);
-  registry.inject({
+  at.registry.inject({
     method: 'GET',
     path: new RegExp(digestOf(content)),
     act: (_request, response) => {
@@ -100,13 +86,13 @@ test('a blob that is longer than its descriptor is stopped at once', async () =>
 
 test('a manifest by digest with other bytes is refused', async () => {
   await stored(someBytes(10));
-  const { digest } = await client.pullImage(named('app/image:v1'), platform, signal);
-  registry.inject({ method: 'GET', path: /manifests/, act: (_request, response) => void response.end('{"schemaVersion":2}') });
-  await assert.rejects(client.pullImage({ ...named('app/image'), digest }, platform, signal), { code: 'ERR_DIGEST_MISMATCH' });
+  const { digest } = await at.client.pullImage(at.named('app/image:v1'), platform, signal);
+  at.registry.inject({ method: 'GET', path: /manifests/, act: (_request, response) => void response.end('{"schemaVersion":2}') });
+  await assert.rejects(at.client.pullImage({ ...at.named('app/image'), digest }, platform, signal), { code: 'ERR_DIGEST_MISMATCH' });
 });
 
 test('an endless manifest is cut off', async () => {
-  registry.inject({
+  at.registry.inject({
     path: /manifests/,
     times: 10,
     act: (_request, response) => {
@@ -117,60 +103,63 @@ test('an endless manifest is cut off', async () => {
       more();
     },
   });
-  await assert.rejects(client.pullImage(named('app/huge:v1'), platform, signal), { code: 'ERR_REGISTRY', message: /more than \d+ bytes/ });
+  await assert.rejects(at.client.pullImage(at.named('app/huge:v1'), platform, signal), {
+    code: 'ERR_REGISTRY',
+    message: /more than \d+ bytes/,
+  });
 });
 
 test('a busy registry is tried again, as late as it asks', async () => {
   await stored(someBytes(10));
-  registry.inject({ method: 'GET', path: /manifests/, times: 2, act: answer(503, 'UNAVAILABLE') });
-  registry.inject({ method: 'GET', path: /manifests/, act: answer(429, 'TOOMANYREQUESTS', { 'retry-after': '120' }) });
-  await client.pullImage(named('app/image:v1'), platform, signal);
-  assert.deepEqual(client.waits, [1000, 2000, 120_000]);
+  at.registry.inject({ method: 'GET', path: /manifests/, times: 2, act: answer(503, 'UNAVAILABLE') });
+  at.registry.inject({ method: 'GET', path: /manifests/, act: answer(429, 'TOOMANYREQUESTS', { 'retry-after': '120' }) });
+  await at.client.pullImage(at.named('app/image:v1'), platform, signal);
+  assert.deepEqual(at.client.waits, [1000, 2000, 120_000]);
 });
 
 test('a registry that stays broken is reported with its status after six tries', async () => {
-  registry.inject({ method: 'GET', path: /manifests/, times: 100, act: answer(500, 'UNKNOWN', {}, 'disk full\u001b[31m') });
-  await assert.rejects(client.pullImage(named('app/image:v1'), platform, signal), (error) => {
+  at.registry.inject({ method: 'GET', path: /manifests/, times: 100, act: answer(500, 'UNKNOWN', {}, 'disk full\u001b[31m') });
+  await assert.rejects(at.client.pullImage(at.named('app/image:v1'), platform, signal), (error) => {
     assert.ok(error instanceof RegistryError);
     assert.equal(error.status, 500);
     assert.match(error.message, /answered 500 UNKNOWN: disk full \[31m$/);
     return true;
   });
-  assert.equal(count('GET', /manifests/), 6);
+  assert.equal(at.count('GET', /manifests/), 6);
 });
 
 test('an upload that is cut off begins anew, and in chunks when that happens twice', async () => {
   const content = someBytes(300_000);
   const path = new RegExp(digestOf(content).slice(7));
-  registry.inject({ method: 'PUT', path, times: 2, act: (request) => void request.socket.destroy() });
+  at.registry.inject({ method: 'PUT', path, times: 2, act: (request) => void request.socket.destroy() });
   await stored(content);
-  assert.deepEqual(registry.blobs.get(digestOf(content)), content);
-  assert.ok(count('PATCH', /uploads/) > 0);
+  assert.deepEqual(at.registry.blobs.get(digestOf(content)), content);
+  assert.ok(at.count('PATCH', /uploads/) > 0);
 });
 
 test('a chunk that was received in part goes on where the registry stopped', async () => {
   const content = someBytes(300_000);
-  registry.inject({ method: 'PUT', path: /uploads/, act: answer(413, 'SIZE_INVALID') });
-  registry.inject({ method: 'PATCH', path: /uploads/, act: (request) => void request.socket.destroy() });
+  at.registry.inject({ method: 'PUT', path: /uploads/, act: answer(413, 'SIZE_INVALID') });
+  at.registry.inject({ method: 'PATCH', path: /uploads/, act: (request) => void request.socket.destroy() });
   const image = storedOf(layerOf(content));
-  await client.pushImage(image, [named('app/chunks:v1')], { chunkBytes: 100_000 }, signal);
-  assert.deepEqual(registry.blobs.get(digestOf(content)), content);
+  await at.client.pushImage(image, [at.named('app/chunks:v1')], { chunkBytes: 100_000 }, signal);
+  assert.deepEqual(at.registry.blobs.get(digestOf(content)), content);
 });
 
 test('a chunk that breaks off every time is given up after as many tries as anything else', async () => {
-  registry.inject({ method: 'PUT', path: /uploads/, act: answer(413, 'SIZE_INVALID') });
+  at.registry.inject({ method: 'PUT', path: /uploads/, act: answer(413, 'SIZE_INVALID') });
   const act: Fault['act'] = async (request, _response, proceed) =>
     request.headers['content-range']?.startsWith('0-') === true ? await proceed() : void request.socket.destroy();
-  registry.inject({ method: 'PATCH', path: /uploads/, times: 100, act });
-  const pushing = client.pushImage(storedOf(layerOf(someBytes(300_000))), [named('app/chunks:v1')], { chunkBytes: 100_000 }, signal);
+  at.registry.inject({ method: 'PATCH', path: /uploads/, times: 100, act });
+  const pushing = at.client.pushImage(storedOf(layerOf(someBytes(300_000))), [at.named('app/chunks:v1')], { chunkBytes: 100_000 }, signal);
   await assert.rejects(pushing, /Cannot reach/);
-  assert.deepEqual(client.waits, [1000, 2000, 4000, 8000, 16_000]);
-  assert.equal(count('PATCH', /uploads/), 7);
+  assert.deepEqual(at.client.waits, [1000, 2000, 4000, 8000, 16_000]);
+  assert.equal(at.count('PATCH', /uploads/), 7);
 });
 
 test('an upload in chunks that gets on between its failures is not given up, and sends nothing twice', async () => {
   const content = someBytes(8 * 1024 * 1024);
-  registry.inject({ method: 'PUT', path: new RegExp(digestOf(content).slice(7)), act: answer(413, 'SIZE_INVALID') });
+  at.registry.inject({ method: 'PUT', path: new RegExp(digestOf(content).slice(7)), act: answer(413, 'SIZE_INVALID') });
   const broken = new Set<string>();
   const act: Fault['act'] = async (request, _response, proceed) => {
     const range = request.headers['content-range'] ?? '';
@@ -178,26 +167,26 @@ test('an upload in chunks that gets on between its failures is not given up, and
     broken.add(range);
     request.socket.destroy();
   };
-  registry.inject({ method: 'PATCH', path: /uploads/, times: 100, act });
-  await client.pushImage(storedOf(layerOf(content)), [named('app/chunks:v1')], { chunkBytes: 1024 * 1024 }, signal);
-  assert.deepEqual(registry.blobs.get(digestOf(content)), content);
+  at.registry.inject({ method: 'PATCH', path: /uploads/, times: 100, act });
+  await at.client.pushImage(storedOf(layerOf(content)), [at.named('app/chunks:v1')], { chunkBytes: 1024 * 1024 }, signal);
+  assert.deepEqual(at.registry.blobs.get(digestOf(content)), content);
   assert.equal(broken.size, 7);
   assert.deepEqual(
-    client.waits,
+    at.client.waits,
     Array.from(broken, () => 1000),
   );
-  assert.equal(count('PATCH', /uploads/), 8 + 7);
+  assert.equal(at.count('PATCH', /uploads/), 8 + 7);
 });
 
 test('a lost upload session is replaced by a new one', async () => {
-  registry.inject({ method: 'PUT', path: /uploads/, act: answer(404, 'BLOB_UPLOAD_UNKNOWN') });
+  at.registry.inject({ method: 'PUT', path: /uploads/, act: answer(404, 'BLOB_UPLOAD_UNKNOWN') });
   await stored(someBytes(1000));
-  assert.equal(count('POST', /uploads/), 3);
+  assert.equal(at.count('POST', /uploads/), 3);
 });
 
 test('an early refusal is reported as what it is, not as a broken pipe', async () => {
   const content = Buffer.alloc(20_000_000, 1);
-  registry.inject({
+  at.registry.inject({
     method: 'PUT',
     path: /uploads/,
     times: 10,
@@ -205,49 +194,56 @@ test('an early refusal is reported as what it is, not as a broken pipe', async (
       response.writeHead(403, { connection: 'close' }).end('{"errors":[{"code":"DENIED","message":"quota exceeded"}]}');
     },
   });
-  await assert.rejects(client.pushImage(storedOf(layerOf(content)), [named('app/denied:v1')], {}, signal), /403 DENIED: quota exceeded/);
-  assert.equal(count('PUT', /manifests/), 0);
+  await assert.rejects(
+    at.client.pushImage(storedOf(layerOf(content)), [at.named('app/denied:v1')], {}, signal),
+    /403 DENIED: quota exceeded/,
+  );
+  assert.equal(at.count('PUT', /manifests/), 0);
 });
 
 test('HEAD for blobs may be missing: the blob is sent all the same', async () => {
-  registry.inject({ method: 'HEAD', path: /blobs/, times: 10, act: (_request, response) => void response.writeHead(405).end() });
+  at.registry.inject({ method: 'HEAD', path: /blobs/, times: 10, act: (_request, response) => void response.writeHead(405).end() });
   const content = someBytes(1000);
   await stored(content);
-  assert.deepEqual(registry.blobs.get(digestOf(content)), content);
+  assert.deepEqual(at.registry.blobs.get(digestOf(content)), content);
 });
 
 test('HEAD for manifests may be missing: GET tells the digest', async () => {
   await stored(someBytes(10));
-  registry.inject({ method: 'HEAD', path: /manifests/, act: (_request, response) => void response.writeHead(405).end() });
-  const { digest } = await client.pullImage(named('app/image:v1'), platform, signal);
-  assert.equal(await client.resolve(named('app/image:v1'), signal), digest);
+  at.registry.inject({ method: 'HEAD', path: /manifests/, act: (_request, response) => void response.writeHead(405).end() });
+  const { digest } = await at.client.pullImage(at.named('app/image:v1'), platform, signal);
+  assert.equal(await at.client.resolve(at.named('app/image:v1'), signal), digest);
 });
 
 test('a mount that is refused becomes an upload, and one that is answered 202 uses its session', async () => {
   const layer = await stored(someBytes(1000));
   const image = storedOf(layer);
-  registry.inject({ method: 'POST', path: /mount=/, act: answer(403, 'DENIED') });
-  await client.pushImage(image, [named('other/one:v1')], {}, signal);
-  const before = count('POST', /other\/two/);
-  registry.links.delete(`app/image@${layer.descriptor.digest}`);
-  registry.links.delete(`other/one@${layer.descriptor.digest}`);
-  await assert.rejects(client.pushImage(image, [named('other/two:v1')], {}, signal), /404 BLOB_UNKNOWN/);
+  at.registry.inject({ method: 'POST', path: /mount=/, act: answer(403, 'DENIED') });
+  await at.client.pushImage(image, [at.named('other/one:v1')], {}, signal);
+  const before = at.count('POST', /other\/two/);
+  at.registry.links.delete(`app/image@${layer.descriptor.digest}`);
+  at.registry.links.delete(`other/one@${layer.descriptor.digest}`);
+  await assert.rejects(at.client.pushImage(image, [at.named('other/two:v1')], {}, signal), /404 BLOB_UNKNOWN/);
   assert.equal(before, 0);
   // one for the mount, whose session took the layer, one for the config
-  assert.equal(count('POST', /other\/two/), 2);
+  assert.equal(at.count('POST', /other\/two/), 2);
 });
 
 test('a server that accepts anything is not taken for a registry', async () => {
-  registry.inject({ method: 'PUT', path: /manifests/, act: (request, response) => void (request.resume(), response.writeHead(200).end()) });
-  await assert.rejects(client.pushImage(storedOf(layerOf(someBytes(10))), [named('app/web:v1')], {}, signal), {
+  at.registry.inject({
+    method: 'PUT',
+    path: /manifests/,
+    act: (request, response) => void (request.resume(), response.writeHead(200).end()),
+  });
+  await assert.rejects(at.client.pushImage(storedOf(layerOf(someBytes(10))), [at.named('app/web:v1')], {}, signal), {
     code: 'ERR_DIGEST_MISMATCH',
   });
 });
 
 test('a manifest is pushed only when every blob is there', async () => {
-  registry.inject({ method: 'PUT', path: /uploads/, times: 100, act: answer(400, 'NAME_INVALID') });
-  await assert.rejects(client.pushImage(storedOf(layerOf(someBytes(10))), [named('app/order:v1')], {}, signal), RegistryError);
-  assert.equal(count('PUT', /manifests/), 0);
+  at.registry.inject({ method: 'PUT', path: /uploads/, times: 100, act: answer(400, 'NAME_INVALID') });
+  await assert.rejects(at.client.pushImage(storedOf(layerOf(someBytes(10))), [at.named('app/order:v1')], {}, signal), RegistryError);
+  assert.equal(at.count('PUT', /manifests/), 0);
 });
 
 test('an immutable tag is a failure, or a warning with both digests where that was asked for', async () => {
@@ -258,18 +254,18 @@ test('an immutable tag is a failure, or a warning with both digests where that w
     times: 2,
     act: answer(400, 'TAG_INVALID', {}, 'The image tag v1 cannot be overwritten because the tag is immutable'),
   };
-  registry.inject(fault);
+  at.registry.inject(fault);
   const image = storedOf(layerOf(someBytes(20)));
-  await assert.rejects(client.pushImage(image, [named('app/image:v1')], {}, signal), /immutable/);
-  const [pushed] = await client.pushImage(image, [named('app/image:v1')], { ignoreImmutableTags: true }, signal);
-  assert.equal(pushed?.digest, await client.resolve(named('app/image:v1'), signal));
-  assert.ok(client.events.some((event) => event.kind === 'warning' && event.code === 'immutable-tag'));
+  await assert.rejects(at.client.pushImage(image, [at.named('app/image:v1')], {}, signal), /immutable/);
+  const [pushed] = await at.client.pushImage(image, [at.named('app/image:v1')], { ignoreImmutableTags: true }, signal);
+  assert.equal(pushed?.digest, await at.client.resolve(at.named('app/image:v1'), signal));
+  assert.ok(at.client.events.some((event) => event.kind === 'warning' && event.code === 'immutable-tag'));
 });
 
 test('an abort ends a stalled download with its own reason', async () => {
   const content = someBytes(100_000);
   const layer = await stored(content);
-  registry.inject({
+  at.registry.inject({
     method: 'GET',
     path: new RegExp(digestOf(content)),
     act: (_request, response) => {
@@ -285,11 +281,10 @@ test('an abort ends a stalled download with its own reason', async () => {
 });
 
 test('a stalled download is broken off and resumed', async () => {
-  await client.close();
-  client = testClient({ stallTimeoutMs: 300 });
+  await using client = testClient({ stallTimeoutMs: 300 });
   const content = someBytes(100_000);
-  const layer = await stored(content);
-  registry.inject({
+  const layer = await stored(content, 'app/image:v1', client);
+  at.registry.inject({
     method: 'GET',
     path: new RegExp(digestOf(content)),
     act: (_request, response) => {
@@ -313,7 +308,7 @@ test('a blob that is kept elsewhere is fetched there, without our credentials', 
   await promise;
   const address = elsewhere.address();
   assert.ok(address !== null && typeof address !== 'string');
-  registry.inject({
+  at.registry.inject({
     method: 'GET',
     path: new RegExp(digestOf(content)),
     act: answer(307, 'MOVED', { location: `http://127.0.0.1:${address.port}/x?signature=secret` }),
@@ -328,13 +323,13 @@ test('a blob that is kept elsewhere is fetched there, without our credentials', 
 });
 
 test('a redirect loop ends with its chain, and secrets of URLs are not shown', async () => {
-  registry.inject({
+  at.registry.inject({
     method: 'GET',
     path: /manifests/,
     times: 100,
     act: answer(307, 'LOOP', { location: '/v2/app/loop/manifests/v1?token=secret' }),
   });
-  await assert.rejects(client.pullImage(named('app/loop:v1'), platform, signal), (error) => {
+  await assert.rejects(at.client.pullImage(at.named('app/loop:v1'), platform, signal), (error) => {
     assert.ok(error instanceof RegistryError);
     assert.match(error.message, /too many redirects/);
     assert.doesNotMatch(error.message, /secret/);
@@ -343,14 +338,14 @@ test('a redirect loop ends with its chain, and secrets of URLs are not shown', a
 });
 
 test('a Location on a metadata address gets no connection', async () => {
-  registry.inject({ method: 'POST', path: /uploads/, act: answer(202, 'OK', { location: 'http://169.254.169.254/latest' }) });
-  await assert.rejects(client.checkPush(named('app/ssrf'), signal), /private address/);
+  at.registry.inject({ method: 'POST', path: /uploads/, act: answer(202, 'OK', { location: 'http://169.254.169.254/latest' }) });
+  await assert.rejects(at.client.checkPush(at.named('app/ssrf'), signal), /private address/);
 });
 
 test('warnings of a registry are told once', async () => {
   await stored(someBytes(10));
   for (let round = 0; round < 2; round++) {
-    registry.inject({
+    at.registry.inject({
       method: 'GET',
       path: /manifests/,
       act: async (_request, response, proceed) => {
@@ -358,18 +353,18 @@ test('warnings of a registry are told once', async () => {
         await proceed();
       },
     });
-    await client.pullImage(named('app/image:v1'), platform, signal);
+    await at.client.pullImage(at.named('app/image:v1'), platform, signal);
   }
-  const told = client.events.flatMap((event) => (event.kind === 'warning' && event.code === 'registry' ? [event.message] : []));
-  assert.deepEqual(told, [`${registry.host} says: this registry closes" soon`]);
+  const told = at.client.events.flatMap((event) => (event.kind === 'warning' && event.code === 'registry' ? [event.message] : []));
+  assert.deepEqual(told, [`${at.registry.host} says: this registry closes" soon`]);
 });
 
 test('mirrors are asked first, and what they lack comes from the registry itself', async () => {
   await stored(someBytes(5000));
   const mirror = await startFakeRegistry();
-  await using mirrored = testClient({ mirrors: { mirrors: new Map([[registry.host, [`${mirror.host}/cache`]]]) } });
+  await using mirrored = testClient({ mirrors: { mirrors: new Map([[at.registry.host, [`${mirror.host}/cache`]]]) } });
   try {
-    const { image } = await mirrored.pullImage(named('app/image:v1'), platform, signal);
+    const { image } = await mirrored.pullImage(at.named('app/image:v1'), platform, signal);
     assert.equal(image.layers.length, 1);
     assert.equal(mirror.requests.filter((item) => item.path.startsWith('/v2/cache/app/image/manifests/')).length, 1);
   } finally {

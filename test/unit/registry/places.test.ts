@@ -55,8 +55,6 @@ const store = async (registry: FakeRegistry, repository: string): Promise<void> 
   await using client = testClient();
   await client.pushImage(storedOf(layerOf(someBytes(5000))), [parseReference(`${registry.host}/${repository}:v1`)], {}, signal);
 };
-const texts = (client: TestClient): readonly string[] =>
-  client.events.flatMap((event) => (event.kind === 'warning' || event.kind === 'note' ? [event.message] : []));
 
 const rows: readonly (readonly [mirror: string, registry: string, repository: string])[] = [
   ['mymirror', 'mymirror', 'library/busybox'],
@@ -83,7 +81,7 @@ test('a mirror is asked although the registry itself is out of reach, which is n
   const client = clientOf({ 'index.docker.io': [mirror.host] }, { names: namesFromTable(new Map()) });
   const { image } = await client.pullImage(parseReference('busybox:v1'), platform, signal);
   assert.equal(image.layers.length, 1);
-  assert.deepEqual([texts(client), client.waits], [[], []]);
+  assert.deepEqual([client.lines(), client.waits], [[], []]);
 });
 
 test('a mirror without a dot in its name is a host', async () => {
@@ -112,7 +110,7 @@ test('a mirror that refuses connections is left for the next place at once, with
   const client = clientOf({ [origin.host]: [`127.0.0.1:${port}`, `away.test:${port}`] });
   await client.pullImage(parseReference(`${origin.host}/app/image:v1`), platform, signal);
   assert.deepEqual(client.waits, []);
-  assert.deepEqual(texts(client), [
+  assert.deepEqual(client.lines(), [
     `Cannot reach 127.0.0.1:${port}: connection refused; trying the next place`,
     `Cannot reach away.test:${port}: connection refused; trying the next place`,
   ]);
@@ -123,7 +121,7 @@ test('a registry that refuses connections is tried again, and each try is told w
   const client = clientOf({});
   await assert.rejects(client.pullImage(parseReference(`127.0.0.1:${port}/app/image:v1`), platform, signal), /connection refused$/);
   assert.deepEqual(
-    texts(client),
+    client.lines(),
     [1, 2, 4, 8, 16].map(
       (wait, index) => `Cannot reach 127.0.0.1:${port}: connection refused; trying again in ${wait} s (${index + 2} of 6)`,
     ),

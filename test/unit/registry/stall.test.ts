@@ -4,31 +4,16 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import { digestOf } from '../../../src/oci/digest.ts';
-import { type Reference, parseReference } from '../../../src/oci/reference.ts';
 import { type PaceLimits, defaultPaceLimits, paced, pacedUpload } from '../../../src/registry/pace.ts';
-import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
+import { freshRegistry } from '../../support/fresh-registry.ts';
 import { storedOf, layerOf, someBytes } from '../../support/image.ts';
-import { type TestClient, testClient } from '../../support/registry-client.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
 const { signal } = new AbortController();
 const limits: PaceLimits = { stallTimeoutMs: 200, slowWindowMs: 400, slowBytesPerSecond: 1024 };
-let registry: FakeRegistry;
-let client: TestClient;
-
-beforeEach(async () => {
-  registry = await startFakeRegistry();
-  client = testClient(limits);
-});
-afterEach(async () => {
-  await client.close();
-  await registry.stop();
-});
-
-const named = (path: string): Reference => parseReference(`${registry.host}/${path}`);
-const notes = (): string => client.events.flatMap((event) => (event.kind === 'note' ? [event.message] : [])).join('\n');
+const at = freshRegistry(limits);
 
 test('the limits are 30 s without a byte, and 60 s below 1 KiB/s', () => {
   assert.deepEqual(defaultPaceLimits, { stallTimeoutMs: 30_000, slowWindowMs: 60_000, slowBytesPerSecond: 1024 });
@@ -40,10 +25,10 @@ for (const { name, afterBytes } of [
 ])
   test(`a GET that stalls ${name} goes on from where it was, and says so`, async () => {
     const content = someBytes(100_000);
-    await client.pushImage(storedOf(layerOf(content)), [named('app/image:v1')], {}, signal);
-    const { image } = await client.pullImage(named('app/image:v1'), platform, signal);
+    await at.client.pushImage(storedOf(layerOf(content)), [at.named('app/image:v1')], {}, signal);
+    const { image } = await at.client.pullImage(at.named('app/image:v1'), platform, signal);
     const path = new RegExp(digestOf(content));
-    registry.inject({
+    at.registry.inject({
       method: 'GET',
       path,
       act: (_request, response) => {
@@ -53,25 +38,25 @@ for (const { name, afterBytes } of [
       },
     });
     assert.deepEqual(await buffer(image.layers[0]?.open(signal) ?? assert.fail()), content);
-    assert.match(notes(), /^Cannot reach .*: the answer stalled; trying again in 1 s \(2 of 6\)$/);
-    const ranges = registry.requests.filter((item) => item.method === 'GET' && path.test(item.path)).map((item) => item.headers.range);
+    assert.match(at.client.lines().join('\n'), /^Cannot reach .*: the answer stalled; trying again in 1 s \(2 of 6\)$/);
+    const ranges = at.registry.requests.filter((item) => item.method === 'GET' && path.test(item.path)).map((item) => item.headers.range);
     assert.deepEqual(ranges, [undefined, afterBytes === 0 ? undefined : `bytes=${afterBytes}-`]);
   });
 
 test('a GET without any answer is given up in time', async () => {
-  await client.pushImage(storedOf(layerOf(someBytes(10))), [named('app/image:v1')], {}, signal);
-  registry.inject({ method: 'GET', path: /manifests/, act: () => undefined });
+  await at.client.pushImage(storedOf(layerOf(someBytes(10))), [at.named('app/image:v1')], {}, signal);
+  at.registry.inject({ method: 'GET', path: /manifests/, act: () => undefined });
   const startedMs = performance.now();
-  await client.pullImage(named('app/image:v1'), platform, signal);
+  await at.client.pullImage(at.named('app/image:v1'), platform, signal);
   assert.ok(performance.now() - startedMs < 2000);
-  assert.match(notes(), /no answer in time; trying again/);
+  assert.match(at.client.lines().join('\n'), /no answer in time; trying again/);
 });
 
 test('a GET that drips is given up, though it is never silent', async () => {
   const content = someBytes(10_000);
-  await client.pushImage(storedOf(layerOf(content)), [named('app/image:v1')], {}, signal);
-  const { image } = await client.pullImage(named('app/image:v1'), platform, signal);
-  registry.inject({
+  await at.client.pushImage(storedOf(layerOf(content)), [at.named('app/image:v1')], {}, signal);
+  const { image } = await at.client.pullImage(at.named('app/image:v1'), platform, signal);
+  at.registry.inject({
     method: 'GET',
     path: new RegExp(digestOf(content)),
     act: async (_request, response) => {
@@ -83,31 +68,31 @@ test('a GET that drips is given up, though it is never silent', async () => {
     },
   });
   assert.deepEqual(await buffer(image.layers[0]?.open(signal) ?? assert.fail()), content);
-  assert.match(notes(), /it sent less than 1024 bytes a second for 0\.4 s; trying again/);
+  assert.match(at.client.lines().join('\n'), /it sent less than 1024 bytes a second for 0\.4 s; trying again/);
 });
 
 test('a PUT that stalls in the middle is given up and sent anew, and says so', async () => {
   const content = someBytes(12_000_000);
-  registry.inject({ method: 'PUT', path: /uploads/, act: (request) => void request.pause() });
+  at.registry.inject({ method: 'PUT', path: /uploads/, act: (request) => void request.pause() });
   const startedMs = performance.now();
-  await client.pushImage(storedOf(layerOf(content)), [named('app/image:v1')], {}, signal);
+  await at.client.pushImage(storedOf(layerOf(content)), [at.named('app/image:v1')], {}, signal);
   assert.ok(performance.now() - startedMs < 8000);
-  assert.deepEqual(registry.blobs.get(digestOf(content)), content);
-  assert.match(notes(), /^Cannot reach .*: it took no byte for 0\.2 s; trying again in 1 s \(2 of 6\)$/);
+  assert.deepEqual(at.registry.blobs.get(digestOf(content)), content);
+  assert.match(at.client.lines().join('\n'), /^Cannot reach .*: it took no byte for 0\.2 s; trying again in 1 s \(2 of 6\)$/);
 });
 
 test('a small PUT that is taken and never answered is given up as well', async () => {
   const content = someBytes(1000);
-  registry.inject({ method: 'PUT', path: new RegExp(digestOf(content).slice(7)), act: (request) => void request.resume() });
+  at.registry.inject({ method: 'PUT', path: new RegExp(digestOf(content).slice(7)), act: (request) => void request.resume() });
   const startedMs = performance.now();
-  await client.pushImage(storedOf(layerOf(content)), [named('app/image:v1')], {}, signal);
+  await at.client.pushImage(storedOf(layerOf(content)), [at.named('app/image:v1')], {}, signal);
   assert.ok(performance.now() - startedMs < 3000);
-  assert.match(notes(), /no answer in time; trying again/);
+  assert.match(at.client.lines().join('\n'), /no answer in time; trying again/);
 });
 
 test('a registry is given a second more for each MiB that it has to put in its place', async () => {
   const content = someBytes(2 * 1024 * 1024);
-  registry.inject({
+  at.registry.inject({
     method: 'PUT',
     path: new RegExp(digestOf(content).slice(7)),
     act: async (_request, _response, proceed) => {
@@ -115,16 +100,16 @@ test('a registry is given a second more for each MiB that it has to put in its p
       await proceed();
     },
   });
-  await client.pushImage(storedOf(layerOf(content)), [named('app/image:v1')], {}, signal);
-  assert.equal(notes(), '');
+  await at.client.pushImage(storedOf(layerOf(content)), [at.named('app/image:v1')], {}, signal);
+  assert.equal(at.client.lines().join('\n'), '');
 });
 
 test('a chunk that stalls goes on after what the registry has', async () => {
   const content = someBytes(24_000_000);
-  registry.inject({ method: 'PUT', path: /uploads/, times: 2, act: (request) => void request.socket.destroy() });
-  registry.inject({ method: 'PATCH', path: /uploads/, act: (request) => void request.pause() });
-  await client.pushImage(storedOf(layerOf(content)), [named('app/image:v1')], { chunkBytes: 12_000_000 }, signal);
-  assert.deepEqual(registry.blobs.get(digestOf(content)), content);
+  at.registry.inject({ method: 'PUT', path: /uploads/, times: 2, act: (request) => void request.socket.destroy() });
+  at.registry.inject({ method: 'PATCH', path: /uploads/, act: (request) => void request.pause() });
+  await at.client.pushImage(storedOf(layerOf(content)), [at.named('app/image:v1')], { chunkBytes: 12_000_000 }, signal);
+  assert.deepEqual(at.registry.blobs.get(digestOf(content)), content);
 });
 
 test('paced() does not count the time of whoever reads', async () => {

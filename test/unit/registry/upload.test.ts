@@ -1,28 +1,17 @@
 // What an upload does with its source, its session and its chunks.
 import assert from 'node:assert/strict';
 import type { Readable } from 'node:stream';
-import { afterEach, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import type { Layer } from '../../../src/oci/image.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
-import { type Reference, parseReference } from '../../../src/oci/reference.ts';
-import { type FakeRegistry, answer, startFakeRegistry } from '../../support/fake-registry.ts';
+import { parseReference } from '../../../src/oci/reference.ts';
+import { answer, startFakeRegistry } from '../../support/fake-registry.ts';
+import { freshRegistry } from '../../support/fresh-registry.ts';
 import { storedOf, layerOf, someBytes } from '../../support/image.ts';
-import { type TestClient, passwordFor, testClient } from '../../support/registry-client.ts';
+import { passwordFor, testClient } from '../../support/registry-client.ts';
 
 const { signal } = new AbortController();
-let registry: FakeRegistry;
-let client: TestClient;
-
-beforeEach(async () => {
-  registry = await startFakeRegistry();
-  client = testClient();
-});
-afterEach(async () => {
-  await client.close();
-  await registry.stop();
-});
-
-const named = (path: string): Reference => parseReference(`${registry.host}/${path}`);
+const at = freshRegistry();
 
 /** A layer that keeps every stream it gave out. */
 function watched(content: Buffer): { readonly layer: Layer; readonly streams: Readable[] } {
@@ -42,15 +31,15 @@ test('the sources of an upload that is redirected are all closed, whole and in c
     const { layer, streams } = watched(content);
     const whole = new RegExp(digestOf(content).slice(7));
     const path = inChunks ? /uploads/ : whole;
-    registry.inject({
+    at.registry.inject({
       method: inChunks ? 'PATCH' : 'PUT',
       path,
       act: (request, response) =>
         answer(307, 'MOVED', { location: request.url ?? '' })(request, response, async () => await Promise.resolve()),
     });
-    if (inChunks) registry.inject({ method: 'PUT', path: whole, act: answer(413) });
-    await client.pushImage(storedOf(layer), [named(`app/moved-${inChunks}:v1`)], { chunkBytes: 1_000_000 }, signal);
-    assert.deepEqual(registry.blobs.get(digestOf(content)), content);
+    if (inChunks) at.registry.inject({ method: 'PUT', path: whole, act: answer(413) });
+    await at.client.pushImage(storedOf(layer), [at.named(`app/moved-${inChunks}:v1`)], { chunkBytes: 1_000_000 }, signal);
+    assert.deepEqual(at.registry.blobs.get(digestOf(content)), content);
     assert.ok(streams.length >= 2);
     assert.deepEqual(
       streams.map((stream) => stream.destroyed),
@@ -85,8 +74,8 @@ test('the sources of an upload whose token has expired are all closed', async ()
 
 test('chunks are no smaller than the registry wants them, the last one excepted', async () => {
   const content = someBytes(500_000);
-  registry.inject({ method: 'PUT', path: new RegExp(digestOf(content).slice(7)), act: answer(413) });
-  registry.inject({
+  at.registry.inject({ method: 'PUT', path: new RegExp(digestOf(content).slice(7)), act: answer(413) });
+  at.registry.inject({
     method: 'POST',
     path: /uploads/,
     times: 10,
@@ -95,17 +84,17 @@ test('chunks are no smaller than the registry wants them, the last one excepted'
       await proceed();
     },
   });
-  await client.pushImage(storedOf(layerOf(content)), [named('app/chunks:v1')], { chunkBytes: 100_000 }, signal);
-  const chunks = registry.requests.filter((item) => item.method === 'PATCH').map((item) => item.headers['content-range']);
+  await at.client.pushImage(storedOf(layerOf(content)), [at.named('app/chunks:v1')], { chunkBytes: 100_000 }, signal);
+  const chunks = at.registry.requests.filter((item) => item.method === 'PATCH').map((item) => item.headers['content-range']);
   assert.deepEqual(chunks, ['0-199999', '200000-399999', '400000-499999']);
-  assert.deepEqual(registry.blobs.get(digestOf(content)), content);
+  assert.deepEqual(at.registry.blobs.get(digestOf(content)), content);
 });
 
 test('a push whose early bird is called off goes on with the upload that is under way', async () => {
   const layer = layerOf(someBytes(1000));
   const held = Promise.withResolvers<void>();
   const arrived = Promise.withResolvers<void>();
-  registry.inject({
+  at.registry.inject({
     method: 'PUT',
     path: new RegExp(layer.descriptor.digest.slice(7)),
     act: async (_request, _response, proceed) => {
@@ -115,13 +104,16 @@ test('a push whose early bird is called off goes on with the upload that is unde
     },
   });
   const early = new AbortController();
-  const ahead = client.pushLayer(layer, [named('app/image:v1')], early.signal);
+  const ahead = at.client.pushLayer(layer, [at.named('app/image:v1')], early.signal);
   await arrived.promise;
-  const pushing = client.pushImage(storedOf(layer), [named('app/image:v1')], {}, signal);
+  const pushing = at.client.pushImage(storedOf(layer), [at.named('app/image:v1')], {}, signal);
   await new Promise((resolve) => setTimeout(resolve, 50));
   early.abort(new Error('called off'));
   await assert.rejects(ahead, /called off/);
   held.resolve();
   await pushing;
-  assert.equal(registry.requests.filter((item) => item.method === 'PUT' && item.path.includes(layer.descriptor.digest.slice(7))).length, 1);
+  assert.equal(
+    at.registry.requests.filter((item) => item.method === 'PUT' && item.path.includes(layer.descriptor.digest.slice(7))).length,
+    1,
+  );
 });
