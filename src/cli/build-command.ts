@@ -10,8 +10,8 @@ import { BuilderError, DockerfileError, systemCode } from '../errors.ts';
 import { appFolder, findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
 import { tellAccepted } from './accepted.ts';
 import { describeBuildFailure, exitStatusOf, signalNumbers } from './exit.ts';
-import type { CommandInput } from './command-input.ts';
-import { buildFlags } from './flags.ts';
+import type { CommandInput } from './command.ts';
+import { buildFlags } from './tables/build.ts';
 import { withHostPaths } from './host-paths.ts';
 import { trackProgress, type Progress } from './progress.ts';
 import { capabilityHint, readPowers, refuseUnfitPod } from './pod-security.ts';
@@ -27,8 +27,11 @@ const home = dirname(appFolder);
 /** What else of the builder is beside its code. */
 const ownFiles = ['node', 'ld', 'lib', 'nss.conf', 'package.json', 'executor', 'yadokari', 'warmer', 'ssl'] as const;
 
+/** kaniko's command line, which has no command, or our own. */
+export type BuildForm = 'executor' | 'build';
+
 /** Builds, reports, and gives the exit status. */
-export async function runBuildCommand(input: CommandInput): Promise<number> {
+export async function runBuildCommand(input: CommandInput, form: BuildForm): Promise<number> {
   const { settings, env, signal } = input;
   const mainPath = realpathSync(process.argv[1] ?? '');
   const isSandboxed = env[sandboxVariable] === '1';
@@ -41,7 +44,7 @@ export async function runBuildCommand(input: CommandInput): Promise<number> {
   });
   const workingDirectory = isSandboxed ? (env['YADOKARI_WORKING_DIRECTORY'] ?? '/') : process.cwd();
   if (!isSandboxed) tellAccepted(settings, buildFlags, env, report.emit);
-  if (!verdict.isInside) return await runBuildInSandbox(input, { mainPath, reason: verdict.reason });
+  if (!verdict.isInside) return await runBuildInSandbox(input, { mainPath, form, reason: verdict.reason });
   const powers = readPowers();
   refuseUnfitPod(powers);
   const asked = makeBuildRequest(settings, input.positionals, {

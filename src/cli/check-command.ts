@@ -7,15 +7,16 @@ import { formatViolations } from '../dockerfile/check-output.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import { DockerfileError } from '../errors.ts';
-import type { CommandInput } from './command-input.ts';
+import type { CommandInput } from './command.ts';
 import { describeBuildFailure } from './exit.ts';
 import { makeBuildRequest } from './request.ts';
+import { checkFormats } from './tables/check.ts';
 import { readStandardInput } from './standard-input.ts';
 
 /** 0 where nothing is wrong or the Dockerfile does not ask for more; 1 for a mistake, or violations with `check=error=true`. */
 export async function runCheckCommand(input: CommandInput): Promise<number> {
   const { settings, env, stdout } = input;
-  const format = settings.choice('format', ['text', 'json', 'sarif', 'gitlab'], 'text');
+  const format = settings.choice('format', checkFormats, 'text');
   const request = makeBuildRequest(settings, input.positionals, {
     env,
     workingDirectory: process.cwd(),

@@ -1,13 +1,15 @@
 // One run of the program: argv and env in, an exit status out.
+import { didYouMean } from '../dockerfile/suggest.ts';
 import { BuilderError } from '../errors.ts';
-import { buildFlags, parseFlags } from './flags.ts';
-import { helpText } from './help.ts';
-import { Settings, type Environment } from './settings.ts';
+import { type Command, flagsOf } from './command.ts';
+import { commands, executor, findCommand } from './commands.ts';
 import { describeFailure, exitStatusOf } from './exit.ts';
-import { createReport, type LogFormat, type Report, type Verbosity } from './report.ts';
+import { type ParsedFlags, parseFlags } from './flags.ts';
+import { helpText, overviewText, usageOf } from './help.ts';
+import { createReport, type Report, type ReportOptions } from './report.ts';
+import { Settings, type Environment } from './settings.ts';
 import { openSink } from './sink.ts';
-import { runBuildCommand } from './build-command.ts';
-import { runCheckCommand } from './check-command.ts';
+import { logFormats, verbosities } from './tables/log.ts';
 import { version } from './version.ts';
 
 export interface Invocation {
@@ -15,8 +17,6 @@ export interface Invocation {
   readonly argv: readonly string[];
   readonly env: Environment;
 }
-
-const commands = ['build', 'check', 'version', 'help'] as const;
 
 /** Runs one command; never throws. */
 export async function runCommandLine(invocation: Invocation, signal: AbortSignal): Promise<number> {
@@ -26,38 +26,30 @@ export async function runCommandLine(invocation: Invocation, signal: AbortSignal
   let report: Report = plain;
   let isVerbose = false;
   try {
-    const first = invocation.argv.findIndex((word) => word !== '');
-    const named = commands.find((command) => command === invocation.argv[first]);
-    const parsed = parseFlags(named === undefined ? invocation.argv : invocation.argv.slice(first + 1), buildFlags);
-    if (named === 'help' || parsed.values.has('help')) {
-      stdout.write(helpText('executor', buildFlags));
+    const words = invocation.argv.slice(
+      Math.max(
+        0,
+        invocation.argv.findIndex((word) => word !== ''),
+      ),
+    );
+    if (words[0] === 'help') {
+      stdout.write(askedHelp(words.slice(1)));
       return 0;
     }
-    if (named === 'version' || parsed.values.has('version')) {
-      stdout.write(`yadokari ${version}\n`);
+    const { command, rest } = findCommand(words) ?? { command: executor, rest: words };
+    const table = flagsOf(command);
+    const parsed = parseFlags(rest, table);
+    if (parsed.values.has('help') || parsed.values.has('version')) {
+      stdout.write(parsed.values.has('help') ? helpText(command) : `yadokari ${version}\n`);
       return 0;
     }
-    if (named === undefined && parsed.positionals.length > 0) {
-      const stray = parsed.positionals[0] ?? '';
-      throw new BuilderError('ERR_USAGE', `Cannot run command ${JSON.stringify(stray)}: there is no such command`, {
-        hint: `one of ${commands.join(', ')}; see --help`,
-      });
-    }
-    const settings = new Settings(parsed, buildFlags, invocation.env);
+    refuseStray(command, parsed);
+    const settings = new Settings(parsed, table, invocation.env);
     isVerbose = ['trace', 'debug'].includes(settings.text('verbosity') ?? 'info');
     report = createReport({ ...reportSettings(settings, stderr.isTerminal), sink: stderr, now: Date.now });
     const hasTerminal = stderr.isTerminal && (invocation.env['CI'] ?? '') === '';
-    const command = {
-      settings,
-      positionals: parsed.positionals,
-      flags: parsed.values,
-      env: invocation.env,
-      report,
-      stdout,
-      hasTerminal,
-      signal,
-    };
-    return named === 'check' ? await runCheckCommand(command) : await runBuildCommand(command);
+    const { values: flags, positionals } = parsed;
+    return await command.run({ settings, positionals, flags, env: invocation.env, report, stdout, hasTerminal, signal });
   } catch (error) {
     report.close();
     for (const line of describeFailure(error, isVerbose)) report.line('error', line);
@@ -65,13 +57,37 @@ export async function runCommandLine(invocation: Invocation, signal: AbortSignal
   }
 }
 
-function reportSettings(
-  settings: Settings,
-  isTerminal: boolean,
-): { readonly format: LogFormat; readonly verbosity: Verbosity; readonly timestamps: boolean } {
+/** The text for `help`, `help build` and `help build --all`. @throws ERR_USAGE */
+function askedHelp(words: readonly string[]): string {
+  const names = words.filter((word) => word !== '--all' && word !== '');
+  if (names.length === 0) return words.includes('--all') ? helpText(executor, true) : overviewText();
+  const command = names.join(' ') === executor.name ? executor : findCommand(names)?.command;
+  if (command === undefined) throw unknownCommand(names[0] ?? '');
+  return helpText(command, words.includes('--all'));
+}
+
+/** kaniko's form takes flags only, and a command's operands are named in its usage. @throws ERR_USAGE */
+function refuseStray(command: Command, { positionals }: ParsedFlags): void {
+  const [first] = positionals;
+  if (first === undefined) return;
+  if (command === executor) throw unknownCommand(first);
+  if (/[A-Z]/.test(command.usage)) return;
+  throw new BuilderError('ERR_USAGE', `Cannot use argument ${JSON.stringify(first)}: there is nothing it could mean`, {
+    hint: usageOf(command),
+  });
+}
+
+function unknownCommand(word: string): BuilderError {
+  const names = [...commands.map(({ name }) => name), 'help'];
+  return new BuilderError('ERR_USAGE', `Cannot run command ${JSON.stringify(word)}: there is no such command`, {
+    hint: didYouMean(word, names) ?? `one of ${names.join(', ')}`,
+  });
+}
+
+function reportSettings(settings: Settings, isTerminal: boolean): Pick<ReportOptions, 'format' | 'verbosity' | 'timestamps'> {
   return {
-    format: settings.choice('log-format', ['text', 'color', 'json'], isTerminal ? 'color' : 'text'),
-    verbosity: settings.choice('verbosity', ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'panic'], 'info'),
+    format: settings.choice('log-format', logFormats, isTerminal ? 'color' : 'text'),
+    verbosity: settings.choice('verbosity', verbosities, 'info'),
     timestamps: settings.boolean('log-timestamp'),
   };
 }

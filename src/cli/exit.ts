@@ -4,14 +4,13 @@ import { formatDockerfileError, formatPlace, withoutControls } from '../dockerfi
 import { BuilderError, CommandError, DockerfileError } from '../errors.ts';
 import type { StepLabel } from '../events.ts';
 
-/** kaniko's statuses: a RUN's own code, else 1; ours besides: 2 for usage, 128+n for a signal. */
+/** kaniko's statuses: a RUN's own code, else 1; ours besides: 128+n for a signal. */
 export function exitStatusOf(error: unknown): number {
   if (!(error instanceof BuilderError)) return 1;
   if (error instanceof CommandError) {
     if (error.exitCode !== undefined && error.exitCode > 0) return error.exitCode;
     return error.signalName === undefined ? 1 : 128 + (signalNumbers[error.signalName] ?? 0);
   }
-  if (error.code === 'ERR_USAGE') return 2;
   return 1;
 }
 

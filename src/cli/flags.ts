@@ -1,8 +1,10 @@
-// Every flag of `executor`, in one table, from which the parser and `--help` are made.
+// What a flag is, and reading a command line by the flags of a command (`tables/`).
+import { parseDuration } from '../dockerfile/duration.ts';
 import { didYouMean } from '../dockerfile/suggest.ts';
 import { BuilderError } from '../errors.ts';
+import { foreignFlags } from './foreign-flags.ts';
 
-export type FlagKind = 'text' | 'boolean' | 'number' | 'list' | 'comma-list';
+export type FlagKind = 'text' | 'boolean' | 'number' | 'duration' | 'list' | 'comma-list';
 
 /**
  * What an empty value says, as a pipeline makes it of a variable that is not set: as if the flag were not there, nothing more on a
@@ -20,7 +22,16 @@ export interface FlagSpec {
   readonly environment?: string;
   readonly environmentWins?: true;
   readonly value?: string;
+  /** The only values that it takes. */
+  readonly choices?: readonly string[];
+  /** What it does, in one line. */
   readonly about: string;
+  /** What else there is to say, for the page of all flags. */
+  readonly details?: string;
+  /** What kaniko's flag of this name does: `same`, or the difference; undefined where it has none. */
+  readonly kaniko?: string;
+  /** On the first page of `--help`. */
+  readonly isCommon?: true;
   /** Of lists; every other kind has one meaning (`emptyValueOf`). */
   readonly empty?: 'no item' | 'refused';
   /** The switch without which it changes nothing, which is told then. */
@@ -31,206 +42,11 @@ export interface FlagSpec {
   readonly unsupported?: string;
 }
 
-export const buildFlags: readonly FlagSpec[] = [
-  {
-    name: 'context',
-    short: 'c',
-    kind: 'text',
-    value: 'PLACE',
-    about: 'build context: a folder, dir://, tar://FILE, tar://stdin, git://, https:// (default /workspace/)',
-  },
-  { name: 'context-sub-path', kind: 'text', value: 'PATH', about: 'folder inside the context to build from' },
-  { name: 'dockerfile', short: 'f', kind: 'text', value: 'FILE', about: 'Dockerfile, or - for standard input (default Dockerfile)' },
-  { name: 'destination', short: 'd', kind: 'list', empty: 'refused', value: 'IMAGE', about: 'name to push to; may be repeated' },
-  { name: 'target', kind: 'comma-list', value: 'STAGE', about: 'stage to build; of several the first is pushed' },
-  {
-    name: 'build-arg',
-    kind: 'list',
-    empty: 'no item',
-    value: 'NAME=VALUE',
-    about: 'value of an ARG; a bare NAME takes it from the environment',
-  },
-  {
-    name: 'build-context',
-    kind: 'list',
-    empty: 'refused',
-    value: 'NAME=PLACE',
-    about: 'a named context: folder, docker-image://, oci-layout://, git, https',
-  },
-  {
-    name: 'secret',
-    kind: 'list',
-    empty: 'refused',
-    value: 'id=ID[,src=FILE|env=NAME]',
-    about: 'secret for RUN --mount=type=secret, or for fetching',
-  },
-  {
-    name: 'ssh',
-    kind: 'list',
-    empty: 'refused',
-    value: 'default[=SOCKET|KEY]',
-    about: 'agent socket for RUN --mount=type=ssh and git, or a private key for git',
-  },
-  { name: 'label', kind: 'list', empty: 'refused', value: 'KEY=VALUE', about: 'label of the image' },
-  { name: 'annotation', kind: 'list', empty: 'refused', value: 'KEY=VALUE', about: 'annotation of the manifest' },
-  {
-    name: 'custom-platform',
-    kind: 'text',
-    aliases: ['customPlatform', 'platform'],
-    value: 'OS/ARCH',
-    about: 'platform to build for (default: this machine)',
-  },
-  { name: 'no-push', kind: 'boolean', environment: 'KANIKO_NO_PUSH', environmentWins: true, about: 'build only' },
-  { name: 'oci-layout-path', kind: 'text', value: 'FOLDER', about: 'also write the image as an OCI layout' },
-  { name: 'tar-path', kind: 'text', aliases: ['tarPath'], value: 'FILE', about: 'also write the image as a docker archive' },
-  { name: 'digest-file', kind: 'text', value: 'FILE', about: 'write the digest of the pushed image here' },
-  { name: 'image-name-with-digest-file', kind: 'text', value: 'FILE', about: 'write NAME@DIGEST of every destination here' },
-  { name: 'image-name-tag-with-digest-file', kind: 'text', value: 'FILE', about: 'write NAME:TAG@DIGEST of every destination here' },
-  { name: 'compression', kind: 'text', value: 'gzip|zstd', about: 'compression of new layers (default gzip)' },
-  {
-    name: 'compression-level',
-    kind: 'number',
-    value: 'N',
-    about: 'level of that compression; -1 (default): as fast as it can, for gzip by ISA-L',
-  },
-  {
-    name: 'image-format',
-    kind: 'text',
-    value: 'inherit|docker|oci',
-    about: 'media types of the image (default inherit: the base decides)',
-  },
-  { name: 'reproducible', kind: 'boolean', about: 'times of new files and history set to 1970, so that equal builds give equal digests' },
-  { name: 'single-snapshot', kind: 'boolean', about: 'one layer for the whole last stage' },
-  { name: 'ignore-path', kind: 'list', empty: 'no item', value: 'PATH', about: 'path that is never part of the image' },
-  {
-    name: 'ignore-var-run',
-    kind: 'boolean',
-    aliases: ['whitelist-var-run'],
-    about: '',
-    inert: 'what is mounted there is left out by itself, the rest belongs to the image',
-  },
-  { name: 'ignorefile', kind: 'text', value: 'FILE', about: 'use this instead of .dockerignore' },
-  { name: 'insecure', kind: 'boolean', about: 'push over plain HTTP where the registry speaks no TLS' },
-  { name: 'insecure-pull', kind: 'boolean', about: 'the same for pulling' },
-  { name: 'insecure-registry', kind: 'list', empty: 'no item', value: 'HOST', about: 'the same for one registry' },
-  { name: 'skip-tls-verify', kind: 'boolean', about: 'accept any certificate when pushing' },
-  { name: 'skip-tls-verify-pull', kind: 'boolean', about: 'accept any certificate when pulling' },
-  { name: 'skip-tls-verify-registry', kind: 'list', empty: 'no item', value: 'HOST', about: 'accept any certificate of one registry' },
-  { name: 'registry-certificate', kind: 'list', empty: 'refused', value: 'HOST=FILE', about: 'CA certificate for one registry' },
-  { name: 'registry-client-cert', kind: 'list', empty: 'refused', value: 'HOST=CERT,KEY', about: 'client certificate for one registry' },
-  {
-    name: 'registry-mirror',
-    kind: 'list',
-    empty: 'no item',
-    environment: 'KANIKO_REGISTRY_MIRROR',
-    value: 'HOST',
-    about: 'mirror of Docker Hub, asked first',
-  },
-  {
-    name: 'registry-map',
-    kind: 'list',
-    empty: 'no item',
-    environment: 'KANIKO_REGISTRY_MAP',
-    value: 'HOST=MIRROR;…',
-    about: 'mirrors of other registries',
-  },
-  { name: 'skip-default-registry-fallback', kind: 'boolean', about: 'do not fall back to the registry itself when its mirrors fail' },
-  { name: 'push-retry', kind: 'number', value: 'N', about: 'tries more for a push that failed' },
-  { name: 'image-download-retry', kind: 'number', value: 'N', about: 'tries more for a pull that failed' },
-  { name: 'image-fs-extract-retry', kind: 'number', value: 'N', about: '', inert: 'unpacking is checked and is not tried again' },
-  { name: 'skip-push-permission-check', kind: 'boolean', about: 'do not try out the right to push before the build' },
-  { name: 'push-ignore-immutable-tag-errors', kind: 'boolean', about: 'an immutable tag that exists already is no error' },
-  {
-    name: 'verbosity',
-    short: 'v',
-    kind: 'text',
-    value: 'LEVEL',
-    about: 'trace, debug, info, warn, error, fatal or panic (default info); errors and the output of a RUN are always told',
-  },
-  {
-    name: 'log-format',
-    kind: 'text',
-    value: 'text|color|json',
-    about: 'how progress is told (default: a live view on a terminal, else lines)',
-  },
-  { name: 'log-timestamp', kind: 'boolean', about: 'put the time before every line' },
-  { name: 'kaniko-dir', kind: 'text', environment: 'KANIKO_DIR', value: 'FOLDER', about: 'folder for layers and stages (default /kaniko)' },
-  { name: 'force', kind: 'boolean', about: "build on the image's own root though nothing looks like a container" },
-  { name: 'network', kind: 'text', value: 'default|host|none', about: "network of RUN; only the container's own can be given" },
-  { name: 'no-check', kind: 'boolean', about: 'do not print build-check warnings' },
-  {
-    name: 'snapshot-mode',
-    kind: 'text',
-    aliases: ['snapshotMode'],
-    value: 'MODE',
-    about: '',
-    inert: 'there is one way to snapshot, which is right and fast',
-  },
-  { name: 'use-new-run', kind: 'boolean', about: '', inert: 'there is one way to snapshot, which is right and fast' },
-  { name: 'skip-unused-stages', kind: 'boolean', about: '', inert: 'stages that nothing needs are always skipped' },
-  { name: 'force-build-metadata', kind: 'boolean', about: '', inert: 'every instruction is in the history anyway' },
-  { name: 'compressed-caching', kind: 'boolean', about: '', inert: 'layers are never held in memory' },
-  { name: 'cache', kind: 'boolean', about: 'take results of steps from the cache, and keep new ones there' },
-  {
-    name: 'cache-repo',
-    kind: 'text',
-    needs: 'cache',
-    value: 'REPOSITORY',
-    about: 'where the cache is, or oci:FOLDER (default DESTINATION/cache)',
-  },
-  { name: 'cache-from', kind: 'list', empty: 'no item', needs: 'cache', value: 'REPOSITORY', about: 'further caches, only read' },
-  { name: 'cache-to', kind: 'text', needs: 'cache', value: 'REPOSITORY', about: 'where new results go, if not to --cache-repo' },
-  { name: 'cache-ttl', kind: 'text', needs: 'cache', value: 'DURATION', about: 'older results are not taken (default 336h)' },
-  { name: 'cache-run-layers', kind: 'boolean', needs: 'cache', about: 'cache RUN and WORKDIR (default true)' },
-  { name: 'cache-copy-layers', kind: 'boolean', needs: 'cache', about: 'cache COPY and ADD, too' },
-  { name: 'no-push-cache', kind: 'boolean', needs: 'cache', about: 'take from the cache and keep nothing' },
-  {
-    name: 'cache-explain',
-    kind: 'text',
-    needs: 'cache',
-    value: 'FILE',
-    about: 'write the keys of all steps, and what they are made of, as JSON',
-  },
-  { name: 'cache-dir', kind: 'text', about: '', inert: 'base images are not kept in a folder' },
-  { name: 'cleanup', kind: 'boolean', environment: 'KANIKO_CLEANUP', environmentWins: true, about: 'empty the root after the build' },
-  {
-    name: 'pre-cleanup',
-    kind: 'boolean',
-    environment: 'KANIKO_PRE_CLEANUP',
-    environmentWins: true,
-    about: '',
-    unsupported: 'emptying the root before a build is not part of this version',
-  },
-  {
-    name: 'preserve-context',
-    kind: 'boolean',
-    environment: 'KANIKO_PRESERVE_CONTEXT',
-    environmentWins: true,
-    about: '',
-    unsupported: 'restoring the root after a build is not part of this version',
-  },
-  {
-    name: 'borrow-context',
-    kind: 'boolean',
-    about:
-      "move the context's files out of the way until the end of the build where the image works in their folder; without a terminal that is so anyway",
-  },
-  { name: 'materialize', kind: 'boolean', about: 'unpack every stage, so that the root holds the last one at the end' },
-  { name: 'dryrun', kind: 'boolean', about: 'print the plan and build nothing' },
-  { name: 'print-plan', kind: 'boolean', environment: 'KANIKO_PRINT_PLAN', about: 'print the plan, then build' },
-  {
-    name: 'git',
-    kind: 'list',
-    empty: 'refused',
-    value: 'KEY=VALUE',
-    about: 'branch, single-branch, depth, recurse-submodules, insecure-skip-tls of a git context',
-  },
-  { name: 'credential-helpers', kind: 'comma-list', value: 'NAMES', about: 'which built-in credential helpers to ask: env, gitlab' },
-  { name: 'bucket', short: 'b', kind: 'text', about: '', unsupported: 'bucket contexts are not part of this version' },
-  { name: 'format', kind: 'text', value: 'text|json|sarif|gitlab', about: 'of check: how findings are written (default text)' },
-  { name: 'help', short: 'h', kind: 'boolean', about: 'print this' },
-  { name: 'version', kind: 'boolean', about: 'print the version' },
-];
+/** Flags that belong together, as a heading of `--help`. */
+export interface FlagGroup {
+  readonly title: string;
+  readonly flags: readonly FlagSpec[];
+}
 
 /** What was given: by canonical name, in order. */
 export interface ParsedFlags {
@@ -291,12 +107,20 @@ function store(values: Map<string, string[]>, spec: FlagSpec, written: string, a
   if (value === undefined) {
     throw new BuilderError('ERR_USAGE', `Cannot use ${written}: it needs a value`, { hint: `${written}=${spec.value ?? 'VALUE'}` });
   }
-  if (spec.kind === 'boolean') parseBoolean(written, value);
-  if (value === '' && takesEmpty(values, spec, written)) return;
-  if (spec.kind === 'number' && !/^-?\d{1,9}$/.test(value))
-    throw new BuilderError('ERR_USAGE', `Cannot use ${written}=${value}: expected a whole number`);
+  if (value === '' && spec.kind !== 'boolean' && takesEmpty(values, spec, written)) return;
+  checkValue(spec, written, value);
   const items = spec.kind === 'comma-list' ? value.split(',').filter((item) => item !== '') : [value];
   values.set(spec.name, spec.kind === 'list' || spec.kind === 'comma-list' ? [...given, ...items] : items);
+}
+
+function checkValue(spec: FlagSpec, written: string, value: string): void {
+  const fail = (expected: string): never => {
+    throw new BuilderError('ERR_USAGE', `Cannot use ${written}=${value}: expected ${expected}`);
+  };
+  if (spec.kind === 'boolean') parseBoolean(written, value);
+  if (spec.kind === 'number' && !/^-?\d{1,9}$/.test(value)) fail('a whole number');
+  if (spec.kind === 'duration' && (parseDuration(value) ?? -1) < 0) fail('a duration with its unit, such as 6h or 336h');
+  if (spec.choices !== undefined && !spec.choices.includes(value)) fail(spec.choices.join(', '));
 }
 
 /** True where an empty value is all dealt with. @throws ERR_USAGE where it is a mistake */
@@ -314,6 +138,6 @@ function takesEmpty(values: Map<string, string[]>, spec: FlagSpec, written: stri
 function unknownFlag(written: string, names: readonly string[]): BuilderError {
   const hint = /\s/.test(written)
     ? 'the argument has a blank in it: pass flags as separate arguments'
-    : (didYouMean(written.slice(2), names, (name) => `--${name}`) ?? 'see --help');
+    : (foreignFlags.get(written) ?? didYouMean(written.slice(2), names, (name) => `--${name}`) ?? 'see --help');
   return new BuilderError('ERR_USAGE', `Cannot use ${written}: there is no such flag`, { hint });
 }

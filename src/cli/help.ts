@@ -1,42 +1,99 @@
-// The text of `--help`, made from the table of flags.
-import { type EmptyValue, emptyValueOf, type FlagSpec } from './flags.ts';
+// The texts of `--help`, made from the table of commands.
+import { type Command, flagsOf } from './command.ts';
+import { commands, executor } from './commands.ts';
+import { type EmptyValue, emptyValueOf, type FlagGroup, type FlagSpec } from './flags.ts';
 
-/** The text of `--help`. */
-export function helpText(program: string, table: readonly FlagSpec[]): string {
-  const shown = table.filter((spec) => spec.about !== '');
-  const left = (spec: FlagSpec): string => {
-    const short = spec.short === undefined ? '    ' : `-${spec.short}, `;
-    return `  ${short}--${spec.name}${spec.kind === 'boolean' ? '' : ` ${spec.value ?? 'VALUE'}`}`;
-  };
-  const width = Math.min(46, Math.max(...shown.map((spec) => left(spec).length)) + 2);
-  const lines = shown.map((spec) => {
-    const start = left(spec);
-    return start.length + 2 > width ? `${start}\n${' '.repeat(width)}${spec.about}` : `${start.padEnd(width)}${spec.about}`;
+const columns = 80;
+const program = 'yadokari';
+
+/** What there is, and kaniko's form. */
+export function overviewText(): string {
+  const width = Math.max(...commands.map(({ name }) => name.length)) + 2;
+  return lines([
+    `Usage: ${program} COMMAND [flags]`,
+    `       executor [flags]                  ${executor.about}`,
+    '',
+    ...commands.map(({ name, about }) => `  ${name.padEnd(width)}${about}`),
+    `  ${'help'.padEnd(width)}print this, or the help of a command; --all has every flag`,
+  ]);
+}
+
+/** One screen: the flags that most people need, and the names of the others; all of them with `isWhole`. */
+export function helpText(command: Command, isWhole = false): string {
+  const groups = command.groups.map(({ title, flags }) => ({ title, flags: flags.filter(({ about }) => about !== '') }));
+  const width = Math.max(...groups.flatMap(({ flags }) => flags.filter(isShown).map((spec) => leftSide(spec).length))) + 2;
+  return lines([
+    `Usage: ${usageOf(command)}`,
+    '',
+    upperCase(command.about),
+    '',
+    ...groups.flatMap((group) => (isWhole ? wholeGroup(group) : shortGroup(group, width))),
+    '',
+    ...(isWhole ? describeEmpty(flagsOf(command)) : [`\`${program} help ${command.name} --all\` says what each flag does.`]),
+  ]);
+}
+
+function upperCase(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`;
+}
+
+/** `yadokari build [flags] [CONTEXT]`. */
+export function usageOf({ name, usage }: Command): string {
+  return [name === executor.name ? name : `${program} ${name}`, usage].filter((part) => part !== '').join(' ');
+}
+
+function isShown({ isCommon }: FlagSpec): boolean {
+  return isCommon === true;
+}
+
+function shortGroup({ title, flags }: FlagGroup, width: number): readonly string[] {
+  const common = flags.filter(isShown);
+  const others = flags.filter((spec) => !isShown(spec)).map(({ name }) => `--${name}`);
+  const also = others.length === 0 ? [] : wrap(`also ${others.join(', ')}`, '  ');
+  return [`${title}:`, ...common.map((spec) => `${leftSide(spec).padEnd(width)}${spec.about}`), ...also];
+}
+
+function wholeGroup({ title, flags }: FlagGroup): readonly string[] {
+  const described = flags.flatMap((spec) => {
+    const about = spec.details === undefined ? spec.about : `${spec.about}: ${spec.details}`;
+    return [leftSide(spec), ...wrap(about, ' '.repeat(10))];
   });
-  return [
-    `Usage: ${program} [build] [flags]          build an image from a Dockerfile`,
-    `       ${program} check [flags]            check a Dockerfile without building it`,
-    `       ${program} version`,
-    '',
-    'Flags:',
-    ...lines,
-    '',
-    ...describeEmpty(shown),
-    '',
-    "Other flags of kaniko's executor are accepted where they change nothing, and refused by name where they would.",
-    '',
-  ].join('\n');
+  return [`${title}:`, ...described];
+}
+
+function leftSide(spec: FlagSpec): string {
+  const short = spec.short === undefined ? '    ' : `-${spec.short}, `;
+  return `  ${short}--${spec.name}${spec.kind === 'boolean' ? '' : ` ${spec.value ?? 'VALUE'}`}`;
 }
 
 /** Most empty values say nothing, and these do. */
-function describeEmpty(shown: readonly FlagSpec[]): readonly string[] {
+function describeEmpty(flags: readonly FlagSpec[]): readonly string[] {
   const names = (meaning: EmptyValue): string =>
-    shown
-      .filter((spec) => spec.kind !== 'boolean' && emptyValueOf(spec) === meaning)
+    flags
+      .filter((spec) => spec.about !== '' && spec.kind !== 'boolean' && emptyValueOf(spec) === meaning)
       .map((spec) => `--${spec.name}`)
       .join(', ');
+  const [none, refused] = [names('none'), names('refused')];
   return [
     'An empty value (--target "$STAGE" of a variable that is not set) is as good as no flag.',
-    `It is an empty list for ${names('none')}, and a mistake for ${names('refused')}.`,
+    ...(none === '' ? [] : wrap(`It is an empty list for ${none}.`, '')),
+    ...(refused === '' ? [] : wrap(`It is a mistake for ${refused}.`, '')),
   ];
+}
+
+function wrap(text: string, indent: string): readonly string[] {
+  const wrapped: string[] = [];
+  let line = indent;
+  for (const word of text.split(' ')) {
+    if (line.length + word.length > columns && line !== indent) {
+      wrapped.push(line.trimEnd());
+      line = indent;
+    }
+    line += `${word} `;
+  }
+  return [...wrapped, line.trimEnd()];
+}
+
+function lines(of: readonly string[]): string {
+  return `${of.join('\n')}\n`;
 }

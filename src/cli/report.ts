@@ -2,10 +2,11 @@
 import { pino, type Logger } from 'pino';
 import type { BuildEvent, Emit, StepLabel } from '../events.ts';
 import type { Sink } from './sink.ts';
+import type { logFormats, verbosities } from './tables/log.ts';
 import { formatBytes, formatCount, formatDuration } from './units.ts';
 
-export type LogFormat = 'text' | 'color' | 'json';
-export type Verbosity = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'panic';
+export type LogFormat = (typeof logFormats)[number];
+export type Verbosity = (typeof verbosities)[number];
 
 export interface ReportOptions {
   readonly format: LogFormat;

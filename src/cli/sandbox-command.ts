@@ -6,7 +6,7 @@ import { BuilderError } from '../errors.ts';
 import { runInSandbox } from '../sandbox/launch.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import { outFolder, sandboxPath, type VisiblePath } from '../sandbox/plan.ts';
-import type { CommandInput } from './command-input.ts';
+import type { CommandInput } from './command.ts';
 import { deliverOutputs, prepareOutputs, type SandboxOutput } from './sandbox-outputs.ts';
 import type { Settings } from './settings.ts';
 
@@ -17,7 +17,7 @@ const passedVariables =
 /** Runs this very command in a sandbox and gives its status. @throws ERR_UNSUPPORTED where there can be none */
 export async function runBuildInSandbox(
   input: CommandInput,
-  around: { readonly mainPath: string; readonly reason: string },
+  around: { readonly mainPath: string; readonly form: 'executor' | 'build'; readonly reason: string },
 ): Promise<number> {
   const { report, env, signal } = input;
   if (input.settings.has('kaniko-dir')) {
@@ -30,7 +30,10 @@ export async function runBuildInSandbox(
       {
         nodePath: process.execPath,
         mainPath: around.mainPath,
-        invocation: { argv: ['build', ...translation.argv], env: { ...passedEnvironment(env, translation), ...translation.env } },
+        invocation: {
+          argv: [...(around.form === 'build' ? ['build'] : []), ...translation.argv],
+          env: { ...passedEnvironment(env, translation), ...translation.env },
+        },
         visible: translation.visible,
         outputs: {
           prepare: (earlyPush) => prepareOutputs(translation.outputs, earlyPush),

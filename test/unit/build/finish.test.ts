@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { finishImage, formatTime } from '../../../src/build/finish.ts';
-import { buildFlags, parseFlags } from '../../../src/cli/flags.ts';
+import { parseFlags } from '../../../src/cli/flags.ts';
+import { buildFlags } from '../../../src/cli/tables/build.ts';
 import { makeBuildRequest } from '../../../src/cli/request.ts';
 import { Settings } from '../../../src/cli/settings.ts';
 import { parseDigest } from '../../../src/oci/digest.ts';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tellAccepted } from '../../../src/cli/accepted.ts';
-import { buildFlags, parseFlags } from '../../../src/cli/flags.ts';
+import { parseFlags } from '../../../src/cli/flags.ts';
+import { buildFlags } from '../../../src/cli/tables/build.ts';
 import { Settings } from '../../../src/cli/settings.ts';
 import type { BuildEvent } from '../../../src/events.ts';
 

@@ -12,16 +12,18 @@ function run(...argv: readonly string[]): { readonly status: number | null; read
 }
 
 const refused: readonly { readonly argv: readonly string[]; readonly status: number; readonly lines: readonly RegExp[] }[] = [
-  { argv: ['login'], status: 2, lines: [/^error: Cannot run command "login": there is no such command$/, /^ {2}try: one of build, check/] },
+  { argv: ['sh'], status: 1, lines: [/^error: Cannot run command "sh": there is no such command$/, /^ {2}try: one of build, check/] },
+  { argv: ['biuld', '.'], status: 1, lines: [/^error: Cannot run command "biuld"/, /^ {2}try: did you mean build\?/] },
+  { argv: ['version', 'now'], status: 1, lines: [/^error: Cannot use argument "now"/, /^ {2}try: yadokari version$/] },
   {
     argv: ['--destinaton=x'],
-    status: 2,
+    status: 1,
     lines: [/^error: Cannot use --destinaton: there is no such flag$/, /did you mean --destination\?/],
   },
-  { argv: ['--verbosity=loud', '--no-push'], status: 2, lines: [/^error: Cannot use --verbosity=loud: expected trace, debug/] },
+  { argv: ['--verbosity=loud', '--no-push'], status: 1, lines: [/^error: Cannot use --verbosity=loud: expected trace, debug/] },
   {
     argv: ['--no-push', '--cache'],
-    status: 2,
+    status: 1,
     lines: [/^error: Cannot use --cache: where nothing is pushed/, /^ {2}try: give --cache-repo/],
   },
   { argv: ['--no-push', '--bucket=b'], status: 1, lines: [/^error: Cannot honour --bucket: /, /^ {2}try: leave it out/] },
@@ -38,14 +40,14 @@ for (const { argv, status, lines } of refused)
 
 test('an empty word is a value where one is due, also before the command', () => {
   const { status, stderr } = run('', 'build', '--destination', '', '--no-push');
-  assert.equal(status, 2);
+  assert.equal(status, 1);
   assert.match(stderr, /^error: Cannot use an empty --destination: it needs a value$/m);
 });
 
 test('help goes to standard output, whatever else is on the command line', () => {
   const { status, stdout, stderr } = run('build', '-h', '--no-push');
   assert.deepEqual([status, stderr], [0, '']);
-  assert.match(stdout, /^Usage: executor \[build\]/);
+  assert.match(stdout, /^Usage: yadokari build \[flags\] \[CONTEXT\]/);
 });
 
 test('an error in JSON is one object a line', () => {

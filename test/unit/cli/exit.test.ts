@@ -13,7 +13,7 @@ const statuses: readonly { readonly error: unknown; readonly status: number }[] 
   { error: new CommandError('Cannot run make', { argv, exitCode: 7 }), status: 7 },
   { error: new CommandError('Cannot run make', { argv, signalName: 'SIGKILL' }), status: 137 },
   { error: new CommandError('Cannot start make', { argv }), status: 1 },
-  { error: new BuilderError('ERR_USAGE', 'Cannot use --x'), status: 2 },
+  { error: new BuilderError('ERR_USAGE', 'Cannot use --x'), status: 1 },
   { error: new DockerfileError('unknown instruction', range), status: 1 },
   { error: new RegistryError('Cannot push', { method: 'PUT', url: 'https://r.example/v2/', status: 403 }), status: 1 },
   { error: new TypeError('x is not a function'), status: 1 },

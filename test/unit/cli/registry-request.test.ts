@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RegistryRequest } from '../../../src/build/request.ts';
-import { buildFlags, parseFlags } from '../../../src/cli/flags.ts';
+import { parseFlags } from '../../../src/cli/flags.ts';
+import { buildFlags } from '../../../src/cli/tables/build.ts';
 import { makeRegistryRequest } from '../../../src/cli/registry-request.ts';
 import { Settings } from '../../../src/cli/settings.ts';
 

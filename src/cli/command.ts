@@ -1,0 +1,38 @@
+// What a command is: its flags, its help, and what it does.
+import type { FlagGroup, FlagSpec, ParsedFlags } from './flags.ts';
+import type { Report } from './report.ts';
+import type { Environment, Settings } from './settings.ts';
+import type { Sink } from './sink.ts';
+
+export interface Command {
+  /** One word, or more: `build`, `cache list`. */
+  readonly name: string;
+  /** What comes after the name in `--help`: `[flags] [CONTEXT]`. */
+  readonly usage: string;
+  /** What it does, in one line. */
+  readonly about: string;
+  readonly groups: readonly FlagGroup[];
+  /** Taken and not looked at: other commands' flags, so that a command line can be used again with another word before it. */
+  readonly accepts?: readonly FlagSpec[];
+  /** Gives the exit status. @throws BuilderError, which is told by the caller */
+  readonly run: (input: CommandInput) => Promise<number>;
+}
+
+/** What every command gets from the command line. */
+export interface CommandInput {
+  readonly settings: Settings;
+  readonly positionals: readonly string[];
+  readonly flags: ParsedFlags['values'];
+  readonly env: Environment;
+  readonly report: Report;
+  readonly stdout: Sink;
+  /** Somebody sits in front of it. */
+  readonly hasTerminal: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** The flags of a command, listed ones first. */
+export function flagsOf({ groups, accepts = [] }: Command): readonly FlagSpec[] {
+  const listed = groups.flatMap(({ flags }) => flags);
+  return [...listed, ...accepts.filter(({ name }) => !listed.some((each) => each.name === name))];
+}

@@ -1,0 +1,54 @@
+// Every command, in one table: the dispatch, help, completion and the page of all flags are made from it.
+import { runBuildCommand } from './build-command.ts';
+import { runCheckCommand } from './check-command.ts';
+import type { Command } from './command.ts';
+import { buildFlags, buildGroups } from './tables/build.ts';
+import { checkGroups } from './tables/check.ts';
+import { logFlags } from './tables/log.ts';
+import { version } from './version.ts';
+
+/** A command line without a command: kaniko's executor. */
+export const executor: Command = {
+  name: 'executor',
+  usage: '[flags]',
+  about: 'build an image and push it, as kaniko does',
+  groups: buildGroups,
+  run: async (input) => await runBuildCommand(input, 'executor'),
+};
+
+export const commands: readonly Command[] = [
+  {
+    name: 'build',
+    usage: '[flags] [CONTEXT]',
+    about: 'build an image and push it, as BuildKit does',
+    groups: buildGroups,
+    run: async (input) => await runBuildCommand(input, 'build'),
+  },
+  {
+    name: 'check',
+    usage: '[flags] [CONTEXT]',
+    about: 'check a Dockerfile without building it',
+    groups: checkGroups,
+    accepts: buildFlags,
+    run: runCheckCommand,
+  },
+  {
+    name: 'version',
+    usage: '',
+    about: 'print the version',
+    groups: [{ title: 'Flags', flags: logFlags }],
+    run: async ({ stdout }) => {
+      stdout.write(`yadokari ${version}\n`);
+      return await Promise.resolve(0);
+    },
+  },
+];
+
+/** The command that the words begin with, and the words after its name; undefined where they begin with none. */
+export function findCommand(words: readonly string[]): { readonly command: Command; readonly rest: readonly string[] } | undefined {
+  const named = commands
+    .map((command) => ({ command, parts: command.name.split(' ') }))
+    .filter(({ parts }) => parts.every((part, position) => words[position] === part))
+    .toSorted((a, b) => b.parts.length - a.parts.length)[0];
+  return named === undefined ? undefined : { command: named.command, rest: words.slice(named.parts.length) };
+}

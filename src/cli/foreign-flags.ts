@@ -1,0 +1,22 @@
+// Flags of other builders that people type here, and what they are called.
+
+/** By flag as it is written: what to try instead. */
+export const foreignFlags: ReadonlyMap<string, string> = new Map([
+  ['-t', 'an image is named by --destination IMAGE (-d)'],
+  ['--tag', 'an image is named by --destination IMAGE (-d)'],
+  ['--file', 'a Dockerfile is named by --dockerfile FILE (-f)'],
+  ['--push', 'leave it out: an image is pushed to each --destination, unless --no-push is given'],
+  ['--load', 'write an archive for `docker load` with --tar-path FILE'],
+  ['-o', 'use --oci-layout-path FOLDER or --tar-path FILE'],
+  ['--output', 'use --oci-layout-path FOLDER or --tar-path FILE'],
+  ['--no-cache', 'leave it out: nothing is taken from a cache without --cache'],
+  ['--pull', 'leave it out: what a tag of a base image stands for is always asked for anew'],
+  ['--squash', 'use --single-snapshot'],
+  ['--progress', 'use --log-format text, color or json'],
+  ['-q', 'use --verbosity error'],
+  ['--quiet', 'use --verbosity error'],
+  ['--rm', 'leave it out: nothing of a RUN stays behind'],
+  ['--build-args', 'use --build-arg NAME=VALUE, once for each'],
+  ['--tls-verify', 'use --skip-tls-verify, or --skip-tls-verify-registry HOST'],
+  ['--creds', 'credentials come from config.json; `yadokari login` writes them there'],
+]);

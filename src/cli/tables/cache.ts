@@ -1,0 +1,62 @@
+// Flags of the layer cache.
+import type { FlagSpec } from '../flags.ts';
+
+export const cacheFlags: readonly FlagSpec[] = [
+  {
+    name: 'cache',
+    kind: 'boolean',
+    isCommon: true,
+    about: 'take results of steps from a cache, and keep',
+    kaniko: 'same',
+  },
+  {
+    name: 'cache-repo',
+    kind: 'text',
+    needs: 'cache',
+    isCommon: true,
+    value: 'REPOSITORY',
+    about: 'where, or oci:FOLDER (DESTINATION/cache)',
+    kaniko: 'same',
+  },
+  {
+    name: 'cache-copy-layers',
+    kind: 'boolean',
+    needs: 'cache',
+    about: 'cache COPY and ADD, too',
+    kaniko: 'same',
+  },
+  { name: 'cache-from', kind: 'list', empty: 'no item', needs: 'cache', value: 'REPOSITORY', about: 'further caches, only read' },
+  { name: 'cache-to', kind: 'text', needs: 'cache', value: 'REPOSITORY', about: 'where new results go, if not to --cache-repo' },
+  {
+    name: 'cache-ttl',
+    kind: 'duration',
+    needs: 'cache',
+    value: 'DURATION',
+    about: 'older results are not taken (default 336h)',
+    kaniko: 'same',
+  },
+  { name: 'cache-run-layers', kind: 'boolean', needs: 'cache', about: 'cache RUN and WORKDIR (default true)', kaniko: 'same' },
+  { name: 'no-push-cache', kind: 'boolean', needs: 'cache', about: 'take from the cache and keep nothing', kaniko: 'same' },
+  {
+    name: 'cache-explain',
+    kind: 'text',
+    needs: 'cache',
+    value: 'FILE',
+    about: 'write the keys of all steps, and what they are made of, as JSON',
+  },
+  {
+    name: 'cache-dir',
+    kind: 'text',
+    value: 'FOLDER',
+    about: '',
+    inert: 'base images are not kept in a folder',
+    kaniko: 'base images that the warmer has put there',
+  },
+  {
+    name: 'compressed-caching',
+    kind: 'boolean',
+    about: '',
+    inert: 'layers are never held in memory',
+    kaniko: 'holds compressed layers in memory, by default',
+  },
+];

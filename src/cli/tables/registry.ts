@@ -1,0 +1,80 @@
+// Flags that say how registries are reached.
+import type { FlagSpec } from '../flags.ts';
+
+/** For every command that speaks to a registry. */
+export const registryFlags: readonly FlagSpec[] = [
+  {
+    name: 'insecure',
+    kind: 'boolean',
+    isCommon: true,
+    about: 'push over plain HTTP where it has no TLS',
+    kaniko: 'same',
+  },
+  { name: 'insecure-pull', kind: 'boolean', about: 'the same for pulling', kaniko: 'same' },
+  { name: 'insecure-registry', kind: 'list', empty: 'no item', value: 'HOST', about: 'the same for one registry', kaniko: 'same' },
+  {
+    name: 'skip-tls-verify',
+    kind: 'boolean',
+    isCommon: true,
+    about: 'accept any certificate when pushing',
+    kaniko: 'for pulling, too',
+  },
+  { name: 'skip-tls-verify-pull', kind: 'boolean', about: 'accept any certificate when pulling', kaniko: 'without effect' },
+  {
+    name: 'skip-tls-verify-registry',
+    kind: 'list',
+    empty: 'no item',
+    value: 'HOST',
+    about: 'accept any certificate of one registry',
+    kaniko: 'same',
+  },
+  {
+    name: 'registry-certificate',
+    kind: 'list',
+    empty: 'refused',
+    value: 'HOST=FILE',
+    about: 'CA certificate for one registry',
+    kaniko: 'trusted for every registry',
+  },
+  {
+    name: 'registry-client-cert',
+    kind: 'list',
+    empty: 'refused',
+    value: 'HOST=CERT,KEY',
+    about: 'client certificate for one registry',
+    kaniko: 'same',
+  },
+  {
+    name: 'registry-mirror',
+    kind: 'list',
+    empty: 'no item',
+    environment: 'KANIKO_REGISTRY_MIRROR',
+    isCommon: true,
+    value: 'HOST',
+    about: 'mirror of Docker Hub, asked first',
+    kaniko: 'same',
+  },
+  {
+    name: 'registry-map',
+    kind: 'list',
+    empty: 'no item',
+    environment: 'KANIKO_REGISTRY_MAP',
+    value: 'HOST=MIRROR;…',
+    about: 'mirrors of other registries',
+    kaniko: 'same',
+  },
+  {
+    name: 'skip-default-registry-fallback',
+    kind: 'boolean',
+    about: 'do not fall back to the registry itself when its mirrors fail',
+    kaniko: 'same',
+  },
+  { name: 'image-download-retry', kind: 'number', value: 'N', about: 'tries more for a pull that failed', kaniko: 'same' },
+  {
+    name: 'credential-helpers',
+    kind: 'comma-list',
+    value: 'NAMES',
+    about: 'which built-in credential helpers to ask: env, gitlab',
+    kaniko: 'also google, ecr and acr',
+  },
+];
