@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { must } from '../support/command.ts';
-import { Scene, type SceneResult } from '../support/scene.ts';
+import { randomFrom } from '../support/random.ts';
+import { readRegistryImage } from '../support/registry-image.ts';
+import { Scene, type SceneResult, type SceneRun } from '../support/scene.ts';
 
 let scene: Scene;
 before(async () => {
@@ -20,6 +22,10 @@ const files = { package: 'p', source: 's' };
 
 /** How many steps came from the cache. */
 const recalled = ({ output }: SceneResult): number => output.match(/ from the cache, /g)?.length ?? 0;
+
+/** The lines of steps that made a layer, or took one from the cache. */
+const stepsIn = (output: string): readonly string[] =>
+  output.match(/^\[\d+\/\d+\] (?:from the cache, |done in [^,]*, )layer of .*/gm) ?? [];
 
 test('the second of two builds in fresh containers unpacks and downloads nothing, and has the same digest', async () => {
   const args = ['--cache', '--cache-copy-layers'];
@@ -53,22 +59,43 @@ test('a repository that does not answer is a warning', async () => {
   assert.ok(result.image !== undefined);
 });
 
-test('a build that is killed again and again comes to the same digest, and goes on from what was finished', async () => {
-  const steps = Array.from({ length: 6 }, (_, index) => `RUN sleep 0.3; echo ${index} > /${index}\n`).join('');
+/** How many results the cache of a repository has. */
+async function keptIn(repository: string): Promise<number> {
+  const answer = await fetch(`http://${scene.registry.host}/v2/${repository}/cache/tags/list`);
+  if (answer.status === 404) return 0;
+  return (await answer.text()).match(/"[0-9a-f]{64}"/g)?.length ?? 0;
+}
+
+test('a build that is killed at 30 moments goes on from what was finished, and comes to the same digest', async () => {
+  const random = randomFrom(20261126);
+  const steps = Array.from({ length: 6 }, (_, index) => `RUN sleep 0.2; echo ${index} > /${index}\n`).join('');
   const slow = `FROM @REG@/base:latest\n${steps}`;
-  const args = ['--cache', '--cache-copy-layers', '--build-arg=SOURCE_DATE_EPOCH=1600000000'];
-  const plain = await scene.build({ dockerfile: slow, args: ['--build-arg=SOURCE_DATE_EPOCH=1600000000'] });
+  const epoch = '--build-arg=SOURCE_DATE_EPOCH=1600000000';
+  const plain = await scene.build({ dockerfile: slow, args: [epoch] });
   assert.equal(plain.status, 0, plain.output);
+  const begin = (repository: string): Promise<SceneRun> => scene.start({ dockerfile: slow, args: ['--cache', epoch], repository });
   let killed = 0;
-  for (let delayMs = 300; delayMs < 4000; delayMs += 450) {
-    const run = await scene.start({ dockerfile: slow, args, repository: 'killed/app' });
-    await Promise.race([setTimeout(delayMs), run.ended]);
-    await run.kill('SIGKILL');
-    if ((await run.ended).status !== 0) killed++;
+  let [resumed, lost] = [0, 0];
+  for (let round = 0; killed < 30; round++) {
+    const repository = `killed/${round}`;
+    for (let isDone = false; !isDone;) {
+      const kept = await keptIn(repository);
+      resumed += kept;
+      const run = await begin(repository);
+      if (killed < 30) await Promise.race([setTimeout(200 + random(2800)), run.ended]);
+      if (killed < 30) await run.kill('SIGKILL');
+      const ended = await run.ended;
+      const repeated = stepsIn(ended.output)
+        .slice(0, kept)
+        .filter((line) => !line.includes(' from the cache, '));
+      assert.deepEqual(repeated, [], `of ${kept} results in the cache:\n${ended.output}`);
+      isDone = ended.status === 0;
+      if (isDone) continue;
+      killed++;
+      // What is finished is kept while the next step runs.
+      lost += stepsIn(ended.output).length - (await keptIn(repository));
+    }
+    assert.equal((await readRegistryImage(scene.registry.host, repository, 'latest'))?.digest, plain.image?.digest);
   }
-  assert.ok(killed > 0);
-  const last = await scene.build({ dockerfile: slow, args, repository: 'killed/app' });
-  assert.equal(last.status, 0, last.output);
-  assert.equal(last.image?.digest, plain.image?.digest);
-  assert.ok(recalled(last) > 0, last.output);
+  assert.ok(resumed > killed / 2 && lost <= killed / 2, `${resumed} steps went on, ${lost} finished ones were lost by ${killed} kills`);
 });
