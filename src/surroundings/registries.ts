@@ -5,10 +5,10 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { createRegistryClient, type RegistryClient } from '../registry/client.ts';
-import type { Credentials } from '../registry/credentials.ts';
-import type { Names } from '../registry/names.ts';
+import { type Credentials, loadCredentials } from '../registry/credentials.ts';
+import { type HostRules, warmUpHttp } from '../registry/http-client.ts';
+import { type Names, loadNames } from '../registry/names.ts';
 import { proxiesFrom } from '../registry/proxy.ts';
-import type { HostRules } from '../registry/http-client.ts';
 import type { RegistryRequest } from '../build/request.ts';
 
 export interface RegistrySurroundings {
@@ -16,6 +16,34 @@ export interface RegistrySurroundings {
   readonly names: Names;
   readonly credentials: Credentials;
   readonly emit: Emit;
+}
+
+/** The two clients, with what they were made of. */
+export interface RegistryAccess extends AsyncDisposable {
+  readonly clients: { readonly pull: RegistryClient; readonly push: RegistryClient };
+  readonly names: Names;
+  readonly credentials: Credentials;
+}
+
+/** All that a command needs to speak to registries; `folders` may hold a config.json. @throws ERR_USAGE for a file that can't be read */
+export async function accessRegistries(
+  request: RegistryRequest,
+  { env, folders, emit }: Pick<RegistrySurroundings, 'env' | 'emit'> & { readonly folders: readonly string[] },
+): Promise<RegistryAccess> {
+  trustCertificates(env, emit);
+  await warmUpHttp();
+  const names = await loadNames();
+  const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
+  const onFound = (message: string): void => emit({ kind: 'note', level: 'debug', message });
+  const { credentialHelpers } = request;
+  const builtIn = credentialHelpers === undefined ? {} : { builtIn: credentialHelpers };
+  const credentials = await loadCredentials({ env, folders, onWarning, onFound, ...builtIn });
+  const clients = openRegistries(request, { env, names, credentials, emit });
+  const close = async (): Promise<void> => {
+    await clients.pull.close();
+    await clients.push.close();
+  };
+  return { clients, names, credentials, [Symbol.asyncDispose]: close };
 }
 
 /** Both clients; certificates are read now, before the root belongs to an image. @throws ERR_USAGE for a file that can't be read */

@@ -14,10 +14,8 @@ import { readMounts } from '../linux/mounts.ts';
 import { Processes, protectSelf } from '../linux/process.ts';
 import { sealFolder } from '../linux/seal.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
-import { configPaths, type CredentialOptions, loadCredentials } from '../registry/credentials.ts';
-import { loadNames } from '../registry/names.ts';
+import { configPaths } from '../registry/credentials.ts';
 import type { RegistryClient } from '../registry/client.ts';
-import { warmUpHttp } from '../registry/http-client.ts';
 import { parseLayoutReference, readLayout } from '../store/oci-layout.ts';
 import type { ResolveImage } from '../build/base-images.ts';
 import type { GitAccess } from './git-access.ts';
@@ -31,7 +29,7 @@ import { type ContextWatch, watchContexts } from './context-watch.ts';
 import { imageFolders, protectedPaths } from './protected-paths.ts';
 import { recoverShelf } from '../build/shelved-folder.ts';
 import { recoverContexts } from './recover-contexts.ts';
-import { openRegistries, trustCertificates } from './registries.ts';
+import { type RegistryAccess, accessRegistries, openRegistries } from './registries.ts';
 import { findContainerFiles, containerFilesList } from './container-files.ts';
 import { followSteps, guardLaunch } from './guarded-launch.ts';
 import type { BuildRequest, RegistryRequest, SecretSpec } from '../build/request.ts';
@@ -121,7 +119,7 @@ export async function openSurroundings(
 
 /** What speaks to others: registries, web and git servers, with what they may be told. */
 interface Network {
-  readonly clients: ReturnType<typeof openRegistries>;
+  readonly clients: RegistryAccess['clients'];
   readonly download: RegistryClient['download'];
   readonly git: GitAccess;
   readonly secrets: ReadonlyMap<string, Buffer>;
@@ -135,16 +133,8 @@ async function openNetwork(
   { env, emit }: SurroundingsOptions,
   stack: AsyncDisposableStack,
 ): Promise<Network> {
-  trustCertificates(env, emit);
-  await warmUpHttp();
-  const names = await loadNames();
   const folders = [join(request.builderFolder, '.docker')];
-  const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
-  const onFound = (message: string): void => emit({ kind: 'note', level: 'debug', message });
-  const credentials = await loadCredentials({ env, folders, onWarning, onFound, ...builtInOf(registry) });
-  const clients = openRegistries(registry, { env, names, credentials, emit });
-  stack.defer(clients.pull.close);
-  stack.defer(clients.push.close);
+  const { clients, names, credentials } = stack.use(await accessRegistries(registry, { env, folders, emit }));
   const secrets = new Map(request.secrets.map((secret) => [secret.id, readSecret(secret)]));
   const git = openGit(request, secrets, {
     env,
@@ -221,10 +211,6 @@ function writable(paths: readonly string[]): readonly ByteString[] {
 function cacheFolders({ cache }: BuildRequest): readonly string[] {
   const places = cache === undefined ? [] : [...cache.from, ...(cache.to === undefined ? [] : [cache.to])];
   return places.flatMap((place) => (place.kind === 'layout' ? [place.folder] : []));
-}
-
-function builtInOf({ credentialHelpers }: RegistryRequest): Pick<CredentialOptions, 'builtIn'> {
-  return credentialHelpers === undefined ? {} : { builtIn: credentialHelpers };
 }
 
 interface ContextSources {
