@@ -6,6 +6,7 @@ import type { Image } from '../oci/image.ts';
 import { formatReference, formatRepository, type Reference } from '../oci/reference.ts';
 import { encodeImage, type StoredImage } from '../oci/stored-image.ts';
 import type { RegistryClient } from '../registry/client.ts';
+import type { PushOptions } from '../registry/push-blob.ts';
 import { writeDockerArchive } from '../store/docker-archive.ts';
 import { writeLayout } from '../store/oci-layout.ts';
 import { openOutputFile, type OutputFile } from './output-file.ts';
@@ -68,14 +69,17 @@ export async function publishImage(
 async function push(image: StoredImage, output: OutputRequest, ports: PublishPorts, sizeBytes: number): Promise<readonly PushedImage[]> {
   const { emit, signal } = ports;
   emit({ kind: 'phase', phase: 'pushing' });
+  const written = new Set<string>();
+  const onPushed: PushOptions['onPushed'] = ({ reference, digest }) => {
+    const destination = `${formatRepository(reference)}@${digest}`;
+    if (!written.has(formatReference(reference))) emit({ kind: 'image.written', destination, digest, sizeBytes });
+    written.add(formatReference(reference));
+  };
   for (let retry = 0; ; retry++) {
     try {
-      const options = { ignoreImmutableTags: output.ignoreImmutableTags };
+      const options = { ignoreImmutableTags: output.ignoreImmutableTags, onPushed };
       const pushed = await ports.registry.pushImage(image, output.destinations, options, signal);
-      return pushed.map(({ reference, digest }) => {
-        emit({ kind: 'image.written', destination: `${formatRepository(reference)}@${digest}`, digest, sizeBytes });
-        return { destination: formatReference(reference), digest };
-      });
+      return pushed.map(({ reference, digest }) => ({ destination: formatReference(reference), digest }));
     } catch (error) {
       const mayRetry = error instanceof BuilderError && error.code === 'ERR_REGISTRY' && !signal.aborted;
       if (retry >= output.pushRetries || !mayRetry) throw error;

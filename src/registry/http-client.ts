@@ -198,6 +198,9 @@ const reasons: ReadonlyMap<string, string> = new Map([
   ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'it does not speak TLS'],
 ]);
 
+/** Whose reason may be our clock. */
+const datedCodes: ReadonlySet<string> = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
+
 const certificateCode = /^(?:CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS_CERT)/;
 
 /** True for a failure that shows that the other side speaks, but not TLS. */
@@ -211,7 +214,7 @@ function reasonOf(error: unknown, codes: readonly string[]): string {
   if (proxyStatus !== undefined) return `the proxy answered ${proxyStatus}`;
   for (const code of codes) {
     const reason = reasons.get(code);
-    if (reason !== undefined) return reason;
+    if (reason !== undefined) return datedCodes.has(code) ? `${reason} (our clock says ${new Date().toISOString().slice(0, 16)}Z)` : reason;
   }
   if (codes.includes('UND_ERR_SOCKET')) return 'the connection closed early';
   return message.split('\n', 1)[0] ?? 'unknown reason';

@@ -84,6 +84,8 @@ async function openSource(
   const root = await repository.manifest(reference.digest ?? reference.tag ?? 'latest', signal);
   if (root === undefined) return undefined;
   emit({ kind: 'note', level: 'debug', message: `${formatReference(reference)} is taken from ${repository.name}@${root.digest}` });
+  /** Places that sent a blob with other bytes: the next try goes past them. */
+  const doubtful = new Set<Candidate>();
   return {
     name: formatReference(reference),
     root,
@@ -104,13 +106,20 @@ async function openSource(
       const open = async (): Promise<Repository> => await Promise.resolve(repository);
       return await buffer(openBlob(open, descriptor, { onBytes: () => undefined }, reading));
     },
-    open: (descriptor, reading) => openLayer(candidates, descriptor, emit, reading),
+    open: (descriptor, reading) => {
+      const trusted = candidates.filter((candidate, position) => position + 1 === candidates.length || !doubtful.has(candidate));
+      return openLayer(trusted, { descriptor, emit, doubt: (candidate) => doubtful.add(candidate) }, reading);
+    },
     from: { registry: first.registry, repository: first.repository },
   };
 }
 
 /** From the first that has the blob; a mirror need not have every blob of a manifest that it has, nor stay till its end. */
-function openLayer(candidates: readonly Candidate[], descriptor: Descriptor, emit: Emit, signal: AbortSignal): Readable {
+function openLayer(
+  candidates: readonly Candidate[],
+  { descriptor, emit, doubt }: { readonly descriptor: Descriptor; readonly emit: Emit; readonly doubt: (candidate: Candidate) => unknown },
+  signal: AbortSignal,
+): Readable {
   const [first, ...others] = candidates;
   if (first === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot open a layer: it comes from nowhere');
   if (isForeign(descriptor)) {
@@ -138,5 +147,9 @@ function openLayer(candidates: readonly Candidate[], descriptor: Descriptor, emi
       }
     }
   };
-  return openBlob(first.open, descriptor, { onBytes, next }, signal);
+  const blob = openBlob(first.open, descriptor, { onBytes, next }, signal);
+  blob.once('error', (error) => {
+    if (error instanceof BuilderError && error.code === 'ERR_DIGEST_MISMATCH') doubt(first);
+  });
+  return blob;
 }

@@ -1,6 +1,5 @@
 // An image goes to its destinations as it is stored: blobs first and in parallel, the manifest when they are all there, then its tags.
 import { BuilderError, RegistryError } from '../errors.ts';
-import type { Emit } from '../events.ts';
 import { isForeign } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ImageBlob, Layer } from '../oci/image.ts';
@@ -8,34 +7,13 @@ import type { StoredManifest } from '../oci/manifest.ts';
 import { type Reference, formatReference } from '../oci/reference.ts';
 import type { ImageSink } from '../oci/source-and-sink.ts';
 import { type StoredImage, writeImage } from '../oci/stored-image.ts';
-import type { JointWork } from './joint-work.ts';
-import type { Limit } from './limit.ts';
-import { progressStepBytes } from './pull.ts';
-import type { Repository, UploadSession } from './repository.ts';
-import { uploadBlob } from './upload.ts';
+import { type PushContext, type PushOptions, type PushedImage, pushBlob, sameRegistry, sendAgain } from './push-blob.ts';
+import type { Repository } from './repository.ts';
 
-export interface PushOptions {
-  /** A tag that may not be overwritten, and exists, is no failure: what it points to is reported. */
-  readonly ignoreImmutableTags?: boolean;
-  /** Bytes of one chunk where a registry wants chunks. */
-  readonly chunkBytes?: number;
-}
-
-export interface PushedImage {
-  readonly reference: Reference;
-  readonly digest: Digest;
-}
-
-/** What pushes share: the open repositories, what is known to be where, and how much goes on at once. */
-export interface PushContext {
-  readonly open: (reference: Reference, signal: AbortSignal) => Promise<Repository>;
-  /** By `registry/repository@digest`: uploads under way or done. */
-  readonly uploads: JointWork<string, void>;
-  readonly limit: Limit;
-  readonly emit: Emit;
-}
-
-/** Pushes to every destination; the answer has one entry for each, in their order. @throws RegistryError */
+/**
+ * Pushes to every destination; the answer has one entry for each, in their order. A registry that fails doesn't stop the others.
+ * @throws RegistryError; where some were pushed, it says which
+ */
 export async function pushTo(
   context: PushContext,
   stored: StoredImage,
@@ -43,18 +21,40 @@ export async function pushTo(
   options: PushOptions,
   signal: AbortSignal,
 ): Promise<readonly PushedImage[]> {
-  const groups = Map.groupBy(destinations, (item) => item.registry);
   const digests = new Map<Reference, Digest>();
-  await allOrAbort(signal, [...groups.values()], async (group, inner) => {
+  const onNamed = (reference: Reference, digest: Digest): void => {
+    digests.set(reference, digest);
+    options.onPushed?.({ reference, digest });
+  };
+  const pushGroup = async (group: readonly Reference[]): Promise<void> => {
     // One repository after the other, so that the later ones can mount what the first one got.
     let earlier: Reference | undefined;
     for (const names of Map.groupBy(group, (item) => item.repository).values()) {
-      const onNamed = (reference: Reference, digest: Digest): unknown => digests.set(reference, digest);
-      await writeImage(repositorySink(context, { names, earlier, onNamed }, options), stored, inner);
+      await writeImage(repositorySink(context, { names, earlier, onNamed }, options), stored, signal);
       earlier ??= repositoryOf(names);
     }
-  });
+  };
+  const groups = [...Map.groupBy(destinations, (item) => item.registry).values()];
+  const ends = await Promise.allSettled(groups.map(pushGroup));
+  signal.throwIfAborted();
+  const failures = ends.flatMap((end): readonly unknown[] => (end.status === 'rejected' ? [end.reason] : []));
+  if (failures.length > 0) throw pushFailure(failures, destinations, digests);
   return destinations.map((reference) => ({ reference, digest: digests.get(reference) ?? stored.manifest.digest }));
+}
+
+/** What failed, and what did not. */
+function pushFailure(failures: readonly unknown[], destinations: readonly Reference[], pushed: ReadonlyMap<Reference, Digest>): unknown {
+  const [first] = failures;
+  if (!(first instanceof RegistryError) || destinations.length === 1) return first;
+  const messages = failures.map((failure) => (failure instanceof Error ? failure.message : String(failure)));
+  const list = (items: readonly Reference[]): string => (items.length === 0 ? 'nothing' : items.map(formatReference).join(', '));
+  const [done, left] = [destinations.filter((item) => pushed.has(item)), destinations.filter((item) => !pushed.has(item))];
+  const { method, url, status, errors, hint, code } = first;
+  return new RegistryError(
+    `${messages.join('; ')}; pushed: ${list(done)}; not pushed: ${list(left)}`,
+    { method, url, errors, ...(status === undefined ? {} : { status }) },
+    { cause: first, ...(hint === undefined ? {} : { hint }), ...(code === 'ERR_AUTH' ? { code } : {}) },
+  );
 }
 
 /** Names of one repository. */
@@ -69,6 +69,20 @@ interface SinkNames {
 /** One repository as the place for an image. */
 export function repositorySink(context: PushContext, { names, earlier, onNamed }: SinkNames, options: PushOptions): ImageSink {
   const at = repositoryOf(names);
+  const sent = new Map<Digest, ImageBlob>();
+  /** Once more after a refusal for want of a blob that was said to be there: registries forget, and some lie about mounts. */
+  const withBlobs = async <Value>(put: () => Promise<Value>, signal: AbortSignal): Promise<Value> => {
+    try {
+      return await put();
+    } catch (error) {
+      const lacking = lackingBlobs(error, [...sent.values()]);
+      if (lacking.length === 0) throw error;
+      const message = `${error instanceof Error ? error.message : String(error)}; sending ${lacking.length} of its blobs again`;
+      context.emit({ kind: 'warning', code: 'blob-lost', message });
+      await allOrAbort(signal, lacking, async (blob, inner) => await sendAgain(context, blob, at, options, inner));
+      return await put();
+    }
+  };
   return {
     writeBlobs: async (blobs, signal) => {
       // An image may have the same layer twice.
@@ -76,18 +90,32 @@ export function repositorySink(context: PushContext, { names, earlier, onNamed }
       await allOrAbort(signal, [...distinct.values()], async (blob, inner) => {
         const from = sameRegistry(blob.from, at) ?? earlier;
         const { descriptor, open } = blob;
+        sent.set(descriptor.digest, blob);
         await pushBlob(context, { descriptor, open, ...(from === undefined ? {} : { from }) }, at, options, inner);
       });
     },
-    writeManifest: async (manifest, signal) => await (await context.open(at, signal)).putManifest(manifest.digest, manifest, signal),
+    writeManifest: async (manifest, signal) => {
+      const repository = await context.open(at, signal);
+      await withBlobs(async () => await repository.putManifest(manifest.digest, manifest, signal), signal);
+    },
     writeRoot: async (root, signal) => {
       const repository = await context.open(at, signal);
       for (const reference of names) {
-        const digest = await pushManifest(context, { repository, manifest: root, reference, options }, signal);
+        const put = async (): Promise<Digest> => await pushManifest(context, { repository, manifest: root, reference, options }, signal);
+        const digest = await withBlobs(put, signal);
         onNamed?.(reference, digest);
       }
     },
   };
+}
+
+/** Those that a registry's refusal of a manifest names; all where it names none. */
+function lackingBlobs(error: unknown, sent: readonly ImageBlob[]): readonly ImageBlob[] {
+  if (!(error instanceof RegistryError)) return [];
+  const lost = error.errors.filter(({ code }) => code === 'MANIFEST_BLOB_UNKNOWN' || code === 'BLOB_UNKNOWN');
+  if (lost.length === 0) return [];
+  const named = sent.filter(({ descriptor }) => lost.some(({ message }) => message.includes(descriptor.digest)));
+  return named.length > 0 ? named : sent;
 }
 
 /**
@@ -105,24 +133,6 @@ export async function pushAhead(
   await allOrAbort(signal, firsts, async (reference, inner) => await pushBlob(context, layer, reference, {}, inner));
 }
 
-/** Sends one blob to one repository, unless it is there, or on its way there, or can be mounted. @throws RegistryError */
-export async function pushBlob(
-  context: PushContext,
-  blob: ImageBlob,
-  reference: Reference,
-  options: PushOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  const key = `${reference.registry}/${reference.repository}@${blob.descriptor.digest}`;
-  await context.uploads.get(key, signal, async (inner) => {
-    await context.limit(async () => {
-      const repository = await context.open(reference, inner);
-      const how = await transfer(context, repository, blob, options, inner);
-      context.emit({ kind: 'blob.finished', direction: 'push', descriptor: blob.descriptor, repository: repository.name, how });
-    });
-  });
-}
-
 /**
  * Finds out, before hours of building, whether we may push: starts an upload and cancels it.
  * @throws RegistryError with ERR_AUTH when we may not.
@@ -130,51 +140,6 @@ export async function pushBlob(
 export async function probePush(repository: Repository, signal: AbortSignal): Promise<void> {
   const { location } = await repository.startUpload(signal);
   await repository.cancelUpload(location, signal);
-}
-
-async function transfer(
-  context: PushContext,
-  repository: Repository,
-  blob: ImageBlob,
-  options: PushOptions,
-  signal: AbortSignal,
-): Promise<'transferred' | 'exists' | 'mounted'> {
-  const { descriptor } = blob;
-  if ((await repository.hasBlob(descriptor.digest, signal)) === 'yes') return 'exists';
-  const from = sameRegistry(blob.from, repository.reference);
-  const session = from === undefined ? undefined : await mount(repository, descriptor.digest, from.repository, signal);
-  if (session === 'mounted') return 'mounted';
-  let told = 0;
-  const onBytes = (doneBytes: number): void => {
-    if (doneBytes >= told && doneBytes - told < progressStepBytes && doneBytes < descriptor.size) return;
-    told = doneBytes;
-    context.emit({ kind: 'blob.progress', direction: 'push', descriptor, repository: repository.name, doneBytes });
-  };
-  const { chunkBytes } = options;
-  await uploadBlob(
-    repository,
-    blob,
-    { onBytes, ...(session === undefined ? {} : { session }), ...(chunkBytes === undefined ? {} : { chunkBytes }) },
-    signal,
-  );
-  return 'transferred';
-}
-
-/** Mounting is a favour: whatever goes wrong with it, the blob can still be sent. */
-async function mount(
-  repository: Repository,
-  digest: Digest,
-  from: string,
-  signal: AbortSignal,
-): Promise<UploadSession | 'mounted' | undefined> {
-  if (from === repository.reference.repository) return undefined;
-  try {
-    return await repository.mount(digest, from, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof RegistryError) return undefined;
-    throw error;
-  }
 }
 
 interface ManifestWish {
@@ -192,7 +157,8 @@ async function pushManifest(context: PushContext, wish: ManifestWish, signal: Ab
     return manifest.digest;
   } catch (error) {
     signal.throwIfAborted();
-    if (options.ignoreImmutableTags !== true || !(error instanceof RegistryError) || !isImmutableTag(error)) throw error;
+    if (!(error instanceof RegistryError) || !isImmutableTag(error)) throw error;
+    if (options.ignoreImmutableTags !== true) throw withImmutableHint(error);
     const existing = await repository.resolve(target, signal);
     if (existing === undefined) throw error;
     const message = `${formatReference(reference)} may not be overwritten: it stays ${existing}, the new image is ${manifest.digest}`;
@@ -207,13 +173,15 @@ function isImmutableTag(error: RegistryError): boolean {
   return /immutab|cannot be overwritten|already exists.*overwrit|cannot update tag/i.test(text);
 }
 
+function withImmutableHint({ message, method, url, status, errors, code, cause }: RegistryError): RegistryError {
+  const hint = 'push to a new tag, or take an existing one for success with --push-ignore-immutable-tag-errors';
+  const request = { method, url, errors, ...(status === undefined ? {} : { status }) };
+  return new RegistryError(message, request, { cause, hint, ...(code === 'ERR_AUTH' ? { code } : {}) });
+}
+
 function repositoryOf([first]: readonly Reference[]): Reference {
   if (first === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot push: there is no name to push to');
   return { registry: first.registry, repository: first.repository };
-}
-
-function sameRegistry(from: Reference | undefined, to: Reference): Reference | undefined {
-  return from?.registry === to.registry && from.repository !== to.repository ? from : undefined;
 }
 
 /** Like Promise.all, but the first failure stops the others, and none is left running behind. */

@@ -1,37 +1,18 @@
 // One repository of one registry, all verbs of the distribution-spec that we use, no policy.
 import { createHash } from 'node:crypto';
-import { BuilderError } from '../errors.ts';
+import { BuilderError, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, digestOf, isDigest, splitDigest } from '../oci/digest.ts';
 import { type StoredManifest, manifestLimitBytes, storedManifest } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
 import type { Reference } from '../oci/reference.ts';
-import { Authorizer } from './authorization.ts';
-import type { Credentials } from './credentials.ts';
 import { locationOf } from './location.ts';
+import { type RepositoryOptions, RepositoryRequests, type Wish } from './repository-requests.ts';
 import { type Response, discard, expect, failureOf, header, htmlInstead, isHtml, readJson } from './response.ts';
-import { type Retry, withRetries } from './retry.ts';
-import type { Body, Request, Transport } from './transport.ts';
-import type { Method } from './http-client.ts';
-
-/** What a request wants besides method and path; `mountFrom` adds a scope for another repository. */
-interface Wish {
-  readonly access: 'pull' | 'push';
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Body;
-  readonly mountFrom?: string;
-  /** Bytes that the registry has to put in their place before it can answer. */
-  readonly storesBytes?: number;
-  /** False where the caller starts over with a new session instead. */
-  readonly retry?: boolean;
-  readonly task: string;
-}
+import { type Retry, isTransientStatus, withRetries } from './retry.ts';
+import type { Body } from './transport.ts';
 
 const manifestTypes = [MediaType.ociIndex, MediaType.ociManifest, MediaType.dockerList, MediaType.dockerManifest].join(', ');
-// A registry may copy a large blob from one store to another before it answers: a second for each MiB, four and a half minutes at most.
-const patienceMsPerByte = 1000 / (1024 * 1024);
-const longestPatienceMs = 270_000;
-
 /** An upload that was begun. */
 export interface UploadSession {
   readonly location: URL;
@@ -43,30 +24,14 @@ export interface UploadSession {
 export class Repository {
   readonly reference: Reference;
   readonly retry: Retry;
-  readonly #base: URL;
-  readonly #transport: Transport;
-  readonly #authorizer: Authorizer;
+  readonly #requests: RepositoryRequests;
+  /** False once all tries to ask for a blob have failed, which others pay for. */
+  #answersHead = true;
 
-  constructor(options: {
-    readonly reference: Reference;
-    readonly base: URL;
-    readonly transport: Transport;
-    readonly credentials: Credentials;
-    /** The transport's own where left out. */
-    readonly retry?: Retry;
-  }) {
+  constructor(options: RepositoryOptions) {
     this.reference = options.reference;
     this.retry = options.retry ?? options.transport.retry;
-    this.#base = options.base;
-    this.#transport = options.transport;
-    this.#authorizer = new Authorizer({
-      registry: options.reference.registry,
-      repository: options.reference.repository,
-      base: options.base,
-      credentials: options.credentials,
-      transport: options.transport,
-      retry: this.retry,
-    });
+    this.#requests = new RepositoryRequests({ ...options, retry: this.retry });
   }
 
   get name(): string {
@@ -91,7 +56,7 @@ export class Repository {
     const wish: Wish = { access: 'pull', headers: { accept: manifestTypes }, retry: false, task };
     // With its body: that may break off as well.
     return await withRetries(this.retry, signal, async () => {
-      const response = await this.#request('GET', `manifests/${target}`, wish, signal);
+      const response = await this.#requests.send('GET', `manifests/${target}`, wish, signal);
       if (response.status === 404) {
         await discard(response);
         return undefined;
@@ -110,7 +75,7 @@ export class Repository {
   /** The digest that a tag points to, or undefined where there is no such tag. Costs no pull on registries that count them. */
   async resolve(target: string, signal: AbortSignal): Promise<Digest | undefined> {
     const task = `look up ${this.#named(target)}`;
-    const response = await this.#request(
+    const response = await this.#requests.send(
       'HEAD',
       `manifests/${target}`,
       { access: 'pull', headers: { accept: manifestTypes }, task },
@@ -129,7 +94,13 @@ export class Repository {
     const task = `push ${this.#named(target)}`;
     const body = { open: () => content.bytes, sizeBytes: content.bytes.length };
     const wish: Wish = { access: 'push', headers: { 'content-type': content.mediaType }, body, task };
-    const response = await expect(await this.#request('PUT', `manifests/${target}`, wish, signal), [201, 200, 202], task);
+    let response: Response;
+    try {
+      response = await expect(await this.#requests.send('PUT', `manifests/${target}`, wish, signal), [201, 200, 202], task);
+    } catch (error) {
+      if (await this.#isStored(target, content.digest, error, signal)) return;
+      throw error;
+    }
     await discard(response);
     const claimed = header(response, 'docker-content-digest');
     // A web server that answers 200 to anything would otherwise pass for a registry.
@@ -141,15 +112,33 @@ export class Repository {
     );
   }
 
+  /** True where a PUT that failed was done all the same: its answer got lost, or a second try was refused as a tag may not change. */
+  async #isStored(target: string, digest: Digest, failure: unknown, signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted();
+    if (!(failure instanceof RegistryError) || failure.code === 'ERR_AUTH') return false;
+    const wish: Wish = { access: 'pull', headers: { accept: manifestTypes }, retry: false, task: `look up ${this.#named(target)}` };
+    try {
+      const response = await this.#requests.send('HEAD', `manifests/${target}`, wish, signal);
+      await discard(response);
+      return response.status === 200 && header(response, 'docker-content-digest') === digest;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof BuilderError) return false;
+      throw error;
+    }
+  }
+
   /** distribution-spec end-2. `unknown` where the registry answers no HEAD for blobs. */
   async hasBlob(digest: Digest, signal: AbortSignal): Promise<'yes' | 'no' | 'unknown'> {
     const task = `look up blob ${digest} in ${this.name}`;
-    const response = await this.#request('HEAD', `blobs/${digest}`, { access: 'push', task }, signal, 'any');
+    if (!this.#answersHead) return 'unknown';
+    const response = await this.#requests.send('HEAD', `blobs/${digest}`, { access: 'push', task }, signal, 'any');
     await discard(response);
     // A login page has an answer to everything.
     if (response.status === 200) return isHtml(response) ? 'unknown' : 'yes';
     if (response.status === 404) return 'no';
-    if ([401, 403, 405].includes(response.status)) return 'unknown';
+    this.#answersHead = !isTransientStatus(response.status);
+    if ([401, 403, 405].includes(response.status) || !this.#answersHead) return 'unknown';
     throw await failureOf(response, task);
   }
 
@@ -158,7 +147,7 @@ export class Repository {
     const task = `pull blob ${digest} from ${this.name}`;
     const headers: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` };
     const wish: Wish = { access: 'pull', headers: { 'accept-encoding': 'identity', ...headers }, retry: false, task };
-    const response = await this.#request('GET', `blobs/${digest}`, wish, signal);
+    const response = await this.#requests.send('GET', `blobs/${digest}`, wish, signal);
     await expect(response, offset === 0 ? [200] : [200, 206, 416], task);
     if (!isHtml(response) || Number(header(response, 'content-length')) === size - offset) return response;
     response.body.destroy();
@@ -168,7 +157,7 @@ export class Repository {
   /** distribution-spec end-4a: where to send the bytes. */
   async startUpload(signal: AbortSignal): Promise<UploadSession> {
     const task = `start an upload to ${this.name}`;
-    const response = await expect(await this.#request('POST', 'blobs/uploads/', { access: 'push', task }, signal), [202, 201], task);
+    const response = await expect(await this.#requests.send('POST', 'blobs/uploads/', { access: 'push', task }, signal), [202, 201], task);
     return await sessionOf(response, task);
   }
 
@@ -177,7 +166,7 @@ export class Repository {
     const query = `?mount=${encodeURIComponent(digest)}&from=${encodeURIComponent(from)}`;
     const task = `mount a blob of ${from} in ${this.name}`;
     const wish: Wish = { access: 'push', mountFrom: from, retry: false, task };
-    const response = await expect(await this.#request('POST', `blobs/uploads/${query}`, wish, signal), [201, 202], task);
+    const response = await expect(await this.#requests.send('POST', `blobs/uploads/${query}`, wish, signal), [201, 202], task);
     if (response.status === 202) return await sessionOf(response, task);
     await discard(response);
     return 'mounted';
@@ -198,7 +187,7 @@ export class Repository {
       task,
       ...(body === undefined ? {} : { body }),
     };
-    await discard(await expect(await this.#request('PUT', url, wish, signal), [201, 200, 204], task));
+    await discard(await expect(await this.#requests.send('PUT', url, wish, signal), [201, 200, 204], task));
   }
 
   /** distribution-spec end-5: bytes `start` to `start + body.sizeBytes`; the next location and the bytes that are there. */
@@ -211,7 +200,7 @@ export class Repository {
     const task = `push a chunk to ${this.name}`;
     const end = start + body.sizeBytes;
     const headers = { 'content-type': 'application/octet-stream', 'content-range': `${start}-${end - 1}` };
-    const response = await this.#request(
+    const response = await this.#requests.send(
       'PATCH',
       location,
       { access: 'push', headers, body, retry: false, storesBytes: body.sizeBytes, task },
@@ -224,7 +213,7 @@ export class Repository {
   /** distribution-spec end-13: how far an upload got; undefined where its session is gone or says nothing. */
   async uploadStatus(location: URL, signal: AbortSignal): Promise<{ readonly location: URL; readonly doneBytes: number } | undefined> {
     const task = `look up an upload to ${this.name}`;
-    const response = await this.#request('GET', location, { access: 'push', task }, signal);
+    const response = await this.#requests.send('GET', location, { access: 'push', task }, signal);
     await discard(response);
     const range = /^(?:bytes=)?0-(\d{1,15})$/.exec(header(response, 'range')?.trim() ?? '');
     if (response.status !== 204 || range === null) return undefined;
@@ -238,59 +227,11 @@ export class Repository {
   async cancelUpload(location: URL, signal: AbortSignal): Promise<void> {
     try {
       await discard(
-        await this.#request('DELETE', location, { access: 'push', retry: false, task: `cancel an upload to ${this.name}` }, signal),
+        await this.#requests.send('DELETE', location, { access: 'push', retry: false, task: `cancel an upload to ${this.name}` }, signal),
       );
     } catch {
       signal.throwIfAborted();
     }
-  }
-
-  async #request(
-    method: Method,
-    path: string | URL,
-    wish: Wish,
-    signal: AbortSignal,
-    refusals: 'throw' | 'any' = 'throw',
-  ): Promise<Response> {
-    const url = typeof path === 'string' ? new URL(`/v2/${this.reference.repository}/${path}`, this.#base) : path;
-    const scopes = this.#scopes(wish);
-    const isOurs = url.origin === this.#base.origin;
-    for (let attempt = 1; ; attempt++) {
-      const authorization = isOurs ? await this.#authorizer.header(scopes, signal) : undefined;
-      const request: Request = {
-        method,
-        url,
-        headers: { ...wish.headers, ...(authorization === undefined ? {} : { authorization }) },
-        task: wish.task,
-        ...(wish.body === undefined ? {} : { body: wish.body }),
-        ...(wish.storesBytes === undefined ? {} : { extraPatienceMs: Math.min(wish.storesBytes * patienceMsPerByte, longestPatienceMs) }),
-      };
-      const response = await (wish.retry === false
-        ? this.#transport.attempt(request, signal)
-        : this.#transport.send(request, signal, this.retry));
-      // A 401 from where we were redirected to is not the registry's, and gets no answer from us.
-      if (response.status !== 401 || response.url.origin !== this.#base.origin) return response;
-      const again = attempt <= 2 && (await this.#answer(response, authorization, scopes, attempt, signal));
-      if (!again && refusals === 'any') return response;
-      if (!again) throw await this.#authorizer.refusal(response, wish.task);
-      await discard(response);
-    }
-  }
-
-  async #answer(
-    response: Response,
-    sent: string | undefined,
-    scopes: readonly string[],
-    attempt: number,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    if (attempt === 1) return await this.#authorizer.answer(response, sent, scopes, signal);
-    return await this.#authorizer.retryWithFreshCredentials(signal);
-  }
-
-  #scopes(wish: Wish): readonly string[] {
-    const own = `repository:${this.reference.repository}:${wish.access === 'push' ? 'pull,push' : 'pull'}`;
-    return wish.mountFrom === undefined ? [own] : [own, `repository:${wish.mountFrom}:pull`];
   }
 
   #named(target: string): string {

@@ -47,7 +47,7 @@ export async function failureOf(response: Response, task: string): Promise<Regis
   const request = { method: response.method, url: redactUrl(response.url), status: response.status, errors };
   if (isTransientStatus(response.status)) {
     const retryAfterMs = parseRetryAfter(header(response, 'retry-after'), header(response, 'date'));
-    return new TransientError(message, request, { retryAfterMs });
+    return new TransientError(message, request, { retryAfterMs, ...(response.status === 429 ? { hint: tooManyHint } : {}) });
   }
   const hint = response.status < 300 && page !== '' ? gatewayHint : hintFor(response.status, errors, response.url.host);
   const isAuth = response.status === 401 || response.status === 403;
@@ -134,6 +134,7 @@ export function htmlInstead(response: Response, what: string): RegistryError {
   );
 }
 
+const tooManyHint = 'many registries allow more to those who log in: give credentials, or use a mirror';
 const gatewayHint = 'a proxy or a login page stands before the registry: open the URL in a browser, or check HTTPS_PROXY and NO_PROXY';
 
 /** The specification's error list, or what can be made of another body. */
@@ -150,11 +151,19 @@ async function readErrors(response: Response): Promise<{ readonly code: string; 
     if (!Array.isArray(list)) return [];
     return list.slice(0, 10).flatMap((item: Json) => {
       if (!(item instanceof Map)) return [];
-      return [{ code: clean(item.get('code')), message: clean(item.get('message')) || clean(item.get('detail')) }];
+      const [code, message, detail] = ['code', 'message', 'detail'].map((name) => item.get(name));
+      const about = clean(detail instanceof Map ? detail.get('digest') : detail);
+      return [{ code: clean(code), message: withDetail(clean(message), about) }];
     });
   } catch {
     return [];
   }
+}
+
+/** What docker-registry leaves out of a message: the digest it speaks of. */
+function withDetail(message: string, about: string): string {
+  if (message === '' || about === '') return message || about;
+  return message.includes(about) ? message : `${message} (${about})`;
 }
 
 // A registry's words go to a terminal: no control characters, no novels.
@@ -170,6 +179,7 @@ function clean(value: Json | undefined): string {
 function hintFor(status: number, errors: readonly { readonly code: string }[], host: string): string | undefined {
   if (errors.some((error) => error.code === 'NAME_UNKNOWN')) return 'some registries want a repository to be created before the first push';
   if (status === 401 || status === 403) return `check the credentials for ${host} and what they allow`;
+  if (status === 405) return `${host} may be read-only, such as a cache of another registry`;
   if (status === 413) return 'the registry, or a proxy in front of it, limits the size of uploads';
   return undefined;
 }

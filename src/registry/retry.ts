@@ -27,6 +27,7 @@ export interface RetryPolicy {
   readonly longestDelayMs: number;
   /** So long after the first failure no further try is made; waits that the server asked for don't count. */
   readonly budgetMs: number;
+  /** Whoever asks for a longer wait is told of instead. */
   readonly longestRetryAfterMs: number;
 }
 
@@ -137,7 +138,8 @@ export class Patience {
     if (this.#failures >= policy.tries || (error.isRefusal && isElsewhere === true)) throw spent(error);
     const jitter = 0.8 + 0.4 * clock.random();
     const backoffMs = Math.min(policy.firstDelayMs * 2 ** (this.#failures - 1), policy.longestDelayMs) * jitter;
-    const asked = error.retryAfterMs === undefined ? 0 : Math.min(error.retryAfterMs, policy.longestRetryAfterMs);
+    const asked = error.retryAfterMs ?? 0;
+    if (asked > policy.longestRetryAfterMs) throw spent(error, ` and asks to be left alone for ${Math.ceil(asked / 60_000)} minutes`);
     const delayMs = Math.max(backoffMs, asked);
     this.#askedMs += asked;
     if (clock.now() - this.#sinceMs - this.#askedMs + backoffMs > policy.budgetMs) throw spent(error);
@@ -146,10 +148,16 @@ export class Patience {
   }
 }
 
-function spent(error: TransientError): TransientError {
-  const { message, method, url, status, errors, cause, hint, retryAfterMs, isRefusal } = error;
+function spent(error: TransientError, more = ''): TransientError {
+  const { method, url, status, errors, cause, hint, retryAfterMs, isRefusal } = error;
   const request = { method, url, errors, ...(status === undefined ? {} : { status }) };
-  return new TransientError(message, request, { cause, ...(hint === undefined ? {} : { hint }), retryAfterMs, isRefusal, isSpent: true });
+  return new TransientError(`${error.message}${more}`, request, {
+    cause,
+    ...(hint === undefined ? {} : { hint }),
+    retryAfterMs,
+    isRefusal,
+    isSpent: true,
+  });
 }
 
 /**

@@ -43,6 +43,8 @@ export async function uploadBlob(repository: Repository, source: ImageBlob, opti
   const patience = new Patience(repository.retry);
   for (;;) {
     try {
+      // What broke off may have been the answer alone.
+      if (state.broken > 0 && (await repository.hasBlob(source.descriptor.digest, signal)) === 'yes') return;
       await (state.inChunks ? sendChunks : sendWhole)({ repository, source, options, state }, signal);
       return;
     } catch (error) {

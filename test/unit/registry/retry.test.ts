@@ -46,13 +46,21 @@ test('withRetries() doubles its waits and gives up with the last failure', async
 
 test('withRetries() honours a wait of up to ten minutes, which costs none of its own time', async () => {
   const clock = clockOf();
-  const failures = [busy(400_000), busy(5_000_000)];
+  const failures = [busy(400_000), busy(600_000)];
   const result = await withRetries({ policy: defaultRetryPolicy, clock }, new AbortController().signal, async () => {
     const failure = failures.shift();
     return failure === undefined ? await Promise.resolve('done') : await Promise.reject(failure);
   });
   assert.equal(result, 'done');
   assert.deepEqual(clock.waits, [400_000, 600_000]);
+});
+
+test('withRetries() gives up at once where a longer wait is asked for, and says so', async () => {
+  const clock = clockOf();
+  const busyFor = async (): Promise<never> => await Promise.reject(busy(99_999_000));
+  const trying = withRetries({ policy: defaultRetryPolicy, clock }, new AbortController().signal, busyFor);
+  await assert.rejects(trying, { message: 'busy and asks to be left alone for 1667 minutes', isSpent: true });
+  assert.deepEqual(clock.waits, []);
 });
 
 test('withRetries() does not repeat what another try cannot change', async () => {

@@ -1,0 +1,126 @@
+// One blob goes into a repository: it is there, or on its way, or can be mounted from where it is; else it is sent.
+import { RegistryError } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { ImageBlob } from '../oci/image.ts';
+import type { Reference } from '../oci/reference.ts';
+import type { JointWork } from './joint-work.ts';
+import type { Limit } from './limit.ts';
+import { progressStepBytes } from './pull.ts';
+import type { Repository, UploadSession } from './repository.ts';
+import { uploadBlob } from './upload.ts';
+
+export interface PushOptions {
+  /** A tag that may not be overwritten, and exists, is no failure: what it points to is reported. */
+  readonly ignoreImmutableTags?: boolean;
+  /** Bytes of one chunk where a registry wants chunks. */
+  readonly chunkBytes?: number;
+  /** Hears of each name as soon as it stands for the image, or for what may not be overwritten. */
+  readonly onPushed?: (pushed: PushedImage) => void;
+}
+
+export interface PushedImage {
+  readonly reference: Reference;
+  readonly digest: Digest;
+}
+
+/** What pushes share: the open repositories, what is known to be where, and how much goes on at once. */
+export interface PushContext {
+  readonly open: (reference: Reference, signal: AbortSignal) => Promise<Repository>;
+  /** By `registry/repository@digest`: uploads under way or done. */
+  readonly uploads: JointWork<string, void>;
+  readonly limit: Limit;
+  readonly emit: Emit;
+}
+
+/** Sends one blob to one repository, unless it is there, or on its way there, or can be mounted. @throws RegistryError */
+export async function pushBlob(
+  context: PushContext,
+  blob: ImageBlob,
+  reference: Reference,
+  options: PushOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  await context.uploads.get(uploadKey(reference, blob), signal, async (inner) => {
+    await context.limit(async () => {
+      const repository = await context.open(reference, inner);
+      const how = await transfer(context, repository, blob, options, inner);
+      context.emit({ kind: 'blob.finished', direction: 'push', descriptor: blob.descriptor, repository: repository.name, how });
+    });
+  });
+}
+
+/** Sends a blob whatever the registry says of it. */
+export async function sendAgain(
+  context: PushContext,
+  blob: ImageBlob,
+  reference: Reference,
+  options: PushOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const key = uploadKey(reference, blob);
+  context.uploads.delete(key);
+  await context.uploads.get(key, signal, async (inner) => {
+    await context.limit(async () => await upload(context, await context.open(reference, inner), { blob, options }, inner));
+  });
+}
+
+function uploadKey(reference: Reference, { descriptor }: ImageBlob): string {
+  return `${reference.registry}/${reference.repository}@${descriptor.digest}`;
+}
+
+async function transfer(
+  context: PushContext,
+  repository: Repository,
+  blob: ImageBlob,
+  options: PushOptions,
+  signal: AbortSignal,
+): Promise<'transferred' | 'exists' | 'mounted'> {
+  const { descriptor } = blob;
+  if ((await repository.hasBlob(descriptor.digest, signal)) === 'yes') return 'exists';
+  const from = sameRegistry(blob.from, repository.reference);
+  const session = from === undefined ? undefined : await mount(repository, descriptor.digest, from.repository, signal);
+  if (session === 'mounted') return 'mounted';
+  await upload(context, repository, { blob, options, ...(session === undefined ? {} : { session }) }, signal);
+  return 'transferred';
+}
+
+async function upload(
+  context: PushContext,
+  repository: Repository,
+  { blob, options, session }: { readonly blob: ImageBlob; readonly options: PushOptions; readonly session?: UploadSession },
+  signal: AbortSignal,
+): Promise<void> {
+  const { descriptor } = blob;
+  let told = 0;
+  const onBytes = (doneBytes: number): void => {
+    if (doneBytes >= told && doneBytes - told < progressStepBytes && doneBytes < descriptor.size) return;
+    told = doneBytes;
+    context.emit({ kind: 'blob.progress', direction: 'push', descriptor, repository: repository.name, doneBytes });
+  };
+  const { chunkBytes } = options;
+  const wishes = { onBytes, ...(session === undefined ? {} : { session }), ...(chunkBytes === undefined ? {} : { chunkBytes }) };
+  await uploadBlob(repository, blob, wishes, signal);
+}
+
+/** Mounting is a favour: whatever goes wrong with it, the blob can still be sent. */
+async function mount(
+  repository: Repository,
+  digest: Digest,
+  from: string,
+  signal: AbortSignal,
+): Promise<UploadSession | 'mounted' | undefined> {
+  if (from === repository.reference.repository) return undefined;
+  try {
+    return await repository.mount(digest, from, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof RegistryError) return undefined;
+    throw error;
+  }
+}
+
+/** `from` where its blobs can be mounted at `to`. */
+export function sameRegistry(from: Reference | undefined, to: Reference): Reference | undefined {
+  return from?.registry === to.registry && from.repository !== to.repository ? from : undefined;
+}

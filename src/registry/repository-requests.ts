@@ -1,0 +1,96 @@
+// Requests to one repository: each with the proof of who we are that the registry wants, asked for anew where that has expired.
+import type { Reference } from '../oci/reference.ts';
+import { Authorizer } from './authorization.ts';
+import type { Credentials } from './credentials.ts';
+import type { Method } from './http-client.ts';
+import { type Response, discard } from './response.ts';
+import type { Retry } from './retry.ts';
+import type { Body, Request, Transport } from './transport.ts';
+
+/** What a request wants besides method and path; `mountFrom` adds a scope for another repository. */
+export interface Wish {
+  readonly access: 'pull' | 'push';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Body;
+  readonly mountFrom?: string;
+  /** Bytes that the registry has to put in their place before it can answer. */
+  readonly storesBytes?: number;
+  /** False where the caller starts over with a new session instead. */
+  readonly retry?: boolean;
+  readonly task: string;
+}
+
+// A registry may copy a large blob from one store to another before it answers: a second for each MiB, four and a half minutes at most.
+const patienceMsPerByte = 1000 / (1024 * 1024);
+const longestPatienceMs = 270_000;
+
+/** Which repository, and what reaches it. */
+export interface RepositoryOptions {
+  readonly reference: Reference;
+  readonly base: URL;
+  readonly transport: Transport;
+  readonly credentials: Credentials;
+  /** The transport's own where left out. */
+  readonly retry?: Retry;
+}
+
+/** Sends requests with one repository's credentials and tokens. */
+export class RepositoryRequests {
+  readonly #reference: Reference;
+  readonly #retry: Retry;
+  readonly #base: URL;
+  readonly #transport: Transport;
+  readonly #authorizer: Authorizer;
+
+  constructor({ reference, base, transport, credentials, retry = transport.retry }: RepositoryOptions) {
+    this.#reference = reference;
+    this.#retry = retry;
+    this.#base = base;
+    this.#transport = transport;
+    const { registry, repository } = reference;
+    this.#authorizer = new Authorizer({ registry, repository, base, credentials, transport, retry });
+  }
+
+  /** The answer, whatever its status; 401 only with `refusals` 'any'. @throws RegistryError where there is none, ERR_AUTH for a 401 */
+  async send(method: Method, path: string | URL, wish: Wish, signal: AbortSignal, refusals: 'throw' | 'any' = 'throw'): Promise<Response> {
+    const url = typeof path === 'string' ? new URL(`/v2/${this.#reference.repository}/${path}`, this.#base) : path;
+    const scopes = this.#scopes(wish);
+    const isOurs = url.origin === this.#base.origin;
+    for (let attempt = 1; ; attempt++) {
+      const authorization = isOurs ? await this.#authorizer.header(scopes, signal) : undefined;
+      const request: Request = {
+        method,
+        url,
+        headers: { ...wish.headers, ...(authorization === undefined ? {} : { authorization }) },
+        task: wish.task,
+        ...(wish.body === undefined ? {} : { body: wish.body }),
+        ...(wish.storesBytes === undefined ? {} : { extraPatienceMs: Math.min(wish.storesBytes * patienceMsPerByte, longestPatienceMs) }),
+      };
+      const response = await (wish.retry === false
+        ? this.#transport.attempt(request, signal)
+        : this.#transport.send(request, signal, this.#retry));
+      // A 401 from where we were redirected to is not the registry's, and gets no answer from us.
+      if (response.status !== 401 || response.url.origin !== this.#base.origin) return response;
+      const again = attempt <= 2 && (await this.#answer(response, authorization, scopes, attempt, signal));
+      if (!again && refusals === 'any') return response;
+      if (!again) throw await this.#authorizer.refusal(response, wish.task);
+      await discard(response);
+    }
+  }
+
+  async #answer(
+    response: Response,
+    sent: string | undefined,
+    scopes: readonly string[],
+    attempt: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (attempt === 1) return await this.#authorizer.answer(response, sent, scopes, signal);
+    return await this.#authorizer.retryWithFreshCredentials(signal);
+  }
+
+  #scopes(wish: Wish): readonly string[] {
+    const own = `repository:${this.#reference.repository}:${wish.access === 'push' ? 'pull,push' : 'pull'}`;
+    return wish.mountFrom === undefined ? [own] : [own, `repository:${wish.mountFrom}:pull`];
+  }
+}
