@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { builder } from '../support/builder.ts';
 import { git, type GitServer, startGitServer } from '../support/git-server.ts';
 import { readRegistryImage } from '../support/registry-image.ts';
 import { Scene, treeOf } from '../support/scene.ts';
@@ -63,11 +62,7 @@ test('a private git context builds with GIT_TOKEN’s relatives, submodules and 
   const args = [`--context=git://${locked.host}/app.git#refs/heads/main`];
   // Without a /workspace: kaniko, too, takes a Dockerfile in the working directory before one in the context.
   const destination = `${scene.registry.host}/git/context:latest`;
-  const run = await builder({
-    image: scene.builder,
-    args: [...args, `--destination=${destination}`, '--insecure', '--insecure-pull'],
-    env,
-  });
+  const run = await scene.run({ args: [...args, `--destination=${destination}`, '--insecure', '--insecure-pull'], env });
   const result = { ...run, destination, image: await readRegistryImage(scene.registry.host, 'git/context', 'latest') };
   assert.equal(result.status, 0, result.output);
   const tree = treeOf(result);

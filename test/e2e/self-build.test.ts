@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
-import { builderCommand } from '../support/builder.ts';
-import { must, run } from '../support/command.ts';
+import { must } from '../support/command.ts';
 import { debianBase } from '../support/debian-base.ts';
-import { podman, podmanCommand } from '../support/podman.ts';
+import { chosenEngine } from '../support/engine.ts';
+import { podman } from '../support/podman.ts';
 import { readRegistryImage } from '../support/registry-image.ts';
 import { Scene } from '../support/scene.ts';
 
@@ -40,9 +40,8 @@ test('the image of the Containerfile, built by the builder, builds an image', { 
   assert.equal(base.status, 0, base.output);
 
   const name = `${scene.registry.host}/yadokari:self`;
-  const self = await run(
-    builderCommand({
-      image: scene.builder,
+  const self = await scene.run(
+    {
       volumes: [`${repository}:/workspace:ro`],
       args: [
         '--dockerfile=Containerfile',
@@ -51,19 +50,21 @@ test('the image of the Containerfile, built by the builder, builds an image', { 
         '--insecure',
         '--insecure-pull',
       ],
-    }),
+    },
     { timeoutMs: 900_000 },
   );
   assert.equal(self.status, 0, self.output.slice(-6000));
   const image = await readRegistryImage(scene.registry.host, 'yadokari', 'self');
   assert.deepEqual(image?.problems, []);
 
-  await must(podmanCommand(['pull', '-q', '--tls-verify=false', name]));
+  const layout = join(await scene.folder(), 'self');
+  await must(['skopeo', 'copy', '-q', '--src-tls-verify=false', `docker://${name}`, `oci:${layout}:self`]);
+  const loaded = await scene.engine.load(layout, 'self');
   try {
-    const built = await scene.build({ dockerfile: 'FROM @REG@/base\nRUN echo from-self > /made\n', image: name });
+    const built = await scene.build({ dockerfile: 'FROM @REG@/base\nRUN echo from-self > /made\n', image: loaded });
     assert.equal(built.status, 0, built.output);
     assert.equal(built.image?.flattened.tree.get('/made')?.size, 10);
   } finally {
-    await podman(['rmi', '-f', name]);
+    if (chosenEngine() === 'podman') await podman(['rmi', '-f', loaded]);
   }
 });

@@ -1,7 +1,7 @@
 // Runs the builder's own image the way its users do: in a pod, with a context mounted somewhere, kaniko's flags.
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type CommandOptions, type CommandResult, must, run } from './command.ts';
+import { must } from './command.ts';
 import { contextPlaces, inPod, type PodShape, podVolumes } from './pod-shape.ts';
 import { type ContainerOptions, podmanCommand, runArguments } from './podman.ts';
 
@@ -41,10 +41,4 @@ export function builderContainer(builder: BuilderRun & { readonly image: string 
 /** The command line of a builder container in podman. */
 export function builderCommand(builder: BuilderRun & { readonly image: string }): readonly string[] {
   return podmanCommand(runArguments(inPod(builderContainer(builder))));
-}
-
-/** Runs the builder in a container until it ends. */
-export async function builder(builderRun: BuilderRun, options: CommandOptions = {}): Promise<CommandResult> {
-  const image = builderRun.image ?? (await builderImage());
-  return run(builderCommand({ ...builderRun, image }), options);
 }

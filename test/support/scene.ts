@@ -109,6 +109,12 @@ export class Scene {
     return { ...running, repository, destination, context };
   }
 
+  /** Runs the builder with these flags alone, until it ends: its context is told by a flag, or mounted. */
+  async run(builder: Omit<BuilderRun, 'image'>, options: StartOptions = {}): Promise<CommandResult> {
+    const { ended } = await this.engine.start(builderContainer({ image: this.builder, ...builder }), options);
+    return ended;
+  }
+
   /** True when the scene's registry has `repository:latest`. */
   async hasTag(repository: string): Promise<boolean> {
     // without Accept, docker-registry hides OCI manifests behind a 404
