@@ -4,7 +4,7 @@ import { dockerHub } from '../oci/reference.ts';
 import { type Response, discard, failureOf } from './response.ts';
 import { type Retry, TransientError, isTransientStatus, withRetries } from './retry.ts';
 import type { Transport } from './transport.ts';
-import { isWithoutTls } from './http-client.ts';
+import { isWithoutTls } from './network-error.ts';
 
 /**
  * `https://host/` or `http://host/`. Without leave for HTTP nothing is asked.

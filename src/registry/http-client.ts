@@ -2,9 +2,10 @@
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { createServer } from 'node:net';
 import { Readable } from 'node:stream';
-import { Agent, Client, type Dispatcher, ProxyAgent, type buildConnector } from 'undici';
-import { BuilderError, RegistryError, systemCode } from '../errors.ts';
+import { Agent, Client, type Dispatcher, ProxyAgent, buildConnector } from 'undici';
+import { BuilderError } from '../errors.ts';
 import { type Names, lookupWith } from './names.ts';
+import { networkError } from './network-error.ts';
 import { type PaceLimits, defaultPaceLimits, paced, pacedUpload } from './pace.ts';
 import { type ProxySettings, proxyFor } from './proxy.ts';
 import { redactUrl } from './response.ts';
@@ -139,109 +140,6 @@ function incoming(body: Readable, request: HttpRequest, limits: PaceLimits, fail
   return out;
 }
 
-/** What a failed connection or a body that broke off means, in our words; a BuilderError stays what it is. */
-export function networkError(error: unknown, request: { readonly method: string; readonly url: URL }): BuilderError {
-  if (error instanceof BuilderError) return error;
-  const codes = codesOf(error);
-  const url = redactUrl(request.url);
-  const host = request.url.host;
-  const why = reasonOf(error, codes);
-  const hint = hintFor(codes, host);
-  const options = { cause: error, ...(hint === undefined ? {} : { hint }) };
-  const message = `Cannot reach ${host}: ${why}`;
-  return codes.some((code) => passing.has(code))
-    ? new TransientError(message, { method: request.method, url }, { ...options, isRefusal: codes.some((code) => refusals.has(code)) })
-    : new RegistryError(message, { method: request.method, url }, options);
-}
-
-const passing: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'ETIMEDOUT',
-  'EPIPE',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EAI_AGAIN',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'UND_ERR_SOCKET',
-  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
-  'UND_ERR_PRX_CONN',
-]);
-
-const refusals: ReadonlySet<string> = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH']);
-
-const reasons: ReadonlyMap<string, string> = new Map([
-  ['ECONNREFUSED', 'connection refused'],
-  ['ECONNRESET', 'connection reset'],
-  ['EPIPE', 'connection closed while sending'],
-  ['ETIMEDOUT', 'connection timed out'],
-  ['EHOSTUNREACH', 'no route to host'],
-  ['ENETUNREACH', 'network unreachable'],
-  ['ENOTFOUND', 'no such host'],
-  ['EAI_AGAIN', 'no name server answered'],
-  ['UND_ERR_CONNECT_TIMEOUT', 'connection timed out'],
-  ['UND_ERR_HEADERS_TIMEOUT', 'no answer in time'],
-  ['UND_ERR_BODY_TIMEOUT', 'the answer stalled'],
-  ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'the answer broke off'],
-  ['UND_ERR_HEADERS_OVERFLOW', 'the answer has too many headers'],
-  ['CERT_HAS_EXPIRED', 'its certificate has expired'],
-  ['CERT_NOT_YET_VALID', 'its certificate is not valid yet'],
-  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'its certificate is self-signed'],
-  ['SELF_SIGNED_CERT_IN_CHAIN', 'its certificate comes from an authority that is not trusted here'],
-  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'its certificate comes from an authority that is not trusted here'],
-  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'its certificate chain is incomplete or not trusted here'],
-  ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for another host'],
-  ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not speak TLS'],
-  ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'it does not speak TLS'],
-]);
-
-/** Whose reason may be our clock. */
-const datedCodes: ReadonlySet<string> = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
-
-const certificateCode = /^(?:CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS_CERT)/;
-
-/** True for a failure that shows that the other side speaks, but not TLS. */
-export function isWithoutTls(error: RegistryError): boolean {
-  return codesOf(error).some((code) => code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG');
-}
-
-function reasonOf(error: unknown, codes: readonly string[]): string {
-  const message = error instanceof Error ? error.message : String(error);
-  const proxyStatus = /^Proxy response \((\d+)\)/.exec(message)?.[1];
-  if (proxyStatus !== undefined) return `the proxy answered ${proxyStatus}`;
-  for (const code of codes) {
-    const reason = reasons.get(code);
-    if (reason !== undefined) return datedCodes.has(code) ? `${reason} (our clock says ${new Date().toISOString().slice(0, 16)}Z)` : reason;
-  }
-  if (codes.includes('UND_ERR_SOCKET')) return 'the connection closed early';
-  return message.split('\n', 1)[0] ?? 'unknown reason';
-}
-
-function hintFor(codes: readonly string[], host: string): string | undefined {
-  if (codes.some((code) => certificateCode.test(code))) {
-    return `trust its authority with --registry-certificate ${host}=<file>, or skip the check with --skip-tls-verify-registry ${host}`;
-  }
-  if (codes.some((code) => code.startsWith('ERR_SSL_'))) return `allow plain HTTP with --insecure-registry ${host}`;
-  if (codes.includes('ENOTFOUND')) return 'check the name of the registry';
-  return undefined;
-}
-
-function codesOf(error: unknown): readonly string[] {
-  const codes: string[] = [];
-  const pending: unknown[] = [error];
-  for (let seen = 0; pending.length > 0 && seen < 20; seen++) {
-    const item = pending.shift();
-    const code = systemCode(item);
-    if (code !== undefined) codes.push(code);
-    if (item instanceof AggregateError) pending.push(...item.errors);
-    if (item instanceof Error && item.cause !== undefined) pending.push(item.cause);
-  }
-  return codes;
-}
-
 function headersOf(headers: Readonly<Record<string, string | string[] | undefined>>): ReadonlyMap<string, readonly string[]> {
   const out = new Map<string, readonly string[]>();
   for (const [name, value] of Object.entries(headers)) {
@@ -258,7 +156,7 @@ function createDispatcher(options: HttpOptions, rules: HostRules, proxy: URL | u
   };
   // Bodies are large and few, and HTTP/1.1 gives each its own connection; every registry speaks it.
   const common = { allowH2: false, maxHeaderSize: 16_384 };
-  if (proxy === undefined) return new Agent({ ...common, connect });
+  if (proxy === undefined) return new Agent({ ...common, connect: withAlerts(buildConnector({ ...connect, allowH2: false })) });
   return new ProxyAgent({
     ...common,
     uri: proxy.href,
@@ -271,6 +169,19 @@ function createDispatcher(options: HttpOptions, rules: HostRules, proxy: URL | u
       ...tlsOptions(options.hostRules(proxy.host)),
     },
   });
+}
+
+/**
+ * In TLS 1.3 a server refuses a client's certificate after the handshake. Node tells so and lets the connection end as if in order, and
+ * undici then only knows that it has ended; so it ends with what was told.
+ */
+function withAlerts(connect: buildConnector.connector): buildConnector.connector {
+  return (options, callback) =>
+    connect(options, (...[failure, socket]) => {
+      if (failure !== null) return callback(failure, null);
+      socket.once('error', (error) => socket.destroy(error));
+      callback(null, socket);
+    });
 }
 
 function tlsOptions(rules: HostRules): { readonly rejectUnauthorized?: boolean; readonly secureContext?: SecureContext } {

@@ -138,7 +138,7 @@ export class Repository {
     if (response.status === 200) return isHtml(response) ? 'unknown' : 'yes';
     if (response.status === 404) return 'no';
     this.#answersHead = !isTransientStatus(response.status);
-    if ([401, 403, 405].includes(response.status) || !this.#answersHead) return 'unknown';
+    if ([401, 403, 405, 501].includes(response.status) || !this.#answersHead) return 'unknown';
     throw await failureOf(response, task);
   }
 

@@ -39,9 +39,9 @@ export async function expect(response: Response, statuses: readonly number[], ta
 
 /** The error that an unwelcome answer means; reads and closes its body. */
 export async function failureOf(response: Response, task: string): Promise<RegistryError> {
-  const errors = response.method === 'HEAD' ? [] : await readErrors(response);
+  const { errors, title } = response.method === 'HEAD' ? { errors: [], title: '' } : await readErrors(response);
   const [first] = errors;
-  const page = isHtml(response) ? ' with an HTML page' : '';
+  const page = isHtml(response) ? ` with an HTML page${title === '' ? '' : ` (${title})`}` : '';
   const said = first === undefined ? '' : ` ${first.code}${first.message === '' ? '' : `: ${first.message}`}`;
   const message = `Cannot ${task}: ${response.url.host} answered ${response.status}${page}${said}`;
   const request = { method: response.method, url: redactUrl(response.url), status: response.status, errors };
@@ -49,7 +49,7 @@ export async function failureOf(response: Response, task: string): Promise<Regis
     const retryAfterMs = parseRetryAfter(header(response, 'retry-after'), header(response, 'date'));
     return new TransientError(message, request, { retryAfterMs, ...(response.status === 429 ? { hint: tooManyHint } : {}) });
   }
-  const hint = response.status < 300 && page !== '' ? gatewayHint : hintFor(response.status, errors, response.url.host);
+  const hint = response.status < 300 && page !== '' ? gatewayHint : hintFor(response.status, errors, title, response.url.host);
   const isAuth = response.status === 401 || response.status === 403;
   return new RegistryError(message, request, { ...(hint === undefined ? {} : { hint }), code: isAuth ? 'ERR_AUTH' : 'ERR_REGISTRY' });
 }
@@ -137,27 +137,28 @@ export function htmlInstead(response: Response, what: string): RegistryError {
 const tooManyHint = 'many registries allow more to those who log in: give credentials, or use a mirror';
 const gatewayHint = 'a proxy or a login page stands before the registry: open the URL in a browser, or check HTTPS_PROXY and NO_PROXY';
 
-/** The specification's error list, or what can be made of another body. */
-async function readErrors(response: Response): Promise<{ readonly code: string; readonly message: string }[]> {
+/** The specification's error list, or the title of a page. */
+async function readErrors(response: Response): Promise<{ readonly errors: RegistryError['errors']; readonly title: string }> {
   let text: string;
   try {
     text = (await readCapped(response, errorLimitBytes, 'an error')).toString('utf8');
   } catch {
-    return [];
+    return { errors: [], title: '' };
   }
   try {
     const root = parseJson(text);
     const list = root instanceof Map ? root.get('errors') : undefined;
-    if (!Array.isArray(list)) return [];
-    return list.slice(0, 10).flatMap((item: Json) => {
-      if (!(item instanceof Map)) return [];
-      const [code, message, detail] = ['code', 'message', 'detail'].map((name) => item.get(name));
-      const about = clean(detail instanceof Map ? detail.get('digest') : detail);
-      return [{ code: clean(code), message: withDetail(clean(message), about) }];
-    });
+    return { errors: Array.isArray(list) ? list.slice(0, 10).flatMap(readError) : [], title: '' };
   } catch {
-    return [];
+    return { errors: [], title: isHtml(response) ? clean(/<title>([^<]{1,200})/i.exec(text)?.[1]) : '' };
   }
+}
+
+function readError(item: Json): RegistryError['errors'] {
+  if (!(item instanceof Map)) return [];
+  const [code, message, detail] = ['code', 'message', 'detail'].map((name) => item.get(name));
+  const about = clean(detail instanceof Map ? detail.get('digest') : detail);
+  return [{ code: clean(code), message: withDetail(clean(message), about) }];
 }
 
 /** What docker-registry leaves out of a message: the digest it speaks of. */
@@ -176,7 +177,14 @@ function clean(value: Json | undefined): string {
     : '';
 }
 
-function hintFor(status: number, errors: readonly { readonly code: string }[], host: string): string | undefined {
+/** What to do where a server asks its clients for certificates. */
+export function clientCertificateHint(host: string): string {
+  return `give a client certificate with --registry-client-cert ${host}=<certificate>,<key>`;
+}
+
+function hintFor(status: number, errors: RegistryError['errors'], title: string, host: string): string | undefined {
+  // nginx: "400 No required SSL certificate was sent", "400 The SSL certificate error".
+  if (status === 400 && /\bSSL certificate\b/i.test(title)) return clientCertificateHint(host);
   if (errors.some((error) => error.code === 'NAME_UNKNOWN')) return 'some registries want a repository to be created before the first push';
   if (status === 401 || status === 403) return `check the credentials for ${host} and what they allow`;
   if (status === 405) return `${host} may be read-only, such as a cache of another registry`;

@@ -2,7 +2,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { BuilderError, systemCode } from '../errors.ts';
+import { systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { createRegistryClient, type RegistryClient } from '../registry/client.ts';
 import { type Credentials, loadCredentials } from '../registry/credentials.ts';
@@ -10,6 +10,7 @@ import { type HostRules, warmUpHttp } from '../registry/http-client.ts';
 import { type Names, loadNames } from '../registry/names.ts';
 import { proxiesFrom } from '../registry/proxy.ts';
 import type { RegistryRequest } from '../build/request.ts';
+import { readAuthorities, readClientCertificate } from './pem-files.ts';
 
 export interface RegistrySurroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -52,13 +53,8 @@ export function openRegistries(
   around: RegistrySurroundings,
 ): { readonly pull: RegistryClient; readonly push: RegistryClient } {
   const { names, credentials, emit } = around;
-  const own = new Map([...request.certificates].map(([host, path]) => [host, [readPem(path, '--registry-certificate')]]));
-  const clients = new Map(
-    [...request.clientCertificates].map(([host, files]) => [
-      host,
-      { certificate: readPem(files.certificate, '--registry-client-cert'), key: readPem(files.key, '--registry-client-cert') },
-    ]),
-  );
+  const own = new Map([...request.certificates].map(([host, path]) => [host, [readAuthorities(path)]]));
+  const clients = new Map([...request.clientCertificates].map(([host, files]) => [host, readClientCertificate(files)]));
   const rules =
     (insecure: boolean, skipTlsVerify: boolean) =>
     (host: string): HostRules => {
@@ -117,14 +113,4 @@ function listFolder(folder: string): readonly string[] {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return [];
     throw error;
   }
-}
-
-function readPem(path: string, flag: string): string {
-  try {
-    const text = readFileSync(path, 'utf8');
-    if (text.includes('-----BEGIN ')) return text;
-  } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot use ${flag} ${path}: ${systemCode(error) ?? 'unreadable'}`, { cause: error });
-  }
-  throw new BuilderError('ERR_USAGE', `Cannot use ${flag} ${path}: it holds no PEM`);
 }

@@ -27,7 +27,7 @@ interface RegistryOptions {
   /** Text of a password file (bcrypt). */
   readonly htpasswd?: string;
   /** Paths of PEM files; the registry speaks TLS then. */
-  readonly tls?: { readonly certificate: string; readonly key: string };
+  readonly tls?: { readonly certificate: string; readonly key: string; readonly clientAuthority?: string };
   /** Takes manifests whose layers are at other addresses, and those of schema 1. */
   readonly isLenient?: boolean;
 }
@@ -71,6 +71,7 @@ async function startOnce(options: RegistryOptions): Promise<RunningRegistry> {
     );
   lines.push('http:', `  addr: ${host}`, '  secret: for-tests-only');
   if (options.tls !== undefined) lines.push('  tls:', `    certificate: ${options.tls.certificate}`, `    key: ${options.tls.key}`);
+  if (options.tls?.clientAuthority !== undefined) lines.push(`    clientcas: [${options.tls.clientAuthority}]`);
   if (options.htpasswd !== undefined) {
     await writeFile(join(folder, 'htpasswd'), options.htpasswd);
     lines.push('auth:', '  htpasswd:', '    realm: test', `    path: ${folder}/htpasswd`);

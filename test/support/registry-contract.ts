@@ -7,20 +7,28 @@ import { digestOf } from '../../src/oci/digest.ts';
 import { copyImage } from '../../src/oci/copy-image.ts';
 import { MediaType } from '../../src/oci/media-type.ts';
 import { parseReference } from '../../src/oci/reference.ts';
+import type { RegistryClientOptions } from '../../src/registry/client.ts';
 import { Repository } from '../../src/registry/repository.ts';
 import { createTransport } from '../../src/registry/transport.ts';
 import { anonymous } from '../../src/registry/credentials.ts';
 import { namesFromTable } from '../../src/registry/names.ts';
 import { imageMemory } from './image-memory.ts';
 import { layerOf, someBytes, storedOf } from './image.ts';
-import { testClient } from './registry-client.ts';
+import { type TestClient, testClient as openClient } from './registry-client.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
 
-/** Registers the suite; `host` is asked for when the tests run. */
-export function registryContract(name: string, host: () => string): void {
+/** Registers the suite; `host`, and what clients need to get there, are asked for when the tests run. */
+export function registryContract(
+  name: string,
+  host: () => string,
+  options: () => Partial<RegistryClientOptions> = () => ({}),
+  skip: string | false = false,
+): void {
+  const contract = (title: string, work: () => Promise<void>): unknown => test(`${name}: ${title}`, { skip }, work);
+  const testClient = (): TestClient => openClient(options());
   const { signal } = new AbortController();
-  test(`${name}: an image that was pushed can be pulled, byte for byte`, async () => {
+  contract('an image that was pushed can be pulled, byte for byte', async () => {
     await using client = testClient();
     const content = someBytes(300_000);
     const image = storedOf(layerOf(content), layerOf(Buffer.alloc(0)));
@@ -37,7 +45,7 @@ export function registryContract(name: string, host: () => string): void {
     assert.equal(again.digest, pulled.digest);
   });
 
-  test(`${name}: a second push sends no blob again, and another repository gets them by mounting`, async () => {
+  contract('a second push sends no blob again, and another repository gets them by mounting', async () => {
     await using first = testClient();
     const image = storedOf(layerOf(someBytes(50_000)));
     const reference = parseReference(`${host()}/contract/source:v1`);
@@ -52,7 +60,7 @@ export function registryContract(name: string, host: () => string): void {
     assert.deepEqual(how.toSorted(), ['mounted mounted', 'mounted transferred', 'source exists', 'source exists']);
   });
 
-  test(`${name}: one push to several repositories sends each blob once`, async () => {
+  contract('one push to several repositories sends each blob once', async () => {
     await using client = testClient();
     const image = storedOf(layerOf(someBytes(50_000)));
     const destinations = ['one:a', 'one:b', 'two:a'].map((item) => parseReference(`${host()}/contract/many-${item}`));
@@ -65,7 +73,7 @@ export function registryContract(name: string, host: () => string): void {
     assert.deepEqual(how.toSorted(), ['mounted', 'mounted', 'transferred', 'transferred']);
   });
 
-  test(`${name}: a layer that was pushed ahead is not sent again with its image, and later repositories mount it`, async () => {
+  contract('a layer that was pushed ahead is not sent again with its image, and later repositories mount it', async () => {
     await using client = testClient();
     const layer = layerOf(someBytes(40_000));
     const destinations = ['one:a', 'two:a'].map((item) => parseReference(`${host()}/contract/ahead-${item}`));
@@ -79,7 +87,7 @@ export function registryContract(name: string, host: () => string): void {
     assert.deepEqual(transfers(), [`${host()}/contract/ahead-one transferred`, `${host()}/contract/ahead-two mounted`]);
   });
 
-  test(`${name}: a pull followed by a push changes no digest, whatever the documents look like`, async () => {
+  contract('a pull followed by a push changes no digest, whatever the documents look like', async () => {
     await using client = testClient();
     const memory = imageMemory();
     const layer = memory.keep(someBytes(1000), MediaType.ociLayer);
@@ -99,7 +107,7 @@ export function registryContract(name: string, host: () => string): void {
     assert.equal((await client.openSource(second, signal)).root.bytes.toString(), text);
   });
 
-  test(`${name}: an index is copied with all that it names, and no digest changes`, async () => {
+  contract('an index is copied with all that it names, and no digest changes', async () => {
     await using client = testClient();
     const memory = imageMemory();
     const entries = ['amd64', 'arm64'].map((architecture) => {
@@ -124,7 +132,7 @@ export function registryContract(name: string, host: () => string): void {
     assert.equal(mounted.length, 4);
   });
 
-  test(`${name}: a name that is not there is undefined to findImage() and a 404 to pullImage()`, async () => {
+  contract('a name that is not there is undefined to findImage() and a 404 to pullImage()', async () => {
     await using client = testClient();
     const reference = parseReference(`${host()}/contract/nothing:here`);
     assert.equal(await client.findImage(reference, platform, signal), undefined);
@@ -132,18 +140,20 @@ export function registryContract(name: string, host: () => string): void {
     await assert.rejects(client.pullImage(reference, platform, signal), (error) => error instanceof RegistryError && error.status === 404);
   });
 
-  test(`${name}: checkPush() leaves nothing behind`, async () => {
+  contract('checkPush() leaves nothing behind', async () => {
     await using client = testClient();
     await client.checkPush(parseReference(`${host()}/contract/probe`), signal);
     assert.equal(await client.resolve(parseReference(`${host()}/contract/probe:latest`), signal), undefined);
   });
 
-  test(`${name}: a blob can be sent in chunks, and its upload asked how far it is`, async () => {
+  contract('a blob can be sent in chunks, and its upload asked how far it is', async () => {
     const reference = parseReference(`${host()}/contract/chunks`);
-    const transport = createTransport({ names: namesFromTable(new Map()), hostRules: () => ({}), userAgent: 'yadokari-test' });
+    const common = { names: namesFromTable(new Map()), hostRules: () => ({}), userAgent: 'yadokari-test', credentials: anonymous };
+    const { credentials, ...reached } = { ...common, ...options() };
+    const transport = createTransport(reached);
     try {
       const base = await transport.baseUrl(reference.registry, signal);
-      const repository = new Repository({ reference, base, transport, credentials: anonymous });
+      const repository = new Repository({ reference, base, transport, credentials });
       const content = someBytes(250_001);
       let at = (await repository.startUpload(signal)).location;
       for (let start = 0; start < content.length; start += 100_000) {
@@ -158,7 +168,7 @@ export function registryContract(name: string, host: () => string): void {
     }
   });
 
-  test(`${name}: a wrong digest is refused`, async () => {
+  contract('a wrong digest is refused', async () => {
     await using client = testClient();
     const layer = layerOf(someBytes(1000));
     const wrong = { ...layer, open: () => layerOf(someBytes(1000)).open(signal) };

@@ -1,38 +1,26 @@
 // TLS as operators meet it: a private authority, a wrong host, no TLS at all.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdtempDisposable, readFile } from 'node:fs/promises';
 import { type Server, createServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { promisify } from 'node:util';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { namesFromTable } from '../../../src/registry/names.ts';
 import type { HostRules } from '../../../src/registry/http-client.ts';
+import { missingOpenssl, selfSigned } from '../../support/certificates.ts';
 import { missingDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
 import { startFakeRegistry } from '../../support/fake-registry.ts';
 import { type TestClient, testClient } from '../../support/registry-client.ts';
 
-const run = promisify(execFile);
 const { signal } = new AbortController();
-const skip = existsSync('/usr/bin/openssl') ? false : '/usr/bin/openssl is not installed';
+const skip = missingOpenssl;
 const names = namesFromTable(
   new Map([
     ['registry.test', [{ address: '127.0.0.1', family: 4 as const }]],
     ['other.test', [{ address: '127.0.0.1', family: 4 as const }]],
   ]),
 );
-
-/** A key and a certificate for registry.test that nobody vouches for. */
-async function makeCertificate(folder: string): Promise<{ readonly key: string; readonly certificate: string }> {
-  const [key, certificate] = [join(folder, 'key'), join(folder, 'crt')];
-  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-  const subject = ['-subj', '/CN=registry.test', '-addext', 'subjectAltName=DNS:registry.test'];
-  await run('openssl', ['req', ...kind, '-keyout', key, '-out', certificate, ...subject]);
-  return { key, certificate };
-}
 
 /** A server that answers 404 to everything, with a certificate of its own for registry.test. */
 async function startTls(): Promise<{
@@ -42,7 +30,7 @@ async function startTls(): Promise<{
   readonly stop: () => Promise<void>;
 }> {
   await using place = await mkdtempDisposable(join(tmpdir(), 'yadokari-tls-'));
-  const { key, certificate } = await makeCertificate(place.path);
+  const { key, certificate } = await selfSigned(place.path, 'registry.test');
   const pem = await readFile(certificate, 'utf8');
   const seen: string[] = [];
   const server: Server = createServer({ key: await readFile(key), cert: pem }, (request, response) => {
@@ -141,7 +129,7 @@ for (const { where, host, rules } of [
     { skip: skip || missing || false },
     async () => {
       await using place = await mkdtempDisposable(join(tmpdir(), 'yadokari-tls-'));
-      const registry = await startDockerRegistry({ tls: await makeCertificate(place.path) });
+      const registry = await startDockerRegistry({ tls: await selfSigned(place.path, 'registry.test') });
       const reference = parseReference(`${host}:${registry.host.split(':')[1]}/app/image:v1`);
       try {
         await using client = clientFor(rules);

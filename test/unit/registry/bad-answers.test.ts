@@ -128,7 +128,7 @@ test('an HTML page where an upload is to begin is called that, and one in place 
   at.registry.inject({ method: 'HEAD', path: /blobs/, times: 10, act: loginPage() });
   await assert.rejects(at.client.pushImage(image, [at.named('app/image:v1')], {}, signal), (error) => {
     assert.ok(error instanceof BuilderError);
-    assert.match(error.message, /answered 200 with an HTML page$/);
+    assert.match(error.message, /answered 200 with an HTML page \(Sign in\)$/);
     assert.match(error.hint ?? '', /login page/);
     return true;
   });

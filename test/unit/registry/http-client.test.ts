@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
-import { networkError, warmUpHttp } from '../../../src/registry/http-client.ts';
+import { warmUpHttp } from '../../../src/registry/http-client.ts';
+import { networkError } from '../../../src/registry/network-error.ts';
 import { TransientError } from '../../../src/registry/retry.ts';
 
 const { cache } = createRequire(import.meta.url);

@@ -91,7 +91,7 @@ test('a registry that never has a blob is believed in the end', async () => {
   assert.equal(at.count('PUT', /manifests/), 2);
 });
 
-for (const status of [401, 403, 405, 500])
+for (const status of [401, 403, 405, 500, 501])
   test(`a registry that answers every HEAD for a blob with ${status} gets the blobs all the same`, async () => {
     at.registry.inject({ method: 'HEAD', path: /blobs/, times: 100, act: answer(status) });
     const content = someBytes(1000);

@@ -1,0 +1,117 @@
+// What broke between us and a registry, in our words: whether it may pass, and what to try.
+import { BuilderError, RegistryError, systemCode } from '../errors.ts';
+import { clientCertificateHint, redactUrl } from './response.ts';
+import { TransientError } from './retry.ts';
+
+/** What a failed connection or a body that broke off means, in our words; a BuilderError stays what it is. */
+export function networkError(error: unknown, request: { readonly method: string; readonly url: URL }): BuilderError {
+  if (error instanceof BuilderError) return error;
+  const codes = codesOf(error);
+  const url = redactUrl(request.url);
+  const host = request.url.host;
+  const why = reasonOf(error, codes);
+  const hint = hintFor(codes, host);
+  const options = { cause: error, ...(hint === undefined ? {} : { hint }) };
+  const message = `Cannot reach ${host}: ${why}`;
+  return codes.some((code) => passing.has(code))
+    ? new TransientError(message, { method: request.method, url }, { ...options, isRefusal: codes.some((code) => refusals.has(code)) })
+    : new RegistryError(message, { method: request.method, url }, options);
+}
+
+const passing: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'ETIMEDOUT',
+  'EPIPE',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_SOCKET',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'UND_ERR_PRX_CONN',
+]);
+
+const refusals: ReadonlySet<string> = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH']);
+
+const reasons: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'connection refused'],
+  ['ECONNRESET', 'connection reset'],
+  ['EPIPE', 'connection closed while sending'],
+  ['ETIMEDOUT', 'connection timed out'],
+  ['EHOSTUNREACH', 'no route to host'],
+  ['ENETUNREACH', 'network unreachable'],
+  ['ENOTFOUND', 'no such host'],
+  ['EAI_AGAIN', 'no name server answered'],
+  ['UND_ERR_CONNECT_TIMEOUT', 'connection timed out'],
+  ['UND_ERR_HEADERS_TIMEOUT', 'no answer in time'],
+  ['UND_ERR_BODY_TIMEOUT', 'the answer stalled'],
+  ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'the answer broke off'],
+  ['UND_ERR_HEADERS_OVERFLOW', 'the answer has too many headers'],
+  ['CERT_HAS_EXPIRED', 'its certificate has expired'],
+  ['CERT_NOT_YET_VALID', 'its certificate is not valid yet'],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'its certificate is self-signed'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'its certificate comes from an authority that is not trusted here'],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'its certificate comes from an authority that is not trusted here'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'its certificate chain is incomplete or not trusted here'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for another host'],
+  ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'it speaks only versions of TLS that are no longer safe'],
+  ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'it speaks only versions of TLS that are no longer safe'],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not speak TLS'],
+  ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'it does not speak TLS'],
+]);
+
+/** Alerts of a server about its client's certificate, or the lack of one. */
+const clientCertificateCode =
+  /^ERR_SSL_.*ALERT_(?:CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA|CERTIFICATE_UNKNOWN|CERTIFICATE_EXPIRED)$/;
+
+/** Whose reason may be our clock. */
+const datedCodes: ReadonlySet<string> = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
+
+const certificateCode = /^(?:CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS_CERT)/;
+
+const withoutTls: ReadonlySet<string> = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG']);
+
+/** True for a failure that shows that the other side speaks, but not TLS. */
+export function isWithoutTls(error: RegistryError): boolean {
+  return codesOf(error).some((code) => withoutTls.has(code));
+}
+
+function reasonOf(error: unknown, codes: readonly string[]): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const proxyStatus = /^Proxy response \((\d+)\)/.exec(message)?.[1];
+  if (proxyStatus !== undefined) return `the proxy answered ${proxyStatus}`;
+  if (codes.some((code) => clientCertificateCode.test(code))) return 'it wants a client certificate, or another one than ours';
+  for (const code of codes) {
+    const reason = reasons.get(code);
+    if (reason !== undefined) return datedCodes.has(code) ? `${reason} (our clock says ${new Date().toISOString().slice(0, 16)}Z)` : reason;
+  }
+  if (codes.includes('UND_ERR_SOCKET')) return 'the connection closed early';
+  return message.split('\n', 1)[0] ?? 'unknown reason';
+}
+
+function hintFor(codes: readonly string[], host: string): string | undefined {
+  if (codes.some((code) => certificateCode.test(code))) {
+    return `trust its authority with --registry-certificate ${host}=<file>, or skip the check with --skip-tls-verify-registry ${host}`;
+  }
+  if (codes.some((code) => clientCertificateCode.test(code))) return clientCertificateHint(host);
+  if (codes.some((code) => withoutTls.has(code))) return `allow plain HTTP with --insecure-registry ${host}`;
+  if (codes.includes('ENOTFOUND')) return 'check the name of the registry';
+  return undefined;
+}
+
+function codesOf(error: unknown): readonly string[] {
+  const codes: string[] = [];
+  const pending: unknown[] = [error];
+  for (let seen = 0; pending.length > 0 && seen < 20; seen++) {
+    const item = pending.shift();
+    const code = systemCode(item);
+    if (code !== undefined) codes.push(code);
+    if (item instanceof AggregateError) pending.push(...item.errors);
+    if (item instanceof Error && item.cause !== undefined) pending.push(item.cause);
+  }
+  return codes;
+}

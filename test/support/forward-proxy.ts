@@ -1,0 +1,59 @@
+// A proxy as HTTP_PROXY and HTTPS_PROXY name one: it takes CONNECT, and whole URLs of plain HTTP, and goes to one port whatever they name.
+import { once } from 'node:events';
+import { type IncomingMessage, createServer, request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+
+export interface ForwardProxy {
+  /** `http://127.0.0.1:<port>` */
+  readonly url: string;
+  /** `host:port` of every tunnel so far, and the URLs of plain HTTP. */
+  readonly passed: readonly string[];
+  readonly stop: () => Promise<void>;
+}
+
+/** Starts one that leads to `port` on this machine. `refusal` is the status of its answer to every CONNECT instead. */
+export async function startForwardProxy(port: number, refusal?: number): Promise<ForwardProxy> {
+  const passed: string[] = [];
+  const sockets = new Set<Socket>();
+  const server = createServer((incoming, response) => {
+    passed.push(incoming.url ?? '');
+    const { pathname, search } = new URL(incoming.url ?? '');
+    const { method, headers } = incoming;
+    const onAnswer = (answer: IncomingMessage): unknown => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      return answer.pipe(response);
+    };
+    const outgoing = request({ host: '127.0.0.1', port, method, path: `${pathname}${search}`, headers }, onAnswer);
+    outgoing.on('error', () => response.destroy());
+    incoming.pipe(outgoing);
+  });
+  server.on('connect', (incoming, near: Socket) => {
+    passed.push(incoming.url ?? '');
+    if (refusal !== undefined) return void near.end(`HTTP/1.1 ${refusal} No\r\ncontent-length: 0\r\n\r\n`);
+    const far = connect(port, '127.0.0.1', () => {
+      near.write('HTTP/1.1 200 Connection established\r\n\r\n');
+      near.pipe(far).pipe(near);
+    });
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        near.destroy();
+        far.destroy();
+      });
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    passed,
+    stop: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

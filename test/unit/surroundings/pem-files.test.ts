@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { readAuthorities, readClientCertificate } from '../../../src/surroundings/pem-files.ts';
+import { missingOpenssl, selfSigned } from '../../support/certificates.ts';
+
+test('certificates and keys that can not be used are told with their file and the reason', { skip: missingOpenssl }, async () => {
+  await using place = await mkdtempDisposable(join(tmpdir(), 'yadokari-pem-'));
+  const [one, two] = [await selfSigned(place.path, 'one'), await selfSigned(place.path, 'two')];
+  const path = (name: string): string => join(place.path, name);
+  const openssl = (...args: readonly string[]): Buffer => execFileSync('openssl', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  mkdirSync(path('folder'));
+  writeFileSync(path('empty'), '');
+  writeFileSync(path('der'), openssl('x509', '-in', one.certificate, '-outform', 'DER'));
+  writeFileSync(path('damaged'), readFileSync(one.certificate, 'utf8').replace(/\n(MI.{10})/, '\n$1AAAA'));
+  writeFileSync(path('crl'), '-----BEGIN X509 CRL-----\nMA==\n-----END X509 CRL-----\n');
+  writeFileSync(path('encrypted'), openssl('pkcs8', '-topk8', '-in', one.key, '-passout', 'pass:x'));
+  writeFileSync(path('damaged-key'), '-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n');
+
+  assert.equal(readAuthorities(one.certificate), readFileSync(one.certificate, 'utf8'));
+  for (const [name, why] of [
+    ['missing', 'ENOENT'],
+    ['folder', 'EISDIR'],
+    ['empty', 'it holds no certificate in PEM'],
+    ['der', 'it holds no certificate in PEM'],
+    ['crl', 'it holds no certificate in PEM'],
+    ['damaged', 'certificate 1 of 1 in it is damaged'],
+  ] as const) {
+    const message = `Cannot use --registry-certificate ${path(name)}: ${why}`;
+    assert.throws(() => readAuthorities(path(name)), { code: 'ERR_USAGE', message });
+  }
+  const { certificate } = one;
+  assert.equal(readClientCertificate(one).key, readFileSync(one.key, 'utf8'));
+  for (const [key, why] of [
+    [path('missing'), 'ENOENT'],
+    [certificate, 'it holds no key in PEM'],
+    [two.key, `it is not the key of ${certificate}`],
+    [path('encrypted'), 'the key is encrypted, and there is nobody to ask for its password'],
+    [path('damaged-key'), 'the key is damaged'],
+  ] as const) {
+    const message = `Cannot use --registry-client-cert ${key}: ${why}`;
+    assert.throws(() => readClientCertificate({ certificate, key }), { code: 'ERR_USAGE', message });
+  }
+});
