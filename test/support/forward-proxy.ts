@@ -29,7 +29,10 @@ export async function startForwardProxy(port: number, refusal?: number): Promise
   });
   server.on('connect', (incoming, near: Socket) => {
     passed.push(incoming.url ?? '');
-    if (refusal !== undefined) return void near.end(`HTTP/1.1 ${refusal} No\r\ncontent-length: 0\r\n\r\n`);
+    if (refusal !== undefined) {
+      near.end(`HTTP/1.1 ${refusal} No\r\ncontent-length: 0\r\n\r\n`);
+      return;
+    }
     const far = connect(port, '127.0.0.1', () => {
       near.write('HTTP/1.1 200 Connection established\r\n\r\n');
       near.pipe(far).pipe(near);
