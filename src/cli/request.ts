@@ -25,7 +25,7 @@ export interface RequestSurroundings {
 /** @throws ERR_USAGE, ERR_REFERENCE for values and combinations that can't be. */
 export function makeBuildRequest(settings: Settings, positionals: readonly string[], around: RequestSurroundings): BuildRequest {
   const output = makeOutput(settings, around);
-  const compression = settings.choice('compression', ['gzip', 'zstd'], 'gzip');
+  const compression = compressionOf(settings, around.env);
   const imageFormat = settings.choice('image-format', ['inherit', 'docker', 'oci'], 'inherit');
   refuseContradictions(output, compression, imageFormat);
   const [positional, ...tooMany] = positionals;
@@ -101,6 +101,8 @@ function makeOutput(settings: Settings, around: RequestSurroundings): OutputRequ
     ...file('digest-file'),
     ...file('image-name-with-digest-file'),
     ...file('image-name-tag-with-digest-file'),
+    ...file('metadata-file'),
+    ...file('iidfile'),
     ...(settings.boolean('cache') ? file('cache-explain') : {}),
     skipPushPermissionCheck: settings.boolean('skip-push-permission-check'),
     ignoreImmutableTags: settings.boolean('push-ignore-immutable-tag-errors'),
@@ -126,6 +128,12 @@ function refuseContradictions(output: OutputRequest, compression: string, imageF
   if (output.tarPath !== undefined && imageFormat === 'oci')
     fail('--tar-path with --image-format=oci: a docker archive has docker media types');
   if (output.tarPath !== undefined && compression === 'zstd') fail('--tar-path with --compression=zstd: a docker archive knows no zstd');
+}
+
+function compressionOf(settings: Settings, env: Environment): 'gzip' | 'zstd' {
+  if (env['GGCR_EXPERIMENT_ESTARGZ'] === '1')
+    throw new BuilderError('ERR_UNSUPPORTED', 'Cannot honour GGCR_EXPERIMENT_ESTARGZ=1: no estargz is written here', { hint: 'unset it' });
+  return settings.choice('compression', ['gzip', 'zstd'], 'gzip');
 }
 
 function checkedLevel(level: number, compression: 'gzip' | 'zstd'): number {

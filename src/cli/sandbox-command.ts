@@ -73,6 +73,8 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
   'digest-file': (value, { take }) => take(value, 'file'),
   'image-name-with-digest-file': (value, { take }) => take(value, 'file'),
   'image-name-tag-with-digest-file': (value, { take }) => take(value, 'file'),
+  'metadata-file': (value, { take }) => take(value, 'file'),
+  iidfile: (value, { take }) => take(value, 'file'),
   secret: (value, { show }) =>
     secretVariable(value) === undefined
       ? value.replace(/(^|,)(src|source)=([^,]+)/i, (_, comma: string, key: string, path: string) => `${comma}${key}=${show(path, 'copy')}`)
