@@ -5,6 +5,7 @@ import type { Command } from './command.ts';
 import { buildFlags, buildGroups } from './tables/build.ts';
 import { checkGroups } from './tables/check.ts';
 import { logFlags } from './tables/log.ts';
+import { transportCommands } from './transport-commands.ts';
 import { version } from './version.ts';
 
 /** A command line without a command: kaniko's executor. */
@@ -32,6 +33,7 @@ export const commands: readonly Command[] = [
     accepts: buildFlags,
     run: runCheckCommand,
   },
+  ...transportCommands,
   {
     name: 'version',
     usage: '',

@@ -10,7 +10,7 @@ import { gzip } from './gzip.ts';
 import { type WritableHeader, blockSize, fitsHeader, formatHeader } from './header.ts';
 import { Meter } from './meter.ts';
 import { formatPax, formatPaxTime } from './pax.ts';
-import type { BlobStore } from './store.ts';
+import type { BlobStore, StoredBlob } from './store.ts';
 
 export interface LayerOptions {
   readonly compression: Compression;
@@ -64,9 +64,23 @@ const extensionHeader: WritableHeader = {
  * @throws ERR_LAYER when content is not as long as its entry says
  */
 export async function writeLayer(entries: AsyncIterable<Entry>, options: LayerOptions, signal: AbortSignal): Promise<WrittenLayer> {
-  const { compression, family, store } = options;
+  const { compression, family } = options;
   const plain = new Meter();
   const counted = { entries: 0 };
+  // A stream of Node's keeps what it is given: only the two others are done with a block when they ask for the next.
+  const tar = tarBlocks(entries, new Blocks(plain, compression !== 'zstd'), counted);
+  const { digest, size, open } = await storeCompressed(tar, options, signal);
+  const descriptor = { mediaType: layerMediaType(family, compression), digest, size };
+  return { layer: { descriptor, diffId: plain.digest(), open }, entries: counted.entries, uncompressedBytes: plain.size };
+}
+
+/** Compresses plain bytes into a blob of the store. A chunk has to stay as it is until the next is asked for, with zstd for good. */
+export async function storeCompressed(
+  plain: AsyncIterable<Buffer>,
+  options: Pick<LayerOptions, 'compression' | 'level' | 'store'>,
+  signal: AbortSignal,
+): Promise<StoredBlob> {
+  const { compression, store } = options;
   const blob = await store.create();
   const save = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
     for await (const chunk of chunks) {
@@ -76,14 +90,10 @@ export async function writeLayer(entries: AsyncIterable<Entry>, options: LayerOp
     }
   };
   try {
-    // A stream of Node's keeps what it is given: only the two others are done with a block when they ask for the next.
-    const tar = tarBlocks(entries, new Blocks(plain, compression !== 'zstd'), counted);
-    if (compression === 'none') await pipeline(tar, save, { signal });
-    else if (compression === 'gzip') await pipeline(gzip(tar, levelOf(options)), save, { signal });
-    else await pipeline(tar, zstd(options.level ?? defaultZstdLevel), save, { signal });
-    const { digest, size, open } = await blob.finish();
-    const descriptor = { mediaType: layerMediaType(family, compression), digest, size };
-    return { layer: { descriptor, diffId: plain.digest(), open }, entries: counted.entries, uncompressedBytes: plain.size };
+    if (compression === 'none') await pipeline(plain, save, { signal });
+    else if (compression === 'gzip') await pipeline(gzip(plain, levelOf(options)), save, { signal });
+    else await pipeline(plain, zstd(options.level ?? defaultZstdLevel), save, { signal });
+    return await blob.finish();
   } catch (error) {
     await blob.discard();
     throw error;
@@ -95,7 +105,7 @@ export async function* writeArchive(entries: AsyncIterable<Entry>): AsyncGenerat
   yield* tarBlocks(entries, new Blocks(new Meter(), false), { entries: 0 });
 }
 
-function levelOf({ level }: LayerOptions): { readonly level?: number } {
+function levelOf({ level }: Pick<LayerOptions, 'level'>): { readonly level?: number } {
   return level === undefined ? {} : { level };
 }
 

@@ -12,11 +12,12 @@ const root = join(import.meta.dirname, '../..');
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'linux'],
   start: ['linux'],
-  cli: ['surroundings', 'build', 'outputs', 'sandbox', 'dockerfile', 'registry', 'store', 'oci', 'linux'],
+  cli: ['surroundings', 'build', 'outputs', 'transports', 'sandbox', 'dockerfile', 'registry', 'store', 'layer', 'oci', 'linux'],
   sandbox: ['linux'],
   surroundings: ['build', 'context', 'dockerfile', 'git', 'rootfs', 'files', 'registry', 'store', 'oci', 'linux'],
   build: ['outputs', 'dockerfile', 'context', 'rootfs', 'tree', 'files', 'layer', 'registry', 'oci', 'linux'],
   outputs: ['registry', 'store', 'oci'],
+  transports: ['registry', 'store', 'layer', 'oci'],
   context: ['files', 'layer'],
   git: ['files', 'layer'],
   rootfs: ['files', 'tree', 'layer', 'oci', 'linux'],
