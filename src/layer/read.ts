@@ -79,15 +79,12 @@ export async function* readEntries(source: AsyncIterable<Buffer>, signal: AbortS
 }
 
 /** The stored bytes of one entry: whatever the consumer leaves is skipped. */
-export class StoredContent implements AsyncIterable<Buffer> {
-  /** Where they begin, in bytes from the archive's start. */
-  readonly offset: number;
+class Body implements AsyncIterable<Buffer> {
   readonly #bytes: ByteSource;
   #left: number;
   #padding: number;
 
   constructor(bytes: ByteSource, size: number) {
-    this.offset = bytes.position;
     this.#bytes = bytes;
     this.#left = size;
     this.#padding = (blockSize - (size % blockSize)) % blockSize;
@@ -162,7 +159,7 @@ function extend(extension: Extension, typeflag: string, content: Buffer): Extens
 
 interface Built {
   readonly entry: Entry;
-  readonly body?: StoredContent;
+  readonly body?: Body;
 }
 
 async function buildEntry(header: Header, block: Buffer, extension: Extension, bytes: ByteSource): Promise<Built> {
@@ -197,7 +194,7 @@ async function fileEntry(common: Omit<Entry, 'size'>, typeflag: string, block: B
     map = read.map;
     stored -= read.mapBytes;
   }
-  const body = new StoredContent(bytes, stored);
+  const body = new Body(bytes, stored);
   if (map === undefined) return { entry: { ...common, size: stored, content: body }, body };
   if (map.regions.reduce((sum, region) => sum + region.length, 0) !== stored) {
     throw malformed(`the sparse map of entry ${show(common.path)} is not one of the ${stored} bytes that are stored`);
