@@ -5,9 +5,8 @@ import type { Command } from './command.ts';
 import { buildFlags, buildGroups } from './tables/build.ts';
 import { checkGroups } from './tables/check.ts';
 import { logFlags } from './tables/log.ts';
-import { warmerGroups } from './tables/warmer.ts';
+import { transportCommands } from './transport-commands.ts';
 import { version } from './version.ts';
-import { runWarmCommand } from './warm-command.ts';
 
 /** A command line without a command: kaniko's executor. */
 export const executor: Command = {
@@ -34,13 +33,7 @@ export const commands: readonly Command[] = [
     accepts: buildFlags,
     run: runCheckCommand,
   },
-  {
-    name: 'warmer',
-    usage: '[flags]',
-    about: 'keep base images in a folder, for builds with --cache-dir',
-    groups: warmerGroups,
-    run: runWarmCommand,
-  },
+  ...transportCommands,
   {
     name: 'version',
     usage: '',

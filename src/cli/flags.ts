@@ -24,6 +24,8 @@ export interface FlagSpec {
   readonly value?: string;
   /** The only values that it takes. */
   readonly choices?: readonly string[];
+  /** One that others have, and that is refused by name. */
+  readonly unsupportedChoice?: string;
   /** What it does, in one line. */
   readonly about: string;
   /** What else there is to say, for the page of all flags. */
@@ -120,6 +122,10 @@ function checkValue(spec: FlagSpec, written: string, value: string): void {
   if (spec.kind === 'boolean') parseBoolean(written, value);
   if (spec.kind === 'number' && !/^-?\d{1,9}$/.test(value)) fail('a whole number');
   if (spec.kind === 'duration' && (parseDuration(value) ?? -1) < 0) fail('a duration with its unit, such as 6h or 336h');
+  if (spec.unsupportedChoice === value)
+    throw new BuilderError('ERR_UNSUPPORTED', `Cannot honour ${written}=${value}: it is not written here`, {
+      hint: `use ${spec.choices?.join(' or ') ?? ''}`,
+    });
   if (spec.choices !== undefined && !spec.choices.includes(value)) fail(spec.choices.join(', '));
 }
 

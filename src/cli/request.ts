@@ -5,7 +5,7 @@ import type { BuildRequest, NamedContextSpec, SecretSpec } from '../build/reques
 import type { OutputRequest } from '../outputs/output-request.ts';
 import { hostPlatform, parsePlatform } from '../oci/platform.ts';
 import { type Reference, parseReference, withDefaultTag } from '../oci/reference.ts';
-import { makeBaseFolder, makeCacheRequest } from './cache-request.ts';
+import { makeCacheRequest } from './cache-request.ts';
 import type { Environment, Settings } from './settings.ts';
 
 export interface RequestSurroundings {
@@ -25,7 +25,7 @@ export interface RequestSurroundings {
 /** @throws ERR_USAGE, ERR_REFERENCE for values and combinations that can't be. */
 export function makeBuildRequest(settings: Settings, positionals: readonly string[], around: RequestSurroundings): BuildRequest {
   const output = makeOutput(settings, around);
-  const compression = settings.choice('compression', ['gzip', 'zstd'], 'gzip');
+  const compression = compressionOf(settings, around.env);
   const imageFormat = settings.choice('image-format', ['inherit', 'docker', 'oci'], 'inherit');
   refuseContradictions(output, compression, imageFormat);
   const [positional, ...tooMany] = positionals;
@@ -38,7 +38,6 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
   const level = settings.number('compression-level');
   const subPath = settings.text('context-sub-path');
   const ignoreFile = settings.text('ignorefile');
-  const baseFolder = makeBaseFolder(settings, around.workingDirectory);
   return {
     dockerfile: settings.text('dockerfile') ?? 'Dockerfile',
     context: settings.text('context') ?? positional ?? around.defaultContext,
@@ -47,7 +46,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     namedContexts: namedContexts(settings),
     git: gitSettings(settings),
     targets: settings.list('target'),
-    buildArgs: parseBuildArgs(settings.list('build-arg'), around.env),
+    buildArgs: buildArgs(settings.list('build-arg'), around.env),
     secrets: settings.list('secret').map((item) => parseSecret(item, around)),
     ssh: sshSockets(settings.list('ssh'), around),
     labels: settings.pairs('label'),
@@ -65,7 +64,6 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     network: settings.choice('network', ['default', 'host', 'none'], 'default'),
     cleanup: settings.boolean('cleanup'),
     ...(settings.boolean('cache') ? { cache: makeCacheRequest(settings, output, around.workingDirectory) } : {}),
-    ...(baseFolder === undefined ? {} : { baseFolder }),
     printChecks: !settings.boolean('no-check'),
     printsPlan: settings.boolean('print-plan'),
     planOnly: settings.boolean('dryrun'),
@@ -103,6 +101,8 @@ function makeOutput(settings: Settings, around: RequestSurroundings): OutputRequ
     ...file('digest-file'),
     ...file('image-name-with-digest-file'),
     ...file('image-name-tag-with-digest-file'),
+    ...file('metadata-file'),
+    ...file('iidfile'),
     ...(settings.boolean('cache') ? file('cache-explain') : {}),
     skipPushPermissionCheck: settings.boolean('skip-push-permission-check'),
     ignoreImmutableTags: settings.boolean('push-ignore-immutable-tag-errors'),
@@ -130,14 +130,19 @@ function refuseContradictions(output: OutputRequest, compression: string, imageF
   if (output.tarPath !== undefined && compression === 'zstd') fail('--tar-path with --compression=zstd: a docker archive knows no zstd');
 }
 
+function compressionOf(settings: Settings, env: Environment): 'gzip' | 'zstd' {
+  if (env['GGCR_EXPERIMENT_ESTARGZ'] === '1')
+    throw new BuilderError('ERR_UNSUPPORTED', 'Cannot honour GGCR_EXPERIMENT_ESTARGZ=1: no estargz is written here', { hint: 'unset it' });
+  return settings.choice('compression', ['gzip', 'zstd'], 'gzip');
+}
+
 function checkedLevel(level: number, compression: 'gzip' | 'zstd'): number {
   const [lowest, highest] = compression === 'gzip' ? [0, 9] : [1, 19];
   if (level >= lowest && level <= highest) return level;
   throw new BuilderError('ERR_USAGE', `Cannot use --compression-level=${level}: ${compression} has levels ${lowest} to ${highest}`);
 }
 
-/** @throws ERR_USAGE for one without a name */
-export function parseBuildArgs(items: readonly string[], env: Environment): ReadonlyMap<string, string> {
+function buildArgs(items: readonly string[], env: Environment): ReadonlyMap<string, string> {
   const args = new Map<string, string>();
   for (const item of items) {
     const equals = item.indexOf('=');

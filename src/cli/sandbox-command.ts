@@ -73,6 +73,8 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
   'digest-file': (value, { take }) => take(value, 'file'),
   'image-name-with-digest-file': (value, { take }) => take(value, 'file'),
   'image-name-tag-with-digest-file': (value, { take }) => take(value, 'file'),
+  'metadata-file': (value, { take }) => take(value, 'file'),
+  iidfile: (value, { take }) => take(value, 'file'),
   secret: (value, { show }) =>
     secretVariable(value) === undefined
       ? value.replace(/(^|,)(src|source)=([^,]+)/i, (_, comma: string, key: string, path: string) => `${comma}${key}=${show(path, 'copy')}`)
@@ -80,7 +82,6 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
   ssh: (value, { show }) => value.replace(/=(.+)$/, (_, path: string) => `=${show(path, 'ro')}`),
   'cache-repo': (value, doors) => rewriteCache(value, doors),
   'cache-from': (value, doors) => rewriteCache(value, doors),
-  'cache-dir': (value, { show }) => (existsSync(value) ? show(value, 'ro') : value),
   'cache-explain': (value, { take }) => take(value, 'file'),
   'cache-to': (value, doors) => rewriteCache(value, doors),
   'build-context': (value, doors) => value.replace(/=(.+)$/, (_, place: string) => `=${rewritePlace(place, doors)}`),

@@ -120,8 +120,7 @@ export function triggersOfStage(dockerfile: Dockerfile, index: number, user: Sta
   return triggers.map((trigger) => parseOnbuild(trigger.expression, user.from.range));
 }
 
-/** What an instruction reads from by name. */
-export function referencesOf(
+function referencesOf(
   instruction: Instruction,
 ): readonly { readonly name: string; readonly why: 'copy' | 'mount'; readonly range: SourceRange }[] {
   if (instruction.kind === 'copy' || instruction.kind === 'add') {

@@ -33,10 +33,7 @@ export function diskView(folder: ByteString, moved?: MovedFolders): FileView {
     names: (path) => [...new Set([...namesIn(path), ...(moved?.staying(pathIn(folder, path)) ?? [])])].sort(),
     linkTarget: (path) => readLink(onDisk(path)),
     xattrs: (path) => readXattrs(onDisk(path)),
-    open: (path) => {
-      const { numbers: found, chunks, close } = openFile(onDisk(path));
-      return { size: found[StatField.size] ?? 0, chunks, close };
-    },
+    open: (path) => openFile(onDisk(path)),
     gather: () => Promise.resolve(),
   };
 }

@@ -22,11 +22,14 @@ export interface FileStat {
   readonly identity: string;
 }
 
-/** A file's content; what is not read to its end has to be closed. */
+/** A file's content, until `close`. */
 export interface OpenContent {
   readonly size: number;
-  /** Exactly `size` bytes. @throws ERR_ROOTFS, on reading, when the file changes meanwhile */
-  readonly chunks: AsyncIterable<Buffer>;
+  /**
+   * Exactly `size` bytes, each piece valid until the next is asked for, and until `close`; a list where all are in memory.
+   * @throws ERR_ROOTFS, on reading, when the file changes meanwhile
+   */
+  readonly chunks: Iterable<Buffer>;
   readonly close: () => void;
 }
 

@@ -5,7 +5,7 @@ import { type ByteString, fsPath } from '../bytes.ts';
 import { systemCode } from '../errors.ts';
 import type { Metadata } from '../layer/entry.ts';
 import { setTimes, setTimesOfFile } from '../linux/files.ts';
-import { getXattr, listXattrs, removeXattr, setXattr } from '../linux/xattr.ts';
+import { type XattrHolder, getXattr, listXattrs, removeXattr, setXattr } from '../linux/xattr.ts';
 
 /** Told of each attribute that can't be set here. */
 export type RefuseXattr = (path: ByteString, name: string) => void;
@@ -15,6 +15,7 @@ const machineXattrs =
   /^(?:security\.(?:selinux|ima|evm|apparmor|SMACK64.*)|trusted\.overlay\..*|user\.overlay\..*|btrfs\..*|system\.nfs4?_.*)$/;
 
 // ext4 says ENOSPC and ERANGE to values and names that it has no room for.
+const noXattrs: ReadonlyMap<string, Buffer> = new Map();
 const refusals: ReadonlySet<string> = new Set(['ENOTSUP', 'EPERM', 'EACCES', 'EINVAL', 'ERANGE', 'E2BIG', 'ENOSPC']);
 
 /** Gives an open, new file its metadata; `path` is for attributes. @throws SystemError */
@@ -56,10 +57,12 @@ export function removeStaleXattrs(path: ByteString, metadata: Metadata): void {
 }
 
 /** The attributes that belong in an image, by name; those of the machine are left out. @throws SystemError */
-export function readXattrs(path: ByteString): ReadonlyMap<string, Buffer> {
+export function readXattrs(holder: XattrHolder): ReadonlyMap<string, Buffer> {
+  const names = listXattrs(holder);
+  if (names.length === 0) return noXattrs;
   const found = new Map<string, Buffer>();
-  for (const name of listXattrs(path)) {
-    const value = machineXattrs.test(name) ? undefined : getXattr(path, name);
+  for (const name of names) {
+    const value = machineXattrs.test(name) ? undefined : getXattr(holder, name);
     if (value !== undefined) found.set(name, value);
   }
   return found;

@@ -5,39 +5,52 @@ import { type ByteString, fsPath, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { reach } from './long-path.ts';
 import { StatField, statFieldCount, statOpenFile } from '../linux/files.ts';
+import { giveBack, lendBuffer, lentBytes, pieceBytes } from './lent-buffers.ts';
 
 /** For a regular file under a name that something else may have by now. */
 export const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
-const chunkSize = 256 * 1024;
-const wholeReadLimit = 1024 * 1024;
+/** One byte more than expected is read, to notice growth. */
+const wholeReadLimit = lentBytes - 1;
 const attempts = 3;
 
-/** An open file. What `close` is not called for stays open unless `chunks` was read to its end. */
-export interface OpenFile {
-  /** Twelve numbers of fstat, in the order of `StatField`; the size among them is that of `chunks`. */
-  readonly numbers: Float64Array;
-  /** Exactly as many bytes as the size says. @throws ERR_ROOTFS, on reading, when a large file changes meanwhile */
-  readonly chunks: AsyncIterable<Buffer>;
+/** An open file, until `close`. */
+export interface OpenFile<Found> {
+  readonly size: number;
+  /** What was found out about it when it was opened. */
+  readonly found: Found;
+  /**
+   * Exactly as many bytes as the size says, each piece valid until the next is asked for, and until `close`; a list where the file is
+   * small. @throws ERR_ROOTFS, on reading, when a large file changes meanwhile
+   */
+  readonly chunks: Iterable<Buffer>;
   readonly close: () => void;
 }
 
+/** Twelve numbers of the file that was opened last, in the order of `StatField`. */
+const stat = new Float64Array(statFieldCount);
+
 /** @throws SystemError, ERR_ROOTFS when it is no regular file or its size keeps changing; `name` is for the message */
-export function openFile(path: ByteString, name: ByteString = path): OpenFile {
+export function openFile(path: ByteString, name: ByteString = path): OpenFile<undefined> {
+  return openFileWith(path, name, () => undefined);
+}
+
+/** The same, and what `look` finds out by the descriptor and twelve numbers in the order of `StatField`, valid only during the call. */
+export function openFileWith<Found>(path: ByteString, name: ByteString, look: (fd: number, stat: Float64Array) => Found): OpenFile<Found> {
   const fd = reach(path, (short) => openSync(fsPath(short), readFlags));
+  const buffer = lendBuffer();
   let isOpen = true;
   const close = (): void => {
-    if (isOpen) closeSync(fd);
+    if (!isOpen) return;
     isOpen = false;
+    giveBack(buffer);
+    closeSync(fd);
   };
   try {
     for (let attempt = 1; attempt <= attempts; attempt++) {
-      const numbers = statFile(fd, name);
-      const size = numbers[StatField.size] ?? 0;
-      if (size > wholeReadLimit) return { numbers, chunks: readChunks(fd, name, size, close), close };
-      const content = readWhole(fd, size);
-      if (content === undefined) continue;
-      close();
-      return { numbers, chunks: single(content), close };
+      const size = sizeOf(fd, name);
+      if (size > wholeReadLimit) return { size, found: look(fd, stat), chunks: readChunks(fd, name, size, buffer), close };
+      if (readUpTo(fd, buffer, size + 1) !== size) continue;
+      return { size, found: look(fd, stat), chunks: size === 0 ? [] : [buffer.subarray(0, size)], close };
     }
     throw changing(name);
   } catch (error) {
@@ -53,43 +66,32 @@ export function readFailure(error: unknown, path: ByteString): unknown {
   return new BuilderError('ERR_ROOTFS', `Cannot read ${show(path)}: ${reason}`, { cause: error });
 }
 
-function statFile(fd: number, name: ByteString): Float64Array {
-  const numbers = new Float64Array(statFieldCount);
-  statOpenFile(fd, numbers);
-  if (((numbers[StatField.mode] ?? 0) & 0o170000) === 0o100000) return numbers;
+function sizeOf(fd: number, name: ByteString): number {
+  statOpenFile(fd, stat);
+  if (((stat[StatField.mode] ?? 0) & 0o170000) === 0o100000) return stat[StatField.size] ?? 0;
   throw new BuilderError('ERR_ROOTFS', `Cannot read ${show(name)}: it is no longer a regular file`);
 }
 
-// Undefined where the file is longer or shorter than it just was.
-function readWhole(fd: number, size: number): Buffer | undefined {
-  // One byte more than expected, to notice growth.
-  const buffer = Buffer.allocUnsafe(size + 1);
+// As many bytes as there are from the start, up to `limit`.
+function readUpTo(fd: number, buffer: Buffer, limit: number): number {
   let filled = 0;
-  while (filled < buffer.length) {
-    const count = readSync(fd, buffer, filled, buffer.length - filled, filled);
-    if (count === 0) break;
+  while (filled < limit) {
+    const count = readSync(fd, buffer, filled, limit - filled, filled);
     filled += count;
+    // What stops just short of it has come to the end, with no need to ask again.
+    if (count === 0 || filled === limit - 1) break;
   }
-  return filled === size ? buffer.subarray(0, size) : undefined;
+  return filled;
 }
 
-async function* single(content: Buffer): AsyncGenerator<Buffer> {
-  if (content.length > 0) yield content;
-}
-
-async function* readChunks(fd: number, name: ByteString, size: number, close: () => void): AsyncGenerator<Buffer> {
-  try {
-    for (let position = 0; ;) {
-      const buffer = Buffer.allocUnsafe(chunkSize);
-      const count = readSync(fd, buffer, 0, chunkSize, position);
-      position += count;
-      // What was handed out can't be taken back, so a large file gets no second chance.
-      if (position > size || (count === 0 && position < size)) throw changing(name);
-      if (count === 0) return;
-      yield buffer.subarray(0, count);
-    }
-  } finally {
-    close();
+function* readChunks(fd: number, name: ByteString, size: number, buffer: Buffer): Generator<Buffer> {
+  for (let position = 0; ;) {
+    const count = readSync(fd, buffer, 0, pieceBytes, position);
+    position += count;
+    // What was handed out can't be taken back, so a large file gets no second chance.
+    if (position > size || (count === 0 && position < size)) throw changing(name);
+    if (count === 0) return;
+    yield buffer.subarray(0, count);
   }
 }
 

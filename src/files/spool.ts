@@ -4,14 +4,13 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, constants, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { OpenContent } from './file-view.ts';
+import { giveBack, lendBuffer, pieceBytes } from './lent-buffers.ts';
 
 /** A stretch of the spool. */
 export interface Spooled {
   readonly offset: number;
   readonly size: number;
 }
-
-const chunkSize = 256 * 1024;
 
 export class Spool implements Disposable {
   readonly #folder: string;
@@ -36,7 +35,13 @@ export class Spool implements Disposable {
 
   /** What was added, as often as wanted. */
   open({ offset, size }: Spooled): OpenContent {
-    return { size, chunks: this.#read(offset, size), close: () => undefined };
+    const buffer = lendBuffer();
+    let isOpen = true;
+    const close = (): void => {
+      if (isOpen) giveBack(buffer);
+      isOpen = false;
+    };
+    return { size, chunks: this.#read(offset, size, buffer), close };
   }
 
   /** Gives the space back. */
@@ -55,10 +60,9 @@ export class Spool implements Disposable {
     this.#end += chunk.length;
   }
 
-  async *#read(offset: number, size: number): AsyncGenerator<Buffer> {
+  *#read(offset: number, size: number, buffer: Buffer): Generator<Buffer> {
     for (let at = 0; at < size;) {
-      const buffer = Buffer.allocUnsafe(Math.min(chunkSize, size - at));
-      const count = this.#fd === undefined ? 0 : readSync(this.#fd, buffer, 0, buffer.length, offset + at);
+      const count = this.#fd === undefined ? 0 : readSync(this.#fd, buffer, 0, Math.min(pieceBytes, size - at), offset + at);
       if (count === 0) throw new BuilderError('ERR_INTERNAL', 'Cannot read kept content: it ends early');
       at += count;
       yield buffer.subarray(0, count);

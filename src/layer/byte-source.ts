@@ -9,10 +9,17 @@ export class ByteSource {
   readonly #signal: AbortSignal;
   #chunk: Buffer = nothing;
   #at = 0;
+  /** Bytes of the chunks before this one. */
+  #passed = 0;
 
   constructor(source: AsyncIterable<Buffer>, signal: AbortSignal) {
     this.#iterator = source[Symbol.asyncIterator]();
     this.#signal = signal;
+  }
+
+  /** Bytes that were taken so far. */
+  get position(): number {
+    return this.#passed + this.#at;
   }
 
   /** The next `length` bytes if they are here already: no waiting, which is most of the speed with small files. */
@@ -66,6 +73,7 @@ export class ByteSource {
 
   async #fill(): Promise<boolean> {
     this.#signal.throwIfAborted();
+    this.#passed += this.#chunk.length;
     this.#at = 0;
     this.#chunk = nothing;
     while (this.#chunk.length === 0) {

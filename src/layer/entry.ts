@@ -29,6 +29,15 @@ export interface Entry extends Metadata {
   /** Symlink: the target, verbatim. Hard link: the path of the first name, cleaned like `path`. */
   readonly linkTarget?: ByteString;
   readonly device?: { readonly major: number; readonly minor: number };
-  /** A file's bytes, in order. When reading, valid only until the next entry is asked for; what is left is skipped. */
-  readonly content?: AsyncIterable<Buffer>;
+  /**
+   * A file's bytes, in order, each piece valid until the next is asked for. When reading, all only until the next entry is asked for;
+   * what is left is skipped.
+   */
+  readonly content?: Iterable<Buffer> | AsyncIterable<Buffer>;
+}
+
+/** An entry that is at hand: nothing of it is waited for, which is most of the speed with small files. */
+export interface LocalEntry extends Entry {
+  /** A list where all of it is in memory. */
+  readonly content?: Iterable<Buffer>;
 }

@@ -51,16 +51,12 @@ function parseRecord(block: Buffer, start: number): { readonly key: ByteString; 
 
 /** The records as one block, without padding; nothing for no records. */
 export function formatPax(records: readonly (readonly [key: string, value: Buffer | string])[]): Buffer {
-  const parts: Buffer[] = [];
+  let text = '';
   for (const [key, value] of records) {
-    const body = Buffer.concat([
-      Buffer.from(` ${key}=`, 'latin1'),
-      typeof value === 'string' ? Buffer.from(value, 'latin1') : value,
-      Buffer.from('\n'),
-    ]);
-    parts.push(Buffer.from(String(lengthWithDigits(body.length))), body);
+    const body = ` ${key}=${typeof value === 'string' ? value : value.toString('latin1')}\n`;
+    text += `${lengthWithDigits(body.length)}${body}`;
   }
-  return Buffer.concat(parts);
+  return Buffer.from(text, 'latin1');
 }
 
 /** @throws ERR_LAYER when the value is no decimal number of seconds, or has more than a double's 53 bits. */

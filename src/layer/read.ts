@@ -79,12 +79,15 @@ export async function* readEntries(source: AsyncIterable<Buffer>, signal: AbortS
 }
 
 /** The stored bytes of one entry: whatever the consumer leaves is skipped. */
-class Body implements AsyncIterable<Buffer> {
+export class StoredContent implements AsyncIterable<Buffer> {
+  /** Where they begin, in bytes from the archive's start. */
+  readonly offset: number;
   readonly #bytes: ByteSource;
   #left: number;
   #padding: number;
 
   constructor(bytes: ByteSource, size: number) {
+    this.offset = bytes.position;
     this.#bytes = bytes;
     this.#left = size;
     this.#padding = (blockSize - (size % blockSize)) % blockSize;
@@ -159,7 +162,7 @@ function extend(extension: Extension, typeflag: string, content: Buffer): Extens
 
 interface Built {
   readonly entry: Entry;
-  readonly body?: Body;
+  readonly body?: StoredContent;
 }
 
 async function buildEntry(header: Header, block: Buffer, extension: Extension, bytes: ByteSource): Promise<Built> {
@@ -194,7 +197,7 @@ async function fileEntry(common: Omit<Entry, 'size'>, typeflag: string, block: B
     map = read.map;
     stored -= read.mapBytes;
   }
-  const body = new Body(bytes, stored);
+  const body = new StoredContent(bytes, stored);
   if (map === undefined) return { entry: { ...common, size: stored, content: body }, body };
   if (map.regions.reduce((sum, region) => sum + region.length, 0) !== stored) {
     throw malformed(`the sparse map of entry ${show(common.path)} is not one of the ${stored} bytes that are stored`);

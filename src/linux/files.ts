@@ -32,6 +32,10 @@ export const statFieldCount = 12;
 /** Bytes of a `struct statx`. */
 export const statBufferSize = 256;
 
+const noPath = Buffer.alloc(1);
+// Filled and read at once: one for each call would keep V8's collector busy.
+const statWords = new Uint32Array(statBufferSize / 4);
+const statBytes = new Uint8Array(statWords.buffer);
 const timesBuffer = new BigInt64Array(4);
 const timesBytes = new Uint8Array(timesBuffer.buffer);
 
@@ -66,22 +70,21 @@ export function renameToFree(from: ByteString, to: ByteString): void {
 
 /** lstat of a path into `target` at `offset`; false where there is nothing. @throws SystemError for anything but absence */
 export function statInto(path: ByteString, target: Float64Array, offset = 0): boolean {
-  const buffer = new Uint32Array(statBufferSize / 4);
-  const result = attempt('statx', currentDirectory, cString(path), noFollow, basicStats, new Uint8Array(buffer.buffer));
+  const result = attempt('statx', currentDirectory, cString(path), noFollow, basicStats, statBytes);
   if (result < 0) {
     const error = systemError(-result, 'lstat', path);
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false;
     throw error;
   }
-  decodeStat(buffer, target, offset);
+  decodeStat(statWords, target, offset);
   return true;
 }
 
 /** fstat into `target`. @throws SystemError */
 export function statOpenFile(fd: number, target: Float64Array): void {
-  const buffer = new Uint32Array(statBufferSize / 4);
-  call('statx', [fd, Buffer.from([0]), emptyPath, basicStats, new Uint8Array(buffer.buffer)]);
-  decodeStat(buffer, target, 0);
+  const result = attempt('statx', fd, noPath, emptyPath, basicStats, statBytes);
+  if (result < 0) throw systemError(-result, 'fstat');
+  decodeStat(statWords, target, 0);
 }
 
 /** Reads a `struct statx` (as words) into twelve numbers, in the order of `StatField`. */

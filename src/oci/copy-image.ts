@@ -16,9 +16,14 @@ const manifestLimit = 10_000;
  * @throws ERR_UNSUPPORTED for schema 1, ERR_LAYER when a manifest is malformed, and what source and sink throw
  */
 export async function copyImage(source: ImageSource, sink: ImageSink, signal: AbortSignal): Promise<Digest> {
-  await copyNamed({ source, sink, written: new Set() }, source.root, 0, signal);
+  await copyNamed(source, sink, source.root, signal);
   await sink.writeRoot(source.root, signal);
   return source.root.digest;
+}
+
+/** Copies all that a manifest or index of the source names, but not itself. @throws as `copyImage` */
+export async function copyNamed(source: ImageSource, sink: ImageSink, manifest: StoredManifest, signal: AbortSignal): Promise<void> {
+  await copyBelow({ source, sink, written: new Set() }, manifest, 0, signal);
 }
 
 interface Copy {
@@ -28,8 +33,7 @@ interface Copy {
   readonly written: Set<Digest>;
 }
 
-/** Copies what a manifest or index names, but not itself. */
-async function copyNamed(copy: Copy, manifest: StoredManifest, depth: number, signal: AbortSignal): Promise<void> {
+async function copyBelow(copy: Copy, manifest: StoredManifest, depth: number, signal: AbortSignal): Promise<void> {
   const { source, sink, written } = copy;
   const view = parseManifest(manifest.bytes, manifest.mediaType);
   if (view.kind === 'manifest') return await writeBlobs(copy, [...view.layers, view.config], signal);
@@ -40,7 +44,7 @@ async function copyNamed(copy: Copy, manifest: StoredManifest, depth: number, si
     if (written.size >= manifestLimit)
       throw new BuilderError('ERR_LAYER', `Cannot copy ${source.name}: it has more than ${manifestLimit} manifests`);
     const child = await source.manifest(descriptor, signal);
-    await copyNamed(copy, child, depth + 1, signal);
+    await copyBelow(copy, child, depth + 1, signal);
     await sink.writeManifest(child, signal);
     written.add(descriptor.digest);
   }

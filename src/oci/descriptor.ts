@@ -12,6 +12,8 @@ export interface Descriptor {
   readonly platform?: Platform;
   readonly annotations?: ReadonlyMap<string, string>;
   readonly urls?: readonly string[];
+  /** What the manifest says that it is, where it is no image. */
+  readonly artifactType?: string;
 }
 
 const foreignLayer = /^application\/vnd\.(?:oci\.image\.layer\.nondistributable\.v1|docker\.image\.rootfs\.foreign\.diff)\.tar/;
@@ -41,6 +43,7 @@ export function formatDescriptor(descriptor: Descriptor): JsonObject {
     if (variant !== undefined) platform.set('variant', variant);
     out.set('platform', platform);
   }
+  if (descriptor.artifactType !== undefined) out.set('artifactType', descriptor.artifactType);
   return out;
 }
 
@@ -56,6 +59,7 @@ export function parseDescriptor(value: Json, place: string): Descriptor {
   const platform = parsePlatformObject(value.get('platform'), place);
   const annotations = parseAnnotations(value.get('annotations'), `${place}.annotations`);
   const urls = value.get('urls');
+  const artifactType = value.get('artifactType');
   return {
     mediaType,
     digest,
@@ -63,6 +67,7 @@ export function parseDescriptor(value: Json, place: string): Descriptor {
     ...(platform === undefined ? {} : { platform }),
     ...(annotations === undefined || annotations.size === 0 ? {} : { annotations }),
     ...(Array.isArray(urls) && urls.length > 0 ? { urls: urls.filter((url: Json) => typeof url === 'string') } : {}),
+    ...(typeof artifactType === 'string' && artifactType !== '' ? { artifactType } : {}),
   };
 }
 

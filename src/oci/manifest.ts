@@ -23,6 +23,9 @@ export interface ImageManifest {
   readonly config: Descriptor;
   readonly layers: readonly Descriptor[];
   readonly annotations: ReadonlyMap<string, string>;
+  /** What it is about, where it is a referrer: a signature, a bill of materials. */
+  readonly subject?: Descriptor;
+  readonly artifactType?: string;
 }
 
 /** An index or manifest list: images for several platforms, or further indexes. */
@@ -31,6 +34,7 @@ export interface ImageIndex {
   readonly mediaType: string;
   readonly family: MediaFamily;
   readonly manifests: readonly Descriptor[];
+  readonly subject?: Descriptor;
 }
 
 /**
@@ -71,7 +75,7 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   }
   if (known.kind === 'index') {
     const manifests = descriptors(root, 'manifests', indexEntryLimit);
-    return { kind: 'index', mediaType, family: known.family, manifests };
+    return { kind: 'index', mediaType, family: known.family, manifests, ...subjectOf(root) };
   }
   const config = root.get('config');
   if (config === undefined) throw malformedManifest('config is missing');
@@ -82,6 +86,8 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
     config: parseDescriptor(config, 'config'),
     layers: descriptors(root, 'layers', layerLimit),
     annotations: parseAnnotations(root.get('annotations'), 'annotations') ?? new Map(),
+    ...subjectOf(root),
+    ...artifactTypeOf(root),
   };
 }
 
@@ -148,6 +154,16 @@ function mediaTypeOf(root: JsonObject, contentType: string | undefined): string 
   if (kind === 'index' && !root.has('manifests')) throw malformedManifest(`it is called ${chosen}, but has no manifests`);
   if (kind === 'manifest' && root.has('manifests')) throw malformedManifest(`it is called ${chosen}, but has manifests`);
   return chosen;
+}
+
+function subjectOf(root: JsonObject): { readonly subject?: Descriptor } {
+  const subject = root.get('subject');
+  return subject === undefined || subject === null ? {} : { subject: parseDescriptor(subject, 'subject') };
+}
+
+function artifactTypeOf(root: JsonObject): { readonly artifactType?: string } {
+  const type = root.get('artifactType');
+  return typeof type === 'string' && type !== '' ? { artifactType: type } : {};
 }
 
 function descriptors(root: JsonObject, key: string, limit: number): readonly Descriptor[] {

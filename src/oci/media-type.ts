@@ -13,6 +13,8 @@ export const MediaType = {
   dockerConfig: 'application/vnd.docker.container.image.v1+json',
   dockerLayer: 'application/vnd.docker.image.rootfs.diff.tar',
   dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
+  /** No specification has it; docker with containerd's store writes it. */
+  dockerLayerZstd: 'application/vnd.docker.image.rootfs.diff.tar.zstd',
   dockerForeignLayerGzip: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
 } as const;
 
@@ -38,5 +40,5 @@ export function layerMediaTypeIn(family: MediaFamily, mediaType: string): string
   for (const [docker, oci] of pairs) {
     if (mediaType === docker || mediaType === oci) return family === 'oci' ? oci : docker;
   }
-  return mediaType;
+  return family === 'oci' && mediaType === MediaType.dockerLayerZstd ? MediaType.ociLayerZstd : mediaType;
 }

@@ -56,6 +56,11 @@ export function parseReference(text: string): Reference {
   };
 }
 
+/** True for what may be a tag. */
+export function isTag(text: string): boolean {
+  return tagPattern.test(text);
+}
+
 /** The reference with tag `latest` where it has neither tag nor digest. */
 export function withDefaultTag(reference: Reference): Reference {
   return reference.tag === undefined && reference.digest === undefined ? { ...reference, tag: 'latest' } : reference;
@@ -71,4 +76,9 @@ export function formatReference(reference: Reference): string {
   const tag = reference.tag === undefined ? '' : `:${reference.tag}`;
   const digest = reference.digest === undefined ? '' : `@${reference.digest}`;
   return `${formatRepository(reference)}${tag}${digest}`;
+}
+
+/** The name as other tools write it: Docker Hub is `docker.io`. */
+export function formatCommonName(reference: Reference): string {
+  return formatReference({ ...reference, registry: reference.registry === dockerHub ? 'docker.io' : reference.registry });
 }

@@ -1,6 +1,7 @@
 // Where images come from and go to, as they are stored: a registry's repository, an OCI layout.
 import type { Readable } from 'node:stream';
 import type { Descriptor } from './descriptor.ts';
+import type { Digest } from './digest.ts';
 import type { ImageBlob } from './image.ts';
 import type { StoredManifest } from './manifest.ts';
 import type { Platform } from './platform.ts';
@@ -25,6 +26,8 @@ export interface ImageSource {
   readonly open: (descriptor: Descriptor, signal: AbortSignal) => Readable;
   /** The repository to mount blobs from. */
   readonly from?: Reference;
+  /** Manifests about one of its manifests: signatures, bills of materials. Left out where the place can't have any. */
+  readonly referrers?: (subject: Digest, signal: AbortSignal) => Promise<readonly Descriptor[]>;
 }
 
 /** A place for one image. Nothing is written before what it names is there. */
@@ -35,4 +38,6 @@ export interface ImageSink {
   readonly writeManifest: (manifest: StoredManifest, signal: AbortSignal) => Promise<void>;
   /** What the place's name stands for from now on. */
   readonly writeRoot: (root: StoredRoot, signal: AbortSignal) => Promise<void>;
+  /** One about a manifest that is there, to be found by it. Left out where the place can't have any. */
+  readonly writeReferrer?: (manifest: StoredManifest, signal: AbortSignal) => Promise<void>;
 }

@@ -10,7 +10,7 @@ import { type Json, formatJson } from './json.ts';
 import { type ImageManifest, type StoredManifest, configLimitBytes, indexDepthLimit, parseManifest, selectPlatform } from './manifest.ts';
 import { MediaType, type MediaFamily, layerMediaTypeIn } from './media-type.ts';
 import type { Platform } from './platform.ts';
-import type { ImageSink, ImageSource } from './source-and-sink.ts';
+import type { ImageSink, ImageSource, StoredRoot } from './source-and-sink.ts';
 
 export interface StoredImage {
   readonly manifest: StoredManifest;
@@ -58,7 +58,7 @@ export function encodeImage(image: Image): StoredImage {
  * @throws ERR_UNSUPPORTED when there is none for it, or what is there is no image; ERR_LAYER when it is malformed
  */
 export async function readImage(source: ImageSource, platform: Platform, signal: AbortSignal): Promise<StoredImage> {
-  const { manifest, view } = await choose(source, platform, signal);
+  const { manifest, view } = await chooseManifest(source, platform, signal);
   const { mediaType } = view.config;
   if (mediaType !== MediaType.ociConfig && mediaType !== MediaType.dockerConfig) {
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot use ${source.name} as an image: its config is ${JSON.stringify(mediaType)}`);
@@ -98,16 +98,21 @@ export function blobOf(source: ImageSource, descriptor: Descriptor): ImageBlob {
   return { descriptor, open: (signal) => source.open(descriptor, signal), ...(from === undefined ? {} : { from }) };
 }
 
-async function choose(
+/**
+ * The manifest of a source for a platform, however deep in indexes.
+ * @throws ERR_UNSUPPORTED when there is none for it, ERR_LAYER when it is malformed
+ */
+export async function chooseManifest(
   source: ImageSource,
   platform: Platform,
   signal: AbortSignal,
-): Promise<{ readonly manifest: StoredManifest; readonly view: ImageManifest }> {
-  let manifest: StoredManifest = source.root;
+): Promise<{ readonly manifest: StoredRoot; readonly view: ImageManifest }> {
+  let manifest: StoredRoot = source.root;
   for (let depth = 0; depth <= indexDepthLimit; depth++) {
     const view = parseManifest(manifest.bytes, manifest.mediaType);
     if (view.kind === 'manifest') return { manifest, view };
-    manifest = await source.manifest(selectPlatform(view, platform), signal);
+    const entry = selectPlatform(view, platform);
+    manifest = { ...(await source.manifest(entry, signal)), ...(entry.platform === undefined ? {} : { platform: entry.platform }) };
   }
   throw nestedTooDeep(source);
 }

@@ -10,6 +10,10 @@ export interface OutputRequest {
   readonly digestFile?: string;
   readonly imageNameWithDigestFile?: string;
   readonly imageNameTagWithDigestFile?: string;
+  /** Gets what `buildMetadata` says. */
+  readonly metadataFile?: string;
+  /** Gets the digest of the config. */
+  readonly iidfile?: string;
   /** Gets the keys of all steps as JSON. */
   readonly cacheExplain?: string;
   readonly skipPushPermissionCheck: boolean;

@@ -19,13 +19,23 @@ const resultFlags = {
   digestFile: 'digest-file',
   imageNameWithDigestFile: 'image-name-with-digest-file',
   imageNameTagWithDigestFile: 'image-name-tag-with-digest-file',
+  metadataFile: 'metadata-file',
+  iidfile: 'iidfile',
   cacheExplain: 'cache-explain',
 } as const;
 
 /** Opens what the request wants written. @throws ERR_USAGE */
 export async function openResultFiles(output: OutputRequest): Promise<ResultFiles> {
   const files = new Map<keyof typeof resultFlags, OutputFile>();
-  for (const key of ['digestFile', 'imageNameWithDigestFile', 'imageNameTagWithDigestFile', 'cacheExplain'] as const) {
+  const keys: readonly (keyof typeof resultFlags)[] = [
+    'digestFile',
+    'imageNameWithDigestFile',
+    'imageNameTagWithDigestFile',
+    'metadataFile',
+    'iidfile',
+    'cacheExplain',
+  ];
+  for (const key of keys) {
     const path = output[key];
     if (path !== undefined) files.set(key, await openOutputFile(path, resultFlags[key]));
   }
@@ -62,7 +72,7 @@ export async function publishImage(
     emit({ kind: 'image.written', destination: `docker-archive:${output.tarPath}`, digest, sizeBytes });
   }
   const pushed = output.noPush ? [] : await push(stored, output, ports, sizeBytes);
-  await writeResults(digest, output.destinations, ports.results);
+  await writeResults(stored, output.destinations, ports.results);
   return { digest, pushed };
 }
 
@@ -92,11 +102,28 @@ async function push(image: StoredImage, output: OutputRequest, ports: PublishPor
   }
 }
 
-async function writeResults(digest: Digest, destinations: readonly Reference[], results: ResultFiles): Promise<void> {
+async function writeResults(image: StoredImage, destinations: readonly Reference[], results: ResultFiles): Promise<void> {
+  const { digest } = image.manifest;
   // No newline: Tekton's results and termination logs are taken as they are.
   await results.get('digestFile')?.commit(digest);
   const named = destinations.map((reference) => `${formatRepository(reference)}@${digest}\n`);
   await results.get('imageNameWithDigestFile')?.commit(named.join(''));
   const tagged = destinations.map((reference) => `${formatRepository(reference)}:${reference.tag ?? 'latest'}@${digest}\n`);
   await results.get('imageNameTagWithDigestFile')?.commit(tagged.join(''));
+  await results.get('metadataFile')?.commit(buildMetadata(image, destinations));
+  await results.get('iidfile')?.commit(image.config.descriptor.digest);
+}
+
+/** What buildx writes of an image, as JSON with its keys: docs.docker.com/reference/cli/docker/buildx/build/#metadata-file */
+export function buildMetadata({ manifest, config }: StoredImage, destinations: readonly Reference[]): string {
+  const { mediaType, digest, bytes } = manifest;
+  // Docker Hub has another name there than kaniko's files give it.
+  const names = destinations.map((reference) => formatReference(reference).replace(/^index\.docker\.io\//, 'docker.io/'));
+  const metadata = {
+    'containerimage.config.digest': config.descriptor.digest,
+    'containerimage.descriptor': { mediaType, digest, size: bytes.length },
+    'containerimage.digest': digest,
+    ...(names.length === 0 ? {} : { 'image.name': names.join(',') }),
+  };
+  return JSON.stringify(metadata, null, 2);
 }

@@ -18,6 +18,7 @@ import type { PushContext, PushOptions, PushedImage } from './push-blob.ts';
 import { probePush, pushAhead, pushTo, repositorySink } from './push.ts';
 import { Repository } from './repository.ts';
 import { JointWork } from './joint-work.ts';
+import { deleteImage, listTags } from './tags.ts';
 import { type Transport, type TransportOptions, createTransport } from './transport.ts';
 
 /** Where else to look for the images of a registry. */
@@ -54,8 +55,12 @@ export interface RegistryClient {
   readonly pushLayer: (layer: Layer, destinations: readonly Reference[], signal: AbortSignal) => Promise<void>;
   /** What a name stands for, to be copied. @throws RegistryError with status 404 when there is no such image. */
   readonly openSource: (reference: Reference, signal: AbortSignal) => Promise<ImageSource>;
-  /** Where a copy may go. */
-  readonly openSink: (reference: Reference, options: PushOptions) => ImageSink;
+  /** Where a copy may go: one or more names in one repository. */
+  readonly openSink: (names: readonly Reference[], options: PushOptions) => ImageSink;
+  /** The tags of a repository, in the registry's order. @throws RegistryError when there is no such repository */
+  readonly listTags: (reference: Reference, signal: AbortSignal) => Promise<readonly string[]>;
+  /** Deletes what a name stands for, and with it every tag that stands for the same. @throws RegistryError when there is no such image */
+  readonly deleteImage: (reference: Reference, signal: AbortSignal) => Promise<Digest>;
   /** @throws RegistryError when we may not push there. */
   readonly checkPush: (reference: Reference, signal: AbortSignal) => Promise<void>;
   /** A file from the web, for ADD. */
@@ -90,9 +95,10 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     pullImage: async (reference, platform, signal) => (await findImage(reference, platform, signal)) ?? missing(reference),
     openSource: async (reference, signal) =>
       (await find(reference, async (source) => await Promise.resolve(source), signal)) ?? missing(reference),
-    openSink: (reference, pushOptions) => repositorySink(push, { names: [reference] }, pushOptions),
-    resolve: async (reference, signal) =>
-      await (await open(reference, signal)).resolve(reference.digest ?? reference.tag ?? 'latest', signal),
+    openSink: (names, pushOptions) => repositorySink(push, { names }, pushOptions),
+    listTags: async (reference, signal) => await listTags(await open(reference, signal), signal),
+    deleteImage: async (reference, signal) => await deleteImage(await open(reference, signal), targetOf(reference), signal),
+    resolve: async (reference, signal) => await (await open(reference, signal)).resolve(targetOf(reference), signal),
     pushImage: async (image, destinations, pushOptions, signal) => await pushTo(push, image, destinations, pushOptions, signal),
     pushLayer: async (layer, destinations, signal) => await pushAhead(push, layer, destinations, signal),
     checkPush: async (reference, signal) => {
@@ -120,6 +126,10 @@ function createOpener(transport: Transport, credentials: Credentials): Opener {
     opened.set(key, made);
     return made;
   };
+}
+
+function targetOf({ digest, tag }: Reference): string {
+  return digest ?? tag ?? 'latest';
 }
 
 function missing(reference: Reference): never {

@@ -10,6 +10,7 @@ import { type Reference, formatReference } from '../oci/reference.ts';
 import type { ImageSource } from '../oci/source-and-sink.ts';
 import { type StoredImage, readImage } from '../oci/stored-image.ts';
 import { openBlob } from './blob.ts';
+import { listReferrers } from './referrers.ts';
 import type { Repository } from './repository.ts';
 
 /** A blob.progress event at most so often, in bytes. */
@@ -111,6 +112,7 @@ async function openSource(
       return openLayer(trusted, { descriptor, emit, doubt: (candidate) => doubtful.add(candidate) }, reading);
     },
     from: { registry: first.registry, repository: first.repository },
+    referrers: async (subject, reading) => await listReferrers(repository, subject, reading),
   };
 }
 

@@ -8,6 +8,7 @@ import { type Reference, formatReference } from '../oci/reference.ts';
 import type { ImageSink } from '../oci/source-and-sink.ts';
 import { type StoredImage, writeImage } from '../oci/stored-image.ts';
 import { type PushContext, type PushOptions, type PushedImage, pushBlob, sameRegistry, sendAgain } from './push-blob.ts';
+import { putReferrer } from './referrers.ts';
 import type { Repository } from './repository.ts';
 
 /**
@@ -106,6 +107,7 @@ export function repositorySink(context: PushContext, { names, earlier, onNamed }
         onNamed?.(reference, digest);
       }
     },
+    writeReferrer: async (manifest, signal) => await putReferrer(await context.open(at, signal), manifest, signal),
   };
 }
 

@@ -9,7 +9,7 @@ import type { Body, Request, Transport } from './transport.ts';
 
 /** What a request wants besides method and path; `mountFrom` adds a scope for another repository. */
 export interface Wish {
-  readonly access: 'pull' | 'push';
+  readonly access: 'pull' | 'push' | 'delete';
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Body;
   readonly mountFrom?: string;
@@ -19,6 +19,8 @@ export interface Wish {
   readonly retry?: boolean;
   readonly task: string;
 }
+
+const actions = { pull: 'pull', push: 'pull,push', delete: 'pull,delete' } as const;
 
 // A registry may copy a large blob from one store to another before it answers: a second for each MiB, four and a half minutes at most.
 const patienceMsPerByte = 1000 / (1024 * 1024);
@@ -90,7 +92,7 @@ export class RepositoryRequests {
   }
 
   #scopes(wish: Wish): readonly string[] {
-    const own = `repository:${this.#reference.repository}:${wish.access === 'push' ? 'pull,push' : 'pull'}`;
+    const own = `repository:${this.#reference.repository}:${actions[wish.access]}`;
     return wish.mountFrom === undefined ? [own] : [own, `repository:${wish.mountFrom}:pull`];
   }
 }

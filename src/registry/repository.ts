@@ -24,14 +24,15 @@ export interface UploadSession {
 export class Repository {
   readonly reference: Reference;
   readonly retry: Retry;
-  readonly #requests: RepositoryRequests;
+  /** For verbs that stand elsewhere (`tags.ts`, `referrers.ts`). */
+  readonly requests: RepositoryRequests;
   /** False once all tries to ask for a blob have failed, which others pay for. */
   #answersHead = true;
 
   constructor(options: RepositoryOptions) {
     this.reference = options.reference;
     this.retry = options.retry ?? options.transport.retry;
-    this.#requests = new RepositoryRequests({ ...options, retry: this.retry });
+    this.requests = new RepositoryRequests({ ...options, retry: this.retry });
   }
 
   get name(): string {
@@ -56,7 +57,7 @@ export class Repository {
     const wish: Wish = { access: 'pull', headers: { accept: manifestTypes }, retry: false, task };
     // With its body: that may break off as well.
     return await withRetries(this.retry, signal, async () => {
-      const response = await this.#requests.send('GET', `manifests/${target}`, wish, signal);
+      const response = await this.requests.send('GET', `manifests/${target}`, wish, signal);
       if (response.status === 404) {
         await discard(response);
         return undefined;
@@ -75,7 +76,7 @@ export class Repository {
   /** The digest that a tag points to, or undefined where there is no such tag. Costs no pull on registries that count them. */
   async resolve(target: string, signal: AbortSignal): Promise<Digest | undefined> {
     const task = `look up ${this.#named(target)}`;
-    const response = await this.#requests.send(
+    const response = await this.requests.send(
       'HEAD',
       `manifests/${target}`,
       { access: 'pull', headers: { accept: manifestTypes }, task },
@@ -96,7 +97,7 @@ export class Repository {
     const wish: Wish = { access: 'push', headers: { 'content-type': content.mediaType }, body, task };
     let response: Response;
     try {
-      response = await expect(await this.#requests.send('PUT', `manifests/${target}`, wish, signal), [201, 200, 202], task);
+      response = await expect(await this.requests.send('PUT', `manifests/${target}`, wish, signal), [201, 200, 202], task);
     } catch (error) {
       if (await this.#isStored(target, content.digest, error, signal)) return;
       throw error;
@@ -118,7 +119,7 @@ export class Repository {
     if (!(failure instanceof RegistryError) || failure.code === 'ERR_AUTH') return false;
     const wish: Wish = { access: 'pull', headers: { accept: manifestTypes }, retry: false, task: `look up ${this.#named(target)}` };
     try {
-      const response = await this.#requests.send('HEAD', `manifests/${target}`, wish, signal);
+      const response = await this.requests.send('HEAD', `manifests/${target}`, wish, signal);
       await discard(response);
       return response.status === 200 && header(response, 'docker-content-digest') === digest;
     } catch (error) {
@@ -132,7 +133,7 @@ export class Repository {
   async hasBlob(digest: Digest, signal: AbortSignal): Promise<'yes' | 'no' | 'unknown'> {
     const task = `look up blob ${digest} in ${this.name}`;
     if (!this.#answersHead) return 'unknown';
-    const response = await this.#requests.send('HEAD', `blobs/${digest}`, { access: 'push', task }, signal, 'any');
+    const response = await this.requests.send('HEAD', `blobs/${digest}`, { access: 'push', task }, signal, 'any');
     await discard(response);
     // A login page has an answer to everything.
     if (response.status === 200) return isHtml(response) ? 'unknown' : 'yes';
@@ -147,7 +148,7 @@ export class Repository {
     const task = `pull blob ${digest} from ${this.name}`;
     const headers: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` };
     const wish: Wish = { access: 'pull', headers: { 'accept-encoding': 'identity', ...headers }, retry: false, task };
-    const response = await this.#requests.send('GET', `blobs/${digest}`, wish, signal);
+    const response = await this.requests.send('GET', `blobs/${digest}`, wish, signal);
     await expect(response, offset === 0 ? [200] : [200, 206, 416], task);
     if (!isHtml(response) || Number(header(response, 'content-length')) === size - offset) return response;
     response.body.destroy();
@@ -157,7 +158,7 @@ export class Repository {
   /** distribution-spec end-4a: where to send the bytes. */
   async startUpload(signal: AbortSignal): Promise<UploadSession> {
     const task = `start an upload to ${this.name}`;
-    const response = await expect(await this.#requests.send('POST', 'blobs/uploads/', { access: 'push', task }, signal), [202, 201], task);
+    const response = await expect(await this.requests.send('POST', 'blobs/uploads/', { access: 'push', task }, signal), [202, 201], task);
     return await sessionOf(response, task);
   }
 
@@ -166,7 +167,7 @@ export class Repository {
     const query = `?mount=${encodeURIComponent(digest)}&from=${encodeURIComponent(from)}`;
     const task = `mount a blob of ${from} in ${this.name}`;
     const wish: Wish = { access: 'push', mountFrom: from, retry: false, task };
-    const response = await expect(await this.#requests.send('POST', `blobs/uploads/${query}`, wish, signal), [201, 202], task);
+    const response = await expect(await this.requests.send('POST', `blobs/uploads/${query}`, wish, signal), [201, 202], task);
     if (response.status === 202) return await sessionOf(response, task);
     await discard(response);
     return 'mounted';
@@ -187,7 +188,7 @@ export class Repository {
       task,
       ...(body === undefined ? {} : { body }),
     };
-    await discard(await expect(await this.#requests.send('PUT', url, wish, signal), [201, 200, 204], task));
+    await discard(await expect(await this.requests.send('PUT', url, wish, signal), [201, 200, 204], task));
   }
 
   /** distribution-spec end-5: bytes `start` to `start + body.sizeBytes`; the next location and the bytes that are there. */
@@ -200,7 +201,7 @@ export class Repository {
     const task = `push a chunk to ${this.name}`;
     const end = start + body.sizeBytes;
     const headers = { 'content-type': 'application/octet-stream', 'content-range': `${start}-${end - 1}` };
-    const response = await this.#requests.send(
+    const response = await this.requests.send(
       'PATCH',
       location,
       { access: 'push', headers, body, retry: false, storesBytes: body.sizeBytes, task },
@@ -213,7 +214,7 @@ export class Repository {
   /** distribution-spec end-13: how far an upload got; undefined where its session is gone or says nothing. */
   async uploadStatus(location: URL, signal: AbortSignal): Promise<{ readonly location: URL; readonly doneBytes: number } | undefined> {
     const task = `look up an upload to ${this.name}`;
-    const response = await this.#requests.send('GET', location, { access: 'push', task }, signal);
+    const response = await this.requests.send('GET', location, { access: 'push', task }, signal);
     await discard(response);
     const range = /^(?:bytes=)?0-(\d{1,15})$/.exec(header(response, 'range')?.trim() ?? '');
     if (response.status !== 204 || range === null) return undefined;
@@ -227,7 +228,7 @@ export class Repository {
   async cancelUpload(location: URL, signal: AbortSignal): Promise<void> {
     try {
       await discard(
-        await this.#requests.send('DELETE', location, { access: 'push', retry: false, task: `cancel an upload to ${this.name}` }, signal),
+        await this.requests.send('DELETE', location, { access: 'push', retry: false, task: `cancel an upload to ${this.name}` }, signal),
       );
     } catch {
       signal.throwIfAborted();

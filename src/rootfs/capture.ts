@@ -2,9 +2,9 @@
 // hard links by their first name.
 import { type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
-import type { Entry } from '../layer/entry.ts';
+import type { LocalEntry } from '../layer/entry.ts';
 import { isReservedName, whiteoutPath } from '../layer/whiteout.ts';
-import { openEntry } from './read-entry.ts';
+import { type OpenEntry, openEntry } from './read-entry.ts';
 import type { Root } from '../files/root.ts';
 import { type Change, type TreeEntry, typeOfMode } from './scanned-tree.ts';
 import { splitPath } from '../paths.ts';
@@ -18,7 +18,7 @@ type Present = Exclude<Change, { readonly kind: 'deleted' }>;
  * Names of one file stay links of each other where all are new or all were there before, as BuildKit has it.
  * @throws ERR_LAYER for a name that would be taken for a whiteout, ERR_ROOTFS for a file that can't be read
  */
-export async function* captureChanges(root: Root, changes: readonly Change[], signal: AbortSignal): AsyncGenerator<Entry> {
+export function* captureChanges(root: Root, changes: readonly Change[], signal: AbortSignal): Generator<LocalEntry> {
   const deletions = deletionsByParent(changes);
   const firstNames = new Map<string, ByteString>();
   const directories = new Set<ByteString>();
@@ -34,22 +34,21 @@ export async function* captureChanges(root: Root, changes: readonly Change[], si
       continue;
     }
     if (key !== undefined) firstNames.set(key, change.path);
-    yield* present(root, change.path, change.entry);
+    const opened = open(root, change.path, change.entry);
+    if (opened === undefined) continue;
+    try {
+      yield opened.entry;
+    } finally {
+      opened.close();
+    }
   }
 }
 
-async function* present(root: Root, path: ByteString, stat: TreeEntry): AsyncGenerator<Entry> {
-  let opened;
+function open(root: Root, path: ByteString, stat: TreeEntry): OpenEntry | undefined {
   try {
-    opened = openEntry(root, path, stat);
+    return openEntry(root, path, stat);
   } catch (error) {
     throw readFailure(error, path);
-  }
-  if (opened === undefined) return;
-  try {
-    yield opened.entry;
-  } finally {
-    opened.close();
   }
 }
 
@@ -62,7 +61,7 @@ function linkKey(change: Present): string | undefined {
   return `${entry.device}:${entry.inode}:${change.isSameFile === true ? 'old' : 'new'}`;
 }
 
-function hardlink(path: ByteString, stat: TreeEntry, first: ByteString): Entry {
+function hardlink(path: ByteString, stat: TreeEntry, first: ByteString): LocalEntry {
   const mtime = { seconds: stat.mtimeSeconds, nanoseconds: stat.mtimeNanoseconds };
   return {
     type: 'hardlink',
@@ -90,7 +89,7 @@ function deletionsByParent(changes: readonly Change[]): Map<ByteString, ByteStri
 }
 
 // The whiteouts in each directory above `path`, outermost first, as far as they have not been given yet.
-function* whiteoutsAbove(path: ByteString, directories: Set<ByteString>, deletions: Map<ByteString, ByteString[]>): Generator<Entry> {
+function* whiteoutsAbove(path: ByteString, directories: Set<ByteString>, deletions: Map<ByteString, ByteString[]>): Generator<LocalEntry> {
   const parents: ByteString[] = [];
   for (let above = splitPath(path).parent; !directories.has(above); above = splitPath(above).parent) {
     parents.push(above);
@@ -103,7 +102,7 @@ function* whiteoutsAbove(path: ByteString, directories: Set<ByteString>, deletio
   }
 }
 
-function whiteout(path: ByteString): Entry {
+function whiteout(path: ByteString): LocalEntry {
   const mtime = { seconds: 0, nanoseconds: 0 };
   return { type: 'file', path: whiteoutPath(path), mode: 0, uid: 0, gid: 0, mtime, xattrs: new Map(), size: 0 };
 }

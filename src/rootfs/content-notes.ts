@@ -2,7 +2,7 @@
 // image has is then settled without storing it again. A digest is SHA-256, since a RUN must not be able to forge it.
 import { createHash, hash, type Hash } from 'node:crypto';
 import type { ByteString } from '../bytes.ts';
-import type { Entry } from '../layer/entry.ts';
+import type { Entry, LocalEntry } from '../layer/entry.ts';
 import { portableXattrs } from '../files/metadata.ts';
 
 const digestBytes = 32;
@@ -77,7 +77,28 @@ export function watchDigest(entry: Entry): { readonly watched: Entry; readonly d
   return { watched: { ...entry, content: digesting(content, growing) }, digest: () => growing.digest() };
 }
 
-async function* digesting(chunks: AsyncIterable<Buffer>, digest: Hash): AsyncGenerator<Buffer> {
+/** The same of an entry that is at hand. */
+export function watchLocalDigest(entry: LocalEntry): { readonly watched: LocalEntry; readonly digest: () => Buffer } {
+  const { type, content, xattrs, linkTarget } = entry;
+  if (type === 'symlink') return { watched: entry, digest: () => digestOf(xattrs, Buffer.from(linkTarget ?? '', 'latin1')) };
+  if (content === undefined) return { watched: entry, digest: () => digestOf(xattrs) };
+  // Most files are small.
+  if (Array.isArray(content) && content.length < 2) {
+    const digest = digestOf(xattrs, content[0]);
+    return { watched: entry, digest: () => digest };
+  }
+  const growing = beginDigest(xattrs);
+  return { watched: { ...entry, content: digestingLocal(content, growing) }, digest: () => growing.digest() };
+}
+
+function* digestingLocal(chunks: Iterable<Buffer>, digest: Hash): Generator<Buffer> {
+  for (const chunk of chunks) {
+    digest.update(chunk);
+    yield chunk;
+  }
+}
+
+async function* digesting(chunks: AsyncIterable<Buffer> | Iterable<Buffer>, digest: Hash): AsyncGenerator<Buffer> {
   for await (const chunk of chunks) {
     digest.update(chunk);
     yield chunk;

@@ -1,6 +1,6 @@
 // A layer read into an image's tree: its headers alone, or while its entries go by to the disk.
 import { BuilderError } from '../errors.ts';
-import type { Entry } from '../layer/entry.ts';
+import type { Entry, LocalEntry } from '../layer/entry.ts';
 import { openEntries } from '../layer/open-entries.ts';
 import type { Layer } from '../oci/image.ts';
 import { clampPath } from '../paths.ts';
@@ -30,15 +30,40 @@ export async function* followLayer(
   let position = 0;
   for await (const entry of entries) {
     application.apply(entry);
-    const isKept = entry.type === 'file' && entry.size <= largestKept && accountPaths.has(clampPath(entry.path));
-    if (isKept) {
-      const content = await collect(entry);
-      kept.set(keyOf({ layer: number, entry: position }), content);
-      yield { ...entry, content: single(content) };
+    if (isKept(entry)) {
+      const chunks: Buffer[] = [];
+      // What the archive's reader gives out is only lent.
+      for await (const chunk of entry.content ?? []) chunks.push(Buffer.from(chunk));
+      yield keepContent(entry, chunks, keyOf({ layer: number, entry: position }), kept);
     } else yield entry;
     position++;
   }
   application.finish();
+}
+
+/** The same of entries that are at hand. */
+export function* followLocal(entries: Iterable<LocalEntry>, tree: ImageTree, number: number, kept: KeptContents): Generator<LocalEntry> {
+  const application = new LayerApplication(tree, number);
+  let position = 0;
+  for (const entry of entries) {
+    application.apply(entry);
+    if (isKept(entry)) {
+      const chunks = Array.from(entry.content ?? [], (chunk) => Buffer.from(chunk));
+      yield keepContent(entry, chunks, keyOf({ layer: number, entry: position }), kept);
+    } else yield entry;
+    position++;
+  }
+  application.finish();
+}
+
+function isKept({ type, size, path }: Entry): boolean {
+  return type === 'file' && size <= largestKept && accountPaths.has(clampPath(path));
+}
+
+function keepContent(entry: Entry, chunks: readonly Buffer[], key: string, kept: KeptContents): LocalEntry {
+  const content = Buffer.concat(chunks);
+  kept.set(key, content);
+  return { ...entry, content: [content] };
 }
 
 /** Reads a layer's headers. @throws ERR_LAYER, ERR_DIGEST_MISMATCH */
@@ -69,15 +94,4 @@ export async function namingLayer<Value>(number: number, count: number, layer: L
     const message = `Cannot unpack layer ${number + 1} of ${count} (${layer.descriptor.digest}): ${error.message}`;
     throw new BuilderError(error.code, message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) });
   }
-}
-
-async function collect(entry: Entry): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  // What the archive's reader gives out is only lent.
-  for await (const chunk of entry.content ?? []) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks);
-}
-
-async function* single(content: Buffer): AsyncGenerator<Buffer> {
-  if (content.length > 0) yield content;
 }

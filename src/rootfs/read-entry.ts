@@ -1,7 +1,7 @@
 // One path of the root as an entry with its content.
 import type { ByteString } from '../bytes.ts';
-import { openFile } from '../files/read-file.ts';
-import type { Entry } from '../layer/entry.ts';
+import { openFileWith } from '../files/read-file.ts';
+import type { LocalEntry, Metadata } from '../layer/entry.ts';
 import { splitDevice } from '../linux/files.ts';
 import { readXattrs } from '../files/metadata.ts';
 import { reach } from '../files/long-path.ts';
@@ -12,7 +12,7 @@ import { type TreeEntry, typeOfMode } from './scanned-tree.ts';
 
 /** An entry whose file stays open until `close`. */
 export interface OpenEntry {
-  readonly entry: Entry;
+  readonly entry: LocalEntry;
   readonly close: () => void;
 }
 
@@ -24,30 +24,22 @@ export function openEntry(root: Root, path: ByteString, stat: TreeEntry): OpenEn
   const type = typeOfMode(stat.mode);
   if (type === undefined) return undefined;
   if (type === 'file') return openRegular(root, path);
-  const common = { type, path, ...metadataOf(root, path, stat), size: 0 };
+  const xattrs = reach(absolutePath(root, path), readXattrs);
+  const common = { type, path, ...metadataOf(stat, xattrs), size: 0 };
   const close = (): void => undefined;
   if (type === 'symlink') return { entry: { ...common, linkTarget: readLink(absolutePath(root, path)) }, close };
   if (type === 'character' || type === 'block') return { entry: { ...common, device: splitDevice(stat.rdev) }, close };
   return { entry: common, close };
 }
 
-function metadataOf(root: Root, path: ByteString, stat: TreeEntry): Pick<Entry, 'mode' | 'uid' | 'gid' | 'mtime' | 'xattrs'> {
-  return {
-    mode: stat.mode & 0o7777,
-    uid: stat.uid,
-    gid: stat.gid,
-    mtime: { seconds: stat.mtimeSeconds, nanoseconds: stat.mtimeNanoseconds },
-    xattrs: reach(absolutePath(root, path), readXattrs),
-  };
+function metadataOf(stat: TreeEntry, xattrs: Metadata['xattrs']): Metadata {
+  const mtime = { seconds: stat.mtimeSeconds, nanoseconds: stat.mtimeNanoseconds };
+  return { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, mtime, xattrs };
 }
 
 function openRegular(root: Root, path: ByteString): OpenEntry {
-  const { numbers, chunks, close } = openFile(absolutePath(root, path), path);
-  try {
-    const stat = entryAt(numbers);
-    return { entry: { type: 'file', path, ...metadataOf(root, path, stat), size: stat.size, content: chunks }, close };
-  } catch (error) {
-    close();
-    throw error;
-  }
+  const { size, found, chunks, close } = openFileWith(absolutePath(root, path), path, (fd, stat) =>
+    metadataOf(entryAt(stat), readXattrs(fd)),
+  );
+  return { entry: { type: 'file', path, ...found, size, content: chunks }, close };
 }

@@ -2,7 +2,7 @@
 import type { ByteString } from '../bytes.ts';
 import type { Emit } from '../events.ts';
 import { absolutePath } from '../files/resolve.ts';
-import type { Entry } from '../layer/entry.ts';
+import type { LocalEntry } from '../layer/entry.ts';
 import { statFieldCount, statInto } from '../linux/files.ts';
 import { readPossibleOwner } from '../linux/owners.ts';
 import { keepsChangeTimes } from '../linux/statfs.ts';
@@ -10,7 +10,7 @@ import { comparePaths, isWithin, splitPath } from '../paths.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import type { PodMap } from '../tree/pod-map.ts';
 import { captureChanges } from './capture.ts';
-import { watchDigest } from './content-notes.ts';
+import { watchLocalDigest } from './content-notes.ts';
 import { diffTrees } from './diff.ts';
 import type { Disk } from './disk.ts';
 import { scanRoot, settleClock } from './scan.ts';
@@ -59,7 +59,7 @@ export class RunChanges {
    * What has changed since then, as the entries of a layer above `tree`. Contents are valid until the next entry is asked for.
    * @throws ERR_ROOTFS, ERR_LAYER
    */
-  async *take(tree: ImageTree, exceptions: RunExceptions): AsyncGenerator<Entry> {
+  async take(tree: ImageTree, exceptions: RunExceptions): Promise<Iterable<LocalEntry>> {
     const started = performance.now();
     const { root, map } = this.#disk;
     const before = this.#scan;
@@ -74,7 +74,7 @@ export class RunChanges {
     const settled = await settleTouched(root, found, this.#settling(), this.#signal);
     const changes = this.#inImage(settled, before, tree);
     this.#emit({ kind: 'snapshot.finished', scanned: after.size, changed: changes.length, durationMs: performance.now() - started });
-    yield* this.#captured(changes, tree, map);
+    return this.#captured(changes, tree, map);
   }
 
   #settling(): Settling {
@@ -111,18 +111,18 @@ export class RunChanges {
     return [...byPlace].sort(([a], [b]) => comparePaths(a, b)).map(([, change]) => change);
   }
 
-  async *#captured(changes: readonly Change[], tree: ImageTree, map: PodMap): AsyncGenerator<Entry> {
+  *#captured(changes: readonly Change[], tree: ImageTree, map: PodMap): Generator<LocalEntry> {
     const { notes, root } = this.#disk;
     const owners = this.#owners(changes, tree, map);
     for (const { path } of changes) notes.forget(path);
-    for await (const entry of captureChanges(root, changes, this.#signal)) {
-      const { watched, digest } = watchDigest(entry);
+    for (const entry of captureChanges(root, changes, this.#signal)) {
+      const { watched, digest } = watchLocalDigest(entry);
       const { path, linkTarget } = watched;
       yield {
         ...watched,
         ...owners.get(path),
         path: map.toImage(path),
-        ...(linkTarget === undefined ? {} : { linkTarget: entry.type === 'hardlink' ? map.toImage(linkTarget) : linkTarget }),
+        ...(linkTarget !== undefined && entry.type === 'hardlink' ? { linkTarget: map.toImage(linkTarget) } : {}),
       };
       // The next RUN may touch it without changing it.
       if (entry.type === 'hardlink' && linkTarget !== undefined) notes.noteSame(path, linkTarget);

@@ -6,16 +6,15 @@ import { statOf } from '../files/disk-view.ts';
 import { openFile } from '../files/read-file.ts';
 import type { Spool } from '../files/spool.ts';
 import { type ByteString, textFromBytes } from '../bytes.ts';
-import type { Entry, Timestamp } from '../layer/entry.ts';
+import type { LocalEntry, Timestamp } from '../layer/entry.ts';
 import { type SecretScan, createSecretScan } from '../layer/secret-scan.ts';
 import { type LayerOptions, type WrittenLayer, writeLayer } from '../layer/write.ts';
 import { statFieldCount, statInto } from '../linux/files.ts';
 import type { Layer } from '../oci/image.ts';
 import { isWithin } from '../paths.ts';
 import { ImageTree } from '../tree/image-tree.ts';
-import { clampTimes } from './clamp-times.ts';
 import type { Disk, StageLayer } from './disk.ts';
-import { type KeptContents, followLayer, keyOf, namingLayer, readLayerInto } from './follow-layer.ts';
+import { type KeptContents, followLayer, followLocal, keyOf, namingLayer, readLayerInto } from './follow-layer.ts';
 import { LayerContents } from './layer-contents.ts';
 import type { RunChanges, RunExceptions } from './run-changes.ts';
 import { draftDifference } from './draft-difference.ts';
@@ -28,8 +27,6 @@ export interface StageFilesOptions {
   readonly runChanges: RunChanges;
   readonly spool: Spool;
   readonly layer: LayerOptions;
-  /** Later times in new layers become this: SOURCE_DATE_EPOCH, in seconds. */
-  readonly latestTime?: number;
   /** Paths of which nothing goes into a layer. */
   readonly ignoredPaths: readonly ByteString[];
   /** Unpacks whatever there is to unpack, RUN or not: what comes out must be the same. */
@@ -115,11 +112,11 @@ export class StageFiles {
     emit({ kind: 'phase', phase: 'snapshotting' });
     const entries = this.#entriesOf(draft);
     const number = this.#layers.length;
-    const drafted = readDraft(draft.tree, entries, signal);
+    const drafted = await readDraft(draft.tree, entries, signal);
     const tree = await this.#tree;
     // What was drafted elsewhere is put upon the tree, if anybody has asked for it yet.
     const isElsewhere = tree !== undefined && tree !== draft.tree;
-    const written = await this.#writeLayer(isElsewhere ? followLayer(drafted, tree, number, this.#kept) : drafted);
+    const written = await this.#writeLayer(isElsewhere ? followLocal(drafted, tree, number, this.#kept) : drafted);
     for (const [entry, each] of entries.entries()) if (each.kind === 'file') draft.tree.setContent(each.node, { layer: number, entry });
     this.#layers.push({ diffId: written.layer.diffId, layer: () => written.layer });
     if (this.#single === undefined) onLayer?.(written.layer);
@@ -192,9 +189,9 @@ export class StageFiles {
     emit({ kind: 'phase', phase: 'snapshotting' });
     const tree = await this.tree();
     const scan = createSecretScan(secrets);
-    const changes = runChanges.take(tree, exceptions);
+    const changes = await runChanges.take(tree, exceptions);
     const number = this.#layers.length;
-    const entries = followLayer(scan === undefined ? changes : watchContent(changes, scan), tree, number, this.#kept);
+    const entries = followLocal(scan === undefined ? changes : watchContent(changes, scan), tree, number, this.#kept);
     const written = await this.#writeLayer(entries);
     this.#layers.push({ diffId: written.layer.diffId, layer: () => written.layer });
     disk.append(written.layer.diffId);
@@ -217,16 +214,15 @@ export class StageFiles {
     const before = this.#single?.tree ?? new ImageTree();
     this.#single = undefined;
     const scan = createSecretScan(secrets);
-    const entries = readDraft(tree, draftDifference(before, tree, files), signal);
+    const entries = await readDraft(tree, draftDifference(before, tree, files), signal);
     const written = await this.#writeLayer(scan === undefined ? entries : watchContent(entries, scan));
     onLayer?.(written.layer);
     return { ...written, leakedSecrets: scan?.found() ?? [] };
   }
 
-  async #writeLayer(entries: AsyncIterable<Entry>): Promise<WrittenLayer> {
-    const { layer, latestTime, signal } = this.#options;
-    const options = this.#single === undefined ? layer : { ...layer, compression: 'none' as const };
-    return await writeLayer(latestTime === undefined ? entries : clampTimes(entries, latestTime), options, signal);
+  async #writeLayer(entries: Iterable<LocalEntry>): Promise<WrittenLayer> {
+    const { layer, signal } = this.#options;
+    return await writeLayer(entries, this.#single === undefined ? layer : { ...layer, compression: 'none' }, signal);
   }
 
   async #readTree(): Promise<ImageTree> {
@@ -272,7 +268,7 @@ export class StageFiles {
 
   #open(file: TreeFile): OpenContent {
     const kept = this.#kept.get(keyOf(file));
-    if (kept !== undefined) return { size: kept.length, chunks: single(kept), close: () => undefined };
+    if (kept !== undefined) return { size: kept.length, chunks: [kept], close: () => undefined };
     const place = this.#onDisk(file);
     if (place === undefined) return this.#contents.open(file);
     const { chunks, close } = openFile(place, file.path);
@@ -290,19 +286,15 @@ export class StageFiles {
   }
 }
 
-async function* single(content: Buffer): AsyncGenerator<Buffer> {
-  if (content.length > 0) yield content;
-}
-
-async function* watchContent(entries: AsyncIterable<Entry>, scan: SecretScan): AsyncGenerator<Entry> {
-  for await (const entry of entries) {
+function* watchContent(entries: Iterable<LocalEntry>, scan: SecretScan): Generator<LocalEntry> {
+  for (const entry of entries) {
     scan.nextFile();
     yield entry.content === undefined ? entry : { ...entry, content: watchChunks(entry.content, scan) };
   }
 }
 
-async function* watchChunks(chunks: AsyncIterable<Buffer>, scan: SecretScan): AsyncGenerator<Buffer> {
-  for await (const chunk of chunks) {
+function* watchChunks(chunks: Iterable<Buffer>, scan: SecretScan): Generator<Buffer> {
+  for (const chunk of chunks) {
     scan.push(chunk);
     yield chunk;
   }

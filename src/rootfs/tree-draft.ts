@@ -3,7 +3,7 @@
 import { type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { FileView, OpenContent } from '../files/file-view.ts';
-import type { Entry, Metadata, Timestamp } from '../layer/entry.ts';
+import type { LocalEntry, Metadata, Timestamp } from '../layer/entry.ts';
 import { isReservedName, whiteoutPath } from '../layer/whiteout.ts';
 import { comparePaths, rootPath, splitPath } from '../paths.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
@@ -140,8 +140,12 @@ export class TreeDraft {
  * since they were drafted are put right in the tree.
  * @throws what the sources throw
  */
-export async function* readDraft(tree: ImageTree, entries: readonly DraftEntry[], signal: AbortSignal): AsyncGenerator<Entry> {
+export async function readDraft(tree: ImageTree, entries: readonly DraftEntry[], signal: AbortSignal): Promise<Iterable<LocalEntry>> {
   await gatherSources(entries, signal);
+  return readGathered(tree, entries, signal);
+}
+
+function* readGathered(tree: ImageTree, entries: readonly DraftEntry[], signal: AbortSignal): Generator<LocalEntry> {
   for (const each of entries) {
     signal.throwIfAborted();
     if (each.kind === 'gone') {
@@ -156,7 +160,7 @@ export async function* readDraft(tree: ImageTree, entries: readonly DraftEntry[]
   }
 }
 
-async function* fileEntry(tree: ImageTree, each: Extract<DraftEntry, { kind: 'file' }>, node: TreeNode): AsyncGenerator<Entry> {
+function* fileEntry(tree: ImageTree, each: Extract<DraftEntry, { kind: 'file' }>, node: TreeNode): Generator<LocalEntry> {
   const { path, source } = each;
   if (source === undefined) throw new BuilderError('ERR_INTERNAL', `Cannot write ${textFromBytes(path)}: it has no content`);
   const { size, chunks, close } = source.open();
@@ -180,7 +184,7 @@ async function gatherSources(entries: readonly DraftEntry[], signal: AbortSignal
 }
 
 /** The entry that says that `path` of the layers below is gone. */
-export function whiteoutEntry(path: ByteString): Entry {
+export function whiteoutEntry(path: ByteString): LocalEntry {
   const mtime = { seconds: 0, nanoseconds: 0 };
   return { type: 'file', path: whiteoutPath(path), mode: 0, uid: 0, gid: 0, mtime, xattrs: new Map(), size: 0 };
 }

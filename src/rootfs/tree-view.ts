@@ -37,7 +37,7 @@ export function treeView(tree: ImageTree, contents: TreeContents): FileView {
     xattrs: (path) => tree.node(nodeAt(path)).xattrs,
     open: (path) => {
       const file = fileAt(tree, path);
-      return file === undefined ? { size: 0, chunks: emptyContent(), close: () => undefined } : contents.open(file);
+      return file === undefined ? { size: 0, chunks: [], close: () => undefined } : contents.open(file);
     },
     gather: async (paths, signal) => {
       await contents.gather(
@@ -62,8 +62,4 @@ function fileAt(tree: ImageTree, path: ByteString): TreeFile | undefined {
   const place = tree.content(number);
   if (place === undefined) throw new BuilderError('ERR_INTERNAL', `Cannot read ${textFromBytes(path)}: it is in no layer yet`);
   return { ...place, path, size, mtime };
-}
-
-async function* emptyContent(): AsyncGenerator<Buffer> {
-  // nothing
 }

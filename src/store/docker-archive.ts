@@ -8,7 +8,7 @@ import type { Entry } from '../layer/entry.ts';
 import { writeArchive } from '../layer/write.ts';
 import { splitDigest } from '../oci/digest.ts';
 import { type Json, formatJson } from '../oci/json.ts';
-import { type Reference, dockerHub, formatReference } from '../oci/reference.ts';
+import { type Reference, formatCommonName } from '../oci/reference.ts';
 import type { StoredImage } from '../oci/stored-image.ts';
 import { writeBeside } from './blob-file.ts';
 
@@ -61,10 +61,9 @@ async function* entriesOf(
   yield fileEntry('manifest.json', bytes.length, one(bytes));
 }
 
-function repoTag(name: Reference): string {
-  const { registry, repository, tag } = name;
-  // Docker Hub's images carry its short name in every engine's list.
-  return formatReference({ registry: registry === dockerHub ? 'docker.io' : registry, repository, ...(tag === undefined ? {} : { tag }) });
+/** A name as archives have it: by its tag, if it has one. */
+export function repoTag({ registry, repository, tag }: Reference): string {
+  return formatCommonName({ registry, repository, ...(tag === undefined ? {} : { tag }) });
 }
 
 function fileEntry(name: string, size: number, content: AsyncIterable<Buffer>): Entry {

@@ -1,12 +1,12 @@
 // Images in an OCI layout directory: image-spec image-layout.md. Blobs are written beside their place and moved there
 // when they are verified; index.json changes in one rename, and keeps what others have put into it.
-import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { BuilderError, systemCode } from '../errors.ts';
-import { type Descriptor, formatDescriptor, parseDescriptor } from '../oci/descriptor.ts';
+import { buffer } from 'node:stream/consumers';
+import { BuilderError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
-import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
+import { parseJson } from '../oci/json.ts';
 import {
   type ImageIndex,
   type StoredManifest,
@@ -19,9 +19,9 @@ import { MediaType } from '../oci/media-type.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import { type StoredImage, readImage, writeImage } from '../oci/stored-image.ts';
-import { openBlobFile, readBlobFile, replaceFile, writeBlobFile } from './blob-file.ts';
-
-const refName = 'org.opencontainers.image.ref.name';
+import { openBlobFile, writeBlobFile } from './blob-file.ts';
+import { addIndexEntry, malformed, readIndexEntries, textOf } from './layout-index.ts';
+import { findReferrers, refName, referrerEntry } from './layout-referrers.ts';
 
 /** Which image of a layout: `path[:tag]` or `path@digest`. */
 export interface LayoutReference {
@@ -69,7 +69,7 @@ export async function readLayout(reference: LayoutReference, platform: Platform,
 }
 
 /** A layout as the place for one image, made where there is none. A tag moves to the image; other entries stay. */
-export function openLayoutSink({ folder, tag }: LayoutReference): ImageSink {
+export function openLayoutSink({ folder, tag }: LayoutReference, moreTags: readonly string[] = []): ImageSink {
   const writeManifest = async (manifest: StoredManifest, signal: AbortSignal): Promise<Descriptor> => {
     const { bytes, mediaType, digest } = manifest;
     const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
@@ -87,9 +87,13 @@ export function openLayoutSink({ folder, tag }: LayoutReference): ImageSink {
       const descriptor: Descriptor = {
         ...(await writeManifest(root, signal)),
         ...(root.platform === undefined ? {} : { platform: root.platform }),
-        ...(tag === undefined ? {} : { annotations: new Map([[refName, tag]]) }),
       };
-      await writeIndexEntry(folder, descriptor);
+      for (const name of [tag, ...moreTags])
+        await addIndexEntry(folder, name === undefined ? descriptor : { ...descriptor, annotations: new Map([[refName, name]]) });
+    },
+    writeReferrer: async (manifest, signal) => {
+      await writeManifest(manifest, signal);
+      await addIndexEntry(folder, referrerEntry(manifest));
     },
   };
 }
@@ -103,20 +107,61 @@ export async function openLayoutSource(
   platform: Platform | undefined,
   signal: AbortSignal,
 ): Promise<ImageSource> {
-  const { folder } = reference;
-  await checkVersion(folder);
-  const entry = chooseEntry(await readIndex(folder), reference, platform);
-  const manifest = async (descriptor: Descriptor, reading: AbortSignal): Promise<StoredManifest> => {
-    const bytes = await readBlobFile(folder, descriptor, manifestLimitBytes, reading);
-    return storedManifest(bytes, descriptor.mediaType, descriptor.digest);
+  return await openLayoutIn(folderFiles(reference.folder), reference, platform, signal);
+}
+
+/** A layout's files, in a folder or in an archive. */
+export interface LayoutFiles {
+  /** For messages. */
+  readonly name: string;
+  /** A small file of the layout itself; undefined where there is none. @throws ERR_LAYER when it has more than `limitBytes` */
+  readonly text: (path: string, limitBytes: number, signal: AbortSignal) => Promise<string | undefined>;
+  /** A blob, as `ImageBlob.open`. */
+  readonly open: (descriptor: Descriptor, signal: AbortSignal) => Readable;
+}
+
+/** As `openLayoutSource`, wherever the layout's files are. */
+export async function openLayoutIn(
+  files: LayoutFiles,
+  { tag, digest }: Pick<LayoutReference, 'tag' | 'digest'>,
+  platform: Platform | undefined,
+  signal: AbortSignal,
+): Promise<ImageSource> {
+  await checkVersion(files, signal);
+  const bytes = async (descriptor: Descriptor, limitBytes: number, reading: AbortSignal): Promise<Buffer> => {
+    if (descriptor.size > limitBytes)
+      throw new BuilderError('ERR_LAYER', `Cannot read blob ${descriptor.digest}: it has more than ${limitBytes} bytes`);
+    return await buffer(files.open(descriptor, reading));
   };
+  const manifest = async (descriptor: Descriptor, reading: AbortSignal): Promise<StoredManifest> =>
+    storedManifest(await bytes(descriptor, manifestLimitBytes, reading), descriptor.mediaType, descriptor.digest);
+  const index = await readIndex(files, signal);
+  const named = { folder: files.name, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) };
+  const entry = chooseEntry(index, named, platform);
   const root = await manifest(entry, signal);
   return {
-    name: folder,
+    name: files.name,
     root: { ...root, ...(entry.platform === undefined ? {} : { platform: entry.platform }) },
     manifest,
-    bytes: async (descriptor, limitBytes, reading) => await readBlobFile(folder, descriptor, limitBytes, reading),
-    open: (descriptor, reading) => openBlobFile(folder, descriptor, reading),
+    bytes,
+    open: files.open,
+    referrers: async (subject, reading) => await findReferrers(index, { subject, manifest }, reading),
+  };
+}
+
+/** The names in a layout: of its entries with one. @throws ERR_LAYER when there is no layout or it is malformed */
+export async function layoutTags(folder: string, signal: AbortSignal): Promise<readonly string[]> {
+  const files = folderFiles(folder);
+  await checkVersion(files, signal);
+  const names = (await readIndex(files, signal)).manifests.map((entry) => entry.annotations?.get(refName));
+  return names.filter((name) => name !== undefined);
+}
+
+function folderFiles(folder: string): LayoutFiles {
+  return {
+    name: folder,
+    text: async (path, limitBytes) => await textOf(join(folder, path), limitBytes),
+    open: (descriptor, signal) => openBlobFile(folder, descriptor, signal),
   };
 }
 
@@ -131,8 +176,10 @@ function chooseEntry(index: ImageIndex, reference: LayoutReference, platform: Pl
   const fitting = index.manifests.filter((entry) => {
     if (digest !== undefined) return entry.digest === digest;
     const name = named(entry);
+    // What is about an image is not what was asked for.
+    if (tag === undefined) return entry.artifactType === undefined;
     // buildah and podman write the whole image name there, others the tag alone
-    return tag === undefined || name === tag || name?.endsWith(`:${tag}`) === true;
+    return name === tag || name?.endsWith(`:${tag}`) === true;
   });
   const [first] = fitting;
   const distinct = new Set(fitting.map((entry) => entry.digest));
@@ -150,67 +197,18 @@ function chooseEntry(index: ImageIndex, reference: LayoutReference, platform: Pl
   );
 }
 
-async function checkVersion(folder: string): Promise<void> {
-  const text = await textOf(join(folder, 'oci-layout'), 4096);
-  if (text === undefined) throw malformed(folder, 'there is no oci-layout file');
+async function checkVersion(files: LayoutFiles, signal: AbortSignal): Promise<void> {
+  const text = await files.text('oci-layout', 4096, signal);
+  if (text === undefined) throw malformed(files.name, 'there is no oci-layout file');
   const root = parseJson(text);
   const version = root instanceof Map ? root.get('imageLayoutVersion') : undefined;
-  if (typeof version !== 'string' || !version.startsWith('1.')) throw malformed(folder, 'its layout version is not 1');
+  if (typeof version !== 'string' || !version.startsWith('1.')) throw malformed(files.name, 'its layout version is not 1');
 }
 
-async function readIndex(folder: string): Promise<ImageIndex> {
-  const text = await textOf(join(folder, 'index.json'), manifestLimitBytes);
-  if (text === undefined) throw malformed(folder, 'there is no index.json');
+async function readIndex(files: LayoutFiles, signal: AbortSignal): Promise<ImageIndex> {
+  const text = await files.text('index.json', manifestLimitBytes, signal);
+  if (text === undefined) throw malformed(files.name, 'there is no index.json');
   const parsed = parseManifest(Buffer.from(text, 'utf8'), MediaType.ociIndex);
   if (parsed.kind === 'index') return parsed;
-  throw malformed(folder, 'index.json is not an index');
-}
-
-/** The entries as they stand, members that we don't know included. */
-async function readIndexEntries(folder: string): Promise<readonly JsonObject[]> {
-  const text = await textOf(join(folder, 'index.json'), manifestLimitBytes);
-  if (text === undefined) return [];
-  const root = parseJson(text);
-  const list = root instanceof Map ? root.get('manifests') : undefined;
-  if (!Array.isArray(list)) throw malformed(folder, 'index.json is not an index');
-  return list.map((item: Json) => {
-    if (!(item instanceof Map)) throw malformed(folder, 'index.json is not an index');
-    return item;
-  });
-}
-
-async function writeIndexEntry(folder: string, descriptor: Descriptor): Promise<void> {
-  const kept = (await readIndexEntries(folder)).filter((entry) => !isReplacedBy(entry, descriptor));
-  await replaceFile(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
-  const index = new Map<string, Json>([
-    ['schemaVersion', 2],
-    ['mediaType', MediaType.ociIndex],
-    ['manifests', [...kept, formatDescriptor(descriptor)]],
-  ]);
-  await replaceFile(join(folder, 'index.json'), formatJson(index));
-}
-
-/** An entry goes when its tag moves on, or when it is the same image without a name. */
-function isReplacedBy(entry: JsonObject, descriptor: Descriptor): boolean {
-  const known = parseDescriptor(new Map(entry), 'index.json');
-  const name = known.annotations?.get(refName);
-  const newName = descriptor.annotations?.get(refName);
-  if (name !== undefined && name === newName) return true;
-  return name === undefined && known.digest === descriptor.digest;
-}
-
-async function textOf(path: string, limitBytes: number): Promise<string | undefined> {
-  try {
-    const { size } = await stat(path);
-    if (size > limitBytes) throw new BuilderError('ERR_LAYER', `Cannot read ${path}: it has more than ${limitBytes} bytes`);
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    if (error instanceof BuilderError) throw error;
-    throw new BuilderError('ERR_LAYER', `Cannot read ${path}: ${systemCode(error) ?? 'unknown reason'}`, { cause: error });
-  }
-}
-
-function malformed(folder: string, why: string): BuilderError {
-  return new BuilderError('ERR_LAYER', `Cannot read OCI layout ${folder}: ${why}`);
+  throw malformed(files.name, 'index.json is not an index');
 }

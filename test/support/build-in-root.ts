@@ -79,6 +79,8 @@ export async function buildInRoot(
       download: never,
       exchange: never,
       openSource: never,
+      listTags: never,
+      deleteImage: never,
       openSink: neverOpened,
       checkPush: async () => await Promise.resolve(),
       pushImage: async (image) => {

@@ -99,7 +99,7 @@ export function registryContract(
     const root = memory.keep(text, MediaType.ociManifest);
     const [first, second] = ['odd:v1', 'odd-again:v1'].map((item) => parseReference(`${host()}/contract/${item}`));
     assert.ok(first !== undefined && second !== undefined);
-    await copyImage(memory.source(root), client.openSink(first, {}), signal);
+    await copyImage(memory.source(root), client.openSink([first], {}), signal);
     const pulled = await client.pullImage(first, platform, signal);
     assert.deepEqual([pulled.manifest.bytes, pulled.config.bytes], [Buffer.from(text), memory.blobs.get(config.digest)]);
     const [pushed] = await client.pushImage(pulled, [second], {}, signal);
@@ -120,8 +120,8 @@ export function registryContract(
     const root = memory.keep(text, MediaType.ociIndex);
     const [first, second] = ['copied:v1', 'copied-on:v1'].map((item) => parseReference(`${host()}/contract/${item}`));
     assert.ok(first !== undefined && second !== undefined);
-    await copyImage(memory.source(root), client.openSink(first, {}), signal);
-    assert.equal(await copyImage(await client.openSource(first, signal), client.openSink(second, {}), signal), root.digest);
+    await copyImage(memory.source(root), client.openSink([first], {}), signal);
+    assert.equal(await copyImage(await client.openSource(first, signal), client.openSink([second], {}), signal), root.digest);
     const source = await client.openSource(second, signal);
     assert.equal(source.root.bytes.toString(), text);
     const back = imageMemory();

@@ -40,7 +40,7 @@ export function linesOf(tree: ImageTree): readonly string[] {
 }
 
 /** The tree after a layer of these entries, as layer `number`. */
-export async function applied(tree: ImageTree, entries: AsyncIterable<Entry>, number = 1): Promise<ImageTree> {
+export async function applied(tree: ImageTree, entries: AsyncIterable<Entry> | Iterable<Entry>, number = 1): Promise<ImageTree> {
   const after = tree.clone();
   const application = new LayerApplication(after, number);
   for await (const entry of entries) application.apply(entry);

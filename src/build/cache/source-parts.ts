@@ -32,7 +32,7 @@ export async function sourceParts(tree: SourceTree, selections: readonly Selecti
       options.signal.throwIfAborted();
       const first = stat.links > 1 && stat.type === 'file' ? names.get(stat.identity) : undefined;
       if (first === undefined) names.set(stat.identity, relative);
-      const content = stat.type === 'file' && first === undefined ? await digestContent(tree, path) : '';
+      const content = stat.type === 'file' && first === undefined ? digestContent(tree, path) : '';
       const value = digestOfTexts([relative, ...describe(tree, path, stat, options.hasOwner), first ?? '', content]);
       parts.push({ name: `file ${textFromBytes(path)}`, value });
     }
@@ -52,11 +52,11 @@ function describe(tree: SourceTree, path: ByteString, stat: FileStat, hasOwner: 
   return [stat.type, mode, owner, device, target, digestOfTexts(xattrs.flat())];
 }
 
-async function digestContent(tree: SourceTree, path: ByteString): Promise<string> {
+function digestContent(tree: SourceTree, path: ByteString): string {
   const { chunks, close } = tree.files.open(path);
   try {
     const hash = createHash('sha256');
-    for await (const chunk of chunks) hash.update(chunk);
+    for (const chunk of chunks) hash.update(chunk);
     return hash.digest('hex');
   } finally {
     close();

@@ -48,7 +48,7 @@ export async function isArchiveFile({ chunks, close }: OpenContent, signal: Abor
   const head: Buffer[] = [];
   let length = 0;
   try {
-    for await (const chunk of chunks) {
+    for (const chunk of chunks) {
       head.push(Buffer.from(chunk));
       length += chunk.length;
       if (length >= archiveProbeSize) break;

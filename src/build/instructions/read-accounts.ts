@@ -19,10 +19,13 @@ export async function readAccounts(files: FileView, signal: AbortSignal): Promis
       };
     }
     await files.gather([located.path], signal);
-    const chunks: Buffer[] = [];
-    for await (const chunk of files.open(located.path).chunks) chunks.push(Buffer.from(chunk));
-    const text = Buffer.concat(chunks).toString();
-    return () => text;
+    const { chunks, close } = files.open(located.path);
+    try {
+      const text = Buffer.concat(Array.from(chunks, (chunk) => Buffer.from(chunk))).toString();
+      return () => text;
+    } finally {
+      close();
+    }
   };
   return { passwd: await read('/etc/passwd'), group: await read('/etc/group') };
 }

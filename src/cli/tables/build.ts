@@ -86,6 +86,13 @@ const runFlags: readonly FlagSpec[] = [
   },
 ];
 
+const metadataFlag: FlagSpec = {
+  name: 'metadata-file',
+  kind: 'text',
+  value: 'FILE',
+  about: "write digests and names as JSON here, with buildx's keys",
+};
+
 export const buildGroups: readonly FlagGroup[] = [
   { title: 'What to build', flags: sourceFlags },
   { title: 'Where it goes', flags: outputFlags },
@@ -93,7 +100,7 @@ export const buildGroups: readonly FlagGroup[] = [
   { title: 'Cache', flags: cacheFlags },
   { title: 'Registries', flags: registryFlags },
   { title: 'The build', flags: runFlags },
-  { title: 'What is told', flags: logFlags },
+  { title: 'What is told', flags: [metadataFlag, ...logFlags] },
 ];
 
 /** All of them. */

@@ -43,6 +43,7 @@ export const imageFlags: readonly FlagSpec[] = [
     kind: 'text',
     value: 'gzip|zstd',
     choices: ['gzip', 'zstd'],
+    unsupportedChoice: 'estargz',
     about: 'compression of new layers (default gzip)',
     kaniko: 'compresses layers of the base again, too',
   },
@@ -101,4 +102,5 @@ export const imageFlags: readonly FlagSpec[] = [
     inert: 'stages that nothing needs are always skipped',
     kaniko: 'deprecated, without effect',
   },
+  { name: 'iidfile', kind: 'text', value: 'FILE', about: "write the image's ID, the digest of its config, here" },
 ];

@@ -29,9 +29,9 @@ test('a path of 10,000 bytes is scanned, captured, set aside, taken back and rem
   const top = `${name}/`.repeat(40);
   assert.equal(after.size, 43);
   const content = new Map<string, string>();
-  for await (const entry of captureChanges(root, diffTrees(before, after), signal)) {
+  for (const entry of captureChanges(root, diffTrees(before, after), signal)) {
     let text = entry.linkTarget ?? '';
-    for await (const chunk of entry.content ?? []) text += chunk.toString();
+    for (const chunk of entry.content ?? []) text += chunk.toString();
     if (entry.type !== 'directory') content.set(entry.path, text);
   }
   assert.deepEqual(

@@ -47,7 +47,7 @@ async function layerOf(root: Root, change: () => void): Promise<Omit<Entry, 'con
   change();
   const after = await scanRoot(root, signal);
   const entries: Omit<Entry, 'content'>[] = [];
-  for await (const { content: _content, ...entry } of captureChanges(root, diffTrees(before, after), signal)) entries.push(entry);
+  for (const { content: _content, ...entry } of captureChanges(root, diffTrees(before, after), signal)) entries.push(entry);
   return entries;
 }
 
@@ -218,7 +218,7 @@ test('captureChanges() never opens a FIFO or what took the place of a file', asy
   unlinkSync(at('d/f'));
   makeNode(bytes(at('d/f')), 0o010644);
   const capture = async (): Promise<void> => {
-    for await (const entry of captureChanges(root, diffTrees(before, after), signal)) assert.ok(entry.path !== 'd/f');
+    for (const entry of captureChanges(root, diffTrees(before, after), signal)) assert.ok(entry.path !== 'd/f');
   };
   await assert.rejects(capture(), { code: 'ERR_ROOTFS', message: /"\/d\/f": it is no longer a regular file/ });
 });

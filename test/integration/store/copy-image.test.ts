@@ -167,7 +167,7 @@ function repository(client: TestClient, registry: RunningRegistry | undefined, p
   const name = `${registry.host}/${path}:v1`;
   const reference = parseReference(name);
   const source = async (): Promise<ImageSource> => await client.openSource(reference, signal);
-  return { sink: client.openSink(reference, {}), source, name: `docker://${name}` };
+  return { sink: client.openSink([reference], {}), source, name: `docker://${name}` };
 }
 
 function layout(folder: string): Place {
@@ -225,7 +225,7 @@ test('schema 1 is refused by name', { skip }, async () => {
   const [one] = registries;
   assert.ok(one !== undefined);
   const memory = imageMemory();
-  await copyImage(memory.source(keepImage(memory)), client.openSink(parseReference(`${one.host}/old/image:v2`), {}), signal);
+  await copyImage(memory.source(keepImage(memory)), client.openSink([parseReference(`${one.host}/old/image:v2`)], {}), signal);
   const [from, to] = [`docker://${one.host}/old/image:v2`, `docker://${one.host}/old/image:v1`];
   await run(skopeo, ['copy', '--insecure-policy', '--src-tls-verify=false', '--dest-tls-verify=false', '--format', 'v2s1', from, to]);
   const source = client.openSource(parseReference(`${one.host}/old/image:v1`), signal);

@@ -124,6 +124,16 @@ test('the empty words of a pipeline change nothing, and take nobody else along',
   assert.deepEqual(request(['--no-push', '--kaniko-dir', ''], folder), request(['--no-push'], folder));
 });
 
+test('estargz is refused by its name, as a flag and as the variable', () => {
+  const refused = (asked: string, what: string): object => ({
+    code: 'ERR_UNSUPPORTED',
+    message: `Cannot honour ${asked}: ${what} written here`,
+  });
+  assert.throws(() => request(['--no-push', '--compression=estargz']), refused('--compression=estargz', 'it is not'));
+  assert.throws(() => request(['--no-push'], { GGCR_EXPERIMENT_ESTARGZ: '1' }), refused('GGCR_EXPERIMENT_ESTARGZ=1', 'no estargz is'));
+  assert.equal(request(['--no-push'], { GGCR_EXPERIMENT_ESTARGZ: '0' }).compression, 'gzip');
+});
+
 test('an empty path is no place for the image', () => {
   for (const flag of ['--tar-path', '--oci-layout-path']) assert.throws(() => request([flag, '']), /nowhere to put the image/);
 });

@@ -28,7 +28,7 @@ for (const [name, descriptor, json] of wholes) {
 }
 
 test('parseDescriptor() leaves out what is empty, and passes over members that it does not know', () => {
-  assert.deepEqual(parse({ ...least, urls: [], annotations: {}, platform: null, data: 'e30=', artifactType: 'x' }), least);
+  assert.deepEqual(parse({ ...least, urls: [], annotations: {}, platform: null, data: 'e30=', x: 'x' }), least);
 });
 
 test('parseDescriptor() calls what a platform does not say unknown', () => {

@@ -17,6 +17,7 @@ test('MediaType has the words of the specifications', () => {
     dockerConfig: 'application/vnd.docker.container.image.v1+json',
     dockerLayer: 'application/vnd.docker.image.rootfs.diff.tar',
     dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
+    dockerLayerZstd: 'application/vnd.docker.image.rootfs.diff.tar.zstd',
     dockerForeignLayerGzip: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
   });
 });
@@ -42,6 +43,7 @@ for (const [mediaType, oci, docker] of [
   [MediaType.ociForeignLayerGzip, MediaType.ociForeignLayerGzip, MediaType.dockerForeignLayerGzip],
   [MediaType.dockerForeignLayerGzip, MediaType.ociForeignLayerGzip, MediaType.dockerForeignLayerGzip],
   [MediaType.ociLayerZstd, MediaType.ociLayerZstd, MediaType.ociLayerZstd],
+  [MediaType.dockerLayerZstd, MediaType.ociLayerZstd, MediaType.dockerLayerZstd],
   ['application/x-other', 'application/x-other', 'application/x-other'],
 ] as const) {
   test(`layerMediaTypeIn() knows ${mediaType} in both families`, () => {

@@ -15,10 +15,7 @@ const now = { seconds: 5000, nanoseconds: 0 };
 const at = (path: string): ByteString => path as ByteString; // ASCII
 
 function contentOf(text: string): OpenContent {
-  const chunks = async function* (): AsyncGenerator<Buffer> {
-    yield Buffer.from(text);
-  };
-  return { size: text.length, chunks: chunks(), close: () => undefined };
+  return { size: text.length, chunks: [Buffer.from(text)], close: () => undefined };
 }
 
 function sourceOf(text: string): ContentSource {
@@ -140,7 +137,7 @@ for (const { title, before, act, layer } of rows) {
 
 /** The layer of a draft makes of `before` what the draft made of its clone. */
 async function assertSame(before: ImageTree, draft: TreeDraft, message = ''): Promise<void> {
-  const after = await applied(before, readDraft(draft.tree, draft.entries(), signal));
+  const after = await applied(before, await readDraft(draft.tree, draft.entries(), signal));
   assert.deepEqual(linesOf(after), linesOf(draft.tree), message);
 }
 
@@ -166,7 +163,7 @@ test('readDraft() gives a file the size that it has when it is read, and tells t
   const draft = new TreeDraft(treeOf({}), now);
   draft.put(at('f'), node('file', { size: 3 }), sourceOf('longer'));
   const sizes: number[] = [];
-  for await (const entry of readDraft(draft.tree, draft.entries(), signal)) sizes.push(entry.size);
+  for (const entry of await readDraft(draft.tree, draft.entries(), signal)) sizes.push(entry.size);
   assert.deepEqual(sizes, [6]);
   assert.equal(draft.tree.node(draft.tree.at(at('f')) ?? -1).size, 6);
 });
@@ -184,7 +181,7 @@ test('readDraft() gathers all that it reads of a view in one go, and closes what
   });
   const draft = new TreeDraft(treeOf({}), now);
   for (const path of ['a', 'b', 'c'].map(at)) draft.put(path, node('file', { size: 1 }), { files, path, open: () => files.open(path) });
-  for await (const entry of readDraft(draft.tree, draft.entries(), signal)) assert.equal(entry.type, 'file');
+  for (const entry of await readDraft(draft.tree, draft.entries(), signal)) assert.equal(entry.type, 'file');
   assert.deepEqual(gathered, [['a', 'b', 'c']]);
   assert.equal(open, 0);
 });
@@ -207,7 +204,7 @@ test('random drafts: the layer makes of the tree before what the draft made of i
       draft.tree,
       treeView(draft.tree, { gather: () => Promise.resolve(), open: (each) => stored(each).open() }),
     );
-    const after = await applied(before, readDraft(draft.tree, difference, signal));
+    const after = await applied(before, await readDraft(draft.tree, difference, signal));
     assert.deepEqual(
       linesOf(after),
       linesOf(draft.tree),

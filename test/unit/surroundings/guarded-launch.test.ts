@@ -81,6 +81,8 @@ describe('what stands around a RUN', () => {
         download: never,
         exchange: never,
         openSource: never,
+        listTags: never,
+        deleteImage: never,
         openSink: () => {
           throw new BuilderError('ERR_INTERNAL', 'not expected');
         },

@@ -1,0 +1,128 @@
+// A tar archive on disk that grows file by file, and is seen when it is whole.
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { bytesFromText } from '../bytes.ts';
+import { BuilderError, systemCode } from '../errors.ts';
+import type { Entry } from '../layer/entry.ts';
+import { writeArchive } from '../layer/write.ts';
+
+/** An archive that is being written. */
+export interface ArchiveWriter extends AsyncDisposable {
+  /** Adds a file that isn't there yet, and waits until its bytes are taken; others have to wait for their turn. */
+  readonly add: (name: string, size: number, content: AsyncIterable<Buffer>) => Promise<void>;
+  /** Ends the archive and puts it in its place; without it, disposing leaves nothing behind. */
+  readonly finish: () => Promise<void>;
+}
+
+interface Turn {
+  readonly entry: Entry;
+  readonly taken: () => void;
+}
+
+/** Begins an archive beside `path`. @throws ERR_LAYER when no file can be made there */
+export async function openArchiveWriter(path: string, signal: AbortSignal): Promise<ArchiveWriter> {
+  const temporary = join(dirname(path), `.${randomUUID()}.tmp`);
+  const file = await openNew(temporary, path);
+  const queue = new Queue();
+  const output = file.createWriteStream();
+  const writing = pipeline(Readable.from(writeArchive(queue.entries()), { objectMode: false }), output, { signal });
+  const failed = writing.then(() => undefined, queue.fail);
+  const written = new Set<string>();
+  let isPlaced = false;
+  return {
+    add: async (name, size, content) => {
+      if (written.has(name)) return;
+      written.add(name);
+      await queue.add(fileEntry(name, size, content));
+    },
+    finish: async () => {
+      queue.end();
+      await inWords(path, writing);
+      await inWords(path, rename(temporary, path));
+      isPlaced = true;
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (isPlaced) return;
+      queue.fail(new BuilderError('ERR_ABORTED', `Cannot write ${path}: it was given up`));
+      output.destroy();
+      await failed;
+      await rm(temporary, { force: true });
+    },
+  };
+}
+
+/** What waits for its turn; the archive takes one entry after the other. */
+class Queue {
+  readonly #turns: Turn[] = [];
+  #failure: { readonly error: unknown } | undefined;
+  #wake: () => void = () => undefined;
+  #isEnded = false;
+  #reject: (error: unknown) => void = () => undefined;
+  readonly #broken: Promise<never>;
+
+  constructor() {
+    const { promise, reject } = Promise.withResolvers<never>();
+    promise.catch(() => undefined); // whoever adds sees it
+    this.#broken = promise;
+    this.#reject = reject;
+  }
+
+  readonly fail = (error: unknown): void => {
+    this.#failure ??= { error };
+    this.#reject(error);
+    this.#wake();
+  };
+
+  end(): void {
+    this.#isEnded = true;
+    this.#wake();
+  }
+
+  async add(entry: Entry): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turns.push({ entry, taken: resolve });
+    this.#wake();
+    await Promise.race([promise, this.#broken]);
+  }
+
+  async *entries(): AsyncGenerator<Entry> {
+    for (;;) {
+      const turn = this.#turns.shift();
+      if (this.#failure !== undefined) throw this.#failure.error;
+      if (turn !== undefined) {
+        yield turn.entry;
+        turn.taken();
+        continue;
+      }
+      if (this.#isEnded) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      await promise;
+    }
+  }
+}
+
+function fileEntry(name: string, size: number, content: AsyncIterable<Buffer>): Entry {
+  const mtime = { seconds: 0, nanoseconds: 0 };
+  return { type: 'file', path: bytesFromText(name), size, content, mode: 0o644, uid: 0, gid: 0, mtime, xattrs: new Map() };
+}
+
+async function openNew(temporary: string, path: string): Promise<FileHandle> {
+  return await inWords(path, open(temporary, 'wx', 0o644));
+}
+
+/** A full or read-only disk gets its sentence; everything else passes. */
+async function inWords<Value>(path: string, work: Promise<Value>): Promise<Value> {
+  try {
+    return await work;
+  } catch (error) {
+    const code = systemCode(error);
+    if (error instanceof BuilderError || code === undefined || !/^E[A-Z]+$/.test(code)) throw error;
+    throw new BuilderError('ERR_LAYER', `Cannot write ${path}: ${code === 'ENOENT' ? 'its folder does not exist' : code}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,68 @@
+// A tar file for `docker load` and `podman load`, written blob by blob: layers plain, the list of names last.
+import { Readable } from 'node:stream';
+import { stat } from 'node:fs/promises';
+import { BuilderError, systemCode } from '../errors.ts';
+import { type Digest, splitDigest } from '../oci/digest.ts';
+import { type Json, formatJson } from '../oci/json.ts';
+import { parseManifest } from '../oci/manifest.ts';
+import { MediaType } from '../oci/media-type.ts';
+import type { Reference } from '../oci/reference.ts';
+import type { ImageSink } from '../oci/source-and-sink.ts';
+import { openArchiveWriter } from './archive-writer.ts';
+import { repoTag } from './docker-archive.ts';
+
+/**
+ * A new archive for one image, in its place when `finish` has ended.
+ * @throws ERR_USAGE when there is something at `path`: other images would be lost
+ */
+export async function openDockerArchiveSink(
+  path: string,
+  names: readonly Reference[],
+  signal: AbortSignal,
+): Promise<ImageSink & AsyncDisposable & { readonly finish: () => Promise<void> }> {
+  await refuseExisting(path);
+  const archive = await openArchiveWriter(path, signal);
+  return {
+    writeBlobs: async (blobs, writing) => {
+      for (const { descriptor, open } of blobs) {
+        const { digest, mediaType, size } = descriptor;
+        await archive.add(mediaType === MediaType.dockerConfig ? configName(digest) : layerName(digest), size, open(writing));
+      }
+    },
+    writeManifest: () => Promise.reject(new BuilderError('ERR_UNSUPPORTED', `Cannot write an index to ${path}: a docker archive has none`)),
+    writeRoot: async ({ bytes, mediaType }) => {
+      const view = parseManifest(bytes, mediaType);
+      if (view.kind === 'index') throw new BuilderError('ERR_UNSUPPORTED', `Cannot write an index to ${path}: a docker archive has none`);
+      const entry = new Map<string, Json>([
+        ['Config', configName(view.config.digest)],
+        ['RepoTags', [...new Set(names.map(repoTag))]],
+        ['Layers', view.layers.map(({ digest }) => layerName(digest))],
+      ]);
+      const list = Buffer.from(formatJson([entry]), 'utf8');
+      await archive.add('manifest.json', list.length, Readable.from([list], { objectMode: false }));
+    },
+    finish: archive.finish,
+    [Symbol.asyncDispose]: archive[Symbol.asyncDispose],
+  };
+}
+
+function configName(digest: Digest): string {
+  return `${splitDigest(digest).hex}.json`;
+}
+
+function layerName(digest: Digest): string {
+  return `${splitDigest(digest).hex}.tar`;
+}
+
+async function refuseExisting(path: string): Promise<void> {
+  try {
+    const { size } = await stat(path);
+    if (size === 0) return;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return;
+    throw error;
+  }
+  throw new BuilderError('ERR_USAGE', `Cannot write ${path}: there is a file already, and an archive can't take another image`, {
+    hint: 'remove it first, or name another file',
+  });
+}

@@ -1,0 +1,91 @@
+// A registry client for one side of a copy: with credentials, certificates and leniency of its own.
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { BuilderError, systemCode } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import { type RegistryClient, createRegistryClient } from '../registry/client.ts';
+import { type Credentials, anonymous, loadCredentials } from '../registry/credentials.ts';
+import type { Credential } from '../registry/docker-config.ts';
+import { type HostRules, warmUpHttp } from '../registry/http-client.ts';
+import { loadNames } from '../registry/names.ts';
+import { proxiesFrom } from '../registry/proxy.ts';
+import { trustCertificates } from './registries.ts';
+
+/** How the registries of one side are reached. */
+export interface RegistrySide {
+  /** Plain HTTP and any certificate will do. */
+  readonly isLenient: boolean;
+  /** A folder with `*.crt` to trust, `*.cert` and `*.key` to show. */
+  readonly certificateFolder?: string;
+  /** Nobody, or somebody, whatever files say; else what `authFile` or the usual files say. */
+  readonly credential?: Credential | 'none';
+  readonly authFile?: string;
+  readonly userAgent: string;
+}
+
+/** @throws ERR_USAGE for a certificate that can't be read, ERR_AUTH for a file of credentials */
+export async function openRegistrySide(
+  side: RegistrySide,
+  { env, emit }: { readonly env: Readonly<Record<string, string | undefined>>; readonly emit: Emit },
+): Promise<RegistryClient> {
+  trustCertificates(env, emit);
+  await warmUpHttp();
+  const { certificateFolder, userAgent } = side;
+  const rules: HostRules = {
+    insecure: side.isLenient,
+    skipTlsVerify: side.isLenient,
+    ...(certificateFolder === undefined ? {} : readCertificates(certificateFolder)),
+  };
+  return createRegistryClient({
+    names: await loadNames(),
+    credentials: await credentialsOf(side, env, emit),
+    hostRules: () => rules,
+    proxies: proxiesFrom(env),
+    userAgent,
+    emit,
+  });
+}
+
+async function credentialsOf(
+  { credential, authFile }: RegistrySide,
+  env: Readonly<Record<string, string | undefined>>,
+  emit: Emit,
+): Promise<Credentials> {
+  if (credential === 'none') return anonymous;
+  if (credential !== undefined) {
+    const find = async (): Promise<Credential> => await Promise.resolve(credential);
+    return { find, reload: async () => await Promise.resolve(), sources: ['the command line'] };
+  }
+  const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
+  const onFound = (message: string): void => emit({ kind: 'note', level: 'debug', message });
+  // A file that is named is the only one; its helpers are found as ever.
+  const sources = authFile === undefined ? env : { PATH: env['PATH'], REGISTRY_AUTH_FILE: authFile };
+  return await loadCredentials({ env: sources, folders: authFile === undefined ? ['/kaniko/.docker'] : [], onWarning, onFound });
+}
+
+/** As containers' and docker's certs.d folders. */
+function readCertificates(folder: string): Pick<HostRules, 'certificates' | 'clientCertificate'> {
+  const fail = (why: string, cause?: unknown): BuilderError =>
+    new BuilderError('ERR_USAGE', `Cannot use the certificates in ${folder}: ${why}`, { cause });
+  const read = (name: string): string => {
+    try {
+      return readFileSync(join(folder, name), 'utf8');
+    } catch (error) {
+      throw fail(`${name}: ${systemCode(error) ?? 'unreadable'}`, error);
+    }
+  };
+  let names: readonly string[];
+  try {
+    names = readdirSync(folder).toSorted();
+  } catch (error) {
+    throw fail(systemCode(error) === 'ENOENT' ? 'there is no such folder' : (systemCode(error) ?? 'unreadable'), error);
+  }
+  const certificates = names.filter((name) => name.endsWith('.crt')).map(read);
+  const shown = names.find((name) => name.endsWith('.cert'));
+  const key = shown === undefined ? undefined : `${shown.slice(0, -'.cert'.length)}.key`;
+  if (key !== undefined && !names.includes(key)) throw fail(`there is no ${key} for ${shown ?? ''}`);
+  return {
+    ...(certificates.length === 0 ? {} : { certificates }),
+    ...(shown === undefined || key === undefined ? {} : { clientCertificate: { certificate: read(shown), key: read(key) } }),
+  };
+}

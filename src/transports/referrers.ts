@@ -1,0 +1,41 @@
+// What was said about an image goes along with it: signatures, attestations, bills of materials, and what was said about those.
+import { BuilderError } from '../errors.ts';
+import { copyNamed } from '../oci/copy-image.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
+import type { Place } from './transport.ts';
+
+/** So many referrers of one image; more are an attack. */
+const referrerLimit = 1000;
+
+/**
+ * Copies the referrers of manifests that were copied, and theirs. @returns how many
+ * @throws ERR_UNSUPPORTED where there can't be any
+ */
+export async function copyReferrers(
+  { source, sink, to }: { readonly source: ImageSource; readonly sink: ImageSink; readonly to: Place },
+  subjects: readonly Digest[],
+  signal: AbortSignal,
+): Promise<number> {
+  const { referrers } = source;
+  // A place without them has none to bring along.
+  if (referrers === undefined) return 0;
+  const pending = [...subjects];
+  const known = new Set<Digest>(subjects);
+  let count = 0;
+  for (let subject = pending.shift(); subject !== undefined; subject = pending.shift()) {
+    for (const descriptor of await referrers(subject, signal)) {
+      if (known.has(descriptor.digest)) continue;
+      known.add(descriptor.digest);
+      if (sink.writeReferrer === undefined)
+        throw new BuilderError('ERR_UNSUPPORTED', `Cannot copy referrers to ${to.name}: an image can't have any there`);
+      if (++count > referrerLimit)
+        throw new BuilderError('ERR_LAYER', `Cannot copy ${source.name}: it has more than ${referrerLimit} referrers`);
+      const manifest = await source.manifest(descriptor, signal);
+      await copyNamed(source, sink, manifest, signal);
+      await sink.writeReferrer(manifest, signal);
+      pending.push(descriptor.digest);
+    }
+  }
+  return count;
+}

@@ -1,0 +1,102 @@
+// Kinds of places for images, by the word in front of a name's first colon, as skopeo, podman and buildah know them.
+import { BuilderError } from '../errors.ts';
+import type { MediaFamily } from '../oci/media-type.ts';
+import type { Platform } from '../oci/platform.ts';
+import type { Reference } from '../oci/reference.ts';
+import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
+import type { RegistryClient } from '../registry/client.ts';
+
+/** A kind of place. What readers of such a place expect decides what a copy has to change. */
+export interface Transport {
+  readonly name: TransportName;
+  /** Whose manifests are understood there. */
+  readonly families: readonly MediaFamily[];
+  /** Whether an index may be there, with all that it names. */
+  readonly hasIndexes: boolean;
+  /** Whether images have a manifest there, and so a digest to keep. */
+  readonly hasManifests: boolean;
+  /** Plain layers only; layers as they come; or the same, but what never had a digest is compressed. */
+  readonly layers: 'plain' | 'kept' | 'compressed';
+  /** A place of this kind, by what follows the colon. @throws ERR_REFERENCE */
+  readonly parse: (text: string) => Place;
+}
+
+export type TransportName = 'docker' | 'oci' | 'oci-archive' | 'docker-archive' | 'dir';
+
+/** Where one image is, or will be. */
+export interface Place {
+  readonly transport: Transport;
+  /** With the transport's name; parsing it again gives the same place. */
+  readonly name: string;
+  /** In a registry. */
+  readonly reference?: Reference;
+  /** On disk. */
+  readonly path?: string;
+  /** What is there. @throws BuilderError where nothing is */
+  readonly openSource: (means: Means, signal: AbortSignal) => Promise<OpenSource>;
+  /** `moreNames` are names besides the place's own, in the place's words. @throws ERR_REFERENCE for one that it can't have */
+  readonly openSink: (means: Means, moreNames: readonly string[], signal: AbortSignal) => Promise<OpenSink>;
+  /** All names at the place; left out where there can't be several. */
+  readonly listNames?: (means: Means, signal: AbortSignal) => Promise<readonly string[]>;
+  /** Removes what the name stands for; left out where that can't be. @throws BuilderError where nothing is */
+  readonly remove?: (means: Means, signal: AbortSignal) => Promise<void>;
+  /** Signatures beside the image, by file name; left out where there is no place for them. */
+  readonly readSignatures?: () => Promise<readonly Signature[]>;
+  readonly addSignature?: (name: string, bytes: Buffer) => Promise<void>;
+}
+
+/** As containers/image keeps them beside an image. */
+export interface Signature {
+  readonly name: string;
+  readonly bytes: Buffer;
+}
+
+/** What places need of the world. */
+export interface Means {
+  readonly registry: RegistryClient;
+  /** For archives that have to be unpacked first; on disk. */
+  readonly temporaryFolder: string;
+  /** Chooses where a name stands for several images. */
+  readonly platform: Platform;
+}
+
+export type OpenSource = ImageSource & AsyncDisposable;
+
+/** Nothing of an archive is seen before `finish`; what is disposed of before it leaves no name behind. */
+export interface OpenSink extends ImageSink, AsyncDisposable {
+  readonly finish: () => Promise<void>;
+}
+
+/** Other tools' transports, and why they can't be had. */
+const refused: ReadonlyMap<string, string> = new Map([
+  ['containers-storage', "it is the private store of podman and buildah; use 'podman save' and docker-archive: or oci-archive:"],
+  ['docker-daemon', "there is no daemon here; use 'docker save' and docker-archive:"],
+  ['ostree', 'use oci: or dir:'],
+  ['sif', 'use oci: or dir:'],
+  ['tarball', 'make a layer of it: yadokari layer'],
+  ['atomic', 'use docker://'],
+]);
+
+/**
+ * The place that a name stands for.
+ * @throws ERR_REFERENCE for a malformed name, ERR_UNSUPPORTED for a transport that is known and can't be had
+ */
+export function parsePlace(text: string, transports: readonly Transport[]): Place {
+  const colon = text.indexOf(':');
+  const word = colon === -1 ? '' : text.slice(0, colon);
+  const transport = transports.find(({ name }) => name === word);
+  if (transport !== undefined) return transport.parse(text.slice(colon + 1));
+  const hint = refused.get(word);
+  if (hint !== undefined)
+    throw new BuilderError('ERR_UNSUPPORTED', `Cannot use ${text}: ${word}: is not a place for images here`, { hint });
+  const names = transports.map(({ name }) => (name === 'docker' ? 'docker://' : `${name}:`)).join(', ');
+  throw new BuilderError('ERR_REFERENCE', `Cannot use ${JSON.stringify(text)}: it does not begin with a transport`, {
+    hint: `one of ${names}; an image in a registry is docker://${text}`,
+  });
+}
+
+/** True for a word that names a place, known or refused: what else may stand in a command line is told from it. */
+export function isPlaceName(text: string, transports: readonly Transport[]): boolean {
+  const word = text.slice(0, Math.max(0, text.indexOf(':')));
+  return refused.has(word) || transports.some(({ name }) => name === word);
+}
