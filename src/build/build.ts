@@ -9,6 +9,7 @@ import { type BlobStore, openBlobStore } from '../layer/store.ts';
 import type { Image } from '../oci/image.ts';
 import { formatJson } from '../oci/json.ts';
 import type { Platform } from '../oci/platform.ts';
+import { encodeImage } from '../oci/stored-image.ts';
 import { type Borrowing, explainHidden, openBorrowing } from './borrowing.ts';
 import { type BaseImages, createBaseImages } from './base-images.ts';
 import type { LayerCache } from './cache/layer-cache.ts';
@@ -49,7 +50,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   const epochDefault = plan.globalArgs.get('SOURCE_DATE_EPOCH');
   const epoch = readEpoch(asked, epochDefault, ports);
   const request = withEpoch(asked, epochDefault, epoch);
-  const results = await openResultFiles(request.output);
+  const results = await openResultFiles(request.output, ports);
   await checkPush(request, ports);
   await using cache = openCache(request, ports, store);
   const parts = { dockerfile, request, ports, plan, bases, borrowing, store, folders, results, ...(epoch === undefined ? {} : { epoch }) };
@@ -123,7 +124,8 @@ async function attemptBuild(parts: BuildParts, disk: Disk, cache: LayerCache | u
   const image = finishImage(target.image, request, target.platform);
   // What pushes is what was started: nothing goes out past files that somebody else has had his hands on.
   ports.verifySeal();
-  const published = await publishImage(image, request.output, { registry: ports.registry, results, emit, signal });
+  // Encoded once: the same bytes go everywhere.
+  const published = await publishImage(encodeImage(image), request.output, { registry: ports.registry, results, emit, signal });
   if (request.cleanup) disk.clear();
   emit({ kind: 'phase', phase: 'finished' });
   return published;

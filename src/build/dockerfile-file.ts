@@ -20,17 +20,25 @@ export interface DockerfileText {
 
 const limitBytes = 16 * 1024 * 1024;
 
+/** Where a Dockerfile may come from, besides the disk. */
+export interface DockerfileSources {
+  readonly standardInput: () => Promise<Buffer>;
+  /** Undefined where nothing is fetched. */
+  readonly download?: (url: URL) => Promise<AsyncIterable<Buffer>>;
+}
+
 /**
  * Finds and reads the Dockerfile: a path is looked for below the working directory first, then below the context, as kaniko
- * does; a missing `Dockerfile` may be called `dockerfile`; `-` is standard input.
+ * does; a missing `Dockerfile` may be called `dockerfile`; `-` is standard input; an http(s) URL is fetched.
  * @throws ERR_CONTEXT naming every place that was tried.
  */
 export async function readDockerfile(
   name: string,
   places: { readonly workingDirectory: string; readonly contextFolder: string },
-  readStandardInput: () => Promise<Buffer>,
+  { standardInput, download }: DockerfileSources,
 ): Promise<DockerfileText> {
-  if (name === '-') return { name: '-', text: await readStandardInput() };
+  if (name === '-') return { name: '-', text: await standardInput() };
+  if (/^https?:\/\//i.test(name)) return await fetchDockerfile(name, download);
   const tried = [...new Set([resolve(places.workingDirectory, name), join(places.contextFolder, name)])];
   const candidates = name.endsWith('Dockerfile') ? [...tried, ...tried.map((path) => path.replace(/Dockerfile$/, 'dockerfile'))] : tried;
   for (const path of candidates) {
@@ -41,6 +49,29 @@ export async function readDockerfile(
   throw new BuilderError('ERR_CONTEXT', `Cannot read the Dockerfile ${name}: there is none (looked for ${tried.join(' and ')})`, {
     hint: 'give --dockerfile, or check --context',
   });
+}
+
+async function fetchDockerfile(name: string, download: DockerfileSources['download']): Promise<DockerfileText> {
+  if (!URL.canParse(name)) throw new BuilderError('ERR_CONTEXT', 'Cannot read the Dockerfile: its URL is malformed');
+  const url = new URL(name);
+  // A signed URL carries its secret in the query.
+  const shown = `${url.origin}${url.pathname}`;
+  if (download === undefined)
+    throw new BuilderError('ERR_UNSUPPORTED', `Cannot read the Dockerfile ${shown}: only a build fetches it`, {
+      hint: 'download it first',
+    });
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of await download(url)) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > limitBytes) throw tooLarge(shown);
+  }
+  return { name: shown, text: Buffer.concat(chunks) };
+}
+
+function tooLarge(name: string): BuilderError {
+  return new BuilderError('ERR_CONTEXT', `Cannot read the Dockerfile ${name}: it has more than ${limitBytes} bytes`);
 }
 
 /**
@@ -90,8 +121,7 @@ function isWithin(folder: string, path: string): boolean {
 async function readIfThere(path: string, place: string | Buffer): Promise<Buffer | undefined> {
   try {
     const { size } = await stat(place);
-    if (size > limitBytes)
-      throw new BuilderError('ERR_CONTEXT', `Cannot read the Dockerfile ${path}: it has more than ${limitBytes} bytes`);
+    if (size > limitBytes) throw tooLarge(path);
     return await readFile(place);
   } catch (error) {
     const code = systemCode(error);

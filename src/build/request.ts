@@ -35,6 +35,8 @@ export interface BuildRequest {
   readonly context: string;
   readonly contextSubPath?: string;
   readonly ignoreFile?: string;
+  /** The `.dockerignore` of an archive or a repository counts: kaniko's rule, not BuildKit's. */
+  readonly appliesUnpackedRules: boolean;
   readonly namedContexts: readonly NamedContextSpec[];
   /** `--git` settings. */
   readonly git: ReadonlyMap<string, string>;

@@ -53,6 +53,7 @@ export async function runBuildCommand(input: CommandInput, form: BuildForm): Pro
     nodeArch: process.arch,
     builderFolder: home,
     defaultContext: '/workspace/',
+    isKanikos: form === 'executor',
     hasTerminal: input.hasTerminal,
   });
   const request = { ...asked, builderFolder: realFolder(asked.builderFolder) };
@@ -63,7 +64,11 @@ export async function runBuildCommand(input: CommandInput, form: BuildForm): Pro
     const registry = makeRegistryRequest(settings, env, workingDirectory);
     const ownFolders = [dirname(mainPath), process.execPath, ...ownFiles.map((name) => join(home, name))];
     await using world = await openSurroundings(request, registry, { env, workingDirectory, ownFolders, emit: progress.emit, signal });
-    const file = await readDockerfile(request.dockerfile, { workingDirectory, contextFolder: world.contextFolder }, readStandardInput);
+    const file = await readDockerfile(
+      request.dockerfile,
+      { workingDirectory, contextFolder: world.contextFolder },
+      { standardInput: readStandardInput, download: async (url) => (await world.ports.download(url, { signal })).body },
+    );
     try {
       dockerfile = parseDockerfile(file.text, file.name);
     } catch (error) {

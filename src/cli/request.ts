@@ -4,8 +4,8 @@ import { BuilderError } from '../errors.ts';
 import type { BuildRequest, NamedContextSpec, SecretSpec } from '../build/request.ts';
 import type { OutputRequest } from '../outputs/output-request.ts';
 import { hostPlatform, parsePlatform } from '../oci/platform.ts';
-import { type Reference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import { makeCacheRequest } from './cache-request.ts';
+import { makeOutputRequest } from './output-request.ts';
 import type { Environment, Settings } from './settings.ts';
 
 export interface RequestSurroundings {
@@ -16,6 +16,8 @@ export interface RequestSurroundings {
   readonly builderFolder: string;
   /** Default of --context where neither flag nor argument gives one. */
   readonly defaultContext: string;
+  /** kaniko's command line, with kaniko's rules where BuildKit has others. */
+  readonly isKanikos?: boolean;
   /** Somebody sits in front of it. */
   readonly hasTerminal?: boolean;
   /** False for commands that only look; true where left out. */
@@ -24,7 +26,7 @@ export interface RequestSurroundings {
 
 /** @throws ERR_USAGE, ERR_REFERENCE for values and combinations that can't be. */
 export function makeBuildRequest(settings: Settings, positionals: readonly string[], around: RequestSurroundings): BuildRequest {
-  const output = makeOutput(settings, around);
+  const output = makeOutputRequest(settings, around);
   const compression = compressionOf(settings, around.env);
   const imageFormat = settings.choice('image-format', ['inherit', 'docker', 'oci'], 'inherit');
   refuseContradictions(output, compression, imageFormat);
@@ -40,9 +42,10 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
   const ignoreFile = settings.text('ignorefile');
   return {
     dockerfile: settings.text('dockerfile') ?? 'Dockerfile',
-    context: settings.text('context') ?? positional ?? around.defaultContext,
+    context: settings.text('context') ?? positional ?? bucketContext(settings.text('bucket')) ?? around.defaultContext,
     ...(subPath === undefined ? {} : { contextSubPath: subPath }),
     ...(ignoreFile === undefined ? {} : { ignoreFile: resolve(around.workingDirectory, ignoreFile) }),
+    appliesUnpackedRules: around.isKanikos === true,
     namedContexts: namedContexts(settings),
     git: gitSettings(settings),
     targets: settings.list('target'),
@@ -74,49 +77,9 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
   };
 }
 
-function makeOutput(settings: Settings, around: RequestSurroundings): OutputRequest {
-  const noPush = settings.boolean('no-push');
-  const destinations = settings.list('destination').map(parseDestination);
-  const file = (flag: string): { readonly [key: string]: string } => {
-    const path = settings.text(flag);
-    if (path === undefined) return {};
-    if (/^https?:\/\//.test(path))
-      throw new BuilderError('ERR_UNSUPPORTED', `Cannot write --${flag} to ${path}: only files are written in this version`);
-    return { [camel(flag)]: resolve(around.workingDirectory, path) };
-  };
-  const writes = settings.has('oci-layout-path') || settings.has('tar-path');
-  if (around.needsOutput !== false && destinations.length === 0 && !noPush && !writes && !settings.boolean('dryrun')) {
-    throw new BuilderError('ERR_USAGE', 'Cannot start: there is nowhere to put the image', {
-      hint: 'give --destination IMAGE, --oci-layout-path, --tar-path, or --no-push',
-    });
-  }
-  if (destinations.length === 0 && (settings.has('image-name-with-digest-file') || settings.has('image-name-tag-with-digest-file'))) {
-    throw new BuilderError('ERR_USAGE', 'Cannot write image names to a file: there is no --destination');
-  }
-  return {
-    destinations,
-    noPush: noPush || destinations.length === 0,
-    ...file('oci-layout-path'),
-    ...file('tar-path'),
-    ...file('digest-file'),
-    ...file('image-name-with-digest-file'),
-    ...file('image-name-tag-with-digest-file'),
-    ...file('metadata-file'),
-    ...file('iidfile'),
-    ...(settings.boolean('cache') ? file('cache-explain') : {}),
-    skipPushPermissionCheck: settings.boolean('skip-push-permission-check'),
-    ignoreImmutableTags: settings.boolean('push-ignore-immutable-tag-errors'),
-    pushRetries: settings.number('push-retry') ?? 0,
-  };
-}
-
-/** kaniko's rule: a repository, and a tag or none. The digest of what will be pushed is nobody's to say beforehand. */
-function parseDestination(name: string): Reference {
-  const reference = parseReference(name);
-  if (reference.digest === undefined) return withDefaultTag(reference);
-  throw new BuilderError('ERR_USAGE', `Cannot push to ${name}: a destination is a name and a tag, not a digest`, {
-    hint: `leave out "@${reference.digest}"; --digest-file tells the digest that was pushed`,
-  });
+/** kaniko's rule: a bucket without a scheme is Google's. */
+export function bucketContext(bucket: string | undefined): string | undefined {
+  return bucket === undefined || bucket.includes('://') ? bucket : `gs://${bucket}`;
 }
 
 function refuseContradictions(output: OutputRequest, compression: string, imageFormat: string): void {
@@ -217,8 +180,4 @@ function gitSettings(settings: Settings): ReadonlyMap<string, string> {
     pairs.set(key, value);
   }
   return pairs;
-}
-
-function camel(flag: string): string {
-  return flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -7,6 +7,8 @@ import { runInSandbox } from '../sandbox/launch.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import { outFolder, sandboxPath, type VisiblePath } from '../sandbox/plan.ts';
 import type { CommandInput } from './command.ts';
+import { builderOutputFile, isUrl } from '../outputs/output-request.ts';
+import { bucketContext } from './request.ts';
 import { deliverOutputs, prepareOutputs, type SandboxOutput } from './sandbox-outputs.ts';
 import type { Settings } from './settings.ts';
 
@@ -108,6 +110,7 @@ export function translate(input: Pick<CommandInput, 'flags' | 'positionals' | 'e
     return sandboxPath(absolute);
   };
   const take: Doors['take'] = (path, kind) => {
+    if (isUrl(path)) return path;
     const absolute = resolve(workingDirectory, path);
     // A pipe or a device is written to as it is; the streams are inherited.
     if (/^\/(?:dev\/(?:stdout|stderr|null|fd\/\d+)|proc\/self\/fd\/\d+)$/.test(absolute)) return absolute;
@@ -117,29 +120,40 @@ export function translate(input: Pick<CommandInput, 'flags' | 'positionals' | 'e
   };
   const doors = { show, take };
   const argv: string[] = [];
-  const context = input.flags.get('context')?.at(-1) ?? input.positionals[0] ?? '.';
   for (const [name, values] of input.flags) {
-    if (name === 'context') continue;
+    if (name === 'context' || name === 'bucket') continue;
     // An empty list says something, too: --credential-helpers= switches all of them off.
     for (const value of values.length === 0 ? [''] : values)
       argv.push(
         `--${name}=${name === 'dockerfile' ? rewriteDockerfile(value, workingDirectory, show) : (rewrites[name]?.(value, doors) ?? value)}`,
       );
   }
-  argv.push(`--context=${rewritePlace(context, doors)}`);
+  argv.push(`--context=${rewritePlace(contextOf(input), doors)}`);
   const knownHosts = join(input.env['HOME'] ?? homedir(), '.ssh/known_hosts');
   // git over ssh: the servers that this user knows, unless others are named.
   if (input.flags.has('ssh') && !argv.some((word) => word.startsWith('--secret=id=GIT_KNOWN_HOSTS,')) && existsSync(knownHosts))
     argv.push(`--secret=id=GIT_KNOWN_HOSTS,src=${show(knownHosts, 'copy')}`);
-  const env: Record<string, string> = { YADOKARI_WORKING_DIRECTORY: sandboxPath(workingDirectory) };
-  const agent = input.env['SSH_AUTH_SOCK'];
+  const env = { YADOKARI_WORKING_DIRECTORY: sandboxPath(workingDirectory), ...translateEnvironment(input.env, doors) };
+  return { argv, env, visible, outputs };
+}
+
+function contextOf({ flags, positionals }: Pick<CommandInput, 'flags' | 'positionals'>): string {
+  return flags.get('context')?.at(-1) ?? positionals[0] ?? bucketContext(flags.get('bucket')?.at(-1)) ?? '.';
+}
+
+/** Variables that name files of the host. */
+function translateEnvironment(given: CommandInput['env'], { show, take }: Doors): Readonly<Record<string, string>> {
+  const env: Record<string, string> = {};
+  const results = given['BUILDER_OUTPUT'];
+  if (results !== undefined && results !== '') env['BUILDER_OUTPUT'] = dirname(take(join(results, builderOutputFile), 'file'));
+  const agent = given['SSH_AUTH_SOCK'];
   if (agent !== undefined && agent !== '' && existsSync(agent)) env['SSH_AUTH_SOCK'] = show(agent, 'ro');
-  for (const folder of [input.env['DOCKER_CONFIG'], join(input.env['HOME'] ?? homedir(), '.docker')]) {
+  for (const folder of [given['DOCKER_CONFIG'], join(given['HOME'] ?? homedir(), '.docker')]) {
     if (folder === undefined || folder === '' || !existsSync(join(folder, 'config.json'))) continue;
     env['DOCKER_CONFIG'] = dirname(show(join(folder, 'config.json'), 'copy'));
     break;
   }
-  return { argv, env, visible, outputs };
+  return env;
 }
 
 function rewritePlace(place: string, { show }: Doors): string {

@@ -1,10 +1,11 @@
 // What a build in the sandbox writes for the host: it waits in the sandbox's folder, so no RUN can reach the place it is for,
 // and is brought there when everything inside has ended.
-import { accessSync, constants, lstatSync, mkdirSync, realpathSync, statSync } from 'node:fs';
+import { constants, lstatSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import { copyFile, mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BuilderError, systemCode } from '../errors.ts';
 import { copyImage } from '../oci/copy-image.ts';
+import { checkOutputPlace } from '../outputs/output-place.ts';
 import { openLayoutSink, openLayoutSource } from '../store/oci-layout.ts';
 
 /** A file or an OCI layout that the command line asks for; the path is absolute, on the host. */
@@ -16,7 +17,7 @@ export interface SandboxOutput {
 /** Makes the folders in the earlyPush. @throws ERR_USAGE for an output that could not be put in its place later */
 export function prepareOutputs(outputs: readonly SandboxOutput[], earlyPush: string): void {
   for (const { path, kind } of outputs) {
-    checkPlace(path, kind);
+    checkOutputPlace(path, kind);
     mkdirSync(dirname(join(earlyPush, path)), { recursive: true });
   }
 }
@@ -63,24 +64,4 @@ async function deliverFile(from: string, to: string): Promise<void> {
   } catch (error) {
     throw new BuilderError('ERR_ROOTFS', `Cannot write ${to}: ${systemCode(error) ?? 'unknown failure'}`, { cause: error });
   }
-}
-
-function checkPlace(path: string, kind: SandboxOutput['kind']): void {
-  const fail = (state: string, cause?: unknown): never => {
-    throw new BuilderError('ERR_USAGE', `Cannot write ${path}: ${state}`, { cause });
-  };
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found !== undefined && found.isDirectory() !== (kind === 'layout')) fail(kind === 'layout' ? 'it is a file' : 'it is a directory');
-  let nearest = path;
-  while (!isThere(nearest)) nearest = dirname(nearest);
-  if (nearest !== path && !statSync(nearest).isDirectory()) fail(`${nearest} is not a directory`);
-  try {
-    accessSync(nearest, constants.W_OK);
-  } catch (error) {
-    fail(`${nearest} can not be written`, error);
-  }
-}
-
-function isThere(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }

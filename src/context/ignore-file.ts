@@ -20,11 +20,11 @@ export interface IgnoreChoice {
 
 /**
  * The tree with the rules that hold for it: the file asked for, else the Dockerfile's own, else the `.dockerignore` at its top;
- * of an archive or a repository only the file asked for.
+ * where the tree has no rules of its own, only the file asked for.
  * @throws BuilderError ERR_CONTEXT for a file that was asked for and is missing, is too large, or has a bad pattern
  */
 export function applyIgnoreFile(tree: SourceTree, { dockerfilePath, ignoreFile }: IgnoreChoice): SourceTree {
-  const own = (): IgnoreRules | undefined => (tree.isUnpacked === true ? undefined : readOwn(tree, dockerfilePath));
+  const own = (): IgnoreRules | undefined => (tree.hasOwnRules === false ? undefined : readOwn(tree, dockerfilePath));
   const found = ignoreFile === undefined ? own() : readAsked(tree, ignoreFile);
   if (found !== undefined) return { ...tree, ignore: found };
   const { ignore: _, ...plain } = tree;

@@ -25,6 +25,8 @@ export interface ContextOptions {
   readonly hiddenPaths?: readonly string[];
   /** `--context-sub-path`: the folder in the context that is the context. */
   readonly subPath?: string;
+  /** The `.dockerignore` of an archive or a repository counts, as with kaniko. */
+  readonly appliesUnpackedRules?: boolean;
   /** Settings of `--git`. */
   readonly git: ReadonlyMap<string, string>;
   readonly openGit?: OpenGit;
@@ -61,6 +63,7 @@ export async function openContext(place: string, options: ContextOptions): Promi
       label: 'the build context',
       keepsOwners: false,
       ...originOf(opened),
+      hasOwnRules: opened.isUnpacked !== true || options.appliesUnpackedRules === true,
     };
     if (opened.isUnpacked === true) tellOfIgnoreFile(tree, options.emit);
     return { tree: applyIgnoreFile(hidePaths(tree, folder, options), {}), folder, wholeFolder: opened.folder, close: opened.close };
@@ -185,8 +188,11 @@ function originOf({ timeSeconds, isUnpacked = false }: OpenedFolder): Pick<Sourc
 
 function tellOfIgnoreFile(tree: SourceTree, emit: Emit): void {
   if (locate(tree.files, bytesFromText('.dockerignore')).kind !== 'found') return;
-  const message = "the context's .dockerignore is not applied, as the context is an archive or a repository (--ignorefile gives one)";
-  emit({ kind: 'warning', code: 'context-ignore', message });
+  const message =
+    tree.hasOwnRules === true
+      ? "the context's .dockerignore is applied, as kaniko does with an archive or a repository; `yadokari build` does not, as BuildKit"
+      : "the context's .dockerignore is not applied, as the context is an archive or a repository (--ignorefile gives one)";
+  emit(tree.hasOwnRules === true ? { kind: 'note', level: 'info', message } : { kind: 'warning', code: 'context-ignore', message });
 }
 
 function hidePaths(tree: SourceTree, folder: string, { privateFolder, hiddenPaths = [] }: ContextOptions): SourceTree {

@@ -12,8 +12,10 @@ export interface SourceTree {
   /** For messages: `the build context`, `stage build`. */
   readonly label: string;
   readonly ignore?: IgnoreRules;
-  /** Unpacked from an archive or a repository: what such a context says about ignoring does not count, as with BuildKit. */
+  /** Unpacked from an archive or a repository. */
   readonly isUnpacked?: boolean;
+  /** Its own `.dockerignore` counts. BuildKit applies none of an archive or a repository, kaniko does. */
+  readonly hasOwnRules?: boolean;
   /** True for what is never to be seen (the builder's own folder inside the context). */
   readonly hides?: (path: ByteString) => boolean;
   /** False where all files are to belong to 0:0, as those of a build context. */

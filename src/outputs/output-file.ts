@@ -1,9 +1,13 @@
 // Small result files (--digest-file and friends). They are written last, after the root belongs to the image, so a path
-// that exists at the start is opened then, before any RUN could put something else in its place.
+// that exists at the start is opened then, before any RUN could put something else in its place. A URL is a file elsewhere.
 import { constants } from 'node:fs';
 import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BuilderError, systemCode } from '../errors.ts';
+import type { RegistryClient } from '../registry/client.ts';
+import { withoutUserinfo } from '../registry/download.ts';
+import { redactUrl } from '../registry/response.ts';
+import { checkOutputPlace } from './output-place.ts';
 
 export interface OutputFile {
   readonly path: string;
@@ -13,12 +17,13 @@ export interface OutputFile {
 }
 
 /**
- * Prepares a result file: opens the file where it exists (a termination log, a mounted file), else checks that its folder
- * can be there.
+ * Prepares a result file: opens the file where it exists (a termination log, a mounted file), else checks that it could be
+ * made.
  * @throws ERR_USAGE when the path is a folder or can't be written.
  */
 export async function openOutputFile(path: string, flag: string): Promise<OutputFile> {
   const existing = await openExisting(path, flag);
+  if (existing === undefined) checkOutputPlace(path, 'file', `--${flag} ${path}`);
   const commit = async (text: string): Promise<void> => {
     try {
       if (existing !== undefined) await overwrite(existing, text);
@@ -34,9 +39,30 @@ async function openExisting(path: string, flag: string): Promise<FileHandle | un
   try {
     return await open(path, constants.O_WRONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
   } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENXIO') return undefined;
+    if (['ENOENT', 'ENXIO', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
     throw new BuilderError('ERR_USAGE', `Cannot use --${flag} ${path}: ${reason(error)}`, { cause: error });
   }
+}
+
+/** A result file whose URL takes it by PUT, as signed URLs of object stores do. @throws ERR_USAGE for what is no URL */
+export function openResultUrl(
+  text: string,
+  flag: string,
+  { registry, signal }: { readonly registry: Pick<RegistryClient, 'exchange'>; readonly signal: AbortSignal },
+): OutputFile {
+  if (!URL.canParse(text)) throw new BuilderError('ERR_USAGE', `Cannot use --${flag}: its URL is malformed`);
+  const url = new URL(text);
+  const { request, secrets } = withoutUserinfo(url);
+  const shown = redactUrl(url);
+  const commit = async (content: string): Promise<void> => {
+    const headers = { ...secrets, 'content-type': 'text/plain' };
+    const task = `write --${flag} to ${shown}`;
+    const answer = await registry.exchange({ method: 'PUT', url: request, headers, body: Buffer.from(content), task }, signal);
+    answer.body.destroy();
+    if (answer.status < 200 || answer.status > 299)
+      throw new BuilderError('ERR_REGISTRY', `Cannot ${task}: ${url.host} answered ${answer.status}`);
+  };
+  return { path: shown, commit, close: async () => await Promise.resolve() };
 }
 
 async function overwrite(file: FileHandle, text: string): Promise<void> {

@@ -7,6 +7,7 @@ export interface OutputRequest {
   readonly noPush: boolean;
   readonly ociLayoutPath?: string;
   readonly tarPath?: string;
+  /** Each of these is an absolute path, or the http(s) URL of who takes it by PUT. */
   readonly digestFile?: string;
   readonly imageNameWithDigestFile?: string;
   readonly imageNameTagWithDigestFile?: string;
@@ -14,11 +15,20 @@ export interface OutputRequest {
   readonly metadataFile?: string;
   /** Gets the digest of the config. */
   readonly iidfile?: string;
+  /** `$BUILDER_OUTPUT/images`: what was pushed, a JSON object a line. */
+  readonly builderOutput?: string;
   /** Gets the keys of all steps as JSON. */
   readonly cacheExplain?: string;
   readonly skipPushPermissionCheck: boolean;
   readonly ignoreImmutableTags: boolean;
   readonly pushRetries: number;
+}
+
+/** The name of the file in the folder BUILDER_OUTPUT, as Google Cloud Build has it. */
+export const builderOutputFile = 'images';
+
+export function isUrl(place: string): boolean {
+  return /^https?:\/\//i.test(place);
 }
 
 /** One place that the image was pushed to. */

@@ -2,15 +2,15 @@
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Image } from '../oci/image.ts';
 import { formatReference, formatRepository, type Reference } from '../oci/reference.ts';
-import { encodeImage, type StoredImage } from '../oci/stored-image.ts';
+import type { StoredImage } from '../oci/stored-image.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import type { PushOptions } from '../registry/push-blob.ts';
 import { writeDockerArchive } from '../store/docker-archive.ts';
 import { writeLayout } from '../store/oci-layout.ts';
-import { openOutputFile, type OutputFile } from './output-file.ts';
-import type { OutputRequest, PushedImage } from './output-request.ts';
+import { openOutputFile, openResultUrl, type OutputFile } from './output-file.ts';
+import { checkOutputPlace } from './output-place.ts';
+import { isUrl, type OutputRequest, type PushedImage } from './output-request.ts';
 
 /** Result files that were opened before the first RUN. */
 export type ResultFiles = ReadonlyMap<keyof typeof resultFlags, OutputFile>;
@@ -21,11 +21,17 @@ const resultFlags = {
   imageNameTagWithDigestFile: 'image-name-tag-with-digest-file',
   metadataFile: 'metadata-file',
   iidfile: 'iidfile',
+  builderOutput: 'BUILDER_OUTPUT',
   cacheExplain: 'cache-explain',
 } as const;
 
-/** Opens what the request wants written. @throws ERR_USAGE */
-export async function openResultFiles(output: OutputRequest): Promise<ResultFiles> {
+/** Opens what the request wants written, and looks whether the rest of it could be. @throws ERR_USAGE */
+export async function openResultFiles(
+  output: OutputRequest,
+  ports: { readonly registry: Pick<RegistryClient, 'exchange'>; readonly signal: AbortSignal },
+): Promise<ResultFiles> {
+  if (output.ociLayoutPath !== undefined) checkOutputPlace(output.ociLayoutPath, 'layout', `--oci-layout-path ${output.ociLayoutPath}`);
+  if (output.tarPath !== undefined) checkOutputPlace(output.tarPath, 'file', `--tar-path ${output.tarPath}`);
   const files = new Map<keyof typeof resultFlags, OutputFile>();
   const keys: readonly (keyof typeof resultFlags)[] = [
     'digestFile',
@@ -33,11 +39,13 @@ export async function openResultFiles(output: OutputRequest): Promise<ResultFile
     'imageNameTagWithDigestFile',
     'metadataFile',
     'iidfile',
+    'builderOutput',
     'cacheExplain',
   ];
   for (const key of keys) {
-    const path = output[key];
-    if (path !== undefined) files.set(key, await openOutputFile(path, resultFlags[key]));
+    const place = output[key];
+    if (place === undefined) continue;
+    files.set(key, isUrl(place) ? openResultUrl(place, resultFlags[key], ports) : await openOutputFile(place, resultFlags[key]));
   }
   return files;
 }
@@ -51,15 +59,13 @@ export interface PublishPorts {
 
 /** Writes and pushes the image everywhere it was asked for. @throws RegistryError, ERR_ROOTFS; nothing is tagged before its blobs are there */
 export async function publishImage(
-  image: Image,
+  stored: StoredImage,
   output: OutputRequest,
   ports: PublishPorts,
 ): Promise<{ readonly digest: Digest; readonly pushed: readonly PushedImage[] }> {
   const { emit, signal } = ports;
-  // Encoded once: the same bytes go everywhere.
-  const stored = encodeImage(image);
   const { digest } = stored.manifest;
-  const sizeBytes = image.layers.reduce((sum, layer) => sum + layer.descriptor.size, 0);
+  const sizeBytes = stored.image.layers.reduce((sum, layer) => sum + layer.descriptor.size, 0);
   const [first] = output.destinations;
   if (output.ociLayoutPath !== undefined) {
     emit({ kind: 'phase', phase: 'writing', detail: output.ociLayoutPath });
@@ -73,6 +79,7 @@ export async function publishImage(
   }
   const pushed = output.noPush ? [] : await push(stored, output, ports, sizeBytes);
   await writeResults(stored, output.destinations, ports.results);
+  if (pushed.length > 0) await ports.results.get('builderOutput')?.commit(builderOutput(pushed));
   return { digest, pushed };
 }
 
@@ -112,6 +119,11 @@ async function writeResults(image: StoredImage, destinations: readonly Reference
   await results.get('imageNameTagWithDigestFile')?.commit(tagged.join(''));
   await results.get('metadataFile')?.commit(buildMetadata(image, destinations));
   await results.get('iidfile')?.commit(image.config.descriptor.digest);
+}
+
+/** What Google Cloud Build reads, and kaniko writes: a JSON object a line. */
+function builderOutput(pushed: readonly PushedImage[]): string {
+  return pushed.map(({ destination, digest }) => `${JSON.stringify({ name: destination, digest })}\n`).join('');
 }
 
 /** What buildx writes of an image, as JSON with its keys: docs.docker.com/reference/cli/docker/buildx/build/#metadata-file */

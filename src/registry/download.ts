@@ -60,7 +60,8 @@ export async function fetchFile(
   };
 }
 
-function withoutUserinfo(url: URL): { readonly request: URL; readonly secrets: Readonly<Record<string, string>> } {
+/** The URL without what only its server may read, and that as headers. */
+export function withoutUserinfo(url: URL): { readonly request: URL; readonly secrets: Readonly<Record<string, string>> } {
   const request = new URL(url);
   request.username = '';
   request.password = '';

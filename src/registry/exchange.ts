@@ -6,7 +6,7 @@ import { TransientError } from './retry.ts';
 import type { Transport } from './transport.ts';
 
 export interface Question {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT';
   readonly url: URL;
   /** Those with credentials stay with the URL's origin. */
   readonly headers: Readonly<Record<string, string>>;

@@ -160,7 +160,8 @@ async function openContexts(
   stack: AsyncDisposableStack,
 ): Promise<Contexts> {
   const subPath = request.contextSubPath === undefined ? {} : { subPath: request.contextSubPath };
-  const main = await openOne(request.context, request, sources, { ...options, ...subPath });
+  const { appliesUnpackedRules } = request;
+  const main = await openOne(request.context, request, sources, { ...options, ...subPath, appliesUnpackedRules });
   stack.defer(main.close);
   return { main, named: await openNamed(request, sources, options, stack) };
 }
@@ -223,13 +224,14 @@ async function openOne(
   place: string,
   request: BuildRequest,
   { download, git, moved }: ContextSources,
-  options: SurroundingsOptions & { readonly subPath?: string },
+  options: SurroundingsOptions & { readonly subPath?: string; readonly appliesUnpackedRules?: boolean },
 ): Promise<OpenedContext> {
   const subPath = options.subPath === undefined ? {} : { subPath: options.subPath };
   return await openContext(place, {
     workingDirectory: options.workingDirectory,
     privateFolder: join(request.builderFolder, contextsFolder),
     ...subPath,
+    appliesUnpackedRules: options.appliesUnpackedRules === true,
     git: request.git,
     openGit: git.openContext,
     download,

@@ -124,6 +124,7 @@ export async function buildInRoot(
 export const plainRequest: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   dockerfile: 'Dockerfile',
   context: '.',
+  appliesUnpackedRules: false,
   namedContexts: [],
   git: new Map(),
   targets: [],

@@ -37,6 +37,8 @@ export interface BuildOptions {
   readonly keeps?: boolean;
   /** Replaces the context `.`. */
   readonly context?: string;
+  /** Without a command, as kaniko is called. */
+  readonly isKanikos?: boolean;
 }
 
 /** Why there can be no such builds here, or false. */
@@ -60,10 +62,18 @@ export function sandboxBuilds(): SandboxBuilds {
     folder,
     write,
     image,
-    build: async (dockerfile, flags = [], { env, input, keeps = false, context = '.' } = {}) => {
+    build: async (dockerfile, flags = [], { env, input, keeps = false, context = '.', isKanikos = false } = {}) => {
       write('Dockerfile', dockerfile);
       if (keeps) rmSync(layout, { recursive: true, force: true });
-      const args = ['build', baseFlag, '--no-check', keeps ? `--oci-layout-path=${layout}` : '--no-push', ...flags, context];
+      const place = isKanikos ? `--context=${context}` : context;
+      const args = [
+        ...(isKanikos ? [] : ['build']),
+        baseFlag,
+        '--no-check',
+        keeps ? `--oci-layout-path=${layout}` : '--no-push',
+        ...flags,
+        place,
+      ];
       const { status, output } = await run([join(checkout, 'bin/yadokari'), ...args], {
         cwd: folder,
         timeoutMs: 120_000,

@@ -92,6 +92,24 @@ describe('contexts', { skip: sandboxMissing, timeout: 300_000 }, () => {
     assert.deepEqual([files.get('file'), files.get('name')], ['part\n', 'other\n']);
   });
 
+  test("an archive's .dockerignore counts on kaniko's command line, and not in `build`", async () => {
+    const folder = join(builds.folder, 'ignoring');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'Dockerfile'), 'FROM scratch\nCOPY . /c/\n');
+    writeFileSync(join(folder, '.dockerignore'), 'token\nDockerfile\n.dockerignore\n');
+    writeFileSync(join(folder, 'token'), 's3cret');
+    writeFileSync(join(folder, 'file'), 'file\n');
+    execFileSync('tar', ['-C', folder, '-cf', join(builds.folder, 'ignoring.tar'), '.']);
+    const context = 'tar://ignoring.tar';
+    const asKaniko = await builds.build('', [], { keeps: true, context, isKanikos: true });
+    assert.equal(asKaniko.status, 0, asKaniko.output);
+    assert.match(asKaniko.output, /\.dockerignore is applied, as kaniko does/);
+    assert.deepEqual([...(await builds.files())], [['c/file', 'file\n']]);
+    const asBuildKit = await builds.build('', [], { keeps: true, context });
+    assert.match(asBuildKit.output, /warning: the context's \.dockerignore is not applied/);
+    assert.ok((await builds.files()).has('c/token'));
+  });
+
   for (const name of ['plain.tar', 'gzip.tgz', 'zstd.tar.zst']) {
     test(`an archive, ${name}, by its name and by standard input`, async () => {
       const { status, output } = await builds.build('', ['--context-sub-path=below'], { keeps: true, context: `tar://${name}` });

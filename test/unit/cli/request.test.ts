@@ -34,6 +34,25 @@ test('a build without any place for the image is refused', () => {
   assert.equal(request(['--tar-path', 'x.tar']).output.tarPath, '/w/x.tar');
 });
 
+test('result files go to paths and URLs, images to paths', () => {
+  const { output } = request(['-d', 'a', '--digest-file=https://h/x?s=1', '--image-name-with-digest-file=names'], {
+    BUILDER_OUTPUT: '/out',
+  });
+  assert.deepEqual(
+    [output.digestFile, output.imageNameWithDigestFile, output.builderOutput],
+    ['https://h/x?s=1', '/w/names', '/out/images'],
+  );
+  assert.equal(request(['-d', 'a'], { BUILDER_OUTPUT: '' }).output.builderOutput, undefined);
+  assert.throws(() => request(['--tar-path=https://h/x']), { message: /^Cannot write --tar-path to https:/ });
+});
+
+test('--bucket is a context where there is no other: of Google where it says no scheme', () => {
+  assert.equal(request(['--no-push', '--bucket=b/c.tar.gz']).context, 'gs://b/c.tar.gz');
+  assert.equal(request(['--no-push', '-b', 's3://b']).context, 's3://b');
+  assert.equal(request(['--no-push', '--bucket=b', '--context=/w']).context, '/w');
+  assert.equal(request(['--no-push', '--bucket=']).context, '/workspace/');
+});
+
 test('KANIKO_NO_PUSH wins over its flag, as in kaniko', () => {
   assert.equal(request(['--no-push=false', '-d', 'a'], { KANIKO_NO_PUSH: 'true' }).output.noPush, true);
 });
@@ -149,7 +168,6 @@ const contradictions: readonly (readonly string[])[] = [
   ['--no-push', '--context', 'a', 'b'],
   ['--no-push', '--custom-platform', 'linux/a/b/c'],
   ['--no-push', '--build-context', 'scratch=.'],
-  ['--digest-file=https://x/y', '--no-push'],
   ['--no-push', '--build-context', 'deps='],
   ['--no-push', '--secret', 'id=a,src='],
 ];

@@ -208,6 +208,15 @@ test('openContext() applies no .dockerignore of an archive, as BuildKit does not
   assert.equal(applyIgnoreFile(tree, { ignoreFile }).ignore?.rules[0]?.pattern, 'asked');
 });
 
+test('openContext() applies the .dockerignore of an archive where kaniko would, and says so', async () => {
+  using place = new Place();
+  place.write('c.tar', tarArchive([{ name: 'f' }, { name: '.dockerignore', content: 'f\n' }]));
+  const { tree } = await openContext('tar://c.tar', place.options({ appliesUnpackedRules: true }));
+  assert.equal(tree.ignore?.rules[0]?.pattern, 'f');
+  const told = place.events.flatMap((event) => (event.kind === 'note' ? [event.message] : []));
+  assert.match(told.join('\n'), /\.dockerignore is applied, as kaniko does/);
+});
+
 test('openContext() takes dir://x for /x where there is no x here, and says so', async () => {
   using place = new Place();
   const name = place.folder.slice(1);

@@ -20,6 +20,7 @@ const signal = new AbortController().signal;
 const request: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   dockerfile: 'Dockerfile',
   context: '.',
+  appliesUnpackedRules: false,
   namedContexts: [],
   git: new Map(),
   targets: [],

@@ -1,0 +1,64 @@
+// The flags that say where an image goes → OutputRequest.
+import { resolve } from 'node:path';
+import { BuilderError } from '../errors.ts';
+import { type Reference, parseReference, withDefaultTag } from '../oci/reference.ts';
+import { type OutputRequest, builderOutputFile, isUrl } from '../outputs/output-request.ts';
+import type { Environment, Settings } from './settings.ts';
+
+/** @throws ERR_USAGE, ERR_REFERENCE for places that can't be */
+export function makeOutputRequest(
+  settings: Settings,
+  around: { readonly env: Environment; readonly workingDirectory: string; readonly needsOutput?: boolean },
+): OutputRequest {
+  const noPush = settings.boolean('no-push');
+  const destinations = settings.list('destination').map(parseDestination);
+  const image = (flag: string): { readonly [key: string]: string } => {
+    const path = settings.text(flag);
+    if (path !== undefined && isUrl(path))
+      throw new BuilderError('ERR_USAGE', `Cannot write --${flag} to ${path}: an image is written to a path, or pushed`);
+    return path === undefined ? {} : { [camel(flag)]: resolve(around.workingDirectory, path) };
+  };
+  const file = (flag: string): { readonly [key: string]: string } => {
+    const path = settings.text(flag);
+    return path !== undefined && isUrl(path) ? { [camel(flag)]: path } : image(flag);
+  };
+  const results = around.env['BUILDER_OUTPUT'];
+  const writes = settings.has('oci-layout-path') || settings.has('tar-path');
+  if (around.needsOutput !== false && destinations.length === 0 && !noPush && !writes && !settings.boolean('dryrun')) {
+    throw new BuilderError('ERR_USAGE', 'Cannot start: there is nowhere to put the image', {
+      hint: 'give --destination IMAGE, --oci-layout-path, --tar-path, or --no-push',
+    });
+  }
+  if (destinations.length === 0 && (settings.has('image-name-with-digest-file') || settings.has('image-name-tag-with-digest-file'))) {
+    throw new BuilderError('ERR_USAGE', 'Cannot write image names to a file: there is no --destination');
+  }
+  return {
+    destinations,
+    noPush: noPush || destinations.length === 0,
+    ...image('oci-layout-path'),
+    ...image('tar-path'),
+    ...file('digest-file'),
+    ...file('image-name-with-digest-file'),
+    ...file('image-name-tag-with-digest-file'),
+    ...file('metadata-file'),
+    ...file('iidfile'),
+    ...(settings.boolean('cache') ? file('cache-explain') : {}),
+    ...(results === undefined || results === '' ? {} : { builderOutput: resolve(around.workingDirectory, results, builderOutputFile) }),
+    skipPushPermissionCheck: settings.boolean('skip-push-permission-check'),
+    ignoreImmutableTags: settings.boolean('push-ignore-immutable-tag-errors'),
+    pushRetries: settings.number('push-retry') ?? 0,
+  };
+}
+
+/** kaniko's rule: a repository, and a tag or none. The digest of what will be pushed is nobody's to say beforehand. */
+function parseDestination(name: string): Reference {
+  const reference = parseReference(name);
+  if (reference.digest === undefined) return withDefaultTag(reference);
+  throw new BuilderError('ERR_USAGE', `Cannot push to ${name}: a destination is a name and a tag, not a digest`, {
+    hint: `leave out "@${reference.digest}"; --digest-file tells the digest that was pushed`,
+  });
+}
+
+function camel(flag: string): string {
+  return flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
