@@ -7,7 +7,7 @@ import type { Environment, Settings } from './settings.ts';
 export function tellAccepted(settings: Settings, table: readonly FlagSpec[], env: Environment, emit: Emit): void {
   const byReason = new Map<string, string[]>();
   for (const spec of table) {
-    const reason = spec.inert ?? missingSwitch(spec, settings);
+    const reason = spec.inert ?? missingSwitch(spec, settings) ?? overruling(spec, settings);
     if (reason === undefined || !isOn(spec, settings)) continue;
     byReason.set(reason, [...(byReason.get(reason) ?? []), `--${spec.name}`]);
   }
@@ -24,6 +24,10 @@ export function tellAccepted(settings: Settings, table: readonly FlagSpec[], env
 
 function missingSwitch({ needs }: FlagSpec, settings: Settings): string | undefined {
   return needs === undefined || settings.boolean(needs) ? undefined : `it only matters with --${needs}`;
+}
+
+function overruling({ overruledBy }: FlagSpec, settings: Settings): string | undefined {
+  return overruledBy === undefined || !settings.has(overruledBy) ? undefined : `--${overruledBy} says it already`;
 }
 
 function isOn(spec: FlagSpec, settings: Settings): boolean {

@@ -26,7 +26,11 @@ export async function runCheckCommand(input: CommandInput): Promise<number> {
     needsOutput: false,
   });
   const contextFolder = request.context.replace(/^dir:\/\//, '');
-  const file = await readDockerfile(request.dockerfile, { workingDirectory: process.cwd(), contextFolder }, readStandardInput);
+  const file = await readDockerfile(
+    request.dockerfile,
+    { workingDirectory: process.cwd(), contextFolder },
+    { standardInput: readStandardInput },
+  );
   let dockerfile: Dockerfile | undefined;
   try {
     dockerfile = parseDockerfile(file.text, file.name);

@@ -71,7 +71,7 @@ function refuseStray(command: Command, { positionals }: ParsedFlags): void {
   const [first] = positionals;
   if (first === undefined) return;
   if (command === executor) throw unknownCommand(first);
-  if (/[A-Z]/.test(command.usage)) return;
+  if (command.takesOperands === true) return;
   throw new BuilderError('ERR_USAGE', `Cannot use argument ${JSON.stringify(first)}: there is nothing it could mean`, {
     hint: usageOf(command),
   });

@@ -9,6 +9,8 @@ export interface Command {
   readonly name: string;
   /** What comes after the name in `--help`: `[flags] [CONTEXT]`. */
   readonly usage: string;
+  /** Words that are no flags have a meaning. */
+  readonly takesOperands?: true;
   /** What it does, in one line. */
   readonly about: string;
   readonly groups: readonly FlagGroup[];

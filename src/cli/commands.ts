@@ -2,6 +2,7 @@
 import { runBuildCommand } from './build-command.ts';
 import { runCheckCommand } from './check-command.ts';
 import type { Command } from './command.ts';
+import { runCompletionCommand } from './completion.ts';
 import { buildFlags, buildGroups } from './tables/build.ts';
 import { checkGroups } from './tables/check.ts';
 import { logFlags } from './tables/log.ts';
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   {
     name: 'build',
     usage: '[flags] [CONTEXT]',
+    takesOperands: true,
     about: 'build an image and push it, as BuildKit does',
     groups: buildGroups,
     run: async (input) => await runBuildCommand(input, 'build'),
@@ -28,6 +30,7 @@ export const commands: readonly Command[] = [
   {
     name: 'check',
     usage: '[flags] [CONTEXT]',
+    takesOperands: true,
     about: 'check a Dockerfile without building it',
     groups: checkGroups,
     accepts: buildFlags,
@@ -43,6 +46,14 @@ export const commands: readonly Command[] = [
       stdout.write(`yadokari ${version}\n`);
       return await Promise.resolve(0);
     },
+  },
+  {
+    name: 'completion',
+    usage: 'bash|zsh|fish',
+    about: 'print a completion script for a shell',
+    takesOperands: true,
+    groups: [{ title: 'Flags', flags: logFlags }],
+    run: async (input) => await runCompletionCommand(input, commands, executor),
   },
 ];
 

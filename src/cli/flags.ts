@@ -28,7 +28,7 @@ export interface FlagSpec {
   readonly unsupportedChoice?: string;
   /** What it does, in one line. */
   readonly about: string;
-  /** What else there is to say, for the page of all flags. */
+  /** The same at length, where there is more to say than a line of `--help` has room for. */
   readonly details?: string;
   /** What kaniko's flag of this name does: `same`, or the difference; undefined where it has none. */
   readonly kaniko?: string;
@@ -38,6 +38,8 @@ export interface FlagSpec {
   readonly empty?: 'no item' | 'refused';
   /** The switch without which it changes nothing, which is told then. */
   readonly needs?: string;
+  /** The flag that wins where both are given, which is told then. */
+  readonly overruledBy?: string;
   /** Accepted because pipelines pass it, and told as changing nothing. */
   readonly inert?: string;
   /** Honoured only in its "off" form: what to say to anything else. */

@@ -55,8 +55,7 @@ function shortGroup({ title, flags }: FlagGroup, width: number): readonly string
 
 function wholeGroup({ title, flags }: FlagGroup): readonly string[] {
   const described = flags.flatMap((spec) => {
-    const about = spec.details === undefined ? spec.about : `${spec.about}: ${spec.details}`;
-    return [leftSide(spec), ...wrap(about, ' '.repeat(10))];
+    return [leftSide(spec), ...wrap(spec.details ?? spec.about, ' '.repeat(10))];
   });
   return [`${title}:`, ...described];
 }

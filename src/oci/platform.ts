@@ -17,6 +17,39 @@ const architectureAliases: ReadonlyMap<string, { readonly architecture: string; 
   ['armel', { architecture: 'arm', variant: 'v6' }],
 ]);
 
+const systems = [
+  'linux',
+  'windows',
+  'darwin',
+  'freebsd',
+  'openbsd',
+  'netbsd',
+  'dragonfly',
+  'solaris',
+  'illumos',
+  'aix',
+  'android',
+  'plan9',
+  'wasi',
+  'wasip1',
+];
+const architectures = [
+  '386',
+  'amd64',
+  'arm',
+  'arm64',
+  'loong64',
+  'mips',
+  'mipsle',
+  'mips64',
+  'mips64le',
+  'ppc64',
+  'ppc64le',
+  'riscv64',
+  's390x',
+  'wasm',
+];
+
 /** Platform of the machine we run on, from Node's `process.arch` name. */
 export function hostPlatform(nodeArch: string): Platform {
   const names: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
@@ -33,9 +66,17 @@ export function parsePlatform(text: string, host: Platform): Platform {
   }
   const [first = '', second, variant] = parts;
   if (second === undefined) {
-    // containerd's rule: one word is an operating system if it is a known one, else an architecture.
-    const isSystem = ['linux', 'windows', 'darwin', 'freebsd'].includes(first.toLowerCase());
-    return normalizePlatform(isSystem ? { ...host, os: first } : { os: host.os, architecture: first });
+    // containerd's rule: one word is an operating system or an architecture, if it is a known one.
+    if (systems.includes(first.toLowerCase())) return normalizePlatform({ ...host, os: first });
+    const platform = normalizePlatform({ os: host.os, architecture: first });
+    if (architectures.includes(platform.architecture)) return platform;
+    throw new BuilderError(
+      'ERR_USAGE',
+      `Cannot use platform ${JSON.stringify(text)}: no operating system and no architecture is called so`,
+      {
+        hint: 'for example linux/amd64, or arm64',
+      },
+    );
   }
   return normalizePlatform({ os: first, architecture: second, ...(variant === undefined ? {} : { variant }) });
 }

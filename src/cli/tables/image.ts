@@ -26,7 +26,7 @@ export const imageFlags: readonly FlagSpec[] = [
     kind: 'boolean',
     isCommon: true,
     about: 'equal builds give equal digests',
-    details: 'times of new files and of the history are set to 1970; layers of the base stay as they are',
+    details: 'equal builds give equal digests: times of new files and of the history are set to 1970; layers of the base stay as they are',
     kaniko: 'rewrites the layers of the base, in memory',
   },
   { name: 'annotation', kind: 'list', empty: 'refused', value: 'KEY=VALUE', about: 'annotation of the manifest', kaniko: 'same' },

@@ -13,7 +13,7 @@ export const logFlags: readonly FlagSpec[] = [
     value: 'LEVEL',
     choices: verbosities,
     about: 'trace, debug, info (default), warn, error',
-    details: 'also fatal and panic; errors and the output of a RUN are always told',
+    details: 'trace, debug, info (default), warn, error, fatal or panic; errors and the output of a RUN are always told',
     kaniko: 'same',
   },
   {

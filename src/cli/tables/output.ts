@@ -10,6 +10,7 @@ export const destinationFlags: readonly FlagSpec[] = [
     isCommon: true,
     value: 'IMAGE',
     about: 'name to push to; may be repeated',
+    details: 'name to push to; latest where it has no tag',
     kaniko: 'same',
   },
 ];
@@ -20,21 +21,21 @@ export const resultFileFlags: readonly FlagSpec[] = [
     kind: 'text',
     isCommon: true,
     value: 'FILE',
-    about: "write the image's digest here",
-    kaniko: 'found only after the build where it can not be written',
+    about: "write the image's digest here, or PUT to a URL",
+    kaniko: 'https:// only; found only after the build where it can not be written',
   },
   {
     name: 'image-name-with-digest-file',
     kind: 'text',
     value: 'FILE',
-    about: 'write NAME@DIGEST of every destination here',
+    about: 'write NAME@DIGEST of every destination here, or to a URL',
     kaniko: 'same',
   },
   {
     name: 'image-name-tag-with-digest-file',
     kind: 'text',
     value: 'FILE',
-    about: 'write NAME:TAG@DIGEST of every destination here',
+    about: 'write NAME:TAG@DIGEST of every destination here, or to a URL',
     kaniko: 'same',
   },
 ];

@@ -18,8 +18,9 @@ export const sourceFlags: readonly FlagSpec[] = [
     kind: 'text',
     isCommon: true,
     value: 'FILE',
-    about: 'a path, or - for standard input',
-    details: 'a path, looked for in the working directory, then in the context; default Dockerfile',
+    about: 'a path, a URL, or - for standard input',
+    details:
+      'a path, looked for in the working directory, then in the context, an https:// URL, or - for standard input; default Dockerfile',
     kaniko: 'no standard input',
   },
   {
@@ -37,7 +38,7 @@ export const sourceFlags: readonly FlagSpec[] = [
     isCommon: true,
     value: 'NAME=VALUE',
     about: 'value of an ARG',
-    details: 'a bare NAME takes it from the environment; one that is not set there leaves the default',
+    details: 'value of an ARG; a bare NAME takes it from the environment; one that is not set there leaves the default',
     kaniko: 'a bare NAME that is not set is empty',
   },
   {
@@ -47,7 +48,8 @@ export const sourceFlags: readonly FlagSpec[] = [
     isCommon: true,
     value: 'id=ID,src=FILE',
     about: 'secret for RUN; or id=ID,env=NAME',
-    details: 'also for fetching: GIT_AUTH_TOKEN, HTTP_AUTH_TOKEN_host and others',
+    details:
+      'secret for RUN --mount=type=secret, from a file or as id=ID,env=NAME; GIT_AUTH_TOKEN, HTTP_AUTH_TOKEN_host and others are for fetching',
     kaniko: 'for RUN only',
   },
   {
@@ -85,8 +87,8 @@ export const sourceFlags: readonly FlagSpec[] = [
     short: 'b',
     kind: 'text',
     value: 'NAME',
-    about: '',
-    unsupported: 'bucket contexts are not part of this version',
-    kaniko: 'without effect, unless --context is empty',
+    about: 'bucket that has the context: gs://NAME',
+    overruledBy: 'context',
+    kaniko: 'only looked at where --context is given and empty',
   },
 ];

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -19,7 +20,7 @@ describe('readDockerfile()', () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   const read = async (name: string, workingDirectory = '/'): Promise<string> =>
-    (await readDockerfile(name, { workingDirectory, contextFolder: context }, noInput)).text.toString();
+    (await readDockerfile(name, { workingDirectory, contextFolder: context }, { standardInput: noInput })).text.toString();
 
   const escapes: readonly (readonly [name: string, target: string])[] = [
     ['a relative link', '../private'],
@@ -36,7 +37,7 @@ describe('readDockerfile()', () => {
       await assert.rejects(read(join(context, 'Dockerfile')), refusal);
       symlinkSync(context, join(folder, 'alias'));
       const places = { workingDirectory: context, contextFolder: join(folder, 'alias') };
-      await assert.rejects(readDockerfile('Dockerfile', places, noInput), refusal);
+      await assert.rejects(readDockerfile('Dockerfile', places, { standardInput: noInput }), refusal);
     });
   }
 
@@ -54,5 +55,29 @@ describe('readDockerfile()', () => {
 
   test('names all places when there is none', async () => {
     await assert.rejects(read('Dockerfile', folder), { message: new RegExp(`looked for ${folder}/Dockerfile and ${context}/Dockerfile`) });
+  });
+});
+
+describe('readDockerfile() of a URL', () => {
+  const places = { workingDirectory: '/', contextFolder: '/' };
+  const read = async (name: string, chunks: readonly Buffer[]) =>
+    await readDockerfile(name, places, { standardInput: async () => Buffer.alloc(0), download: async () => Readable.from(chunks) });
+
+  test('fetches it, and names it without its query, which may hold a secret', async () => {
+    const file = await read('https://files.example/a/Dockerfile?sig=secret', [Buffer.from('FROM '), Buffer.from('scratch\n')]);
+    assert.deepEqual([file.name, file.text.toString(), file.path], ['https://files.example/a/Dockerfile', 'FROM scratch\n', undefined]);
+  });
+
+  test('stops where it has no end', async () => {
+    const chunks = Array.from({ length: 20 }, () => Buffer.alloc(1024 * 1024));
+    await assert.rejects(read('http://files.example/Dockerfile', chunks), {
+      code: 'ERR_CONTEXT',
+      message: /it has more than 16777216 bytes$/,
+    });
+  });
+
+  test('says so where nothing is fetched', async () => {
+    const reading = readDockerfile('https://files.example/Dockerfile', places, { standardInput: async () => Buffer.alloc(0) });
+    await assert.rejects(reading, { code: 'ERR_UNSUPPORTED', hint: 'download it first' });
   });
 });

@@ -26,7 +26,11 @@ const refused: readonly { readonly argv: readonly string[]; readonly status: num
     status: 1,
     lines: [/^error: Cannot use --cache: where nothing is pushed/, /^ {2}try: give --cache-repo/],
   },
-  { argv: ['--no-push', '--bucket=b'], status: 1, lines: [/^error: Cannot honour --bucket: /, /^ {2}try: leave it out/] },
+  {
+    argv: ['--no-push', '--custom-platform', 'foo'],
+    status: 1,
+    lines: [/^error: Cannot use platform "foo": no operating system and no architecture/, /^ {2}try: for example linux/],
+  },
 ];
 for (const { argv, status, lines } of refused)
   test(`${argv.join(' ')} ends with status ${status} and ${lines.length} lines on standard error`, () => {

@@ -16,7 +16,7 @@ for (const command of [executor, ...commands]) {
 
   test(`help ${command.name} --all says what each flag does`, () => {
     const help = helpText(command, true).replaceAll(/\s+/g, ' ');
-    for (const spec of command.groups.flatMap(({ flags }) => flags)) assert.ok(help.includes(spec.about), spec.name);
+    for (const spec of command.groups.flatMap(({ flags }) => flags)) assert.ok(help.includes(spec.details ?? spec.about), spec.name);
   });
 
   test(`no two flags of ${command.name} share a name, an alias or a short form`, () => {

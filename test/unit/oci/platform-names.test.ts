@@ -39,7 +39,9 @@ const names: readonly (readonly [text: string, formatted: string])[] = [
   ['freebsd', 'freebsd/arm/v6'],
   ['amd64', 'linux/amd64'],
   ['armhf', 'linux/arm/v7'],
-  ['plan9', 'linux/plan9'],
+  ['plan9', 'plan9/arm/v6'],
+  ['riscv64', 'linux/riscv64'],
+  ['linux/foo', 'linux/foo'],
 ];
 for (const [text, formatted] of names) {
   test(`parsePlatform() takes ${text} for ${formatted}, and what it gives for itself`, () => {
@@ -137,3 +139,12 @@ for (const [offered, rows] of tables) {
     });
   }
 }
+
+test('parsePlatform() refuses one word that is no system and no architecture', () => {
+  for (const text of ['foo', 'linux-amd64', 'latest'])
+    assert.throws(() => parsePlatform(text, host), {
+      code: 'ERR_USAGE',
+      message: `Cannot use platform ${JSON.stringify(text)}: no operating system and no architecture is called so`,
+      hint: 'for example linux/amd64, or arm64',
+    });
+});

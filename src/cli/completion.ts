@@ -1,0 +1,123 @@
+// Completion scripts for shells, made from the table of commands.
+import { BuilderError } from '../errors.ts';
+import { type Command, type CommandInput, flagsOf } from './command.ts';
+import type { FlagSpec } from './flags.ts';
+
+export const shells = ['bash', 'zsh', 'fish'] as const;
+
+/** The programs that the builder is called by; `executor` has kaniko's form too. */
+const programs = ['yadokari', 'executor'];
+
+/** `completion SHELL`: prints the script. @throws ERR_USAGE */
+export async function runCompletionCommand(
+  { positionals, stdout }: CommandInput,
+  commands: readonly Command[],
+  bare: Command,
+): Promise<number> {
+  const [shell = ''] = positionals;
+  const write = { bash: bashScript, zsh: zshScript, fish: fishScript }[shell];
+  if (write === undefined || positionals.length > 1) {
+    throw new BuilderError('ERR_USAGE', `Cannot complete for ${JSON.stringify(positionals.join(' '))}: expected ${shells.join(', ')}`);
+  }
+  stdout.write(write(commands, bare));
+  return await Promise.resolve(0);
+}
+
+/** Words to offer after `words`: bash's own script and zsh's, which takes over bash's completion, look it up by the command's name. */
+function bashScript(commands: readonly Command[], bare: Command): string {
+  const cases = [...commands, { ...bare, name: '' }]
+    .toSorted((a, b) => b.name.length - a.name.length)
+    .map((command) => `    ${command.name === '' ? '*' : `"${command.name}"*`}) flags='${flagWords(command).join(' ')}' ;;`);
+  const values = valueCases(commands, bare).map(
+    ([names, choices]) => `    ${names.join('|')}) COMPREPLY=($(compgen -W '${choices}' -- "$word")); return ;;`,
+  );
+  return [
+    `# bash completion for ${programs.join(' and ')}: eval "$(yadokari completion bash)"`,
+    '_yadokari() {',
+    '  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} flags said',
+    '  COMPREPLY=()',
+    // bash takes `=` for a word of its own.
+    '  [ "$before" = "=" ] && before=${COMP_WORDS[COMP_CWORD-2]}',
+    '  [ "$word" = "=" ] && { before=${COMP_WORDS[COMP_CWORD-1]}; word=; }',
+    '  case $before in',
+    ...values,
+    '  esac',
+    '  said="${COMP_WORDS[*]:1:COMP_CWORD-1}"',
+    '  case $said in',
+    ...cases,
+    '  esac',
+    `  [ "$COMP_CWORD" = 1 ] && flags="$flags ${firstWords(commands).join(' ')}"`,
+    '  case $word in',
+    '    -*) COMPREPLY=($(compgen -W "$flags" -- "$word")) ;;',
+    '    *) COMPREPLY=($([ "$COMP_CWORD" = 1 ] && compgen -W "$flags" -- "$word"; compgen -f -- "$word")) ;;',
+    '  esac',
+    '}',
+    `complete -o filenames -F _yadokari ${programs.join(' ')}`,
+    '',
+  ].join('\n');
+}
+
+function zshScript(commands: readonly Command[], bare: Command): string {
+  return [
+    `#compdef ${programs.join(' ')}`,
+    '# zsh completion: eval "$(yadokari completion zsh)"',
+    'autoload -U +X bashcompinit && bashcompinit',
+    bashScript(commands, bare),
+  ].join('\n');
+}
+
+function fishScript(commands: readonly Command[], bare: Command): string {
+  const names = firstWords(commands).join(' ');
+  const lines = programs.flatMap((program) => [
+    ...commands.map(({ name, about }) => {
+      const [first = '', second] = name.split(' ');
+      const when = second === undefined ? '__fish_use_subcommand' : `__fish_seen_subcommand_from ${first}`;
+      return `complete -c ${program} -n '${when}' -f -a ${second ?? first} -d '${fishText(about)}'`;
+    }),
+    ...bare.groups.flatMap(({ flags }) => flags.map((spec) => fishFlag(program, spec, `not __fish_seen_subcommand_from ${names}`))),
+    ...commands.flatMap(({ name, groups }) =>
+      groups.flatMap(({ flags }) =>
+        flags.map((spec) =>
+          fishFlag(
+            program,
+            spec,
+            name
+              .split(' ')
+              .map((word) => `__fish_seen_subcommand_from ${word}`)
+              .join('; and '),
+          ),
+        ),
+      ),
+    ),
+  ]);
+  return [`# fish completion: yadokari completion fish | source`, ...lines, ''].join('\n');
+}
+
+function fishFlag(program: string, { name, short, kind, choices, about, inert, unsupported }: FlagSpec, when: string): string {
+  const values = choices === undefined ? '' : ` -f -a '${choices.join(' ')}'`;
+  const needsValue = kind === 'boolean' ? '' : ' -r';
+  const said = about === '' ? (inert ?? unsupported ?? '') : about;
+  return `complete -c ${program} -n '${when}' -l ${name}${short === undefined ? '' : ` -s ${short}`}${needsValue}${values} -d '${fishText(said)}'`;
+}
+
+function fishText(text: string): string {
+  return text.replaceAll(/[\\']/g, (found) => `\\${found}`);
+}
+
+function firstWords(commands: readonly Command[]): readonly string[] {
+  return [...new Set(commands.map(({ name }) => name.split(' ')[0] ?? '')), 'help'];
+}
+
+function flagWords(command: Command): readonly string[] {
+  return flagsOf(command).flatMap(({ name, short }) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]);
+}
+
+/** Flags that take one of a few values, with them. */
+function valueCases(commands: readonly Command[], bare: Command): readonly (readonly [readonly string[], string])[] {
+  const found = new Map<string, string>();
+  for (const { name, short, choices } of [bare, ...commands].flatMap(flagsOf)) {
+    if (choices === undefined) continue;
+    for (const written of [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]) found.set(written, choices.join(' '));
+  }
+  return [...found].map(([name, choices]) => [[name], choices]);
+}
