@@ -27,25 +27,26 @@ export async function runCompletionCommand(
 function bashScript(commands: readonly Command[], bare: Command): string {
   const cases = [...commands, { ...bare, name: '' }]
     .toSorted((a, b) => b.name.length - a.name.length)
-    .map((command) => `    ${command.name === '' ? '*' : `"${command.name}"*`}) flags='${flagWords(command).join(' ')}' ;;`);
-  const values = valueCases(commands, bare).map(
-    ([names, choices]) => `    ${names.join('|')}) COMPREPLY=($(compgen -W '${choices}' -- "$word")); return ;;`,
-  );
+    .flatMap((command) => [
+      `    ${command.name === '' ? '*' : `"${command.name}"*`})`,
+      `      flags='${flagWords(command).join(' ')}'`,
+      '      case $before in',
+      ...valueCases(command),
+      '      esac ;;',
+    ]);
   return [
     `# bash completion for ${programs.join(' and ')}: eval "$(yadokari completion bash)"`,
     '_yadokari() {',
-    '  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} flags said',
+    '  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} flags choices said',
     '  COMPREPLY=()',
     // bash takes `=` for a word of its own.
     '  [ "$before" = "=" ] && before=${COMP_WORDS[COMP_CWORD-2]}',
     '  [ "$word" = "=" ] && { before=${COMP_WORDS[COMP_CWORD-1]}; word=; }',
-    '  case $before in',
-    ...values,
-    '  esac',
     '  said="${COMP_WORDS[*]:1:COMP_CWORD-1}"',
     '  case $said in',
     ...cases,
     '  esac',
+    '  [ -n "$choices" ] && { COMPREPLY=($(compgen -W "$choices" -- "$word")); return; }',
     `  [ "$COMP_CWORD" = 1 ] && flags="$flags ${firstWords(commands).join(' ')}"`,
     '  case $word in',
     '    -*) COMPREPLY=($(compgen -W "$flags" -- "$word")) ;;',
@@ -112,12 +113,10 @@ function flagWords(command: Command): readonly string[] {
   return flagsOf(command).flatMap(({ name, short }) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]);
 }
 
-/** Flags that take one of a few values, with them. */
-function valueCases(commands: readonly Command[], bare: Command): readonly (readonly [readonly string[], string])[] {
-  const found = new Map<string, string>();
-  for (const { name, short, choices } of [bare, ...commands].flatMap(flagsOf)) {
-    if (choices === undefined) continue;
-    for (const written of [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]) found.set(written, choices.join(' '));
-  }
-  return [...found].map(([name, choices]) => [[name], choices]);
+/** What a flag of the command takes, where that is one of a few. */
+function valueCases(command: Command): readonly string[] {
+  return flagsOf(command).flatMap(({ name, short, choices }) => {
+    if (choices === undefined) return [];
+    return [`        --${name}${short === undefined ? '' : `|-${short}`}) choices='${choices.join(' ')}' ;;`];
+  });
 }
