@@ -38,9 +38,16 @@ async function* readBlob(
   let done = 0;
   let doneAtFailure = 0;
   let endedAt = -1;
+  let isRanged = true;
   for (;;) {
     try {
-      const response = await repository.blob(descriptor, done, signal);
+      const response = await repository.blob(descriptor, isRanged ? done : 0, signal);
+      if (isRanged && done > 0 && !isRangeFrom(response, done, descriptor)) {
+        // What has passed stays good: it is read over the next time.
+        isRanged = false;
+        response.body.destroy();
+        continue;
+      }
       for await (const chunk of bodyFrom(response, done, descriptor)) {
         if (done + chunk.length > descriptor.size) throw mismatch(repository, descriptor, `it is longer than ${descriptor.size} bytes`);
         hash.update(chunk);
@@ -65,6 +72,7 @@ async function* readBlob(
         const other = final instanceof RegistryError ? await next?.(final, signal) : undefined;
         if (other === undefined) throw final;
         repository = other;
+        isRanged = true;
         patience = new Patience(repository.retry);
       }
     }
@@ -72,25 +80,17 @@ async function* readBlob(
   if (hash.digest('hex') !== hex) throw mismatch(repository, descriptor, 'its bytes have another digest');
 }
 
-/** The answer's bytes from `offset` on, whether or not the server honoured the range. */
+/** True for the range that was asked for, or the whole blob; false for another range or none. */
+function isRangeFrom(response: Response, offset: number, { size }: Descriptor): boolean {
+  if (response.status === 200) return true;
+  const range = response.status === 206 ? /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(header(response, 'content-range') ?? '') : null;
+  return range !== null && Number(range[1]) === offset && (range[2] === '*' || Number(range[2]) === size);
+}
+
+/** The answer's bytes from `offset` on, where it begins there or is the whole blob. */
 async function* bodyFrom(response: Response, offset: number, descriptor: Descriptor): AsyncGenerator<Buffer, void, undefined> {
   let skip = 0;
-  if (response.status === 206) {
-    const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(header(response, 'content-range') ?? '');
-    if (range === null || Number(range[1]) !== offset || (range[2] !== '*' && Number(range[2]) !== descriptor.size)) {
-      response.body.destroy();
-      throw new BuilderError(
-        'ERR_REGISTRY',
-        `Cannot pull blob ${descriptor.digest}: the registry answered with another range than asked for`,
-      );
-    }
-  } else if (response.status === 416) {
-    response.body.destroy();
-    throw new BuilderError(
-      'ERR_DIGEST_MISMATCH',
-      `Cannot pull blob ${descriptor.digest}: the registry has fewer than ${descriptor.size} bytes of it`,
-    );
-  } else {
+  if (response.status !== 206) {
     const length = header(response, 'content-length');
     if (length !== undefined && Number(length) !== descriptor.size) {
       response.body.destroy();

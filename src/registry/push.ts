@@ -159,8 +159,9 @@ async function pushManifest(context: PushContext, wish: ManifestWish, signal: Ab
     return manifest.digest;
   } catch (error) {
     signal.throwIfAborted();
-    if (!(error instanceof RegistryError) || !isImmutableTag(error)) throw error;
-    if (options.ignoreImmutableTags !== true) throw withImmutableHint(error);
+    if (!(error instanceof RegistryError)) throw error;
+    if (!isImmutableTag(error)) throw isKindRefused(error) ? withHint(error, otherKindHint(manifest)) : error;
+    if (options.ignoreImmutableTags !== true) throw withHint(error, immutableHint);
     const existing = await repository.resolve(target, signal);
     if (existing === undefined) throw error;
     const message = `${formatReference(reference)} may not be overwritten: it stays ${existing}, the new image is ${manifest.digest}`;
@@ -175,8 +176,19 @@ function isImmutableTag(error: RegistryError): boolean {
   return /immutab|cannot be overwritten|already exists.*overwrit|cannot update tag/i.test(text);
 }
 
-function withImmutableHint({ message, method, url, status, errors, code, cause }: RegistryError): RegistryError {
-  const hint = 'push to a new tag, or take an existing one for success with --push-ignore-immutable-tag-errors';
+const immutableHint = 'push to a new tag, or take an existing one for success with --push-ignore-immutable-tag-errors';
+
+/** zot takes no Docker media types, and older registries no OCI ones. */
+function isKindRefused({ status, errors }: RegistryError): boolean {
+  return status === 415 || errors.some(({ code }) => code === 'MANIFEST_INVALID');
+}
+
+function otherKindHint({ mediaType }: StoredManifest): string {
+  const [kind, other] = mediaType.startsWith('application/vnd.docker.') ? ['docker', 'oci'] : ['oci', 'docker'];
+  return `the registry may not take ${kind} images: try --image-format=${other}`;
+}
+
+function withHint({ message, method, url, status, errors, code, cause }: RegistryError, hint: string): RegistryError {
   const request = { method, url, errors, ...(status === undefined ? {} : { status }) };
   return new RegistryError(message, request, { cause, hint, ...(code === 'ERR_AUTH' ? { code } : {}) });
 }

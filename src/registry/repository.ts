@@ -26,7 +26,7 @@ export class Repository {
   readonly retry: Retry;
   /** For verbs that stand elsewhere (`tags.ts`, `referrers.ts`). */
   readonly requests: RepositoryRequests;
-  /** False once all tries to ask for a blob have failed, which others pay for. */
+  /** False once a registry would not say whether it has a blob, however often it was asked. */
   #answersHead = true;
 
   constructor(options: RepositoryOptions) {
@@ -138,9 +138,9 @@ export class Repository {
     // A login page has an answer to everything.
     if (response.status === 200) return isHtml(response) ? 'unknown' : 'yes';
     if (response.status === 404) return 'no';
-    this.#answersHead = !isTransientStatus(response.status);
-    if ([401, 403, 405, 501].includes(response.status) || !this.#answersHead) return 'unknown';
-    throw await failureOf(response, task);
+    if (![401, 403, 405, 501].includes(response.status) && !isTransientStatus(response.status)) throw await failureOf(response, task);
+    this.#answersHead = false;
+    return 'unknown';
   }
 
   /** distribution-spec end-2, from a byte on. The answer is 200, or 206 where `offset` is honoured. */

@@ -29,6 +29,8 @@ export interface FakeAuth {
   /** Where the challenge sends clients, instead of our own `/token`. */
   readonly realm?: string;
   readonly expiresIn?: number;
+  /** Which of the scopes of a request count; all where left out. */
+  readonly grants?: 'first';
 }
 
 export interface FakeRegistry {
@@ -304,7 +306,8 @@ async function giveToken(state: FakeState, request: IncomingMessage, response: S
   const { auth } = state;
   if (auth === undefined) return refuse(request, response, 404, 'UNKNOWN');
   const form = request.method === 'POST' ? new URLSearchParams((await read(request)).toString('utf8')) : undefined;
-  const scopes = form === undefined ? url.searchParams.getAll('scope') : (form.get('scope') ?? '').split(' ');
+  const asked = form === undefined ? url.searchParams.getAll('scope') : (form.get('scope') ?? '').split(' ');
+  const scopes = auth.grants === 'first' ? asked.slice(0, 1) : asked;
   const known =
     form === undefined
       ? request.headers.authorization === `Basic ${Buffer.from(`${auth.user}:${auth.password}`).toString('base64')}`

@@ -87,6 +87,6 @@ for (const { name, open } of ways) {
     name,
     () => host,
     () => options,
-    skip,
+    { skip },
   );
 }

@@ -1,0 +1,311 @@
+// The registries that people push to, as the fake registry with what each was seen to do otherwise. Facts, with where they are from, are
+// in comments; all of them are held to the contract of test/support/registry-contract.ts.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import type { Credential } from '../../src/registry/docker-config.ts';
+import { type FakeAuth, type FakeRegistry, type Fault, answer, startFakeRegistry } from './fake-registry.ts';
+
+export interface RunningProvider {
+  readonly registry: FakeRegistry;
+  readonly stop: () => Promise<void>;
+}
+
+export interface Provider {
+  readonly name: string;
+  readonly credential: Credential;
+  /** False where it answers mounts by starting uploads. */
+  readonly mounts: boolean;
+  /** False where it does not say which blobs it has. */
+  readonly heads?: false;
+  readonly start: () => Promise<RunningProvider>;
+}
+
+const always = Number.POSITIVE_INFINITY;
+
+/** The answer with another header. */
+function withHeader(name: string, change: (value: string, request: IncomingMessage) => string): Fault['act'] {
+  return async (request, response, proceed) => {
+    const writeHead = response.writeHead.bind(response);
+    response.writeHead = (status: number, headers?: unknown) => {
+      const all = { ...(headers as Record<string, string> | undefined) }; // as the fake calls it
+      const value = all[name];
+      return writeHead(status, value === undefined ? all : { ...all, [name]: change(value, request) });
+    };
+    await proceed();
+  };
+}
+
+/** Blobs are kept at another address, where a presigned URL is all it takes, and credentials beside it are refused. */
+async function storeElsewhere(registry: FakeRegistry): Promise<() => Promise<void>> {
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '', 'http://s3');
+    if (request.headers.authorization !== undefined)
+      return void response.writeHead(400).end('<Error>Only one auth mechanism allowed</Error>');
+    const bytes = url.searchParams.has('X-Amz-Signature') ? registry.blobs.get(url.pathname.slice(1)) : undefined;
+    return void response.writeHead(bytes === undefined ? 403 : 200).end(bytes);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the storage has no port');
+  registry.inject({
+    method: 'GET',
+    path: /\/blobs\/sha256:/,
+    times: always,
+    act: async (request, response, proceed) => {
+      const digest = /sha256:[0-9a-f]{64}/.exec(request.url ?? '')?.[0] ?? '';
+      if (!registry.blobs.has(digest) || request.headers.authorization === undefined) return await proceed();
+      request.resume();
+      response.writeHead(307, { location: `http://127.0.0.1:${address.port}/${digest}?X-Amz-Signature=secret` }).end();
+      return undefined;
+    },
+  });
+  return async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  };
+}
+
+interface Quirks {
+  readonly auth: FakeAuth;
+  readonly faults?: readonly Fault[];
+  readonly storesElsewhere?: boolean;
+}
+
+async function startWith({ auth, faults = [], storesElsewhere = false }: Quirks): Promise<RunningProvider> {
+  const registry = await startFakeRegistry({ auth });
+  for (const fault of faults) registry.inject({ times: always, ...fault });
+  const stopStorage = storesElsewhere ? await storeElsewhere(registry) : undefined;
+  return { registry, stop: async () => void (await Promise.all([registry.stop(), stopStorage?.()])) };
+}
+
+const password = (user: string): Credential & FakeAuthPair => ({ kind: 'password', user, password: 'p:a$$' });
+interface FakeAuthPair {
+  readonly user: string;
+  readonly password: string;
+}
+const tokens = ({ user, password: secret }: FakeAuthPair, more: Partial<FakeAuth> = {}): FakeAuth => ({
+  kind: 'token',
+  user,
+  password: secret,
+  ...more,
+});
+const basic = (pair: FakeAuthPair): FakeAuth => ({ ...tokens(pair), kind: 'basic' });
+
+/** No mount, but an upload that is begun. */
+const beginInstead: Fault = {
+  method: 'POST',
+  path: /mount=/,
+  act: async (request, _response, proceed) => {
+    request.url = (request.url ?? '').replace(/\?.*/, '');
+    await proceed();
+  },
+};
+/** Every `nth` request of these finds its token expired. */
+function expiring(nth: number, registry: () => FakeRegistry): Fault {
+  let seen = 0;
+  return {
+    path: /^\/v2\/./,
+    act: async (_request, _response, proceed) => {
+      if (++seen % nth === 0) registry().expireTokens();
+      await proceed();
+    },
+  };
+}
+/** The first request for each digest or name is refused so, but for the empty one that ends an upload in chunks. */
+function firstTime(fault: Omit<Fault, 'act'>, refuse: (request: IncomingMessage, response: ServerResponse) => unknown): Fault {
+  const seen = new Set<string>();
+  return {
+    ...fault,
+    act: async (request, response, proceed) => {
+      const about = /(?:sha256.{64,67}|manifests\/.*)$/.exec(request.url ?? '')?.[0] ?? '';
+      if (request.headers['content-length'] === '0' || seen.has(about)) return await proceed();
+      seen.add(about);
+      refuse(request, response);
+      return undefined;
+    },
+  };
+}
+const refuseWith = (status: number, code: string) => (request: IncomingMessage, response: ServerResponse) =>
+  answer(status, code)(request, response, async () => await Promise.resolve());
+
+const robot = password('robot$ci');
+const identity = (user: string): Credential => ({ kind: 'identity', user, token: 'p:a$$' });
+
+export const providers: readonly Provider[] = [
+  {
+    // Basic AWS:<token>; blobs on S3; mounts begin uploads (aws/containers-roadmap#2860); Location is absolute
+    name: 'ECR',
+    credential: password('AWS'),
+    mounts: false,
+    start: async () => {
+      const location = withHeader('location', (value, { headers }) => (value.startsWith('/') ? `http://${headers.host}${value}` : value));
+      const withoutMount: Fault['act'] = async (request, response, proceed) => {
+        request.url = (request.url ?? '').replace(/\?.*/, '');
+        await location(request, response, proceed);
+      };
+      const faults = [{ method: 'POST', path: /uploads/, act: withoutMount }];
+      return await startWith({ auth: basic(password('AWS')), faults, storesElsewhere: true });
+    },
+  },
+  {
+    // HEAD of a blob is 401 whatever is sent (aws/containers-roadmap#2671)
+    name: 'ECR Public',
+    credential: password('AWS'),
+    mounts: true,
+    heads: false,
+    start: async () =>
+      await startWith({
+        auth: tokens(password('AWS'), { anonymousPull: true }),
+        faults: [
+          {
+            method: 'HEAD',
+            path: /\/blobs\//,
+            act: (request, response) => {
+              const challenge = `Bearer realm="http://${request.headers.host}/token",service="public.ecr.aws",scope="aws"`;
+              return answer(401, 'UNAUTHORIZED', { 'www-authenticate': challenge })(request, response, async () => await Promise.resolve());
+            },
+          },
+        ],
+      }),
+  },
+  {
+    // POST for tokens is 404; uploads go on at another path of the host
+    name: 'GAR',
+    credential: identity('oauth2accesstoken'),
+    mounts: true,
+    start: async () =>
+      await startWith({
+        auth: tokens(password('oauth2accesstoken')),
+        faults: [
+          { method: 'POST', path: /^\/token/, act: answer(404) },
+          { method: 'POST', path: /uploads/, act: withHeader('location', (value) => value.replace('/v2/', '/artifacts-uploads/')) },
+          {
+            path: /^\/artifacts-uploads\//,
+            act: async (request, response, proceed) => {
+              request.url = (request.url ?? '').replace('/artifacts-uploads/', '/v2/');
+              await withHeader('location', (value) => value.replace(/^\/v2\/(.*\/uploads\/)/, '/artifacts-uploads/$1'))(
+                request,
+                response,
+                proceed,
+              );
+            },
+          },
+        ],
+      }),
+  },
+  {
+    // a refresh token for the user of zeros; blobs elsewhere; a PUT is refused with 416 now and then (Azure/acr#866)
+    name: 'ACR',
+    credential: identity('00000000-0000-0000-0000-000000000000'),
+    mounts: true,
+    start: async () =>
+      await startWith({
+        auth: tokens(password('00000000-0000-0000-0000-000000000000'), { refreshToken: 'p:a$$' }),
+        faults: [firstTime({ method: 'PUT', path: /uploads\/[^?]+\?.*digest=/ }, refuseWith(416, 'BLOB_UPLOAD_INVALID'))],
+        storesElsewhere: true,
+      }),
+  },
+  {
+    // tokens live for minutes, and only the first scope of a request counts
+    name: 'GitLab',
+    credential: password('gitlab-ci-token'),
+    mounts: true,
+    start: async () => {
+      const faults: Fault[] = [];
+      const running = await startWith({ auth: tokens(password('gitlab-ci-token'), { grants: 'first', expiresIn: 1 }), faults });
+      running.registry.inject({ times: always, ...expiring(20, () => running.registry) });
+      return running;
+    },
+  },
+  {
+    // the ping names a scope that nobody has (cloudflare/serverless-registry#148)
+    name: 'GHCR',
+    credential: password('octocat'),
+    mounts: true,
+    start: async () =>
+      await startWith({
+        auth: tokens(password('octocat'), { anonymousPull: true }),
+        faults: [{ path: /^\/token.*user%2Fimage/, act: answer(403, 'DENIED') }],
+      }),
+  },
+  {
+    // busy now and then, with the wait it wants; blobs elsewhere
+    name: 'Docker Hub',
+    credential: password('me'),
+    mounts: true,
+    start: async () =>
+      await startWith({
+        auth: tokens(password('me'), { anonymousPull: true }),
+        faults: [
+          firstTime({ method: 'GET', path: /manifests/ }, (request, response) =>
+            answer(429, 'TOOMANYREQUESTS', { 'retry-after': '2', 'ratelimit-limit': '100;w=21600' })(
+              request,
+              response,
+              async () => await Promise.resolve(),
+            ),
+          ),
+        ],
+        storesElsewhere: true,
+      }),
+  },
+  {
+    // robots have a $ in their names; mounting out of another project is 401 (goharbor/harbor#17097)
+    name: 'Harbor',
+    credential: robot,
+    mounts: false,
+    start: async () =>
+      await startWith({ auth: tokens(robot), faults: [{ method: 'POST', path: /mount=/, act: answer(401, 'UNAUTHORIZED') }] }),
+  },
+  {
+    // old schema for clients that do not ask for OCI (che#2082); a mount without `from` fails
+    name: 'Quay',
+    credential: password('org+robot'),
+    mounts: true,
+    start: async () =>
+      await startWith({
+        auth: tokens(password('org+robot')),
+        faults: [
+          {
+            method: 'GET',
+            path: /manifests/,
+            act: async (request, response, proceed) => {
+              if (request.headers.accept?.includes('application/vnd.oci.image.manifest.v1+json') === true) return await proceed();
+              response
+                .writeHead(200, { 'content-type': 'application/vnd.docker.distribution.manifest.v1+prettyjws' })
+                .end('{"schemaVersion":1}');
+              return undefined;
+            },
+          },
+          { method: 'POST', path: /mount=(?!.*from=)/, act: answer(400) },
+        ],
+      }),
+  },
+  {
+    // POST for tokens is 401
+    name: 'Artifactory',
+    credential: identity('me'),
+    mounts: true,
+    start: async () =>
+      await startWith({ auth: tokens(password('me')), faults: [{ method: 'POST', path: /^\/token/, act: answer(401, 'UNAUTHORIZED') }] }),
+  },
+  {
+    // sessions get lost where several are open (sonatype/nexus-public#967)
+    name: 'Nexus',
+    credential: password('admin'),
+    mounts: true,
+    start: async () =>
+      await startWith({
+        auth: basic(password('admin')),
+        faults: [firstTime({ method: 'PUT', path: /uploads\/[^?]+\?.*digest=/ }, refuseWith(400, 'BLOB_UPLOAD_INVALID'))],
+      }),
+  },
+  {
+    // mounts only what its deduplication knows, else begins an upload
+    name: 'zot',
+    credential: password('me'),
+    mounts: false,
+    start: async () => await startWith({ auth: basic(password('me')), faults: [beginInstead] }),
+  },
+];
