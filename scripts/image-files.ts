@@ -62,6 +62,7 @@ export function appFiles(root: string): readonly ImageFile[] {
     file(`${home}/package.json`, '{"type":"module"}\n'), // the commands have no suffix to tell Node what they are
     file(`${home}/executor`, command, 0o755),
     symlink(`${home}/yadokari`, 'executor'),
+    symlink(`${home}/warmer`, 'executor'),
     file(`${home}/LICENSE`, readFileSync(join(root, 'LICENSE'))),
     directory(`${home}/app`),
     file(`${home}/app/package.json`, appManifest(root)),

@@ -1,12 +1,13 @@
 // usage: npm run image [-- --debug] [--busybox PATH] [--output FOLDER]
 //        node scripts/image.ts --rootfs FOLDER [--debug] [--busybox PATH]
-// Writes the builder image as an OCI layout (tag latest, with --debug also debug) with our own code and no engine, or,
+// Writes the builder image as an OCI layout (tags latest and warmer, with --debug also debug) with our own code and no engine, or,
 // with --rootfs, only its files for a Containerfile. Same sources and machine, same bytes.
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { appFiles, debugFiles, runtimeFiles } from './image-files.ts';
 import type { ImageFile } from './image-files.ts';
+import type { RunConfig } from '../src/oci/image-config.ts';
 import { type Part, builderConfig, writeImageLayout } from './image-layout.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -50,13 +51,14 @@ async function main(): Promise<void> {
   const controller = new AbortController();
   process.once('SIGINT', () => controller.abort(new Error('stopped by SIGINT')));
   const seconds = Number(process.env['SOURCE_DATE_EPOCH'] ?? 0);
-  const write = async (tag: string, parts: readonly Part[], isDebug: boolean): Promise<void> => {
-    const request = { folder: values.output, tag, parts, config: builderConfig(isDebug), seconds };
+  const write = async (tag: string, parts: readonly Part[], config: RunConfig): Promise<void> => {
+    const request = { folder: values.output, tag, parts, config, seconds };
     const { digest, sizeBytes } = await writeImageLayout(request, controller.signal);
     console.log(`${values.output}:${tag} ${digest} ${(sizeBytes / 1e6).toFixed(1)} MB`);
   };
-  await write('latest', normal, false);
-  if (values.debug) await write('debug', [...normal, ...debug], true);
+  await write('latest', normal, builderConfig(false));
+  await write('warmer', normal, { ...builderConfig(false), entrypoint: ['/kaniko/warmer'] });
+  if (values.debug) await write('debug', [...normal, ...debug], builderConfig(true));
 }
 
 await main();

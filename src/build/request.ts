@@ -64,6 +64,8 @@ export interface BuildRequest {
   readonly cleanup: boolean;
   /** Undefined: every step is executed, and nothing kept. */
   readonly cache?: CacheRequest;
+  /** Where a warmer keeps base images; an absolute path. */
+  readonly baseFolder?: { readonly path: string; readonly ttlMs: number };
   readonly printChecks: boolean;
   /** The plan is told before building, or instead of it. */
   readonly printsPlan: boolean;

@@ -1,6 +1,6 @@
 // The flags of the layer cache → CacheRequest.
 import { resolve } from 'node:path';
-import type { CacheRequest } from '../build/request.ts';
+import type { BuildRequest, CacheRequest } from '../build/request.ts';
 import { parseDuration } from '../dockerfile/duration.ts';
 import { BuilderError } from '../errors.ts';
 import { parseReference } from '../oci/reference.ts';
@@ -9,6 +9,8 @@ import type { OutputRequest } from '../outputs/output-request.ts';
 import type { Settings } from './settings.ts';
 
 const defaultTtl = '336h';
+/** kaniko's. */
+export const defaultBaseFolder = '/cache';
 
 /** What --cache asks for. @throws ERR_USAGE, ERR_REFERENCE for values and combinations that can't be */
 export function makeCacheRequest(settings: Settings, output: OutputRequest, workingDirectory: string): CacheRequest {
@@ -28,7 +30,7 @@ export function makeCacheRequest(settings: Settings, output: OutputRequest, work
   return {
     from,
     ...(isKept && target !== undefined ? { to: target } : {}),
-    ttlMs: readTtl(settings.text('cache-ttl') ?? defaultTtl),
+    ttlMs: readTtl(settings),
     copyLayers: settings.boolean('cache-copy-layers'),
     runLayers: settings.boolean('cache-run-layers', true),
   };
@@ -61,7 +63,15 @@ function parsePlace(flag: string, text: string, workingDirectory: string): Cache
   return { kind: 'registry', reference };
 }
 
-function readTtl(text: string): number {
+/** kaniko's folder of base images: asked with --cache, as there, and wherever it is named. @throws ERR_USAGE */
+export function makeBaseFolder(settings: Settings, workingDirectory: string): BuildRequest['baseFolder'] {
+  if (!settings.boolean('cache') && !settings.has('cache-dir')) return undefined;
+  return { path: resolve(workingDirectory, settings.text('cache-dir') ?? defaultBaseFolder), ttlMs: readTtl(settings) };
+}
+
+/** @throws ERR_USAGE */
+export function readTtl(settings: Settings): number {
+  const text = settings.text('cache-ttl') ?? defaultTtl;
   const ns = parseDuration(text);
   if (ns !== undefined && ns >= 0) return ns / 1_000_000;
   throw new BuilderError('ERR_USAGE', `Cannot use --cache-ttl=${text}: expected a duration such as 6h or 336h`);

@@ -7,7 +7,9 @@ import { buildFlags, buildGroups } from './tables/build.ts';
 import { checkGroups } from './tables/check.ts';
 import { logFlags } from './tables/log.ts';
 import { transportCommands } from './transport-commands.ts';
+import { warmerGroups } from './tables/warmer.ts';
 import { version } from './version.ts';
+import { runWarmCommand } from './warm-command.ts';
 
 /** A command line without a command: kaniko's executor. */
 export const executor: Command = {
@@ -37,6 +39,13 @@ export const commands: readonly Command[] = [
     run: runCheckCommand,
   },
   ...transportCommands,
+  {
+    name: 'warmer',
+    usage: '[flags]',
+    about: 'keep base images in a folder, for builds with --cache-dir',
+    groups: warmerGroups,
+    run: runWarmCommand,
+  },
   {
     name: 'version',
     usage: '',

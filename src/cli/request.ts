@@ -4,7 +4,7 @@ import { BuilderError } from '../errors.ts';
 import type { BuildRequest, NamedContextSpec, SecretSpec } from '../build/request.ts';
 import type { OutputRequest } from '../outputs/output-request.ts';
 import { hostPlatform, parsePlatform } from '../oci/platform.ts';
-import { makeCacheRequest } from './cache-request.ts';
+import { makeBaseFolder, makeCacheRequest } from './cache-request.ts';
 import { makeOutputRequest } from './output-request.ts';
 import type { Environment, Settings } from './settings.ts';
 
@@ -40,6 +40,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
   const level = settings.number('compression-level');
   const subPath = settings.text('context-sub-path');
   const ignoreFile = settings.text('ignorefile');
+  const baseFolder = makeBaseFolder(settings, around.workingDirectory);
   return {
     dockerfile: settings.text('dockerfile') ?? 'Dockerfile',
     context: settings.text('context') ?? positional ?? bucketContext(settings.text('bucket')) ?? around.defaultContext,
@@ -49,7 +50,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     namedContexts: namedContexts(settings),
     git: gitSettings(settings),
     targets: settings.list('target'),
-    buildArgs: buildArgs(settings.list('build-arg'), around.env),
+    buildArgs: parseBuildArgs(settings.list('build-arg'), around.env),
     secrets: settings.list('secret').map((item) => parseSecret(item, around)),
     ssh: sshSockets(settings.list('ssh'), around),
     labels: settings.pairs('label'),
@@ -67,6 +68,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     network: settings.choice('network', ['default', 'host', 'none'], 'default'),
     cleanup: settings.boolean('cleanup'),
     ...(settings.boolean('cache') ? { cache: makeCacheRequest(settings, output, around.workingDirectory) } : {}),
+    ...(baseFolder === undefined ? {} : { baseFolder }),
     printChecks: !settings.boolean('no-check'),
     printsPlan: settings.boolean('print-plan'),
     planOnly: settings.boolean('dryrun'),
@@ -105,7 +107,8 @@ function checkedLevel(level: number, compression: 'gzip' | 'zstd'): number {
   throw new BuilderError('ERR_USAGE', `Cannot use --compression-level=${level}: ${compression} has levels ${lowest} to ${highest}`);
 }
 
-function buildArgs(items: readonly string[], env: Environment): ReadonlyMap<string, string> {
+/** @throws ERR_USAGE for one without a name */
+export function parseBuildArgs(items: readonly string[], env: Environment): ReadonlyMap<string, string> {
   const args = new Map<string, string>();
   for (const item of items) {
     const equals = item.indexOf('=');

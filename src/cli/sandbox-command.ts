@@ -84,6 +84,7 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
   ssh: (value, { show }) => value.replace(/=(.+)$/, (_, path: string) => `=${show(path, 'ro')}`),
   'cache-repo': (value, doors) => rewriteCache(value, doors),
   'cache-from': (value, doors) => rewriteCache(value, doors),
+  'cache-dir': (value, { show }) => (existsSync(value) ? show(value, 'ro') : value),
   'cache-explain': (value, { take }) => take(value, 'file'),
   'cache-to': (value, doors) => rewriteCache(value, doors),
   'build-context': (value, doors) => value.replace(/=(.+)$/, (_, place: string) => `=${rewritePlace(place, doors)}`),

@@ -120,7 +120,8 @@ export function triggersOfStage(dockerfile: Dockerfile, index: number, user: Sta
   return triggers.map((trigger) => parseOnbuild(trigger.expression, user.from.range));
 }
 
-function referencesOf(
+/** What an instruction reads from by name. */
+export function referencesOf(
   instruction: Instruction,
 ): readonly { readonly name: string; readonly why: 'copy' | 'mount'; readonly range: SourceRange }[] {
   if (instruction.kind === 'copy' || instruction.kind === 'add') {

@@ -16,6 +16,7 @@ import { sealFolder } from '../linux/seal.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import { configPaths } from '../registry/credentials.ts';
 import type { RegistryClient } from '../registry/client.ts';
+import { BaseFolder } from '../outputs/base-folder.ts';
 import { parseLayoutReference, readLayout } from '../store/oci-layout.ts';
 import type { ResolveImage } from '../build/base-images.ts';
 import type { GitAccess } from './git-access.ts';
@@ -89,7 +90,7 @@ export async function openSurroundings(
       registry: network.clients.push,
       download: network.download,
       git: network.git.add,
-      resolveImage: imageResolver(network.clients.pull, contexts.named.layouts),
+      resolveImage: imageResolver(network.clients.pull, contexts.named.layouts, openBaseFolder(request, emit)),
       context: watched(contexts.main.tree, contextWatch),
       namedFolders: new Map([...contexts.named.folders].map(([name, tree]) => [name, watched(tree, contextWatch)])),
       verifySeal: claims.verifySeal,
@@ -180,7 +181,8 @@ function claimPaths(request: BuildRequest, { main, named }: Contexts, ownFolders
   const { builderFolder, rootPath } = request;
   // With its work elsewhere, a RUN may see what the image has in place of the builder's own files: all of them are in memory by now.
   const isElsewhere = !`${builderFolder}/`.startsWith(`${home}/`);
-  const given = [main.folder, ...named.owned, ...request.ignorePaths, ...request.ssh.values(), ...cacheFolders(request)];
+  const bases = request.baseFolder === undefined || !existsSync(request.baseFolder.path) ? [] : [request.baseFolder.path];
+  const given = [main.folder, ...named.owned, ...bases, ...request.ignorePaths, ...request.ssh.values(), ...cacheFolders(request)];
   const own = [builderFolder, ...(isElsewhere ? [] : [home]), ...given];
   const shared = isElsewhere ? new Set([...imageFolders, ...homeNames]) : imageFolders;
   const containerFiles = findContainerFiles(rootPath, builderFolder, shared, mountsBelow(bytesFromText(rootPath)));
@@ -274,13 +276,23 @@ async function openNamed(
   return { folders, layouts, owned, wholeFolders };
 }
 
-function imageResolver(client: RegistryClient, named: ReadonlyMap<string, string>): ResolveImage {
+/** The folder that a warmer filled; undefined where there is none. */
+function openBaseFolder({ baseFolder }: BuildRequest, emit: Emit): BaseFolder | undefined {
+  if (baseFolder === undefined) return undefined;
+  if (existsSync(baseFolder.path)) return new BaseFolder({ ...baseFolder, now: Date.now, emit });
+  emit({ kind: 'note', level: 'debug', message: `no base images are kept in ${baseFolder.path}: it does not exist` });
+  return undefined;
+}
+
+function imageResolver(client: RegistryClient, named: ReadonlyMap<string, string>, bases: BaseFolder | undefined): ResolveImage {
   return async (name, platform, signal) => {
     const place = named.get(contextName(name));
     if (place?.startsWith('oci-layout://') === true)
       return (await readLayout(parseLayoutReference(place.slice('oci-layout://'.length)), platform, signal)).image;
     const text = place === undefined ? name : place.slice('docker-image://'.length);
-    return (await client.pullImage(withDefaultTag(parseReference(text)), platform, signal)).image;
+    const reference = withDefaultTag(parseReference(text));
+    const near = bases === undefined ? undefined : await bases.pull(reference, platform, client, signal);
+    return near ?? (await client.pullImage(reference, platform, signal)).image;
   };
 }
 

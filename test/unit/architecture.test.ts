@@ -14,7 +14,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   start: ['linux'],
   cli: ['surroundings', 'build', 'outputs', 'transports', 'sandbox', 'dockerfile', 'registry', 'store', 'layer', 'oci', 'linux'],
   sandbox: ['linux'],
-  surroundings: ['build', 'context', 'dockerfile', 'git', 'rootfs', 'files', 'registry', 'store', 'oci', 'linux'],
+  surroundings: ['build', 'outputs', 'context', 'dockerfile', 'git', 'rootfs', 'files', 'registry', 'store', 'oci', 'linux'],
   build: ['outputs', 'dockerfile', 'context', 'rootfs', 'tree', 'files', 'layer', 'registry', 'oci', 'linux'],
   outputs: ['registry', 'store', 'oci'],
   transports: ['registry', 'store', 'layer', 'oci'],

@@ -10,7 +10,7 @@ const stages = text.split(/^FROM /m);
 
 for (const { name, isDebug, header } of [
   { name: 'debug', isDebug: true, header: 'scratch AS debug\n' },
-  { name: 'default', isDebug: false, header: 'scratch\n' },
+  { name: 'default', isDebug: false, header: 'scratch AS builder\n' },
 ]) {
   test(`the ${name} stage of Containerfile has the configuration of the image that we make ourselves`, () => {
     const stage = stages.find((part) => part.startsWith(header));

@@ -48,9 +48,9 @@ export const cacheFlags: readonly FlagSpec[] = [
     name: 'cache-dir',
     kind: 'text',
     value: 'FOLDER',
-    about: '',
-    inert: 'base images are not kept in a folder',
-    kaniko: 'base images that the warmer has put there',
+    about: 'base images that a warmer has put there (default /cache)',
+    details: 'without --cache only where it is named',
+    kaniko: 'only with --cache',
   },
   {
     name: 'compressed-caching',
