@@ -4,11 +4,11 @@ import { linkSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
 import { systemCode } from '../errors.ts';
 import type { Entry } from '../layer/entry.ts';
+import { takeWhole } from '../layer/stored-content.ts';
 import { childPath, clampPath, splitPath } from '../paths.ts';
-import { createEntry, createFileAhead } from './create.ts';
+import { createEntry, tryCreateEntry } from './create.ts';
 import { DirectoryFinish } from './directory-finish.ts';
 import { malformed, show, unsafe, within } from './entry-failure.ts';
-import { FilesAhead, contentOf, largestAheadBytes } from './files-ahead.ts';
 import { type RefuseXattr, applyLinkMetadata, applyMetadata, removeStaleXattrs } from './metadata.ts';
 import { type Keeps, removeChildren, removeTree } from './remove.ts';
 import { type Resolution, absolutePath, isDirectoryMode, isFileMode, modeOf, resolvePath } from './resolve.ts';
@@ -39,9 +39,6 @@ export interface WriteRules {
   readonly linked?: (real: ByteString, existing: ByteString, entry: Entry) => void;
 }
 
-/** Is told when an entry is on disk, with a file's content where it was at hand. */
-type Made = (real: ByteString, content?: Buffer) => void;
-
 const top = '.' as ByteString; // ASCII
 
 export class EntryWriter {
@@ -53,7 +50,6 @@ export class EntryWriter {
   readonly #directories: DirectoryFinish;
   /** Hard links whose target comes later in the archive. */
   readonly #pendingLinks: Entry[] = [];
-  readonly #ahead = new FilesAhead();
   #hasRemoved = false;
 
   constructor(root: Root, rules: WriteRules) {
@@ -73,40 +69,29 @@ export class EntryWriter {
     apply: (entry: Entry) => Promise<unknown> = (entry) => this.write(entry),
   ): Promise<number> {
     let count = 0;
-    try {
-      for await (const entry of entries) {
-        count++;
-        if (count % 1024 === 0) {
-          signal.throwIfAborted();
-          // Everything here is synchronous while data is at hand; signals and downloads want their turn.
-          await new Promise((resolve) => setImmediate(resolve));
-        }
-        await within(entry.path, () => apply(entry));
+    for await (const entry of entries) {
+      count++;
+      if (count % 1024 === 0) {
+        signal.throwIfAborted();
+        // Everything here is synchronous while data is at hand; signals and downloads want their turn.
+        await new Promise((resolve) => setImmediate(resolve));
       }
-      await within(top, () => this.#finish());
-    } finally {
-      await this.#ahead.stop();
+      await within(entry.path, () => apply(takeWhole(entry)));
     }
+    await within(top, async () => this.#finish());
     return count;
   }
 
-  /** Puts an entry on disk, or in the queue for it; gives its place unless it is left out or waits for its target. */
-  async write(entry: Entry, made?: Made): Promise<ByteString | undefined> {
+  /** Puts an entry on disk; gives its place unless it is left out or waits for its target. */
+  async write(entry: Entry): Promise<ByteString | undefined> {
     const path = this.#pathOf(entry.path);
-    // All that could remove or link to something waits for the files that are under way.
-    if (entry.type === 'hardlink') await this.#ahead.settle();
-    const real = path === top ? top : await this.#placeOf(path, entry.type);
+    const real = path === top ? top : this.#placeOf(path, entry.type);
     if (real === undefined) return undefined;
     const adapted = this.#adapt(real, entry);
-    if (adapted.type !== 'hardlink') return (await this.#put(real, adapted, made)) ? real : undefined;
+    if (adapted.type !== 'hardlink') return (await this.#put(real, adapted)) ? real : undefined;
     if (this.#tryLink(real, adapted)) return real;
     this.#pendingLinks.push(entry);
     return undefined;
-  }
-
-  /** Waits for all that is under way: before paths are resolved, and something removed. */
-  async settle(): Promise<void> {
-    await this.#ahead.settle();
   }
 
   /** Removes a path, resolved, with all below it that is not kept; its directory keeps its time. */
@@ -126,11 +111,10 @@ export class EntryWriter {
   }
 
   // Links whose targets came late, then directories, children first.
-  async #finish(): Promise<void> {
-    await this.#ahead.settle();
+  #finish(): void {
     for (const entry of this.#pendingLinks) {
       // Where it goes is found anew: a parent may have become a link since.
-      const real = await this.#placeOf(this.#pathOf(entry.path), entry.type);
+      const real = this.#placeOf(this.#pathOf(entry.path), entry.type);
       if (real !== undefined && !this.#tryLink(real, this.#adapt(real, entry))) {
         throw malformed(real, `is a hard link to ${show(entry.linkTarget ?? entry.path)}, which does not exist`);
       }
@@ -150,9 +134,9 @@ export class EntryWriter {
   }
 
   // Where an entry goes; undefined, and told, where it must not.
-  async #placeOf(path: ByteString, type: Entry['type']): Promise<ByteString | undefined> {
+  #placeOf(path: ByteString, type: Entry['type']): ByteString | undefined {
     const { parent, name } = splitPath(path);
-    const realParent = this.#parents.get(parent) ?? (await this.#enterParent(parent, path));
+    const realParent = this.#parents.get(parent) ?? this.#enterParent(parent, path);
     const { turn } = this.#rules;
     const { protection } = this.#root;
     const place = realParent === undefined ? path : childPath(realParent, name);
@@ -163,17 +147,12 @@ export class EntryWriter {
     this.#rules.skipped?.(real);
     return undefined;
   }
+
   // Where a parent really is; made where it's missing, put in place of a file. Undefined where it must not be touched.
-  async #enterParent(parent: ByteString, path: ByteString): Promise<ByteString | undefined> {
-    const resolve = (): Resolution => this.#resolve(parent, 'follow', path, 'lies below a symbolic link');
-    let found = resolve();
+  #enterParent(parent: ByteString, path: ByteString): ByteString | undefined {
+    const found = this.#resolve(parent, 'follow', path, 'lies below a symbolic link');
     if (found.isProtected) return undefined;
-    if (!isDirectoryMode(found.mode)) {
-      // What is missing may be a file that is just being made.
-      await this.#ahead.settle();
-      found = resolve();
-      if (found.isProtected || !this.#makeDirectories(found.path, path)) return undefined;
-    }
+    if (!isDirectoryMode(found.mode) && !this.#makeDirectories(found.path, path)) return undefined;
     this.#directories.keepTime(found.path);
     this.#parents.set(parent, found.path);
     return found.path;
@@ -204,54 +183,44 @@ export class EntryWriter {
     }
   }
 
-  async #put(real: ByteString, entry: Entry, made?: Made): Promise<boolean> {
-    // An access list of a directory is what new files in it inherit.
-    if (this.#ahead.has(real) || (entry.type === 'directory' && entry.xattrs.size > 0)) await this.#ahead.settle();
-    const standing = real === top ? 0o040000 : modeOf(this.#root, real);
-    if (entry.type === 'directory') return await this.#putDirectory(real, entry, standing, made);
+  async #put(real: ByteString, entry: Entry): Promise<boolean> {
+    if (entry.type === 'directory') return await this.#putDirectory(real, entry);
     if (real === top) throw malformed(real, `would make the root a ${entry.type}`);
-    if (!(await this.#isFree(real, standing))) return false;
     const path = absolutePath(this.#root, real);
-    if (entry.type === 'file' && entry.size <= largestAheadBytes) {
-      const content = await contentOf(entry);
-      const make = async (): Promise<void> => {
-        await createFileAhead(path, entry, content, this.#rules.refuseXattr);
-        made?.(real, content);
-      };
-      await this.#ahead.start(real, () => within(entry.path, make));
-      return true;
-    }
+    const { refuseXattr, refuseDevice } = this.#rules;
     try {
-      await createEntry(path, entry, this.#rules.refuseXattr);
+      // Most names are free: to ask first would be a system call for each.
+      if (await tryCreateEntry(path, entry, refuseXattr)) return true;
+      if (!this.#isFree(real, modeOf(this.#root, real))) return false;
+      await createEntry(path, entry, refuseXattr);
     } catch (error) {
       const isDevice = entry.type === 'character' || entry.type === 'block';
-      if (!isDevice || this.#rules.refuseDevice === undefined || systemCode(error) !== 'EPERM') throw error;
-      this.#rules.refuseDevice(real);
+      if (!isDevice || refuseDevice === undefined || systemCode(error) !== 'EPERM') throw error;
+      refuseDevice(real);
     }
-    made?.(real);
     return true;
   }
 
-  async #putDirectory(real: ByteString, entry: Entry, standing: number | undefined, made?: Made): Promise<boolean> {
+  async #putDirectory(real: ByteString, entry: Entry): Promise<boolean> {
     const path = absolutePath(this.#root, real);
-    const { refuseXattr } = this.#rules;
+    const { kind, refuseXattr } = this.#rules;
+    const standing = real === top ? 0o040000 : modeOf(this.#root, real);
     const open = this.#directories.open(real, entry);
-    if (isDirectoryMode(standing) && this.#rules.kind !== 'new') {
+    if (isDirectoryMode(standing) && kind !== 'new') {
       removeStaleXattrs(path, entry);
       applyMetadata(path, open, false, refuseXattr);
     } else {
-      if (!(await this.#isFree(real, standing))) return false;
+      if (!this.#isFree(real, standing)) return false;
       await createEntry(path, open, refuseXattr);
     }
-    made?.(real);
+    // What comes next is mostly in it.
+    if (real === clampPath(entry.path)) this.#parents.set(real, real);
     return true;
   }
 
   // Makes a place free for something else; false where what stands there must stay.
-  async #isFree(real: ByteString, standing: number | undefined): Promise<boolean> {
-    if (standing === undefined) return true;
-    await this.#ahead.settle();
-    return this.#makeWay(real, standing);
+  #isFree(real: ByteString, standing: number | undefined): boolean {
+    return standing === undefined || this.#makeWay(real, standing);
   }
 
   #makeWay(real: ByteString, standing: number): boolean {

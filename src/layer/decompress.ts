@@ -1,7 +1,8 @@
 // What is compressed is told by its first bytes, never by a media type or a file name: both have been wrong in the wild.
 import type { Transform } from 'node:stream';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { createZstdDecompress } from 'node:zlib';
 import { BuilderError, systemCode } from '../errors.ts';
+import { gunzip } from './gunzip.ts';
 
 /** How bytes are compressed; the last two are known but can't be read. */
 export type CompressionFormat = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
@@ -32,7 +33,7 @@ export async function* decompress(source: AsyncIterable<Buffer>, signal: AbortSi
   const format = sniffCompression(head);
   const whole = resume(head, iterator, signal);
   if (format === 'none') yield* whole;
-  else if (format === 'gzip') yield* transformed(whole, createGunzip({ chunkSize: outputChunkSize }), format, signal);
+  else if (format === 'gzip') yield* gunzip(whole, signal);
   // A window of more than 128 MiB is refused by the default limit, which bounds our memory.
   else if (format === 'zstd') yield* transformed(whole, createZstdDecompress({ chunkSize: outputChunkSize }), format, signal);
   else {

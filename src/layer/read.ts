@@ -9,6 +9,7 @@ import type { Entry, EntryType, Timestamp } from './entry.ts';
 import { type Header, blockSize, isZeroBlock, parseHeader } from './header.ts';
 import { type PaxRecords, maximumMetaSize, parsePax, parsePaxNumber, parsePaxTime, xattrsOf } from './pax.ts';
 import { show } from './show.ts';
+import { StoredContent } from './stored-content.ts';
 import { type PaxSparse, type SparseMap, expandSparse, paxSparseOf, readOldSparse, readSparseMap, sparseMapOf } from './sparse.ts';
 
 /** Told what is odd but harmless in an archive. */
@@ -75,36 +76,6 @@ export async function* readEntries(source: AsyncIterable<Buffer>, signal: AbortS
     }
   } finally {
     await bytes.close();
-  }
-}
-
-/** The stored bytes of one entry: whatever the consumer leaves is skipped. */
-export class StoredContent implements AsyncIterable<Buffer> {
-  /** Where they begin, in bytes from the archive's start. */
-  readonly offset: number;
-  readonly #bytes: ByteSource;
-  #left: number;
-  #padding: number;
-
-  constructor(bytes: ByteSource, size: number) {
-    this.offset = bytes.position;
-    this.#bytes = bytes;
-    this.#left = size;
-    this.#padding = (blockSize - (size % blockSize)) % blockSize;
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
-    while (this.#left > 0) {
-      const part = await this.#bytes.takeSome(this.#left);
-      this.#left -= part.length;
-      yield part;
-    }
-  }
-
-  async skip(): Promise<void> {
-    while (this.#left > 0) this.#left -= (await this.#bytes.takeSome(this.#left)).length;
-    if (this.#padding > 0 && this.#bytes.takeNow(this.#padding) === undefined) await this.#bytes.take(this.#padding);
-    this.#padding = 0;
   }
 }
 

@@ -1,5 +1,5 @@
 // What node:fs can't do to one file: times to the nanosecond, device nodes, a stat that says everything without bigints.
-import { lstatSync, renameSync } from 'node:fs';
+import { constants, lstatSync, renameSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
 import { attempt, call, cString, errnoOf, systemError } from './libc.ts';
 
@@ -9,6 +9,7 @@ const emptyPath = 0x1000; // AT_EMPTY_PATH
 const basicStats = 0x7ff; // STATX_BASIC_STATS
 const noReplace = 1; // RENAME_NOREPLACE
 const omitTime = 0x3ffffffen; // UTIME_OMIT
+const newFileFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | 0o2000000; // O_CLOEXEC
 const coarseRealtime = 5; // CLOCK_REALTIME_COARSE
 
 /** Numbers of one stat, in the order that `decodeStat` writes them. */
@@ -50,6 +51,15 @@ export function setTimesOfFile(fd: number, seconds: number, nanoseconds: number)
 export function setTimes(path: ByteString, seconds: number, nanoseconds: number): void {
   fillTimes(seconds, nanoseconds);
   call('utimensat', [currentDirectory, cString(path), timesBytes, noFollow], path);
+}
+
+/** Opens a new file, to be written by its owner alone; undefined where something is already. @throws SystemError */
+export function openNewFile(path: ByteString): number | undefined {
+  const result = attempt('openat', currentDirectory, cString(path), newFileFlags, 0o600);
+  if (result >= 0) return result;
+  const error = systemError(-result, 'open', path);
+  if (error.code === 'EEXIST') return undefined;
+  throw error;
 }
 
 /** Makes a FIFO or a device node; `mode` holds the type bits too. @throws SystemError, EPERM without CAP_MKNOD */

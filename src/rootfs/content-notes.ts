@@ -73,8 +73,14 @@ export function watchDigest(entry: Entry): { readonly watched: Entry; readonly d
   const { type, content, xattrs, linkTarget } = entry;
   if (type === 'symlink') return { watched: entry, digest: () => digestOf(xattrs, Buffer.from(linkTarget ?? '', 'latin1')) };
   if (content === undefined) return { watched: entry, digest: () => digestOf(xattrs) };
+  if (isShort(content)) return { watched: entry, digest: () => digestOf(xattrs, content[0]) };
   const growing = beginDigest(xattrs);
   return { watched: { ...entry, content: digesting(content, growing) }, digest: () => growing.digest() };
+}
+
+// Most files are small.
+function isShort(content: Iterable<Buffer> | AsyncIterable<Buffer>): content is readonly Buffer[] {
+  return Array.isArray(content) && content.length < 2;
 }
 
 /** The same of an entry that is at hand. */
@@ -82,8 +88,7 @@ export function watchLocalDigest(entry: LocalEntry): { readonly watched: LocalEn
   const { type, content, xattrs, linkTarget } = entry;
   if (type === 'symlink') return { watched: entry, digest: () => digestOf(xattrs, Buffer.from(linkTarget ?? '', 'latin1')) };
   if (content === undefined) return { watched: entry, digest: () => digestOf(xattrs) };
-  // Most files are small.
-  if (Array.isArray(content) && content.length < 2) {
+  if (isShort(content)) {
     const digest = digestOf(xattrs, content[0]);
     return { watched: entry, digest: () => digest };
   }

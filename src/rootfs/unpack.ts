@@ -2,7 +2,6 @@
 // `files/entry-writer.ts`, which puts them on disk. Here is only what is about layers: whiteouts, the pod's map, and what is noted.
 import type { ByteString } from '../bytes.ts';
 import { EntryWriter, type WriteRules } from '../files/entry-writer.ts';
-import { largestAheadBytes } from '../files/files-ahead.ts';
 import { readXattrs } from '../files/metadata.ts';
 import { absolutePath, isDirectoryMode, resolvePath } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
@@ -54,19 +53,16 @@ class Unpacking {
     const path = clampPath(entry.path);
     if (path.includes('.wh.')) {
       const whiteout = whiteoutOf(path);
-      if (whiteout?.kind === 'removes') return await this.#hide(whiteout.path);
-      if (whiteout?.kind === 'opaque') return await this.#hideChildren(whiteout.directory);
+      if (whiteout?.kind === 'removes') return this.#hide(whiteout.path);
+      if (whiteout?.kind === 'opaque') return this.#hideChildren(whiteout.directory);
       // A whiteout that is a directory in its archive: what is in it hides nothing more.
       if (path.split('/').some((name) => name.startsWith('.wh.'))) return;
     }
-    const { notes } = this.#report;
-    // What the writer has whole needs no watching.
-    const isWatched = notes !== undefined && !(entry.type === 'file' && entry.size <= largestAheadBytes);
-    const { watched, digest } = isWatched ? watchDigest(entry) : { watched: entry };
-    const real = await this.writer.write(watched, (place, content) => {
-      this.#note(place, digest ?? (() => digestOf(entry.xattrs, content)));
-    });
-    if (real !== undefined && real !== '.') this.#remember(real);
+    const { watched, digest } = this.#report.notes === undefined ? { watched: entry } : watchDigest(entry);
+    const real = await this.writer.write(watched);
+    if (real === undefined) return;
+    if (entry.type !== 'hardlink' && digest !== undefined) this.#note(real, digest);
+    if (real !== '.') this.#remember(real);
   }
 
   #rules(): WriteRules {
@@ -100,8 +96,7 @@ class Unpacking {
     else notes.note(real, digest());
   }
 
-  async #hide(path: ByteString): Promise<void> {
-    await this.writer.settle();
+  #hide(path: ByteString): void {
     const { parent, name } = splitPath(path);
     const found = resolvePath(this.#root, parent, 'follow');
     if (!isDirectoryMode(found.mode)) return;
@@ -112,8 +107,7 @@ class Unpacking {
     else this.writer.remove(real, (candidate) => this.#fresh.has(candidate));
   }
 
-  async #hideChildren(directory: ByteString): Promise<void> {
-    await this.writer.settle();
+  #hideChildren(directory: ByteString): void {
     const found = resolvePath(this.#root, directory, 'follow');
     if (!isDirectoryMode(found.mode)) return;
     if (found.isProtected) this.#report.protectedPaths.add(found.path);

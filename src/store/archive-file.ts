@@ -10,7 +10,8 @@ import { type ByteString, bytesFromText } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { decompress, sniffCompression } from '../layer/decompress.ts';
 import { verify } from '../layer/meter.ts';
-import { StoredContent, readEntries } from '../layer/read.ts';
+import { readEntries } from '../layer/read.ts';
+import { StoredContent } from '../layer/stored-content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { childPath, clampPath, mostLinks, splitPath } from '../paths.ts';
 

@@ -15,8 +15,11 @@ export interface TreePlace {
  * @throws ERR_UNSAFE_PATH after 40 symbolic links
  */
 export function resolveInTree(tree: ImageTree, path: ByteString, leaf: 'keep' | 'follow', top = rootNode): TreePlace {
+  // What leads to a directory by its names alone met no link: nearly all that is asked for.
+  const node = top === rootNode ? tree.at(path) : undefined;
+  if (tree.isDirectory(node)) return { path, node };
   const found = followPath(
-    { root: top, child: (directory, name) => tree.child(directory, name), linkTarget: (node) => tree.linkTarget(node) },
+    { root: top, child: (directory, name) => tree.child(directory, name), linkTarget: (link) => tree.linkTarget(link) },
     path,
     leaf,
   );
