@@ -67,7 +67,7 @@ export async function runBuildCommand(input: CommandInput, form: BuildForm): Pro
     const file = await readDockerfile(
       request.dockerfile,
       { workingDirectory, contextFolder: world.contextFolder },
-      { standardInput: readStandardInput, download: async (url) => (await world.ports.download(url, { signal })).body },
+      { standardInput: async () => await readStandardInput(), download: async (url) => (await world.ports.download(url, { signal })).body },
     );
     try {
       dockerfile = parseDockerfile(file.text, file.name);

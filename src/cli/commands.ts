@@ -3,9 +3,12 @@ import { runBuildCommand } from './build-command.ts';
 import { runCheckCommand } from './check-command.ts';
 import type { Command } from './command.ts';
 import { runCompletionCommand } from './completion.ts';
+import { runLoginCommand } from './login-command.ts';
+import { runPushCommand } from './push-command.ts';
 import { buildFlags, buildGroups } from './tables/build.ts';
 import { checkGroups } from './tables/check.ts';
 import { logFlags } from './tables/log.ts';
+import { loginGroups, pushGroups } from './tables/push.ts';
 import { transportCommands } from './transport-commands.ts';
 import { warmerGroups } from './tables/warmer.ts';
 import { version } from './version.ts';
@@ -37,6 +40,22 @@ export const commands: readonly Command[] = [
     groups: checkGroups,
     accepts: buildFlags,
     run: runCheckCommand,
+  },
+  {
+    name: 'push',
+    usage: '[flags] ARCHIVE|LAYOUT',
+    takesOperands: true,
+    about: 'push an image that is on disk',
+    groups: pushGroups,
+    run: runPushCommand,
+  },
+  {
+    name: 'login',
+    usage: '[flags] REGISTRY',
+    takesOperands: true,
+    about: 'keep credentials where builds look for them',
+    groups: loginGroups,
+    run: runLoginCommand,
   },
   ...transportCommands,
   {

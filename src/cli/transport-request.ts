@@ -1,4 +1,5 @@
 // Flags of commands that move images → how each side is reached, and what is copied.
+import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
@@ -28,9 +29,11 @@ export async function openMeans(
   };
 }
 
-/** Where large files may wait: not in memory, where /tmp often is. */
+/** Where large files may wait: not in memory, where /tmp often is. The builder's image has none, so it is made. */
 export function temporaryFolderOf(settings: Settings, env: Environment): string {
-  return settings.text('tmpdir') ?? (env['TMPDIR'] || '/var/tmp');
+  const folder = settings.text('tmpdir') ?? (env['TMPDIR'] || '/var/tmp');
+  mkdirSync(folder, { recursive: true });
+  return folder;
 }
 
 /** @throws ERR_USAGE for flags that contradict each other */

@@ -112,6 +112,5 @@ test('what could not be written is named before anything is done', async (contex
   await assert.rejects(open({ tarPath: below }), { message: `Cannot write --tar-path ${below}: ${folder}/file is not a directory` });
   await assert.rejects(open({ tarPath: folder }), { message: `Cannot write --tar-path ${folder}: it is a directory` });
   await assert.rejects(open({ ociLayoutPath: join(folder, 'file') }), { message: /Cannot write --oci-layout-path .*: it is a file/ });
-  await assert.rejects(open({ digestFile: '/proc/1/no/digest' }), { message: /Cannot write --digest-file \/proc\/1\/no\/digest: / });
   await assert.rejects(open({ digestFile: 'https://[' }), { message: 'Cannot use --digest-file: its URL is malformed' });
 });

@@ -1,0 +1,100 @@
+// `executor login REGISTRY`: writes credentials where builds look for them, as kaniko's command of this name does.
+import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { BuilderError, systemCode } from '../errors.ts';
+import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
+import { dockerHub } from '../oci/reference.ts';
+import { findEntry, normalizeKey, parseDockerConfig } from '../registry/docker-config.ts';
+import type { CommandInput } from './command.ts';
+import type { Environment } from './settings.ts';
+import { readStandardInput } from './standard-input.ts';
+
+/** The name of Docker Hub in every config.json. */
+const hubKey = 'https://index.docker.io/v1/';
+
+/** Keeps user and password in config.json; nothing is asked of the registry. */
+export async function runLoginCommand({ settings, positionals, env, report }: CommandInput): Promise<number> {
+  const [registry, ...others] = positionals;
+  if (registry === undefined || others.length > 0) {
+    throw new BuilderError('ERR_USAGE', `Cannot log in: ${positionals.length} registries are named, and one is needed`, {
+      hint: 'executor login registry.example --username me --password-stdin < token',
+    });
+  }
+  const isPiped = settings.boolean('password-stdin');
+  if (isPiped && settings.has('password')) throw new BuilderError('ERR_USAGE', 'Cannot combine --password with --password-stdin');
+  const user = settings.text('username') ?? '';
+  const password = isPiped
+    ? (await readStandardInput('the password')).toString('utf8').replace(/\r?\n$/, '')
+    : (settings.text('password') ?? '');
+  if (user === '' || password === '') {
+    throw new BuilderError('ERR_USAGE', `Cannot log in to ${registry}: there is no ${user === '' ? 'user name' : 'password'}`, {
+      hint: user === '' ? 'give --username' : 'give --password-stdin, or --password',
+    });
+  }
+  const path = join(configFolder(env), 'config.json');
+  keepCredential(path, registry, Buffer.from(`${user}:${password}`).toString('base64'));
+  if ((env['DOCKER_AUTH_CONFIG'] ?? '') !== '') {
+    const message = `DOCKER_AUTH_CONFIG is set, and what it says of ${registry} comes before ${path}`;
+    report.emit({ kind: 'warning', code: 'login-order', message });
+  }
+  report.line('info', `credentials for ${registry} are in ${path}`);
+  return 0;
+}
+
+function configFolder(env: Environment): string {
+  const named = env['DOCKER_CONFIG'] ?? '';
+  return named === '' ? join(env['HOME'] ?? homedir(), '.docker') : named;
+}
+
+/** Changes the one entry, and leaves all else in the file as it is. */
+function keepCredential(path: string, registry: string, auth: string): void {
+  const text = readIfThere(path);
+  const config: JsonObject = text === undefined ? new Map() : objectOf(parseJson(text), path);
+  const known = text === undefined ? undefined : parseDockerConfig(text, path);
+  const host = normalizeKey(registry);
+  const helper = known === undefined ? undefined : (findEntry(known.credHelpers, host, '') ?? known.credsStore);
+  if (helper !== undefined) {
+    throw new BuilderError('ERR_AUTH', `Cannot log in to ${registry}: ${path} leaves its credentials to docker-credential-${helper}`, {
+      hint: 'remove it from credHelpers and credsStore, or log in by that program',
+    });
+  }
+  const before = config.get('auths');
+  const auths: Map<string, Json> = new Map(before === undefined ? [] : objectOf(before, path));
+  const key = host === dockerHub ? hubKey : registry;
+  for (const each of auths.keys()) if (normalizeKey(each) === host) auths.delete(each);
+  auths.set(key, new Map([['auth', auth]]));
+  replacePrivately(path, `${formatJson(new Map([...config, ['auths', auths]]))}\n`);
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    const text = readFileSync(path, 'utf8');
+    return text.trim() === '' ? undefined : text;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw new BuilderError('ERR_AUTH', `Cannot read ${path}: ${systemCode(error) ?? 'unreadable'}`, { cause: error });
+  }
+}
+
+function objectOf(value: Json | undefined, path: string): JsonObject {
+  if (value instanceof Map) return value;
+  throw new BuilderError('ERR_AUTH', `Cannot change ${path}: it is no file of credentials`);
+}
+
+/** In one step, for its owner's eyes only; through a link to where that leads. */
+function replacePrivately(path: string, text: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const place = readIfThere(path) === undefined ? path : realpathSync(path);
+    const temporary = join(dirname(place), '.config.json.yadokari');
+    rmSync(temporary, { force: true });
+    writeFileSync(temporary, text, { mode: 0o600, flag: 'wx' });
+    renameSync(temporary, place);
+  } catch (error) {
+    throw new BuilderError('ERR_AUTH', `Cannot write ${path}: ${systemCode(error) ?? 'unknown reason'}`, {
+      cause: error,
+      hint: 'DOCKER_CONFIG names the folder; one that is mounted from a Secret can not be changed',
+    });
+  }
+}

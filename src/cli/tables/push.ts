@@ -1,0 +1,37 @@
+// The flags of `push` and `login`.
+import type { FlagGroup } from '../flags.ts';
+import { logFlags } from './log.ts';
+import { destinationFlags, pushFlags, resultFileFlags } from './output.ts';
+import { registryFlags } from './registry.ts';
+
+export const pushGroups: readonly FlagGroup[] = [
+  { title: 'Where it goes', flags: [...destinationFlags, ...resultFileFlags, ...pushFlags] },
+  { title: 'Registries', flags: registryFlags },
+  { title: 'What is told', flags: logFlags },
+];
+
+export const loginGroups: readonly FlagGroup[] = [
+  {
+    title: 'Who you are',
+    flags: [
+      { name: 'username', short: 'u', kind: 'text', isCommon: true, value: 'NAME', about: 'user name', kaniko: 'same' },
+      {
+        name: 'password-stdin',
+        kind: 'boolean',
+        isCommon: true,
+        about: 'read the password from standard input',
+        kaniko: 'same',
+      },
+      {
+        name: 'password',
+        short: 'p',
+        kind: 'text',
+        isCommon: true,
+        value: 'PASSWORD',
+        about: 'the password itself, for all to see',
+        kaniko: 'same',
+      },
+    ],
+  },
+  { title: 'What is told', flags: logFlags },
+];
