@@ -28,8 +28,10 @@ import type { BuildRequest, BuildResult } from './request.ts';
 import { openSources, type BuildSources } from './sources.ts';
 import { buildStage, type StageResult } from './stage.ts';
 import { Disk } from '../rootfs/disk.ts';
+import { OwnRoot } from '../rootfs/own-root.ts';
 import { RunChanges } from '../rootfs/run-changes.ts';
 import type { StageFiles, StageFilesOptions } from '../rootfs/stage-files.ts';
+import type { Root } from '../files/root.ts';
 import { Spool } from '../files/spool.ts';
 import type { Timestamp } from '../layer/entry.ts';
 import { clampPath } from '../paths.ts';
@@ -53,11 +55,26 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   const results = await openResultFiles(request.output, ports);
   await checkPush(request, ports);
   await using cache = openCache(request, ports, store);
-  const parts = { dockerfile, request, ports, plan, bases, borrowing, store, folders, results, ...(epoch === undefined ? {} : { epoch }) };
+  const ownRoot = openOwnRoot(request, borrowing);
+  const own = ownRoot === undefined ? {} : { ownRoot };
+  const parts = {
+    dockerfile,
+    request,
+    ports,
+    plan,
+    bases,
+    borrowing,
+    store,
+    folders,
+    results,
+    ...own,
+    ...(epoch === undefined ? {} : { epoch }),
+  };
   try {
     for (;;) {
       const disk = openDisk(parts);
       try {
+        if (request.preCleanup) await disk.prepare();
         return await attemptBuild(parts, disk, cache);
       } catch (error) {
         // Trouble with the cache never fails a build: it goes on without what can't be read.
@@ -72,6 +89,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
     }
   } finally {
     await borrowing.giveBack();
+    await ownRoot?.putBack();
     for (const file of results.values()) await file.close();
     rmSync(folders.stages, { recursive: true, force: true });
   }
@@ -84,6 +102,7 @@ interface BuildParts {
   readonly plan: BuildPlan;
   readonly bases: BaseImages;
   readonly borrowing: Borrowing;
+  readonly ownRoot?: OwnRoot;
   readonly store: BlobStore;
   readonly folders: { readonly layers: string; readonly stages: string };
   readonly results: ResultFiles;
@@ -98,10 +117,18 @@ interface Build extends Omit<BaseScope, 'finished'>, Outlook {
   readonly finished: Map<number, StageResult>;
 }
 
-function openDisk({ request, ports, folders, borrowing }: BuildParts): Disk {
+function openDisk({ request, ports, folders, borrowing, ownRoot }: BuildParts): Disk {
   const { emit, signal } = ports;
-  const root = { path: bytesFromText(request.rootPath), protection: borrowing.protection };
-  return new Disk({ root, folder: bytesFromText(folders.stages), ground: borrowing, emit, signal });
+  const own = ownRoot === undefined ? {} : { ownRoot };
+  return new Disk({ root: rootOf(request, borrowing), folder: bytesFromText(folders.stages), ground: borrowing, ...own, emit, signal });
+}
+
+function openOwnRoot(request: BuildRequest, borrowing: Borrowing): OwnRoot | undefined {
+  return request.preservesRoot ? new OwnRoot(rootOf(request, borrowing), join(request.builderFolder, 'own-root')) : undefined;
+}
+
+function rootOf({ rootPath }: BuildRequest, { protection }: Borrowing): Root {
+  return { path: bytesFromText(rootPath), protection };
 }
 
 async function attemptBuild(parts: BuildParts, disk: Disk, cache: LayerCache | undefined): Promise<BuildResult> {

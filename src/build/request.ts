@@ -61,7 +61,12 @@ export interface BuildRequest {
   readonly borrowsContext: boolean;
   readonly ignorePaths: readonly string[];
   readonly network: 'default' | 'host' | 'none';
+  /** The root is emptied after the build. */
   readonly cleanup: boolean;
+  /** The root is emptied before the build, even where nothing is unpacked. */
+  readonly preCleanup: boolean;
+  /** What the root held before the build is put back after it. */
+  readonly preservesRoot: boolean;
   /** Undefined: every step is executed, and nothing kept. */
   readonly cache?: CacheRequest;
   /** Where a warmer keeps base images; an absolute path. */

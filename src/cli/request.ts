@@ -67,6 +67,8 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     ignorePaths: settings.list('ignore-path'),
     network: settings.choice('network', ['default', 'host', 'none'], 'default'),
     cleanup: settings.boolean('cleanup'),
+    preCleanup: settings.boolean('pre-cleanup'),
+    preservesRoot: settings.boolean('preserve-context'),
     ...(settings.boolean('cache') ? { cache: makeCacheRequest(settings, output, around.workingDirectory) } : {}),
     ...(baseFolder === undefined ? {} : { baseFolder }),
     printChecks: !settings.boolean('no-check'),

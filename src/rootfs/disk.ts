@@ -18,6 +18,7 @@ import { namingLayer } from './follow-layer.ts';
 import type { Ground } from './ground.ts';
 import { HeldFolders } from './held-folders.ts';
 import { type UnpackReport, createUnpackReport, tellUnpackReport } from './unpack-report.ts';
+import type { OwnRoot } from './own-root.ts';
 import { takeRootBack, setRootAside } from './set-aside.ts';
 import { turnLinks } from './turn-links.ts';
 import { unpackLayer } from './unpack.ts';
@@ -51,6 +52,7 @@ export class Disk {
   readonly root: Root;
   readonly ground: Ground | undefined;
   readonly #folder: ByteString;
+  readonly #ownRoot: OwnRoot | undefined;
   readonly #emit: Emit;
   readonly #signal: AbortSignal;
   readonly #asides: { readonly folder: ByteString; readonly held: HeldImage }[] = [];
@@ -68,12 +70,15 @@ export class Disk {
     readonly root: Root;
     readonly folder: ByteString;
     readonly ground?: Ground;
+    /** Takes what is there before the first image; it goes where there is none. */
+    readonly ownRoot?: OwnRoot;
     readonly emit: Emit;
     readonly signal: AbortSignal;
   }) {
     this.root = options.root;
     this.ground = options.ground;
     this.#folder = options.folder;
+    this.#ownRoot = options.ownRoot;
     this.#emit = options.emit;
     this.#signal = options.signal;
     this.#heldFolders = new HeldFolders(options.root);
@@ -164,6 +169,12 @@ export class Disk {
     return this.root.protection.covers(place) ? undefined : pathIn(aside.folder, place);
   }
 
+  /** Empties the root of what was there before the build. @throws ERR_ROOTFS */
+  async prepare(): Promise<void> {
+    chmodSync(fsPath(this.root.path), 0o755);
+    await this.#leave();
+  }
+
   /** Leaves the root as empty as before the build. */
   clear(): void {
     clearRoot(this.root, this.#signal);
@@ -215,6 +226,10 @@ export class Disk {
 
   async #leave(): Promise<void> {
     if (this.#held === undefined || !this.#isKept) {
+      if (this.#held === undefined && (await this.#ownRoot?.putAway(this.#signal)) === true) {
+        this.#heldFolders.restore();
+        this.#isEmpty = true;
+      }
       if (!this.#isEmpty) this.clear();
       return;
     }

@@ -72,6 +72,25 @@ describe('several builds in one container', { skip: whyNot }, () => {
     assert.equal(result.output.match(/RUN can't see the image's \/busybox:/g)?.length, 1, result.output);
   });
 
+  test("--preserve-context puts the job's own files back, in a container whose files are a lower layer's", async () => {
+    const base = `${scene.registry.host}/base`;
+    const context = await scene.folder({
+      own: `FROM ${base}\nRUN test ! -e /etc/job && rm -rf /var/run && echo image > /bin/of-the-image\n`,
+    });
+    const job = [
+      'set -e; echo kept > /etc/job',
+      `${build('own')} --preserve-context`,
+      'cat /etc/job; test ! -e /bin/of-the-image; test -L /var/run; /bin/sh -c "echo shell works"',
+    ].join('\n');
+    const entrypoint = '/busybox/sh';
+    const { ended } = await scene.engine.start({ image, entrypoint, command: ['-c', job], volumes: podVolumes('kubernetes', { context }) });
+    const { status, output } = await ended;
+    assert.equal(status, 0, output);
+    assert.match(output, /kept\nshell works/);
+    assert.ok((await pathsOf('own')).includes('/bin/of-the-image'));
+    assert.ok(!(await pathsOf('own')).includes('/etc/job'));
+  });
+
   test('a build that failed, or was killed, leaves nothing to the next one', async () => {
     const base = `${scene.registry.host}/base`;
     const context = await scene.folder({

@@ -43,6 +43,10 @@ export async function buildInRoot(
     readonly files?: Readonly<Record<string, string>>;
     /** Does something to the context's folder before the build begins. */
     readonly arrange?: (context: string) => void;
+    /** Does something to the root before the build begins. */
+    readonly arrangeRoot?: (rootPath: string) => void;
+    /** Looks at the root when the build has ended. */
+    readonly inspectRoot?: (rootPath: string) => void;
     /** What sending a layer early does; nothing where left out. */
     readonly pushLayer?: RegistryClient['pushLayer'];
   } = {},
@@ -56,6 +60,7 @@ export async function buildInRoot(
     writeFileSync(join(context, path), content);
   }
   changes.arrange?.(context);
+  changes.arrangeRoot?.(rootPath);
   const processes = new Processes();
   const launcher = await createLauncher(processes, { graceMs: 500 });
   const events: BuildEvent[] = [];
@@ -114,6 +119,7 @@ export async function buildInRoot(
   } catch (error) {
     seen.error = error;
   }
+  changes.inspectRoot?.(rootPath);
   const leftovers = readdirSync(rootPath).toSorted();
   await launcher.close();
   processes.close();
@@ -144,6 +150,8 @@ export const plainRequest: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   ignorePaths: [],
   network: 'default',
   cleanup: false,
+  preCleanup: false,
+  preservesRoot: false,
   printChecks: false,
   printsPlan: false,
   planOnly: false,

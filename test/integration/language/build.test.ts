@@ -1,6 +1,6 @@
 // A build as a whole: what it tells, what it reads, and what it leaves.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -181,6 +181,40 @@ describe('how stages follow each other', { skip: whyNot, timeout: 120_000 }, () 
     const cleaned = await buildInRoot('FROM base\nRUN true\n', { request: { cleanup: true } });
     assert.deepEqual([cleaned.error, cleaned.leftovers], [undefined, []]);
   });
+
+  test('--pre-cleanup empties the root also where nothing is unpacked', async () => {
+    const arrangeRoot = (root: string): void => writeFileSync(join(root, 'stray'), 'x');
+    const files = { f: 'x' };
+    const kept = await buildInRoot('FROM scratch\nCOPY f /\n', { files, arrangeRoot });
+    assert.deepEqual([kept.error, kept.leftovers], [undefined, ['stray']]);
+    const emptied = await buildInRoot('FROM scratch\nCOPY f /\n', { files, arrangeRoot, request: { preCleanup: true } });
+    assert.deepEqual([emptied.error, emptied.leftovers], [undefined, []]);
+  });
+
+  for (const [end, step, isFailing] of [
+    ['a build', 'RUN echo image > /etc/own && rm -rf /home && echo > /new', false],
+    ['a build that fails', 'RUN echo > /new && exit 3', true],
+  ] as const)
+    test(`--preserve-context puts the container's own files back after ${end}, and none is in the image`, async () => {
+      const seen: string[] = [];
+      const { error, leftovers } = await buildInRoot(`FROM base\nRUN test ! -e /home/me\n${step}\n`, {
+        request: { preservesRoot: true, cleanup: true },
+        arrangeRoot: (root) => {
+          mkdirSync(join(root, 'etc'), { mode: 0o711 });
+          writeFileSync(join(root, 'etc/own'), 'own');
+          mkdirSync(join(root, 'home/me'), { recursive: true });
+          linkSync(join(root, 'etc/own'), join(root, 'home/me/link'));
+        },
+        inspectRoot: (root) => {
+          const { ino, mode } = statSync(join(root, 'home/me/link'));
+          seen.push(readFileSync(join(root, 'etc/own'), 'utf8'), String(statSync(join(root, 'etc/own')).ino === ino), String(mode & 0o777));
+          seen.push((statSync(join(root, 'etc')).mode & 0o777).toString(8));
+        },
+      });
+      assert.equal(error !== undefined, isFailing, String(error));
+      assert.deepEqual(leftovers, ['etc', 'home']);
+      assert.deepEqual(seen, ['own', 'true', String(0o644), '711']);
+    });
 });
 
 describe('--image-download-retry', { skip: whyNot, timeout: 120_000 }, () => {

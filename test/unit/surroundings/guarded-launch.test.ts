@@ -40,6 +40,8 @@ const request: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   ignorePaths: [],
   network: 'default',
   cleanup: false,
+  preCleanup: false,
+  preservesRoot: false,
   printChecks: false,
   printsPlan: false,
   planOnly: false,
