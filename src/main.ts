@@ -13,4 +13,4 @@ for (const name of ['SIGTERM', 'SIGINT'] as const) {
 }
 
 // What is left open by then (idle connections, timers) must not hold the exit.
-process.exit(await runCommandLine(receiveInvocation(), controller.signal));
+void runCommandLine(receiveInvocation(), controller.signal).then((status) => process.exit(status));

@@ -21,7 +21,7 @@ import { layerCompression } from './layer-compression.ts';
 import { executeInstruction, type ExecutionContext } from './execute.ts';
 import { finishImage, formatTime } from './finish.ts';
 import { type EarlyPush, openEarlyPush } from '../outputs/early-push.ts';
-import { type BuildPlan, isNeededAfter, isPartOfTarget } from './plan.ts';
+import { type BuildPlan, isNeededAfter, isPartOfTarget, mayRun } from './plan.ts';
 import { prepareBuild } from './prepare.ts';
 import { openResultFiles, publishImage, type ResultFiles } from '../outputs/publish.ts';
 import type { BuildRequest, BuildResult } from './request.ts';
@@ -49,6 +49,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   const borrowing = openBorrowing(asked, ports);
   const plan = await prepareBuild(dockerfile, asked, ports, bases, borrowing.refused);
   if (asked.planOnly) return undefined;
+  if (mayRun(plan)) await ports.openLauncher?.();
   const epochDefault = plan.globalArgs.get('SOURCE_DATE_EPOCH');
   const epoch = readEpoch(asked, epochDefault, ports);
   const request = withEpoch(asked, epochDefault, epoch);

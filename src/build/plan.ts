@@ -76,6 +76,13 @@ export function isPartOfTarget(plan: StagePlan, index: number): boolean {
   return false;
 }
 
+/** True where a stage has a RUN, or a base has triggers, which may be one. */
+export function mayRun(plan: BuildPlan): boolean {
+  return plan.stages.some(
+    ({ stage }) => stage.instructions.some(({ kind }) => kind === 'run') || (plan.triggerCounts.get(stage.index) ?? 0) > 0,
+  );
+}
+
 function countTriggers(dockerfile: Dockerfile, planned: PlannedStage, triggers: ReadonlyMap<number, readonly Instruction[]>): number {
   const { base, stage } = planned;
   return base.kind === 'stage' ? triggersOfStage(dockerfile, base.index, stage).length : (triggers.get(stage.index)?.length ?? 0);

@@ -20,6 +20,8 @@ export interface BuildPorts {
   readonly context: SourceTree;
   /** Those of --build-context that are folders, by lower-case name. */
   readonly namedFolders: ReadonlyMap<string, SourceTree>;
+  /** Makes ready to launch: to be called before anything is unpacked. */
+  readonly openLauncher?: () => Promise<void>;
   readonly launch: Launcher['launch'];
   /** @throws ERR_TAMPERED when a RUN changed the builder's own files. */
   readonly verifySeal: () => void;

@@ -1,5 +1,6 @@
 // Events → what people and machines read: plain lines, the same with a live last line on a terminal, or JSON by pino.
-import { pino, type Logger } from 'pino';
+import { createRequire } from 'node:module';
+import type { Logger, pino as makeLogger } from 'pino';
 import type { BuildEvent, Emit, StepLabel } from '../events.ts';
 import type { Sink } from './sink.ts';
 import type { logFormats, verbosities } from './tables/log.ts';
@@ -38,6 +39,8 @@ function isTold(level: Verbosity, verbosity: Verbosity, event?: BuildEvent): boo
 const severity: Readonly<Record<Verbosity, number>> = { trace: 0, debug: 1, info: 2, warn: 3, error: 4, fatal: 5, panic: 5 };
 
 function jsonReport(options: ReportOptions): Report {
+  // 10 ms that only this report is to pay, and before anything is built.
+  const pino: typeof makeLogger = createRequire(import.meta.url)('pino');
   const logger: Logger = pino(
     {
       level: 'trace',

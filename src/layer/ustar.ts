@@ -1,6 +1,5 @@
-// tar-stream's codec of one header block. The package exports its streams only, so the codec is found beside its main file.
+// tar-stream's codec of one header block. The package exports its streams only, so the codec is named by its file.
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import type { Header } from 'tar-stream';
 
 type Fields = Omit<Header, 'type' | 'uname' | 'gname' | 'pax'>;
@@ -22,6 +21,4 @@ interface Codec {
 /** What a block says, as far as `decode` understands it. */
 export type Decoded = Omit<Fields, 'linkname'> & { readonly linkname: string | null };
 
-const require = createRequire(import.meta.url);
-
-export const ustar: Codec = require(join(dirname(require.resolve('tar-stream')), 'headers.js'));
+export const ustar: Codec = createRequire(import.meta.url)('../../node_modules/tar-stream/headers.js');

@@ -1,8 +1,7 @@
 // One HTTP exchange: connections, TLS, proxies, time limits. The only file that knows undici; its errors end here.
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
-import { createServer } from 'node:net';
 import { Readable } from 'node:stream';
-import { Agent, Client, type Dispatcher, ProxyAgent, buildConnector } from 'undici';
+import { Agent, type Dispatcher, ProxyAgent, buildConnector } from 'undici';
 import { BuilderError } from '../errors.ts';
 import { type Names, lookupWith } from './names.ts';
 import { networkError } from './network-error.ts';
@@ -194,28 +193,4 @@ function tlsOptions(rules: HostRules): { readonly rejectUnauthorized?: boolean; 
     ...(clientCertificate === undefined ? {} : { cert: clientCertificate.certificate, key: clientCertificate.key }),
   });
   return { ...verify, secureContext };
-}
-
-/**
- * Makes undici load what it only loads with its first connection (its parser), and Node the extra authorities: after
- * the base image is unpacked, files of ours may no longer be trusted to be ours. Talks to itself over loopback.
- */
-export async function warmUpHttp(): Promise<void> {
-  getCACertificates('extra');
-  const server = createServer((socket) => {
-    socket.once('data', () => socket.end('HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n'));
-  });
-  const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject).listen(0, '127.0.0.1', resolve);
-  await listening;
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new BuilderError('ERR_INTERNAL', 'Cannot warm up: there is no loopback port');
-  const client = new Client(`http://127.0.0.1:${address.port}`);
-  try {
-    const answer = await client.request({ method: 'GET', path: '/' });
-    await answer.body.dump();
-  } finally {
-    await client.destroy();
-    server.close();
-  }
 }

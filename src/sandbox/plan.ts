@@ -106,7 +106,7 @@ export function showCode(code: BuilderCode): { readonly binds: readonly Bind[]; 
   const [top = main] = main.split('/');
   const file = (source: string, target: string): Bind => ({ source, target, kind: 'file', mode: 'ro' });
   const folder = (source: string, target: string): Bind => ({ source, target, kind: 'folder', mode: 'ro' });
-  // Only what is loaded is shown, not the whole checkout; a main without a folder of its own has its files beside it.
+  // Only what is loaded is shown, not the whole checkout; a main without a folder of its own has all its files beside it.
   const sources =
     top === main
       ? [folder(code.packageFolder, app)]
@@ -114,10 +114,7 @@ export function showCode(code: BuilderCode): { readonly binds: readonly Bind[]; 
           folder(posix.join(code.packageFolder, top), `${app}/${top}`),
           file(posix.join(code.packageFolder, 'package.json'), `${app}/package.json`),
         ];
-  const modules =
-    code.modulesFolder === undefined || (top === main && code.modulesFolder === posix.join(code.packageFolder, 'node_modules'))
-      ? []
-      : [code.modulesFolder];
+  const modules = code.modulesFolder === undefined || top === main ? [] : [code.modulesFolder];
   const libraries = `${builderFolder}/lib`;
   const loader = code.libraries.map((path) => posix.basename(path)).find((name) => name.startsWith('ld-'));
   const node = `${builderFolder}/node`;

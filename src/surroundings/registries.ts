@@ -6,7 +6,7 @@ import { systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { createRegistryClient, type RegistryClient } from '../registry/client.ts';
 import { type Credentials, loadCredentials } from '../registry/credentials.ts';
-import { type HostRules, warmUpHttp } from '../registry/http-client.ts';
+import type { HostRules } from '../registry/http-client.ts';
 import { type Names, loadNames } from '../registry/names.ts';
 import { proxiesFrom } from '../registry/proxy.ts';
 import type { RegistryRequest } from '../build/request.ts';
@@ -32,7 +32,6 @@ export async function accessRegistries(
   { env, folders, emit }: Pick<RegistrySurroundings, 'env' | 'emit'> & { readonly folders: readonly string[] },
 ): Promise<RegistryAccess> {
   trustCertificates(env, emit);
-  await warmUpHttp();
   const names = await loadNames();
   const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
   const onFound = (message: string): void => emit({ kind: 'note', level: 'debug', message });
@@ -102,7 +101,11 @@ export function trustCertificates(env: Readonly<Record<string, string | undefine
       });
     }
   }
-  if (found.size > 0) setDefaultCACertificates([...new Set([...getCACertificates('bundled'), ...found])]);
+  // Of NODE_EXTRA_CA_CERTS, which Node would read with the first connection.
+  getCACertificates('extra');
+  const bundled = new Set(getCACertificates('bundled').map((pem) => pem.trim()));
+  // The image's own file has none but those, and to read them again takes 10 ms.
+  if (!found.isSubsetOf(bundled)) setDefaultCACertificates([...bundled.union(found)]);
 }
 
 function listFolder(folder: string): readonly string[] {

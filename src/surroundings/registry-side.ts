@@ -6,7 +6,7 @@ import type { Emit } from '../events.ts';
 import { type RegistryClient, createRegistryClient } from '../registry/client.ts';
 import { type Credentials, anonymous, loadCredentials } from '../registry/credentials.ts';
 import type { Credential } from '../registry/docker-config.ts';
-import { type HostRules, warmUpHttp } from '../registry/http-client.ts';
+import type { HostRules } from '../registry/http-client.ts';
 import { loadNames } from '../registry/names.ts';
 import { proxiesFrom } from '../registry/proxy.ts';
 import { trustCertificates } from './registries.ts';
@@ -29,7 +29,6 @@ export async function openRegistrySide(
   { env, emit }: { readonly env: Readonly<Record<string, string | undefined>>; readonly emit: Emit },
 ): Promise<RegistryClient> {
   trustCertificates(env, emit);
-  await warmUpHttp();
   const { certificateFolder, userAgent } = side;
   const rules: HostRules = {
     insecure: side.isLenient,

@@ -9,7 +9,7 @@ import { contextName } from '../dockerfile/stage-needs.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { mountsBelow } from '../rootfs/protect.ts';
-import { createLauncher } from '../linux/launch.ts';
+import { type Launcher, createLauncher } from '../linux/launch.ts';
 import { readMounts } from '../linux/mounts.ts';
 import { Processes, protectSelf } from '../linux/process.ts';
 import { sealFolder } from '../linux/seal.ts';
@@ -72,10 +72,7 @@ export async function openSurroundings(
     recoverShelf(request.builderFolder);
     await recoverContexts(request, { ...options, emit });
     const network = await openNetwork(request, registry, { ...options, emit }, stack);
-    const processes = new Processes();
-    stack.defer(() => processes.close());
-    const launcher = await createLauncher(processes);
-    stack.defer(launcher.close);
+    const { openLauncher, launch } = launcherOf(stack);
     const moved = new MovedFolders();
     const contexts = await openContexts(request, { ...network, moved }, options, stack);
     const claims = claimPaths(request, contexts, options.ownFolders, stack);
@@ -94,7 +91,8 @@ export async function openSurroundings(
       context: watched(contexts.main.tree, contextWatch),
       namedFolders: new Map([...contexts.named.folders].map(([name, tree]) => [name, watched(tree, contextWatch)])),
       verifySeal: claims.verifySeal,
-      launch: guardLaunch(launcher.launch, {
+      openLauncher,
+      launch: guardLaunch(launch, {
         secretFiles: findSecretFiles(request, network.credentialFiles, claims.protectedPaths),
         folders: claims.foreignFolders,
         watch,
@@ -116,6 +114,23 @@ export async function openSurroundings(
     await stack.disposeAsync();
     throw error;
   }
+}
+
+/** The launcher is a thread, which only builds with a RUN are to pay for (20 ms). */
+function launcherOf(stack: AsyncDisposableStack): Required<Pick<BuildPorts, 'openLauncher' | 'launch'>> {
+  const processes = new Processes();
+  stack.defer(() => processes.close());
+  let launcher: Launcher | undefined;
+  stack.defer(async () => await launcher?.close());
+  return {
+    openLauncher: async () => {
+      launcher ??= await createLauncher(processes);
+    },
+    launch: async (request) => {
+      if (launcher === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot start a command: the launcher was not opened');
+      return await launcher.launch(request);
+    },
+  };
 }
 
 /** What speaks to others: registries, web and git servers, with what they may be told. */

@@ -35,7 +35,7 @@ export interface SceneResult extends CommandResult {
 }
 
 /** A line of a stack trace: what no user should have to read. */
-export const stackTrace = /^\s+at (?:.*\()?(?:file:|node:|\/).*:\d+:\d+\)?$/m;
+export const stackTrace = /^\s+at (?:.*\()?(?:file:|node:|\/|src\/|node_modules\/).*:\d+\)?$/m;
 
 /** A build that was begun. */
 export interface SceneRun extends RunningContainer {

@@ -1,18 +1,7 @@
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
 import { test } from 'node:test';
-import { warmUpHttp } from '../../../src/registry/http-client.ts';
 import { networkError } from '../../../src/registry/network-error.ts';
 import { TransientError } from '../../../src/registry/retry.ts';
-
-const { cache } = createRequire(import.meta.url);
-const hasParser = (): boolean => Object.keys(cache).some((path) => /undici.*llhttp.*wasm/.test(path));
-
-test('warmUpHttp() loads the HTTP parser, so that nothing is read from disk later', async () => {
-  assert.equal(hasParser(), false);
-  await warmUpHttp();
-  assert.equal(hasParser(), true);
-});
 
 const url = new URL('https://reg.test/v2/?secret=x');
 const withCode = (code: string): Error => Object.assign(new Error(`${code} 10.0.0.1`), { code });
