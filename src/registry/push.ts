@@ -10,6 +10,7 @@ import { type StoredImage, writeImage } from '../oci/stored-image.ts';
 import { type PushContext, type PushOptions, type PushedImage, pushBlob, sameRegistry, sendAgain } from './push-blob.ts';
 import { putReferrer } from './referrers.ts';
 import type { Repository } from './repository.ts';
+import { changed } from './response.ts';
 
 /**
  * Pushes to every destination; the answer has one entry for each, in their order. A registry that fails doesn't stop the others.
@@ -50,12 +51,7 @@ function pushFailure(failures: readonly unknown[], destinations: readonly Refere
   const messages = failures.map((failure) => (failure instanceof Error ? failure.message : String(failure)));
   const list = (items: readonly Reference[]): string => (items.length === 0 ? 'nothing' : items.map(formatReference).join(', '));
   const [done, left] = [destinations.filter((item) => pushed.has(item)), destinations.filter((item) => !pushed.has(item))];
-  const { method, url, status, errors, hint, code } = first;
-  return new RegistryError(
-    `${messages.join('; ')}; pushed: ${list(done)}; not pushed: ${list(left)}`,
-    { method, url, errors, ...(status === undefined ? {} : { status }) },
-    { cause: first, ...(hint === undefined ? {} : { hint }), ...(code === 'ERR_AUTH' ? { code } : {}) },
-  );
+  return changed(first, { message: `${messages.join('; ')}; pushed: ${list(done)}; not pushed: ${list(left)}` });
 }
 
 /** Names of one repository. */
@@ -160,8 +156,8 @@ async function pushManifest(context: PushContext, wish: ManifestWish, signal: Ab
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof RegistryError)) throw error;
-    if (!isImmutableTag(error)) throw isKindRefused(error) ? withHint(error, otherKindHint(manifest)) : error;
-    if (options.ignoreImmutableTags !== true) throw withHint(error, immutableHint);
+    if (!isImmutableTag(error)) throw isKindRefused(error) ? changed(error, { hint: otherKindHint(manifest) }) : error;
+    if (options.ignoreImmutableTags !== true) throw changed(error, { hint: immutableHint });
     const existing = await repository.resolve(target, signal);
     if (existing === undefined) throw error;
     const message = `${formatReference(reference)} may not be overwritten: it stays ${existing}, the new image is ${manifest.digest}`;
@@ -186,11 +182,6 @@ function isKindRefused({ status, errors }: RegistryError): boolean {
 function otherKindHint({ mediaType }: StoredManifest): string {
   const [kind, other] = mediaType.startsWith('application/vnd.docker.') ? ['docker', 'oci'] : ['oci', 'docker'];
   return `the registry may not take ${kind} images: try --image-format=${other}`;
-}
-
-function withHint({ message, method, url, status, errors, code, cause }: RegistryError, hint: string): RegistryError {
-  const request = { method, url, errors, ...(status === undefined ? {} : { status }) };
-  return new RegistryError(message, request, { cause, hint, ...(code === 'ERR_AUTH' ? { code } : {}) });
 }
 
 function repositoryOf([first]: readonly Reference[]): Reference {

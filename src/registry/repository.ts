@@ -8,7 +8,7 @@ import { MediaType } from '../oci/media-type.ts';
 import type { Reference } from '../oci/reference.ts';
 import { locationOf } from './location.ts';
 import { type RepositoryOptions, RepositoryRequests, type Wish } from './repository-requests.ts';
-import { type Response, discard, expect, failureOf, header, htmlInstead, isHtml, readJson } from './response.ts';
+import { type Response, changed, discard, expect, failureOf, header, htmlInstead, isHtml, readJson } from './response.ts';
 import { type Retry, isTransientStatus, withRetries } from './retry.ts';
 import type { Body } from './transport.ts';
 
@@ -56,7 +56,7 @@ export class Repository {
     const task = `pull ${this.#named(target)}`;
     const wish: Wish = { access: 'pull', headers: { accept: manifestTypes }, retry: false, task };
     // With its body: that may break off as well.
-    return await withRetries(this.retry, signal, async () => {
+    const found = await withRetries(this.retry, signal, async () => {
       const response = await this.requests.send('GET', `manifests/${target}`, wish, signal);
       if (response.status === 404) {
         await discard(response);
@@ -64,13 +64,22 @@ export class Repository {
       }
       await expect(response, [200], task);
       const { bytes } = await readJson(response, manifestLimitBytes, `the manifest of ${this.#named(target)}`);
-      // Docker-Content-Digest is wrong on some registries: the bytes say what they are.
       const digest = isDigest(target) ? digestLike(target, bytes) : digestOf(bytes);
       if (isDigest(target) && digest !== target) {
         throw new BuilderError('ERR_DIGEST_MISMATCH', `Cannot use manifest ${target} of ${this.name}: the registry sent ${digest}`);
       }
-      return { bytes, contentType: header(response, 'content-type'), digest };
+      return { bytes, contentType: header(response, 'content-type'), digest, claimed: header(response, 'docker-content-digest') };
     });
+    if (
+      found === undefined ||
+      isDigest(target) ||
+      found.claimed === undefined ||
+      !isDigest(found.claimed) ||
+      found.claimed === found.digest
+    )
+      return found;
+    // Spoiled on the way: then what is right is there by its digest. Else the registry is one that names manifests wrongly.
+    return (await this.#manifest(found.claimed, signal)) ?? found;
   }
 
   /** The digest that a tag points to, or undefined where there is no such tag. Costs no pull on registries that count them. */
@@ -99,8 +108,13 @@ export class Repository {
     try {
       response = await expect(await this.requests.send('PUT', `manifests/${target}`, wish, signal), [201, 200, 202], task);
     } catch (error) {
-      if (await this.#isStored(target, content.digest, error, signal)) return;
-      throw error;
+      signal.throwIfAborted();
+      if (!(error instanceof RegistryError)) throw error;
+      const stored = await this.#isStored(target, content.digest, error, signal);
+      if (stored === 'yes') return;
+      throw stored === 'unknown' && error.code !== 'ERR_AUTH'
+        ? changed(error, { message: `${error.message}; it may have been stored all the same` })
+        : error;
     }
     await discard(response);
     const claimed = header(response, 'docker-content-digest');
@@ -113,18 +127,21 @@ export class Repository {
     );
   }
 
-  /** True where a PUT that failed was done all the same: its answer got lost, or a second try was refused as a tag may not change. */
-  async #isStored(target: string, digest: Digest, failure: unknown, signal: AbortSignal): Promise<boolean> {
-    signal.throwIfAborted();
-    if (!(failure instanceof RegistryError) || failure.code === 'ERR_AUTH') return false;
-    const wish: Wish = { access: 'pull', headers: { accept: manifestTypes }, retry: false, task: `look up ${this.#named(target)}` };
+  /** Whether a PUT that failed was done all the same: its answer got lost, or a second try was refused as a tag may not change. */
+  async #isStored(target: string, digest: Digest, failure: RegistryError, signal: AbortSignal): Promise<'yes' | 'no' | 'unknown'> {
+    // Who no longer answers is not waited for once more.
+    const retry = failure.status !== undefined;
+    const wish: Wish = { access: 'pull', headers: { accept: manifestTypes }, retry, task: `look up ${this.#named(target)}` };
     try {
       const response = await this.requests.send('HEAD', `manifests/${target}`, wish, signal);
       await discard(response);
-      return response.status === 200 && header(response, 'docker-content-digest') === digest;
+      if (response.status === 404) return 'no';
+      const claimed = header(response, 'docker-content-digest');
+      if (response.status !== 200 || claimed === undefined) return 'unknown';
+      return claimed === digest ? 'yes' : 'no';
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof BuilderError) return false;
+      if (error instanceof BuilderError) return 'unknown';
       throw error;
     }
   }

@@ -54,6 +54,15 @@ export async function failureOf(response: Response, task: string): Promise<Regis
   return new RegistryError(message, request, { ...(hint === undefined ? {} : { hint }), code: isAuth ? 'ERR_AUTH' : 'ERR_REGISTRY' });
 }
 
+/** The same refusal in other words, or with another hint. */
+export function changed(error: RegistryError, to: { readonly message?: string; readonly hint?: string }): RegistryError {
+  const { method, url, status, errors, code } = error;
+  const hint = to.hint ?? error.hint;
+  const request = { method, url, errors, ...(status === undefined ? {} : { status }) };
+  const options = { cause: error.cause, ...(hint === undefined ? {} : { hint }), ...(code === 'ERR_AUTH' ? { code } : {}) };
+  return new RegistryError(to.message ?? error.message, request, options);
+}
+
 /** Throws an answer's body away, so that its connection can be used again. */
 export async function discard(response: Pick<Response, 'body'>): Promise<void> {
   try {

@@ -9,6 +9,8 @@ import { setTimeout } from 'node:timers/promises';
 
 export interface RunningRegistry {
   readonly url: string;
+  /** Its own; gone when it stops. */
+  readonly folder: string;
   /** `127.0.0.1:port`, as in an image name. */
   readonly host: string;
   readonly stop: () => Promise<void>;
@@ -91,7 +93,7 @@ async function startOnce(options: RegistryOptions): Promise<RunningRegistry> {
       // The answer may be that of another registry on the same port: then ours ends at once, as it can't have it.
       await setTimeout(100);
       if (child.exitCode !== null) break;
-      return { url: `http://${host}`, host, stop };
+      return { url: `http://${host}`, host, folder, stop };
     } catch {
       await setTimeout(50);
     }

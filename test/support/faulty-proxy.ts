@@ -8,6 +8,10 @@ export type Fault =
   | { readonly kind: 'corrupt' }
   /** Nothing more comes after that many bytes, and the connection stays open. */
   | { readonly kind: 'stall'; readonly afterBytes: number }
+  /** The connection breaks before the registry hears of the request. */
+  | { readonly kind: 'reset' }
+  /** The registry does what it is asked, and the connection breaks before its answer. */
+  | { readonly kind: 'lost' }
   /** The request is answered without reaching the registry. */
   | { readonly kind: 'answer'; readonly status: number; readonly headers?: Readonly<Record<string, string>> };
 
@@ -32,6 +36,8 @@ export async function startFaultyProxy(
     if (fault?.kind === 'answer') {
       incoming.resume();
       response.writeHead(fault.status, fault.headers).end('{"errors":[{"code":"UNAVAILABLE","message":"a bad day"}]}');
+    } else if (fault?.kind === 'reset') {
+      incoming.socket.destroy();
     } else if (fault?.kind === 'stall' && method !== 'GET') {
       incoming.pause(); // an upload that nobody reads
     } else {
@@ -56,9 +62,11 @@ function forward(upstream: string, incoming: IncomingMessage, response: ServerRe
   const outgoing = httpRequest(
     { host: '127.0.0.1', port: Number(upstream.split(':')[1]), method: incoming.method, path: incoming.url, headers: incoming.headers },
     (answer) => {
+      if (fault?.kind === 'lost') return void answer.resume().on('end', () => response.destroy());
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       if (fault === undefined) answer.pipe(response);
       else harm(answer, response, fault);
+      return undefined;
     },
   );
   outgoing.on('error', () => response.destroy());

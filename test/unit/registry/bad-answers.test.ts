@@ -162,6 +162,20 @@ test('a manifest and a token whose answer breaks off are asked for again', async
   assert.deepEqual(at.client.waits, [1000]);
 });
 
+test('a manifest that arrives spoiled is asked for by its digest, and one whose registry always names it wrongly is taken', async () => {
+  const image = storedOf(layerOf(someBytes(10)));
+  await at.client.pushImage(image, [at.named('app/image:v1')], {}, signal);
+  const { digest, mediaType, bytes } = image.manifest;
+  const spoiled = Buffer.from(bytes.toString().replace('"schemaVersion":2', '"schemaVersion":2 '));
+  const send = (body: Buffer, name: string): Fault['act'] => {
+    return (_request, response) => void response.writeHead(200, { 'content-type': mediaType, 'docker-content-digest': name }).end(body);
+  };
+  at.registry.inject({ method: 'GET', path: /manifests/, act: send(spoiled, digest) });
+  assert.equal((await at.client.pullImage(at.named('app/image:v1'), platform, signal)).digest, digest);
+  at.registry.inject({ method: 'GET', path: /manifests/, act: send(bytes, digestOf('something else')) });
+  assert.equal((await at.client.pullImage(at.named('app/image:v1'), platform, signal)).digest, digest);
+});
+
 test('413 is final: no waiting, and chunks are tried once', async () => {
   at.registry.inject({ method: 'PUT', path: /uploads/, times: 100, act: answer(413, 'UNKNOWN') });
   at.registry.inject({ method: 'PATCH', path: /uploads/, times: 100, act: answer(413, 'UNAVAILABLE') });
