@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { RegistryError, type BuilderError } from '../errors.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 import type { Credentials } from './credentials.ts';
-import type { Credential } from './docker-config.ts';
+import type { Credential, FoundCredential } from './docker-config.ts';
 import { bareHost } from './proxy.ts';
 import { type Response, expect, failureOf, readJson, redactUrl } from './response.ts';
 import { type Retry, withRetries } from './retry.ts';
@@ -38,7 +38,7 @@ export interface AuthorizerOptions {
 export class Authorizer {
   readonly #options: AuthorizerOptions;
   #scheme: 'unknown' | 'basic' | Bearer = 'unknown';
-  #credential: Credential | undefined;
+  #credential: FoundCredential | undefined;
   #hasCredential = false;
   #hasReloaded = false;
   readonly #tokens = new JointWork<string, Token>();
@@ -88,7 +88,7 @@ export class Authorizer {
   async refusal(response: Response, task: string): Promise<BuilderError> {
     if (this.#credential !== undefined) return await failureOf(response, task);
     const failure = await failureOf(response, task);
-    const sources = this.#options.credentials.sources.join(', ');
+    const sources = this.#options.credentials.sources(this.#options.registry).join(', ');
     return new RegistryError(
       `${failure.message}; no credentials found for ${this.#options.registry} (looked in: ${sources})`,
       { method: failure.method, url: failure.url, status: response.status, errors: failure.errors },
@@ -97,7 +97,8 @@ export class Authorizer {
   }
 
   async #read(signal: AbortSignal): Promise<Credential | undefined> {
-    if (!this.#hasCredential) {
+    const isStale = this.#options.retry.clock.now() >= (this.#credential?.renewAtMs ?? Number.POSITIVE_INFINITY);
+    if (!this.#hasCredential || isStale) {
       this.#credential = await this.#options.credentials.find(this.#options.registry, this.#options.repository, signal);
       this.#hasCredential = true;
     }

@@ -4,20 +4,33 @@ import { access, constants, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuilderError, systemCode } from '../errors.ts';
 import { askHelper } from './credential-helper.ts';
-import { type Credential, type DockerConfig, findEntry, normalizeKey, parseDockerConfig } from './docker-config.ts';
+import { type Credential, type DockerConfig, type FoundCredential, findEntry, normalizeKey, parseDockerConfig } from './docker-config.ts';
 
 /** What knows credentials. */
 export interface Credentials {
   /** Undefined means anonymous. @throws ERR_AUTH when a source is broken: we don't go on as somebody else. */
-  readonly find: (registry: string, repository: string, signal: AbortSignal) => Promise<Credential | undefined>;
-  /** Reads files again, since secrets rotate during long builds. */
+  readonly find: (registry: string, repository: string, signal: AbortSignal) => Promise<FoundCredential | undefined>;
+  /** Reads files and asks clouds again, since secrets rotate during long builds. */
   readonly reload: (signal: AbortSignal) => Promise<void>;
-  /** For "looked in": names of sources, never values. */
-  readonly sources: readonly string[];
+  /** For "looked in": names of sources that may know a registry, never values. */
+  readonly sources: (registry: string) => readonly string[];
 }
 
-/** Helpers that read variables: KANIKO_<HOST>_USER, and those of a GitLab job. */
-export type BuiltInHelper = 'env' | 'gitlab';
+/** Helpers of our own: two read variables (KANIKO_<HOST>_USER, and those of a GitLab job), the others ask clouds. */
+export const builtInHelpers = ['env', 'google', 'ecr', 'acr', 'gitlab'] as const;
+export type BuiltInHelper = (typeof builtInHelpers)[number];
+
+/** A helper that needs no program: it knows a cloud's registries, and no other host. */
+export interface NativeHelper {
+  readonly name: BuiltInHelper;
+  /** The docker-credential-<name> programs that it stands in for, where they are not on PATH. */
+  readonly programs: readonly string[];
+  /** Undefined for a host that is not its own, and where the cloud gives us nothing. @throws ERR_AUTH naming the source that fails */
+  readonly find: (registry: string, signal: AbortSignal) => Promise<FoundCredential | undefined>;
+  /** As `Credentials.sources`. */
+  readonly sources: (registry: string) => readonly string[];
+  readonly forget: () => void;
+}
 
 export interface CredentialOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -27,8 +40,10 @@ export interface CredentialOptions {
   /** Hears which source a credential came from, or that there is none. */
   readonly onFound?: (message: string) => void;
   readonly helperTimeoutMs?: number;
-  /** Which of our own helpers are asked; all where left out. */
+  /** Which of our own helpers are asked without being named in a file; all where left out. */
   readonly builtIn?: ReadonlySet<BuiltInHelper>;
+  /** In the order in which they are asked. */
+  readonly native?: readonly NativeHelper[];
 }
 
 const fileLimitBytes = 4 * 1024 * 1024;
@@ -37,7 +52,7 @@ const fileLimitBytes = 4 * 1024 * 1024;
 export const anonymous: Credentials = {
   find: async () => await Promise.resolve(undefined),
   reload: async () => await Promise.resolve(),
-  sources: [],
+  sources: () => [],
 };
 
 /**
@@ -46,16 +61,18 @@ export const anonymous: Credentials = {
  */
 export async function loadCredentials(options: CredentialOptions): Promise<Credentials> {
   const sources: string[] = [];
-  const builtIn = options.builtIn ?? new Set<BuiltInHelper>(['env', 'gitlab']);
+  const builtIn = options.builtIn ?? new Set<BuiltInHelper>(builtInHelpers);
   let configs = await readConfigs(options, sources);
   const helpers = await findHelpers(configs, options.env['PATH'] ?? '');
   return {
-    sources: [
+    sources: (registry) => [
       ...sources,
       ...(builtIn.has('env') ? ['KANIKO_<HOST>_USER and _PASSWORD'] : []),
+      ...(options.native ?? []).flatMap((helper) => (builtIn.has(helper.name) ? helper.sources(registry) : [])),
       ...(builtIn.has('gitlab') ? ['CI_REGISTRY_USER and CI_REGISTRY_PASSWORD'] : []),
     ],
     reload: async () => {
+      for (const helper of options.native ?? []) helper.forget();
       configs = await readConfigs(options, []);
     },
     find: async (registry, repository, signal) => {
@@ -124,7 +141,7 @@ interface Wanted {
 }
 
 interface Found {
-  readonly credential: Credential;
+  readonly credential: FoundCredential;
   /** For people. */
   readonly source: string;
 }
@@ -139,9 +156,13 @@ async function findFirst(
     const found = await findIn(config, helpers, wanted);
     if (found !== undefined) return found;
   }
-  const { registry, options } = wanted;
+  const { registry, options, signal } = wanted;
   const own = builtIn.has('env') ? fromHostVariables(options.env, registry) : undefined;
   if (own !== undefined) return { credential: own, source: 'KANIKO_<HOST>_USER and _PASSWORD' };
+  for (const helper of options.native ?? []) {
+    const credential = builtIn.has(helper.name) ? await helper.find(registry, signal) : undefined;
+    if (credential !== undefined) return { credential, source: `the built-in helper ${helper.name}` };
+  }
   const gitlab = builtIn.has('gitlab') ? fromGitlab(options.env, registry) : undefined;
   return gitlab === undefined ? undefined : { credential: gitlab, source: "GitLab's variables" };
 }
@@ -152,13 +173,17 @@ async function findIn(config: DockerConfig, helpers: ReadonlyMap<string, string 
   const named = findEntry(config.credHelpers, registry, '') ?? config.credsStore;
   if (named !== undefined) {
     const path = helpers.get(named);
-    if (path === undefined) {
+    const native = path === undefined ? wanted.options.native?.find(({ programs }) => programs.includes(named)) : undefined;
+    if (path === undefined && native === undefined) {
       throw new BuilderError('ERR_AUTH', `Cannot get credentials for ${registry}: docker-credential-${named} is not on PATH`, {
         hint: 'mount the helper into the container, or remove it from credHelpers and credsStore',
       });
     }
-    const found = await askHelper({ name: named, path, ...wanted.options }, registry, wanted.signal);
-    if (found !== undefined) return { credential: found, source: `docker-credential-${named}` };
+    const found =
+      path === undefined
+        ? await native?.find(registry, wanted.signal)
+        : await askHelper({ name: named, path, ...wanted.options }, registry, wanted.signal);
+    if (found !== undefined) return { credential: found, source: path === undefined ? `${named}, built in` : `docker-credential-${named}` };
   }
   const entry = findEntry(config.auths, registry, repository);
   return entry === undefined ? undefined : { credential: entry, source: config.source };

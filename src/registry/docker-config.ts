@@ -10,6 +10,12 @@ export type Credential =
   /** Sent as it is. */
   | { readonly kind: 'bearer'; readonly token: string };
 
+/** A credential that may not be good for ever. */
+export type FoundCredential = Credential & {
+  /** On the clock of `Retry`: from then on it is to be asked for again. */
+  readonly renewAtMs?: number;
+};
+
 export interface DockerConfig {
   /** The file, or the variable, that it was read from. */
   readonly source: string;

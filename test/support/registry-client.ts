@@ -43,7 +43,7 @@ export function testClient(options: Partial<RegistryClientOptions> = {}): TestCl
 /** Credentials of one password for every registry. */
 export function passwordFor(user: string, password: string): RegistryClientOptions['credentials'] {
   return {
-    sources: ['the test'],
+    sources: () => ['the test'],
     reload: async () => await Promise.resolve(),
     find: async () => await Promise.resolve({ kind: 'password', user, password }),
   };

@@ -84,7 +84,7 @@ test('a rotated password is read again after a refusal', async () => {
   let password = 'old';
   let current = password;
   const credentials: Credentials = {
-    sources: [],
+    sources: () => [],
     find: async () => await Promise.resolve({ kind: 'password', user: 'me', password: current }),
     reload: async () => {
       current = await Promise.resolve(password);
@@ -98,7 +98,7 @@ test('a rotated password is read again after a refusal', async () => {
 test('a refresh token is exchanged by POST, in the body and nowhere else', async () => {
   const registry = await start({ auth: { ...auth, refreshToken: 'refresh-me' } });
   const credentials: Credentials = {
-    sources: [],
+    sources: () => [],
     reload: async () => await Promise.resolve(),
     find: async () => await Promise.resolve({ kind: 'identity', user: '', token: 'refresh-me' }),
   };

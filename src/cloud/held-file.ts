@@ -1,0 +1,66 @@
+// A token that somebody writes anew while we run (a projected service account token). After the base image is unpacked, the path to it
+// may lead into the image: the folder is held open from the start, and the file looked up in it.
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { BuilderError, systemCode } from '../errors.ts';
+
+export interface HeldFile {
+  readonly path: string;
+  /** What it holds now, or held when it could last be read. @throws ERR_AUTH when it never could */
+  readonly read: () => string;
+  readonly close: () => void;
+}
+
+const limitBytes = 256 * 1024;
+
+/** Holds the file's folder until `close`; a file that is missing is told by `read`. `source` names what names it, for messages. */
+export function holdFile(path: string, source: string): HeldFile {
+  let folder: number | undefined;
+  let text: string | undefined;
+  let failure: unknown;
+  const look = (place: string): void => {
+    try {
+      if (statSync(place).size > limitBytes) throw new BuilderError('ERR_AUTH', `it has more than ${limitBytes} bytes`);
+      text = readFileSync(place, 'utf8');
+    } catch (error) {
+      failure = error;
+    }
+  };
+  try {
+    folder = openSync(dirname(path), 'r');
+  } catch (error) {
+    failure = error;
+  }
+  const place = folder === undefined ? undefined : `/proc/self/fd/${folder}/${basename(path)}`;
+  if (place !== undefined) look(place);
+  return {
+    path,
+    read: () => {
+      if (place !== undefined && folder !== undefined) look(place);
+      if (text !== undefined && text.trim() !== '') return text;
+      const why = text === undefined ? (systemCode(failure) ?? (failure instanceof Error ? failure.message : 'unreadable')) : 'it is empty';
+      throw new BuilderError('ERR_AUTH', `Cannot read ${path}, which ${source} names: ${why}`, {
+        cause: failure,
+        hint: 'mount the file into the container, or unset the variable',
+      });
+    },
+    close: () => {
+      if (folder !== undefined) closeSync(folder);
+      folder = undefined;
+    },
+  };
+}
+
+/** A file that is read once; undefined where there is none. @throws ERR_AUTH when it can't be read */
+export function textIfThere(path: string, what: string): string | undefined {
+  try {
+    if (statSync(path).size > limitBytes)
+      throw new BuilderError('ERR_AUTH', `Cannot read ${what} in ${path}: more than ${limitBytes} bytes`);
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (error instanceof BuilderError) throw error;
+    throw new BuilderError('ERR_AUTH', `Cannot read ${what} in ${path}: ${code ?? 'unreadable'}`, { cause: error });
+  }
+}
