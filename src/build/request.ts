@@ -1,5 +1,6 @@
 // Everything a build is asked for, as one frozen value. The command line makes it; nothing below reads argv or env.
 import type { Platform } from '../oci/platform.ts';
+import type { BuiltInHelper } from '../registry/credentials.ts';
 import type { CachePlace } from '../outputs/entry-place.ts';
 import type { OutputRequest, PushedImage } from '../outputs/output-request.ts';
 
@@ -103,6 +104,6 @@ export interface RegistryRequest {
   readonly mirrors: ReadonlyMap<string, readonly string[]>;
   readonly onlyMirrors: boolean;
   /** Built-in credential helpers to ask; undefined is all. */
-  readonly credentialHelpers?: ReadonlySet<'env' | 'gitlab'>;
+  readonly credentialHelpers?: ReadonlySet<BuiltInHelper>;
   readonly userAgent: string;
 }

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { RegistryRequest } from '../build/request.ts';
 import { BuilderError } from '../errors.ts';
 import { dockerHub } from '../oci/reference.ts';
+import { type BuiltInHelper, builtInHelpers } from '../registry/credentials.ts';
 import { normalizeKey } from '../registry/docker-config.ts';
 import { checkMirror } from '../registry/mirror.ts';
 import type { Environment, Settings } from './settings.ts';
@@ -55,14 +56,13 @@ function certificateFile(host: string, file: string): string {
 }
 
 /** An empty list switches all of them off. */
-function credentialHelpers(settings: Settings): ReadonlySet<'env' | 'gitlab'> {
+function credentialHelpers(settings: Settings): ReadonlySet<BuiltInHelper> {
   return new Set(
     settings.list('credential-helpers').map((name) => {
-      if (name === 'env' || name === 'gitlab') return name;
-      const isCloud = ['google', 'ecr', 'acr'].includes(name);
-      const state = isCloud ? 'clouds are not asked for credentials' : 'there is no such helper';
-      throw new BuilderError(isCloud ? 'ERR_UNSUPPORTED' : 'ERR_USAGE', `Cannot use --credential-helpers=${name}: ${state}`, {
-        hint: 'env and gitlab are built in; others are programs that config.json names in credHelpers',
+      const known = builtInHelpers.find((each) => each === name);
+      if (known !== undefined) return known;
+      throw new BuilderError('ERR_USAGE', `Cannot use --credential-helpers=${name}: there is no such helper`, {
+        hint: `${builtInHelpers.join(', ')} are built in; others are programs that config.json names in credHelpers`,
       });
     }),
   );

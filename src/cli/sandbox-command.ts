@@ -9,12 +9,13 @@ import { outFolder, sandboxPath, type VisiblePath } from '../sandbox/plan.ts';
 import type { CommandInput } from './command.ts';
 import { builderOutputFile, isUrl } from '../outputs/output-request.ts';
 import { bucketContext } from './request.ts';
+import { showCredentials } from './sandbox-credentials.ts';
 import { deliverOutputs, prepareOutputs, type SandboxOutput } from './sandbox-outputs.ts';
 import type { Settings } from './settings.ts';
 
 /** Variables that a build inside may need; the rest of the host's environment stays outside. */
 const passedVariables =
-  /^(?:(?:https?|ftp|all|no)_proxy|KANIKO_\w+|DOCKER_AUTH_CONFIG|CI_REGISTRY\w*|SOURCE_DATE_EPOCH|UPSTREAM_CLIENT_TYPE|GIT_\w+|TZ|NO_COLOR)$/i;
+  /^(?:(?:https?|ftp|all|no)_proxy|KANIKO_\w+|DOCKER_AUTH_CONFIG|CI_REGISTRY\w*|SOURCE_DATE_EPOCH|UPSTREAM_CLIENT_TYPE|GIT_\w+|TZ|NO_COLOR|(?:AWS|AZURE|S3|IDENTITY)_\w+|GCE_METADATA_HOST|STORAGE_EMULATOR_HOST|GOOGLE_APPLICATION_CREDENTIALS)$/i;
 
 /** Runs this very command in a sandbox and gives its status. @throws ERR_UNSUPPORTED where there can be none */
 export async function runBuildInSandbox(
@@ -149,12 +150,7 @@ function translateEnvironment(given: CommandInput['env'], { show, take }: Doors)
   if (results !== undefined && results !== '') env['BUILDER_OUTPUT'] = dirname(take(join(results, builderOutputFile), 'file'));
   const agent = given['SSH_AUTH_SOCK'];
   if (agent !== undefined && agent !== '' && existsSync(agent)) env['SSH_AUTH_SOCK'] = show(agent, 'ro');
-  for (const folder of [given['DOCKER_CONFIG'], join(given['HOME'] ?? homedir(), '.docker')]) {
-    if (folder === undefined || folder === '' || !existsSync(join(folder, 'config.json'))) continue;
-    env['DOCKER_CONFIG'] = dirname(show(join(folder, 'config.json'), 'copy'));
-    break;
-  }
-  return env;
+  return { ...env, ...showCredentials(given, show) };
 }
 
 function rewritePlace(place: string, { show }: Doors): string {

@@ -36,6 +36,8 @@ export interface ContextOptions {
     url: URL,
     options: { readonly signal: AbortSignal },
   ) => Promise<{ readonly body: AsyncIterable<Buffer>; readonly lastModified?: string | undefined }>;
+  /** Opens an object of a cloud's store; undefined for any other place. */
+  readonly openObject?: (place: string, signal: AbortSignal) => ReturnType<ContextOptions['download']> | undefined;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -51,7 +53,7 @@ export interface OpenedContext {
 }
 
 /**
- * Opens a folder (a path or `dir://`), an archive (`tar://FILE`, `tar://stdin`, an http URL) or a git repository.
+ * Opens a folder (a path or `dir://`), an archive (`tar://FILE`, `tar://stdin`, an http URL, an object of a store) or a git repository.
  * @throws BuilderError ERR_CONTEXT where it is missing or damaged, ERR_UNSUPPORTED for other kinds of places
  */
 export async function openContext(place: string, options: ContextOptions): Promise<OpenedContext> {
@@ -100,10 +102,12 @@ async function openPlace(place: string, options: ContextOptions): Promise<Opened
             : openArchive(place, resolve(options.workingDirectory, rest));
         return await unpackContext(place, source, folder, options);
       });
+    case 's3':
+    case 'gs':
     case 'http':
     case 'https':
       return await inPrivateFolder(options, async (folder) => {
-        const { body, lastModified = '' } = await options.download(parseUrl(place), { signal: options.signal });
+        const { body, lastModified = '' } = await openRemote(place, options);
         const filled = await unpackContext(withoutSecrets(place), body, folder, options);
         const modified = Math.floor(Date.parse(lastModified) / 1000);
         return { ...filled, ...(Number.isNaN(modified) ? {} : { timeSeconds: modified }) };
@@ -113,10 +117,14 @@ async function openPlace(place: string, options: ContextOptions): Promise<Opened
         'ERR_UNSUPPORTED',
         `Cannot open context ${withoutSecrets(place)}: contexts of ${scheme}:// are not supported`,
         {
-          hint: 'Use a folder, dir://, tar://, git:// or https:// (object stores give https:// URLs that are signed).',
+          hint: 'Use a folder, dir://, tar://, git://, https://, s3:// or gs://.',
         },
       );
   }
+}
+
+async function openRemote(place: string, { openObject, download, signal }: ContextOptions): ReturnType<ContextOptions['download']> {
+  return await (openObject?.(place, signal) ?? download(parseUrl(place), { signal }));
 }
 
 // kaniko's own example says `dir://workspace` where /workspace is meant, and has been copied into many a pipeline.

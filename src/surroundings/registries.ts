@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { type Clouds, openClouds } from '../cloud/clouds.ts';
 import { createRegistryClient, type RegistryClient } from '../registry/client.ts';
 import { type Credentials, loadCredentials } from '../registry/credentials.ts';
 import type { HostRules } from '../registry/http-client.ts';
+import { exchangeNotes } from '../registry/notes.ts';
 import { type Names, loadNames } from '../registry/names.ts';
 import { proxiesFrom } from '../registry/proxy.ts';
 import type { RegistryRequest } from '../build/request.ts';
@@ -24,6 +26,7 @@ export interface RegistryAccess extends AsyncDisposable {
   readonly clients: { readonly pull: RegistryClient; readonly push: RegistryClient };
   readonly names: Names;
   readonly credentials: Credentials;
+  readonly clouds: Clouds;
 }
 
 /** All that a command needs to speak to registries; `folders` may hold a config.json. @throws ERR_USAGE for a file that can't be read */
@@ -37,13 +40,24 @@ export async function accessRegistries(
   const onFound = (message: string): void => emit({ kind: 'note', level: 'debug', message });
   const { credentialHelpers } = request;
   const builtIn = credentialHelpers === undefined ? {} : { builtIn: credentialHelpers };
-  const credentials = await loadCredentials({ env, folders, onWarning, onFound, ...builtIn });
+  const clouds = openClouds({
+    env,
+    names,
+    hostRules: readHostRules(request)(request.insecurePull, request.skipTlsVerifyPull),
+    proxies: proxiesFrom(env),
+    userAgent: request.userAgent,
+    onRetry: (message) => emit({ kind: 'note', level: 'info', message }),
+    onExchange: exchangeNotes(emit),
+    onWarning,
+  });
+  const credentials = await loadCredentials({ env, folders, onWarning, onFound, native: clouds.helpers, ...builtIn });
   const clients = openRegistries(request, { env, names, credentials, emit });
   const close = async (): Promise<void> => {
     await clients.pull.close();
     await clients.push.close();
+    await clouds.close();
   };
-  return { clients, names, credentials, [Symbol.asyncDispose]: close };
+  return { clients, names, credentials, clouds, [Symbol.asyncDispose]: close };
 }
 
 /** Both clients; certificates are read now, before the root belongs to an image. @throws ERR_USAGE for a file that can't be read */
@@ -52,20 +66,7 @@ export function openRegistries(
   around: RegistrySurroundings,
 ): { readonly pull: RegistryClient; readonly push: RegistryClient } {
   const { names, credentials, emit } = around;
-  const own = new Map([...request.certificates].map(([host, path]) => [host, [readAuthorities(path)]]));
-  const clients = new Map([...request.clientCertificates].map(([host, files]) => [host, readClientCertificate(files)]));
-  const rules =
-    (insecure: boolean, skipTlsVerify: boolean) =>
-    (host: string): HostRules => {
-      const certificates = own.get(host);
-      const clientCertificate = clients.get(host);
-      return {
-        insecure: insecure || request.insecureRegistries.has(host),
-        skipTlsVerify: skipTlsVerify || request.skipTlsVerifyRegistries.has(host),
-        ...(certificates === undefined ? {} : { certificates }),
-        ...(clientCertificate === undefined ? {} : { clientCertificate }),
-      };
-    };
+  const rules = readHostRules(request);
   const common = { names, credentials, emit, userAgent: request.userAgent, proxies: proxiesFrom(around.env) };
   return {
     pull: createRegistryClient({
@@ -74,6 +75,22 @@ export function openRegistries(
       mirrors: { mirrors: request.mirrors, onlyMirrors: request.onlyMirrors },
     }),
     push: createRegistryClient({ ...common, hostRules: rules(request.insecurePush, request.skipTlsVerifyPush) }),
+  };
+}
+
+/** How each host is talked to, for clients that are told these two things. */
+function readHostRules(request: RegistryRequest): (insecure: boolean, skipTlsVerify: boolean) => (host: string) => HostRules {
+  const own = new Map([...request.certificates].map(([host, path]) => [host, [readAuthorities(path)]]));
+  const clients = new Map([...request.clientCertificates].map(([host, files]) => [host, readClientCertificate(files)]));
+  return (insecure, skipTlsVerify) => (host) => {
+    const certificates = own.get(host);
+    const clientCertificate = clients.get(host);
+    return {
+      insecure: insecure || request.insecureRegistries.has(host),
+      skipTlsVerify: skipTlsVerify || request.skipTlsVerifyRegistries.has(host),
+      ...(certificates === undefined ? {} : { certificates }),
+      ...(clientCertificate === undefined ? {} : { clientCertificate }),
+    };
   };
 }
 

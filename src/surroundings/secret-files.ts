@@ -17,12 +17,12 @@ export interface SecretFile {
  */
 export function findSecretFiles(
   { secrets, rootPath }: Pick<BuildRequest, 'secrets' | 'rootPath'>,
-  configPaths: readonly string[],
+  credentialFiles: readonly SecretFile[],
   protectedPaths: readonly ByteString[],
 ): readonly SecretFile[] {
   const protection = createProtection(protectedPaths);
   const files = [
-    ...configPaths.map((path) => ({ path, instead: 'credentials as DOCKER_AUTH_CONFIG in the environment' })),
+    ...credentialFiles,
     ...secrets.flatMap(({ id, source }) => (source.kind === 'file' ? [{ path: source.path, instead: `--secret id=${id},env=NAME` }] : [])),
   ];
   return files.filter(({ path }) => {

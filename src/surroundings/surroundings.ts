@@ -14,6 +14,7 @@ import { readMounts } from '../linux/mounts.ts';
 import { Processes, protectSelf } from '../linux/process.ts';
 import { sealFolder } from '../linux/seal.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
+import { type Clouds, cloudKeyFiles } from '../cloud/clouds.ts';
 import { configPaths } from '../registry/credentials.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { BaseFolder } from '../outputs/base-folder.ts';
@@ -34,7 +35,7 @@ import { type RegistryAccess, accessRegistries, openRegistries } from './registr
 import { findContainerFiles, containerFilesList } from './container-files.ts';
 import { followSteps, guardLaunch } from './guarded-launch.ts';
 import type { BuildRequest, RegistryRequest, SecretSpec } from '../build/request.ts';
-import { findSecretFiles } from './secret-files.ts';
+import { type SecretFile, findSecretFiles } from './secret-files.ts';
 
 export interface Surroundings extends AsyncDisposable {
   readonly ports: BuildPorts;
@@ -140,7 +141,8 @@ interface Network {
   readonly git: GitAccess;
   readonly secrets: ReadonlyMap<string, Buffer>;
   /** Where credentials were looked for. */
-  readonly credentialFiles: readonly string[];
+  readonly credentialFiles: readonly SecretFile[];
+  readonly openObject: Clouds['openObject'];
 }
 
 async function openNetwork(
@@ -150,7 +152,7 @@ async function openNetwork(
   stack: AsyncDisposableStack,
 ): Promise<Network> {
   const folders = [join(request.builderFolder, '.docker')];
-  const { clients, names, credentials } = stack.use(await accessRegistries(registry, { env, folders, emit }));
+  const { clients, names, credentials, clouds } = stack.use(await accessRegistries(registry, { env, folders, emit }));
   const secrets = new Map(request.secrets.map((secret) => [secret.id, readSecret(secret)]));
   const git = openGit(request, secrets, {
     env,
@@ -161,7 +163,11 @@ async function openNetwork(
   });
   stack.defer(git.close);
   const download = withDownloadSecrets(clients.pull.download, secrets);
-  return { clients, download, git, secrets, credentialFiles: configPaths(env, folders) };
+  const credentialFiles = [
+    ...configPaths(env, folders).map((path) => ({ path, instead: 'credentials as DOCKER_AUTH_CONFIG in the environment' })),
+    ...cloudKeyFiles(env).map((path) => ({ path, instead: 'keys in the environment, or a workload identity' })),
+  ];
+  return { clients, download, git, secrets, credentialFiles, openObject: clouds.openObject };
 }
 
 interface Contexts {
@@ -234,13 +240,14 @@ function cacheFolders({ cache }: BuildRequest): readonly string[] {
 interface ContextSources {
   readonly download: RegistryClient['download'];
   readonly git: GitAccess;
+  readonly openObject: Clouds['openObject'];
   readonly moved: MovedFolders;
 }
 
 async function openOne(
   place: string,
   request: BuildRequest,
-  { download, git, moved }: ContextSources,
+  { download, git, openObject, moved }: ContextSources,
   options: SurroundingsOptions & { readonly subPath?: string; readonly appliesUnpackedRules?: boolean },
 ): Promise<OpenedContext> {
   const subPath = options.subPath === undefined ? {} : { subPath: options.subPath };
@@ -251,6 +258,7 @@ async function openOne(
     appliesUnpackedRules: options.appliesUnpackedRules === true,
     git: request.git,
     openGit: git.openContext,
+    openObject,
     download,
     moved,
     emit: options.emit,

@@ -74,7 +74,8 @@ export const registryFlags: readonly FlagSpec[] = [
     name: 'credential-helpers',
     kind: 'comma-list',
     value: 'NAMES',
-    about: 'which built-in credential helpers to ask: env, gitlab',
-    kaniko: 'also google, ecr and acr',
+    about: 'which built-in credential helpers to ask',
+    details: 'which of the built-in helpers env, google, ecr, acr and gitlab to ask; all without it, none with an empty value',
+    kaniko: 'same',
   },
 ];

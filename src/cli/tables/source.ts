@@ -8,8 +8,9 @@ export const sourceFlags: readonly FlagSpec[] = [
     kind: 'text',
     isCommon: true,
     value: 'PLACE',
-    about: 'folder, tar://FILE, git:// or https://',
-    details: 'a folder, dir://, tar://FILE, tar://stdin, git://, https://; default /workspace/ in the image, else the working directory',
+    about: 'folder, tar://, git://, https://, s3://, gs://',
+    details:
+      'a folder, dir://, tar://FILE, tar://stdin, git://, https://, s3://BUCKET/KEY, gs://BUCKET/KEY; default /workspace/ in the image, else the working directory',
     kaniko: 'same',
   },
   {

@@ -233,7 +233,7 @@ for (const [text, changes, pattern] of [
   ['folder', { subPath: 'no' }, /its folder 'no' does not exist/],
   ['.', { subPath: 'file' }, /its folder 'file' is not a folder/],
   ['.', { subPath: 'out' }, /its folder 'out' does not exist/],
-  ['s3://bucket/key', {}, /contexts of s3:\/\/ are not supported/],
+  ['ftp://host/key', {}, /contexts of ftp:\/\/ are not supported/],
   ['git://example.org/x.git', {}, /git repositories can't be read/],
   ['', {}, /its name is empty/],
 ] as const) {
