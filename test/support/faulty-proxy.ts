@@ -1,5 +1,5 @@
 // A registry that has bad days: a proxy before a real one, which can cut, corrupt, stall or refuse chosen requests.
-import { createServer, type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http';
 
 export type Fault =
   /** The connection breaks after that many bytes of the answer's body. */
@@ -26,13 +26,13 @@ export interface FaultyProxy {
 /** Starts a proxy before `upstream`; `choose` is asked for each request, `undefined` lets it pass unharmed. */
 export async function startFaultyProxy(
   upstream: string,
-  choose: (method: string, path: string) => Fault | undefined,
+  choose: (method: string, path: string, headers: IncomingHttpHeaders) => Fault | undefined,
 ): Promise<FaultyProxy> {
   const requests: string[] = [];
   const server = createServer((incoming, response) => {
     const [method, path] = [incoming.method ?? 'GET', incoming.url ?? '/'];
     requests.push(`${method} ${path}`);
-    const fault = choose(method, path);
+    const fault = choose(method, path, incoming.headers);
     if (fault?.kind === 'answer') {
       incoming.resume();
       response.writeHead(fault.status, fault.headers).end('{"errors":[{"code":"UNAVAILABLE","message":"a bad day"}]}');

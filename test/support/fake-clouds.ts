@@ -1,0 +1,385 @@
+// The clouds' token services, registries' login and metadata servers in this process, each as its documentation has it. Services are
+// reached under their real names, over TLS, through the proxy; metadata servers on loopback. What the clouds would refuse, it refuses.
+import { execFile } from 'node:child_process';
+import { createHash, createHmac, createPublicKey, createVerify, generateKeyPairSync } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdtempDisposable, readFile } from 'node:fs/promises';
+import { type IncomingMessage, type RequestListener, type Server, createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { type Server as NetServer, type Socket, connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+/** Why it can't run here; false where it can. */
+export const missingOpenssl = existsSync('/usr/bin/openssl') ? false : '/usr/bin/openssl is not installed';
+
+export interface CloudRequest {
+  readonly method: string;
+  readonly host: string;
+  readonly url: URL;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+interface CloudResponse {
+  readonly status: number;
+  readonly body: string | Buffer;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What the clouds know; tests change it. */
+export interface CloudState {
+  /** Secret access keys by key id, and the session token that belongs to it. */
+  readonly awsKeys: Map<string, { readonly secret: string; readonly token?: string }>;
+  /** Tokens of the cluster's own issuer, for IRSA, AKS and Google. */
+  readonly clusterTokens: Set<string>;
+  /** Seconds that everything given out is good for. */
+  lifeSeconds: number;
+  /** Which metadata servers are there. */
+  readonly metadata: Set<'ec2' | 'gce' | 'azure' | 'ecs'>;
+  /** Of Google's store, by `bucket/object`. */
+  readonly objects: Map<string, Buffer>;
+  /** How many credentials were given out: each is another one. */
+  given: number;
+}
+
+export interface FakeClouds {
+  readonly state: CloudState;
+  readonly requests: CloudRequest[];
+  /** For HTTPS_PROXY. */
+  readonly proxy: string;
+  /** PEM of the authority, and its file. */
+  readonly certificate: string;
+  /** `http://127.0.0.1:PORT`: metadata servers and agents. */
+  readonly metadata: string;
+  /** A service account's private key, as in Google's files. */
+  readonly googleKey: string;
+  readonly stop: () => Promise<void>;
+}
+
+const names = [
+  '*.amazonaws.com',
+  '*.eu-central-1.amazonaws.com',
+  '*.ecr.eu-central-1.amazonaws.com',
+  '*.ecr-public.us-east-1.amazonaws.com',
+].concat(['*.dkr.ecr.eu-central-1.amazonaws.com', '*.azurecr.io', 'login.microsoftonline.com', '*.googleapis.com', 'gcr.io']);
+
+/** Starts all of them. */
+export async function startFakeClouds(): Promise<FakeClouds> {
+  const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const googleKey = pair.privateKey.export({ type: 'pkcs8', format: 'pem' });
+  const state: CloudState = {
+    awsKeys: new Map([['AKIDSTATIC', { secret: 'static/secret' }]]),
+    clusterTokens: new Set(['cluster-token-1']),
+    lifeSeconds: 3600,
+    metadata: new Set(),
+    objects: new Map(),
+    given: 0,
+  };
+  const requests: CloudRequest[] = [];
+  const { key, certificate } = await makeCertificate();
+  const serve = (answer: (request: CloudRequest) => CloudResponse | undefined): RequestListener => {
+    return (incoming, response) => {
+      let body = '';
+      incoming.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+      incoming.on('end', () => {
+        const host = incoming.headers.host ?? '';
+        const request = {
+          method: incoming.method ?? '',
+          host,
+          url: new URL(incoming.url ?? '/', `https://${host}`),
+          headers: incoming.headers,
+          body,
+        };
+        requests.push(request);
+        const { status, body: text, headers } = answer(request) ?? { status: 404, body: 'not here' };
+        response.writeHead(status, headers).end(text);
+      });
+    };
+  };
+  const services = createTlsServer(
+    { key, cert: certificate },
+    serve((request) => serviceAnswer(request, state, pair.publicKey.export({ type: 'spki', format: 'pem' }))),
+  );
+  const metadata = createServer(serve((request) => metadataAnswer(request, state)));
+  const servicesPort = await listen(services);
+  const metadataPort = await listen(metadata);
+  const sockets = new Set<Socket>();
+  const proxy = createServer();
+  proxy.on('connect', (_, client: Socket) => {
+    const upstream = connect(servicesPort, '127.0.0.1', () => client.write('HTTP/1.1 200 OK\r\n\r\n'));
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(from);
+      from.on('error', () => to.destroy()).on('close', () => to.destroy());
+      from.pipe(to);
+    }
+  });
+  const proxyPort = await listen(proxy);
+  return {
+    state,
+    requests,
+    certificate,
+    proxy: `http://127.0.0.1:${proxyPort}`,
+    metadata: `http://127.0.0.1:${metadataPort}`,
+    googleKey,
+    stop: async () => {
+      for (const socket of sockets) socket.destroy();
+      for (const server of [services, metadata, proxy]) {
+        server.closeAllConnections();
+        await new Promise((done) => server.close(done));
+      }
+    },
+  };
+}
+
+function serviceAnswer(request: CloudRequest, state: CloudState, googlePublicKey: string): CloudResponse | undefined {
+  const { host } = request;
+  if (host.startsWith('sts.') && host.endsWith('.amazonaws.com')) return stsAnswer(request, state);
+  if (host.startsWith('api.ecr')) return ecrAnswer(request, state);
+  if (host === 'login.microsoftonline.com') return entraAnswer(request, state);
+  if (host.endsWith('.azurecr.io')) return acrAnswer(request, state);
+  if (host === 'oauth2.googleapis.com' || host === 'sts.googleapis.com') return googleTokenAnswer(request, state, googlePublicKey);
+  if (host === 'storage.googleapis.com') return storageAnswer(request, state);
+  if (host === 'iamcredentials.googleapis.com') return impersonationAnswer(request, state);
+  return undefined;
+}
+
+/** https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html and API_AssumeRole.html */
+function stsAnswer(request: CloudRequest, state: CloudState): CloudResponse {
+  const form = new URLSearchParams(request.body);
+  const action = form.get('Action') ?? '';
+  const refuse = (status: number, code: string, message: string): CloudResponse => ({
+    status,
+    body: `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error><RequestId>x</RequestId></ErrorResponse>`,
+  });
+  if (form.get('Version') !== '2011-06-15' || !form.get('RoleArn') || !/^[\w+=,.@-]{2,64}$/.test(form.get('RoleSessionName') ?? ''))
+    return refuse(400, 'ValidationError', 'a parameter is missing');
+  if (action === 'AssumeRoleWithWebIdentity') {
+    if (request.headers.authorization !== undefined) return refuse(400, 'ValidationError', 'this call is not signed');
+    if (!state.clusterTokens.has(form.get('WebIdentityToken') ?? ''))
+      return refuse(403, 'AccessDenied', 'Not authorized to perform sts:AssumeRoleWithWebIdentity');
+  } else {
+    const why = awsRefusal(request, state, 'sts');
+    if (why !== undefined) return refuse(403, 'SignatureDoesNotMatch', why);
+  }
+  const { id, secret, token } = newKeys(state);
+  return {
+    status: 200,
+    body: `<${action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><${action}Result><Credentials><SessionToken>${token}</SessionToken><SecretAccessKey>${secret}</SecretAccessKey><Expiration>${expiration(state)}</Expiration><AccessKeyId>${id}</AccessKeyId></Credentials></${action}Result></${action}Response>`,
+  };
+}
+
+/** https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html, and the same of ECR Public */
+function ecrAnswer(request: CloudRequest, state: CloudState): CloudResponse {
+  const isPublic = request.host.startsWith('api.ecr-public.');
+  const headers = { 'content-type': 'application/x-amz-json-1.1' };
+  const target = isPublic ? 'SpencerFrontendService' : 'AmazonEC2ContainerRegistry_V20150921';
+  if (request.headers['x-amz-target'] !== `${target}.GetAuthorizationToken`)
+    return { status: 400, body: '{"__type":"UnknownOperationException"}', headers };
+  const why = awsRefusal(request, state, isPublic ? 'ecr-public' : 'ecr');
+  if (why !== undefined)
+    return { status: 400, body: JSON.stringify({ __type: 'com.amazon.coral.service#InvalidSignatureException', message: why }), headers };
+  state.given += 1;
+  const authorizationToken = Buffer.from(`AWS:ecr-password-${state.given}`).toString('base64');
+  const data = { authorizationToken, expiresAt: Date.now() / 1000 + state.lifeSeconds, proxyEndpoint: `https://${request.host}` };
+  return { status: 200, body: JSON.stringify({ authorizationData: isPublic ? data : [data] }), headers };
+}
+
+/** https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow */
+function entraAnswer(request: CloudRequest, state: CloudState): CloudResponse {
+  const form = new URLSearchParams(request.body);
+  const isProven =
+    form.get('client_secret') === 'entra-secret' ||
+    (form.get('client_assertion_type') === 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer' &&
+      state.clusterTokens.has(form.get('client_assertion') ?? ''));
+  if (
+    request.url.pathname !== '/tenant-1/oauth2/v2.0/token' ||
+    form.get('grant_type') !== 'client_credentials' ||
+    !form.get('scope')?.endsWith('/.default')
+  )
+    return { status: 400, body: '{"error":"invalid_request","error_description":"AADSTS900144: a parameter is missing"}' };
+  if (!isProven)
+    return { status: 401, body: '{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided."}' };
+  state.given += 1;
+  return {
+    status: 200,
+    body: JSON.stringify({ token_type: 'Bearer', expires_in: state.lifeSeconds, access_token: `entra-token-${state.given}` }),
+  };
+}
+
+/** https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md */
+function acrAnswer(request: CloudRequest, state: CloudState): CloudResponse | undefined {
+  const form = new URLSearchParams(request.body);
+  if (request.url.pathname !== '/oauth2/exchange' || request.method !== 'POST') return undefined;
+  if (
+    form.get('grant_type') !== 'access_token' ||
+    form.get('service') !== request.host ||
+    !/^(?:entra|imds)-token-\d+$/.test(form.get('access_token') ?? '')
+  )
+    return { status: 401, body: '{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}' };
+  state.given += 1;
+  const now = Math.floor(Date.now() / 1000);
+  const claims = Buffer.from(JSON.stringify({ iat: now, exp: now + state.lifeSeconds, jti: state.given })).toString('base64url');
+  return { status: 200, body: JSON.stringify({ refresh_token: `e30.${claims}.signature` }) };
+}
+
+/** https://developers.google.com/identity/protocols/oauth2/service-account#httprest, and https://cloud.google.com/iam/docs/reference/sts/rest */
+function googleTokenAnswer(request: CloudRequest, state: CloudState, publicKey: string): CloudResponse {
+  const form = new URLSearchParams(request.body);
+  const refuse = (why: string): CloudResponse => ({
+    status: 400,
+    body: JSON.stringify({ error: 'invalid_grant', error_description: why }),
+  });
+  const grant = form.get('grant_type');
+  if (grant === 'urn:ietf:params:oauth:grant-type:jwt-bearer') {
+    const [head = '', claims = '', signature = ''] = (form.get('assertion') ?? '').split('.');
+    const isSigned = createVerify('RSA-SHA256').update(`${head}.${claims}`).verify(createPublicKey(publicKey), signature, 'base64url');
+    const { aud, iss, exp, scope } = JSON.parse(Buffer.from(claims, 'base64url').toString('utf8')) as Record<string, unknown>;
+    if (!isSigned) return refuse('Invalid JWT Signature.');
+    if (aud !== 'https://oauth2.googleapis.com/token' || typeof iss !== 'string' || typeof scope !== 'string' || typeof exp !== 'number')
+      return refuse('Invalid JWT: a claim is missing');
+  } else if (grant === 'refresh_token') {
+    if (form.get('refresh_token') !== 'user-refresh') return refuse('Bad Request');
+  } else if (grant === 'urn:ietf:params:oauth:grant-type:token-exchange') {
+    if (!state.clusterTokens.has(form.get('subject_token') ?? '') || !form.get('audience') || !form.get('subject_token_type'))
+      return refuse('The given credential is rejected by the attribute condition.');
+  } else return refuse('unsupported grant');
+  state.given += 1;
+  return {
+    status: 200,
+    body: JSON.stringify({ access_token: `google-token-${state.given}`, expires_in: state.lifeSeconds, token_type: 'Bearer' }),
+  };
+}
+
+/** https://cloud.google.com/storage/docs/json_api/v1/objects/get */
+function storageAnswer({ url, headers }: CloudRequest, state: CloudState): CloudResponse {
+  const refuse = (status: number, message: string): CloudResponse => ({
+    status,
+    body: JSON.stringify({ error: { code: status, message } }),
+  });
+  const [, bucket = '', name = ''] = /^\/storage\/v1\/b\/([^/]+)\/o\/([^/]+)$/.exec(url.pathname) ?? [];
+  const object = state.objects.get(`${bucket}/${decodeURIComponent(name)}`);
+  if (!/^Bearer (?:google|gce)-token-\d+$/.test(headers.authorization ?? ''))
+    return refuse(401, 'Anonymous caller does not have storage.objects.get access to the Google Cloud Storage object.');
+  if (object === undefined || url.searchParams.get('alt') !== 'media')
+    return refuse(404, `No such object: ${bucket}/${decodeURIComponent(name)}`);
+  return { status: 200, body: object, headers: { 'last-modified': 'Sat, 21 Nov 2026 10:00:00 GMT', etag: '"1"' } };
+}
+
+/** https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken */
+function impersonationAnswer(request: CloudRequest, state: CloudState): CloudResponse {
+  const { scope } = JSON.parse(request.body) as { scope?: unknown };
+  if (!/^Bearer google-token-\d+$/.test(request.headers.authorization ?? '') || !Array.isArray(scope))
+    return { status: 403, body: '{"error":{"code":403,"message":"Permission iam.serviceAccounts.getAccessToken denied"}}' };
+  state.given += 1;
+  return { status: 200, body: JSON.stringify({ accessToken: `impersonated-${state.given}`, expireTime: expiration(state) }) };
+}
+
+function metadataAnswer({ method, url, headers }: CloudRequest, state: CloudState): CloudResponse | undefined {
+  const path = url.pathname;
+  // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
+  if (state.metadata.has('ec2') && path.startsWith('/latest/')) {
+    if (path === '/latest/api/token')
+      return method === 'PUT' && headers['x-aws-ec2-metadata-token-ttl-seconds'] !== undefined
+        ? { status: 200, body: 'imds-session' }
+        : { status: 400, body: '' };
+    if (headers['x-aws-ec2-metadata-token'] !== 'imds-session') return { status: 401, body: '' };
+    if (path === '/latest/meta-data/iam/security-credentials/') return { status: 200, body: 'node-role' };
+    if (path === '/latest/meta-data/iam/security-credentials/node-role') return { status: 200, body: keysDocument(state) };
+  }
+  // https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
+  if (state.metadata.has('ecs') && path === '/v1/credentials')
+    return state.clusterTokens.has(headers.authorization ?? '')
+      ? { status: 200, body: keysDocument(state) }
+      : { status: 401, body: '{"message":"unauthorized"}' };
+  // https://cloud.google.com/compute/docs/metadata/querying-metadata
+  if (state.metadata.has('gce') && (path === '/' || path.startsWith('/computeMetadata/'))) {
+    const flavor = { 'metadata-flavor': 'Google' };
+    if (headers['metadata-flavor'] !== 'Google') return { status: 403, body: '', headers: flavor };
+    if (path === '/') return { status: 200, body: 'computeMetadata/\n', headers: flavor };
+    state.given += 1;
+    const token = { access_token: `gce-token-${state.given}`, expires_in: state.lifeSeconds, token_type: 'Bearer' };
+    return { status: 200, body: JSON.stringify(token), headers: flavor };
+  }
+  // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
+  if (state.metadata.has('azure') && path === '/metadata/identity/oauth2/token') {
+    if (headers['metadata'] !== 'true' || !url.searchParams.has('resource'))
+      return { status: 400, body: '{"error":"invalid_request","error_description":"Required metadata header not specified"}' };
+    state.given += 1;
+    return { status: 200, body: JSON.stringify({ access_token: `imds-token-${state.given}`, expires_in: String(state.lifeSeconds) }) };
+  }
+  return undefined;
+}
+
+function newKeys(state: CloudState): { readonly id: string; readonly secret: string; readonly token: string } {
+  state.given += 1;
+  const keys = { id: `ASIA${state.given}`, secret: `secret/${state.given}`, token: `session+${state.given}=` };
+  state.awsKeys.set(keys.id, keys);
+  return keys;
+}
+
+function keysDocument(state: CloudState): string {
+  const { id, secret, token } = newKeys(state);
+  return JSON.stringify({
+    Code: 'Success',
+    Type: 'AWS-HMAC',
+    AccessKeyId: id,
+    SecretAccessKey: secret,
+    Token: token,
+    Expiration: expiration(state),
+  });
+}
+
+function expiration(state: CloudState): string {
+  return new Date(Date.now() + state.lifeSeconds * 1000).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+/** Why AWS would refuse the signature: worked out from the request as it came, by the documented steps. */
+export function awsRefusal(
+  { method, url, headers, body }: Pick<CloudRequest, 'method' | 'url' | 'headers' | 'body'>,
+  { awsKeys }: Pick<CloudState, 'awsKeys'>,
+  service: string,
+): string | undefined {
+  const parsed =
+    /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([\w-]+)\/([\w-]+)\/aws4_request, SignedHeaders=([\w;-]+), Signature=(\w{64})$/.exec(
+      headers.authorization ?? '',
+    );
+  if (parsed === null) return 'there is no signature';
+  const [, id = '', day = '', region = '', named = '', signedNames = '', signature = ''] = parsed;
+  const known = awsKeys.get(id);
+  if (known === undefined) return 'The security token included in the request is invalid.';
+  if (headers['x-amz-security-token'] !== known.token) return 'the session token does not belong to the key';
+  if (named !== service) return `Credential should be scoped to correct service: '${service}'.`;
+  const date = String(headers['x-amz-date']);
+  const at = Date.parse(date.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'));
+  if (!(Math.abs(at - Date.now()) < 300_000) || !date.startsWith(day)) return 'Signature expired';
+  const sha = (text: string): string => createHash('sha256').update(text).digest('hex');
+  const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
+  const lines = signedNames.split(';').map((name) => `${name}:${String(headers[name])}\n`);
+  const canonical = `${method}\n${url.pathname}\n${url.search.slice(1)}\n${lines.join('')}\n${signedNames}\n${sha(body)}`;
+  const toSign = `AWS4-HMAC-SHA256\n${date}\n${day}/${region}/${service}/aws4_request\n${sha(canonical)}`;
+  const key = hmac(hmac(hmac(hmac(`AWS4${known.secret}`, day), region), service), 'aws4_request');
+  return hmac(key, toSign).toString('hex') === signature
+    ? undefined
+    : 'The request signature we calculated does not match the signature you provided.';
+}
+
+async function makeCertificate(): Promise<{ readonly key: string; readonly certificate: string }> {
+  await using place = await mkdtempDisposable(join(tmpdir(), 'yadokari-clouds-'));
+  const [key, certificate] = [join(place.path, 'key'), join(place.path, 'crt')];
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+  const subject = ['-subj', '/CN=clouds', '-addext', `subjectAltName=${names.map((name) => `DNS:${name}`).join(',')}`];
+  await promisify(execFile)('openssl', ['req', ...kind, '-keyout', key, '-out', certificate, ...subject]);
+  return { key: await readFile(key, 'utf8'), certificate: await readFile(certificate, 'utf8') };
+}
+
+async function listen(server: Server | NetServer): Promise<number> {
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the server has no port');
+  return address.port;
+}
