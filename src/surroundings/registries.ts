@@ -43,7 +43,8 @@ export async function accessRegistries(
   const clouds = openClouds({
     env,
     names,
-    hostRules: readHostRules(request)(request.insecurePull, request.skipTlsVerifyPull),
+    // What loosens the rules for registries in general is not meant for who gets our keys.
+    hostRules: readHostRules(request)(false, false),
     proxies: proxiesFrom(env),
     userAgent: request.userAgent,
     onRetry: (message) => emit({ kind: 'note', level: 'info', message }),

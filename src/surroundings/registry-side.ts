@@ -3,10 +3,12 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { type Clouds, openClouds } from '../cloud/clouds.ts';
 import { type RegistryClient, createRegistryClient } from '../registry/client.ts';
 import { type Credentials, anonymous, loadCredentials } from '../registry/credentials.ts';
 import type { Credential } from '../registry/docker-config.ts';
 import type { HostRules } from '../registry/http-client.ts';
+import { exchangeNotes } from '../registry/notes.ts';
 import { loadNames } from '../registry/names.ts';
 import { proxiesFrom } from '../registry/proxy.ts';
 import { trustCertificates } from './registries.ts';
@@ -35,31 +37,38 @@ export async function openRegistrySide(
     skipTlsVerify: side.isLenient,
     ...(certificateFolder === undefined ? {} : readCertificates(certificateFolder)),
   };
-  return createRegistryClient({
-    names: await loadNames(),
-    credentials: await credentialsOf(side, env, emit),
-    hostRules: () => rules,
-    proxies: proxiesFrom(env),
-    userAgent,
-    emit,
-  });
+  const common = { names: await loadNames(), proxies: proxiesFrom(env), userAgent };
+  const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
+  const clouds = openClouds({ ...common, env, hostRules: () => ({}), onExchange: exchangeNotes(emit), onWarning });
+  const credentials = await credentialsOf(side, clouds, { env, emit, onWarning });
+  const client = createRegistryClient({ ...common, credentials, hostRules: () => rules, emit });
+  const close = async (): Promise<void> => {
+    await client.close();
+    await clouds.close();
+  };
+  return { ...client, close };
 }
 
 async function credentialsOf(
   { credential, authFile }: RegistrySide,
-  env: Readonly<Record<string, string | undefined>>,
-  emit: Emit,
+  clouds: Clouds,
+  around: {
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly emit: Emit;
+    readonly onWarning: (message: string) => void;
+  },
 ): Promise<Credentials> {
+  const { env, emit, onWarning } = around;
   if (credential === 'none') return anonymous;
   if (credential !== undefined) {
     const find = async (): Promise<Credential> => await Promise.resolve(credential);
-    return { find, reload: async () => await Promise.resolve(), sources: ['the command line'] };
+    return { find, reload: async () => await Promise.resolve(), sources: () => ['the command line'] };
   }
-  const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
   const onFound = (message: string): void => emit({ kind: 'note', level: 'debug', message });
+  const common = { native: clouds.helpers, onWarning, onFound };
+  if (authFile === undefined) return await loadCredentials({ ...common, env, folders: ['/kaniko/.docker'] });
   // A file that is named is the only one; its helpers are found as ever.
-  const sources = authFile === undefined ? env : { PATH: env['PATH'], REGISTRY_AUTH_FILE: authFile };
-  return await loadCredentials({ env: sources, folders: authFile === undefined ? ['/kaniko/.docker'] : [], onWarning, onFound });
+  return await loadCredentials({ ...common, env: { PATH: env['PATH'], REGISTRY_AUTH_FILE: authFile }, builtIn: new Set() });
 }
 
 /** As containers' and docker's certs.d folders. */

@@ -13,7 +13,7 @@ for (const { name, credential, mounts, heads = true, start } of providers) {
     await running?.stop();
   });
   const credentials: RegistryClientOptions['credentials'] = {
-    sources: ['the test'],
+    sources: () => ['the test'],
     reload: async () => await Promise.resolve(),
     find: async () => await Promise.resolve(credential),
   };
