@@ -14,7 +14,7 @@ import { type Borrowing, explainHidden, openBorrowing } from './borrowing.ts';
 import { type BaseImages, createBaseImages } from './base-images.ts';
 import type { LayerCache } from './cache/layer-cache.ts';
 import { recordJson } from './cache/record.ts';
-import { type Outlook, mayBeOfCache, openCache, openOutlook } from './cache/outlook.ts';
+import { type Outlook, explainCache, mayBeOfCache, openCache, openOutlook } from './cache/outlook.ts';
 import { type BaseScope, enterBase } from './enter-base.ts';
 import { readEpoch, withEpoch } from './epoch.ts';
 import { layerCompression } from './layer-compression.ts';
@@ -48,29 +48,18 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   const bases = createBaseImages({ resolve: ports.resolveImage, store, retries: asked.downloadRetries, emit, signal });
   const borrowing = openBorrowing(asked, ports);
   const plan = await prepareBuild(dockerfile, asked, ports, bases, borrowing.refused);
-  if (asked.planOnly) return undefined;
-  if (mayRun(plan)) await ports.openLauncher?.();
   const epochDefault = plan.globalArgs.get('SOURCE_DATE_EPOCH');
   const epoch = readEpoch(asked, epochDefault, ports);
   const request = withEpoch(asked, epochDefault, epoch);
+  const known = { dockerfile, request, ports, plan, bases, ...(epoch === undefined ? {} : { epoch }) };
+  if (asked.planOnly) return await explainCache(known, store);
+  if (mayRun(plan)) await ports.openLauncher?.();
   const results = await openResultFiles(request.output, ports);
   await checkPush(request, ports);
   await using cache = openCache(request, ports, store);
   const ownRoot = openOwnRoot(request, borrowing);
   const own = ownRoot === undefined ? {} : { ownRoot };
-  const parts = {
-    dockerfile,
-    request,
-    ports,
-    plan,
-    bases,
-    borrowing,
-    store,
-    folders,
-    results,
-    ...own,
-    ...(epoch === undefined ? {} : { epoch }),
-  };
+  const parts = { ...known, ...own, borrowing, store, folders, results };
   try {
     for (;;) {
       const disk = openDisk(parts);

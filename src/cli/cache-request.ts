@@ -16,11 +16,11 @@ export const defaultBaseFolder = '/cache';
 export function makeCacheRequest(settings: Settings, output: OutputRequest, workingDirectory: string): CacheRequest {
   const place = (flag: string): CachePlace | undefined => {
     const text = settings.text(flag);
-    return text === undefined ? undefined : parsePlace(flag, text, workingDirectory);
+    return text === undefined ? undefined : parseCachePlace(`--${flag}`, text, workingDirectory);
   };
   const isKept = !settings.boolean('no-push-cache');
   const [repo, to] = [place('cache-repo'), place('cache-to')];
-  const others = settings.list('cache-from').map((text) => parsePlace('cache-from', text, workingDirectory));
+  const others = settings.list('cache-from').map((text) => parseCachePlace('--cache-from', text, workingDirectory));
   const own = repo ?? (to === undefined ? defaultPlace(output, isKept) : undefined);
   // What this very build kept before it was stopped is where new results go.
   const from = unique([to, own, ...others].filter((each) => each !== undefined));
@@ -48,15 +48,16 @@ function defaultPlace({ destinations, noPush }: OutputRequest, isKept: boolean):
   return { kind: 'registry', reference: { registry: first.registry, repository: `${first.repository}/cache` } };
 }
 
-function parsePlace(flag: string, text: string, workingDirectory: string): CachePlace {
+/** A repository, or `oci:FOLDER`; `flag` is what names it. @throws ERR_USAGE, ERR_REFERENCE */
+export function parseCachePlace(flag: string, text: string, workingDirectory: string): CachePlace {
   if (text.startsWith('oci:')) {
     const folder = text.slice('oci:'.length);
-    if (folder === '') throw new BuilderError('ERR_USAGE', `Cannot use --${flag}=${text}: it names no folder`);
+    if (folder === '') throw new BuilderError('ERR_USAGE', `Cannot use ${flag} ${text}: it names no folder`);
     return { kind: 'layout', folder: resolve(workingDirectory, folder) };
   }
   const reference = parseReference(text);
   if (reference.tag !== undefined || reference.digest !== undefined) {
-    throw new BuilderError('ERR_USAGE', `Cannot use --${flag}=${text}: a cache is a repository, its tags are keys`, {
+    throw new BuilderError('ERR_USAGE', `Cannot use ${flag} ${text}: a cache is a repository, its tags are keys`, {
       hint: 'leave out the tag',
     });
   }

@@ -1,5 +1,6 @@
 // Every command, in one table: the dispatch, help, completion and the page of all flags are made from it.
 import { runBuildCommand } from './build-command.ts';
+import { cacheCommands } from './cache-commands.ts';
 import { runCheckCommand } from './check-command.ts';
 import type { Command } from './command.ts';
 import { runCompletionCommand } from './completion.ts';
@@ -58,6 +59,7 @@ export const commands: readonly Command[] = [
     run: runLoginCommand,
   },
   ...transportCommands,
+  ...cacheCommands,
   {
     name: 'warmer',
     usage: '[flags]',

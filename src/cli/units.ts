@@ -12,6 +12,15 @@ export function formatBytes(bytes: number): string {
   return unit === 0 ? `${value} B` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit] ?? ''}`;
 }
 
+/** The number of `812`, `3.4MB`, `20 GB`, `1GiB`; undefined for what is no size. */
+export function parseBytes(text: string): number | undefined {
+  const match = /^(\d{1,12}(?:\.\d{1,3})?) ?(?:([kmgt])(i?)b?|b)?$/i.exec(text);
+  if (match === null) return undefined;
+  const [, number = '', unit = '', isBinary] = match;
+  const power = ' kmgt'.indexOf(unit.toLowerCase() || ' ');
+  return Math.floor(Number(number) * (isBinary === 'i' || isBinary === 'I' ? 1024 : 1000) ** power);
+}
+
 /** `0.3s`, `12.4s`, `3m05s`, `1h02m`. */
 export function formatDuration(ms: number): string {
   if (ms < 59_950) return `${(ms / 1000).toFixed(1)}s`;

@@ -1,8 +1,8 @@
 // Where entries of the layer cache are kept, by key: a repository of a registry, or a folder with an OCI layout for each key.
 import { randomUUID } from 'node:crypto';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, RegistryError, systemCode } from '../errors.ts';
 import type { Image } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
 import { type Reference, formatRepository } from '../oci/reference.ts';
@@ -25,6 +25,10 @@ export interface EntryPlace {
   readonly find: (key: string, signal: AbortSignal) => Promise<Image | undefined>;
   /** Puts it there whole, or not at all. @throws BuilderError */
   readonly put: (key: string, image: Image, signal: AbortSignal) => Promise<void>;
+  /** All keys, and whatever else has a name there; none where there is no such place. @throws BuilderError where that can't be said */
+  readonly list: (signal: AbortSignal) => Promise<readonly string[]>;
+  /** @throws BuilderError where it stays */
+  readonly remove: (key: string, signal: AbortSignal) => Promise<void>;
 }
 
 /** @throws nothing: whether the place can be used shows when it is used */
@@ -38,7 +42,18 @@ export function openPlace(place: CachePlace, registry: RegistryClient, platform:
     put: async (key, image, signal) => {
       await registry.pushImage(encodeImage(image), [{ ...reference, tag: key }], {}, signal);
     },
+    list: async (signal) => await listRepository(registry, reference, signal),
+    remove: async (key, signal) => void (await registry.deleteImage({ ...reference, tag: key }, signal)),
   };
+}
+
+async function listRepository(registry: RegistryClient, reference: Reference, signal: AbortSignal): Promise<readonly string[]> {
+  try {
+    return await registry.listTags(reference, signal);
+  } catch (error) {
+    if (error instanceof RegistryError && error.status === 404) return [];
+    throw error;
+  }
 }
 
 function layoutPlace(folder: string, platform: Platform): EntryPlace {
@@ -53,6 +68,22 @@ function layoutPlace(folder: string, platform: Platform): EntryPlace {
         throw new BuilderError('ERR_REGISTRY', `Cannot read ${entry}: ${systemCode(error) ?? 'unknown reason'}`, { cause: error });
       }
       return (await readLayout({ folder: entry, tag: key }, platform, signal)).image;
+    },
+    list: async () => {
+      try {
+        // Hidden ones are being written.
+        return (await readdir(folder)).filter((name) => !name.startsWith('.')).toSorted();
+      } catch (error) {
+        if (systemCode(error) === 'ENOENT') return [];
+        throw new BuilderError('ERR_REGISTRY', `Cannot read ${folder}: ${systemCode(error) ?? 'unknown reason'}`, { cause: error });
+      }
+    },
+    remove: async (key) => {
+      try {
+        await rm(join(folder, key), { recursive: true, force: true });
+      } catch (error) {
+        throw new BuilderError('ERR_REGISTRY', `Cannot remove ${join(folder, key)}: ${systemCode(error) ?? ''}`, { cause: error });
+      }
     },
     // Beside its place first: others that look there find it whole.
     put: async (key, image, signal) => {

@@ -59,6 +59,27 @@ test('a repository that does not answer is a warning', async () => {
   assert.ok(result.image !== undefined);
 });
 
+test('people can list a cache, ask what a build would find in it, and take away what is old', async () => {
+  const context = await scene.folder({ ...files, source: 'changed', Dockerfile: dockerfile.replaceAll('@REG@', scene.registry.host) });
+  const command = async (...words: readonly string[]): Promise<string> => {
+    const volumes = [`${context}:/workspace:ro`];
+    const { status, output } = await (await scene.engine.start({ image: scene.builder, command: words, volumes })).ended;
+    assert.equal(status, 0, output);
+    return output;
+  };
+  const cache = `${scene.registry.host}/cached/app/cache`;
+  const list = await command('cache', 'list', cache);
+  assert.match(list, /^[0-9a-f]{12} {2}20\d\d-\d\d-\d\d \d\d:\d\d +[\d.]+ B {2}step {5}RUN cat package > built$/m);
+  const explained = await command(
+    ...['cache', 'explain', '--insecure-pull', '--cache-copy-layers', `--destination=${scene.registry.host}/cached/app`, '/workspace'],
+  );
+  assert.match(explained, /^ {2}RUN cat package > built: in the cache since 20.*Z$/m);
+  assert.match(explained, /^ {2}COPY source \.: not in the cache: file source changed$/m);
+  assert.match(await command('cache', 'prune', cache), /^removed 0 results of \d+, 0 B, from /m);
+  assert.match(await command('cache', 'prune', '--max-size=0', cache), /^removed 9 results of 10, /m);
+  assert.equal(await keptIn('cached/app'), 0);
+});
+
 /** How many results the cache of a repository has. */
 async function keptIn(repository: string): Promise<number> {
   const answer = await fetch(`http://${scene.registry.host}/v2/${repository}/cache/tags/list`);

@@ -109,6 +109,28 @@ export class BuildCache {
     };
   }
 
+  /** Says of each step that makes a layer whether the cache has it. @throws the signal's reason */
+  async tellAll(): Promise<void> {
+    const tell = (message: string): void => this.#options.emit({ kind: 'note', level: 'info', message });
+    for (const planned of this.#options.plan.stages) {
+      const { steps, state } = this.#foresight.of(planned.stage.index);
+      tell(`stage ${planned.stage.name ?? planned.stage.index}:`);
+      for (const step of steps.filter(({ makesLayer }) => makesLayer))
+        tell(`  ${step.instruction.text}: ${await this.#verdict(planned, step)}`);
+      if (state === undefined) tell('  what comes then is not known ahead');
+    }
+  }
+
+  async #verdict(planned: PlannedStage, step: ForeseenStep): Promise<string> {
+    if (step.key === undefined) return 'known when it is executed, since it stands on what is fetched then';
+    if (!this.#isKept(step))
+      return `not cached without --cache-${step.instruction.kind === 'copy' || step.instruction.kind === 'add' ? 'copy' : 'run'}-layers`;
+    const found = await this.#find(step);
+    return found === undefined
+      ? `not in the cache: ${await this.#whyMissed(planned, step)}`
+      : `in the cache since ${found.stored.slice(0, 19)}Z`;
+  }
+
   #put(
     step: ForeseenStep,
     { layer, created, result }: { layer: Layer; created: string; result: string },
@@ -120,12 +142,15 @@ export class BuildCache {
   }
 
   async #explain(planned: PlannedStage, step: ForeseenStep): Promise<void> {
+    const message = `not in the cache: ${await this.#whyMissed(planned, step)}`;
+    this.#options.emit({ kind: 'note', level: 'info', message });
+  }
+
+  async #whyMissed(planned: PlannedStage, step: ForeseenStep): Promise<string> {
     const recorded = this.#recordOf(planned);
     const position = recorded.findIndex(({ key }) => key === step.key);
     const found = recorded[position];
-    if (found === undefined) return;
-    const why = whyMissed(found, position, await this.#before);
-    this.#options.emit({ kind: 'note', level: 'info', message: `not in the cache: ${why}` });
+    return found === undefined ? 'it is a new step' : whyMissed(found, position, await this.#before);
   }
 
   #recordOf({ stage }: PlannedStage): BuildRecord {

@@ -24,6 +24,11 @@ const prefix = 'dev.yadokari.cache';
 /** Counts up when keys or layers get another meaning. */
 const version = '1';
 
+/** The annotation of that name. */
+export function cacheMark(name: string): string {
+  return `${prefix}.${name}`;
+}
+
 /** The image that stands for an entry. */
 export function entryImage(entry: CacheEntry, platform: Platform): Image {
   const marks = new Map([

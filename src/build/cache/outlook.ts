@@ -47,6 +47,15 @@ export async function openOutlook(
   return { plan: { ...plan, stages: plan.stages.filter(isNeeded) }, isRead: ({ stage }) => prospect.read.has(stage.index), cache };
 }
 
+/** Says of each step what the cache has of it, where there is one; nothing is built or kept. @throws the signal's reason */
+export async function explainCache(
+  options: Parameters<typeof openOutlook>[0] & { readonly ports: BuildPorts },
+  store: BlobStore,
+): Promise<undefined> {
+  await using layers = openCache(options.request, options.ports, store);
+  await (await openOutlook(options, layers)).cache?.tellAll();
+}
+
 /** False for failures that no cache brings about: a command's, the Dockerfile's, a stop. */
 export function mayBeOfCache(error: unknown): boolean {
   return (

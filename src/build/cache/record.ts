@@ -32,9 +32,12 @@ export function digestParts(parts: readonly KeyPart[]): ReadonlyMap<string, stri
   return digests;
 }
 
+/** How the tags of records begin. */
+export const recordName = 'record-';
+
 /** The tag of the record of a build of this Dockerfile, targets and platform. */
 export function recordTag(names: readonly string[]): string {
-  return `record-${digestOfTexts(names).slice(0, 32)}`;
+  return `${recordName}${digestOfTexts(names).slice(0, 32)}`;
 }
 
 /** An image without layers that holds a record. */
