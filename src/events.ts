@@ -2,11 +2,14 @@
 import type { Descriptor } from './oci/descriptor.ts';
 import type { SourceRange } from './errors.ts';
 
-/** Where a step stands in the whole build; `number` counts from 1 over all stages that are built. */
+/** Where a step stands: `number` counts from 1 in its stage, `overall` over all stages that are built. */
 export interface StepLabel {
   readonly number: number;
   readonly total: number;
+  readonly overall: { readonly number: number; readonly total: number };
   readonly stage: string;
+  /** `run`, `copy`, ... */
+  readonly instruction: string;
   /** The instruction as written, on one line. */
   readonly text: string;
   readonly dockerfile: string;
@@ -14,6 +17,17 @@ export interface StepLabel {
 }
 
 export type BuildEvent =
+  | {
+      readonly kind: 'build.started';
+      /** The Dockerfile's name, and its text without credentials. */
+      readonly dockerfile: string;
+      readonly text: string;
+      readonly platform: string;
+      readonly destinations: readonly string[];
+    }
+  | { readonly kind: 'build.finished'; readonly durationMs: number; readonly digest?: string; readonly failure?: string }
+  /** A name of an image → what it stands for. */
+  | { readonly kind: 'image.resolved'; readonly name: string; readonly digest: string; readonly layers: number; readonly sizeBytes: number }
   | { readonly kind: 'phase'; readonly phase: Phase; readonly detail?: string }
   | { readonly kind: 'stage.started'; readonly stage: string; readonly base: string }
   | { readonly kind: 'stage.finished'; readonly stage: string; readonly durationMs: number }
@@ -45,6 +59,8 @@ export type BuildEvent =
   | { readonly kind: 'unpack.finished'; readonly entries: number; readonly durationMs: number }
   | { readonly kind: 'snapshot.finished'; readonly scanned: number; readonly changed: number; readonly durationMs: number }
   | { readonly kind: 'image.written'; readonly destination: string; readonly digest: string; readonly sizeBytes: number }
+  /** Nothing was told for a while: what goes on, and for how long. */
+  | { readonly kind: 'heartbeat'; readonly doing: string; readonly sinceMs: number }
   /** `code` tells warnings of one kind apart; `range` points into the Dockerfile where there is a place. */
   | { readonly kind: 'warning'; readonly code: string; readonly message: string; readonly range?: SourceRange }
   | { readonly kind: 'note'; readonly message: string; readonly level: 'debug' | 'info' };

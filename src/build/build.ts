@@ -4,11 +4,14 @@ import { join } from 'node:path';
 import { bytesFromText } from '../bytes.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
+import { hideCredentials } from '../context/source-word.ts';
 import { BuilderError } from '../errors.ts';
+import type { BuildEvent } from '../events.ts';
 import { type BlobStore, openBlobStore } from '../layer/store.ts';
 import type { Image } from '../oci/image.ts';
 import { formatJson } from '../oci/json.ts';
-import type { Platform } from '../oci/platform.ts';
+import { formatPlatform, type Platform } from '../oci/platform.ts';
+import { formatReference } from '../oci/reference.ts';
 import { encodeImage } from '../oci/stored-image.ts';
 import { type Borrowing, explainHidden, openBorrowing } from './borrowing.ts';
 import { type BaseImages, createBaseImages } from './base-images.ts';
@@ -43,6 +46,7 @@ import type { BuildPorts } from './ports.ts';
  */
 export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, ports: BuildPorts): Promise<BuildResult | undefined> {
   const { emit, signal } = ports;
+  if (!asked.planOnly) emit(startOf(dockerfile, asked));
   const folders = makeFolders(asked.builderFolder);
   await using store = openBlobStore(folders.layers);
   const bases = createBaseImages({ resolve: ports.resolveImage, store, retries: asked.downloadRetries, emit, signal });
@@ -83,6 +87,11 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
     for (const file of results.values()) await file.close();
     rmSync(folders.stages, { recursive: true, force: true });
   }
+}
+
+function startOf({ name, text }: Dockerfile, { platform, output }: BuildRequest): BuildEvent {
+  const destinations = output.noPush ? [] : output.destinations.map(formatReference);
+  return { kind: 'build.started', dockerfile: name, text: hideCredentials(text), platform: formatPlatform(platform), destinations };
 }
 
 interface BuildParts {
@@ -229,7 +238,7 @@ async function buildOne(
   const result = await buildStage(
     {
       image: base.image,
-      name: stage.name ?? (plan.stages.length > 1 ? String(stage.index) : ''),
+      name: stage.name ?? (plan.stages.length > 1 ? `stage-${stage.index}` : ''),
       baseName: base.name,
       instructions: isReplaced ? [] : stage.instructions,
       isFinished: isReplaced,

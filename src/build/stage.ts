@@ -85,7 +85,7 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
   if (run.isSingleSnapshot) await run.files.beginSingleLayer();
   for (const [position, { instruction, escape }] of steps.entries()) {
     run.signal.throwIfAborted();
-    const step = labelOf(instruction, start.name, run);
+    const step = labelOf(instruction, { number: position + 1, total: steps.length }, start.name, run);
     const stepStarted = performance.now();
     run.emit({ kind: 'step.started', step });
     const recalled = await run.cache?.recall(position);
@@ -216,17 +216,34 @@ function historyOf({ history }: Pick<Effect, 'history'>): HistoryEntry {
   return { ...history, comment: 'buildkit.dockerfile.v0' };
 }
 
-function labelOf(instruction: Instruction, stage: string, run: StageRun): StepLabel {
+function labelOf(
+  instruction: Instruction,
+  place: { readonly number: number; readonly total: number },
+  stage: string,
+  run: StageRun,
+): StepLabel {
   const number = run.numbers.next();
   if (number > run.numbers.total) throw new BuilderError('ERR_INTERNAL', 'Cannot number the steps: there are more than were planned');
   return {
-    number,
-    total: run.numbers.total,
+    ...place,
+    overall: { number, total: run.numbers.total },
     stage,
-    text: hideCredentials(instruction.text),
+    instruction: instruction.kind,
+    text: hideCredentials(textOf(instruction)),
     dockerfile: run.dockerfile.name,
     range: instruction.range,
   };
+}
+
+/** The instruction's line, and what a heredoc begins with. */
+function textOf(instruction: Instruction): string {
+  const heredoc = instruction.kind === 'run' && instruction.command.form === 'shell' ? instruction.command.heredocs[0] : undefined;
+  const lines = (heredoc?.body ?? '').split('\n').filter((line) => line.trim() !== '' && !/^\s*#/.test(line));
+  if (lines.length === 0) return instruction.text;
+  return `${instruction.text} (${lines
+    .slice(0, 2)
+    .map((line) => line.trim())
+    .join('; ')}${lines.length > 2 ? '; …' : ''})`;
 }
 
 function authorOf(state: StageState): { readonly author?: string } {

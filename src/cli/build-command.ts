@@ -7,16 +7,17 @@ import { openSurroundings } from '../surroundings/surroundings.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { BuilderError, DockerfileError, systemCode } from '../errors.ts';
+import type { StepLabel } from '../events.ts';
 import { appFolder, findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
 import { tellAccepted } from './accepted.ts';
-import { describeBuildFailure, exitStatusOf, signalNumbers } from './exit.ts';
+import { describeBuildFailure, exitStatusOf, failureRange, signalNumbers } from './exit.ts';
 import type { CommandInput } from './command.ts';
 import { buildFlags } from './tables/build.ts';
 import { withHostPaths } from './host-paths.ts';
 import { trackProgress, type Progress } from './progress.ts';
 import { capabilityHint, readPowers, refuseUnfitPod } from './pod-security.ts';
 import { makeRegistryRequest } from './registry-request.ts';
-import type { Report } from './report.ts';
+import type { Report } from '../report/report.ts';
 import { makeBuildRequest } from './request.ts';
 import { runBuildInSandbox } from './sandbox-command.ts';
 import { readStandardInput } from './standard-input.ts';
@@ -74,12 +75,13 @@ export async function runBuildCommand(input: CommandInput, form: BuildForm): Pro
     } catch (error) {
       if (!(error instanceof DockerfileError)) throw error;
       const unparsed = { name: file.name, text: file.text.toString('utf8') };
-      return fail(report, error, describeBuildFailure(error, { dockerfile: unparsed, step: undefined }, false));
+      const at = { dockerfile: unparsed, step: undefined };
+      return fail(report, error, at, describeBuildFailure(error, at, false));
     }
     const { ignoreFile } = request;
     const ports = withIgnoreFile(world.ports, file, { workingDirectory, ...(ignoreFile === undefined ? {} : { ignoreFile }) });
     const result = await buildImage(dockerfile, request, ports);
-    if (result !== undefined) summarize(report, result, performance.now() - started);
+    if (result !== undefined) summarize({ ...input, report }, result, performance.now() - started);
     return 0;
   } catch (error) {
     if (signal.aborted) return reportAbort(report, signal, progress);
@@ -100,17 +102,17 @@ function realFolder(folder: string): string {
 }
 
 function summarize(
-  report: Report,
+  { report, settings, stdout }: CommandInput,
   result: { readonly digest: string; readonly pushed: readonly { readonly destination: string }[] },
   durationMs: number,
 ): void {
-  const seconds = (durationMs / 1000).toFixed(1);
   for (const { destination } of result.pushed) report.line('info', `  ${destination}`);
-  report.line('info', `digest ${result.digest}, built in ${seconds}s`);
+  if (settings.boolean('quiet')) stdout.write(`${result.pushed[0]?.destination ?? result.digest}\n`);
+  report.emit({ kind: 'build.finished', digest: result.digest, durationMs });
 }
 
 function reportAbort(report: Report, signal: AbortSignal, progress: Progress): number {
-  report.close();
+  report.close({ message: 'stopped' });
   const name = signal.reason instanceof BuilderError ? signal.reason.message : 'SIGTERM';
   report.line('error', `error: received ${name} ${progress.where()}: stopped, ${progress.outcome()}`);
   return 128 + (signalNumbers[name] ?? 15);
@@ -123,13 +125,23 @@ function reportFailure(
 ): number {
   const { progress, dockerfile, hint } = at;
   const isVerbose = ['trace', 'debug'].includes(settings.text('verbosity') ?? 'info');
-  const lines = describeBuildFailure(error, { dockerfile, step: progress.failedStep() }, isVerbose);
+  const place = { dockerfile, step: progress.failedStep() };
+  const lines = describeBuildFailure(error, place, isVerbose);
   const hasHint = hint === undefined || lines.some((line) => line.startsWith('  try: '));
-  return fail(report, error, hasHint ? lines : [...lines, `  try: ${hint}`]);
+  return fail(report, error, place, hasHint ? lines : [...lines, `  try: ${hint}`]);
 }
 
-function fail(report: Report, error: unknown, lines: readonly string[]): number {
-  report.close();
+function fail(
+  report: Report,
+  error: unknown,
+  { dockerfile, step }: { readonly dockerfile: Pick<Dockerfile, 'name'> | undefined; readonly step: StepLabel | undefined },
+  lines: readonly string[],
+): number {
+  const range = failureRange(error, step);
+  const place = dockerfile === undefined || range === undefined ? {} : { place: { file: dockerfile.name, range } };
+  const message = error instanceof Error ? error.message : String(error);
+  report.close({ message, ...place });
+  report.emit({ kind: 'build.finished', durationMs: performance.now(), failure: message });
   for (const line of lines) report.line('error', line);
   return exitStatusOf(error);
 }

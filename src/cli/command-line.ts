@@ -6,10 +6,11 @@ import { commands, executor, findCommand } from './commands.ts';
 import { describeFailure, exitStatusOf } from './exit.ts';
 import { type ParsedFlags, parseFlags } from './flags.ts';
 import { helpText, overviewText, usageOf } from './help.ts';
-import { createReport, type Report, type ReportOptions } from './report.ts';
+import { ciNames, dialectOf } from '../report/dialect.ts';
+import { logFormats, verbosities } from '../report/level.ts';
+import { createReport, type Report, type ReportOptions } from '../report/report.ts';
 import { Settings, type Environment } from './settings.ts';
-import { openSink } from './sink.ts';
-import { logFormats, verbosities } from './tables/log.ts';
+import { openSink } from '../report/sink.ts';
 import { version } from './version.ts';
 
 export interface Invocation {
@@ -20,8 +21,8 @@ export interface Invocation {
 
 /** Runs one command; never throws. */
 export async function runCommandLine(invocation: Invocation, signal: AbortSignal): Promise<number> {
-  const stderr = openSink(2, process.stderr.isTTY === true, () => process.stderr.columns ?? 80);
-  const stdout = openSink(1, process.stdout.isTTY === true, () => process.stdout.columns ?? 80);
+  const stderr = openSink(2, process.stderr.isTTY === true, sizeOf(process.stderr));
+  const stdout = openSink(1, process.stdout.isTTY === true, sizeOf(process.stdout));
   const plain = createReport({ format: 'text', verbosity: 'info', timestamps: false, sink: stderr, now: Date.now });
   let report: Report = plain;
   let isVerbose = false;
@@ -46,7 +47,7 @@ export async function runCommandLine(invocation: Invocation, signal: AbortSignal
     refuseStray(command, parsed);
     const settings = new Settings(parsed, table, invocation.env);
     isVerbose = ['trace', 'debug'].includes(settings.text('verbosity') ?? 'info');
-    report = createReport({ ...reportSettings(settings, stderr.isTerminal), sink: stderr, now: Date.now });
+    report = createReport({ ...reportSettings(settings, stderr.isTerminal, invocation.env), sink: stderr, now: Date.now });
     const hasTerminal = stderr.isTerminal && (invocation.env['CI'] ?? '') === '';
     const { values: flags, positionals } = parsed;
     return await command.run({ settings, positionals, flags, env: invocation.env, report, stdout, hasTerminal, signal });
@@ -84,10 +85,22 @@ function unknownCommand(word: string): BuilderError {
   });
 }
 
-function reportSettings(settings: Settings, isTerminal: boolean): Pick<ReportOptions, 'format' | 'verbosity' | 'timestamps'> {
+function reportSettings(settings: Settings, isTerminal: boolean, env: Environment): Omit<ReportOptions, 'sink' | 'now'> {
+  const dialect = dialectOf(settings.choice('ci', ciNames, 'auto'), env);
+  const canDraw = isTerminal && env['TERM'] !== 'dumb' && dialect === undefined;
+  // no-color.org: what is set and not empty; a flag is the user's own word.
+  const asked = settings.text('log-format');
+  const format = settings.choice('log-format', logFormats, canDraw && (env['NO_COLOR'] ?? '') === '' ? 'color' : 'text');
   return {
-    format: settings.choice('log-format', logFormats, isTerminal ? 'color' : 'text'),
+    format,
+    isQuiet: settings.boolean('quiet'),
     verbosity: settings.choice('verbosity', verbosities, 'info'),
     timestamps: settings.boolean('log-timestamp'),
+    isLive: canDraw && asked !== 'text' && format !== 'json',
+    ...(dialect === undefined ? {} : { dialect }),
   };
+}
+
+function sizeOf(stream: NodeJS.WriteStream): { readonly columns: () => number; readonly rows: () => number } {
+  return { columns: () => stream.columns ?? 80, rows: () => stream.rows ?? 24 };
 }

@@ -1,8 +1,8 @@
 // What a command is: its flags, its help, and what it does.
 import type { FlagGroup, FlagSpec, ParsedFlags } from './flags.ts';
-import type { Report } from './report.ts';
+import type { Report } from '../report/report.ts';
 import type { Environment, Settings } from './settings.ts';
-import type { Sink } from './sink.ts';
+import type { Sink } from '../report/sink.ts';
 
 export interface Command {
   /** One word, or more: `build`, `cache list`. */

@@ -1,8 +1,9 @@
 // A failure → an exit status and the lines that a person reads: what failed, where, because, what to try.
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { formatDockerfileError, formatPlace, withoutControls } from '../dockerfile/message.ts';
-import { BuilderError, CommandError, DockerfileError } from '../errors.ts';
+import { BuilderError, CommandError, DockerfileError, type SourceRange } from '../errors.ts';
 import type { StepLabel } from '../events.ts';
+import { stepPlace } from '../report/describe.ts';
 
 /** kaniko's statuses: a RUN's own code, else 1; ours besides: 128+n for a signal. */
 export function exitStatusOf(error: unknown): number {
@@ -54,6 +55,11 @@ export function describeFailure(error: unknown, isVerbose: boolean): readonly st
   return lines;
 }
 
+/** Where in the Dockerfile a failure is: where it says itself, or at the step that failed. */
+export function failureRange(error: unknown, step: StepLabel | undefined): SourceRange | undefined {
+  return (error instanceof BuilderError ? error.range : undefined) ?? step?.range;
+}
+
 /** The lines of a failure with the place in the Dockerfile quoted: the error's own, or that of the step that failed. */
 export function describeBuildFailure(
   error: unknown,
@@ -65,9 +71,9 @@ export function describeBuildFailure(
     return `error: ${formatDockerfileError(error, dockerfile.text, dockerfile.name)}`.split('\n');
   }
   const [first = '', ...others] = describeFailure(error, isVerbose);
-  const range = (error instanceof BuilderError ? error.range : undefined) ?? step?.range;
+  const range = failureRange(error, step);
   if (dockerfile === undefined || range === undefined) return [first, ...others];
   const [head = '', ...quoted] = formatPlace(range, dockerfile.text, dockerfile.name).map(withoutControls);
-  const number = step === undefined ? '' : ` (step ${step.number}/${step.total})`;
+  const number = step === undefined ? '' : ` (step ${stepPlace(step)})`;
   return [first, head + number, ...quoted, ...others];
 }

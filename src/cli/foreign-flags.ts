@@ -13,8 +13,6 @@ export const foreignFlags: ReadonlyMap<string, string> = new Map([
   ['--pull', 'leave it out: what a tag of a base image stands for is always asked for anew'],
   ['--squash', 'use --single-snapshot'],
   ['--progress', 'use --log-format text, color or json'],
-  ['-q', 'use --verbosity error'],
-  ['--quiet', 'use --verbosity error'],
   ['--rm', 'leave it out: nothing of a RUN stays behind'],
   ['--build-args', 'use --build-arg NAME=VALUE, once for each'],
   ['--tls-verify', 'use --skip-tls-verify, or --skip-tls-verify-registry HOST'],

@@ -1,7 +1,7 @@
 // Inside a sandbox the host's files are below a folder of ours; people are shown the paths that they wrote.
 import type { BuildEvent } from '../events.ts';
 import { hostPathsIn } from '../sandbox/plan.ts';
-import type { Report } from './report.ts';
+import type { Report } from '../report/report.ts';
 
 /** The same report, its own texts with the host's paths; what a RUN prints is left alone. */
 export function withHostPaths(report: Report): Report {

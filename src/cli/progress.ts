@@ -1,5 +1,6 @@
 // Remembers what the build is doing, for the line that a signal or a failure leaves behind.
 import type { BuildEvent, Emit, Phase, StepLabel } from '../events.ts';
+import { stepPlace } from '../report/describe.ts';
 
 export interface Progress {
   readonly emit: Emit;
@@ -27,9 +28,7 @@ export function trackProgress(next: Emit): Progress {
   };
   const where = (): string => {
     const place =
-      step === undefined
-        ? ''
-        : ` step ${step.number}/${step.total} (${step.text.slice(0, 80)}, ${step.dockerfile}:${step.range.start.line})`;
+      step === undefined ? '' : ` step ${stepPlace(step)} (${step.text.slice(0, 80)}, ${step.dockerfile}:${step.range.start.line})`;
     return `while ${phase}${place}${detail === undefined ? '' : ` ${detail}`}`;
   };
   const outcome = (): string => {

@@ -10,13 +10,12 @@ import type { Emit } from '../events.ts';
 import { type Descriptor, isForeign } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { manifestLimitBytes, storedManifest } from '../oci/manifest.ts';
-import type { Image } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
 import { type Reference, formatReference } from '../oci/reference.ts';
 import type { ImageSource, StoredRoot } from '../oci/source-and-sink.ts';
 import { type StoredImage, readImage, writeImage } from '../oci/stored-image.ts';
 import type { RegistryClient } from '../registry/client.ts';
-import { pullFrom } from '../registry/pull.ts';
+import { type PulledImage, pullFrom } from '../registry/pull.ts';
 import { blobPath, openBlobFile, readBlobFile } from '../store/blob-file.ts';
 import { openLayoutSink, openLayoutSource } from '../store/oci-layout.ts';
 
@@ -50,11 +49,11 @@ export class BaseFolder {
     platform: Platform,
     client: Pick<RegistryClient, 'openSource'>,
     signal: AbortSignal,
-  ): Promise<Image | undefined> {
+  ): Promise<PulledImage | undefined> {
     const { emit } = this.#options;
     const source = await this.open(reference, () => client.openSource(reference, signal), signal);
     try {
-      return (await pullFrom(source, { reference, platform, emit }, signal)).image;
+      return await pullFrom(source, { reference, platform, emit }, signal);
     } catch (error) {
       signal.throwIfAborted();
       const message = `${formatReference(reference)} can't be read by way of ${this.path}: ${reasonOf(error)}`;

@@ -29,7 +29,10 @@ export async function superviseBuilder(child: ChildProcess, plan: SandboxPlan, s
   const ended = exitStatus(child);
   const life: Life = { enteredAtMs: undefined, hasEnded: false };
   const stop = (): void => void passOn(child, signal, life);
+  // The terminal tells its size to our group only.
+  const resize = (): void => signalGroup(child, 'SIGWINCH', life);
   signal.addEventListener('abort', stop, { once: true });
+  process.on('SIGWINCH', resize);
   try {
     // A first process that dies early breaks the pipe; its answer and its status tell more than EPIPE does.
     planPipe.on('error', () => undefined);
@@ -43,6 +46,7 @@ export async function superviseBuilder(child: ChildProcess, plan: SandboxPlan, s
   } finally {
     life.hasEnded = true;
     signal.removeEventListener('abort', stop);
+    process.off('SIGWINCH', resize);
   }
 }
 

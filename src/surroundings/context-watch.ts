@@ -72,7 +72,7 @@ export function watchContexts(
     tellReads: (step) => {
       if (reads.size === 0) return;
       const message = `this step reads ${list([...reads])}, which changed while a RUN ran (${linesOf([...reads], changedIn)})`;
-      emit({ kind: 'warning', code: `context-read ${step.number}`, message, range: step.range });
+      emit({ kind: 'warning', code: `context-read ${step.overall.number}`, message, range: step.range });
       reads.clear();
     },
   };

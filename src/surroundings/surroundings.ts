@@ -88,7 +88,7 @@ export async function openSurroundings(
       registry: network.clients.push,
       download: network.download,
       git: network.git.add,
-      resolveImage: imageResolver(network.clients.pull, contexts.named.layouts, openBaseFolder(request, emit)),
+      resolveImage: imageResolver(network.clients.pull, contexts.named.layouts, openBaseFolder(request, emit), emit),
       context: watched(contexts.main.tree, contextWatch),
       namedFolders: new Map([...contexts.named.folders].map(([name, tree]) => [name, watched(tree, contextWatch)])),
       verifySeal: claims.verifySeal,
@@ -307,7 +307,12 @@ function openBaseFolder({ baseFolder }: BuildRequest, emit: Emit): BaseFolder | 
   return undefined;
 }
 
-function imageResolver(client: RegistryClient, named: ReadonlyMap<string, string>, bases: BaseFolder | undefined): ResolveImage {
+function imageResolver(
+  client: RegistryClient,
+  named: ReadonlyMap<string, string>,
+  bases: BaseFolder | undefined,
+  emit: Emit,
+): ResolveImage {
   return async (name, platform, signal) => {
     const place = named.get(contextName(name));
     if (place?.startsWith('oci-layout://') === true)
@@ -315,7 +320,10 @@ function imageResolver(client: RegistryClient, named: ReadonlyMap<string, string
     const text = place === undefined ? name : place.slice('docker-image://'.length);
     const reference = withDefaultTag(parseReference(text));
     const near = bases === undefined ? undefined : await bases.pull(reference, platform, client, signal);
-    return near ?? (await client.pullImage(reference, platform, signal)).image;
+    const { image, digest } = near ?? (await client.pullImage(reference, platform, signal));
+    const sizeBytes = image.layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
+    emit({ kind: 'image.resolved', name: text, digest, layers: image.layers.length, sizeBytes });
+    return image;
   };
 }
 

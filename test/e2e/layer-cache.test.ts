@@ -25,7 +25,7 @@ const recalled = ({ output }: SceneResult): number => output.match(/ from the ca
 
 /** The lines of steps that made a layer, or took one from the cache. */
 const stepsIn = (output: string): readonly string[] =>
-  output.match(/^\[\d+\/\d+\] (?:from the cache, |done in [^,]*, )layer of .*/gm) ?? [];
+  output.match(/^\[\d+\/\d+\] .*(?:from the cache, |done in [^,]*, )layer of .*/gm) ?? [];
 
 test('the second of two builds in fresh containers unpacks and downloads nothing, and has the same digest', async () => {
   const args = ['--cache', '--cache-copy-layers'];

@@ -15,6 +15,7 @@ import type { BuildEvent } from '../../src/events.ts';
 import { diskView } from '../../src/files/disk-view.ts';
 import { openEntries } from '../../src/layer/open-entries.ts';
 import { StageBench, draftFolder } from './stage-bench.ts';
+import { stepLabel } from './step-label.ts';
 
 const range = { start: { line: 1, column: 1 }, end: { line: 1, column: 2 } };
 
@@ -92,7 +93,7 @@ export class CopyFixture {
     const files = bench.stage([bench.counted('base', (await base.write(before)).layer)]);
     const effect = await action({
       files,
-      step: { number: 1, total: 1, stage: 'test', text, dockerfile: 'Dockerfile', range },
+      step: stepLabel({ stage: 'test', instruction: 'copy', text, range }),
       platform: { os: 'linux', architecture: 'amd64' },
       emit: (event) => this.events.push(event),
       signal: bench.signal,

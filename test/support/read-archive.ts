@@ -5,7 +5,8 @@ import { readEntries } from '../../src/layer/read.ts';
 import { type TarOptions, chunks, tar } from './tar.ts';
 
 export interface ReadEntry {
-  readonly entry: Entry;
+  /** Without its content and where that begins: what two archives with the same entries have in common. */
+  readonly entry: Omit<Entry, 'content'>;
   /** One character a byte. */
   readonly content: string;
 }
@@ -17,7 +18,8 @@ export async function readArchive(archive: Buffer, chunkSize?: number, warnings:
   for await (const entry of readEntries(chunks(archive, chunkSize), new AbortController().signal, warn)) {
     const parts: Buffer[] = [];
     for await (const part of entry.content ?? []) parts.push(Buffer.from(part));
-    found.push({ entry, content: Buffer.concat(parts).toString('latin1') });
+    const { content: _content, ...rest } = entry;
+    found.push({ entry: rest, content: Buffer.concat(parts).toString('latin1') });
   }
   return found;
 }

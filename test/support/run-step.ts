@@ -9,6 +9,7 @@ import { type RunScope, executeRun } from '../../src/build/instructions/run.ts';
 import type { BuildEvent } from '../../src/events.ts';
 import { StageBench } from './stage-bench.ts';
 import type { ShellRoot } from './shell-root.ts';
+import { stepLabel } from './step-label.ts';
 
 const range = { start: { line: 3, column: 1 }, end: { line: 3, column: 9 } };
 
@@ -56,7 +57,7 @@ export async function runStep(
   await using bench = new StageBench(folder, { root: root.path, protect });
   const scope: RunScope = {
     files: bench.stage([]),
-    step: { number: 1, total: 1, stage: 'test', text: instruction.text, dockerfile: 'Dockerfile', range },
+    step: stepLabel({ stage: 'test', text: instruction.text, range }),
     platform: { os: 'linux', architecture: 'amd64' },
     emit: (event) => {
       events.push(event);

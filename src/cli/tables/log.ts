@@ -1,8 +1,7 @@
 // What every command takes: how much is told and how, and help.
+import { ciNames } from '../../report/dialect.ts';
+import { logFormats, verbosities } from '../../report/level.ts';
 import type { FlagSpec } from '../flags.ts';
-
-export const logFormats = ['text', 'color', 'json'] as const;
-export const verbosities = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'panic'] as const;
 
 export const logFlags: readonly FlagSpec[] = [
   {
@@ -24,7 +23,16 @@ export const logFlags: readonly FlagSpec[] = [
     about: 'how progress is told (default: a live view on a terminal, else lines)',
     kaniko: 'color is the default everywhere',
   },
+  {
+    name: 'ci',
+    kind: 'text',
+    value: 'NAME',
+    choices: ciNames,
+    about: 'fold and annotate the log as this CI system does (default: auto)',
+    details: `one of ${ciNames.join(', ')}`,
+  },
   { name: 'log-timestamp', kind: 'boolean', about: 'put the time before every line', kaniko: 'same' },
+  { name: 'quiet', short: 'q', kind: 'boolean', about: 'tell errors only; a build prints its digest reference on stdout' },
   { name: 'version', kind: 'boolean', about: 'print the version' },
   { name: 'help', short: 'h', kind: 'boolean', about: 'print this', kaniko: 'same' },
 ];

@@ -128,7 +128,7 @@ export const copyGroups: readonly FlagGroup[] = [
   },
   { title: 'Source', flags: sideFlags('src-') },
   { title: 'Destination', flags: sideFlags('dest-') },
-  { title: 'How', flags: [quiet(), ...programFlags] },
+  { title: 'How', flags: programFlags },
   { title: 'What is told', flags: logFlags },
 ];
 
@@ -171,7 +171,6 @@ export const syncGroups: readonly FlagGroup[] = [
     flags: [
       { name: 'dry-run', kind: 'boolean', isCommon: true, about: 'tell what would be copied, and copy nothing' },
       { name: 'keep-going', kind: 'boolean', isCommon: true, about: 'go on with the next image where one fails' },
-      quiet(),
       ...programFlags,
     ],
   },
@@ -209,8 +208,4 @@ function oneSide(): readonly FlagGroup[] {
     { title: 'How', flags: programFlags },
     { title: 'What is told', flags: logFlags },
   ];
-}
-
-function quiet(): FlagSpec {
-  return { name: 'quiet', short: 'q', kind: 'boolean', about: 'tell only what went wrong' };
 }

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { describeBuildFailure, describeFailure, exitStatusOf } from '../../../src/cli/exit.ts';
 import { BuilderError, CommandError, DockerfileError, RegistryError } from '../../../src/errors.ts';
-import type { StepLabel } from '../../../src/events.ts';
+import { stepLabel } from '../../support/step-label.ts';
 
 const argv = ['/bin/sh', '-c', 'make'];
 const range = { start: { line: 2, column: 1 }, end: { line: 2, column: 9 } };
 const dockerfile = { name: 'Dockerfile', text: 'FROM debian\nRUN make\n' };
-const step: StepLabel = { number: 1, total: 3, stage: '', text: 'RUN make', dockerfile: 'Dockerfile', range };
+const step = stepLabel({ total: 3, range });
 
 const statuses: readonly { readonly error: unknown; readonly status: number }[] = [
   { error: new CommandError('Cannot run make', { argv, exitCode: 7 }), status: 7 },

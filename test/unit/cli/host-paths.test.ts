@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { withHostPaths } from '../../../src/cli/host-paths.ts';
-import type { BuildEvent, StepLabel } from '../../../src/events.ts';
+import type { BuildEvent } from '../../../src/events.ts';
 import { sandboxPath } from '../../../src/sandbox/plan.ts';
+import { stepLabel } from '../../support/step-label.ts';
 
 const inside = sandboxPath('/home/me/app');
-const range = { start: { line: 1, column: 1 }, end: { line: 1, column: 2 } };
-const step: StepLabel = { number: 1, total: 1, stage: '', text: 'RUN pwd', dockerfile: 'Dockerfile', range };
+const step = stepLabel({ text: 'RUN pwd' });
 
 function shown(event: BuildEvent): BuildEvent | undefined {
   let seen: BuildEvent | undefined;

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { trackProgress } from '../../../src/cli/progress.ts';
-import type { BuildEvent, StepLabel } from '../../../src/events.ts';
+import type { BuildEvent } from '../../../src/events.ts';
 import { parseDigest } from '../../../src/oci/digest.ts';
+import { stepLabel } from '../../support/step-label.ts';
 
 const range = { start: { line: 12, column: 1 }, end: { line: 12, column: 9 } };
-const step: StepLabel = { number: 4, total: 9, stage: '', text: 'RUN make', dockerfile: 'Dockerfile', range };
+const step = stepLabel({ number: 4, total: 9, range });
 
 test('trackProgress() passes every event on as it is', () => {
   const seen: BuildEvent[] = [];

@@ -72,7 +72,7 @@ async function readAfter(
   if (isStopped) await registry.stop();
   const reference = withDefaultTag(parseReference(isPinned ? `${registry.host}/base@${index.digest}` : name));
   const pulled = await open().pull(reference, platform, client, signal);
-  const bytes = pulled?.layers[0] === undefined ? Buffer.alloc(0) : await buffer(pulled.layers[0].open(signal));
+  const bytes = pulled?.image.layers[0] === undefined ? Buffer.alloc(0) : await buffer(pulled.image.layers[0].open(signal));
   const asked = registry.requests.map(({ path }) => path.replace(/^\/v2\/base\//, '')).filter((path) => path !== '/v2/');
   const lines = client.lines().map((line) => line.replaceAll(folder, 'FOLDER').replaceAll(formatReference(reference), 'NAME'));
   return { asked, lines, isRight: bytes.equals(content) };

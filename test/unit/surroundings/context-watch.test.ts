@@ -6,17 +6,11 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { watchContexts } from '../../../src/surroundings/context-watch.ts';
 import { bytesFromText } from '../../../src/bytes.ts';
 import type { StepLabel } from '../../../src/events.ts';
+import { stepLabel } from '../../support/step-label.ts';
 
 const never = new AbortController().signal;
 const range = (line: number): StepLabel['range'] => ({ start: { line, column: 1 }, end: { line, column: 9 } });
-const stepAt = (line: number): StepLabel => ({
-  number: line,
-  total: 9,
-  stage: '',
-  text: 'RUN make',
-  dockerfile: 'Dockerfile',
-  range: range(line),
-});
+const stepAt = (line: number): StepLabel => stepLabel({ number: line, total: 9, range: range(line) });
 
 describe('watchContexts()', () => {
   let place = '';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatBytes, formatDuration } from '../../../src/cli/units.ts';
+import { formatBytes, formatDuration } from '../../../src/report/units.ts';
 
 for (const [bytes, text] of [
   [0, '0 B'],

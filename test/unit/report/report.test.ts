@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createReport, describe, type ReportOptions } from '../../../src/cli/report.ts';
-import type { BuildEvent, StepLabel } from '../../../src/events.ts';
+import { describe } from '../../../src/report/describe.ts';
+import { createReport, type ReportOptions } from '../../../src/report/report.ts';
+import type { BuildEvent } from '../../../src/events.ts';
 import { parseDigest } from '../../../src/oci/digest.ts';
 import { asObject } from '../../support/parsed.ts';
+import { stepLabel } from '../../support/step-label.ts';
 
 const digest = parseDigest(`sha256:${'a'.repeat(64)}`);
 const descriptor = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest, size: 2_500_000 } as const;
 const range = { start: { line: 7, column: 1 }, end: { line: 7, column: 9 } };
-const step: StepLabel = { number: 2, total: 5, stage: 'make', text: 'RUN make', dockerfile: 'Dockerfile', range };
+const step = stepLabel({ number: 2, total: 5, stage: 'make', range });
 
 interface Written {
   readonly emit: (event: BuildEvent) => void;
@@ -17,9 +19,9 @@ interface Written {
   readonly text: () => string;
 }
 
-function report(options: Partial<ReportOptions> = {}, isTerminal = false): Written {
+function report(options: Partial<ReportOptions> = {}): Written {
   let text = '';
-  const sink = { isTerminal, columns: () => 80, write: (more: string) => void (text += more) };
+  const sink = { isTerminal: false, columns: () => 80, rows: () => 24, write: (more: string) => void (text += more) };
   const made = createReport({ format: 'text', verbosity: 'info', timestamps: false, sink, now: () => 0, ...options });
   return { ...made, text: () => text };
 }
@@ -37,7 +39,7 @@ const rows: readonly { readonly event: BuildEvent; readonly line: string }[] = [
     event: { kind: 'step.finished', step, durationMs: 1234, layer: { entries: 3, sizeBytes: 1_200_000 } },
     line: '[make 2/5] done in 1.2s, layer of 3 entries, 1.2 MB',
   },
-  { event: { kind: 'output', step, stream: 'stderr', line: 'cc -c a.c' }, line: '2 | cc -c a.c' },
+  { event: { kind: 'output', step, stream: 'stderr', line: 'cc -c a.c' }, line: '  | cc -c a.c' },
   {
     event: { kind: 'blob.finished', direction: 'pull', descriptor, repository: 'r.example/a', how: 'transferred' },
     line: 'pulled sha256:aaaaaaaaaaaa 2.5 MB (r.example/a)',
@@ -63,6 +65,7 @@ test('a report keeps to its verbosity', () => {
     { kind: 'phase', phase: 'pulling' },
     { kind: 'note', level: 'debug', message: 'a detail' },
     { kind: 'step.started', step },
+    { kind: 'phase', phase: 'running' },
     { kind: 'warning', code: 'c', message: 'it is late' },
   ];
   const linesAt = (verbosity: ReportOptions['verbosity']): number => {
@@ -70,7 +73,7 @@ test('a report keeps to its verbosity', () => {
     for (const event of events) emit(event);
     return text().split('\n').length - 1;
   };
-  assert.deepEqual((['trace', 'debug', 'info', 'warn', 'error'] as const).map(linesAt), [4, 3, 2, 1, 0]);
+  assert.deepEqual((['trace', 'debug', 'info', 'warn', 'error'] as const).map(linesAt), [5, 3, 2, 1, 0]);
 });
 
 const verbosities = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'panic'] as const;
@@ -80,15 +83,22 @@ for (const format of ['text', 'json'] as const) {
       const { emit, line, text } = report({ format, verbosity });
       emit({ kind: 'output', step, stream: 'stderr', line: 'cc: no such file' });
       line('error', 'error: no');
-      assert.match(text(), /^.*2 \| cc: no such file.*\n.*error: no.*\n$/);
+      assert.match(text(), /^.*cc: no such file.*\n.*error: no.*\n$/);
     });
   }
 }
 
 test('what a RUN prints can neither move the cursor nor forge a line, but may be coloured', () => {
   const { emit, text } = report();
-  emit({ kind: 'output', step, stream: 'stdout', line: '\u001b[2J\u001b[31mred\u001b[0m\r\u0007[make 2/5] done' });
-  assert.equal(text(), '2 | [2J\u001b[31mred\u001b[0m[make 2/5] done\n');
+  emit({ kind: 'output', step, stream: 'stdout', line: '\u001b[2J\u001b[31mred\u001b[0m\u0007[make 2/5] done' });
+  assert.equal(text(), '  | [2J\u001b[31mred\u001b[0m[make 2/5] done\n');
+});
+
+test('a progress bar that a RUN draws over itself keeps its last state', () => {
+  const { emit, text } = report();
+  emit({ kind: 'output', step, stream: 'stdout', line: ' 10%\r 55%\r100%' });
+  emit({ kind: 'output', step, stream: 'stdout', line: 'half\r' });
+  assert.equal(text(), '  | 100%\n  | half\n');
 });
 
 test('texts of strangers, such as a registry in an error, move no cursor either', () => {
@@ -138,23 +148,12 @@ test('timestamps begin each line where they are asked for', () => {
   assert.equal(text(), '1970-01-01T00:00:00.000Z hello\n');
 });
 
-test('colours are for terminals only', () => {
+test('colours are given where they are asked for, on a pipe as well', () => {
   const warning: BuildEvent = { kind: 'warning', code: 'c', message: 'late' };
-  const file = report({ format: 'color' });
-  file.emit(warning);
-  assert.equal(file.text(), 'warning: late\n');
-  const terminal = report({ format: 'color' }, true);
-  terminal.emit(warning);
-  terminal.close();
-  assert.match(terminal.text(), /\u001b\[33mwarning: late\u001b\[0m\n/);
-});
-
-test('the last line of a terminal shows the step and the transfers, and is gone when the report is closed', () => {
-  const { emit, close, text } = report({ format: 'color' }, true);
-  emit({ kind: 'step.started', step });
-  emit({ kind: 'blob.progress', direction: 'pull', descriptor, repository: 'r', doneBytes: 500_000 });
-  emit({ kind: 'warning', code: 'c', message: 'late' });
-  assert.match(text(), /\[make 2\/5\] RUN make 0\.0s · pull 500 kB of 2\.5 MB\u001b\[0m$/);
-  close();
-  assert.ok(text().endsWith('\r\u001b[K'));
+  const plain = report();
+  plain.emit(warning);
+  assert.equal(plain.text(), 'warning: late\n');
+  const coloured = report({ format: 'color' });
+  coloured.emit(warning);
+  assert.equal(coloured.text(), '\u001b[33mwarning: late\u001b[0m\n');
 });

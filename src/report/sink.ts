@@ -4,13 +4,14 @@ import { systemCode } from '../errors.ts';
 
 export interface Sink {
   readonly isTerminal: boolean;
-  /** Width of the terminal in columns. */
+  /** Width of the terminal in columns, and its height. */
   readonly columns: () => number;
+  readonly rows: () => number;
   readonly write: (text: string) => void;
 }
 
 /** A sink on a descriptor. A reader that went away (EPIPE) or a full disk never stops the build: the text is dropped. */
-export function openSink(fd: number, isTerminal: boolean, columns: () => number): Sink {
+export function openSink(fd: number, isTerminal: boolean, size: Pick<Sink, 'columns' | 'rows'>): Sink {
   const pause = new Int32Array(new SharedArrayBuffer(4));
   let isGone = false;
   const write = (text: string): void => {
@@ -26,5 +27,5 @@ export function openSink(fd: number, isTerminal: boolean, columns: () => number)
       }
     }
   };
-  return { isTerminal, columns, write };
+  return { isTerminal, ...size, write };
 }

@@ -1,0 +1,83 @@
+// What an event says in one line.
+import type { BuildEvent, StepLabel } from '../events.ts';
+import { lastState } from './text.ts';
+import { formatBytes, formatCount, formatDuration } from './units.ts';
+
+/** One line for an event, or undefined where text says nothing. */
+export function describe(event: BuildEvent): string | undefined {
+  switch (event.kind) {
+    case 'phase':
+      return event.detail === undefined ? event.phase : `${event.phase}: ${event.detail}`;
+    case 'build.started':
+      return `${event.dockerfile} for ${event.platform}${event.destinations.length === 0 ? '' : ` → ${event.destinations.join(', ')}`}`;
+    case 'build.finished':
+      return event.digest === undefined ? undefined : `digest ${event.digest}, built in ${formatDuration(event.durationMs)}`;
+    case 'image.resolved':
+      return `${event.name} is ${event.digest}, ${formatCount(event.layers, 'layer')}, ${formatBytes(event.sizeBytes)}`;
+    case 'stage.started':
+      return `FROM ${event.base}${asName(event.stage)}`;
+    case 'stage.finished':
+      return `stage ${event.stage}: done in ${formatDuration(event.durationMs)}`;
+    case 'step.started':
+      return `${stepPrefix(event.step)} ${event.step.text}`;
+    case 'step.finished':
+      return `${stepPrefix(event.step)} ${describeEnd(event)}`;
+    case 'output':
+      return `  | ${lastState(event.line)}`;
+    case 'blob.progress':
+      return `${event.direction} ${event.descriptor.digest}: ${formatBytes(event.doneBytes)} of ${formatBytes(event.descriptor.size)}`;
+    case 'blob.finished':
+      return `${transferVerb(event)} ${event.descriptor.digest.slice(0, 19)} ${formatBytes(event.descriptor.size)} (${event.repository})`;
+    case 'unpack.finished':
+      return `unpacked ${formatEntries(event.entries)} in ${formatDuration(event.durationMs)}`;
+    case 'snapshot.finished':
+      return `snapshot: ${event.changed} of ${event.scanned} changed, ${formatDuration(event.durationMs)}`;
+    case 'image.written':
+      return `Pushed ${event.destination}`
+        .replace(/^Pushed (?=oci:|docker-archive:)/, 'Wrote ')
+        .concat(event.destination.includes('@') ? '' : ` ${event.digest}`);
+    case 'heartbeat':
+      return `  … ${event.doing}, ${formatDuration(event.sinceMs)}`;
+    case 'warning': {
+      const where = event.range === undefined ? '' : ` (line ${event.range.start.line})`;
+      return `warning: ${event.message}${where}`;
+    }
+    case 'note':
+      return event.message;
+    default:
+      event satisfies never;
+      return undefined;
+  }
+}
+
+/** `done in 3.2s, layer of 12 entries, 1.4 MB`, or that a cache had it. */
+export function describeEnd(event: Extract<BuildEvent, { readonly kind: 'step.finished' }>): string {
+  if (event.recalled !== undefined) return `from the cache, layer of ${formatBytes(event.recalled.sizeBytes)}`;
+  const { layer } = event;
+  const what = layer === undefined ? '' : `, layer of ${formatEntries(layer.entries)}, ${formatBytes(layer.sizeBytes)}`;
+  return `done in ${formatDuration(event.durationMs)}${what}`;
+}
+
+/** `[build 2/5]`: the step's place in its stage. */
+export function stepPrefix(step: StepLabel): string {
+  return `[${stepPlace(step)}]`;
+}
+
+/** `build 2/5`, or `2/5` in a stage that is the only one. */
+export function stepPlace(step: StepLabel): string {
+  return `${step.stage === '' ? '' : `${step.stage} `}${step.number}/${step.total}`;
+}
+
+/** ` AS name`, where the stage has one. */
+export function asName(stage: string): string {
+  return stage === '' ? '' : ` AS ${stage}`;
+}
+
+function formatEntries(count: number): string {
+  return `${count} ${count === 1 ? 'entry' : 'entries'}`;
+}
+
+function transferVerb({ how, direction }: Extract<BuildEvent, { readonly kind: 'blob.finished' }>): string {
+  if (how === 'transferred') return direction === 'pull' ? 'pulled' : 'pushed';
+  return how === 'mounted' ? 'mounted' : 'already there:';
+}

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { beforeEach, mock, test, afterEach } from 'node:test';
+import type { BuildEvent } from '../../../src/events.ts';
+import { parseDigest } from '../../../src/oci/digest.ts';
+import { dialectOf, type CiName } from '../../../src/report/dialect.ts';
+import { createReport, type Report } from '../../../src/report/report.ts';
+import { stepLabel } from '../../support/step-label.ts';
+
+const digest = parseDigest(`sha256:${'a'.repeat(64)}`);
+const descriptor = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest, size: 4_000_000 } as const;
+const range = { start: { line: 7, column: 1 }, end: { line: 8, column: 9 } };
+const make = stepLabel({ number: 2, total: 3, overall: { number: 5, total: 9 }, stage: 'build', range });
+const env = stepLabel({ number: 1, total: 3, overall: { number: 4, total: 9 }, stage: 'build', instruction: 'env', text: 'ENV A=1' });
+const copy = stepLabel({ number: 3, total: 3, stage: 'build', instruction: 'copy', text: 'COPY . .' });
+const pushed: BuildEvent = { kind: 'blob.finished', direction: 'push', descriptor, repository: 'r', how: 'transferred' };
+
+let text = '';
+const sink = { isTerminal: false, columns: () => 80, rows: () => 24, write: (more: string) => void (text += more) };
+
+function reportIn(ci: CiName = 'none'): Report {
+  const dialect = dialectOf(ci, {});
+  const now = (): number => Date.now();
+  return createReport({ format: 'text', verbosity: 'info', timestamps: false, sink, now, ...(dialect === undefined ? {} : { dialect }) });
+}
+
+beforeEach(() => {
+  text = '';
+  mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'Date'], now: 1_000_000 });
+});
+
+afterEach(() => mock.timers.reset());
+
+test('a step that takes no time is one line, and what takes longer has a title first', () => {
+  const { emit } = reportIn();
+  emit({ kind: 'step.started', step: env });
+  emit({ kind: 'step.finished', step: env, durationMs: 1 });
+  emit({ kind: 'step.started', step: copy });
+  emit({ kind: 'step.finished', step: copy, durationMs: 20, layer: { entries: 2, sizeBytes: 120 } });
+  assert.equal(text, '[build 1/3] ENV A=1\n[build 3/3] COPY . . ‥ done in 0.0s, layer of 2 entries, 120 B\n');
+  text = '';
+  emit({ kind: 'step.started', step: copy });
+  mock.timers.tick(400);
+  assert.equal(text, '[build 3/3] COPY . .\n');
+  emit({ kind: 'step.finished', step: copy, durationMs: 2000 });
+  assert.equal(text, '[build 3/3] COPY . .\n[build 3/3] done in 2.0s\n');
+});
+
+test('what is pushed in the background does not come between the title of a RUN and its end', () => {
+  const { emit } = reportIn();
+  emit({ kind: 'step.started', step: make });
+  emit({ kind: 'phase', phase: 'running' });
+  emit(pushed);
+  emit({ kind: 'output', step: make, stream: 'stdout', line: 'cc -c a.c' });
+  emit({ kind: 'step.finished', step: make, durationMs: 1000 });
+  assert.deepEqual(text.split('\n'), [
+    '[build 2/3] RUN make',
+    '  | cc -c a.c',
+    '[build 2/3] done in 1.0s',
+    `pushed ${digest.slice(0, 19)} 4.0 MB (r)`,
+    '',
+  ]);
+});
+
+test('a stage begins with its base, by digest', () => {
+  const { emit } = reportIn();
+  emit({ kind: 'image.resolved', name: 'debian:12', digest, layers: 1, sizeBytes: 48_100_000 });
+  emit({ kind: 'stage.started', stage: 'build', base: 'debian:12' });
+  emit({ kind: 'stage.started', stage: '', base: 'scratch' });
+  assert.equal(text, `FROM debian:12@${digest} AS build (1 layer, 48 MB)\nFROM scratch\n`);
+});
+
+test('a download shows signs of life from its first second on, other silence every 20 s', () => {
+  const { emit, close } = reportIn();
+  const progress = (doneBytes: number): void => emit({ kind: 'blob.progress', direction: 'pull', descriptor, repository: 'r', doneBytes });
+  emit({ kind: 'phase', phase: 'pulling', detail: 'debian:12' });
+  progress(1_000_000);
+  mock.timers.tick(1000);
+  progress(2_000_000);
+  mock.timers.tick(5000);
+  assert.equal(text, '  … pulled 1.0 MB of 4.0 MB, 1.0s\n  … pulled 2.0 MB of 4.0 MB, 6.0s\n');
+  progress(4_000_000);
+  emit({ kind: 'blob.finished', direction: 'pull', descriptor, repository: 'r', how: 'transferred' });
+  text = '';
+  emit({ kind: 'phase', phase: 'snapshotting' });
+  for (let second = 0; second < 41; second++) mock.timers.tick(1000);
+  assert.equal(text, '  … looking for what changed, 20.0s\n  … looking for what changed, 40.0s\n');
+  close();
+  mock.timers.tick(60_000);
+  assert.equal(text.split('\n').length, 3);
+});
+
+const folded: Readonly<Record<Exclude<CiName, 'auto' | 'none'>, readonly string[]>> = {
+  github: ['::group::[build 2/3] RUN make', '  | x', '::endgroup::', '[build 2/3] done in 1.0s'],
+  azure: ['##[group][build 2/3] RUN make', '  | x', '##[endgroup]', '[build 2/3] done in 1.0s'],
+  gitlab: [
+    '\u001b[0Ksection_start:1000:step_5\r\u001b[0K[build 2/3] RUN make',
+    '  | x',
+    '\u001b[0Ksection_end:1000:step_5\r\u001b[0K',
+    '[build 2/3] done in 1.0s',
+  ],
+  buildkite: ['+++ [build 2/3] RUN make', '  | x', '[build 2/3] done in 1.0s'],
+  teamcity: [
+    "##teamcity[blockOpened name='|[build 2/3|] RUN make']",
+    '  | x',
+    "##teamcity[blockClosed name='|[build 2/3|] RUN make']",
+    '[build 2/3] done in 1.0s',
+  ],
+};
+for (const [ci, lines] of Object.entries(folded) as readonly [CiName, readonly string[]][])
+  test(`${ci} folds the output of a RUN`, () => {
+    const { emit } = reportIn(ci);
+    emit({ kind: 'step.started', step: make });
+    emit({ kind: 'output', step: make, stream: 'stdout', line: 'x' });
+    emit({ kind: 'step.finished', step: make, durationMs: 1000 });
+    assert.deepEqual(text.trimEnd().split('\n'), lines);
+  });
+
+const failures: readonly { readonly ci: CiName; readonly end: string }[] = [
+  { ci: 'github', end: '::endgroup::\n::error file=a%2Cb/Dockerfile,line=7,endLine=8,title=yadokari::50%25 done%0Athen no\n' },
+  { ci: 'azure', end: '##[endgroup]\n##vso[task.logissue type=error;sourcepath=a,b/Dockerfile;linenumber=7;]50% done\nthen no\n' },
+  { ci: 'buildkite', end: '^^^ +++\n' },
+];
+for (const { ci, end } of failures)
+  test(`${ci} sees where a build failed, and nothing stays folded`, () => {
+    const { emit, close } = reportIn(ci);
+    emit({ kind: 'step.started', step: make });
+    emit({ kind: 'phase', phase: 'running' });
+    text = '';
+    close({ message: '50% done\nthen no', place: { file: 'a,b/Dockerfile', range } });
+    assert.equal(text, end);
+  });
+
+test('a warning about a line is an annotation where the CI system has them', () => {
+  const { emit } = reportIn('github');
+  emit({ kind: 'build.started', dockerfile: 'Dockerfile', text: '', platform: 'linux/amd64', destinations: [] });
+  emit({ kind: 'warning', code: 'c', message: 'it is late', range });
+  assert.equal(
+    text,
+    'Dockerfile for linux/amd64\nwarning: it is late (line 7)\n::warning file=Dockerfile,line=7,endLine=8,title=yadokari::it is late\n',
+  );
+});
+
+for (const said of [
+  '##vso[task.setvariable variable=a]b',
+  '##[add-path]/evil',
+  "##teamcity[buildStatus text='x']",
+  '::set-output name=a::b',
+])
+  test(`a RUN can't give the CI system the command ${said}`, () => {
+    const { emit } = reportIn('azure');
+    emit({ kind: 'output', step: make, stream: 'stdout', line: said });
+    assert.ok(!/^\s*::/m.test(text) && !/##(?:vso|teamcity)?\[/.test(text), text);
+  });
