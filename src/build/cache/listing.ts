@@ -9,8 +9,8 @@ import { recordName } from './record.ts';
 /** One tag of a cache. What is not ours, or can't be read, is only named. */
 export interface ListedEntry {
   readonly tag: string;
-  readonly kind: 'step' | 'mount' | 'record' | 'foreign';
-  /** The instruction, the mount's id, or what else tells people what it is. */
+  readonly kind: 'step' | 'record' | 'foreign';
+  /** The instruction, or what else tells people what it is. */
   readonly text: string;
   /** Milliseconds since 1970: when it was put there. */
   readonly storedMs?: number;
@@ -68,8 +68,7 @@ function describeImage(tag: string, { annotations, config, layers }: Image): Lis
   const at = Number.isNaN(stored) ? {} : { storedMs: stored };
   const isRecord = tag.startsWith(recordName) && mark('record.steps') !== undefined;
   if (isRecord) return { tag, kind: 'record', text: `keys of a build with ${mark('record.steps')} steps`, sizeBytes, ...at };
-  const [step, mount] = [mark('step'), mark('mount')];
-  if (mount !== undefined) return { tag, kind: 'mount', text: `the contents of cache mount ${mount}`, sizeBytes, ...at };
+  const step = mark('step');
   if (step !== undefined) return { tag, kind: 'step', text: step, sizeBytes, ...at };
   return { tag, kind: 'foreign', text: 'an image of somebody else', sizeBytes };
 }
