@@ -7,7 +7,7 @@ import { coarseTime } from '../linux/files.ts';
 import { reach } from '../files/long-path.ts';
 import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
-import { TreeColumns } from './tree-columns.ts';
+import { TreeColumns, inRoot } from './tree-columns.ts';
 import type { Tree } from './scanned-tree.ts';
 import { childPath } from '../paths.ts';
 
@@ -50,6 +50,8 @@ export async function settleClock(tree: Tree, signal: AbortSignal): Promise<void
 
 interface Frame {
   readonly path: ByteString;
+  /** Where its own entry stands in the tree. */
+  readonly position: number;
   readonly children: readonly { readonly name: ByteString; readonly row: number }[];
   next: number;
 }
@@ -63,8 +65,13 @@ async function walk(
   passesOver: PassesOver = isNever,
 ): Promise<void> {
   const reader = new DirectoryReader();
-  const readFrame = (path: ByteString): Frame => readDirectory(root, path, { reader, columns, passesOver });
-  const stack: Frame[] = [readFrame(start)];
+  const readFrame = (path: ByteString, position: number): Frame => ({
+    path,
+    position,
+    children: readDirectory(root, path, { reader, columns, passesOver }),
+    next: 0,
+  });
+  const stack: Frame[] = [readFrame(start, inRoot)];
   for (let frame = stack.at(-1), count = 1; frame !== undefined; frame = stack.at(-1), count++) {
     if (count % entriesPerTurn === 0) {
       signal.throwIfAborted();
@@ -75,9 +82,8 @@ async function walk(
       stack.pop();
       continue;
     }
-    const path = childPath(frame.path, child.name);
-    columns.place(path, child.row);
-    if (isDirectoryMode(columns.mode(child.row))) stack.push(readFrame(path));
+    const position = columns.place(frame.position, child.name, child.row);
+    if (isDirectoryMode(columns.mode(child.row))) stack.push(readFrame(childPath(frame.path, child.name), position));
   }
 }
 
@@ -93,7 +99,7 @@ type PassesOver = (code: string) => boolean;
 const isNever: PassesOver = () => false;
 const isPassedOver: PassesOver = (code) => ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM', 'ESTALE'].includes(code);
 
-function readDirectory(root: Root, path: ByteString, { reader, columns, passesOver }: Reading): Frame {
+function readDirectory(root: Root, path: ByteString, { reader, columns, passesOver }: Reading): Frame['children'] {
   const children: { name: ByteString; row: number }[] = [];
   // Only directories that lead to something protected need a check of each name.
   const isGuarded = root.protection.holds(path);
@@ -106,10 +112,9 @@ function readDirectory(root: Root, path: ByteString, { reader, columns, passesOv
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
-    if (passesOver(code)) return { path, children: [], next: 0 };
+    if (passesOver(code)) return [];
     const reason = error instanceof Error ? error.message : 'unknown failure';
     throw new BuilderError('ERR_ROOTFS', `Cannot scan ${JSON.stringify(`/${textFromBytes(path)}`)}: ${reason}`, { cause: error });
   }
-  children.sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { path, children, next: 0 };
+  return children.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

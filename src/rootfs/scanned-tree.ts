@@ -27,9 +27,17 @@ export interface Tree {
   readonly size: number;
   /** The latest ctime in it. */
   readonly newestChange: { readonly seconds: number; readonly nanoseconds: number };
-  readonly get: (path: ByteString) => TreeEntry | undefined;
+  get(path: ByteString): TreeEntry | undefined;
   /** In walk order: a directory right before what is in it, siblings by byte. See `comparePaths`. */
-  readonly entries: () => Iterable<readonly [path: ByteString, entry: TreeEntry]>;
+  entries(): Iterable<readonly [path: ByteString, entry: TreeEntry]>;
+  /** By position in that order, from 0: one of its twelve numbers, in the order of `StatField`. */
+  number(position: number, field: number): number;
+  /** The last part of its path. */
+  name(position: number): ByteString;
+  path(position: number): ByteString;
+  entry(position: number): TreeEntry;
+  /** The position behind all that is below it. */
+  end(position: number): number;
 }
 
 /** One difference. A removed tree is one change, at its top; a directory replaced by a file has no child deletions. */

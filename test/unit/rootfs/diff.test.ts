@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ByteString } from '../../../src/bytes.ts';
 import { diffTrees } from '../../../src/rootfs/diff.ts';
-import { TreeColumns } from '../../../src/rootfs/tree-columns.ts';
+import { TreeColumns, inRoot } from '../../../src/rootfs/tree-columns.ts';
 import { type Tree, type TreeEntry } from '../../../src/rootfs/scanned-tree.ts';
-import { comparePaths } from '../../../src/paths.ts';
+import { comparePaths, splitPath } from '../../../src/paths.ts';
 
 const file: TreeEntry = {
   mode: 0o100644,
@@ -41,7 +41,11 @@ function statxOf(entry: TreeEntry): Uint32Array {
 function treeOf(entries: Readonly<Record<string, TreeEntry>>): Tree {
   const paths = Object.keys(entries) as ByteString[]; // ASCII
   const columns = new TreeColumns();
-  for (const path of paths.sort(comparePaths)) columns.place(path, columns.addStat(statxOf(entries[path] ?? file)));
+  const positions = new Map<string, number>([['.', inRoot]]);
+  for (const path of paths.sort(comparePaths)) {
+    const { parent, name } = splitPath(path);
+    positions.set(path, columns.place(positions.get(parent) ?? inRoot, name, columns.addStat(statxOf(entries[path] ?? file))));
+  }
   return columns.build();
 }
 
