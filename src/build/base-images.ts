@@ -1,5 +1,5 @@
 // The images that stages start from and COPY reads from: each resolved once, its layers downloaded once, in parallel, while
-// earlier layers are being unpacked.
+// they are being unpacked.
 import { Readable } from 'node:stream';
 import { BuilderError } from '../errors.ts';
 import type { Layer, Image } from '../oci/image.ts';
@@ -7,7 +7,7 @@ import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { Emit } from '../events.ts';
 import type { BlobStore } from '../layer/store.ts';
 import { createLimit } from '../registry/limit.ts';
-import type { StageLayer } from '../rootfs/disk.ts';
+import type { StageLayer } from '../rootfs/stage-layer.ts';
 
 /** An image whose layers come to our disk when they are asked for. */
 export interface FetchedImage {
@@ -26,6 +26,14 @@ export interface BaseImages {
   readonly fetch: (name: string, platform: Platform, isWanted: boolean) => Promise<FetchedImage>;
 }
 
+/** A layer on its way to our disk. */
+interface Receiving {
+  /** Once all of it is there and right. */
+  readonly whole: Promise<Layer>;
+  /** Of the latest try, once that has begun. */
+  readonly arriving: () => Promise<Layer>;
+}
+
 /** Downloads of one image at a time; a registry rarely gives more to a fifth connection. */
 const parallelDownloads = 4;
 
@@ -41,7 +49,7 @@ export interface BaseImageOptions {
 /** Images by name and platform; the same layer of two images is downloaded once. */
 export function createBaseImages({ resolve, store, retries, emit, signal }: BaseImageOptions): BaseImages {
   const described = new Map<string, Promise<Image>>();
-  const received = new Map<string, Promise<Layer>>();
+  const received = new Map<string, Receiving>();
   const limit = createLimit(parallelDownloads);
 
   const withRetries = async <Value>(name: string, task: () => Promise<Value>): Promise<Value> => {
@@ -69,16 +77,16 @@ export function createBaseImages({ resolve, store, retries, emit, signal }: Base
     return image;
   };
 
-  const receive = (name: string, layer: Layer): Promise<Layer> => {
+  const receive = (name: string, layer: Layer): Receiving => {
     const known = received.get(layer.descriptor.digest);
     if (known !== undefined) return known;
-    const promise = limit(() => withRetries(name, () => store.receive(layer, signal))).catch((error: unknown) => {
-      throw wrap(name, error);
-    });
-    // Whoever unpacks awaits it; until then a failure must not count as unhandled.
-    promise.catch(() => undefined);
-    received.set(layer.descriptor.digest, promise);
-    return promise;
+    const fetching = (onBegun: (arriving: Layer) => void): Promise<Layer> =>
+      limit(() => withRetries(name, () => store.receive(layer, signal, onBegun))).catch((error: unknown) => {
+        throw wrap(name, error);
+      });
+    const receiving = watchArrival(fetching);
+    received.set(layer.descriptor.digest, receiving);
+    return receiving;
   };
 
   return {
@@ -88,14 +96,34 @@ export function createBaseImages({ resolve, store, retries, emit, signal }: Base
       if (isWanted) for (const layer of image.layers) void receive(name, layer);
       return {
         image: { ...image, layers: image.layers.map((layer) => ({ ...layer, open: (open) => openNearest(layer, received, open) })) },
-        layers: image.layers.map((layer) => ({ diffId: layer.diffId, layer: () => receive(name, layer) })),
+        layers: image.layers.map((layer) => stageLayer(layer, () => receive(name, layer))),
       };
     },
   };
 }
 
-function openNearest(layer: Layer, received: ReadonlyMap<string, Promise<Layer>>, signal: AbortSignal): Readable {
-  const coming = received.get(layer.descriptor.digest);
+function watchArrival(fetching: (onBegun: (arriving: Layer) => void) => Promise<Layer>): Receiving {
+  const begun = Promise.withResolvers<void>();
+  let latest: Layer | undefined;
+  const whole = fetching((arriving) => {
+    latest = arriving;
+    begun.resolve();
+  });
+  // Whoever unpacks awaits it; until then a failure must not count as unhandled.
+  whole.catch(() => undefined);
+  const arriving = async (): Promise<Layer> => {
+    await Promise.race([begun.promise, whole]);
+    return latest ?? (await whole);
+  };
+  return { whole, arriving };
+}
+
+function stageLayer({ diffId }: Layer, receive: () => Receiving): StageLayer {
+  return { diffId, layer: () => receive().whole, arriving: () => receive().arriving() };
+}
+
+function openNearest(layer: Layer, received: ReadonlyMap<string, Receiving>, signal: AbortSignal): Readable {
+  const coming = received.get(layer.descriptor.digest)?.whole;
   if (coming === undefined) return layer.open(signal);
   const chunks = async function* (): AsyncGenerator<Buffer> {
     yield* (await coming).open(signal);

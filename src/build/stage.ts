@@ -6,7 +6,7 @@ import { BuilderError, type SourceRange } from '../errors.ts';
 import type { BuildEvent, Emit, StepLabel } from '../events.ts';
 import { appendHistory, appendLayer, type Image, type Layer } from '../oci/image.ts';
 import type { HistoryEntry } from '../oci/image-config.ts';
-import type { StageLayer } from '../rootfs/disk.ts';
+import type { StageLayer } from '../rootfs/stage-layer.ts';
 import type { StageFiles, TakenLayer } from '../rootfs/stage-files.ts';
 import type { Effect, StageState } from './effect.ts';
 

@@ -105,7 +105,8 @@ async function pump(source: AsyncIterable<Buffer>, transform: Transform, isLeft:
     signal.throwIfAborted();
     // Not told by the transform's own state: that it was destroyed may be seen before that it had ended.
     if (isLeft()) return;
-    if (isDone() || transform.write(chunk)) continue;
+    // It may take a while, and the chunk is only lent.
+    if (isDone() || transform.write(Buffer.from(chunk))) continue;
     await new Promise<void>((resolve) => {
       const events = ['drain', 'end', 'close'] as const;
       const finish = (): void => {

@@ -10,7 +10,7 @@ import { type Warn, readEntries } from './read.ts';
  * @throws ERR_DIGEST_MISMATCH instead of ending when the archive isn't the one of the layer's diff_id
  */
 export function openEntries(layer: Layer, signal: AbortSignal, warn?: Warn): AsyncGenerator<Entry> {
-  const plain = decompress(layer.open(signal), signal);
+  const plain = decompress(layer.chunks?.(signal) ?? layer.open(signal), signal);
   const subject = `the content of layer ${layer.descriptor.digest}`;
   return readEntries(verify(plain, { digest: layer.diffId, subject }), signal, warn);
 }

@@ -1,5 +1,5 @@
 // Blobs on disk, in open files without a name: a hostile RUN can't find or replace them, and the kernel frees them when we
-// end, however we end. What is read back is hashed again all the same.
+// end, however we end. What leaves is hashed again all the same. A blob can be read while it is being written.
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
@@ -29,8 +29,12 @@ export interface StoredBlob {
 /** Where layers stay between being made or fetched and being pushed. */
 export interface BlobStore extends AsyncDisposable {
   readonly create: () => Promise<BlobWriter>;
-  /** The same layer, read from disk from now on. Its stream has hashed itself when it ends: here its bytes are only counted. */
-  readonly receive: (layer: Layer, signal: AbortSignal) => Promise<Layer>;
+  /**
+   * The same layer, read from disk from now on. Its stream has hashed itself when it ends: here its bytes are only counted. `onBegun`
+   * gets the layer before its first byte is there: who reads it waits for what is to come, and gets the end only once all is there
+   * and right, else what receiving failed with.
+   */
+  readonly receive: (layer: Layer, signal: AbortSignal, onBegun?: (layer: Layer) => void) => Promise<Layer>;
   /** Gives back the space of one layer of this store early; others are left alone. */
   readonly release: (layer: Layer) => Promise<void>;
   /** Gives back all space. */
@@ -41,78 +45,132 @@ const readSize = 256 * 1024;
 
 /** A store in `folder`, which must exist and be on a disk with room for the layers. */
 export function openBlobStore(folder: string): BlobStore {
-  const files = new Set<FileHandle>();
-  const owners = new WeakMap<Layer['open'], FileHandle>();
-  const createFor = async (known?: Descriptor): Promise<BlobWriter> => {
-    const file = await openUnnamed(folder);
-    files.add(file);
-    return blobWriter(file, known, { folder, files, owners });
+  const blobs = new Set<GrowingBlob>();
+  const owners = new WeakMap<Layer['open'], GrowingBlob>();
+  const createFor = async (known?: Descriptor): Promise<GrowingBlob> => {
+    const blob = new GrowingBlob(folder, await openUnnamed(folder), known);
+    blobs.add(blob);
+    owners.set(blob.open, blob);
+    return blob;
   };
-  const create = (): Promise<BlobWriter> => createFor();
+  const give = async (blob: GrowingBlob, failure?: unknown): Promise<void> => {
+    if (blobs.delete(blob)) await blob.close(failure);
+  };
+  const create = async (): Promise<BlobWriter> => {
+    const blob = await createFor();
+    return { write: (chunk) => blob.write(chunk), finish: async () => await Promise.resolve(blob.finish()), discard: () => give(blob) };
+  };
   const close = async (): Promise<void> => {
-    const open_ = [...files];
-    files.clear();
-    for (const file of open_) await file.close();
+    for (const blob of blobs) await give(blob);
   };
   const release = async (layer: Layer): Promise<void> => {
-    const file = owners.get(layer.open);
-    if (file !== undefined && files.delete(file)) await file.close();
+    const blob = owners.get(layer.open);
+    if (blob !== undefined) await give(blob);
   };
-  return { create, close, release, receive: (layer, signal) => receive(layer, createFor, signal), [Symbol.asyncDispose]: close };
-}
-
-async function receive(layer: Layer, create: (known: Descriptor) => Promise<BlobWriter>, signal: AbortSignal): Promise<Layer> {
-  const writer = await create(layer.descriptor);
-  try {
-    for await (const chunk of layer.open(signal)) {
-      signal.throwIfAborted();
-      const bytes: unknown = chunk;
-      if (!Buffer.isBuffer(bytes)) throw new BuilderError('ERR_INTERNAL', 'Cannot store a layer: the stream is not of bytes');
-      await writer.write(bytes);
+  const receive: BlobStore['receive'] = async (layer, signal, onBegun) => {
+    const blob = await createFor(layer.descriptor);
+    const stored: Layer = { ...layer, open: blob.open, chunks: blob.chunks };
+    try {
+      onBegun?.(stored);
+      await fill(blob, layer, signal);
+      return stored;
+    } catch (error) {
+      await give(blob, error);
+      throw error;
     }
-    const blob = await writer.finish();
-    return { ...layer, open: blob.open };
-  } catch (error) {
-    await writer.discard();
-    throw error;
-  }
+  };
+  return { create, close, release, receive, [Symbol.asyncDispose]: close };
 }
 
-/** Hashes what is written, unless it is known what it will be. */
-function blobWriter(
-  file: FileHandle,
-  known: Descriptor | undefined,
-  {
-    folder,
-    files,
-    owners,
-  }: { readonly folder: string; readonly files: Set<FileHandle>; readonly owners: WeakMap<Layer['open'], FileHandle> },
-): BlobWriter {
-  const meter = known === undefined ? new Meter() : undefined;
-  let size = 0;
-  return {
-    write: async (chunk) => {
-      const position = size;
-      size += chunk.length;
-      meter?.update(chunk);
-      await writeWhole(file, chunk, position, folder);
-    },
-    finish: async () => {
-      const digest = known?.digest ?? meter?.digest();
-      if (digest === undefined || (known !== undefined && known.size !== size)) {
-        throw new BuilderError('ERR_DIGEST_MISMATCH', `Cannot use layer ${known?.digest}: it has ${size} of ${known?.size} bytes`);
-      }
-      const openBlob = (signal: AbortSignal): Readable => {
-        const chunks = verify(readChunks(file, size, signal), { digest, size, subject: `stored blob ${digest}` });
-        return Readable.from(chunks, { objectMode: false, highWaterMark: readSize });
-      };
-      owners.set(openBlob, file);
-      return { digest, size, open: openBlob };
-    },
-    discard: async () => {
-      if (files.delete(file)) await file.close();
-    },
+async function fill(blob: GrowingBlob, layer: Layer, signal: AbortSignal): Promise<void> {
+  for await (const chunk of layer.open(signal)) {
+    signal.throwIfAborted();
+    const bytes: unknown = chunk;
+    if (!Buffer.isBuffer(bytes)) throw new BuilderError('ERR_INTERNAL', 'Cannot store a layer: the stream is not of bytes');
+    await blob.write(bytes);
+  }
+  blob.finish();
+}
+
+/** A file that is read while it is written. Hashes what is written, unless it is known what it will be. */
+class GrowingBlob {
+  readonly #folder: string;
+  readonly #file: FileHandle;
+  readonly #known: Descriptor | undefined;
+  readonly #meter: Meter | undefined;
+  #size = 0;
+  #end: { readonly digest: Digest } | { readonly failure: unknown } | undefined;
+  #grown = Promise.withResolvers<void>();
+
+  constructor(folder: string, file: FileHandle, known: Descriptor | undefined) {
+    this.#folder = folder;
+    this.#file = file;
+    this.#known = known;
+    this.#meter = known === undefined ? new Meter() : undefined;
+  }
+
+  readonly open = (signal: AbortSignal): Readable => {
+    return Readable.from(this.#verified(signal), { objectMode: false, highWaterMark: readSize });
   };
+
+  readonly chunks = (signal: AbortSignal): AsyncIterable<Buffer> => this.#read(signal, Buffer.allocUnsafeSlow(readSize));
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#meter?.update(chunk);
+    await writeWhole(this.#file, chunk, this.#size, this.#folder);
+    this.#size += chunk.length;
+    this.#tell();
+  }
+
+  finish(): StoredBlob {
+    const size = this.#size;
+    const digest = this.#known?.digest ?? this.#meter?.digest();
+    if (digest === undefined || (this.#known !== undefined && this.#known.size !== size)) {
+      throw new BuilderError(
+        'ERR_DIGEST_MISMATCH',
+        `Cannot use layer ${this.#known?.digest}: it has ${size} of ${this.#known?.size} bytes`,
+      );
+    }
+    this.#end = { digest };
+    this.#tell();
+    return { digest, size, open: this.open };
+  }
+
+  async close(failure: unknown = new BuilderError('ERR_ABORTED', 'the store is closed')): Promise<void> {
+    this.#end ??= { failure };
+    this.#tell();
+    await this.#file.close();
+  }
+
+  async *#verified(signal: AbortSignal): AsyncGenerator<Buffer> {
+    while (this.#end === undefined) await this.#grown.promise;
+    if ('failure' in this.#end) throw this.#end.failure;
+    const { digest } = this.#end;
+    yield* verify(this.#read(signal), { digest, size: this.#size, subject: `stored blob ${digest}` });
+  }
+
+  // What is there, then what comes, up to the end. With a buffer each chunk is valid until the next is asked for.
+  async *#read(signal: AbortSignal, buffer?: Buffer): AsyncGenerator<Buffer> {
+    for (let position = 0; ;) {
+      signal.throwIfAborted();
+      if (this.#end !== undefined && 'failure' in this.#end) throw this.#end.failure;
+      const length = Math.min(readSize, this.#size - position);
+      if (length === 0 && this.#end !== undefined) return;
+      if (length === 0) await this.#grown.promise;
+      else {
+        const { bytesRead, buffer: filled } = await this.#file.read(buffer ?? Buffer.allocUnsafe(length), 0, length, position);
+        if (bytesRead === 0) return;
+        position += bytesRead;
+        yield filled.subarray(0, bytesRead);
+      }
+    }
+  }
+
+  #tell(): void {
+    const { resolve } = this.#grown;
+    this.#grown = Promise.withResolvers();
+    resolve();
+  }
 }
 
 async function openUnnamed(folder: string): Promise<FileHandle> {
@@ -135,15 +193,5 @@ async function writeWhole(file: FileHandle, chunk: Uint8Array, position: number,
     }
   } catch (error) {
     throw new BuilderError('ERR_ROOTFS', `Cannot store a blob in ${folder}: writing failed after ${position} bytes`, { cause: error });
-  }
-}
-
-async function* readChunks(file: FileHandle, size: number, signal: AbortSignal): AsyncGenerator<Buffer> {
-  for (let position = 0; position < size;) {
-    signal.throwIfAborted();
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(readSize, size - position)), 0, undefined, position);
-    if (bytesRead === 0) return;
-    position += bytesRead;
-    yield buffer.subarray(0, bytesRead);
   }
 }

@@ -21,6 +21,11 @@ export interface ImageBlob {
 export interface Layer extends ImageBlob {
   /** Digest of the uncompressed tar. */
   readonly diffId: Digest;
+  /**
+   * What `open` gives, for who verifies the diff_id of what is in it: not hashed a second time, and each chunk is valid only until the
+   * next is asked for. Undefined where that would be no less work.
+   */
+  readonly chunks?: (signal: AbortSignal) => AsyncIterable<Buffer>;
 }
 
 export interface Image {

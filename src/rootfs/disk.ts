@@ -9,7 +9,6 @@ import type { Root } from '../files/root.ts';
 import type { Entry } from '../layer/entry.ts';
 import { openEntries } from '../layer/open-entries.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Layer } from '../oci/image.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import { type PodMap, hiddenPlaces, isSamePodMap, mapPod, plainPodMap } from '../tree/pod-map.ts';
 import { clearRoot } from './clear.ts';
@@ -20,14 +19,9 @@ import { HeldFolders } from './held-folders.ts';
 import { type UnpackReport, createUnpackReport, tellUnpackReport } from './unpack-report.ts';
 import type { OwnRoot } from './own-root.ts';
 import { takeRootBack, setRootAside } from './set-aside.ts';
+import { type StageLayer, readArriving } from './stage-layer.ts';
 import { turnLinks } from './turn-links.ts';
 import { unpackLayer } from './unpack.ts';
-
-/** A layer of a stage; one of a base is fetched when it is asked for. */
-export interface StageLayer {
-  readonly diffId: Digest;
-  readonly layer: () => Layer | Promise<Layer>;
-}
 
 /** What to make of a stage's layers while they are unpacked. */
 export interface HoldOptions {
@@ -106,29 +100,24 @@ export class Disk {
   }
 
   /**
-   * Makes the root what these layers say, and nothing else. Tells whether that has to be done again, since a folder that the image has
-   * was got only afterwards. @throws ERR_LAYER, ERR_DIGEST_MISMATCH, ERR_ROOTFS, ERR_CONTEXT
+   * Makes the root what these layers say, and nothing else; empty where that fails. Anything but `holds` means that it has to be done
+   * again: ground that the image has was got only afterwards, or a layer was fetched anew. @throws ERR_LAYER, ERR_DIGEST_MISMATCH, ERR_ROOTFS, ERR_CONTEXT
    */
-  async hold(layers: readonly StageLayer[], options: HoldOptions): Promise<boolean> {
+  async hold(layers: readonly StageLayer[], options: HoldOptions): Promise<'holds' | 'has new ground' | 'other bytes'> {
     const held = await this.#begin(layers, options);
     const started = performance.now();
     const report = createUnpackReport(held.notes);
     const missing = layers.length - held.chain.length;
     // A layer may put something else in place of a link that is turned.
     if (missing > 0) await this.#turn(held, plainPodMap);
-    let entries = 0;
-    for (let number = held.chain.length; number < layers.length; number++) {
-      const layer = layers[number];
-      if (layer === undefined) break;
-      entries += await this.#unpack(layer, number, layers.length, report, options);
-      held.chain.push(layer.diffId);
-    }
+    const entries = await this.#unpackMissing(held, layers, report, options);
+    if (entries === undefined) return 'other bytes';
     const { known, isForRun = false } = options;
-    if (known === undefined && (await this.ground?.adjust(options.tree(), isForRun)) === true) return true;
+    if (known === undefined && (await this.ground?.adjust(options.tree(), isForRun)) === true) return 'has new ground';
     await this.settle(options.tree());
     tellUnpackReport(report, this.#emit);
     if (missing > 0) this.#emit({ kind: 'unpack.finished', entries, durationMs: performance.now() - started });
-    return false;
+    return 'holds';
   }
 
   /** Puts the links of the image right that stand in the way of what the pod mounts; tells whether that changed the disk. */
@@ -243,13 +232,45 @@ export class Disk {
     this.#isEmpty = true;
   }
 
-  async #unpack(stageLayer: StageLayer, number: number, count: number, report: UnpackReport, { follow }: HoldOptions): Promise<number> {
-    const detail = `layer ${number + 1} of ${count}`;
-    this.#emit({ kind: 'phase', phase: 'pulling', detail });
-    const layer = await stageLayer.layer();
-    this.#emit({ kind: 'phase', phase: 'unpacking', detail });
-    const entries = openEntries(layer, this.#signal, (oddity) => report.oddities.add(oddity));
-    return await namingLayer(number, count, layer, () => unpackLayer(this.root, follow(entries, number), report, this.#signal));
+  // How many entries there were; undefined where one of the layers turned out to be another one.
+  async #unpackMissing(
+    held: HeldImage,
+    layers: readonly StageLayer[],
+    report: UnpackReport,
+    { follow }: HoldOptions,
+  ): Promise<number | undefined> {
+    let count = 0;
+    try {
+      for (const [number, stageLayer] of layers.entries()) {
+        if (number < held.chain.length) continue;
+        const detail = `layer ${number + 1} of ${layers.length}`;
+        this.#emit({ kind: 'phase', phase: 'pulling', detail });
+        const unpacked = await readArriving(stageLayer, async (layer) => {
+          this.#emit({ kind: 'phase', phase: 'unpacking', detail });
+          const entries = openEntries(layer, this.#signal, (oddity) => report.oddities.add(oddity));
+          return await namingLayer(number, layers.length, layer, () =>
+            unpackLayer(this.root, follow(entries, number), report, this.#signal),
+          );
+        });
+        if (unpacked === undefined) return undefined;
+        count += unpacked;
+        held.chain.push(stageLayer.diffId);
+      }
+    } catch (error) {
+      this.#clearAfterFailure();
+      throw error;
+    }
+    return count;
+  }
+
+  // What was unpacked may be nothing that anybody vouches for.
+  #clearAfterFailure(): void {
+    if (this.#signal.aborted) return;
+    try {
+      this.clear();
+    } catch {
+      // the failure itself says more
+    }
   }
 }
 

@@ -4,7 +4,7 @@ import { textFromBytes } from '../bytes.ts';
 import type { OpenContent } from '../files/file-view.ts';
 import type { Spool, Spooled } from '../files/spool.ts';
 import { openEntries } from '../layer/open-entries.ts';
-import type { StageLayer } from './disk.ts';
+import type { StageLayer } from './stage-layer.ts';
 import { keyOf } from './follow-layer.ts';
 import type { TreeFile } from './tree-view.ts';
 

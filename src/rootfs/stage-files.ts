@@ -13,11 +13,12 @@ import { statFieldCount, statInto } from '../linux/files.ts';
 import type { Layer } from '../oci/image.ts';
 import { isWithin } from '../paths.ts';
 import { ImageTree } from '../tree/image-tree.ts';
-import type { Disk, StageLayer } from './disk.ts';
+import type { Disk } from './disk.ts';
 import { type KeptContents, followLayer, followLocal, keyOf, namingLayer, readLayerInto } from './follow-layer.ts';
 import { LayerContents } from './layer-contents.ts';
 import type { RunChanges, RunExceptions } from './run-changes.ts';
 import { draftDifference } from './draft-difference.ts';
+import { type StageLayer, readArriving } from './stage-layer.ts';
 import { type ContentSource, type DraftEntry, TreeDraft, readDraft } from './tree-draft.ts';
 import { type TreeContents, type TreeFile, treeView } from './tree-view.ts';
 
@@ -156,6 +157,7 @@ export class StageFiles {
     // Where everything is going to be unpacked, the tree comes with it.
     const isWhole = this.#tree === undefined && disk.countHeld(this.#layers) === 0;
     const tree = isWhole ? new ImageTree() : await this.tree();
+    if (isWhole) this.#kept.clear();
     if (ground?.begin(tree) === true) runChanges.forget();
     if (disk.isHolding(this.#layers)) {
       const hasGround = (await ground?.adjust(tree, isForRun)) === true;
@@ -164,17 +166,18 @@ export class StageFiles {
       return;
     }
     runChanges.forget();
-    const isAgain = await disk.hold(this.#layers, {
+    const outcome = await disk.hold(this.#layers, {
       follow: (entries, number) => (isWhole ? followLayer(entries, tree, number, this.#kept) : entries),
       tree: () => tree,
       ...(isWhole ? {} : { known: tree }),
       isForRun,
     });
-    if (isWhole) this.#tree = Promise.resolve(tree);
-    if (isAgain) await this.#unpackAgain(isForRun);
+    // What was read of other bytes than the layer's says nothing.
+    if (isWhole && outcome !== 'other bytes') this.#tree = Promise.resolve(tree);
+    if (outcome !== 'holds') await this.#unpackAgain(isForRun);
   }
 
-  // What is the image's in a folder that it has got only now was passed over.
+  // What is the image's in a folder that it has got only now was passed over, or what was unpacked was not the image's.
   async #unpackAgain(isForRun: boolean): Promise<void> {
     this.#options.disk.clear();
     await this.#fillDisk(isForRun);
@@ -229,11 +232,15 @@ export class StageFiles {
     const { emit, signal } = this.#options;
     const tree = new ImageTree();
     const oddities = new Set<string>();
-    for (const [number, pending] of this.#layers.entries()) {
+    this.#kept.clear();
+    for (const [number, stageLayer] of this.#layers.entries()) {
       emit({ kind: 'phase', phase: 'pulling', detail: `layer ${number + 1} of ${this.#layers.length}` });
-      const layer = await pending.layer();
-      const warn = (oddity: string): void => void oddities.add(oddity);
-      await namingLayer(number, this.#layers.length, layer, () => readLayerInto(tree, number, layer, this.#kept, { warn, signal }));
+      const isRead = await readArriving(stageLayer, async (layer) => {
+        const warn = (oddity: string): void => void oddities.add(oddity);
+        await namingLayer(number, this.#layers.length, layer, () => readLayerInto(tree, number, layer, this.#kept, { warn, signal }));
+        return true;
+      });
+      if (isRead === undefined) return await this.#readTree();
     }
     for (const oddity of oddities) emit({ kind: 'warning', code: 'unpack.archive', message: oddity });
     return tree;

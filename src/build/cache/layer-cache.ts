@@ -9,7 +9,7 @@ import type { Platform } from '../../oci/platform.ts';
 import type { Reference } from '../../oci/reference.ts';
 import type { RegistryClient } from '../../registry/client.ts';
 import { createLimit } from '../../registry/limit.ts';
-import type { StageLayer } from '../../rootfs/disk.ts';
+import type { StageLayer } from '../../rootfs/stage-layer.ts';
 import type { CacheRequest } from '../request.ts';
 import { type CacheEntry, entryImage, parseEntry } from './entry.ts';
 import type { CacheKey } from './key.ts';

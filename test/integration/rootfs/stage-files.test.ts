@@ -18,7 +18,7 @@ import { type TestContext, test } from 'node:test';
 import type { ByteString } from '../../../src/bytes.ts';
 import type { FileView } from '../../../src/files/file-view.ts';
 import type { Layer } from '../../../src/oci/image.ts';
-import type { StageLayer } from '../../../src/rootfs/disk.ts';
+import type { StageLayer } from '../../../src/rootfs/stage-layer.ts';
 import type { StageFiles, TakenLayer } from '../../../src/rootfs/stage-files.ts';
 import { type BenchOptions, StageBench, entriesOf, linesOf } from '../../support/stage-bench.ts';
 import type { TarOptions } from '../../support/tar.ts';

@@ -171,7 +171,7 @@ test('receive() gives the same layer, read from disk, and asks its first source 
     },
   };
   const kept = await store.receive(counted, signal);
-  assert.deepEqual({ ...kept, open: undefined }, { ...layer, open: undefined });
+  assert.deepEqual({ ...kept, open: undefined, chunks: undefined }, { ...layer, open: undefined, chunks: undefined });
   for (let time = 0; time < 2; time++) assert.ok((await buffer(kept.open(signal))).equals(large));
   assert.equal(asked, 1);
 });
@@ -229,4 +229,44 @@ test('openBlobStore() stops reading at an abort', async (context) => {
   const controller = new AbortController();
   controller.abort(new Error('enough'));
   await assert.rejects(buffer(open(controller.signal)), /^Error: enough$/);
+});
+
+test('receive() lets a layer be read while it comes, to an end that is only there once all of it is', async (context) => {
+  const { store } = opened(context);
+  const rest = Promise.withResolvers<void>();
+  const coming = async function* (): AsyncGenerator<Buffer> {
+    yield large.subarray(0, 500_000);
+    await rest.promise;
+    yield large.subarray(500_000);
+  };
+  const layer = { ...layerOf(large), open: () => Readable.from(coming(), { objectMode: false }) };
+  const begun = Promise.withResolvers<Layer>();
+  const receiving = store.receive(layer, signal, begun.resolve);
+  const arriving = await begun.promise;
+  const read: Buffer[] = [];
+  for await (const chunk of arriving.chunks?.(signal) ?? []) {
+    read.push(Buffer.from(chunk));
+    if (Buffer.concat(read).length === 500_000) rest.resolve();
+  }
+  assert.ok(Buffer.concat(read).equals(large));
+  assert.equal(await receiving, arriving);
+});
+
+test('receive() fails who reads a layer that comes to nothing, with what it fails with itself', async (context) => {
+  const { folder, store } = opened(context);
+  const coming = async function* (): AsyncGenerator<Buffer> {
+    yield await Promise.resolve(Buffer.from('ab'));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    throw new Error('the network is down');
+  };
+  const layer = { ...layerOf(Buffer.from('abc')), open: () => Readable.from(coming(), { objectMode: false }) };
+  const begun = Promise.withResolvers<Layer>();
+  const receiving = store.receive(layer, signal, begun.resolve);
+  const arriving = await begun.promise;
+  const readings = [receiving, buffer(arriving.open(signal)), Array.fromAsync(arriving.chunks?.(signal) ?? [])];
+  const reasons = (await Promise.allSettled<unknown>(readings)).map((each) =>
+    String(each.status === 'rejected' ? each.reason : each.value),
+  );
+  assert.deepEqual(new Set(reasons), new Set(['Error: the network is down']));
+  assert.deepEqual(unnamedIn(folder), []);
 });
