@@ -12,7 +12,7 @@ import { makeRegistryRequest } from './registry-request.ts';
 import { Settings } from './settings.ts';
 import { buildFlags, buildGroups } from './tables/build.ts';
 import { listFormats, listGroups, pruneGroups } from './tables/cache-command.ts';
-import { formatBytes, formatCount, parseBytes } from './units.ts';
+import { formatBytes, formatCount, parseBytes } from '../report/units.ts';
 
 /** Where the builder's own config.json may be. */
 const configFolder = '/kaniko/.docker';
