@@ -5,12 +5,10 @@ import { BuilderError } from '../errors.ts';
 import { hostPlatform } from '../oci/platform.ts';
 import { type EntryPlace, openPlace } from '../outputs/entry-place.ts';
 import { accessRegistries } from '../surroundings/registries.ts';
-import { runBuildCommand } from './build-command.ts';
 import { parseCachePlace } from './cache-request.ts';
+import { runExplainCommand } from './explain-command.ts';
 import type { Command, CommandInput } from './command.ts';
 import { makeRegistryRequest } from './registry-request.ts';
-import { Settings } from './settings.ts';
-import { buildFlags, buildGroups } from './tables/build.ts';
 import { listFormats, listGroups, pruneGroups } from './tables/cache-command.ts';
 import { formatBytes, formatCount, parseBytes } from '../report/units.ts';
 
@@ -41,16 +39,9 @@ export const cacheCommands: readonly Command[] = [
     takesOperands: true,
     about: 'say of each step whether it is in the cache, and why not; build nothing',
     groups: buildGroups,
-    run: runExplainCommand,
+    run: async (input) => await runExplainCommand(input, ['cache']),
   },
 ];
-
-/** A build that ends when the cache has been asked. */
-async function runExplainCommand(input: CommandInput): Promise<number> {
-  const flags = new Map([...input.flags, ['cache', ['true']], ['dryrun', ['true']]]);
-  const settings = new Settings({ values: flags, positionals: input.positionals }, buildFlags, input.env);
-  return await runBuildCommand({ ...input, flags, settings }, 'build');
-}
 
 async function withPlace(input: CommandInput, use: (place: EntryPlace) => Promise<void>): Promise<number> {
   const { settings, positionals, env, report } = input;

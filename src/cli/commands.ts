@@ -4,6 +4,7 @@ import { cacheCommands } from './cache-commands.ts';
 import { runCheckCommand } from './check-command.ts';
 import type { Command } from './command.ts';
 import { runCompletionCommand } from './completion.ts';
+import { runExplainCommand } from './explain-command.ts';
 import { runLoginCommand } from './login-command.ts';
 import { runPushCommand } from './push-command.ts';
 import { buildFlags, buildGroups } from './tables/build.ts';
@@ -41,6 +42,14 @@ export const commands: readonly Command[] = [
     groups: checkGroups,
     accepts: buildFlags,
     run: runCheckCommand,
+  },
+  {
+    name: 'explain',
+    usage: '[flags] [CONTEXT]',
+    takesOperands: true,
+    about: 'print what a build would do and, with --cache, what it would not',
+    groups: buildGroups,
+    run: async (input) => await runExplainCommand(input),
   },
   {
     name: 'push',
