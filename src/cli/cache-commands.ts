@@ -7,6 +7,7 @@ import { type EntryPlace, openPlace } from '../outputs/entry-place.ts';
 import { accessRegistries } from '../surroundings/registries.ts';
 import { parseCachePlace } from './cache-request.ts';
 import { runExplainCommand } from './explain-command.ts';
+import { buildGroups } from './tables/build.ts';
 import type { Command, CommandInput } from './command.ts';
 import { makeRegistryRequest } from './registry-request.ts';
 import { listFormats, listGroups, pruneGroups } from './tables/cache-command.ts';
