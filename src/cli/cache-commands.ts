@@ -10,7 +10,6 @@ import { runExplainCommand } from './explain-command.ts';
 import { buildGroups } from './tables/build.ts';
 import type { Command, CommandInput } from './command.ts';
 import { makeRegistryRequest } from './registry-request.ts';
-import { buildGroups } from './tables/build.ts';
 import { listFormats, listGroups, pruneGroups } from './tables/cache-command.ts';
 import { formatBytes, formatCount, parseBytes } from '../report/units.ts';
 
