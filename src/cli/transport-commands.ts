@@ -1,14 +1,58 @@
 // The commands that look at images and move them, by skopeo's names.
 import type { Command } from './command.ts';
 import { runCopyCommand } from './copy-command.ts';
-import { copyGroups } from './tables/transports.ts';
+import { runDeleteCommand, runInspectCommand, runListTagsCommand, runManifestDigestCommand } from './inspect-command.ts';
+import { logFlags } from './tables/log.ts';
+import { runSyncCommand } from './sync-command.ts';
+import { copyGroups, inspectGroups, namesGroups, syncGroups } from './tables/transports.ts';
 
 export const transportCommands: readonly Command[] = [
   {
     name: 'copy',
     usage: '[flags] SOURCE DESTINATION',
+    takesOperands: true,
     about: 'copy an image: docker://, oci:, oci-archive:, docker-archive:, dir:',
     groups: copyGroups,
     run: runCopyCommand,
+  },
+  {
+    name: 'inspect',
+    usage: '[flags] IMAGE',
+    takesOperands: true,
+    about: 'print what is known of an image, its manifest or its config',
+    groups: inspectGroups,
+    run: runInspectCommand,
+  },
+  {
+    name: 'list-tags',
+    usage: '[flags] REPOSITORY',
+    takesOperands: true,
+    about: 'print the tags of a repository, an OCI layout or a docker archive',
+    groups: namesGroups,
+    run: runListTagsCommand,
+  },
+  {
+    name: 'delete',
+    usage: '[flags] IMAGE',
+    takesOperands: true,
+    about: 'delete an image of a registry or an OCI layout',
+    groups: namesGroups,
+    run: runDeleteCommand,
+  },
+  {
+    name: 'sync',
+    usage: '[flags] SOURCE DESTINATION',
+    takesOperands: true,
+    about: 'copy many images: a repository, a folder, or what a YAML file lists',
+    groups: syncGroups,
+    run: runSyncCommand,
+  },
+  {
+    name: 'manifest-digest',
+    usage: 'FILE',
+    takesOperands: true,
+    about: 'print the digest of a manifest in a file',
+    groups: [{ title: 'What is told', flags: logFlags }],
+    run: runManifestDigestCommand,
   },
 ];

@@ -183,7 +183,7 @@ export const inspectGroups: readonly FlagGroup[] = [
   {
     title: 'What is printed',
     flags: [
-      { name: 'raw', kind: 'boolean', isCommon: true, about: 'the manifest as it is, or with --config the config' },
+      { name: 'raw', kind: 'boolean', isCommon: true, about: 'the manifest as it is, or the config' },
       { name: 'config', kind: 'boolean', isCommon: true, about: "the image's config" },
       {
         name: 'format',
@@ -191,7 +191,7 @@ export const inspectGroups: readonly FlagGroup[] = [
         kind: 'text',
         isCommon: true,
         value: 'TEMPLATE',
-        about: "a Go template: '{{.Digest}} {{range .Env}}…{{end}}'",
+        about: "a Go template, as '{{.Digest}}'",
       },
       { name: 'no-tags', short: 'n', kind: 'boolean', about: "don't list the tags of the repository" },
       { name: 'platform', kind: 'text', value: 'OS/ARCH', about: 'which image of an index' },

@@ -1,0 +1,115 @@
+// `yadokari inspect`, `list-tags`, `delete` and `manifest-digest`: what is at a place, as skopeo tells it.
+import { readFile, stat } from 'node:fs/promises';
+import { BuilderError, RegistryError, systemCode } from '../errors.ts';
+import { digestOf } from '../oci/digest.ts';
+import { type Json, parseJson } from '../oci/json.ts';
+import { manifestLimitBytes } from '../oci/manifest.ts';
+import { hostPlatform, parsePlatform } from '../oci/platform.ts';
+import { dockerHub } from '../oci/reference.ts';
+import { inspectImage, readConfig } from '../transports/inspect.ts';
+import { type Means, type Place, parsePlace } from '../transports/transport.ts';
+import { transports } from '../transports/transports.ts';
+import type { CommandInput } from './command.ts';
+import { renderTemplate } from './go-template.ts';
+import { printJson } from './print-json.ts';
+import { openMeans } from './transport-request.ts';
+
+/** An image's manifest, config, or what is worth knowing of both. */
+export async function runInspectCommand(input: CommandInput): Promise<number> {
+  const { settings, stdout, signal } = input;
+  const place = onlyPlace(input, 'inspect');
+  const platform = settings.text('platform');
+  await using opened = await openMeans(settings, '', { env: input.env, emit: input.report.emit });
+  const means: Means = platform === undefined ? opened : { ...opened, platform: parsePlatform(platform, hostPlatform(process.arch)) };
+  await using source = await place.openSource(means, signal);
+  const [isRaw, wantsConfig, template] = [settings.boolean('raw'), settings.boolean('config'), settings.text('format')];
+  if (isRaw && template !== undefined) throw new BuilderError('ERR_USAGE', 'Cannot use --raw with --format: raw is as it is');
+  if (isRaw) {
+    stdout.write((wantsConfig ? await readConfig(source, means.platform, signal) : source.root.bytes).toString('utf8'));
+    return 0;
+  }
+  const value: Json = wantsConfig
+    ? parseJson((await readConfig(source, means.platform, signal)).toString('utf8'))
+    : await inspectImage(
+        { place, source, tags: await tagsBeside(place, settings.boolean('no-tags'), means, signal) },
+        means.platform,
+        signal,
+      );
+  stdout.write(
+    template === undefined
+      ? `${printJson(value)}\n`
+      : lineOf(renderTemplate(template.replaceAll('\\n', '\n').replaceAll('\\t', '\t'), value)),
+  );
+  return 0;
+}
+
+/** The names at a place, as JSON. */
+export async function runListTagsCommand(input: CommandInput): Promise<number> {
+  const { settings, stdout, signal } = input;
+  const place = onlyPlace(input, 'list tags');
+  if (place.listNames === undefined) throw new BuilderError('ERR_UNSUPPORTED', `Cannot list the tags of ${place.name}: it holds one image`);
+  await using means = await openMeans(settings, '', { env: input.env, emit: input.report.emit });
+  const names = await place.listNames(means, signal);
+  const { reference } = place;
+  const registry = reference?.registry === dockerHub ? 'docker.io' : reference?.registry;
+  const repository = reference === undefined ? [] : [['Repository', `${registry ?? ''}/${reference.repository}`] as const];
+  stdout.write(`${printJson(new Map<string, Json>([...repository, ['Tags', [...names]]]))}\n`);
+  return 0;
+}
+
+/** Removes an image from its place. */
+export async function runDeleteCommand(input: CommandInput): Promise<number> {
+  const place = onlyPlace(input, 'delete');
+  if (place.remove === undefined)
+    throw new BuilderError('ERR_UNSUPPORTED', `Cannot delete ${place.name}: nothing else is in it`, { hint: `rm -r ${place.path ?? ''}` });
+  await using means = await openMeans(input.settings, '', { env: input.env, emit: input.report.emit });
+  await place.remove(means, input.signal);
+  return 0;
+}
+
+/** The digest of a manifest in a file. */
+export async function runManifestDigestCommand({ positionals, stdout }: CommandInput): Promise<number> {
+  const [path, ...others] = positionals;
+  if (path === undefined || others.length > 0) throw new BuilderError('ERR_USAGE', 'Cannot tell a digest: one file has to be named');
+  const bytes = await readManifest(path);
+  const root = parseJson(bytes.toString('utf8'));
+  if (root instanceof Map && root.get('schemaVersion') === 1)
+    throw new BuilderError('ERR_UNSUPPORTED', `Cannot tell the digest of ${path}: it has the old schema 1`);
+  stdout.write(`${digestOf(bytes)}\n`);
+  return 0;
+}
+
+async function readManifest(path: string): Promise<Buffer> {
+  try {
+    if ((await stat(path)).size > manifestLimitBytes)
+      throw new BuilderError('ERR_USAGE', `Cannot read ${path}: it has more than ${manifestLimitBytes} bytes`);
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof BuilderError) throw error;
+    throw new BuilderError('ERR_USAGE', `Cannot read ${path}: ${systemCode(error) ?? 'unknown reason'}`, { cause: error });
+  }
+}
+
+function onlyPlace({ positionals }: CommandInput, verb: string): Place {
+  const [name, ...others] = positionals;
+  if (name !== undefined && others.length === 0) return parsePlace(name, transports);
+  throw new BuilderError('ERR_USAGE', `Cannot ${verb}: ${positionals.length} places are named, and one is needed`, {
+    hint: 'for example docker://alpine:3.22',
+  });
+}
+
+/** All tags beside the image; registries that keep them to themselves are no failure, as with skopeo. */
+async function tagsBeside(place: Place, isUnwanted: boolean, means: Means, signal: AbortSignal): Promise<readonly string[]> {
+  if (isUnwanted || place.reference === undefined) return [];
+  try {
+    return (await place.listNames?.(means, signal)) ?? [];
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof RegistryError && [401, 403, 404, 405].includes(error.status ?? 0)) return [];
+    throw error;
+  }
+}
+
+function lineOf(text: string): string {
+  return text.endsWith('\n') ? text : `${text}\n`;
+}
