@@ -5,12 +5,12 @@ import { runCheckCommand } from './check-command.ts';
 import type { Command } from './command.ts';
 import { runCompletionCommand } from './completion.ts';
 import { runExplainCommand } from './explain-command.ts';
-import { runLoginCommand } from './login-command.ts';
+import { runLoginCommand, runLogoutCommand } from './login-command.ts';
 import { runPushCommand } from './push-command.ts';
 import { buildFlags, buildGroups } from './tables/build.ts';
 import { checkGroups } from './tables/check.ts';
 import { logFlags } from './tables/log.ts';
-import { loginGroups, pushGroups } from './tables/push.ts';
+import { loginGroups, logoutGroups, pushGroups } from './tables/push.ts';
 import { transportCommands } from './transport-commands.ts';
 import { warmerGroups } from './tables/warmer.ts';
 import { version } from './version.ts';
@@ -66,6 +66,14 @@ export const commands: readonly Command[] = [
     about: 'keep credentials where builds look for them',
     groups: loginGroups,
     run: runLoginCommand,
+  },
+  {
+    name: 'logout',
+    usage: '[flags] REGISTRY',
+    takesOperands: true,
+    about: 'take credentials away again',
+    groups: logoutGroups,
+    run: runLogoutCommand,
   },
   ...transportCommands,
   ...cacheCommands,

@@ -17,7 +17,7 @@ export function printValue(value: Json): string {
     const pairs = [...value].toSorted(([a], [b]) => (a < b ? -1 : 1));
     return `map[${pairs.map(([key, item]: [string, Json]) => `${key}:${printValue(item)}`).join(' ')}]`;
   }
-  return String(value);
+  return typeof value === 'string' ? value : formatJson(value);
 }
 
 interface Scope {
@@ -26,34 +26,34 @@ interface Scope {
 }
 
 function render(nodes: readonly Node[], outer: Scope): string {
-  let text = '';
+  let shown = '';
   let scope = outer;
   for (const node of nodes) {
     switch (node.kind) {
       case 'text':
-        text += node.text;
+        shown += node.text;
         break;
       case 'print': {
         const value = evaluate(node.value, scope);
-        if (node.variable === undefined) text += printValue(value);
+        if (node.variable === undefined) shown += printValue(value);
         else scope = { ...scope, variables: new Map(scope.variables).set(node.variable, value) };
         break;
       }
       case 'range':
-        text += renderRange(node, scope);
+        shown += renderRange(node, scope);
         break;
       case 'if':
       case 'with': {
         const value = evaluate(node.value, scope);
         const inner = node.kind === 'with' && isTrue(value) ? { ...scope, dot: value } : scope;
-        text += render(isTrue(value) ? node.body : node.otherwise, inner);
+        shown += render(isTrue(value) ? node.body : node.otherwise, inner);
         break;
       }
       default:
         node satisfies never;
     }
   }
-  return text;
+  return shown;
 }
 
 function renderRange({ value, variables, body, otherwise }: Extract<Node, { readonly kind: 'range' }>, scope: Scope): string {

@@ -1,4 +1,4 @@
-// `executor login REGISTRY`: writes credentials where builds look for them, as kaniko's command of this name does.
+// `login REGISTRY` writes credentials where builds look for them, as kaniko's command of this name does; `logout` takes them away.
 import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -40,6 +40,33 @@ export async function runLoginCommand({ settings, positionals, env, report }: Co
   }
   report.line('info', `credentials for ${registry} are in ${path}`);
   return 0;
+}
+
+/** Takes credentials out of config.json; with `--all` those of every registry. */
+export async function runLogoutCommand({ settings, positionals, env, report }: CommandInput): Promise<number> {
+  const isAll = settings.boolean('all');
+  const [registry] = positionals;
+  if (isAll ? positionals.length > 0 : registry === undefined || positionals.length > 1) {
+    throw new BuilderError(
+      'ERR_USAGE',
+      `Cannot log out: ${positionals.length} registries are named, and ${isAll ? 'none' : 'one'} is needed`,
+      {
+        hint: 'yadokari logout registry.example, or --all',
+      },
+    );
+  }
+  const path = join(configFolder(env), 'config.json');
+  const text = readIfThere(path);
+  const config: JsonObject = text === undefined ? new Map() : objectOf(parseJson(text), path);
+  const before = config.get('auths');
+  const auths = before === undefined ? new Map<string, Json>() : objectOf(before, path);
+  const isMeant = (key: string): boolean => isAll || normalizeKey(key) === normalizeKey(registry ?? '');
+  const kept = new Map([...auths].filter(([key]) => !isMeant(key)));
+  if (kept.size === auths.size && !isAll)
+    throw new BuilderError('ERR_AUTH', `Cannot log out of ${registry ?? ''}: ${path} has no credentials for it`);
+  if (kept.size < auths.size) replacePrivately(path, `${formatJson(new Map([...config, ['auths', kept]]))}\n`);
+  report.line('info', `${path} has no credentials ${isAll ? 'any more' : `for ${registry ?? ''} any more`}`);
+  return await Promise.resolve(0);
 }
 
 function configFolder(env: Environment): string {

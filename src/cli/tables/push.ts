@@ -35,3 +35,11 @@ export const loginGroups: readonly FlagGroup[] = [
   },
   { title: 'What is told', flags: logFlags },
 ];
+
+export const logoutGroups: readonly FlagGroup[] = [
+  {
+    title: 'Where from',
+    flags: [{ name: 'all', short: 'a', kind: 'boolean', isCommon: true, about: 'from every registry' }],
+  },
+  { title: 'What is told', flags: logFlags },
+];

@@ -331,3 +331,16 @@ test('tags that would lead out of a folder are refused', { skip }, async (contex
   assert.equal(ended_.status, 1);
   assert.match(ended_.stderr, /"..\/..\/..\/etc\/evil" is no tag/);
 });
+
+test('logout takes away what login kept, and leaves all else in the file', { skip }, async () => {
+  const path = join(folder, '.docker', 'config.json');
+  await mkdir(join(folder, '.docker'), { recursive: true });
+  await writeFile(path, JSON.stringify({ auths: { 'other.example': { auth: 'YTpi' } }, detachKeys: 'x' }));
+  assert.equal((await yadokari('login', guarded.host, '-u', 'ada', '-p', 'secret')).status, 0);
+  assert.equal((await yadokari('list-tags', '--tls-verify=false', `docker://${guarded.host}/closed/app`)).status, 0);
+  assert.equal((await yadokari('logout', guarded.host)).status, 0);
+  assert.deepEqual(JSON.parse(await readFile(path, 'utf8')), { auths: { 'other.example': { auth: 'YTpi' } }, detachKeys: 'x' });
+  assert.match((await yadokari('logout', guarded.host)).stderr, /has no credentials for it/);
+  assert.equal((await yadokari('logout', '--all')).status, 0);
+  assert.deepEqual(JSON.parse(await readFile(path, 'utf8')), { auths: {}, detachKeys: 'x' });
+});
