@@ -39,7 +39,7 @@ export async function runCommandLine(invocation: Invocation, signal: AbortSignal
     }
     const { command, rest } = findCommand(words) ?? { command: executor, rest: words };
     const table = flagsOf(command);
-    const parsed = parseFlags(rest, table);
+    const parsed = parseFlags(rest, table, command.endsAtOperand);
     if (parsed.values.has('help') || parsed.values.has('version')) {
       stdout.write(parsed.values.has('help') ? helpText(command) : `yadokari ${version}\n`);
       return 0;

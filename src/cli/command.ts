@@ -11,6 +11,8 @@ export interface Command {
   readonly usage: string;
   /** Words that are no flags have a meaning. */
   readonly takesOperands?: true;
+  /** What follows the first of them belongs to it, flags and all. */
+  readonly endsAtOperand?: true;
   /** What it does, in one line. */
   readonly about: string;
   readonly groups: readonly FlagGroup[];

@@ -13,6 +13,7 @@ import { logFlags } from './tables/log.ts';
 import { loginGroups, logoutGroups, pushGroups } from './tables/push.ts';
 import { transportCommands } from './transport-commands.ts';
 import { warmerGroups } from './tables/warmer.ts';
+import { unshareCommand } from './unshare-command.ts';
 import { version } from './version.ts';
 import { runWarmCommand } from './warm-command.ts';
 
@@ -76,6 +77,7 @@ export const commands: readonly Command[] = [
     run: runLogoutCommand,
   },
   ...transportCommands,
+  unshareCommand,
   ...cacheCommands,
   {
     name: 'warmer',

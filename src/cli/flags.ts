@@ -67,10 +67,11 @@ export function emptyValueOf(spec: FlagSpec): EmptyValue {
 
 /**
  * Reads flags by pflag's rules: `--name value`, `--name=value`, `--bool`, `--bool=false`, `-c value`, `-c=value`, `-cvalue`. The
- * value is the next word whatever that is, an empty one too; an empty word that is nobody's value is dropped.
+ * value is the next word whatever that is, an empty one too; an empty word that is nobody's value is dropped. With `endsAtOperand`
+ * all behind the first word that is no flag belongs to it.
  * @throws ERR_USAGE naming the flag.
  */
-export function parseFlags(argv: readonly string[], table: readonly FlagSpec[]): ParsedFlags {
+export function parseFlags(argv: readonly string[], table: readonly FlagSpec[], endsAtOperand = false): ParsedFlags {
   const values = new Map<string, string[]>();
   const positionals: string[] = [];
   const byName = new Map(table.flatMap((spec) => [spec.name, ...(spec.aliases ?? [])].map((name) => [name, spec])));
@@ -79,7 +80,7 @@ export function parseFlags(argv: readonly string[], table: readonly FlagSpec[]):
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
     if (word === '') continue;
     if (word === '--') {
-      positionals.push(...rest.splice(0).filter((given) => given !== ''));
+      positionals.push(...rest.splice(0).filter((given) => given !== '' || endsAtOperand));
     } else if (word.startsWith('--')) {
       const equals = word.indexOf('=');
       const name = equals === -1 ? word.slice(2) : word.slice(2, equals);
@@ -92,7 +93,7 @@ export function parseFlags(argv: readonly string[], table: readonly FlagSpec[]):
       const attached = word.slice(2);
       store(values, spec, word.slice(0, 2), attached === '' ? undefined : attached.replace(/^=/, ''), rest);
     } else {
-      positionals.push(word);
+      positionals.push(word, ...(endsAtOperand ? rest.splice(0) : []));
     }
   }
   return { values, positionals };

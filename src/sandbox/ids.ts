@@ -28,8 +28,11 @@ export interface IdSources {
   readonly newgidmap: string | undefined;
 }
 
-/** The widest possible mapping, and a sentence for the person where it is narrower than an image may need. */
-export function chooseMapping(caller: Caller, sources: IdSources): { readonly mapping: IdMapping; readonly note?: string } {
+/** The widest possible mapping; where it is narrower than an image may need, what is missing, and a sentence for the person. */
+export function chooseMapping(
+  caller: Caller,
+  sources: IdSources,
+): { readonly mapping: IdMapping; readonly note?: string; readonly missing?: string } {
   if (caller.mayMount) return { mapping: { kind: 'all' } };
   const uids = findRange(sources.subuid, caller);
   const gids = findRange(sources.subgid, caller);
@@ -37,6 +40,7 @@ export function chooseMapping(caller: Caller, sources: IdSources): { readonly ma
   if (uids !== undefined && gids !== undefined && missing === undefined) return { mapping: { kind: 'ranges', uids, gids } };
   return {
     mapping: { kind: 'own' },
+    ...(missing === undefined ? {} : { missing }),
     note: `${missing ?? ''}: files that do not belong to root will do so while building, and a RUN as another user will fail`,
   };
 }
