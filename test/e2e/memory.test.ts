@@ -1,5 +1,8 @@
-// Memory does not grow with a layer: 1 GiB is written, pushed, pulled and unpacked again in a container of 256 MiB.
+// Memory does not grow with a layer: 1 GiB is written, pushed, pulled and unpacked again in a container of 256 MiB, and a file of 8 GiB
+// takes what one of 100 MiB takes.
 import assert from 'node:assert/strict';
+import { truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Scene, treeOf } from '../support/scene.ts';
 
@@ -40,4 +43,30 @@ test('a layer of 1 GiB that does not compress is pushed within 256 MiB, and buil
   assert.equal(next.status, 0, next.output);
   t.diagnostic(`peak of the builder: ${Math.round(peakMiB(big.output))} MiB writing, ${Math.round(peakMiB(next.output))} MiB unpacking`);
   assert.ok(peakMiB(big.output) < 200 && peakMiB(next.output) < 200, `${peakMiB(big.output)} and ${peakMiB(next.output)} MiB`);
+});
+
+test('a file of 8 GiB goes into a layer with no more memory than one of 100 MiB', { timeout: 900_000 }, async (t) => {
+  // The stage with the file is never on disk; the last one tells how much memory it took.
+  const dockerfile = `FROM @REG@/base AS files\nCOPY big /\nCOPY small /\nFROM @REG@/base\nCOPY --from=files /small /\nRUN ${peak}\n`;
+  const peaks: number[] = [];
+  for (const mebibytes of [100, 8192]) {
+    const built = await scene.build(
+      {
+        dockerfile,
+        files: { small: 'small' },
+        // Zeros that take no room on this machine's disk.
+        arrange: (context) => {
+          writeFileSync(join(context, 'big'), '');
+          truncateSync(join(context, 'big'), mebibytes * 1024 ** 2);
+        },
+        ...limits,
+      },
+      { timeoutMs: 400_000 },
+    );
+    assert.equal(built.status, 0, built.output);
+    peaks.push(peakMiB(built.output));
+  }
+  const [little = 0, much = Number.NaN] = peaks;
+  t.diagnostic(`peak of the builder: ${Math.round(little)} MiB with 100 MiB, ${Math.round(much)} MiB with 8 GiB`);
+  assert.ok(much < 160 && much - little < 24, `${little} and ${much} MiB`);
 });
