@@ -21,6 +21,8 @@ const memoryName = 'yadokari-invocation';
 export const invocationOption = '--invocation-fd=';
 const largestHeapMiB = 1024;
 const smallestHeapMiB = 96;
+/** V8 lets the space for new objects grow to 32 MiB a half, which 50,000 files fill: 155 MB in all, with 4 MiB 106 in the same time. */
+const youngHalfMiB = 4;
 /** All that the second stage needs of the environment; none of it is a secret. */
 const keptVariables = ['PATH', 'HOME', 'LANG'];
 
@@ -79,7 +81,7 @@ export function receiveInvocation(): Invocation {
 export function nodeOptions(memoryLimitBytes: number | undefined): readonly string[] {
   const half = memoryLimitBytes === undefined ? largestHeapMiB : Math.floor(memoryLimitBytes / 2 / 1_048_576);
   const heapMiB = Math.max(smallestHeapMiB, Math.min(half, largestHeapMiB));
-  return ['--disable-sigusr1', `--max-old-space-size=${heapMiB}`];
+  return ['--disable-sigusr1', `--max-semi-space-size=${youngHalfMiB}`, `--max-old-space-size=${heapMiB}`];
 }
 
 function isInvocation(fd: number): boolean {

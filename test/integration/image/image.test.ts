@@ -73,7 +73,7 @@ test('V8 takes the code that was compiled for the image, whatever the size of th
      require('./main.js');`,
   );
   const before = readdirSync(join(rootfs, 'kaniko/app'));
-  for (const options of [[], ['--max-old-space-size=96'], ['--disable-sigusr1', '--max-old-space-size=1024']])
+  for (const options of [[], ['--max-old-space-size=96'], ['--disable-sigusr1', '--max-semi-space-size=4', '--max-old-space-size=1024']])
     assert.match(inRoot('/kaniko/node', ...options, '/kaniko/app/compiled.js'), /^false\nyadokari /);
   assert.deepEqual(readdirSync(join(rootfs, 'kaniko/app')), before);
 });

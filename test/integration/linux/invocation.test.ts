@@ -60,6 +60,6 @@ for (const [limit, megabytes] of [
   [64 * 1024 ** 2, 96],
 ] as const) {
   test(`nodeOptions() gives V8 ${megabytes} MiB where the container has ${limit ?? 'no limit of'} bytes`, () => {
-    assert.deepEqual(nodeOptions(limit), ['--disable-sigusr1', `--max-old-space-size=${megabytes}`]);
+    assert.deepEqual(nodeOptions(limit), ['--disable-sigusr1', '--max-semi-space-size=4', `--max-old-space-size=${megabytes}`]);
   });
 }
