@@ -14,7 +14,7 @@ import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { formatReference } from '../oci/reference.ts';
 import { encodeImage } from '../oci/stored-image.ts';
 import { type Borrowing, explainHidden, openBorrowing } from './borrowing.ts';
-import { type BaseImages, createBaseImages } from './base-images.ts';
+import { type BaseImages, type ResolveImage, createBaseImages } from './base-images.ts';
 import type { LayerCache } from './cache/layer-cache.ts';
 import { recordJson } from './cache/record.ts';
 import { type Outlook, explainCache, mayBeOfCache, openCache, openOutlook } from './cache/outlook.ts';
@@ -26,6 +26,7 @@ import { finishImage, formatTime } from './finish.ts';
 import { type EarlyPush, openEarlyPush } from '../outputs/early-push.ts';
 import { type BuildPlan, isNeededAfter, isPartOfTarget, mayRun } from './plan.ts';
 import { prepareBuild } from './prepare.ts';
+import { openPushCheck } from './push-check.ts';
 import { openResultFiles, publishImage, type ResultFiles } from '../outputs/publish.ts';
 import type { BuildRequest, BuildResult } from './request.ts';
 import { openSources, type BuildSources } from './sources.ts';
@@ -49,7 +50,13 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   if (!asked.planOnly) emit(startOf(dockerfile, asked));
   const folders = makeFolders(asked.builderFolder);
   await using store = openBlobStore(folders.layers);
-  const bases = createBaseImages({ resolve: ports.resolveImage, store, retries: asked.downloadRetries, emit, signal });
+  await using pushCheck = openPushCheck(asked, ports);
+  const resolve: ResolveImage = async (...wanted) => {
+    const image = ports.resolveImage(...wanted);
+    if (!asked.planOnly) pushCheck.begin();
+    return await image;
+  };
+  const bases = createBaseImages({ resolve, store, retries: asked.downloadRetries, emit, signal });
   const borrowing = openBorrowing(asked, ports);
   const plan = await prepareBuild(dockerfile, asked, ports, bases, borrowing.refused);
   const epochDefault = plan.globalArgs.get('SOURCE_DATE_EPOCH');
@@ -59,7 +66,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   if (asked.planOnly) return await explainCache(known, store);
   if (mayRun(plan)) await ports.openLauncher?.();
   const results = await openResultFiles(request.output, ports);
-  await checkPush(request, ports);
+  await pushCheck.done();
   await using cache = openCache(request, ports, store);
   const ownRoot = openOwnRoot(request, borrowing);
   const own = ownRoot === undefined ? {} : { ownRoot };
@@ -151,7 +158,8 @@ async function attemptBuild(parts: BuildParts, disk: Disk, cache: LayerCache | u
   // What pushes is what was started: nothing goes out past files that somebody else has had his hands on.
   ports.verifySeal();
   // Encoded once: the same bytes go everywhere.
-  const published = await publishImage(encodeImage(image), request.output, { registry: ports.registry, results, emit, signal });
+  const publishing = { registry: ports.registry, results, isFresh: true, emit, signal };
+  const published = await publishImage(encodeImage(image), request.output, publishing);
   if (request.cleanup) disk.clear();
   emit({ kind: 'phase', phase: 'finished' });
   return published;
@@ -182,12 +190,6 @@ function stageFilesOptions({ request, ports, store, epoch }: BuildParts, { disk,
     emit,
     signal,
   };
-}
-
-async function checkPush({ output }: BuildRequest, { registry, emit, signal }: BuildPorts): Promise<void> {
-  if (output.noPush || output.skipPushPermissionCheck) return;
-  emit({ kind: 'phase', phase: 'checking', detail: 'the right to push' });
-  for (const reference of output.destinations) await registry.checkPush(reference, signal);
 }
 
 function makeFolders(builderFolder: string): { readonly layers: string; readonly stages: string } {

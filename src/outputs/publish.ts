@@ -53,6 +53,8 @@ export async function openResultFiles(
 export interface PublishPorts {
   readonly registry: RegistryClient;
   readonly results: ResultFiles;
+  /** The image was made just now. */
+  readonly isFresh?: boolean;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -94,7 +96,7 @@ async function push(image: StoredImage, output: OutputRequest, ports: PublishPor
   };
   for (let retry = 0; ; retry++) {
     try {
-      const options = { ignoreImmutableTags: output.ignoreImmutableTags, onPushed };
+      const options = { ignoreImmutableTags: output.ignoreImmutableTags, isFresh: ports.isFresh === true, onPushed };
       const pushed = await ports.registry.pushImage(image, output.destinations, options, signal);
       return pushed.map(({ reference, digest }) => ({ destination: formatReference(reference), digest }));
     } catch (error) {

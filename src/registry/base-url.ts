@@ -1,5 +1,5 @@
 // Where a registry answers: by HTTPS, or where that is allowed by HTTP. An answer settles it; a failure only says to ask again.
-import { RegistryError } from '../errors.ts';
+import { BuilderError, RegistryError } from '../errors.ts';
 import { dockerHub } from '../oci/reference.ts';
 import { type Response, discard, failureOf } from './response.ts';
 import { type Retry, TransientError, isTransientStatus, withRetries } from './retry.ts';
@@ -22,32 +22,42 @@ export async function findBaseUrl(
   if (!mayBeHttp) return https;
   const http = new URL(`http://${host}/`);
   const task = `reach ${registry}`;
-  const ping = async (base: URL): Promise<Response> => await attempt({ method: 'GET', url: new URL('/v2/', base), task }, signal);
+  const ping = async (base: URL, pinging: AbortSignal): Promise<Response> =>
+    await attempt({ method: 'GET', url: new URL('/v2/', base), task }, pinging);
   return await withRetries(retry, signal, async () => {
-    let secure: RegistryError;
-    try {
-      // Whatever its status: it came through TLS.
-      await discard(await ping(https));
-      return https;
-    } catch (error) {
-      secure = asRefusal(error, signal);
-    }
-    try {
-      const answer = await ping(http);
+    const controller = new AbortController();
+    const inner = AbortSignal.any([signal, controller.signal]);
+    // Both at once, for who has no TLS is asked again soon; who has it is never spoken to without.
+    const plain = refusalOf(async () => {
+      const answer = await ping(http, inner);
       // Servers of TLS answer 400 to plain HTTP, and a proxy in between 5xx for a server that is away.
       if (answer.status === 400 || answer.status === 407 || isTransientStatus(answer.status)) throw await failureOf(answer, task);
       await discard(answer);
-      return http;
-    } catch (error) {
-      throw neither(host, secure, asRefusal(error, signal));
+    }, inner);
+    try {
+      // Whatever its status: it came through TLS.
+      const secure = await refusalOf(async () => await discard(await ping(https, inner)), inner);
+      if (secure === undefined) return https;
+      const refusal = await plain;
+      if (refusal === undefined) return http;
+      throw neither(host, secure, refusal);
+    } finally {
+      controller.abort(new BuilderError('ERR_ABORTED', 'the other one answered'));
+      await plain.catch(() => undefined);
     }
   });
 }
 
-function asRefusal(error: unknown, signal: AbortSignal): RegistryError {
-  signal.throwIfAborted();
-  if (error instanceof RegistryError) return error;
-  throw error;
+/** Why it failed; undefined where it did not. */
+async function refusalOf(task: () => Promise<void>, signal: AbortSignal): Promise<RegistryError | undefined> {
+  try {
+    await task();
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof RegistryError) return error;
+    throw error;
+  }
 }
 
 /** Both reasons, as kaniko gives them. What may pass on the side that the host speaks is tried again. */

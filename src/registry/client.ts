@@ -73,14 +73,19 @@ export interface RegistryClient {
   readonly close: () => Promise<void>;
 }
 
-/** A client with its own connections; close it when done. */
-export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
-  const { emit, parallel = 4 } = options;
-  const transport = createTransport({
+/** The connections of a client, or of several that talk to hosts in the same way. */
+export function createConnections(options: RegistryClientOptions): Transport {
+  const { emit } = options;
+  return createTransport({
     ...options,
     onExchange: exchangeNotes(emit),
     onRetry: (message) => emit({ kind: 'note', level: 'info', message }),
   });
+}
+
+/** A client, by default with its own connections; close it when done. */
+export function createRegistryClient(options: RegistryClientOptions, transport = createConnections(options)): RegistryClient {
+  const { emit, parallel = 4 } = options;
   const open = createOpener(transport, options.credentials);
   const push: PushContext = { open, uploads: new JointWork(), limit: createLimit(parallel), emit };
   const find = async <Value>(

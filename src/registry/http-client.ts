@@ -1,6 +1,7 @@
 // One HTTP exchange: connections, TLS, proxies, time limits. The only file that knows undici; its errors end here.
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { Agent, type Dispatcher, ProxyAgent, buildConnector } from 'undici';
 import { BuilderError } from '../errors.ts';
 import { type Names, lookupWith } from './names.ts';
@@ -94,6 +95,8 @@ export function createHttpClient(options: HttpOptions): HttpClient {
           method: request.method,
           headers: request.headers,
           body,
+          // Without this undici closes the connection after a HEAD. What a server sends after its answer all the same ends the connection too.
+          reset: false,
           signal: either,
           bodyTimeout: limits.stallTimeoutMs,
           headersTimeout: answerTimeoutMs * (request.patience ?? 1) + (request.extraPatienceMs ?? 0),
@@ -129,6 +132,8 @@ function incoming(body: Readable, request: HttpRequest, limits: PaceLimits, fail
   const pass = async function* (): AsyncGenerator<Buffer, void, undefined> {
     try {
       yield* paced(body, limits, fail);
+      // undici gives a connection back one turn after the answer's end: whoever asks at once would open another one.
+      await setImmediate();
     } catch (error) {
       throw networkError(error, request);
     }

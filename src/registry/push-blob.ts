@@ -15,6 +15,8 @@ export interface PushOptions {
   readonly ignoreImmutableTags?: boolean;
   /** Bytes of one chunk where a registry wants chunks. */
   readonly chunkBytes?: number;
+  /** The image was made just now: what is from no registry is hardly in this one. */
+  readonly isFresh?: boolean;
   /** Hears of each name as soon as it stands for the image, or for what may not be overwritten. */
   readonly onPushed?: (pushed: PushedImage) => void;
 }
@@ -32,6 +34,9 @@ export interface PushContext {
   readonly limit: Limit;
   readonly emit: Emit;
 }
+
+/** So much of what is new is sent without asking. */
+const smallBytes = 64 * 1024;
 
 /** Sends one blob to one repository, unless it is there, or on its way there, or can be mounted. @throws RegistryError */
 export async function pushBlob(
@@ -76,13 +81,36 @@ async function transfer(
   options: PushOptions,
   signal: AbortSignal,
 ): Promise<'transferred' | 'exists' | 'mounted'> {
-  const { descriptor } = blob;
-  if ((await repository.hasBlob(descriptor.digest, signal)) === 'yes') return 'exists';
+  const { digest, size } = blob.descriptor;
   const from = sameRegistry(blob.from, repository.reference);
-  const session = from === undefined ? undefined : await mount(repository, descriptor.digest, from.repository, signal);
-  if (session === 'mounted') return 'mounted';
+  // A mount also says yes to what is there already.
+  const begun = from === undefined ? undefined : await mount(repository, digest, from.repository, signal);
+  if (begun === 'mounted') return 'mounted';
+  const isNew = options.isFresh === true && begun === undefined && blob.from === undefined;
+  const session = isNew && size <= smallBytes ? undefined : await beginUnlessThere(repository, digest, { begun, isNew }, signal);
+  if (session === 'exists') return 'exists';
   await upload(context, repository, { blob, options, ...(session === undefined ? {} : { session }) }, signal);
   return 'transferred';
+}
+
+/**
+ * Whether the blob is there, and the session to send it in: for a new one it is asked for at the same time, since the answer is a
+ * round trip away. Undefined where none was to be had: the upload will say why.
+ */
+async function beginUnlessThere(
+  repository: Repository,
+  digest: Digest,
+  { begun, isNew }: { readonly begun: UploadSession | undefined; readonly isNew: boolean },
+  signal: AbortSignal,
+): Promise<UploadSession | 'exists' | undefined> {
+  const beginning = isNew ? repository.startUpload(signal, { retry: false }) : Promise.resolve(begun);
+  const [there, session] = await Promise.allSettled([repository.hasBlob(digest, signal), beginning]);
+  signal.throwIfAborted();
+  if (there.status === 'rejected') throw there.reason;
+  const location = session.status === 'fulfilled' ? session.value : undefined;
+  if (there.value !== 'yes') return location;
+  if (location !== undefined) await repository.cancelUpload(location.location, signal);
+  return 'exists';
 }
 
 async function upload(

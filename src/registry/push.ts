@@ -128,7 +128,7 @@ export async function pushAhead(
 ): Promise<void> {
   if (isForeign(layer.descriptor)) return;
   const firsts = [...Map.groupBy(destinations, (item) => item.registry).values()].flatMap((group) => group.slice(0, 1));
-  await allOrAbort(signal, firsts, async (reference, inner) => await pushBlob(context, layer, reference, {}, inner));
+  await allOrAbort(signal, firsts, async (reference, inner) => await pushBlob(context, layer, reference, { isFresh: true }, inner));
 }
 
 /**
@@ -137,7 +137,8 @@ export async function pushAhead(
  */
 export async function probePush(repository: Repository, signal: AbortSignal): Promise<void> {
   const { location } = await repository.startUpload(signal);
-  await repository.cancelUpload(location, signal);
+  // Nobody needs to wait for that, nor for its failure.
+  void repository.cancelUpload(location, signal).catch(() => undefined);
 }
 
 interface ManifestWish {

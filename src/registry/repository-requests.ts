@@ -58,7 +58,7 @@ export class RepositoryRequests {
     const url = typeof path === 'string' ? new URL(`/v2/${this.#reference.repository}/${path}`, this.#base) : path;
     const scopes = this.#scopes(wish);
     const isOurs = url.origin === this.#base.origin;
-    for (let attempt = 1; ; attempt++) {
+    for (let [attempt, isAsked] = [1, false]; ;) {
       const authorization = isOurs ? await this.#authorizer.header(scopes, signal) : undefined;
       const request: Request = {
         method,
@@ -77,6 +77,9 @@ export class RepositoryRequests {
       if (!again && refusals === 'any') return response;
       if (!again) throw await this.#authorizer.refusal(response, wish.task);
       await discard(response);
+      // What was sent without a token was a question; the token that is had now may have run out when it gets there.
+      if (authorization === undefined && !isAsked) isAsked = true;
+      else attempt += 1;
     }
   }
 

@@ -176,9 +176,10 @@ export class Repository {
   }
 
   /** distribution-spec end-4a: where to send the bytes. */
-  async startUpload(signal: AbortSignal): Promise<UploadSession> {
+  async startUpload(signal: AbortSignal, { retry = true } = {}): Promise<UploadSession> {
     const task = `start an upload to ${this.name}`;
-    const response = await expect(await this.requests.send('POST', 'blobs/uploads/', { access: 'push', task }, signal), [202, 201], task);
+    const wish: Wish = { access: 'push', retry, task };
+    const response = await expect(await this.requests.send('POST', 'blobs/uploads/', wish, signal), [202, 201], task);
     return await sessionOf(response, task);
   }
 

@@ -5,7 +5,7 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { type Clouds, openClouds } from '../cloud/clouds.ts';
-import { createRegistryClient, type RegistryClient } from '../registry/client.ts';
+import { type RegistryClient, createConnections, createRegistryClient } from '../registry/client.ts';
 import { type Credentials, loadCredentials } from '../registry/credentials.ts';
 import type { HostRules } from '../registry/http-client.ts';
 import { exchangeNotes } from '../registry/notes.ts';
@@ -69,13 +69,18 @@ export function openRegistries(
   const { names, credentials, emit } = around;
   const rules = readHostRules(request);
   const common = { names, credentials, emit, userAgent: request.userAgent, proxies: proxiesFrom(around.env) };
+  const pull = {
+    ...common,
+    hostRules: rules(request.insecurePull, request.skipTlsVerifyPull),
+    mirrors: { mirrors: request.mirrors, onlyMirrors: request.onlyMirrors },
+  };
+  const push = { ...common, hostRules: rules(request.insecurePush, request.skipTlsVerifyPush) };
+  const isAlike = request.insecurePull === request.insecurePush && request.skipTlsVerifyPull === request.skipTlsVerifyPush;
+  // One set-up of a connection, and one look for TLS, where both may do the same.
+  const connections = createConnections(pull);
   return {
-    pull: createRegistryClient({
-      ...common,
-      hostRules: rules(request.insecurePull, request.skipTlsVerifyPull),
-      mirrors: { mirrors: request.mirrors, onlyMirrors: request.onlyMirrors },
-    }),
-    push: createRegistryClient({ ...common, hostRules: rules(request.insecurePush, request.skipTlsVerifyPush) }),
+    pull: createRegistryClient(pull, connections),
+    push: createRegistryClient(push, isAlike ? connections : createConnections(push)),
   };
 }
 
