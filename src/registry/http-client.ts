@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Agent, type Dispatcher, ProxyAgent, buildConnector } from 'undici';
 import { BuilderError } from '../errors.ts';
 import { type Names, lookupWith } from './names.ts';
-import { networkError } from './network-error.ts';
+import { isNoHttp, networkError } from './network-error.ts';
 import { type PaceLimits, defaultPaceLimits, paced, pacedUpload } from './pace.ts';
 import { type ProxySettings, proxyFor } from './proxy.ts';
 import { redactUrl } from './response.ts';
@@ -78,44 +78,58 @@ export function createHttpClient(options: HttpOptions): HttpClient {
     dispatchers.set(key, made);
     return made;
   };
-  return {
-    exchange: async (request, signal) => {
+  const ask: HttpClient['exchange'] = async (request, signal) => {
+    signal.throwIfAborted();
+    const stalled = new AbortController();
+    const either = AbortSignal.any([signal, stalled.signal]);
+    const failure = (why: string): TransientError =>
+      new TransientError(`Cannot reach ${request.url.host}: ${why}`, { method: request.method, url: redactUrl(request.url) });
+    const { source, body } = outgoing(request.body, limits, (why) => stalled.abort(failure(why)));
+    let sourceFailure: Error | undefined;
+    source?.once('error', (error) => (sourceFailure = error));
+    try {
+      const answer = await dispatcherFor(request.url).request({
+        origin: request.url.origin,
+        path: `${request.url.pathname}${request.url.search}`,
+        method: request.method,
+        headers: request.headers,
+        body,
+        // Without this undici closes the connection after a HEAD. What a server sends after its answer all the same ends the connection too.
+        reset: false,
+        signal: either,
+        bodyTimeout: limits.stallTimeoutMs,
+        headersTimeout: answerTimeoutMs * (request.patience ?? 1) + (request.extraPatienceMs ?? 0),
+      });
+      // Whoever gives an answer up destroys its body, and undici tells the stream so: nobody else is there to hear it.
+      answer.body.on('error', () => undefined);
+      return { status: answer.statusCode, headers: headersOf(answer.headers), body: incoming(answer.body, request, limits, failure) };
+    } catch (error) {
       signal.throwIfAborted();
-      const stalled = new AbortController();
-      const either = AbortSignal.any([signal, stalled.signal]);
-      const failure = (why: string): TransientError =>
-        new TransientError(`Cannot reach ${request.url.host}: ${why}`, { method: request.method, url: redactUrl(request.url) });
-      const { source, body } = outgoing(request.body, limits, (why) => stalled.abort(failure(why)));
-      let sourceFailure: Error | undefined;
-      source?.once('error', (error) => (sourceFailure = error));
-      try {
-        const answer = await dispatcherFor(request.url).request({
-          origin: request.url.origin,
-          path: `${request.url.pathname}${request.url.search}`,
-          method: request.method,
-          headers: request.headers,
-          body,
-          // Without this undici closes the connection after a HEAD. What a server sends after its answer all the same ends the connection too.
-          reset: false,
-          signal: either,
-          bodyTimeout: limits.stallTimeoutMs,
-          headersTimeout: answerTimeoutMs * (request.patience ?? 1) + (request.extraPatienceMs ?? 0),
-        });
-        // Whoever gives an answer up destroys its body, and undici tells the stream so: nobody else is there to hear it.
-        answer.body.on('error', () => undefined);
-        return { status: answer.statusCode, headers: headersOf(answer.headers), body: incoming(answer.body, request, limits, failure) };
-      } catch (error) {
-        signal.throwIfAborted();
-        // What we were sending broke, not the network: its own error says more.
-        if (sourceFailure instanceof BuilderError) throw sourceFailure;
-        if (stalled.signal.aborted) throw stalled.signal.reason;
-        throw networkError(error, request);
-      }
-    },
+      // What we were sending broke, not the network: its own error says more.
+      if (sourceFailure instanceof BuilderError) throw sourceFailure;
+      if (stalled.signal.aborted) throw stalled.signal.reason;
+      throw networkError(error, request);
+    }
+  };
+  return {
+    exchange: againAfterStray(ask),
     close: async () => {
       await Promise.all([...dispatchers.values()].map(async (dispatcher) => await dispatcher.destroy()));
       dispatchers.clear();
     },
+  };
+}
+
+/** Some servers send a body after their answer to HEAD, which the next request on that connection then gets for an answer. */
+function againAfterStray(ask: HttpClient['exchange']): HttpClient['exchange'] {
+  return async (request, signal) => {
+    try {
+      return await ask(request, signal);
+    } catch (error) {
+      const isRepeatable = request.body === undefined || Buffer.isBuffer(request.body);
+      if (signal.aborted || !isRepeatable || !isNoHttp(error)) throw error;
+      return await ask(request, signal);
+    }
   };
 }
 

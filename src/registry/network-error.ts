@@ -80,6 +80,12 @@ export function isWithoutTls(error: RegistryError): boolean {
   return codesOf(error).some((code) => withoutTls.has(code));
 }
 
+/** True for a failure that shows that what was answered is no HTTP. */
+export function isNoHttp(error: unknown): boolean {
+  // undici gives no code for it.
+  return error instanceof Error && error.cause instanceof Error && error.cause.name === 'HTTPParserError';
+}
+
 function reasonOf(error: unknown, codes: readonly string[]): string {
   const message = error instanceof Error ? error.message : String(error);
   const proxyStatus = /^Proxy response \((\d+)\)/.exec(message)?.[1];

@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createHttpClient } from '../../../src/registry/http-client.ts';
+import { namesFromTable } from '../../../src/registry/names.ts';
 import { networkError } from '../../../src/registry/network-error.ts';
 import { TransientError } from '../../../src/registry/retry.ts';
 
@@ -14,3 +20,38 @@ test('networkError() finds the reason in causes and aggregates, and knows what m
   assert.equal(error.url, 'https://reg.test/v2/?secret=…');
   assert.equal(networkError(withCode('ENOTFOUND'), { method: 'GET', url }) instanceof TransientError, false);
 });
+
+for (const when of ['in one piece with it', 'a little later', 'when the next request has come'] as const) {
+  test(`a server that sends a body after its answer to HEAD, ${when}, is asked again on another connection`, async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined);
+      let owed = '';
+      socket.on('data', (bytes) => {
+        const isHead = bytes.toString('latin1').startsWith('HEAD');
+        const stray = isHead && when === 'in one piece with it' ? 'not found' : '';
+        const answer = isHead ? `404 Not Found\r\ncontent-length: 9\r\n\r\n${stray}` : '200 OK\r\ncontent-length: 4\r\n\r\nfine';
+        socket.write(`${owed}HTTP/1.1 ${answer}`);
+        if (isHead && when === 'a little later') void sleep(30).then(() => socket.write('not found'));
+        if (isHead && when === 'when the next request has come') owed = 'not found';
+      });
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const address = server.address();
+    assert.ok(address !== null && typeof address === 'object');
+    const client = createHttpClient({ names: namesFromTable(new Map()), hostRules: () => ({}) });
+    const ask = async (method: 'GET' | 'HEAD'): Promise<string> => {
+      const at = new URL(`http://127.0.0.1:${address.port}/`);
+      const { status, body } = await client.exchange({ method, url: at, headers: {} }, new AbortController().signal);
+      return `${status} ${await text(body)}`;
+    };
+    try {
+      assert.equal(await ask('HEAD'), '404 ');
+      if (when === 'a little later') await sleep(60);
+      assert.equal(await ask('GET'), '200 fine');
+      assert.equal(await ask('HEAD'), '404 ');
+    } finally {
+      await client.close();
+      server.close();
+    }
+  });
+}
