@@ -2,11 +2,13 @@
 // that it can write to and the builder's own files are compared after it.
 import { existsSync, realpathSync } from 'node:fs';
 import { bytesFromText } from '../bytes.ts';
-import { systemCode } from '../errors.ts';
+import type { BuildPorts } from '../build/ports.ts';
+import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit, StepLabel } from '../events.ts';
 import { hideFiles } from '../linux/hidden-files.ts';
-import type { Launcher } from '../linux/launch.ts';
+import { type Launcher, createLauncher } from '../linux/launch.ts';
 import { type Mount, readMounts } from '../linux/mounts.ts';
+import { Processes } from '../linux/process.ts';
 import type { ContextWatch } from './context-watch.ts';
 import type { SecretFile } from './secret-files.ts';
 
@@ -21,6 +23,23 @@ export interface RunGuard {
   /** @throws ERR_TAMPERED when a RUN changed the builder's own files. */
   readonly verifySeal: () => void;
   readonly emit: Emit;
+}
+
+/** The launcher is a thread, which only builds with a RUN are to pay for (20 ms). */
+export function launcherOf(stack: AsyncDisposableStack): Required<Pick<BuildPorts, 'openLauncher' | 'launch'>> {
+  const processes = new Processes();
+  stack.defer(() => processes.close());
+  let launcher: Launcher | undefined;
+  stack.defer(async () => await launcher?.close());
+  return {
+    openLauncher: async () => {
+      launcher ??= await createLauncher(processes);
+    },
+    launch: async (request) => {
+      if (launcher === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot start a command: the launcher was not opened');
+      return await launcher.launch(request);
+    },
+  };
 }
 
 /** `launch` with the guard around it. */

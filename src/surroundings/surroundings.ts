@@ -9,9 +9,8 @@ import { contextName } from '../dockerfile/stage-needs.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { mountsBelow } from '../rootfs/protect.ts';
-import { type Launcher, createLauncher } from '../linux/launch.ts';
 import { readMounts } from '../linux/mounts.ts';
-import { Processes, protectSelf } from '../linux/process.ts';
+import { protectSelf } from '../linux/process.ts';
 import { sealFolder } from '../linux/seal.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import { type Clouds, cloudKeyFiles } from '../cloud/clouds.ts';
@@ -33,7 +32,7 @@ import { recoverShelf } from '../build/shelved-folder.ts';
 import { recoverContexts } from './recover-contexts.ts';
 import { type RegistryAccess, accessRegistries, openRegistries } from './registries.ts';
 import { findContainerFiles, containerFilesList } from './container-files.ts';
-import { followSteps, guardLaunch } from './guarded-launch.ts';
+import { followSteps, guardLaunch, launcherOf } from './guarded-launch.ts';
 import type { BuildRequest, RegistryRequest, SecretSpec } from '../build/request.ts';
 import { type SecretFile, findSecretFiles } from './secret-files.ts';
 
@@ -115,23 +114,6 @@ export async function openSurroundings(
     await stack.disposeAsync();
     throw error;
   }
-}
-
-/** The launcher is a thread, which only builds with a RUN are to pay for (20 ms). */
-function launcherOf(stack: AsyncDisposableStack): Required<Pick<BuildPorts, 'openLauncher' | 'launch'>> {
-  const processes = new Processes();
-  stack.defer(() => processes.close());
-  let launcher: Launcher | undefined;
-  stack.defer(async () => await launcher?.close());
-  return {
-    openLauncher: async () => {
-      launcher ??= await createLauncher(processes);
-    },
-    launch: async (request) => {
-      if (launcher === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot start a command: the launcher was not opened');
-      return await launcher.launch(request);
-    },
-  };
 }
 
 /** What speaks to others: registries, web and git servers, with what they may be told. */

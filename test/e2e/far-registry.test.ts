@@ -21,10 +21,10 @@ after(async () => {
 
 const runs = Array.from({ length: 5 }, (_, index) => `RUN echo ${index} > /r${index}\n`).join('');
 
-// Seen: 10 and 14. Where the machine is busy, one more thing may come after another.
+// Seen: 9 and 14, on a busy machine up to 10 and 17; 22 and 32 where nothing is asked together.
 for (const row of [
   { name: 'a base and one COPY', steps: 'COPY app /app\nCMD ["/app"]\n', most: 12 },
-  { name: 'a base and five RUNs', steps: runs, most: 18 },
+  { name: 'a base and five RUNs', steps: runs, most: 20 },
 ]) {
   test(`${row.name} from and to a far registry wait for at most ${row.most} answers in a row`, { timeout: 300_000 }, async () => {
     far.take();

@@ -71,7 +71,12 @@ test('people can list a cache, ask what a build would find in it, and take away 
   const list = await command('cache', 'list', cache);
   assert.match(list, /^[0-9a-f]{12} {2}20\d\d-\d\d-\d\d \d\d:\d\d +[\d.]+ B {2}step {5}RUN cat package > built$/m);
   const explained = await command(
-    ...['cache', 'explain', '--insecure-pull', '--cache-copy-layers', `--destination=${scene.registry.host}/cached/app`, '/workspace'],
+    'cache',
+    'explain',
+    '--insecure-pull',
+    '--cache-copy-layers',
+    `--destination=${scene.registry.host}/cached/app`,
+    '/workspace',
   );
   assert.match(explained, /^ {2}RUN cat package > built: in the cache since 20.*Z$/m);
   assert.match(explained, /^ {2}COPY source \.: not in the cache: file source changed$/m);
