@@ -62,7 +62,7 @@ export const commands: readonly Command[] = [
   },
   {
     name: 'login',
-    usage: '[flags] REGISTRY',
+    usage: '[flags] [REGISTRY]',
     takesOperands: true,
     about: 'keep credentials where builds look for them',
     groups: loginGroups,

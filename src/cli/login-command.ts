@@ -1,11 +1,13 @@
-// `login REGISTRY` writes credentials where builds look for them, as kaniko's command of this name does; `logout` takes them away.
-import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+// `login REGISTRY` writes credentials where builds look for them, as kaniko's command of this name does; `logout` takes them away. With
+// files in the place of a registry, `login` brings a pod's Secrets there, from an init container.
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { BuilderError, systemCode } from '../errors.ts';
 import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
 import { dockerHub } from '../oci/reference.ts';
 import { findEntry, normalizeKey, parseDockerConfig } from '../registry/docker-config.ts';
+import { onceMark } from '../surroundings/secret-files.ts';
 import type { CommandInput } from './command.ts';
 import type { Environment } from './settings.ts';
 import { readStandardInput } from './standard-input.ts';
@@ -13,8 +15,10 @@ import { readStandardInput } from './standard-input.ts';
 /** The name of Docker Hub in every config.json. */
 const hubKey = 'https://index.docker.io/v1/';
 
-/** Keeps user and password in config.json; nothing is asked of the registry. */
-export async function runLoginCommand({ settings, positionals, env, report }: CommandInput): Promise<number> {
+/** Keeps user and password in config.json, or copies files; nothing is asked of the registry. */
+export async function runLoginCommand(input: CommandInput): Promise<number> {
+  const { settings, positionals, env, report } = input;
+  if (['from-file', 'secret-file', 'once'].some((name) => settings.has(name))) return await copyFiles(input);
   const [registry, ...others] = positionals;
   if (registry === undefined || others.length > 0) {
     throw new BuilderError('ERR_USAGE', `Cannot log in: ${positionals.length} registries are named, and one is needed`, {
@@ -69,6 +73,55 @@ export async function runLogoutCommand({ settings, positionals, env, report }: C
   return await Promise.resolve(0);
 }
 
+/** For an init container: the build beside it gets copies, and with `--once` may delete them. */
+async function copyFiles({ settings, positionals, env, report }: CommandInput): Promise<number> {
+  const others = ['username', 'password', 'password-stdin'].filter((name) => settings.has(name)).map((name) => `--${name}`);
+  const [other] = [...positionals, ...others];
+  if (other !== undefined) throw new BuilderError('ERR_USAGE', `Cannot log in to ${other} and copy files: one at a time`);
+  const config = settings.text('from-file');
+  const target = join(configFolder(env), 'config.json');
+  const copies = [...(config === undefined ? [] : [[target, config] as const]), ...secretFiles(settings.list('secret-file'))];
+  if (copies.length === 0) {
+    throw new BuilderError('ERR_USAGE', 'Cannot log in: --once is about copies of files, and none is named', {
+      hint: 'executor login --from-file /secret/.dockerconfigjson --once',
+    });
+  }
+  // Read before anything is written: half of it would be used by a build that lacks the rest.
+  const read = copies.map(([copy, file]) => ({ copy, file, bytes: readLimited(file) }));
+  if (config !== undefined) parseDockerConfig(read[0]?.bytes.toString('utf8') ?? '', config);
+  for (const { copy, file, bytes } of read) {
+    replacePrivately(copy, bytes);
+    if (settings.boolean('once')) replacePrivately(onceMark(copy), '');
+    else rmSync(onceMark(copy), { force: true });
+    report.line('info', `${file} is copied to ${copy}${settings.boolean('once') ? ', for the next build alone' : ''}`);
+  }
+  return await Promise.resolve(0);
+}
+
+/** `FILE=COPY` items as copy and file, absolute both: their order is that of the command line. */
+function secretFiles(items: readonly string[]): readonly (readonly [string, string])[] {
+  return items.map((item) => {
+    const equals = item.indexOf('=');
+    const [file, copy] = [item.slice(0, equals), item.slice(equals + 1)];
+    if (equals <= 0 || !isAbsolute(copy)) {
+      throw new BuilderError('ERR_USAGE', `Cannot use --secret-file ${JSON.stringify(item)}: expected FILE=/PATH/OF/COPY`);
+    }
+    return [copy, file];
+  });
+}
+
+/** As much as a build takes of a config.json. */
+const fileLimitBytes = 4 * 1024 * 1024;
+
+function readLimited(path: string): Buffer {
+  try {
+    if (statSync(path).size <= fileLimitBytes) return readFileSync(path);
+  } catch (error) {
+    throw new BuilderError('ERR_AUTH', `Cannot read ${path}: ${systemCode(error) ?? 'unreadable'}`, { cause: error });
+  }
+  throw new BuilderError('ERR_AUTH', `Cannot copy ${path}: it has more than ${fileLimitBytes} bytes`);
+}
+
 function configFolder(env: Environment): string {
   const named = env['DOCKER_CONFIG'] ?? '';
   return named === '' ? join(env['HOME'] ?? homedir(), '.docker') : named;
@@ -110,13 +163,13 @@ function objectOf(value: Json | undefined, path: string): JsonObject {
 }
 
 /** In one step, for its owner's eyes only; through a link to where that leads. */
-function replacePrivately(path: string, text: string): void {
+function replacePrivately(path: string, content: string | Buffer): void {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const place = readIfThere(path) === undefined ? path : realpathSync(path);
-    const temporary = join(dirname(place), '.config.json.yadokari');
+    const place = existsSync(path) ? realpathSync(path) : path;
+    const temporary = join(dirname(place), `.${basename(place)}.yadokari`);
     rmSync(temporary, { force: true });
-    writeFileSync(temporary, text, { mode: 0o600, flag: 'wx' });
+    writeFileSync(temporary, content, { mode: 0o600, flag: 'wx' });
     renameSync(temporary, place);
   } catch (error) {
     throw new BuilderError('ERR_AUTH', `Cannot write ${path}: ${systemCode(error) ?? 'unknown reason'}`, {

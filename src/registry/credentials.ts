@@ -73,7 +73,7 @@ export async function loadCredentials(options: CredentialOptions): Promise<Crede
     ],
     reload: async () => {
       for (const helper of options.native ?? []) helper.forget();
-      configs = await readConfigs(options, []);
+      configs = await readConfigs(options, [], configs);
     },
     find: async (registry, repository, signal) => {
       const found = await findFirst({ registry, repository, options, signal }, configs, helpers, builtIn);
@@ -102,7 +102,12 @@ export function configPaths(env: CredentialOptions['env'], folders: readonly str
   return [...new Set(paths)];
 }
 
-async function readConfigs(options: CredentialOptions, sources: string[]): Promise<readonly DockerConfig[]> {
+/** A file that was taken away since (while a RUN runs, or for good) says what it said `before`. */
+async function readConfigs(
+  options: CredentialOptions,
+  sources: string[],
+  before: readonly DockerConfig[] = [],
+): Promise<readonly DockerConfig[]> {
   const configs: DockerConfig[] = [];
   const inline = options.env['DOCKER_AUTH_CONFIG'];
   sources.push('DOCKER_AUTH_CONFIG');
@@ -111,8 +116,9 @@ async function readConfigs(options: CredentialOptions, sources: string[]): Promi
   sources.push(...paths);
   for (const path of paths) {
     const text = await readConfig(path);
-    if (text === undefined) continue;
-    configs.push(parseDockerConfig(text, path));
+    const config = text === undefined ? before.find(({ source }) => source === path) : parseDockerConfig(text, path);
+    if (config === undefined) continue;
+    configs.push(config);
     break;
   }
   for (const config of configs) for (const warning of config.warnings) options.onWarning?.(warning);

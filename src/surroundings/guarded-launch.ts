@@ -10,7 +10,7 @@ import { type Launcher, createLauncher } from '../linux/launch.ts';
 import { type Mount, readMounts } from '../linux/mounts.ts';
 import { Processes } from '../linux/process.ts';
 import type { ContextWatch } from './context-watch.ts';
-import type { SecretFile } from './secret-files.ts';
+import { type SecretFile, isForOnce, takeForGood } from './secret-files.ts';
 
 export interface RunGuard {
   /** Files with secrets; one warning names those that can't be taken away. */
@@ -45,10 +45,11 @@ export function launcherOf(stack: AsyncDisposableStack): Required<Pick<BuildPort
 /** `launch` with the guard around it. */
 export function guardLaunch(launch: Launcher['launch'], guard: RunGuard): Launcher['launch'] {
   const { verifySeal, watch, step, emit } = guard;
-  const { ours, others } = sortSecrets(guard.secretFiles, guard.folders);
+  const { ours, others, once } = sortSecrets(guard.secretFiles, guard.folders);
   let isTold = false;
   return async (request) => {
     await watch.before(request.signal);
+    takeForGood(once.splice(0));
     const byRealPath = new Map(ours.flatMap((file) => (existsSync(file.path) ? [[realpathSync(file.path), file] as const] : [])));
     const hidden = hideFiles(ours.map(({ path }) => path));
     try {
@@ -64,12 +65,14 @@ export function guardLaunch(launch: Launcher['launch'], guard: RunGuard): Launch
   };
 }
 
-/** Those that are ours to take away while a RUN runs, and those that are not. */
+/** Those that are ours to take away while a RUN runs, those that are not, and those to be deleted before the first one. */
 function sortSecrets(files: readonly SecretFile[], folders: readonly string[]) {
   const mounts = readMounts();
-  const isOurs = ({ path }: SecretFile): boolean =>
-    !folders.some((folder) => path.startsWith(`${folder}/`)) && isForUsToRemove(path, mounts);
-  return { ours: files.filter(isOurs), others: files.filter((file) => !isOurs(file)) };
+  const isGiven = ({ path }: SecretFile): boolean => !folders.some((folder) => path.startsWith(`${folder}/`));
+  const once = files.filter((file) => isGiven(file) && isForOnce(file));
+  const rest = files.filter((file) => !once.includes(file));
+  const isOurs = (file: SecretFile): boolean => isGiven(file) && isForUsToRemove(file.path, mounts);
+  return { ours: rest.filter(isOurs), others: rest.filter((file) => !isOurs(file)), once };
 }
 
 /** A RUN is root and sees all that is mounted here. */
@@ -77,7 +80,7 @@ function warnOfReadable(files: readonly SecretFile[], emit: Emit): void {
   if (files.length === 0) return;
   const paths = [...new Set(files.map(({ path }) => path))].join(', ');
   const instead = [...new Set(files.map((file) => file.instead))].join(' and ');
-  const message = `every RUN of this build can read ${paths}, which can't be taken away while one runs; where not all that they run is trusted, give ${instead}`;
+  const message = `every RUN of this build can read ${paths}, which can't be taken away while one runs; where not all that they run is trusted, give ${instead}, or copy the file by an init container (executor login --help: --once)`;
   emit({ kind: 'warning', code: 'secrets-readable', message });
 }
 

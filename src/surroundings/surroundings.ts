@@ -1,12 +1,12 @@
 // Opens everything a build needs of the world, before the first stage: afterwards /lib, /etc and /tmp belong to the image,
 // so names, credentials, certificates, secrets and the launcher are loaded here or never.
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import { openContext, type OpenedContext } from '../context/source.ts';
 import type { SourceTree } from '../context/tree.ts';
 import { contextName } from '../dockerfile/stage-needs.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { mountsBelow } from '../rootfs/protect.ts';
 import { readMounts } from '../linux/mounts.ts';
@@ -33,8 +33,8 @@ import { recoverContexts } from './recover-contexts.ts';
 import { type RegistryAccess, accessRegistries, openRegistries } from './registries.ts';
 import { findContainerFiles, containerFilesList } from './container-files.ts';
 import { followSteps, guardLaunch, launcherOf } from './guarded-launch.ts';
-import type { BuildRequest, RegistryRequest, SecretSpec } from '../build/request.ts';
-import { type SecretFile, findSecretFiles } from './secret-files.ts';
+import type { BuildRequest, RegistryRequest } from '../build/request.ts';
+import { type SecretFile, findSecretFiles, readSecret } from './secret-files.ts';
 
 export interface Surroundings extends AsyncDisposable {
   readonly ports: BuildPorts;
@@ -52,7 +52,6 @@ export interface SurroundingsOptions {
 
 /** Where contexts that are not folders are unpacked. */
 const contextsFolder = 'contexts';
-const secretLimitBytes = 512 * 1024;
 /** Where the builder's own files are, and their other name in its image: a link. */
 const home = '/kaniko';
 const homeNames = ['kaniko', 'yadokari'];
@@ -146,8 +145,8 @@ async function openNetwork(
   stack.defer(git.close);
   const download = withDownloadSecrets(clients.pull.download, secrets);
   const credentialFiles = [
-    ...configPaths(env, folders).map((path) => ({ path, instead: 'credentials as DOCKER_AUTH_CONFIG in the environment' })),
-    ...cloudKeyFiles(env).map((path) => ({ path, instead: 'keys in the environment, or a workload identity' })),
+    ...configPaths(env, folders).map((path) => ({ path, instead: 'credentials as DOCKER_AUTH_CONFIG in the environment', isRead: true })),
+    ...cloudKeyFiles(env).map((path) => ({ path, instead: 'keys in the environment, or a workload identity', isRead: false })),
   ];
   return { clients, download, git, secrets, credentialFiles, openObject: clouds.openObject };
 }
@@ -307,18 +306,4 @@ function imageResolver(
     emit({ kind: 'image.resolved', name: text, digest, layers: image.layers.length, sizeBytes });
     return image;
   };
-}
-
-function readSecret(secret: SecretSpec): Buffer {
-  if (secret.source.kind === 'value') return Buffer.from(secret.source.value);
-  const { path } = secret.source;
-  try {
-    const bytes = readFileSync(path);
-    if (bytes.length <= secretLimitBytes) return bytes;
-  } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot read secret ${secret.id} from ${path}: ${systemCode(error) ?? 'unreadable'}`, {
-      cause: error,
-    });
-  }
-  throw new BuilderError('ERR_USAGE', `Cannot use secret ${secret.id}: ${path} has more than ${secretLimitBytes} bytes`);
 }

@@ -33,6 +33,35 @@ export const loginGroups: readonly FlagGroup[] = [
       },
     ],
   },
+  {
+    title: 'In an init container',
+    flags: [
+      {
+        name: 'from-file',
+        kind: 'text',
+        isCommon: true,
+        value: 'FILE',
+        about: 'copy this config.json: no registry, no password',
+        details:
+          'a Secret of the type kubernetes.io/dockerconfigjson, mounted into an init container alone; what was kept before is replaced',
+      },
+      {
+        name: 'secret-file',
+        kind: 'list',
+        empty: 'refused',
+        isCommon: true,
+        value: 'FILE=COPY',
+        about: 'copy a file for --secret; may be repeated',
+      },
+      {
+        name: 'once',
+        kind: 'boolean',
+        isCommon: true,
+        about: 'the build deletes the copies before its first RUN',
+        details: 'a file COPY.once beside each copy says so; the build keeps in memory what it has read',
+      },
+    ],
+  },
   { title: 'What is told', flags: logFlags },
 ];
 

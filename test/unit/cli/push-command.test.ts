@@ -1,6 +1,6 @@
 // `push` and `login` as pipelines call them, against a registry that wants to know who is there.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -86,6 +86,32 @@ describe('push and login', { timeout: 120_000 }, () => {
     rmSync(file);
   });
 
+  test('login --from-file copies config.json and further files for their owner alone, marked for one build with --once', async () => {
+    const config = '{"auths":{"a.example":{"auth":"eDp5"}}}';
+    writeFileSync(join(folder, 'secret'), config);
+    writeFileSync(join(folder, 'token'), 'a token');
+    const copies = [join(folder, 'docker/config.json'), join(folder, 'copies/token')] as const;
+    const argv = ['login', '--from-file=secret', `--secret-file=token=${copies[1]}`];
+    for (const once of [['--once'], []]) {
+      const { status, output } = await call([...argv, ...once]);
+      assert.equal(status, 0, output);
+      assert.deepEqual(
+        copies.map((copy) => readFileSync(copy, 'utf8')),
+        [config, 'a token'],
+      );
+      for (const copy of copies) {
+        assert.equal(statSync(copy).mode & 0o777, 0o600);
+        assert.equal(existsSync(`${copy}.once`), once.length > 0, 'the mark');
+      }
+    }
+    writeFileSync(join(folder, 'broken'), '{"auths":');
+    const broken = await call(['login', '--from-file=broken', '--once']);
+    assert.equal(broken.status, 1);
+    assert.match(broken.output, /Cannot read credentials in broken: it is not JSON/);
+    assert.equal(readFileSync(copies[0], 'utf8'), config);
+    rmSync(copies[0]);
+  });
+
   const mistakes: readonly (readonly [argv: readonly string[], message: RegExp])[] = [
     [['push'], /Cannot push: 0 images are named, and one is needed/],
     [['push', 'layout'], /Cannot push layout: there is nowhere to push it to/],
@@ -96,6 +122,8 @@ describe('push and login', { timeout: 120_000 }, () => {
     ],
     [['login'], /Cannot log in: 0 registries are named/],
     [['login', 'a.example'], /Cannot log in to a\.example: there is no user name/],
+    [['login', 'a.example', '--from-file=x'], /Cannot log in to a\.example and copy files/],
+    [['login', '--secret-file=token=copy'], /Cannot use --secret-file "token=copy": expected FILE=\/PATH\/OF\/COPY/],
     [['login', 'a.example', '-u', 'u'], /there is no password/],
     [['login', 'a.example', '-u', 'u', '-p', 'p', '--password-stdin'], /Cannot combine --password with --password-stdin/],
   ];

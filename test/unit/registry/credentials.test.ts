@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtempDisposable, writeFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -48,6 +48,9 @@ test('the first file that exists counts, DOCKER_AUTH_CONFIG before it, and reloa
   await writeFile(join(place.path, 'two', '.dockerconfigjson'), JSON.stringify({ auths: { other: authOf('rotated') } }));
   await credentials.reload(signal);
   assert.equal(await userOf('other'), 'rotated');
+  await rm(join(place.path, 'two', '.dockerconfigjson'));
+  await credentials.reload(signal);
+  assert.equal(await userOf('other'), 'rotated', 'a file that was taken away from a RUN says what it said');
 });
 
 test('a helper gets the host on stdin and a clean environment, and is found before PATH changes', async () => {

@@ -67,7 +67,7 @@ describe('what stands around a RUN', () => {
     const rootPath = join(folder, 'root');
     mkdirSync(rootPath);
     const guard = {
-      secretFiles: [{ path: join(folder, 'token'), instead: 'it otherwise' }],
+      secretFiles: [{ path: join(folder, 'token'), instead: 'it otherwise', isRead: true }],
       folders: [],
       watch: watchContexts([], { rootPath, builderFolder: folder, emit: () => undefined }),
       step: () => undefined,
