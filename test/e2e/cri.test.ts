@@ -153,9 +153,10 @@ describe('pods that containerd makes', { skip: missingContainerd() ?? false }, (
       const spec = asObject(pod['spec']);
       const containers = asList(spec['containers']).map((value) => builderHere(asObject(value), `${registry.host}/hello:latest`));
       const configMaps = { 'hello-context': { ...textsOf(files), Dockerfile: dockerfile } };
+      const initContainers = asList(spec['initContainers']).map((value) => ({ ...asObject(value), image }));
       const result = await runPod(
         containerd,
-        podOfManifest({ ...spec, containers }, { configMaps, secrets: secretsFor('registry.example') }),
+        podOfManifest({ ...spec, containers, initContainers }, { configMaps, secrets: secretsFor('registry.example') }),
       );
       assert.equal(result.status, 0, result.output);
       const built = await readRegistryImage(registry.host, 'hello', 'latest');
@@ -164,23 +165,30 @@ describe('pods that containerd makes', { skip: missingContainerd() ?? false }, (
       assert.equal(built?.flattened.tree.get('/greeting.txt')?.size, 'Built by root in a pod.\n'.length);
     });
 
-    test('job.yaml builds what its init container, another user, has put into a volume, and pushes with the password of its Secret', async () => {
-      const [job = {}] = readManifests('job.yaml');
+    test('base/job.yaml builds what its init container, another user, has put into a volume, and pushes with the password of its Secret', async () => {
+      const [job = {}] = readManifests('base/job.yaml');
       const spec = asObject(asObject(asObject(job['spec'])['template'])['spec']);
       const containers = asList(spec['containers']).map((value) => {
         const container = builderHere(asObject(value), `${locked.host}/app:latest`);
         return { ...container, args: [...asList(container['args']), `--destination=${registry.host}/app:latest`] };
       });
-      const fetch = `cd /workspace; id -u > who; printf 'FROM ${registry.host}/base\\nCOPY who /\\nRUN cat /who > /read' > Dockerfile`;
+      const fetch = `cd /workspace; id -u > who; printf 'FROM ${registry.host}/base\\nCOPY who /\\nRUN cat /who > /read; ls -A /kaniko/.docker /secret > /seen 2>&1; true' > Dockerfile`;
       const initContainers = asList(spec['initContainers']).map((value) => {
+        const container = asObject(value);
         // what git would do, which is not in our image
-        return { ...asObject(value), image: debug, command: ['/busybox/sh', '-c'], args: [fetch] };
+        return container['name'] === 'fetch-context'
+          ? { ...container, image: debug, command: ['/busybox/sh', '-c'], args: [fetch] }
+          : { ...container, image };
       });
       const result = await runPod(containerd, podOfManifest({ ...spec, containers, initContainers }, { secrets: secretsFor(locked.host) }));
       assert.equal(result.status, 0, result.output);
       const built = await readRegistryImage(registry.host, 'app', 'latest');
       assert.equal(result.terminationMessage, built?.digest);
       assert.equal(built?.flattened.tree.get('/read')?.size, '65534\n'.length);
+      // what ls says of an empty folder beside one that is not there
+      const seen = '/kaniko/.docker:\nls: /secret: No such file or directory\n';
+      assert.doesNotMatch(result.output, /every RUN of this build can read/);
+      assert.equal(built?.flattened.tree.get('/seen')?.size, seen.length);
     });
   });
 

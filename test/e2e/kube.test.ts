@@ -32,7 +32,7 @@ test('the pod of k8s/pod.yaml builds and pushes with the capabilities it asks fo
   const folder = await scene.folder({ 'containers.conf': containersConf });
   const file = join(folder, 'pod.yaml');
   const auth = Buffer.from('crab:shell').toString('base64');
-  const credentials = await scene.folder({ 'config.json': JSON.stringify({ auths: { 'registry.example': { auth } } }) });
+  const credentials = await scene.folder({ '.dockerconfigjson': JSON.stringify({ auths: { 'registry.example': { auth } } }) });
   writeFileSync(file, podHere(name, destination, credentials));
   const env = { CONTAINERS_CONF: join(folder, 'containers.conf') };
   try {
@@ -81,11 +81,16 @@ function withOurPod(
     const args = asList(container['args']).map((arg) => asText(arg).replace(/^--destination=.*/, `--destination=${ours.destination}`));
     return { ...container, image: scene.builder, imagePullPolicy: 'Never', args: [...args, '--insecure', '--insecure-pull'] };
   });
+  const initContainers = asList(spec['initContainers']).map((value) => ({
+    ...asObject(value),
+    image: scene.builder,
+    imagePullPolicy: 'Never',
+  }));
   // podman 4 hands out secrets in base64, under the names of their keys: a folder stands in for the volume
   const volumes = asList(spec['volumes']).map((value) => {
     const volume = asObject(value);
     return volume['secret'] === undefined ? volume : { name: volume['name'], hostPath: { path: ours.credentials } };
   });
   // the registry of this test listens on the loopback interface only
-  return { ...document, metadata: { name: ours.name }, spec: { ...spec, hostNetwork: true, containers, volumes } };
+  return { ...document, metadata: { name: ours.name }, spec: { ...spec, hostNetwork: true, containers, initContainers, volumes } };
 }

@@ -1,192 +1,179 @@
-// The manifests of k8s/ against the fields that Kubernetes knows and the rules of the baseline Pod Security Standard.
+// The manifests of k8s/ against the fields that their readers know and the rules of the baseline Pod Security Standard: each file as it
+// is, and what kustomize makes of base, overlays and components.
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { test } from 'node:test';
+import { spawnSync } from 'node:child_process';
+import { globSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { after, describe, test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
+import { baselineBreaches, containersOf, manifestBreaches, podSpec, podSpecOf, read, strangers } from '../support/manifest-shapes.ts';
+import { asList, asObject, asText, isObject, type ParsedObject } from '../support/parsed.ts';
 
-const folder = join(import.meta.dirname, '../../k8s');
+const root = join(import.meta.dirname, '../..');
+const folder = join(root, 'k8s');
+const seven = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'SETUID', 'SETGID', 'SETFCAP'];
 
-/** The fields that the manifests may use, as Kubernetes' API reference has them: a list has one shape for all its items. */
-type Shape = 'text' | 'number' | 'boolean' | 'map' | readonly [Shape] | { readonly [field: string]: Shape };
-
-const securityContext = {
-  runAsUser: 'number',
-  runAsNonRoot: 'boolean',
-  allowPrivilegeEscalation: 'boolean',
-  seccompProfile: { type: 'text' },
-  capabilities: { drop: ['text'], add: ['text'] },
-} as const;
-const container = {
-  name: 'text',
-  image: 'text',
-  args: ['text'],
-  env: [{ name: 'text', value: 'text' }],
-  terminationMessagePolicy: 'text',
-  securityContext,
-  resources: { requests: 'map', limits: 'map' },
-  volumeMounts: [{ name: 'text', mountPath: 'text', subPath: 'text', readOnly: 'boolean' }],
-} as const;
-const items = [{ key: 'text', path: 'text' }] as const;
-const podSpec = {
-  restartPolicy: 'text',
-  automountServiceAccountToken: 'boolean',
-  enableServiceLinks: 'boolean',
-  hostUsers: 'boolean',
-  securityContext: { seccompProfile: { type: 'text' } },
-  initContainers: [container],
-  containers: [container],
-  volumes: [
-    {
-      name: 'text',
-      configMap: { name: 'text', items },
-      emptyDir: { sizeLimit: 'text' },
-      secret: { secretName: 'text', optional: 'boolean', items },
-    },
-  ],
-} as const;
-const metadata = { name: 'text', generateName: 'text', labels: 'map', annotations: 'map' } as const;
-const shapes: Readonly<Record<string, Shape>> = {
-  ConfigMap: { apiVersion: 'text', kind: 'text', metadata, data: 'map' },
-  Pod: { apiVersion: 'text', kind: 'text', metadata, spec: podSpec },
-  Job: {
-    apiVersion: 'text',
-    kind: 'text',
-    metadata,
-    spec: {
-      backoffLimit: 'number',
-      activeDeadlineSeconds: 'number',
-      ttlSecondsAfterFinished: 'number',
-      podFailurePolicy: {
-        rules: [
-          {
-            action: 'text',
-            onPodConditions: [{ type: 'text', status: 'text' }],
-            onExitCodes: { containerName: 'text', operator: 'text', values: ['number'] },
-          },
-        ],
-      },
-      template: { metadata, spec: podSpec },
-    },
-  },
-};
-
-type Json = Readonly<Record<string, unknown>>;
-
-function isJson(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** Where `value` is not of `shape`, as paths. */
-function strangers(value: unknown, shape: Shape, path: string): readonly string[] {
-  if (shape === 'text') return typeof value === 'string' ? [] : [`${path} is no text`];
-  if (shape === 'number' || shape === 'boolean') return typeof value === shape ? [] : [`${path} is no ${shape}`];
-  if (shape === 'map') {
-    if (!isJson(value)) return [`${path} is no map`];
-    return Object.entries(value).flatMap(([key, item]) => strangers(item, 'text', `${path}.${key}`));
-  }
-  if (isList(shape)) {
-    return Array.isArray(value) ? value.flatMap((item, index) => strangers(item, shape[0], `${path}[${index}]`)) : [`${path} is no list`];
-  }
-  if (!isJson(value)) return [`${path} is no object`];
-  return Object.entries(value).flatMap(([key, item]) => {
-    const inner = shape[key];
-    return inner === undefined ? [`${path}.${key} is unknown`] : strangers(item, inner, `${path}.${key}`);
+function parseManifests(text: string, name: string): readonly ParsedObject[] {
+  return parseAllDocuments(text).map((document) => {
+    assert.deepEqual(document.errors, [], name);
+    return asObject(document.toJS(), name);
   });
 }
 
-function isList(shape: Shape): shape is readonly [Shape] {
-  return Array.isArray(shape);
-}
-
-const baselineCapabilities = new Set(
-  'AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT'.split(' '),
+const files = globSync('**/*.yaml', { cwd: folder })
+  .filter((file) => !file.startsWith('gitlab/'))
+  .toSorted();
+const documents = files.flatMap((file) =>
+  parseManifests(readFileSync(join(folder, file), 'utf8'), file).map((value) => ({ file, value, kind: asText(value['kind']) })),
 );
 
-/** What the baseline standard forbids in a pod, of the fields that the shapes above allow; the others can't be there. */
-function baselineBreaches(spec: Json): readonly string[] {
-  const podProfile = read(spec, 'securityContext', 'seccompProfile', 'type');
-  return containersOf(spec).flatMap((one) => {
-    const added = list(read(one, 'securityContext', 'capabilities', 'add')).filter((name) => !baselineCapabilities.has(String(name)));
-    const profile = read(one, 'securityContext', 'seccompProfile', 'type') ?? podProfile;
-    return [...added.map((name) => `${String(one['name'])} adds ${String(name)}`), ...(profile === 'Unconfined' ? ['seccomp is off'] : [])];
-  });
-}
-
-function read(value: unknown, ...fields: readonly string[]): unknown {
-  return fields.reduce<unknown>((inner, field) => (isJson(inner) ? inner[field] : undefined), value);
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function containersOf(spec: Json): readonly Json[] {
-  return [...list(spec['initContainers']), ...list(spec['containers'])].filter(isJson);
-}
-
-const documents = readdirSync(folder)
-  .toSorted()
-  .flatMap((file) =>
-    parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map((document) => {
-      assert.deepEqual(document.errors, [], file);
-      const value: unknown = document.toJS();
-      assert.ok(isJson(value), file);
-      return { file, value, kind: String(value['kind']) };
-    }),
-  );
-const pods = documents.flatMap(({ file, value, kind }) => {
-  const spec = kind === 'Job' ? read(value, 'spec', 'template', 'spec') : read(value, 'spec');
-  return isJson(spec) ? [{ file, spec }] : [];
-});
-
-test('k8s/ has a Job and a Pod', () => {
-  assert.deepEqual(
-    documents.map(({ file, kind }) => `${file} ${kind}`),
-    ['job.yaml Job', 'pod.yaml ConfigMap', 'pod.yaml Pod'],
-  );
-});
-
 for (const { file, value, kind } of documents) {
-  test(`${file}: the ${kind} has only fields that Kubernetes knows`, () => {
-    const shape = shapes[kind];
-    assert.ok(shape !== undefined);
-    assert.deepEqual(strangers(value, shape, kind), []);
-    assert.equal(value['apiVersion'], kind === 'Job' ? 'batch/v1' : 'v1');
+  test(`${file}: the ${kind} has the fields that its kind needs and none that nobody knows`, () => {
+    assert.deepEqual(manifestBreaches(value), []);
   });
 }
 
-for (const { file, spec } of pods) {
-  test(`${file}: the pod keeps to the baseline standard and drops every capability that it does not need`, () => {
-    assert.deepEqual(baselineBreaches(spec), []);
-    assert.equal(read(spec, 'securityContext', 'seccompProfile', 'type'), 'RuntimeDefault');
-    for (const one of containersOf(spec)) {
-      assert.equal(read(one, 'securityContext', 'allowPrivilegeEscalation'), false);
-      assert.deepEqual(read(one, 'securityContext', 'capabilities', 'drop'), ['ALL']);
-      const needed = one['name'] === 'build' ? ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'SETUID', 'SETGID', 'SETFCAP'] : [];
-      assert.deepEqual(list(read(one, 'securityContext', 'capabilities', 'add')), needed);
-    }
-  });
+for (const { file, value } of documents) {
+  const spec = podSpecOf(value);
+  if (spec !== undefined) test(`${file}: the pod is one that a builder should be`, () => assertBuilderPod(spec));
+}
 
-  test(`${file}: the pod gets no token, ends with its build and says how much room it takes`, () => {
-    assert.equal(spec['automountServiceAccountToken'], false);
-    assert.equal(spec['restartPolicy'], 'Never');
+/** Baseline, no capability too many, no token, an end, an amount of room, no Secret beside a RUN but where nothing else is possible. */
+function assertBuilderPod(spec: ParsedObject): void {
+  assert.deepEqual(baselineBreaches(spec), []);
+  assert.equal(read(spec, 'securityContext', 'seccompProfile', 'type'), 'RuntimeDefault');
+  assert.equal(spec['automountServiceAccountToken'], false);
+  assert.equal(spec['restartPolicy'], 'Never');
+  for (const one of containersOf(spec)) {
+    assert.equal(read(one, 'securityContext', 'allowPrivilegeEscalation'), false);
+    assert.deepEqual(read(one, 'securityContext', 'capabilities', 'drop'), ['ALL']);
+    assert.deepEqual(asList(read(one, 'securityContext', 'capabilities', 'add')), one['name'] === 'build' ? seven : []);
+  }
+  const volumes = asList(spec['volumes']).filter(isObject);
+  const mounts = containersOf(spec).flatMap((one) => asList(one['volumeMounts']).filter(isObject));
+  assert.deepEqual(new Set(mounts.map((mount) => mount['name'])), new Set(volumes.map((volume) => volume['name'])));
+}
+
+/** The pod of a file that makes one. */
+function podOf(file: string): ParsedObject {
+  const specs = documents.flatMap((one) => (one.file === file ? (podSpecOf(one.value) ?? []) : []));
+  return asObject(specs[0], file);
+}
+
+for (const file of ['job.yaml', 'pod.yaml', 'base/job.yaml']) {
+  test(`${file}: the Secret is mounted into the init container alone, and its copy where the builder looks for it`, () => {
+    const spec = podOf(file);
+    const mountsIn = (name: string): readonly unknown[] =>
+      containersOf(spec)
+        .filter((one) => one['name'] === name)
+        .flatMap((one) => asList(one['volumeMounts']));
+    assert.deepEqual(mountsIn('credentials'), [
+      { name: 'secret', mountPath: '/secret', readOnly: true },
+      { name: 'credentials', mountPath: '/kaniko/.docker' },
+    ]);
+    assert.ok(!mountsIn('build').some((mount) => read(mount, 'name') === 'secret'));
+    const volume = asList(spec['volumes']).find((one) => read(one, 'name') === 'credentials');
+    assert.equal(read(volume, 'emptyDir', 'medium'), 'Memory');
+  });
+}
+
+for (const file of ['pod.yaml', 'base/job.yaml', 'jenkins/pod.yaml']) {
+  test(`${file}: the build says how much room it takes`, () => {
+    const spec = podOf(file);
     const build = containersOf(spec).find((one) => one['name'] === 'build');
     for (const amount of ['requests', 'limits']) {
       assert.match(String(read(build, 'resources', amount, 'ephemeral-storage')), /^\d+Gi$/);
       assert.match(String(read(build, 'resources', amount, 'memory')), /^\d+[MG]i$/);
     }
   });
+}
 
-  test(`${file}: the credentials lie where the builder looks for them, and every mount has its volume`, () => {
-    const volumes = list(spec['volumes']).filter(isJson);
-    const credentials = volumes.find((volume) => isJson(volume['secret']));
-    assert.deepEqual(list(read(credentials, 'secret', 'items')), [{ key: '.dockerconfigjson', path: 'config.json' }]);
-    const mounts = containersOf(spec).flatMap((one) => list(one['volumeMounts']).filter(isJson));
-    assert.deepEqual(new Set(mounts.map((mount) => mount['name'])), new Set(volumes.map((volume) => volume['name'])));
-    const mount = mounts.find((one) => one['name'] === credentials?.['name']);
-    assert.deepEqual([mount?.['mountPath'], mount?.['readOnly']], ['/kaniko/.docker', true]);
+test('a build that failed is not started again, one that was killed is: whatever its exit status', () => {
+  const job = documents.find(({ file }) => file === 'base/job.yaml')?.value;
+  const rules = asList(read(job, 'spec', 'podFailurePolicy', 'rules'));
+  assert.deepEqual(rules.at(-1), {
+    action: 'FailJob',
+    onExitCodes: { containerName: 'build', operator: 'NotIn', values: [137, 143] },
   });
+});
+
+test('the steps of the Tekton task and the Argo template ask for the same seven capabilities as the Job', () => {
+  const task = documents.find(({ kind }) => kind === 'Task')?.value;
+  const argo = documents.find(({ kind }) => kind === 'WorkflowTemplate')?.value;
+  const openshift = documents.find(({ kind }) => kind === 'SecurityContextConstraints')?.value;
+  const contexts = [
+    ...asList(read(task, 'spec', 'steps')).map((step) => read(step, 'securityContext')),
+    ...asList(read(argo, 'spec', 'templates')).map((template) => read(template, 'container', 'securityContext')),
+  ];
+  assert.equal(contexts.length, 2);
+  for (const context of contexts) {
+    assert.deepEqual(context, { runAsUser: 0, allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'], add: seven } });
+  }
+  assert.deepEqual(read(openshift, 'allowedCapabilities'), seven);
+});
+
+test('the YAML of README is k8s/job.yaml', () => {
+  const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/```yaml\n([^]*?)```/g)].map(([, text]) => text);
+  assert.equal(blocks[0], readFileSync(join(folder, 'job.yaml'), 'utf8'));
+});
+
+test('the GitLab template has a job with the keywords of GitLab and the debug image', () => {
+  const [template = {}] = parseManifests(readFileSync(join(folder, 'gitlab/build.gitlab-ci.yml'), 'utf8'), 'gitlab');
+  const shape = {
+    '.build-image': {
+      'image!': { 'name!': 'text', 'entrypoint!': ['text'] },
+      variables: 'map',
+      'script!': ['text'],
+      artifacts: { 'paths!': ['text'] },
+    },
+  } as const;
+  assert.deepEqual(strangers(template, shape, ''), []);
+  assert.match(asText(read(template, '.build-image', 'image', 'name')), /:debug$/);
+});
+
+describe('kustomize', { skip: missingKustomize() }, () => {
+  const made = mkdtempSync(join(tmpdir(), 'yadokari-kustomize-'));
+  after(() => rmSync(made, { recursive: true, force: true }));
+  const kustomize = (path: string): readonly ParsedObject[] => {
+    const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', path], { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    return parseManifests(stdout, path);
+  };
+  const built = (path: string): void => {
+    const objects = kustomize(path);
+    assert.ok(objects.length > 0);
+    for (const object of objects) {
+      assert.deepEqual(manifestBreaches(object), []);
+      const spec = podSpecOf(object);
+      if (spec !== undefined) assertBuilderPod(spec);
+    }
+  };
+  for (const overlay of ['base', ...readdirSync(join(folder, 'overlays')).map((name) => `overlays/${name}`)])
+    test(`${overlay} builds to what the rules above allow`, () => built(join(folder, overlay)));
+  const components = readdirSync(join(folder, 'components'));
+  // The two contexts replace the same volume, the two caches say the same flags.
+  const together = components.filter((name) => !['s3-context', 'cache-pvc'].includes(name));
+  for (const names of [...components.map((name) => [name]), together]) {
+    test(`so does base with ${names.length === 1 ? names.join('') : 'all components that go together'}`, () => {
+      const place = join(made, names.join('+').slice(0, 60));
+      mkdirSync(place);
+      const paths = names.map((name) => relative(place, join(folder, 'components', name)));
+      writeFileSync(
+        join(place, 'kustomization.yaml'),
+        JSON.stringify({ resources: [relative(place, join(folder, 'base'))], components: paths }),
+      );
+      built(place);
+    });
+  }
+});
+
+/** Why kustomize can't be tried; false where it can. Components came with kubectl 1.21. */
+function missingKustomize(): string | false {
+  const { error, stdout } = spawnSync('kubectl', ['version', '--client', '--output=json'], { encoding: 'utf8' });
+  if (error !== undefined) return 'kubectl is not installed';
+  const minor = Number(/"minor": "(\d+)/.exec(stdout)?.[1] ?? 0);
+  return minor >= 21 ? false : `kubectl 1.${minor} knows no components`;
 }
 
 test('the rules of this test notice what they are for', () => {
@@ -195,7 +182,10 @@ test('the rules of this test notice what they are for', () => {
   };
   assert.deepEqual(baselineBreaches(bad), ['build adds SYS_ADMIN', 'seccomp is off']);
   assert.deepEqual(strangers({ containers: [{ privileged: true }], hostNetwork: true }, podSpec, 'spec'), [
+    'spec.containers[0].name is missing',
+    'spec.containers[0].image is missing',
     'spec.containers[0].privileged is unknown',
     'spec.hostNetwork is unknown',
   ]);
+  assert.deepEqual(manifestBreaches({ apiVersion: 'batch/v2', kind: 'Job' }), ['batch/v2 Job is no kind that is known']);
 });

@@ -12,7 +12,7 @@ export interface ClusterObjects {
 }
 
 // what says something to the scheduler, to other controllers or to nobody in a test
-const ignoredInSpec = ['restartPolicy', 'enableServiceLinks'];
+const ignoredInSpec = ['restartPolicy', 'enableServiceLinks', 'serviceAccountName'];
 const ignoredInContainer = ['name', 'terminationMessagePolicy'];
 
 /** The pod of a PodSpec with one container. @throws TypeError for an unknown field, or an object that is not in the cluster. */
