@@ -6,7 +6,6 @@ import { type ByteString, bytesFromText } from '../bytes.ts';
 import { openContext, type OpenedContext } from '../context/source.ts';
 import type { SourceTree } from '../context/tree.ts';
 import { contextName } from '../dockerfile/stage-needs.ts';
-import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { mountsBelow } from '../rootfs/protect.ts';
 import { readMounts } from '../linux/mounts.ts';
