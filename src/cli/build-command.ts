@@ -18,6 +18,7 @@ import { trackProgress, type Progress } from './progress.ts';
 import { capabilityHint, readPowers, refuseUnfitPod } from './pod-security.ts';
 import { makeRegistryRequest } from './registry-request.ts';
 import type { Report } from '../report/report.ts';
+import { openReportFiles, withReportFiles } from './report-files.ts';
 import { makeBuildRequest } from './request.ts';
 import { runBuildInSandbox } from './sandbox-command.ts';
 import { readStandardInput } from './standard-input.ts';
@@ -33,19 +34,45 @@ export type BuildForm = 'executor' | 'build';
 
 /** Builds, reports, and gives the exit status. */
 export async function runBuildCommand(input: CommandInput, form: BuildForm): Promise<number> {
-  const { settings, env, signal } = input;
+  const { settings, env } = input;
   const mainPath = realpathSync(process.argv[1] ?? '');
   const isSandboxed = env[sandboxVariable] === '1';
-  const report = isSandboxed ? withHostPaths(input.report) : input.report;
   const verdict = insideContainer({
     mainPath,
     isSandboxed,
     isForced: settings.boolean('force'),
     sign: findContainerSign(realSurroundings(env['container'])),
   });
+  if (!verdict.isInside) {
+    tellAccepted(settings, buildFlags, env, input.report.emit);
+    return await runBuildInSandbox(input, { mainPath, form, reason: verdict.reason });
+  }
   const workingDirectory = isSandboxed ? (env['YADOKARI_WORKING_DIRECTORY'] ?? '/') : process.cwd();
+  using files = openReportFiles(settings, { env, workingDirectory, now: Date.now });
+  const report = withReportFiles(input.report, files);
+  const shown = isSandboxed ? withHostPaths(report) : report;
   if (!isSandboxed) tellAccepted(settings, buildFlags, env, report.emit);
-  if (!verdict.isInside) return await runBuildInSandbox(input, { mainPath, form, reason: verdict.reason });
+  const started = performance.now();
+  const elapsedMs = (): number => performance.now() - started;
+  try {
+    return await buildHere({ ...input, report: shown }, { mainPath, form, workingDirectory, elapsedMs });
+  } catch (error) {
+    // Whoever called us prints it.
+    files.emit({ kind: 'build.finished', durationMs: elapsedMs(), failure: messageOf(error) });
+    throw error;
+  }
+}
+
+interface BuildPlace {
+  readonly mainPath: string;
+  readonly form: BuildForm;
+  readonly workingDirectory: string;
+  /** Since the build began. */
+  readonly elapsedMs: () => number;
+}
+
+async function buildHere(input: CommandInput, { mainPath, form, workingDirectory, elapsedMs }: BuildPlace): Promise<number> {
+  const { settings, env, report, signal } = input;
   const powers = readPowers();
   refuseUnfitPod(powers);
   const asked = makeBuildRequest(settings, input.positionals, {
@@ -59,7 +86,6 @@ export async function runBuildCommand(input: CommandInput, form: BuildForm): Pro
   });
   const request = { ...asked, builderFolder: realFolder(asked.builderFolder) };
   const progress = trackProgress(report.emit);
-  const started = performance.now();
   let dockerfile: Dockerfile | undefined;
   try {
     const registry = makeRegistryRequest(settings, env, workingDirectory);
@@ -75,17 +101,17 @@ export async function runBuildCommand(input: CommandInput, form: BuildForm): Pro
     } catch (error) {
       if (!(error instanceof DockerfileError)) throw error;
       const unparsed = { name: file.name, text: file.text.toString('utf8') };
-      const at = { dockerfile: unparsed, step: undefined };
+      const at = { dockerfile: unparsed, step: undefined, elapsedMs };
       return fail(report, error, at, describeBuildFailure(error, at, false));
     }
     const { ignoreFile } = request;
     const ports = withIgnoreFile(world.ports, file, { workingDirectory, ...(ignoreFile === undefined ? {} : { ignoreFile }) });
     const result = await buildImage(dockerfile, request, ports);
-    if (result !== undefined) summarize({ ...input, report }, result, performance.now() - started);
+    if (result !== undefined) summarize(input, result, elapsedMs());
     return 0;
   } catch (error) {
-    if (signal.aborted) return reportAbort(report, signal, progress);
-    return reportFailure({ ...input, report }, error, { progress, dockerfile, hint: capabilityHint(error, powers) });
+    if (signal.aborted) return reportAbort(report, signal, progress, elapsedMs());
+    return reportFailure(input, error, { progress, dockerfile, hint: capabilityHint(error, powers), elapsedMs });
   } finally {
     report.close();
   }
@@ -111,9 +137,10 @@ function summarize(
   report.emit({ kind: 'build.finished', digest: result.digest, durationMs });
 }
 
-function reportAbort(report: Report, signal: AbortSignal, progress: Progress): number {
+function reportAbort(report: Report, signal: AbortSignal, progress: Progress, durationMs: number): number {
   report.close({ message: 'stopped' });
   const name = signal.reason instanceof BuilderError ? signal.reason.message : 'SIGTERM';
+  report.emit({ kind: 'build.finished', durationMs, failure: `stopped by ${name}` });
   report.line('error', `error: received ${name} ${progress.where()}: stopped, ${progress.outcome()}`);
   return 128 + (signalNumbers[name] ?? 15);
 }
@@ -121,27 +148,36 @@ function reportAbort(report: Report, signal: AbortSignal, progress: Progress): n
 function reportFailure(
   { settings, report }: CommandInput,
   error: unknown,
-  at: { readonly progress: Progress; readonly dockerfile: Dockerfile | undefined; readonly hint: string | undefined },
+  at: Pick<FailedAt, 'elapsedMs'> & {
+    readonly progress: Progress;
+    readonly dockerfile: Dockerfile | undefined;
+    readonly hint: string | undefined;
+  },
 ): number {
-  const { progress, dockerfile, hint } = at;
+  const { progress, dockerfile, hint, elapsedMs } = at;
   const isVerbose = ['trace', 'debug'].includes(settings.text('verbosity') ?? 'info');
-  const place = { dockerfile, step: progress.failedStep() };
+  const place = { dockerfile, step: progress.failedStep(), elapsedMs };
   const lines = describeBuildFailure(error, place, isVerbose);
   const hasHint = hint === undefined || lines.some((line) => line.startsWith('  try: '));
   return fail(report, error, place, hasHint ? lines : [...lines, `  try: ${hint}`]);
 }
 
-function fail(
-  report: Report,
-  error: unknown,
-  { dockerfile, step }: { readonly dockerfile: Pick<Dockerfile, 'name'> | undefined; readonly step: StepLabel | undefined },
-  lines: readonly string[],
-): number {
+interface FailedAt {
+  readonly dockerfile: Pick<Dockerfile, 'name'> | undefined;
+  readonly step: StepLabel | undefined;
+  readonly elapsedMs: () => number;
+}
+
+function fail(report: Report, error: unknown, { dockerfile, step, elapsedMs }: FailedAt, lines: readonly string[]): number {
   const range = failureRange(error, step);
   const place = dockerfile === undefined || range === undefined ? {} : { place: { file: dockerfile.name, range } };
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   report.close({ message, ...place });
-  report.emit({ kind: 'build.finished', durationMs: performance.now(), failure: message });
+  report.emit({ kind: 'build.finished', durationMs: elapsedMs(), failure: message });
   for (const line of lines) report.line('error', line);
   return exitStatusOf(error);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -2,11 +2,13 @@
 import { useIgnoreFile } from '../build/ignore.ts';
 import { findViolations } from '../build/checks.ts';
 import { readDockerfile } from '../build/dockerfile-file.ts';
-import { checkFailure, readCheckConfig } from '../dockerfile/check.ts';
+import { type Violation, checkFailure, readCheckConfig } from '../dockerfile/check.ts';
 import { formatViolations } from '../dockerfile/check-output.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import { DockerfileError } from '../errors.ts';
+import { dialectOf } from '../report/dialect.ts';
+import { harmless } from '../report/text.ts';
 import type { CommandInput } from './command.ts';
 import { describeBuildFailure } from './exit.ts';
 import { makeBuildRequest } from './request.ts';
@@ -36,7 +38,9 @@ export async function runCheckCommand(input: CommandInput): Promise<number> {
     dockerfile = parseDockerfile(file.text, file.name);
     const ignore = useIgnoreFile(contextFolder, request, file);
     const violations = findViolations(dockerfile, request, { ...(ignore === undefined ? {} : { ignore }), baseImage: () => undefined });
-    stdout.write(formatViolations(violations, { path: file.name, text: dockerfile.text }, format));
+    const checked = { path: file.name, text: dockerfile.text };
+    if (format === 'github') stdout.write(annotations(violations, file.name));
+    else stdout.write(formatViolations(violations, checked, format === 'codequality' ? 'gitlab' : format));
     return checkFailure(violations, readCheckConfig(dockerfile, request.buildArgs)) === undefined ? 0 : 1;
   } catch (error) {
     if (!(error instanceof DockerfileError)) throw error;
@@ -44,4 +48,14 @@ export async function runCheckCommand(input: CommandInput): Promise<number> {
     for (const line of describeBuildFailure(error, { dockerfile: unparsed, step: undefined }, false)) input.report.line('error', line);
     return 1;
   }
+}
+
+/** Workflow commands, a line each; none where nothing was found. */
+function annotations(violations: readonly Violation[], file: string): string {
+  const dialect = dialectOf('github', {});
+  return violations
+    .map(
+      ({ rule, message, range }) => `${dialect?.annotate({ level: 'warning', message: harmless(`${rule}: ${message}`), file, range })}\n`,
+    )
+    .join('');
 }

@@ -40,7 +40,8 @@ export async function runBuildInSandbox(
         visible: translation.visible,
         outputs: {
           prepare: (earlyPush) => prepareOutputs(translation.outputs, earlyPush),
-          deliver: async (earlyPush) => await deliverOutputs(translation.outputs, earlyPush, { tag: layoutTag(input.settings), signal }),
+          deliver: async (earlyPush, isFailed) =>
+            await deliverOutputs(translation.outputs, earlyPush, { tag: layoutTag(input.settings), signal, isFailed }),
         },
       },
       report.emit,
@@ -62,7 +63,7 @@ interface Doors {
   /** Makes a path of the host visible, and gives it as it is inside. */
   readonly show: (path: string, mode: VisiblePath['mode'], kind?: VisiblePath['kind']) => string;
   /** The same for what the build is to write. */
-  readonly take: (path: string, kind: SandboxOutput['kind']) => string;
+  readonly take: (path: string, kind: SandboxOutput['kind'], isReport?: true) => string;
 }
 
 type Rewrite = (value: string, doors: Doors) => string;
@@ -78,6 +79,9 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
   'image-name-tag-with-digest-file': (value, { take }) => take(value, 'file'),
   'metadata-file': (value, { take }) => take(value, 'file'),
   iidfile: (value, { take }) => take(value, 'file'),
+  'events-file': (value, { take }) => take(value, 'file', true),
+  'junit-file': (value, { take }) => take(value, 'file', true),
+  'dotenv-file': (value, { take }) => take(value, 'file', true),
   secret: (value, { show }) =>
     secretVariable(value) === undefined
       ? value.replace(/(^|,)(src|source)=([^,]+)/i, (_, comma: string, key: string, path: string) => `${comma}${key}=${show(path, 'copy')}`)
@@ -111,13 +115,13 @@ export function translate(input: Pick<CommandInput, 'flags' | 'positionals' | 'e
     visible.push({ path: absolute, mode, kind: kind ?? (statSync(absolute).isDirectory() ? 'folder' : 'file') });
     return sandboxPath(absolute);
   };
-  const take: Doors['take'] = (path, kind) => {
+  const take: Doors['take'] = (path, kind, isReport) => {
     if (isUrl(path)) return path;
     const absolute = resolve(workingDirectory, path);
     // A pipe or a device is written to as it is; the streams are inherited.
     if (/^\/(?:dev\/(?:stdout|stderr|null|fd\/\d+)|proc\/self\/fd\/\d+)$/.test(absolute)) return absolute;
     if (isSpecialFile(absolute)) return show(absolute, 'rw', 'file');
-    outputs.push({ path: absolute, kind });
+    outputs.push({ path: absolute, kind, ...(isReport === undefined ? {} : { isReport }) });
     return `${outFolder}${absolute}`;
   };
   const doors = { show, take };

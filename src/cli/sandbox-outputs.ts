@@ -12,6 +12,8 @@ import { openLayoutSink, openLayoutSource } from '../store/oci-layout.ts';
 export interface SandboxOutput {
   readonly path: string;
   readonly kind: 'file' | 'layout';
+  /** A report: written also where the build failed. */
+  readonly isReport?: true;
 }
 
 /** Makes the folders in the earlyPush. @throws ERR_USAGE for an output that could not be put in its place later */
@@ -26,10 +28,11 @@ export function prepareOutputs(outputs: readonly SandboxOutput[], earlyPush: str
 export async function deliverOutputs(
   outputs: readonly SandboxOutput[],
   earlyPush: string,
-  options: { readonly tag: string; readonly signal: AbortSignal },
+  options: { readonly tag: string; readonly signal: AbortSignal; readonly isFailed?: boolean },
 ): Promise<void> {
   const own = realpathSync(earlyPush);
-  for (const { path, kind } of outputs) {
+  for (const { path, kind, isReport = false } of outputs) {
+    if (options.isFailed === true && !isReport) continue;
     const written = join(own, path);
     const found = lstatSync(written, { throwIfNoEntry: false });
     if (found === undefined) continue; // a dry run writes nothing

@@ -27,6 +27,8 @@ export interface Dialect {
   readonly unfold?: string;
   /** A line that the CI system shows beside the code; undefined where it has none. */
   readonly annotate: (annotation: Annotation) => string | undefined;
+  /** The line that gives a later step a variable; undefined where that is done by a file. */
+  readonly setVariable?: (name: 'digest' | 'image', value: string) => string;
 }
 
 export const ciNames = ['auto', 'none', 'azure', 'buildkite', 'github', 'gitlab', 'teamcity'] as const;
@@ -91,6 +93,7 @@ const azure: Dialect = {
       file === undefined ? '' : `sourcepath=${escapeAzure(file)};${range === undefined ? '' : `linenumber=${range.start.line};`}`;
     return `##vso[task.logissue type=${level};${place}]${message}`;
   },
+  setVariable: (name, value) => `##vso[task.setvariable variable=${name === 'digest' ? 'IMAGE_DIGEST' : 'IMAGE'};isOutput=true]${value}`,
 };
 
 function escapeAzure(text: string): string {
@@ -103,6 +106,7 @@ const teamcity: Dialect = {
   close: ({ title }) => `##teamcity[blockClosed name='${escapeTeamcity(title)}']`,
   annotate: ({ level, message }) =>
     level === 'error' ? `##teamcity[buildProblem description='${escapeTeamcity(message.slice(0, 3900))}']` : undefined,
+  setVariable: (name, value) => `##teamcity[setParameter name='yadokari.${name}' value='${escapeTeamcity(value)}']`,
 };
 
 function escapeTeamcity(text: string): string {

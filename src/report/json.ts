@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import type { Logger, pino as makeLogger } from 'pino';
 import type { Emit } from '../events.ts';
 import { describe } from './describe.ts';
+import { eventValue } from './event-json.ts';
 import { isTold, levelOf, type Verbosity } from './level.ts';
 import type { Report } from './report.ts';
 
@@ -31,7 +32,7 @@ export function jsonReport(options: JsonOptions): Report {
     const level = levelOf(event);
     if (!isTold(level, options.verbosity, event)) return;
     // The line has a level already, and an object whose key comes twice is read in as many ways as there are readers.
-    const { level: _level, ...rest } = { level: undefined, ...event };
+    const { level: _level, ...rest } = { level: undefined, ...eventValue(event) };
     logger[level](rest, event.kind === 'output' ? event.line : (describe(event) ?? event.kind));
   };
   const line: Report['line'] = (level, text) => {

@@ -37,6 +37,7 @@ export class TextLines {
   #isRunning = false;
   #group: Group | undefined;
   #file: string | undefined;
+  #image: string | undefined;
 
   constructor(options: LinesOptions) {
     this.#options = options;
@@ -47,8 +48,9 @@ export class TextLines {
     if (event.kind === 'image.resolved') this.#resolved.set(event.name, event);
     if (event.kind === 'build.started') this.#file = event.dockerfile;
     if (event.kind === 'phase' && event.phase === 'pushing' && dialect !== undefined) this.#open(pushGroup);
-    if (event.kind === 'image.written') this.#close();
+    if (event.kind === 'image.written') this.#noteImage(event.destination);
     if (event.kind === 'phase' && event.phase === 'running') this.#showTitle();
+    if (event.kind === 'build.finished' && event.digest !== undefined) this.#setVariables(event.digest);
     if (!isTold(event)) return;
     if (event.kind === 'step.started') return this.#begin(event.step);
     if (event.kind === 'step.finished') return this.#finish(event);
@@ -115,6 +117,18 @@ export class TextLines {
     const line = this.#group === undefined ? undefined : dialect?.close(this.#group, now());
     this.#group = undefined;
     if (line !== undefined) print(line, 'raw');
+  }
+
+  #noteImage(destination: string): void {
+    this.#close();
+    if (destination.includes('@')) this.#image ??= destination;
+  }
+
+  #setVariables(digest: string): void {
+    const { dialect, print } = this.#options;
+    if (dialect?.setVariable === undefined) return;
+    print(dialect.setVariable('digest', digest), 'raw');
+    if (this.#image !== undefined) print(dialect.setVariable('image', this.#image), 'raw');
   }
 
   #annotate(message: string, range: SourceRange): void {

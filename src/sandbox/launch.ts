@@ -29,8 +29,8 @@ export interface SandboxRequest {
 export interface Outputs {
   /** Told which folder of the host is `outFolder` inside, before anything starts. */
   readonly prepare: (earlyPush: string) => void;
-  /** Called when the build went well and everything inside has ended; what a RUN may have put there is not to be trusted. */
-  readonly deliver: (earlyPush: string) => Promise<void>;
+  /** Called when everything inside has ended; what a RUN may have put there is not to be trusted. */
+  readonly deliver: (earlyPush: string, isFailed: boolean) => Promise<void>;
 }
 
 const hostName = 'yadokari';
@@ -70,7 +70,7 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
         env: { PATH: programPath },
       });
       const status = await superviseBuilder(child, plan, signal);
-      if (status === 0) await request.outputs?.deliver(earlyPush);
+      await request.outputs?.deliver(earlyPush, status !== 0);
       return status;
     } finally {
       const failure = await removal.finish();

@@ -5,6 +5,7 @@ import { logFlags } from './log.ts';
 import { imageFlags } from './image.ts';
 import { outputFlags } from './output.ts';
 import { registryFlags } from './registry.ts';
+import { reportFlags } from './report.ts';
 import { sourceFlags } from './source.ts';
 
 /** How the build goes about it. */
@@ -87,13 +88,6 @@ const runFlags: readonly FlagSpec[] = [
   },
 ];
 
-const metadataFlag: FlagSpec = {
-  name: 'metadata-file',
-  kind: 'text',
-  value: 'FILE',
-  about: "write digests and names as JSON here, with buildx's keys",
-};
-
 export const buildGroups: readonly FlagGroup[] = [
   { title: 'What to build', flags: sourceFlags },
   { title: 'Where it goes', flags: outputFlags },
@@ -101,7 +95,7 @@ export const buildGroups: readonly FlagGroup[] = [
   { title: 'Cache', flags: cacheFlags },
   { title: 'Registries', flags: registryFlags },
   { title: 'The build', flags: runFlags },
-  { title: 'What is told', flags: [metadataFlag, ...logFlags] },
+  { title: 'What is told', flags: [...reportFlags, ...logFlags] },
 ];
 
 /** All of them. */

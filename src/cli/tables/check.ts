@@ -3,7 +3,7 @@ import type { FlagGroup } from '../flags.ts';
 import { logFlags } from './log.ts';
 import { sourceFlags } from './source.ts';
 
-export const checkFormats = ['text', 'json', 'sarif', 'gitlab'] as const;
+export const checkFormats = ['text', 'json', 'sarif', 'codequality', 'gitlab', 'github'] as const;
 
 export const checkGroups: readonly FlagGroup[] = [
   {
@@ -15,7 +15,8 @@ export const checkGroups: readonly FlagGroup[] = [
         isCommon: true,
         value: 'FORM',
         choices: checkFormats,
-        about: 'text (default), json, sarif or gitlab',
+        about: 'text (default), json, sarif, github, codequality',
+        details: "text (default), json (BuildKit's), sarif, codequality (GitLab's; also called gitlab), or github: annotations",
       },
     ],
   },

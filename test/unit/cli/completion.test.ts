@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { runCompletionCommand } from '../../../src/cli/completion.ts';
 import type { CommandInput } from '../../../src/cli/command.ts';
 import { commands, executor } from '../../../src/cli/commands.ts';
+import { checkFormats } from '../../../src/cli/tables/check.ts';
 
 async function scriptFor(...positionals: readonly string[]): Promise<string> {
   let text = '';
@@ -45,7 +46,7 @@ test('bash completes commands, flags of the command, and values', { skip: skipWi
   assert.deepEqual(await offered('yadokari', 'version', '--no-p'), []);
   assert.deepEqual(await offered('yadokari', 'build', '--compression', 'z'), ['zstd']);
   assert.deepEqual(await offered('yadokari', 'build', '--compression', '=', 'z'), ['zstd']);
-  assert.deepEqual(await offered('yadokari', 'check', '--format', ''), ['text', 'json', 'sarif', 'gitlab']);
+  assert.deepEqual(await offered('yadokari', 'check', '--format', ''), checkFormats);
 });
 
 test('zsh reads its script', { skip: skipWithout('zsh') }, async () => {
@@ -60,7 +61,7 @@ test('fish completes commands, flags of the command, and values', { skip: skipWi
   assert.ok(ask('yadokari bu').includes('build'));
   assert.deepEqual(ask('yadokari build --no-p'), ['--no-push', '--no-push-cache']);
   assert.deepEqual(ask('executor --snap'), ['--snapshot-mode']);
-  assert.deepEqual(ask('yadokari check --format='), ['--format=gitlab', '--format=json', '--format=sarif', '--format=text']);
+  assert.deepEqual(ask('yadokari check --format='), checkFormats.map((name) => `--format=${name}`).toSorted());
 });
 
 test('other shells are refused by name', async () => {

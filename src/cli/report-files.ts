@@ -1,0 +1,92 @@
+// The files that tell of a build. They are opened before anything else: afterwards their paths may lead into the image.
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { BuildEvent } from '../events.ts';
+import { BuildRecord } from '../report/build-record.ts';
+import { ciNames, detectCi } from '../report/dialect.ts';
+import { jobSummary, resultVariables } from '../report/job-summary.ts';
+import { jsonReport } from '../report/json.ts';
+import { junitReport } from '../report/junit.ts';
+import type { Report } from '../report/report.ts';
+import { openReportFile, type ReportFile } from './report-file.ts';
+import type { Environment, Settings } from './settings.ts';
+
+export interface ReportFiles extends Disposable {
+  readonly emit: (event: BuildEvent) => void;
+  readonly line: Report['line'];
+}
+
+/** @throws ERR_USAGE for a file that can't be written */
+export function openReportFiles(
+  settings: Settings,
+  around: { readonly env: Environment; readonly workingDirectory: string; readonly now: () => number },
+): ReportFiles {
+  const { env, workingDirectory, now } = around;
+  using stack = new DisposableStack();
+  const open = (flag: string): ReportFile | undefined => {
+    const path = settings.text(flag);
+    if (path === undefined) return undefined;
+    const file = stack.use(openReportFile(resolve(workingDirectory, path), `--${flag}`));
+    file.empty();
+    return file;
+  };
+  const events = open('events-file');
+  const json = events === undefined ? undefined : jsonReport({ verbosity: 'trace', now, write: events.write });
+  const junit = open('junit-file');
+  const dotenv = open('dotenv-file');
+  const github = openGithubFiles(settings, env, stack);
+  const record = new BuildRecord();
+  const files = stack.move();
+  const end = (): void => {
+    if (record.finished === undefined) return; // a plan, or nothing at all
+    const variables = resultVariables(record);
+    junit?.write(junitReport(record));
+    github.summary?.write(jobSummary(record));
+    if (variables === undefined) return;
+    const { digest, image } = variables;
+    dotenv?.write(`IMAGE_DIGEST=${digest}\n${image === undefined ? '' : `IMAGE=${image}\n`}`);
+    github.output?.write(`digest=${digest}\n${image === undefined ? '' : `image=${image}\n`}`);
+  };
+  return {
+    emit: (event) => {
+      record.add(event);
+      json?.emit(event);
+    },
+    line: (level, text) => json?.line(level, text),
+    [Symbol.dispose]: () => {
+      end();
+      files.dispose();
+    },
+  };
+}
+
+/** GitHub, Gitea and Forgejo make these files for each step. Where a container has the variables alone, there is nobody to read them. */
+function openGithubFiles(
+  settings: Settings,
+  env: Environment,
+  stack: DisposableStack,
+): { readonly summary?: ReportFile; readonly output?: ReportFile } {
+  const name = settings.choice('ci', ciNames, 'auto');
+  if ((name === 'auto' ? detectCi(env) : name) !== 'github') return {};
+  const open = (variable: 'GITHUB_STEP_SUMMARY' | 'GITHUB_OUTPUT'): ReportFile | undefined => {
+    const path = env[variable];
+    return path === undefined || !existsSync(path) ? undefined : stack.use(openReportFile(path, `$${variable}`));
+  };
+  const [summary, output] = [open('GITHUB_STEP_SUMMARY'), open('GITHUB_OUTPUT')];
+  return { ...(summary === undefined ? {} : { summary }), ...(output === undefined ? {} : { output }) };
+}
+
+/** A report that the files get, too. */
+export function withReportFiles(report: Report, files: ReportFiles): Report {
+  return {
+    emit: (event) => {
+      files.emit(event);
+      report.emit(event);
+    },
+    line: (level, text) => {
+      files.line(level, text);
+      report.line(level, text);
+    },
+    close: report.close,
+  };
+}

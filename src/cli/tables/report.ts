@@ -1,0 +1,30 @@
+// Files that tell of a build, for programs and for people; each is written also where the build fails.
+import type { FlagSpec } from '../flags.ts';
+
+export const reportFlags: readonly FlagSpec[] = [
+  {
+    name: 'metadata-file',
+    kind: 'text',
+    value: 'FILE',
+    about: "write digests and names as JSON here, with buildx's keys",
+  },
+  {
+    name: 'events-file',
+    kind: 'text',
+    value: 'FILE',
+    about: 'write all that happens here, one JSON object a line',
+    details: 'write all that happens here while it does, one JSON object a line, as docs/events.schema.json has it',
+  },
+  {
+    name: 'junit-file',
+    kind: 'text',
+    value: 'FILE',
+    about: 'write a JUnit report here: a suite for each stage, a case for each step',
+  },
+  {
+    name: 'dotenv-file',
+    kind: 'text',
+    value: 'FILE',
+    about: "write IMAGE_DIGEST=… and IMAGE=NAME@DIGEST here, as GitLab's dotenv reports have it",
+  },
+];

@@ -1,0 +1,88 @@
+// What a build leaves behind about itself, in a pod: opened before the image's root, whole also where the build fails.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { BuildEvent } from '../../src/events.ts';
+import { parseEvent } from '../../src/report/event-json.ts';
+import { Scene, treeOf } from '../support/scene.ts';
+
+let scene: Scene;
+
+before(async () => void (scene = await Scene.start()), { timeout: 600_000 });
+after(() => scene?.stop());
+
+function eventsIn(file: string): readonly BuildEvent[] {
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('"kind"'))
+    .map((line) => {
+      const event = parseEvent(JSON.parse(line));
+      assert.ok(event !== undefined, line);
+      return event;
+    });
+}
+
+test('--events-file gets every event, though the image and a RUN put other things in its place', async () => {
+  const folder = await scene.folder({ 'old.json': 'what stood there\n'.repeat(99) });
+  const result = await scene.build({
+    dockerfile:
+      'FROM @REG@/base AS one\nRUN mkdir -p /reports && ln -sf /etc/passwd /reports/events.json\nFROM one\nRUN echo out; ls -la /reports >&2\n',
+    args: ['--events-file=/reports/old.json'],
+    volumes: [`${folder}:/reports`],
+  });
+  assert.equal(result.status, 0, result.output);
+  const events = eventsIn(join(folder, 'old.json'));
+  assert.equal(events[0]?.kind, 'build.started');
+  const last = events.at(-1);
+  assert.equal(last?.kind === 'build.finished' && last.digest, result.image?.digest);
+  assert.ok(events.some((event) => event.kind === 'output' && event.line === 'out'));
+});
+
+test('--events-file of a build that fails ends with the failure, its time and the lines that people get', async () => {
+  const folder = await scene.folder();
+  const result = await scene.build({
+    dockerfile: 'FROM @REG@/base\nRUN exit 3\n',
+    args: ['--events-file=/reports/sub/events.json'],
+    volumes: [`${folder}:/reports`],
+  });
+  assert.equal(result.status, 3, result.output);
+  const file = join(folder, 'sub/events.json');
+  const finished = eventsIn(file).at(-1);
+  assert.ok(finished?.kind === 'build.finished' && /exit code 3|code 3/.test(finished.failure ?? ''), JSON.stringify(finished));
+  assert.match(readFileSync(file, 'utf8').trimEnd().split('\n').at(-1) ?? '', /^\{"level":"error",/);
+});
+
+test('--events-file in the own root of the container is in no layer', async () => {
+  const result = await scene.build({
+    dockerfile: 'FROM @REG@/base\nRUN echo x > /x\n',
+    args: ['--events-file=/tmp/events.json'],
+  });
+  assert.equal(result.status, 0, result.output);
+  assert.ok(![...treeOf(result).keys()].some((path) => path.includes('events.json')));
+});
+
+test('--events-file that can not be written fails before the build', async () => {
+  const result = await scene.build({ dockerfile: 'FROM @REG@/base\n', args: ['--events-file=/proc/events.json'] });
+  assert.equal(result.status, 1);
+  assert.match(result.output, /error: Cannot write --events-file \/proc\/events\.json: ENOENT/);
+  assert.doesNotMatch(result.output, /FROM /);
+});
+
+test('in GitHub Actions the job gets a summary and outputs, and other files are written beside them', async () => {
+  const folder = await scene.folder({ summary: 'before\n', output: 'a=b\n', 'image.env': 'OLD=1\n' });
+  const result = await scene.build({
+    dockerfile: 'FROM @REG@/base\nRUN echo x > /x\n',
+    args: ['--junit-file=/files/junit.xml', '--dotenv-file=/files/image.env'],
+    volumes: [`${folder}:/files`],
+    env: { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: '/files/summary', GITHUB_OUTPUT: '/files/output' },
+  });
+  assert.equal(result.status, 0, result.output);
+  const read = (name: string): string => readFileSync(join(folder, name), 'utf8');
+  const digest = result.image?.digest ?? '';
+  const image = `${result.destination.replace(/:latest$/, '')}@${digest}`;
+  assert.equal(read('output'), `a=b\ndigest=${digest}\nimage=${image}\n`);
+  assert.equal(read('image.env'), `IMAGE_DIGEST=${digest}\nIMAGE=${image}\n`);
+  assert.match(read('summary'), /^before\n### Image built in /);
+  assert.match(read('junit.xml'), /^<testsuites name="yadokari" tests="1" failures="0"/m);
+});
