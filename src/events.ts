@@ -63,7 +63,8 @@ export type BuildEvent =
   | { readonly kind: 'heartbeat'; readonly doing: string; readonly sinceMs: number }
   /** `code` tells warnings of one kind apart; `range` points into the Dockerfile where there is a place. */
   | { readonly kind: 'warning'; readonly code: string; readonly message: string; readonly range?: SourceRange }
-  | { readonly kind: 'note'; readonly message: string; readonly level: 'debug' | 'info' };
+  /** `step` is the one that it is about: what it says may come before the step's own line. */
+  | { readonly kind: 'note'; readonly message: string; readonly level: 'debug' | 'info'; readonly step?: StepLabel };
 
 /** What the builder is doing, for the line that a signal leaves; `building` is told by a step that begins or goes on. */
 export type Phase =

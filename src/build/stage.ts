@@ -41,8 +41,8 @@ export interface RecalledStep {
 
 /** A cache as a stage sees it: its steps by position, one after the other. */
 export interface StageCache {
-  /** Undefined where the step has to be executed. */
-  readonly recall: (position: number) => Promise<RecalledStep | undefined>;
+  /** Undefined where the step has to be executed; `step` is what the reason is told of. */
+  readonly recall: (position: number, step: StepLabel) => Promise<RecalledStep | undefined>;
   /** Gets the layer of each step that was executed. */
   readonly keep: (position: number, layer: Layer, created: string) => Promise<void>;
 }
@@ -88,7 +88,7 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
     const step = labelOf(instruction, { number: position + 1, total: steps.length }, start.name, run);
     const stepStarted = performance.now();
     run.emit({ kind: 'step.started', step });
-    const recalled = await run.cache?.recall(position);
+    const recalled = await run.cache?.recall(position, step);
     if (recalled !== undefined) {
       await run.files.append(recalled.stageLayer);
       run.onRecalled?.(recalled.layer);

@@ -43,7 +43,7 @@ export function describe(event: BuildEvent): string | undefined {
       return `warning: ${event.message}${where}`;
     }
     case 'note':
-      return event.message;
+      return event.step === undefined ? event.message : `${stepPrefix(event.step)} ${event.message}`;
     default:
       event satisfies never;
       return undefined;

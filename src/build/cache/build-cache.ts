@@ -2,7 +2,7 @@
 // executed is kept. A result is only taken where the steps before gave the results that it was made on.
 import { hideCredentials } from '../../context/source-word.ts';
 import type { PlannedStage } from '../../dockerfile/stages.ts';
-import type { Emit } from '../../events.ts';
+import type { Emit, StepLabel } from '../../events.ts';
 import type { Layer } from '../../oci/image.ts';
 import { formatPlatform } from '../../oci/platform.ts';
 import type { Reference } from '../../oci/reference.ts';
@@ -82,11 +82,11 @@ export class BuildCache {
     };
     this.#results.set(stage.index, result);
     return {
-      recall: async (position) => {
+      recall: async (position, label) => {
         const step = this.#foresight.of(stage.index).steps[position];
         if (step?.key === undefined || !this.#isKept(step)) return undefined;
         const entry = await this.#find(step);
-        if (entry === undefined) await this.#explain(planned, step);
+        if (entry === undefined) await this.#explain(planned, step, label);
         if (entry === undefined || !this.#isMadeOn(entry, step, result)) return undefined;
         // A stage that was not built is what it was then.
         advance(step, entry.layer.diffId, entry.madeOn.slice(1));
@@ -141,9 +141,9 @@ export class BuildCache {
     if (step.key !== undefined) this.#options.cache.put({ key: step.key, layer, created, madeOn, step: text }, near);
   }
 
-  async #explain(planned: PlannedStage, step: ForeseenStep): Promise<void> {
+  async #explain(planned: PlannedStage, step: ForeseenStep, label: StepLabel): Promise<void> {
     const message = `not in the cache: ${await this.#whyMissed(planned, step)}`;
-    this.#options.emit({ kind: 'note', level: 'info', message });
+    this.#options.emit({ kind: 'note', level: 'info', message, step: label });
   }
 
   async #whyMissed(planned: PlannedStage, step: ForeseenStep): Promise<string> {
