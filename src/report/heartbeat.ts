@@ -26,14 +26,20 @@ const activities: Readonly<Record<string, string>> = {
   finished: 'finishing',
 };
 
-/** Passes every event on, and a `heartbeat` where `next` was told nothing that it prints. `isLine` says what it prints. */
+/**
+ * Passes every event on, and a `heartbeat` where `next` was told nothing that it prints. `isLine` says what it prints.
+ * The first event starts it: a report that nobody tells anything, as the one for a wrong command line, has nothing to repeat.
+ */
 export function withHeartbeat(next: Emit, isLine: (event: BuildEvent) => boolean, now: () => number): Heartbeat {
   const transfers = new Transfers();
   let doing = 'starting';
   let since = now();
   let lastLine = now();
   let beats = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
   const emit: Emit = (event) => {
+    if (!isClosed) timer ??= setInterval(tick, 500).unref();
     transfers.update(event);
     if (event.kind === 'phase') {
       const activity = `${activities[event.phase] ?? event.phase}${event.detail === undefined ? '' : ` ${event.detail}`}`;
@@ -55,7 +61,9 @@ export function withHeartbeat(next: Emit, isLine: (event: BuildEvent) => boolean
     const what = isTransfer ? `${moved.verb} ${formatBytes(moved.doneBytes)} of ${formatBytes(moved.sizeBytes)}` : doing;
     next({ kind: 'heartbeat', doing: what, sinceMs: now() - since });
   };
-  const timer = setInterval(tick, 500);
-  timer.unref();
-  return { emit, close: () => clearInterval(timer) };
+  const close = (): void => {
+    isClosed = true;
+    clearInterval(timer);
+  };
+  return { emit, close };
 }

@@ -1,7 +1,7 @@
 // Events as JSON, one object a line: for `--log-format=json` and for an events file.
 import { createRequire } from 'node:module';
 import type { Logger, pino as makeLogger } from 'pino';
-import type { Emit } from '../events.ts';
+import type { BuildEvent, Emit } from '../events.ts';
 import { describe } from './describe.ts';
 import { eventValue } from './event-json.ts';
 import { isTold, levelOf, type Verbosity } from './level.ts';
@@ -33,10 +33,16 @@ export function jsonReport(options: JsonOptions): Report {
     if (!isTold(level, options.verbosity, event)) return;
     // The line has a level already, and an object whose key comes twice is read in as many ways as there are readers.
     const { level: _level, ...rest } = { level: undefined, ...eventValue(event) };
-    logger[level](rest, event.kind === 'output' ? event.line : (describe(event) ?? event.kind));
+    logger[level](rest, messageOf(event));
   };
   const line: Report['line'] = (level, text) => {
     if (isTold(level, options.verbosity)) logger[level](text);
   };
   return { emit, line, close: () => undefined };
+}
+
+function messageOf(event: BuildEvent): string {
+  if (event.kind === 'output') return event.line;
+  if (event.kind === 'build.finished' && event.failure !== undefined) return `failed: ${event.failure}`;
+  return describe(event) ?? event.kind;
 }

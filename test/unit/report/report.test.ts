@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 import { describe } from '../../../src/report/describe.ts';
 import { createReport, type ReportOptions } from '../../../src/report/report.ts';
 import type { BuildEvent } from '../../../src/events.ts';
@@ -57,6 +57,7 @@ const rows: readonly { readonly event: BuildEvent; readonly line: string }[] = [
     line: `Pushed r.example/a@${digest}`,
   },
   { event: { kind: 'warning', code: 'c', message: 'it is late', range }, line: 'warning: it is late (line 7)' },
+  { event: { kind: 'note', level: 'info', message: 'it is early', step }, line: '[make 2/5] it is early' },
 ];
 for (const { event, line } of rows) test(`describe() says ${JSON.stringify(line)}`, () => assert.equal(describe(event), line));
 
@@ -121,6 +122,12 @@ test('a report in JSON is one object a line, with level, time, text and the even
   assert.deepEqual(asObject(JSON.parse(second ?? '')), { level: 'error', time: '1970-01-01T00:00:01.000Z', msg: 'error: no' });
 });
 
+test('in JSON the end of a build that failed says what failed', () => {
+  const { emit, text } = report({ format: 'json' });
+  emit({ kind: 'build.finished', durationMs: 65_000, failure: 'it fell over' });
+  assert.equal(asObject(JSON.parse(text()))['msg'], 'failed: it fell over');
+});
+
 test('no line of JSON has a key twice, whatever the event', () => {
   const events: readonly BuildEvent[] = [
     ...rows.map(({ event }) => event),
@@ -156,4 +163,28 @@ test('colours are given where they are asked for, on a pipe as well', () => {
   const coloured = report({ format: 'color' });
   coloured.emit(warning);
   assert.equal(coloured.text(), '\u001b[33mwarning: late\u001b[0m\n');
+});
+
+test('a report that is told nothing, or has been closed, gives no signs of life', () => {
+  mock.timers.enable({ apis: ['setInterval'] });
+  try {
+    let now = 0;
+    const wait = (): void => {
+      now += 21_000;
+      mock.timers.tick(500);
+    };
+    const untold = report({ now: () => now });
+    wait();
+    assert.equal(untold.text(), '', 'as the report for a wrong command line, while another one tells of the build');
+    const told = report({ now: () => now });
+    told.emit({ kind: 'phase', phase: 'unpacking' });
+    wait();
+    assert.equal(told.text(), '  … unpacking, 21.0s\n');
+    told.close();
+    told.emit({ kind: 'phase', phase: 'finished' });
+    wait();
+    assert.equal(told.text(), '  … unpacking, 21.0s\n');
+  } finally {
+    mock.timers.reset();
+  }
 });
