@@ -90,5 +90,5 @@ export const eventShapes: { readonly [Kind in BuildEvent['kind']]: FieldsOf<Even
   'image.written': { destination: 'text', digest: 'text', sizeBytes: 'number' },
   heartbeat: { doing: 'text', sinceMs: 'number' },
   warning: { code: 'text', message: 'text', range: { maybe: range } },
-  note: { message: 'text', level: { oneOf: { debug: true, info: true } } },
+  note: { message: 'text', level: { oneOf: { debug: true, info: true } }, step: { maybe: step } },
 };
