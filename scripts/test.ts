@@ -1,4 +1,4 @@
-// usage: npm test [-- [--quiet] SUITE...]     SUITE: unit, integration, conformance, unpacked, e2e, pods (all of them without one)
+// usage: npm test [-- [--quiet] SUITE...]     SUITE: unit, integration, conformance, unpacked, e2e, callers, pods (all of them without one)
 // Runs the suites one after another and ends with one line that counts all of them.
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -38,6 +38,7 @@ const suites: readonly Suite[] = [
     env: { CONFORMANCE_FLAGS: '--materialize' },
   },
   { name: 'e2e', concurrency: 1, timeoutMs: 60 * 60_000, needsImage: true },
+  { name: 'callers', concurrency: 1, timeoutMs: 10 * 60_000, needsImage: true, missing: missingContainerd },
   {
     name: 'pods',
     concurrency: 1,

@@ -8,6 +8,7 @@ import { type ParsedFlags, parseFlags } from './flags.ts';
 import { helpText, overviewText, usageOf } from './help.ts';
 import { ciNames, dialectOf } from '../report/dialect.ts';
 import { logFormats, verbosities } from '../report/level.ts';
+import { pluginInvocation } from './plugin.ts';
 import { createReport, type Report, type ReportOptions } from '../report/report.ts';
 import { Settings, type Environment } from './settings.ts';
 import { openSink } from '../report/sink.ts';
@@ -37,7 +38,9 @@ export async function runCommandLine(invocation: Invocation, signal: AbortSignal
       stdout.write(askedHelp(words.slice(1)));
       return 0;
     }
-    const { command, rest } = findCommand(words) ?? { command: executor, rest: words };
+    const plugin = words.some((word) => word !== '') ? undefined : pluginInvocation(invocation.env, flagsOf(executor));
+    const env = plugin?.env ?? invocation.env;
+    const { command, rest } = findCommand(words) ?? { command: executor, rest: plugin?.words ?? words };
     const table = flagsOf(command);
     const parsed = parseFlags(rest, table, command.endsAtOperand);
     if (parsed.values.has('help') || parsed.values.has('version')) {
@@ -45,12 +48,12 @@ export async function runCommandLine(invocation: Invocation, signal: AbortSignal
       return 0;
     }
     refuseStray(command, parsed);
-    const settings = new Settings(parsed, table, invocation.env);
+    const settings = new Settings(parsed, table, env);
     isVerbose = ['trace', 'debug'].includes(settings.text('verbosity') ?? 'info');
-    report = createReport({ ...reportSettings(settings, stderr.isTerminal, invocation.env), sink: stderr, now: Date.now });
-    const hasTerminal = stderr.isTerminal && (invocation.env['CI'] ?? '') === '';
+    report = createReport({ ...reportSettings(settings, stderr.isTerminal, env), sink: stderr, now: Date.now });
+    const hasTerminal = stderr.isTerminal && (env['CI'] ?? '') === '';
     const { values: flags, positionals } = parsed;
-    return await command.run({ settings, positionals, flags, env: invocation.env, report, stdout, hasTerminal, signal });
+    return await command.run({ settings, positionals, flags, env, report, stdout, hasTerminal, signal });
   } catch (error) {
     report.close();
     for (const line of describeFailure(error, isVerbose)) report.line('error', line);

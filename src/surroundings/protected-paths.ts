@@ -1,5 +1,6 @@
 // What of the root is the builder's, the container's or the user's, and so never part of an image.
-import { relative } from 'node:path';
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { dirname, relative } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import { mountsBelow } from '../rootfs/protect.ts';
 
@@ -35,4 +36,17 @@ export const imageFolders: ReadonlySet<string> = new Set([
 export function protectedPaths(rootPath: string, own: readonly string[], containerFiles: readonly ByteString[]): readonly ByteString[] {
   const inside = own.map((path) => relative(rootPath, path)).filter((path) => path !== '' && !path.startsWith('..'));
   return [...mountsBelow(bytesFromText(rootPath)), ...containerFiles, ...inside.map(bytesFromText)];
+}
+
+/**
+ * Makes an empty folder again, when it is called, that an image had no place for: a runtime starts further commands of a container
+ * (`kubectl exec`) in its working directory, and nothing where that is gone.
+ */
+export function keepFolder(path: string): () => void {
+  const parent = dirname(path);
+  const isPlain = (): boolean => existsSync(parent) && realpathSync(parent) === parent; // not where an image's link leads
+  if (!existsSync(path) || !isPlain()) return () => undefined;
+  return () => {
+    if (!existsSync(path) && isPlain()) mkdirSync(path);
+  };
 }

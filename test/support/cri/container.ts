@@ -16,6 +16,7 @@ export interface PodContainer {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly workingDir?: string;
+  readonly tty?: boolean;
   readonly mounts?: readonly PodMount[];
   readonly securityContext?: SecurityContext;
   readonly memoryLimitBytes?: number;
@@ -64,6 +65,7 @@ export function containerConfig(name: string, container: PodContainer): object {
     workingDir: container.workingDir ?? '',
     envs: Object.entries({ ...clusterEnv, ...container.env }).map(([key, value]) => ({ key, value })),
     logPath: `${name}.log`,
+    tty: container.tty === true,
     linux: { resources: resourcesOf(container), securityContext: securityContextOf(container.securityContext ?? {}) },
   };
 }

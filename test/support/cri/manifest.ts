@@ -31,13 +31,14 @@ export function podOfManifest(spec: ParsedObject, cluster: ClusterObjects = {}):
 }
 
 function containerOf(container: ParsedObject, inherited: ParsedObject): PodContainer {
-  const { image, command, args, env, workingDir, volumeMounts, securityContext, resources, ...rest } = container;
+  const { image, command, args, env, workingDir, tty, volumeMounts, securityContext, resources, ...rest } = container;
   refuseRest('container', rest, ignoredInContainer);
   const limits = isObject(resources) && isObject(resources['limits']) ? resources['limits'] : {};
   return {
     image: asText(image, 'image'),
     command: texts(command),
     args: texts(args),
+    tty: tty === true,
     env: Object.fromEntries(asList(env).map((value) => pairOf(asObject(value)))),
     mounts: asList(volumeMounts).map((value) => mountOf(asObject(value))),
     securityContext: securityContextOf({ ...inherited, ...asObject(securityContext ?? {}) }),

@@ -1,0 +1,97 @@
+// The builder as a plugin of Drone, Woodpecker, Harness and the like: no arguments, and a step's settings as PLUGIN_* variables. They
+// become the command line that says the same, and credentials what a config.json would say.
+import { BuilderError } from '../errors.ts';
+import type { FlagSpec } from './flags.ts';
+import type { Environment } from './settings.ts';
+
+/** A command line, and the environment to run it in. */
+export interface PluginInvocation {
+  readonly words: readonly string[];
+  readonly env: Environment;
+}
+
+const prefix = 'PLUGIN_';
+/** What the names stand for that are no flags themselves. */
+const others: Readonly<Record<string, string>> = {
+  'build-args': 'build-arg',
+  mirrors: 'registry-mirror',
+  'dry-run': 'no-push',
+  'log-level': 'verbosity',
+  'enable-cache': 'cache',
+};
+/** Lists as the plugins write them: by commas. */
+const isList = (spec: FlagSpec): boolean => spec.kind === 'list' || spec.kind === 'comma-list';
+const handled = new Set(['repo', 'registry', 'username', 'password', 'tags', 'tag', 'auto-tag', 'context', 'build-args-from-env']);
+
+/**
+ * Undefined where this is no step of theirs: without PLUGIN_REPO.
+ * @throws ERR_USAGE naming a setting that nothing here stands for, or credentials without their other half.
+ */
+export function pluginInvocation(env: Environment, table: readonly FlagSpec[]): PluginInvocation | undefined {
+  const settings = new Map<string, string>();
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith(prefix) || value === undefined || value === '') continue;
+    settings.set(name.slice(prefix.length).toLowerCase().replaceAll('_', '-'), value);
+  }
+  const repository = settings.get('repo');
+  if (repository === undefined) return undefined;
+  const registry = hostOf(settings.get('registry') ?? '');
+  const name = registry === '' || repository.startsWith(`${registry}/`) ? repository : `${registry}/${repository}`;
+  const words = [
+    `--context=${settings.get('context') ?? '.'}`,
+    ...tagsOf(settings, env).map((tag) => `--destination=${name}:${tag}`),
+    ...split(settings.get('build-args-from-env')).map((variable) => `--build-arg=${variable}`),
+    ...[...settings].flatMap(([setting, value]) => (handled.has(setting) ? [] : flagWords(setting, value, table))),
+  ];
+  return { words, env: withCredentials(env, settings) };
+}
+
+function flagWords(setting: string, value: string, table: readonly FlagSpec[]): readonly string[] {
+  const spec = table.find(({ name }) => name === (others[setting] ?? setting));
+  if (spec === undefined) {
+    const variable = prefix + setting.toUpperCase().replaceAll('-', '_');
+    throw new BuilderError('ERR_USAGE', `Cannot use the setting ${variable}: it is no flag of the builder`, {
+      hint: 'settings are the names of flags with _ for -, and repo, registry, username, password, tags, auto_tag, context',
+    });
+  }
+  return (isList(spec) ? split(value) : [value]).map((item) => `--${spec.name}=${item}`);
+}
+
+/** Those that are listed; with auto_tag those of a released version: 1, 1.2 and 1.2.3 of v1.2.3. */
+function tagsOf(settings: ReadonlyMap<string, string>, env: Environment): readonly string[] {
+  const listed = split(settings.get('tags') ?? settings.get('tag'));
+  if (listed.length > 0) return listed;
+  if (settings.get('auto-tag') !== 'true') return ['latest'];
+  const version = (env['CI_COMMIT_TAG'] ?? env['DRONE_TAG'] ?? '').replace(/^v/, '');
+  const [, major, minor] = /^(\d+)\.(\d+)\.\d+$/.exec(version) ?? [];
+  if (major === undefined || minor === undefined) return [version === '' ? 'latest' : version];
+  return [major, `${major}.${minor}`, version];
+}
+
+function split(text: string | undefined): readonly string[] {
+  return (text ?? '').split(',').flatMap((item) => (item.trim() === '' ? [] : [item.trim()]));
+}
+
+/** The host of a registry as people write it; empty for Docker Hub, whose name images go without. */
+function hostOf(registry: string): string {
+  const host = registry.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
+  return host === 'index.docker.io' || host === 'docker.io' ? '' : host;
+}
+
+function withCredentials(env: Environment, settings: ReadonlyMap<string, string>): Environment {
+  const [user = '', password = ''] = [settings.get('username'), settings.get('password')];
+  if (user === '' && password === '') return env;
+  if (user === '' || password === '') {
+    throw new BuilderError(
+      'ERR_USAGE',
+      `Cannot use the settings username and password: there is no ${user === '' ? 'username' : 'password'}`,
+    );
+  }
+  if ((env['DOCKER_AUTH_CONFIG'] ?? '') !== '') {
+    throw new BuilderError('ERR_USAGE', 'Cannot use the settings username and password: DOCKER_AUTH_CONFIG is set, too');
+  }
+  const host = hostOf(settings.get('registry') ?? '');
+  const key = host === '' ? 'https://index.docker.io/v1/' : host;
+  const auth = Buffer.from(`${user}:${password}`).toString('base64');
+  return { ...env, DOCKER_AUTH_CONFIG: JSON.stringify({ auths: { [key]: { auth } } }) };
+}

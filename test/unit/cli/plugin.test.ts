@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { flagsOf } from '../../../src/cli/command.ts';
+import { executor } from '../../../src/cli/commands.ts';
+import { pluginInvocation } from '../../../src/cli/plugin.ts';
+
+const table = flagsOf(executor);
+const wordsOf = (env: Readonly<Record<string, string>>) => pluginInvocation(env, table)?.words;
+
+describe('settings of a plugin', () => {
+  test('are none without a repository', () => {
+    assert.equal(pluginInvocation({ PATH: '/bin', PLUGIN_TAGS: 'x' }, table), undefined);
+    assert.equal(pluginInvocation({ PLUGIN_REPO: '' }, table), undefined);
+  });
+
+  test('of Woodpecker and Drone become the flags that say the same', () => {
+    const env = {
+      PLUGIN_REGISTRY: 'https://registry.example:5000/v2/',
+      PLUGIN_REPO: 'team/app',
+      PLUGIN_TAGS: 'latest, 1.0',
+      PLUGIN_DOCKERFILE: 'docker/Dockerfile',
+      PLUGIN_BUILD_ARGS: 'A=1,B=2',
+      PLUGIN_BUILD_ARGS_FROM_ENV: 'CI_COMMIT_SHA',
+      PLUGIN_CACHE: 'true',
+      PLUGIN_CACHE_REPO: '',
+      PLUGIN_SKIP_TLS_VERIFY: 'false',
+      PLUGIN_MIRRORS: 'mirror.example',
+      PLUGIN_LOG_LEVEL: 'debug',
+    };
+    assert.deepEqual(wordsOf(env), [
+      '--context=.',
+      '--destination=registry.example:5000/team/app:latest',
+      '--destination=registry.example:5000/team/app:1.0',
+      '--build-arg=CI_COMMIT_SHA',
+      '--dockerfile=docker/Dockerfile',
+      '--build-arg=A=1',
+      '--build-arg=B=2',
+      '--cache=true',
+      '--skip-tls-verify=false',
+      '--registry-mirror=mirror.example',
+      '--verbosity=debug',
+    ]);
+  });
+
+  const names: readonly (readonly [env: Readonly<Record<string, string>>, destinations: readonly string[]])[] = [
+    [{ PLUGIN_REPO: 'me/app' }, ['me/app:latest']],
+    [{ PLUGIN_REPO: 'r.example/app', PLUGIN_REGISTRY: 'r.example' }, ['r.example/app:latest']],
+    [{ PLUGIN_REPO: 'me/app', PLUGIN_REGISTRY: 'https://index.docker.io/v1/' }, ['me/app:latest']],
+    [{ PLUGIN_REPO: 'app', PLUGIN_AUTO_TAG: 'true', CI_COMMIT_TAG: 'v1.2.3' }, ['app:1', 'app:1.2', 'app:1.2.3']],
+    [{ PLUGIN_REPO: 'app', PLUGIN_AUTO_TAG: 'true', DRONE_TAG: 'nightly' }, ['app:nightly']],
+    [{ PLUGIN_REPO: 'app', PLUGIN_AUTO_TAG: 'true' }, ['app:latest']],
+  ];
+  for (const [env, destinations] of names)
+    test(`${JSON.stringify(env)} names ${destinations.join(', ')}`, () => {
+      assert.deepEqual(
+        wordsOf(env)?.slice(1, 1 + destinations.length),
+        destinations.map((name) => `--destination=${name}`),
+      );
+    });
+
+  test('keep the password out of the command line', () => {
+    const made = pluginInvocation(
+      { PLUGIN_REPO: 'r.example/app', PLUGIN_REGISTRY: 'r.example', PLUGIN_USERNAME: 'me', PLUGIN_PASSWORD: 'pw' },
+      table,
+    );
+    assert.ok(made !== undefined && !made.words.join(' ').includes('pw'));
+    assert.deepEqual(JSON.parse(made.env['DOCKER_AUTH_CONFIG'] ?? ''), { auths: { 'r.example': { auth: 'bWU6cHc=' } } });
+  });
+
+  for (const [env, message] of [
+    [{ PLUGIN_REPO: 'a', PLUGIN_NO_SUCH_THING: 'x' }, /the setting PLUGIN_NO_SUCH_THING: it is no flag/],
+    [{ PLUGIN_REPO: 'a', PLUGIN_USERNAME: 'me' }, /there is no password/],
+    [{ PLUGIN_REPO: 'a', PLUGIN_USERNAME: 'me', PLUGIN_PASSWORD: 'pw', DOCKER_AUTH_CONFIG: '{}' }, /DOCKER_AUTH_CONFIG is set, too/],
+  ] as const)
+    test(`${JSON.stringify(env)} is refused`, () => {
+      assert.throws(() => pluginInvocation(env, table), message);
+    });
+});
