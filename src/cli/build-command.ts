@@ -133,7 +133,9 @@ function summarize(
   durationMs: number,
 ): void {
   for (const { destination } of result.pushed) report.line('info', `  ${destination}`);
-  if (settings.boolean('quiet')) stdout.write(`${result.pushed[0]?.destination ?? result.digest}\n`);
+  const [pushed] = result.pushed;
+  // Tags move: the digest is what a script wants to hold.
+  if (settings.boolean('quiet')) stdout.write(`${pushed === undefined ? '' : `${pushed.destination}@`}${result.digest}\n`);
   report.emit({ kind: 'build.finished', digest: result.digest, durationMs });
 }
 

@@ -38,6 +38,9 @@ export function protectedPaths(rootPath: string, own: readonly string[], contain
   return [...mountsBelow(bytesFromText(rootPath)), ...containerFiles, ...inside.map(bytesFromText)];
 }
 
+/** WORKDIR of the builder's image. */
+export const imageWorkFolder = '/workspace';
+
 /**
  * Makes an empty folder again, when it is called, that an image had no place for: a runtime starts further commands of a container
  * (`kubectl exec`) in its working directory, and nothing where that is gone.

@@ -26,7 +26,7 @@ import { MovedFolders } from '../files/moved-folders.ts';
 import { pathIn } from '../paths.ts';
 import type { BuildPorts } from '../build/ports.ts';
 import { type ContextWatch, watchContexts } from './context-watch.ts';
-import { imageFolders, keepFolder, protectedPaths } from './protected-paths.ts';
+import { imageFolders, imageWorkFolder, keepFolder, protectedPaths } from './protected-paths.ts';
 import { recoverShelf } from '../build/shelved-folder.ts';
 import { recoverContexts } from './recover-contexts.ts';
 import { type RegistryAccess, accessRegistries, openRegistries } from './registries.ts';
@@ -67,7 +67,7 @@ export async function openSurroundings(
   const stack = new AsyncDisposableStack();
   try {
     protectSelf();
-    stack.defer(keepFolder(options.workingDirectory));
+    for (const folder of [options.workingDirectory, imageWorkFolder]) stack.defer(keepFolder(folder));
     recoverShelf(request.builderFolder);
     await recoverContexts(request, { ...options, emit });
     const network = await openNetwork(request, registry, { ...options, emit }, stack);
