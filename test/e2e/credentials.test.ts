@@ -1,5 +1,6 @@
 // A registry that asks who is there: right, wrong and missing credentials, and where they may be given.
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
 import { Scene, stackTrace } from '../support/scene.ts';
@@ -97,6 +98,22 @@ for (const { name, mount, reads, args = [], says } of readable) {
     assert.match(warnings[0] ?? '', says);
   });
 }
+
+test('copies made by login --once are gone before the first RUN, and RUN --mount=type=secret has what they held', async () => {
+  const given = await scene.folder({ 'config.json': config, token: 'token' });
+  const copies = await scene.folder();
+  const volumes = [`${copies}:/kaniko/.docker`];
+  const flags = ['--from-file=/given/config.json', '--secret-file=/given/token=/kaniko/.docker/token', '--once'];
+  const login = await scene.run({ args: ['login', ...flags], volumes: [...volumes, `${given}:/given:ro`] });
+  assert.equal(login.status, 0, login.output);
+  assert.deepEqual(readdirSync(copies).toSorted(), ['config.json', 'config.json.once', 'token', 'token.once']);
+  const readSecret = 'RUN --mount=type=secret,id=token grep -q ^token$ /run/secrets/token && [ -z "$(ls -A /kaniko/.docker)" ]\n';
+  const args = ['--secret=id=token,src=/kaniko/.docker/token'];
+  const result = await scene.build({ dockerfile: `FROM @REG@/base\n${readSecret}${readSecret}`, volumes, args });
+  assert.equal(result.status, 0, result.output);
+  assert.doesNotMatch(result.output, /can read/);
+  assert.deepEqual(readdirSync(copies), []);
+});
 
 test('credentials in the environment are out of reach, nothing is said of them, and an image keeps files of the same names', async () => {
   const nothing = await scene.folder();
