@@ -86,7 +86,7 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
   for (const [position, { instruction, escape }] of steps.entries()) {
     run.signal.throwIfAborted();
     const step = labelOf(instruction, { number: position + 1, total: steps.length }, start.name, run);
-    const stepStarted = performance.now();
+    let stepStarted = performance.now();
     run.emit({ kind: 'step.started', step });
     const recalled = await run.cache?.recall(position, step);
     if (recalled !== undefined) {
@@ -98,7 +98,11 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
       run.emit({ kind: 'step.finished', step, durationMs: performance.now() - stepStarted, recalled: { sizeBytes: size } });
       continue;
     }
-    if (instruction.kind === 'run') await run.files.prepareRun();
+    if (instruction.kind === 'run') {
+      // What the base costs is told in lines of its own, and is not the command's time.
+      await run.files.prepareRun();
+      stepStarted = performance.now();
+    }
     const effect = await run.execute(instruction, state, step, escape);
     state = effect.state;
     const created = run.created();
