@@ -59,6 +59,8 @@ export type BuildEvent =
   | { readonly kind: 'unpack.finished'; readonly entries: number; readonly durationMs: number }
   | { readonly kind: 'snapshot.finished'; readonly scanned: number; readonly changed: number; readonly durationMs: number }
   | { readonly kind: 'image.written'; readonly destination: string; readonly digest: string; readonly sizeBytes: number }
+  /** Of the whole container: processor time since the build began, and memory now. Only for files that tell of a build. */
+  | { readonly kind: 'sample'; readonly cpuMs: number; readonly memoryBytes: number }
   /** Nothing was told for a while: what goes on, and for how long. */
   | { readonly kind: 'heartbeat'; readonly doing: string; readonly sinceMs: number }
   /** `code` tells warnings of one kind apart; `range` points into the Dockerfile where there is a place. */

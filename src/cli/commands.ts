@@ -7,6 +7,7 @@ import { runCompletionCommand } from './completion.ts';
 import { runExplainCommand } from './explain-command.ts';
 import { runLoginCommand, runLogoutCommand } from './login-command.ts';
 import { runPushCommand } from './push-command.ts';
+import { runReportCommand } from './report-command.ts';
 import { buildFlags, buildGroups } from './tables/build.ts';
 import { checkGroups } from './tables/check.ts';
 import { logFlags } from './tables/log.ts';
@@ -85,6 +86,20 @@ export const commands: readonly Command[] = [
     about: 'keep base images in a folder, for builds with --cache-dir',
     groups: warmerGroups,
     run: runWarmCommand,
+  },
+  {
+    name: 'report',
+    usage: '[flags] EVENTS',
+    takesOperands: true,
+    about: "make a page of a build's events file",
+    groups: [
+      {
+        title: 'Where it goes',
+        flags: [{ name: 'output', short: 'o', kind: 'text', value: 'FILE', about: 'write the page here (default: stdout)' }],
+      },
+      { title: 'What is told', flags: logFlags },
+    ],
+    run: runReportCommand,
   },
   {
     name: 'version',

@@ -7,9 +7,14 @@ import { ciNames, detectCi } from '../report/dialect.ts';
 import { jobSummary, resultVariables } from '../report/job-summary.ts';
 import { jsonReport } from '../report/json.ts';
 import { junitReport } from '../report/junit.ts';
+import { buildPage } from '../report/page.ts';
+import { Timeline } from '../report/timeline.ts';
+import { openUsage } from './usage.ts';
 import type { Report } from '../report/report.ts';
 import { openReportFile, type ReportFile } from './report-file.ts';
 import type { Environment, Settings } from './settings.ts';
+
+const sampleMs = 1000;
 
 export interface ReportFiles extends Disposable {
   readonly emit: (event: BuildEvent) => void;
@@ -32,14 +37,23 @@ export function openReportFiles(
   };
   const events = open('events-file');
   const json = events === undefined ? undefined : jsonReport({ verbosity: 'trace', now, write: events.write });
+  const page = open('report');
   const junit = open('junit-file');
   const dotenv = open('dotenv-file');
   const github = openGithubFiles(settings, env, stack);
   const record = new BuildRecord();
+  const timeline = new Timeline();
+  const receive = (event: BuildEvent): void => {
+    record.add(event);
+    if (page !== undefined) timeline.add(event, now());
+    json?.emit(event);
+  };
+  if (page !== undefined || events !== undefined) sampleUsage(receive, stack);
   const files = stack.move();
   const end = (): void => {
     if (record.finished === undefined) return; // a plan, or nothing at all
     const variables = resultVariables(record);
+    page?.write(buildPage(record, timeline));
     junit?.write(junitReport(record));
     github.summary?.write(jobSummary(record));
     if (variables === undefined) return;
@@ -48,16 +62,25 @@ export function openReportFiles(
     github.output?.write(`digest=${digest}\n${image === undefined ? '' : `image=${image}\n`}`);
   };
   return {
-    emit: (event) => {
-      record.add(event);
-      json?.emit(event);
-    },
+    emit: receive,
     line: (level, text) => json?.line(level, text),
     [Symbol.dispose]: () => {
       end();
       files.dispose();
     },
   };
+}
+
+/** A sample each second, until the stack is disposed of. */
+function sampleUsage(receive: (event: BuildEvent) => void, stack: DisposableStack): void {
+  const usage = stack.use(openUsage());
+  const take = (): void => {
+    const sample = usage.read();
+    if (sample !== undefined) receive({ kind: 'sample', ...sample });
+  };
+  take();
+  const timer = setInterval(take, sampleMs).unref();
+  stack.defer(() => clearInterval(timer));
 }
 
 /** GitHub, Gitea and Forgejo make these files for each step. Where a container has the variables alone, there is nobody to read them. */

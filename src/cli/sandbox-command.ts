@@ -80,6 +80,7 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
   'metadata-file': (value, { take }) => take(value, 'file'),
   iidfile: (value, { take }) => take(value, 'file'),
   'events-file': (value, { take }) => take(value, 'file', true),
+  report: (value, { take }) => take(value, 'file', true),
   'junit-file': (value, { take }) => take(value, 'file', true),
   'dotenv-file': (value, { take }) => take(value, 'file', true),
   secret: (value, { show }) =>

@@ -9,7 +9,7 @@ export function describe(event: BuildEvent): string | undefined {
     case 'phase':
       return event.detail === undefined ? event.phase : `${event.phase}: ${event.detail}`;
     case 'build.started':
-      return `${event.dockerfile} for ${event.platform}${event.destinations.length === 0 ? '' : ` → ${event.destinations.join(', ')}`}`;
+      return describeStart(event);
     case 'build.finished':
       return event.digest === undefined ? undefined : `digest ${event.digest}, built in ${formatDuration(event.durationMs)}`;
     case 'image.resolved':
@@ -36,6 +36,8 @@ export function describe(event: BuildEvent): string | undefined {
       return `Pushed ${event.destination}`
         .replace(/^Pushed (?=oci:|docker-archive:)/, 'Wrote ')
         .concat(event.destination.includes('@') ? '' : ` ${event.digest}`);
+    case 'sample':
+      return undefined;
     case 'heartbeat':
       return `  … ${event.doing}, ${formatDuration(event.sinceMs)}`;
     case 'warning': {
@@ -48,6 +50,10 @@ export function describe(event: BuildEvent): string | undefined {
       event satisfies never;
       return undefined;
   }
+}
+
+function describeStart({ dockerfile, platform, destinations }: Extract<BuildEvent, { readonly kind: 'build.started' }>): string {
+  return `${dockerfile} for ${platform}${destinations.length === 0 ? '' : ` → ${destinations.join(', ')}`}`;
 }
 
 /** `done in 3.2s, layer of 12 entries, 1.4 MB`, or that a cache had it. */

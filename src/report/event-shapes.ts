@@ -88,6 +88,7 @@ export const eventShapes: { readonly [Kind in BuildEvent['kind']]: FieldsOf<Even
   'unpack.finished': { entries: 'number', durationMs: 'number' },
   'snapshot.finished': { scanned: 'number', changed: 'number', durationMs: 'number' },
   'image.written': { destination: 'text', digest: 'text', sizeBytes: 'number' },
+  sample: { cpuMs: 'number', memoryBytes: 'number' },
   heartbeat: { doing: 'text', sinceMs: 'number' },
   warning: { code: 'text', message: 'text', range: { maybe: range } },
   note: { message: 'text', level: { oneOf: { debug: true, info: true } }, step: { maybe: step } },

@@ -1,6 +1,6 @@
 // What a build leaves behind about itself, in a pod: opened before the image's root, whole also where the build fails.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { BuildEvent } from '../../src/events.ts';
@@ -32,7 +32,7 @@ test('--events-file gets every event, though the image and a RUN put other thing
     volumes: [`${folder}:/reports`],
   });
   assert.equal(result.status, 0, result.output);
-  const events = eventsIn(join(folder, 'old.json'));
+  const events = eventsIn(join(folder, 'old.json')).filter(({ kind }) => kind !== 'sample');
   assert.equal(events[0]?.kind, 'build.started');
   const last = events.at(-1);
   assert.equal(last?.kind === 'build.finished' && last.digest, result.image?.digest);
@@ -48,7 +48,7 @@ test('--events-file of a build that fails ends with the failure, its time and th
   });
   assert.equal(result.status, 3, result.output);
   const file = join(folder, 'sub/events.json');
-  const finished = eventsIn(file).at(-1);
+  const finished = eventsIn(file).findLast(({ kind }) => kind === 'build.finished');
   assert.ok(finished?.kind === 'build.finished' && /exit code 3|code 3/.test(finished.failure ?? ''), JSON.stringify(finished));
   assert.match(readFileSync(file, 'utf8').trimEnd().split('\n').at(-1) ?? '', /^\{"level":"error",/);
 });
@@ -85,4 +85,25 @@ test('in GitHub Actions the job gets a summary and outputs, and other files are 
   assert.equal(read('image.env'), `IMAGE_DIGEST=${digest}\nIMAGE=${image}\n`);
   assert.match(read('summary'), /^before\n### Image built in /);
   assert.match(read('junit.xml'), /^<testsuites name="yadokari" tests="1" failures="0"/m);
+});
+
+test('--report is one page with what each step took, and is there also where the build fails', async () => {
+  const folder = await scene.folder();
+  const result = await scene.build({
+    dockerfile:
+      'FROM @REG@/base\nRUN sleep 3; echo "<script>alert(1)</script>"; head -c 300000 /dev/urandom > /big\nCOPY f /f\nRUN sleep 2; exit 4\n',
+    files: { f: 'f' },
+    args: ['--report=/files/build.html', '--events-file=/files/events.json'],
+    volumes: [`${folder}:/files`],
+  });
+  assert.equal(result.status, 4, result.output);
+  const page = readFileSync(join(folder, 'build.html'), 'utf8');
+  assert.match(page, /<h1>Image not built<\/h1>/);
+  assert.doesNotMatch(page, /<script|https?:\/\/(?!127|localhost)[^<"]*"/);
+  assert.match(page, /<i class="running" style="left:[\d.]+%;width:[1-9][\d.]*%" title="running 3\.\ds">/);
+  assert.match(page, /<td>2\.\ds<\/td><td><b class="failed">failed<\/b><\/td>/);
+  const kinds = eventsIn(join(folder, 'events.json')).map(({ kind }) => kind);
+  assert.ok(kinds.filter((kind) => kind === 'sample').length >= 3, 'samples');
+  if (process.env['KEEP_REPORT'] !== undefined)
+    for (const name of ['build.html', 'events.json']) copyFileSync(join(folder, name), join(process.env['KEEP_REPORT'], name));
 });

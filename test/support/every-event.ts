@@ -29,6 +29,7 @@ const byKind: { readonly [Kind in BuildEvent['kind']]: Extract<BuildEvent, { rea
   'unpack.finished': { kind: 'unpack.finished', entries: 3, durationMs: 3 },
   'snapshot.finished': { kind: 'snapshot.finished', scanned: 3, changed: 1, durationMs: 3 },
   'image.written': { kind: 'image.written', destination: 'oci:/out', digest, sizeBytes: 1 },
+  sample: { kind: 'sample', cpuMs: 12.5, memoryBytes: 7_000_000 },
   heartbeat: { kind: 'heartbeat', doing: 'pulling', sinceMs: 1000 },
   warning: { kind: 'warning', code: 'c', message: 'it is late', range },
   note: { kind: 'note', message: 'a detail', level: 'debug' },

@@ -16,6 +16,13 @@ export const reportFlags: readonly FlagSpec[] = [
     details: 'write all that happens here while it does, one JSON object a line, as docs/events.schema.json has it',
   },
   {
+    name: 'report',
+    kind: 'text',
+    value: 'FILE',
+    about: 'write a page for people here: timeline, CPU and memory, cost of each line',
+    details: 'write one HTML page here, also where the build fails: timeline, CPU and memory, what came from the cache, cost of each line',
+  },
+  {
     name: 'junit-file',
     kind: 'text',
     value: 'FILE',
