@@ -29,9 +29,15 @@ setfattr attr
 xz xz-utils
 bzip2 bzip2
 zstd zstd
+chromium chromium
+jsonschema python3-jsonschema
+fish fish
+zsh zsh
 LIST
 # Debian's static busybox has the same program name as the dynamic one, so the package is asked for.
 dpkg -s busybox-static >/dev/null 2>&1 || missing="$missing busybox-static"
+# Screenshots without a font are blank.
+dpkg -s fonts-dejavu-core >/dev/null 2>&1 || missing="$missing fonts-dejavu-core"
 # A library, not a program: the image takes it along.
 [ "$(uname -m)" != x86_64 ] || [ -e /usr/lib/x86_64-linux-gnu/libisal.so.2 ] || missing="$missing libisal2"
 # Where services start by themselves (only systemd starts these two), nobody gets an ssh server or a containerd from us; the
