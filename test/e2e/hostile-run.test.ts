@@ -143,7 +143,7 @@ test('poisoned name resolution, loader and TLS settings do not reach the builder
 });
 
 test('escape sequences and control characters of a RUN do not reach the log', async () => {
-  const result = await attack([`RUN printf 'before\\033[2J\\033]0;evil\\007\\rafter\\n'`]);
+  const result = await attack([`RUN printf 'before\\033[2J\\033]0;evil\\007\\bafter\\n'`]);
   assert.equal(result.status, 0, result.output);
   assert.match(result.output, /before/);
   const lines = result.output.split('\n').filter((line) => /\| .*before/.test(line));

@@ -34,7 +34,9 @@ test('the second of two builds in fresh containers unpacks and downloads nothing
   const second = await scene.build({ dockerfile, files, args, repository: 'cached/app' });
   assert.equal(second.status, 0, second.output);
   assert.equal(recalled(second), 6, second.output);
-  assert.doesNotMatch(second.output, /^(?:pulled|pushed|unpacked) .* [\d.]+ [kM]B /m);
+  assert.doesNotMatch(second.output, /^(?:pulled|unpacked) /m);
+  // The config is sent without asking whether it is there: it is smaller than the question is slow.
+  assert.equal(second.output.match(/^pushed /gm)?.length, 1, second.output);
   assert.match(second.output, /stage tool is not built/);
   assert.equal(second.image?.digest, first.image?.digest);
   assert.deepEqual(second.image?.problems, []);
