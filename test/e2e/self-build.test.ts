@@ -1,6 +1,7 @@
 // The builder builds itself from its Containerfile, and what comes of it builds.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { must } from '../support/command.ts';
@@ -57,7 +58,9 @@ test('the image of the Containerfile, built by the builder, builds an image', { 
   const image = await readRegistryImage(scene.registry.host, 'yadokari', 'self');
   assert.deepEqual(image?.problems, []);
 
-  const layout = join(await scene.folder(), 'self');
+  // podman makes an image's name of the path, so it has to be lower case
+  const layout = join(repository, 'build/self-image');
+  await rm(layout, { recursive: true, force: true });
   await must(['skopeo', 'copy', '-q', '--src-tls-verify=false', `docker://${name}`, `oci:${layout}:self`]);
   const loaded = await scene.engine.load(layout, 'self');
   try {
@@ -66,5 +69,6 @@ test('the image of the Containerfile, built by the builder, builds an image', { 
     assert.equal(built.image?.flattened.tree.get('/made')?.size, 10);
   } finally {
     if (chosenEngine() === 'podman') await podman(['rmi', '-f', loaded]);
+    await rm(layout, { recursive: true, force: true });
   }
 });
