@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { chosenEngine } from '../support/engine.ts';
 import { must } from '../support/command.ts';
 import { randomFrom } from '../support/random.ts';
 import { readRegistryImage } from '../support/registry-image.ts';
@@ -94,7 +95,9 @@ async function keptIn(repository: string): Promise<number> {
   return (await answer.text()).match(/"[0-9a-f]{64}"/g)?.length ?? 0;
 }
 
-test('a build that is killed at 30 moments goes on from what was finished, and comes to the same digest', async () => {
+// Where a pod is stopped, its own time goes by until the kill: the moments are no longer the ones that were drawn.
+const noMoments = chosenEngine() === 'pods' && 'the moments of the kills are those of podman';
+test('a build that is killed at 30 moments goes on from what was finished, and comes to the same digest', { skip: noMoments }, async () => {
   const random = randomFrom(20261126);
   const steps = Array.from({ length: 6 }, (_, index) => `RUN sleep 0.2; echo ${index} > /${index}\n`).join('');
   const slow = `FROM @REG@/base:latest\n${steps}`;
