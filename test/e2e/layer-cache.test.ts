@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { chosenEngine } from '../support/engine.ts';
 import { must } from '../support/command.ts';
 import { randomFrom } from '../support/random.ts';
 import { readRegistryImage } from '../support/registry-image.ts';
@@ -95,9 +94,7 @@ async function keptIn(repository: string): Promise<number> {
   return (await answer.text()).match(/"[0-9a-f]{64}"/g)?.length ?? 0;
 }
 
-// Where a pod is stopped, its own time goes by until the kill: the moments are no longer the ones that were drawn.
-const noMoments = chosenEngine() === 'pods' && 'the moments of the kills are those of podman';
-test('a build that is killed at 30 moments goes on from what was finished, and comes to the same digest', { skip: noMoments }, async () => {
+test('a build that is killed at 30 moments goes on from what was finished, and comes to the same digest', async () => {
   const random = randomFrom(20261126);
   const steps = Array.from({ length: 6 }, (_, index) => `RUN sleep 0.2; echo ${index} > /${index}\n`).join('');
   const slow = `FROM @REG@/base:latest\n${steps}`;

@@ -1,6 +1,6 @@
 // A kubelet's end of the Container Runtime Interface: unary gRPC calls over the runtime's socket.
 import { join } from 'node:path';
-import { Client, credentials } from '@grpc/grpc-js';
+import { Client, credentials, status } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { asObject, type ParsedObject } from '../parsed.ts';
 
@@ -64,4 +64,9 @@ function readMethods(): ReadonlyMap<string, Method> {
   for (const service of ['runtime.v1.RuntimeService', 'runtime.v1.ImageService'])
     for (const [name, method] of Object.entries(definition[service] ?? {})) methods.set(name, method as Method);
   return methods;
+}
+
+/** Whether a call failed because what it was about does not exist, or no longer. */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof Error && 'code' in error.cause && error.cause.code === status.NOT_FOUND;
 }

@@ -7,6 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { CommandResult } from '../command.ts';
 import { asNumber, asObject, asText, type ParsedObject } from '../parsed.ts';
 import { containerConfig, onNodeNetwork, type PodContainer, type PodMount } from './container.ts';
+import { isNotFound } from './client.ts';
 import { type Containerd, nodeName } from './containerd.ts';
 import { type LogPart, LogReader } from './log.ts';
 import { type MadeVolume, makeVolume, pathInVolume, type PodVolume, serviceAccountToken } from './volumes.ts';
@@ -130,7 +131,12 @@ async function startContainer(sandbox: Sandbox, name: string, container: PodCont
   const { containerId } = await client.call('CreateContainer', { podSandboxId: sandbox.id, config, sandboxConfig: sandbox.config });
   await client.call('StartContainer', { containerId });
   const stop = async (graceSeconds: number): Promise<void> => {
-    await client.call('StopContainer', { containerId, timeout: graceSeconds }, (graceSeconds + 60) * 1000);
+    try {
+      await client.call('StopContainer', { containerId, timeout: graceSeconds }, (graceSeconds + 60) * 1000);
+    } catch (error) {
+      // It has ended by itself and was removed meanwhile: as for a kubelet, that is what was wanted.
+      if (!isNotFound(error)) throw error;
+    }
   };
   const log = new LogReader(join(sandbox.folder, 'logs', `${name}.log`));
   const parts: LogPart[] = [];
