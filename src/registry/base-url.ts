@@ -28,19 +28,26 @@ export async function findBaseUrl(
     const controller = new AbortController();
     const inner = AbortSignal.any([signal, controller.signal]);
     // Both at once, for who has no TLS is asked again soon; who has it is never spoken to without.
-    const plain = refusalOf(async () => {
+    const plain = baseOrRefusal(async () => {
       const answer = await ping(http, inner);
       // Servers of TLS answer 400 to plain HTTP, and a proxy in between 5xx for a server that is away.
       if (answer.status === 400 || answer.status === 407 || isTransientStatus(answer.status)) throw await failureOf(answer, task);
       await discard(answer);
+      // Who was led on to TLS has been answered there, although the first try there may have failed.
+      return answer.url.origin === https.origin ? https : http;
     }, inner);
+    // Its failure is for who waits for it below, if anybody does.
+    plain.catch(() => undefined);
     try {
-      // Whatever its status: it came through TLS.
-      const secure = await refusalOf(async () => await discard(await ping(https, inner)), inner);
-      if (secure === undefined) return https;
-      const refusal = await plain;
-      if (refusal === undefined) return http;
-      throw neither(host, secure, refusal);
+      const secure = await baseOrRefusal(async () => {
+        // Whatever its status: it came through TLS.
+        await discard(await ping(https, inner));
+        return https;
+      }, inner);
+      if (secure instanceof URL) return secure;
+      const other = await plain;
+      if (other instanceof URL) return other;
+      throw neither(host, secure, other);
     } finally {
       controller.abort(new BuilderError('ERR_ABORTED', 'the other one answered'));
       await plain.catch(() => undefined);
@@ -48,11 +55,10 @@ export async function findBaseUrl(
   });
 }
 
-/** Why it failed; undefined where it did not. */
-async function refusalOf(task: () => Promise<void>, signal: AbortSignal): Promise<RegistryError | undefined> {
+/** What `ask` gives, or why the network does not let it. */
+async function baseOrRefusal(ask: () => Promise<URL>, signal: AbortSignal): Promise<URL | RegistryError> {
   try {
-    await task();
-    return undefined;
+    return await ask();
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof RegistryError) return error;
