@@ -164,7 +164,7 @@ function refused(request: Request, url: URL, why: string): RegistryError {
   return new RegistryError(`Cannot ${request.task}: ${why}`, { method: request.method, url: redactUrl(url) });
 }
 
-const secretHeaders: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization']);
+const secretHeaders: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization', 'x-amz-security-token']);
 
 function withoutSecrets(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !secretHeaders.has(name.toLowerCase())));

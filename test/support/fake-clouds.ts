@@ -1,7 +1,7 @@
 // The clouds' token services, registries' login and metadata servers in this process, each as its documentation has it. Services are
 // reached under their real names, over TLS, through the proxy; metadata servers on loopback. What the clouds would refuse, it refuses.
 import { execFile } from 'node:child_process';
-import { createHash, createHmac, createPublicKey, createVerify, generateKeyPairSync } from 'node:crypto';
+import { X509Certificate, createHash, createHmac, createPublicKey, createVerify, generateKeyPairSync } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtempDisposable, readFile } from 'node:fs/promises';
 import { type IncomingMessage, type RequestListener, type Server, createServer } from 'node:http';
@@ -28,6 +28,9 @@ interface CloudResponse {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** `ec2-v1` is one that knows no sessions, `subject` a server of tokens for Google's external accounts. */
+export type MetadataServer = 'ec2' | 'ec2-v1' | 'gce' | 'azure' | 'app-service' | 'ecs' | 'subject';
+
 /** What the clouds know; tests change it. */
 export interface CloudState {
   /** Secret access keys by key id, and the session token that belongs to it. */
@@ -37,8 +40,8 @@ export interface CloudState {
   /** Seconds that everything given out is good for. */
   lifeSeconds: number;
   /** Which metadata servers are there. */
-  readonly metadata: Set<'ec2' | 'gce' | 'azure' | 'ecs'>;
-  /** Of Google's store, by `bucket/object`. */
+  readonly metadata: Set<MetadataServer>;
+  /** Of all stores, by `bucket/object`; S3's are in eu-central-1. */
   readonly objects: Map<string, Buffer>;
   /** How many credentials were given out: each is another one. */
   given: number;
@@ -55,6 +58,8 @@ export interface FakeClouds {
   readonly metadata: string;
   /** A service account's private key, as in Google's files. */
   readonly googleKey: string;
+  /** PEM of an application's certificate and its key, as Azure has them in one file. */
+  readonly azureCertificate: string;
   readonly stop: () => Promise<void>;
 }
 
@@ -63,7 +68,9 @@ const names = [
   '*.eu-central-1.amazonaws.com',
   '*.ecr.eu-central-1.amazonaws.com',
   '*.ecr-public.us-east-1.amazonaws.com',
-].concat(['*.dkr.ecr.eu-central-1.amazonaws.com', '*.azurecr.io', 'login.microsoftonline.com', '*.googleapis.com', 'gcr.io']);
+]
+  .concat(['*.dkr.ecr.eu-central-1.amazonaws.com', '*.azurecr.io', 'login.microsoftonline.com', '*.googleapis.com', 'gcr.io'])
+  .concat(['*.s3.us-east-1.amazonaws.com', '*.s3.eu-central-1.amazonaws.com', '*.blob.core.windows.net']);
 
 /** Starts all of them. */
 export async function startFakeClouds(): Promise<FakeClouds> {
@@ -78,7 +85,9 @@ export async function startFakeClouds(): Promise<FakeClouds> {
     given: 0,
   };
   const requests: CloudRequest[] = [];
-  const { key, certificate } = await makeCertificate();
+  const { key, certificate } = await makeCertificate(['ec', '-pkeyopt', 'ec_paramgen_curve:P-256']);
+  const application = await makeCertificate(['rsa:2048']);
+  const keys = { google: pair.publicKey.export({ type: 'spki', format: 'pem' }), azure: application.certificate };
   const serve = (answer: (request: CloudRequest) => CloudResponse | undefined): RequestListener => {
     return (incoming, response) => {
       let body = '';
@@ -100,7 +109,7 @@ export async function startFakeClouds(): Promise<FakeClouds> {
   };
   const services = createTlsServer(
     { key, cert: certificate },
-    serve((request) => serviceAnswer(request, state, pair.publicKey.export({ type: 'spki', format: 'pem' }))),
+    serve((request) => serviceAnswer(request, state, keys)),
   );
   const metadata = createServer(serve((request) => metadataAnswer(request, state)));
   const servicesPort = await listen(services);
@@ -126,6 +135,7 @@ export async function startFakeClouds(): Promise<FakeClouds> {
     proxy: `http://127.0.0.1:${proxyPort}`,
     metadata: `http://127.0.0.1:${metadataPort}`,
     googleKey,
+    azureCertificate: `${application.certificate}${application.key}`,
     stop: async () => {
       for (const socket of sockets) socket.destroy();
       for (const server of [services, metadata, proxy]) {
@@ -136,15 +146,21 @@ export async function startFakeClouds(): Promise<FakeClouds> {
   };
 }
 
-function serviceAnswer(request: CloudRequest, state: CloudState, googlePublicKey: string): CloudResponse | undefined {
+function serviceAnswer(
+  request: CloudRequest,
+  state: CloudState,
+  keys: { readonly google: string; readonly azure: string },
+): CloudResponse | undefined {
   const { host } = request;
   if (host.startsWith('sts.') && host.endsWith('.amazonaws.com')) return stsAnswer(request, state);
   if (host.startsWith('api.ecr')) return ecrAnswer(request, state);
-  if (host === 'login.microsoftonline.com') return entraAnswer(request, state);
+  if (host === 'login.microsoftonline.com') return entraAnswer(request, state, keys.azure);
   if (host.endsWith('.azurecr.io')) return acrAnswer(request, state);
-  if (host === 'oauth2.googleapis.com' || host === 'sts.googleapis.com') return googleTokenAnswer(request, state, googlePublicKey);
+  if (host === 'oauth2.googleapis.com' || host === 'sts.googleapis.com') return googleTokenAnswer(request, state, keys.google);
   if (host === 'storage.googleapis.com') return storageAnswer(request, state);
   if (host === 'iamcredentials.googleapis.com') return impersonationAnswer(request, state);
+  if (/\.s3\.[a-z0-9-]+\.amazonaws\.com$/.test(host)) return s3Answer(request, state);
+  if (host.endsWith('.blob.core.windows.net')) return blobAnswer(request, state);
   return undefined;
 }
 
@@ -190,12 +206,13 @@ function ecrAnswer(request: CloudRequest, state: CloudState): CloudResponse {
 }
 
 /** https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow */
-function entraAnswer(request: CloudRequest, state: CloudState): CloudResponse {
+function entraAnswer(request: CloudRequest, state: CloudState, certificate: string): CloudResponse {
   const form = new URLSearchParams(request.body);
+  const assertion = form.get('client_assertion') ?? '';
   const isProven =
     form.get('client_secret') === 'entra-secret' ||
     (form.get('client_assertion_type') === 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer' &&
-      state.clusterTokens.has(form.get('client_assertion') ?? ''));
+      (state.clusterTokens.has(assertion) || isSignedBy(certificate, assertion)));
   if (
     request.url.pathname !== '/tenant-1/oauth2/v2.0/token' ||
     form.get('grant_type') !== 'client_credentials' ||
@@ -209,6 +226,26 @@ function entraAnswer(request: CloudRequest, state: CloudState): CloudResponse {
     status: 200,
     body: JSON.stringify({ token_type: 'Bearer', expires_in: state.lifeSeconds, access_token: `entra-token-${state.given}` }),
   };
+}
+
+/** https://learn.microsoft.com/entra/identity-platform/certificate-credentials */
+function isSignedBy(certificate: string, assertion: string): boolean {
+  const [head = '', claims = '', signature = ''] = assertion.split('.');
+  if (signature === '') return false;
+  const { raw, publicKey } = new X509Certificate(certificate);
+  const [{ alg, x5t }, { aud, iss, sub, jti, exp }] = [head, claims].map(
+    (part) => JSON.parse(Buffer.from(part, 'base64url').toString('utf8')) as Record<string, unknown>,
+  ) as [Record<string, unknown>, Record<string, unknown>];
+  return (
+    alg === 'RS256' &&
+    x5t === createHash('sha1').update(raw).digest('base64url') &&
+    aud === 'https://login.microsoftonline.com/tenant-1/oauth2/v2.0/token' &&
+    iss === 'client-1' &&
+    sub === iss &&
+    typeof jti === 'string' &&
+    typeof exp === 'number' &&
+    createVerify('RSA-SHA256').update(`${head}.${claims}`).verify(publicKey, signature, 'base64url')
+  );
 }
 
 /** https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md */
@@ -270,6 +307,37 @@ function storageAnswer({ url, headers }: CloudRequest, state: CloudState): Cloud
   return { status: 200, body: object, headers: { 'last-modified': 'Sat, 21 Nov 2026 10:00:00 GMT', etag: '"1"' } };
 }
 
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html */
+function s3Answer(request: CloudRequest, state: CloudState): CloudResponse {
+  const home = 'eu-central-1';
+  const [, bucket = '', region = ''] = /^(.+)\.s3\.([a-z0-9-]+)\.amazonaws\.com$/.exec(request.host) ?? [];
+  const headers = { 'x-amz-bucket-region': home };
+  const key = decodeURIComponent(request.url.pathname.slice(1));
+  const refuse = (status: number, code: string, message: string, more = {}): CloudResponse => ({
+    status,
+    body: `<Error><Code>${code}</Code><Message>${message}</Message></Error>`,
+    headers: { ...headers, ...more },
+  });
+  if (region !== home && key.startsWith('new-bucket/')) {
+    const location = `https://${bucket}.s3.${home}.amazonaws.com${request.url.pathname}`;
+    return refuse(307, 'TemporaryRedirect', 'Please re-send this request to the specified temporary endpoint.', { location });
+  }
+  if (region !== home) return refuse(301, 'PermanentRedirect', 'The bucket must be addressed using the specified endpoint.');
+  const why = awsRefusal(request, state, 's3');
+  if (why !== undefined) return refuse(403, 'SignatureDoesNotMatch', why);
+  if (!request.headers.authorization?.includes(`/${home}/s3/`)) return refuse(400, 'AuthorizationHeaderMalformed', `expecting '${home}'`);
+  const object = state.objects.get(`${bucket}/${key}`);
+  return object === undefined ? refuse(404, 'NoSuchKey', 'The specified key does not exist.') : { status: 200, body: object };
+}
+
+/** https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory */
+function blobAnswer({ url, headers }: CloudRequest, state: CloudState): CloudResponse {
+  const object = state.objects.get(decodeURIComponent(url.pathname.slice(1)));
+  const isProven = /^Bearer (?:entra|imds)-token-\d+$/.test(headers.authorization ?? '') && String(headers['x-ms-version']) >= '2017-11-09';
+  if (!isProven) return { status: 401, body: '<Error><Code>NoAuthenticationInformation</Code></Error>' };
+  return object === undefined ? { status: 404, body: '<Error><Code>BlobNotFound</Code></Error>' } : { status: 200, body: object };
+}
+
 /** https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken */
 function impersonationAnswer(request: CloudRequest, state: CloudState): CloudResponse {
   const { scope } = JSON.parse(request.body) as { scope?: unknown };
@@ -282,12 +350,14 @@ function impersonationAnswer(request: CloudRequest, state: CloudState): CloudRes
 function metadataAnswer({ method, url, headers }: CloudRequest, state: CloudState): CloudResponse | undefined {
   const path = url.pathname;
   // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
-  if (state.metadata.has('ec2') && path.startsWith('/latest/')) {
+  const isV1 = state.metadata.has('ec2-v1');
+  if ((isV1 || state.metadata.has('ec2')) && path.startsWith('/latest/')) {
+    if (isV1 && path === '/latest/api/token') return { status: 404, body: '' };
     if (path === '/latest/api/token')
       return method === 'PUT' && headers['x-aws-ec2-metadata-token-ttl-seconds'] !== undefined
         ? { status: 200, body: 'imds-session' }
         : { status: 400, body: '' };
-    if (headers['x-aws-ec2-metadata-token'] !== 'imds-session') return { status: 401, body: '' };
+    if (!isV1 && headers['x-aws-ec2-metadata-token'] !== 'imds-session') return { status: 401, body: '' };
     if (path === '/latest/meta-data/iam/security-credentials/') return { status: 200, body: 'node-role' };
     if (path === '/latest/meta-data/iam/security-credentials/node-role') return { status: 200, body: keysDocument(state) };
   }
@@ -296,6 +366,15 @@ function metadataAnswer({ method, url, headers }: CloudRequest, state: CloudStat
     return state.clusterTokens.has(headers.authorization ?? '')
       ? { status: 200, body: keysDocument(state) }
       : { status: 401, body: '{"message":"unauthorized"}' };
+  // https://cloud.google.com/iam/docs/workload-identity-federation-with-other-providers: whatever the owner of the server wants
+  if (state.metadata.has('subject') && path === '/subject')
+    return headers['x-proof'] === 'me' ? { status: 200, body: ' cluster-token-1\n' } : { status: 403, body: '' };
+  // https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
+  if (state.metadata.has('app-service') && path === '/msi/token') {
+    if (headers['x-identity-header'] !== 'identity-secret' || url.searchParams.get('api-version') !== '2019-08-01')
+      return { status: 401, body: '{"error":"unauthorized"}' };
+    return identityAnswer(state);
+  }
   // https://cloud.google.com/compute/docs/metadata/querying-metadata
   if (state.metadata.has('gce') && (path === '/' || path.startsWith('/computeMetadata/'))) {
     const flavor = { 'metadata-flavor': 'Google' };
@@ -309,10 +388,14 @@ function metadataAnswer({ method, url, headers }: CloudRequest, state: CloudStat
   if (state.metadata.has('azure') && path === '/metadata/identity/oauth2/token') {
     if (headers['metadata'] !== 'true' || !url.searchParams.has('resource'))
       return { status: 400, body: '{"error":"invalid_request","error_description":"Required metadata header not specified"}' };
-    state.given += 1;
-    return { status: 200, body: JSON.stringify({ access_token: `imds-token-${state.given}`, expires_in: String(state.lifeSeconds) }) };
+    return identityAnswer(state);
   }
   return undefined;
+}
+
+function identityAnswer(state: CloudState): CloudResponse {
+  state.given += 1;
+  return { status: 200, body: JSON.stringify({ access_token: `imds-token-${state.given}`, expires_in: String(state.lifeSeconds) }) };
 }
 
 function newKeys(state: CloudState): { readonly id: string; readonly secret: string; readonly token: string } {
@@ -368,10 +451,10 @@ export function awsRefusal(
     : 'The request signature we calculated does not match the signature you provided.';
 }
 
-async function makeCertificate(): Promise<{ readonly key: string; readonly certificate: string }> {
+async function makeCertificate(algorithm: readonly string[]): Promise<{ readonly key: string; readonly certificate: string }> {
   await using place = await mkdtempDisposable(join(tmpdir(), 'yadokari-clouds-'));
   const [key, certificate] = [join(place.path, 'key'), join(place.path, 'crt')];
-  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+  const kind = ['-x509', '-newkey', ...algorithm, '-nodes', '-days', '2'];
   const subject = ['-subj', '/CN=clouds', '-addext', `subjectAltName=${names.map((name) => `DNS:${name}`).join(',')}`];
   await promisify(execFile)('openssl', ['req', ...kind, '-keyout', key, '-out', certificate, ...subject]);
   return { key: await readFile(key, 'utf8'), certificate: await readFile(certificate, 'utf8') };

@@ -69,12 +69,9 @@ function regionOf({ env, profiles }: Pick<Around, 'env' | 'profiles'>): string |
 
 async function obtain(around: Around, signal: AbortSignal): Promise<Passing<SourcedKeys> | undefined> {
   const { env, profiles } = around;
-  const [id, secret] = [env['AWS_ACCESS_KEY_ID'] || env['AWS_ACCESS_KEY'], env['AWS_SECRET_ACCESS_KEY'] || env['AWS_SECRET_KEY']];
   if (!profiles.isChosenByName) {
-    if (id !== undefined && secret !== undefined && id !== '' && secret !== '') {
-      const sessionToken = env['AWS_SESSION_TOKEN'];
-      return { value: { id, secret, source: 'AWS_ACCESS_KEY_ID', ...(sessionToken ? { sessionToken } : {}) } };
-    }
+    const given = ofEnvironment(env);
+    if (given !== undefined) return { value: given };
     const [role, file] = [env['AWS_ROLE_ARN'], env['AWS_WEB_IDENTITY_TOKEN_FILE']];
     if (file !== undefined && file !== '') {
       if (role === undefined || role === '') throw failed('AWS_WEB_IDENTITY_TOKEN_FILE', 'AWS_ROLE_ARN is not set');
@@ -86,6 +83,12 @@ async function obtain(around: Around, signal: AbortSignal): Promise<Passing<Sour
   if (profile === undefined && profiles.isChosenByName) throw failed(`AWS_PROFILE ${profiles.chosen}`, 'there is no such profile');
   const fromProfile = profile === undefined ? undefined : await ofProfile(around, profiles.chosen, profile, signal);
   return fromProfile ?? (await ofContainer(around, signal)) ?? (await ofMachine(around, signal));
+}
+
+function ofEnvironment(env: Environment): SourcedKeys | undefined {
+  const [id, secret] = [env['AWS_ACCESS_KEY_ID'] || env['AWS_ACCESS_KEY'], env['AWS_SECRET_ACCESS_KEY'] || env['AWS_SECRET_KEY']];
+  const sessionToken = env['AWS_SESSION_TOKEN'];
+  return id && secret ? { id, secret, source: 'AWS_ACCESS_KEY_ID', ...(sessionToken ? { sessionToken } : {}) } : undefined;
 }
 
 async function ofProfile(around: Around, name: string, profile: Profile, signal: AbortSignal): Promise<Passing<SourcedKeys> | undefined> {
@@ -118,13 +121,11 @@ async function baseKeys(around: Around, profile: Profile, source: string, signal
 }
 
 async function ofCredentialSource(around: Around, name: string, source: string, signal: AbortSignal): Promise<AwsKeys | undefined> {
-  if (name === 'Environment') return (await obtain({ ...around, profiles: noProfiles }, signal))?.value;
+  if (name === 'Environment') return ofEnvironment(around.env);
   if (name === 'EcsContainer') return (await ofContainer(around, signal))?.value;
   if (name === 'Ec2InstanceMetadata') return (await ofMachine(around, signal))?.value;
   throw failed(source, 'its role_arn comes with neither a source_profile nor a credential_source');
 }
-
-const noProfiles: Profiles = { find: () => undefined, chosen: 'default', isChosenByName: false };
 
 function staticKeys(profile: Profile, source: string): SourcedKeys | undefined {
   const [id, secret, sessionToken] = ['aws_access_key_id', 'aws_secret_access_key', 'aws_session_token'].map((key) => profile.get(key));
@@ -171,6 +172,8 @@ async function askSts(
   const { access, env } = around;
   const region = regionOf(around) ?? partitionRegions[role.split(':')[1] ?? ''] ?? 'us-east-1';
   const url = endpointOf('sts', region, env);
+  // A signature gives nothing away; a token is all that it takes to be us.
+  if (keys === undefined && !isSafeForSecrets(url)) throw failed(source, `the token would go to ${url.host} in the open`);
   form.set('Version', '2011-06-15');
   const request = { method: 'POST', url, headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: form.toString() } as const;
   const headers = keys === undefined ? request.headers : signed({ ...request }, keys, { region, service: 'sts', atMs: access.date() });

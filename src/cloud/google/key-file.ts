@@ -113,6 +113,8 @@ async function subjectFromUrl(opened: Opened, from: JsonObject, signal: AbortSig
   const text = textAt(from, 'url') ?? '';
   if (!URL.canParse(text)) throw failed(source, 'its credential_source names neither a file nor a url');
   const url = new URL(text);
+  // What it answers is as good as a password, and its headers may hold one.
+  if (!isLinkLocal(url) && !isSafeForSecrets(url)) throw failed(source, `its credential_source ${url.host} is not an https address`);
   const given = from.get('headers');
   const headers = Object.fromEntries(
     given instanceof Map ? [...given].flatMap(([name, value]) => (typeof value === 'string' ? [[name.toLowerCase(), value]] : [])) : [],

@@ -253,6 +253,34 @@ test(
   },
 );
 
+test('a blob of Azure comes with a token of Entra ID', { skip: skip || missingOpenssl }, async () => {
+  fakes.state.objects.set('ctx/context.tar', archive);
+  const env = { AZURE_TENANT_ID: 'tenant-1', AZURE_CLIENT_ID: 'c', AZURE_CLIENT_SECRET: 'entra-secret' };
+  same((await read('https://account1.blob.core.windows.net/ctx/context.tar', env)).big);
+});
+
+for (const [key, way] of [
+  ['context.tar', 'says so'],
+  ['new-bucket/context.tar', 'leads there'],
+] as const)
+  test(
+    `a bucket of another region that ${way} is asked there, and no proof of one host goes to another`,
+    { skip: skip || missingOpenssl },
+    async () => {
+      fakes.state.objects.set(`ctx/${key}`, archive);
+      fakes.state.awsKeys.set('ASIASESSION', { secret: 'session/secret', token: 'session-token' });
+      fakes.requests.length = 0;
+      const env = { AWS_ACCESS_KEY_ID: 'ASIASESSION', AWS_SECRET_ACCESS_KEY: 'session/secret', AWS_SESSION_TOKEN: 'session-token' };
+      same((await read(`s3://ctx/${key}`, { ...env, AWS_REGION: 'us-east-1' })).big);
+      const proofs = fakes.requests.map(({ host, headers }) => {
+        const region = /\/\d{8}\/([a-z0-9-]+)\/s3\//.exec(headers.authorization ?? '')?.[1];
+        return `${host.split('.')[2]} ${region ?? 'none'} ${String(headers['x-amz-security-token'] ?? 'none')}`;
+      });
+      const [first, last] = ['us-east-1 us-east-1 session-token', 'eu-central-1 eu-central-1 session-token'];
+      assert.deepEqual(proofs, way === 'leads there' ? [first, 'eu-central-1 none none', last] : [first, last]);
+    },
+  );
+
 test('a token goes to no server in the open', { skip }, async () => {
   const env = {
     AZURE_STORAGE_SERVICE_ENDPOINT: 'http://192.0.2.1',

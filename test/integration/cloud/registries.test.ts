@@ -9,7 +9,7 @@ import { type Clouds, openClouds } from '../../../src/cloud/clouds.ts';
 import { loadCredentials } from '../../../src/registry/credentials.ts';
 import { namesFromTable } from '../../../src/registry/names.ts';
 import { proxiesFrom } from '../../../src/registry/proxy.ts';
-import { type FakeClouds, missingOpenssl, startFakeClouds } from '../../support/fake-clouds.ts';
+import { type FakeClouds, type MetadataServer, missingOpenssl, startFakeClouds } from '../../support/fake-clouds.ts';
 
 const { signal } = new AbortController();
 const ecr = '123456789012.dkr.ecr.eu-central-1.amazonaws.com';
@@ -100,11 +100,20 @@ const external = {
 };
 const acrAnswer = /^identity 00000000-0000-0000-0000-000000000000 e30\.$/;
 
+const ecrAnswer = /^AWS:ecr-password-\d+$/;
+const roleBy = (source: string): Env => ({
+  AWS_PROFILE: 'build',
+  AWS_CONFIG_FILE: file(
+    'by-source',
+    `[profile build]\nrole_arn=arn:aws:iam::1:role/build\ncredential_source=${source}\nregion=eu-central-1\n`,
+  ),
+});
+
 interface Row {
   readonly source: string;
   readonly registry: string;
   readonly env: () => Env;
-  readonly metadata?: 'ec2' | 'gce' | 'azure' | 'ecs';
+  readonly metadata?: MetadataServer;
   readonly gives: RegExp;
 }
 
@@ -113,10 +122,10 @@ const rows: readonly Row[] = [
     source: 'keys in the environment',
     registry: ecr,
     env: () => ({ AWS_ACCESS_KEY_ID: 'AKIDSTATIC', AWS_SECRET_ACCESS_KEY: 'static/secret' }),
-    gives: /^AWS:ecr-password-\d+$/,
+    gives: ecrAnswer,
   },
-  { source: 'IRSA', registry: ecr, env: irsa, gives: /^AWS:ecr-password-\d+$/ },
-  { source: 'IRSA', registry: 'public.ecr.aws', env: irsa, gives: /^AWS:ecr-password-\d+$/ },
+  { source: 'IRSA', registry: ecr, env: irsa, gives: ecrAnswer },
+  { source: 'IRSA', registry: 'public.ecr.aws', env: irsa, gives: ecrAnswer },
   {
     source: 'a profile that assumes a role',
     registry: ecr,
@@ -131,7 +140,7 @@ const rows: readonly Row[] = [
         '[base]\naws_access_key_id = AKIDSTATIC\naws_secret_access_key = static/secret\n',
       ),
     }),
-    gives: /^AWS:ecr-password-\d+$/,
+    gives: ecrAnswer,
   },
   {
     source: 'EKS Pod Identity',
@@ -141,9 +150,40 @@ const rows: readonly Row[] = [
       AWS_CONTAINER_CREDENTIALS_FULL_URI: `${clouds.metadata}/v1/credentials`,
       AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: file('eks', 'cluster-token-1'),
     }),
-    gives: /^AWS:ecr-password-\d+$/,
+    gives: ecrAnswer,
   },
-  { source: 'the metadata of an EC2 machine', registry: ecr, metadata: 'ec2', env: () => ({}), gives: /^AWS:ecr-password-\d+$/ },
+  {
+    source: 'the metadata of an EC2 machine that knows version 1 only',
+    registry: ecr,
+    metadata: 'ec2-v1',
+    env: () => ({}),
+    gives: ecrAnswer,
+  },
+  {
+    source: 'a profile whose role is assumed as the machine',
+    registry: ecr,
+    metadata: 'ec2',
+    env: () => roleBy('Ec2InstanceMetadata'),
+    gives: ecrAnswer,
+  },
+  {
+    source: 'a profile whose role is assumed as the container',
+    registry: ecr,
+    metadata: 'ecs',
+    env: () => ({
+      ...roleBy('EcsContainer'),
+      AWS_CONTAINER_CREDENTIALS_FULL_URI: `${clouds.metadata}/v1/credentials`,
+      AWS_CONTAINER_AUTHORIZATION_TOKEN: 'cluster-token-1',
+    }),
+    gives: ecrAnswer,
+  },
+  {
+    source: "a profile whose role is assumed with the environment's keys",
+    registry: ecr,
+    env: () => ({ ...roleBy('Environment'), AWS_ACCESS_KEY_ID: 'AKIDSTATIC', AWS_SECRET_ACCESS_KEY: 'static/secret' }),
+    gives: ecrAnswer,
+  },
+  { source: 'the metadata of an EC2 machine', registry: ecr, metadata: 'ec2', env: () => ({}), gives: ecrAnswer },
   {
     source: 'a service account key',
     registry: 'eu.gcr.io',
@@ -187,6 +227,24 @@ const rows: readonly Row[] = [
     gives: /^oauth2accesstoken:impersonated-\d+$/,
   },
   {
+    source: 'an external account with a URL of tokens',
+    registry: 'europe-docker.pkg.dev',
+    metadata: 'subject',
+    env: () => googleFile({ ...external, credential_source: { url: `${clouds.metadata}/subject`, headers: { 'X-Proof': 'me' } } }),
+    gives: /^oauth2accesstoken:google-token-\d+$/,
+  },
+  {
+    source: 'a login that impersonates a service account',
+    registry: 'gcr.io',
+    env: () =>
+      googleFile({
+        type: 'impersonated_service_account',
+        source_credentials: { type: 'authorized_user', client_id: 'c', client_secret: 's', refresh_token: 'user-refresh' },
+        service_account_impersonation_url: 'https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/a@b:generateAccessToken',
+      }),
+    gives: /^oauth2accesstoken:impersonated-\d+$/,
+  },
+  {
     source: 'the GCE metadata server',
     registry: 'europe-docker.pkg.dev',
     metadata: 'gce',
@@ -198,6 +256,19 @@ const rows: readonly Row[] = [
     source: 'AKS workload identity',
     registry: acr,
     env: () => ({ ...azure, AZURE_FEDERATED_TOKEN_FILE: file('aks', 'cluster-token-1') }),
+    gives: acrAnswer,
+  },
+  {
+    source: 'a client certificate',
+    registry: acr,
+    env: () => ({ ...azure, AZURE_CLIENT_CERTIFICATE_PATH: file('azure.pem', clouds.azureCertificate) }),
+    gives: acrAnswer,
+  },
+  {
+    source: 'the identity endpoint of App Service',
+    registry: acr,
+    metadata: 'app-service',
+    env: () => ({ IDENTITY_ENDPOINT: `${clouds.metadata}/msi/token`, IDENTITY_HEADER: 'identity-secret' }),
     gives: acrAnswer,
   },
   { source: 'the metadata of an Azure machine', registry: acr, metadata: 'azure', env: () => ({}), gives: acrAnswer },
@@ -244,6 +315,39 @@ const failures: readonly Failure[] = [
     registry: ecr,
     env: () => ({ AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://198.51.100.7/x', AWS_CONTAINER_AUTHORIZATION_TOKEN: 'hidden' }),
     says: /its host is neither the agent of this node nor this machine/,
+  },
+  {
+    what: 'a role by the keys of an environment that has none',
+    registry: ecr,
+    env: () => {
+      clouds.state.metadata.add('ec2');
+      return roleBy('Environment');
+    },
+    says: /^Cannot get AWS credentials from AWS profile build: what its role is to be assumed with has no keys$/,
+  },
+  {
+    what: 'a token service in the open',
+    registry: ecr,
+    env: () => ({ ...irsa(), AWS_WEB_IDENTITY_TOKEN_FILE: file('open', 'hidden-token'), AWS_ENDPOINT_URL_STS: 'http://198.51.100.7' }),
+    says: /^Cannot get AWS credentials from AWS_WEB_IDENTITY_TOKEN_FILE: the token would go to 198\.51\.100\.7 in the open$/,
+  },
+  {
+    what: 'a URL of tokens in the open',
+    registry: 'gcr.io',
+    env: () => googleFile({ ...external, credential_source: { url: 'http://198.51.100.7/', headers: { authorization: 'hidden' } } }),
+    says: /its credential_source 198\.51\.100\.7 is not an https address$/,
+  },
+  {
+    what: 'an identity endpoint in the open',
+    registry: acr,
+    env: () => ({ IDENTITY_ENDPOINT: 'http://198.51.100.7/msi/token', IDENTITY_HEADER: 'hidden' }),
+    says: /its host is neither this machine nor its own link, and it is not https$/,
+  },
+  {
+    what: 'a certificate that is none',
+    registry: acr,
+    env: () => ({ ...azure, AZURE_CLIENT_CERTIFICATE_PATH: file('azure.p12', 'hidden') }),
+    says: /^Cannot get Azure credentials from AZURE_CLIENT_CERTIFICATE_PATH: it is no PEM file with a certificate and its key$/,
   },
   {
     what: 'a revoked key',

@@ -54,6 +54,33 @@ describe('translate()', () => {
     assert.ok(!visible.some((one) => one.path === join(folder, '.docker')));
   });
 
+  test('shows copies of the files that clouds have keys in, and says where they are inside', () => {
+    const home = mkdtempSync('/tmp/yadokari-keys-');
+    for (const name of ['.aws', '.config/gcloud', 'run']) mkdirSync(join(home, name), { recursive: true });
+    const keys = ['.aws/config', '.config/gcloud/application_default_credentials.json', 'run/key.json', 'run/token', 'run/app.pem'];
+    for (const name of [...keys, '.aws/sso', 'run/other']) writeFileSync(join(home, name), '');
+    const env = {
+      HOME: home,
+      GOOGLE_APPLICATION_CREDENTIALS: join(home, 'run/key.json'),
+      AWS_WEB_IDENTITY_TOKEN_FILE: join(home, 'run/token'),
+      AZURE_CLIENT_CERTIFICATE_PATH: join(home, 'run/app.pem'),
+      AZURE_FEDERATED_TOKEN_FILE: join(home, 'run/none'),
+    };
+    const { env: inside, visible } = translate({ flags: new Map(), positionals: [], env }, home);
+    const inSandbox = (name: string): string => `/kaniko/host${join(home, name)}`;
+    const { YADOKARI_WORKING_DIRECTORY: _, ...named } = inside;
+    assert.deepEqual(named, {
+      AWS_CONFIG_FILE: inSandbox('.aws/config'),
+      CLOUDSDK_CONFIG: inSandbox('.config/gcloud'),
+      GOOGLE_APPLICATION_CREDENTIALS: inSandbox('run/key.json'),
+      AWS_WEB_IDENTITY_TOKEN_FILE: inSandbox('run/token'),
+      AZURE_CLIENT_CERTIFICATE_PATH: inSandbox('run/app.pem'),
+    });
+    const copies = visible.filter(({ mode }) => mode === 'copy').map(({ path }) => path);
+    assert.deepEqual(copies.toSorted(), keys.map((name) => join(home, name)).toSorted());
+    rmSync(home, { recursive: true });
+  });
+
   test('shows the known hosts of this user to builds with --ssh, unless others are named', () => {
     const folder = mkdtempSync('/tmp/yadokari-known-');
     mkdirSync(join(folder, '.ssh'));

@@ -1,6 +1,8 @@
 // Which address belongs to what: services by region, registries by host, blobs by URL, profiles by file.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type CloudAccess, openCloudAccess } from '../../../src/cloud/ask.ts';
+import { openAwsCredentials } from '../../../src/cloud/aws/credentials.ts';
 import { bucketAndKey } from '../../../src/cloud/aws/object.ts';
 import { type AwsService, endpointOf } from '../../../src/cloud/aws/endpoints.ts';
 import { parseProfiles } from '../../../src/cloud/aws/profile.ts';
@@ -67,6 +69,34 @@ test('each cloud is asked for its own hosts only', async () => {
     assert.deepEqual(knowing, owner === undefined ? [] : [owner], registry);
   }
   await clouds.close();
+});
+
+test('the agent of ECS is asked at its own address, with what proves who asks', async () => {
+  const asked: string[] = [];
+  const access = openCloudAccess({ names: namesFromTable(new Map()), hostRules: () => ({}), userAgent: 'test' });
+  // Nobody can listen at that address here.
+  const askBeside: CloudAccess['askBeside'] = async ({ method, url, headers }) => {
+    asked.push(`${method} ${url.href} ${headers?.['authorization'] ?? ''}`);
+    const text = '{"AccessKeyId":"ASIA","SecretAccessKey":"secret","Token":"token","Expiration":"2099-01-01T00:00:00Z"}';
+    return await Promise.resolve({ status: 200, text, header: () => undefined });
+  };
+  const env = { AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: '/v2/credentials/1?a=b', AWS_CONTAINER_AUTHORIZATION_TOKEN: 'Basic x' };
+  const credentials = openAwsCredentials(env, { ...access, askBeside });
+  const source = 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI';
+  assert.deepEqual(await credentials.keys(new AbortController().signal), { id: 'ASIA', secret: 'secret', sessionToken: 'token', source });
+  assert.deepEqual(asked, ['GET http://169.254.170.2/v2/credentials/1?a=b Basic x']);
+  credentials.close();
+  await access.close();
+});
+
+test('an address that is named as relative leads to no other host', async () => {
+  const access = openCloudAccess({ names: namesFromTable(new Map()), hostRules: () => ({}), userAgent: 'test' });
+  for (const uri of ['http://198.51.100.7/x', '//198.51.100.7/x']) {
+    const credentials = openAwsCredentials({ AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: uri }, access);
+    await assert.rejects(credentials.keys(new AbortController().signal), /its host is neither the agent of this node nor this machine/);
+    credentials.close();
+  }
+  await access.close();
 });
 
 const blobs: readonly (readonly [place: string, isBlob: boolean])[] = [
