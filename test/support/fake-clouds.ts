@@ -347,50 +347,79 @@ function impersonationAnswer(request: CloudRequest, state: CloudState): CloudRes
   return { status: 200, body: JSON.stringify({ accessToken: `impersonated-${state.given}`, expireTime: expiration(state) }) };
 }
 
-function metadataAnswer({ method, url, headers }: CloudRequest, state: CloudState): CloudResponse | undefined {
-  const path = url.pathname;
-  // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
-  const isV1 = state.metadata.has('ec2-v1');
-  if ((isV1 || state.metadata.has('ec2')) && path.startsWith('/latest/')) {
-    if (isV1 && path === '/latest/api/token') return { status: 404, body: '' };
-    if (path === '/latest/api/token')
-      return method === 'PUT' && headers['x-aws-ec2-metadata-token-ttl-seconds'] !== undefined
-        ? { status: 200, body: 'imds-session' }
-        : { status: 400, body: '' };
-    if (!isV1 && headers['x-aws-ec2-metadata-token'] !== 'imds-session') return { status: 401, body: '' };
-    if (path === '/latest/meta-data/iam/security-credentials/') return { status: 200, body: 'node-role' };
-    if (path === '/latest/meta-data/iam/security-credentials/node-role') return { status: 200, body: keysDocument(state) };
-  }
-  // https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
-  if (state.metadata.has('ecs') && path === '/v1/credentials')
-    return state.clusterTokens.has(headers.authorization ?? '')
-      ? { status: 200, body: keysDocument(state) }
-      : { status: 401, body: '{"message":"unauthorized"}' };
-  // https://cloud.google.com/iam/docs/workload-identity-federation-with-other-providers: whatever the owner of the server wants
-  if (state.metadata.has('subject') && path === '/subject')
-    return headers['x-proof'] === 'me' ? { status: 200, body: ' cluster-token-1\n' } : { status: 403, body: '' };
-  // https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
-  if (state.metadata.has('app-service') && path === '/msi/token') {
-    if (headers['x-identity-header'] !== 'identity-secret' || url.searchParams.get('api-version') !== '2019-08-01')
-      return { status: 401, body: '{"error":"unauthorized"}' };
-    return identityAnswer(state);
-  }
-  // https://cloud.google.com/compute/docs/metadata/querying-metadata
-  if (state.metadata.has('gce') && (path === '/' || path.startsWith('/computeMetadata/'))) {
-    const flavor = { 'metadata-flavor': 'Google' };
-    if (headers['metadata-flavor'] !== 'Google') return { status: 403, body: '', headers: flavor };
-    if (path === '/') return { status: 200, body: 'computeMetadata/\n', headers: flavor };
-    state.given += 1;
-    const token = { access_token: `gce-token-${state.given}`, expires_in: state.lifeSeconds, token_type: 'Bearer' };
-    return { status: 200, body: JSON.stringify(token), headers: flavor };
-  }
-  // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
-  if (state.metadata.has('azure') && path === '/metadata/identity/oauth2/token') {
-    if (headers['metadata'] !== 'true' || !url.searchParams.has('resource'))
-      return { status: 400, body: '{"error":"invalid_request","error_description":"Required metadata header not specified"}' };
-    return identityAnswer(state);
+function metadataAnswer(request: CloudRequest, state: CloudState): CloudResponse | undefined {
+  const answers: Readonly<Record<MetadataServer, typeof metadataAnswer>> = {
+    ec2: ec2Answer,
+    'ec2-v1': ec2OldAnswer,
+    ecs: ecsAnswer,
+    gce: gceAnswer,
+    azure: azureAnswer,
+    'app-service': appServiceAnswer,
+    subject: subjectAnswer,
+  };
+  for (const server of state.metadata) {
+    const answer = answers[server](request, state);
+    if (answer !== undefined) return answer;
   }
   return undefined;
+}
+
+/** https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html */
+function ec2Answer(request: CloudRequest, state: CloudState): CloudResponse | undefined {
+  const { method, url, headers } = request;
+  if (url.pathname === '/latest/api/token')
+    return method === 'PUT' && headers['x-aws-ec2-metadata-token-ttl-seconds'] !== undefined
+      ? { status: 200, body: 'imds-session' }
+      : { status: 400, body: '' };
+  if (url.pathname.startsWith('/latest/') && headers['x-aws-ec2-metadata-token'] !== 'imds-session') return { status: 401, body: '' };
+  return ec2OldAnswer(request, state);
+}
+
+function ec2OldAnswer({ url }: CloudRequest, state: CloudState): CloudResponse | undefined {
+  if (url.pathname === '/latest/meta-data/iam/security-credentials/') return { status: 200, body: 'node-role' };
+  return url.pathname === '/latest/meta-data/iam/security-credentials/node-role' ? { status: 200, body: keysDocument(state) } : undefined;
+}
+
+/** https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html */
+function ecsAnswer({ url, headers }: CloudRequest, state: CloudState): CloudResponse | undefined {
+  if (url.pathname !== '/v1/credentials') return undefined;
+  return state.clusterTokens.has(headers.authorization ?? '')
+    ? { status: 200, body: keysDocument(state) }
+    : { status: 401, body: '{"message":"unauthorized"}' };
+}
+
+/** https://cloud.google.com/compute/docs/metadata/querying-metadata */
+function gceAnswer({ url, headers }: CloudRequest, state: CloudState): CloudResponse | undefined {
+  const path = url.pathname;
+  if (path !== '/' && !path.startsWith('/computeMetadata/')) return undefined;
+  const flavor = { 'metadata-flavor': 'Google' };
+  if (headers['metadata-flavor'] !== 'Google') return { status: 403, body: '', headers: flavor };
+  if (path === '/') return { status: 200, body: 'computeMetadata/\n', headers: flavor };
+  state.given += 1;
+  const token = { access_token: `gce-token-${state.given}`, expires_in: state.lifeSeconds, token_type: 'Bearer' };
+  return { status: 200, body: JSON.stringify(token), headers: flavor };
+}
+
+/** https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token */
+function azureAnswer({ url, headers }: CloudRequest, state: CloudState): CloudResponse | undefined {
+  if (url.pathname !== '/metadata/identity/oauth2/token') return undefined;
+  return headers['metadata'] === 'true' && url.searchParams.has('resource')
+    ? identityAnswer(state)
+    : { status: 400, body: '{"error":"invalid_request","error_description":"Required metadata header not specified"}' };
+}
+
+/** https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference */
+function appServiceAnswer({ url, headers }: CloudRequest, state: CloudState): CloudResponse | undefined {
+  if (url.pathname !== '/msi/token') return undefined;
+  return headers['x-identity-header'] === 'identity-secret' && url.searchParams.get('api-version') === '2019-08-01'
+    ? identityAnswer(state)
+    : { status: 401, body: '{"error":"unauthorized"}' };
+}
+
+/** https://google.aip.dev/auth/4117: whatever the owner of the server wants */
+function subjectAnswer({ url, headers }: CloudRequest): CloudResponse | undefined {
+  if (url.pathname !== '/subject') return undefined;
+  return headers['x-proof'] === 'me' ? { status: 200, body: ' cluster-token-1\n' } : { status: 403, body: '' };
 }
 
 function identityAnswer(state: CloudState): CloudResponse {
