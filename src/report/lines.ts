@@ -25,8 +25,9 @@ const holdMs = 300;
 const pushGroup: Group = { id: 'push', title: 'Push', isFolded: true };
 
 /**
- * A step that takes no time is one line. A command that runs, and what takes longer, has a title, its output, and an end; nothing of what goes on in the
- * background comes between. The base's digest stands in the line that begins a stage.
+ * A step that takes no time is one line. A command that runs, and what takes longer, has a title, its output, and an end; nothing of
+ * what goes on in the background comes between. The base's digest stands in the line that begins a stage. Where steps are not told,
+ * the first line that one prints brings its title.
  */
 export class TextLines {
   readonly #options: LinesOptions;
@@ -34,6 +35,8 @@ export class TextLines {
   /** What happened in the background of the step that runs. */
   readonly #background: BuildEvent[] = [];
   #held: { readonly step: StepLabel; readonly timer: NodeJS.Timeout | undefined } | undefined;
+  /** The step that runs, while nobody was told of it. */
+  #untold: StepLabel | undefined;
   #isRunning = false;
   #group: Group | undefined;
   #file: string | undefined;
@@ -51,7 +54,8 @@ export class TextLines {
     if (event.kind === 'image.written') this.#noteImage(event.destination);
     if (event.kind === 'phase' && event.phase === 'running') this.#showTitle();
     if (event.kind === 'build.finished' && event.digest !== undefined) this.#setVariables(event.digest);
-    if (!isTold(event)) return;
+    if (!isTold(event)) return this.#passOver(event);
+    if (event.kind === 'output') this.#showUntold();
     if (event.kind === 'step.started') return this.#begin(event.step);
     if (event.kind === 'step.finished') return this.#finish(event);
     if (event.kind === 'blob.finished' && event.direction === 'push' && this.#isRunning) return void this.#background.push(event);
@@ -91,11 +95,27 @@ export class TextLines {
     for (const waiting of this.#background.splice(0)) this.#show(waiting);
   }
 
+  #passOver(event: BuildEvent): void {
+    if (event.kind === 'step.started') this.#untold = event.step;
+    if (event.kind !== 'step.finished') return;
+    this.#untold = undefined;
+    this.#close();
+  }
+
+  #showUntold(): void {
+    if (this.#untold !== undefined) this.#openStep(this.#untold);
+    this.#untold = undefined;
+  }
+
   #showTitle(): void {
     if (this.#held === undefined) return;
     const { step, timer } = this.#held;
     clearTimeout(timer);
     this.#held = undefined;
+    this.#openStep(step);
+  }
+
+  #openStep(step: StepLabel): void {
     this.#open({ id: `step_${step.overall.number}`, title: `${stepPrefix(step)} ${step.text}`, isFolded: false });
   }
 

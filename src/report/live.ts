@@ -1,5 +1,5 @@
 // A terminal's view of a build: what is done scrolls by, and below it stands what goes on now.
-import type { BuildEvent, Emit } from '../events.ts';
+import type { BuildEvent, Emit, Phase } from '../events.ts';
 import { describeEnd, stepPrefix } from './describe.ts';
 import { TextLines, type Style } from './lines.ts';
 import type { Sink } from './sink.ts';
@@ -28,6 +28,8 @@ export interface Live {
 const frameMs = 100;
 /** Lines of the running command that are seen. */
 const seenLines = 6;
+/** Phases of a step in which nothing of it runs. */
+const waitPhases: ReadonlySet<Phase> = new Set(['pulling', 'unpacking', 'snapshotting']);
 
 /** One block of at most ten lines at the bottom, drawn anew ten times a second. */
 export function liveView({ sink, print, isTold, isColored, now }: LiveOptions): Live {
@@ -39,6 +41,8 @@ export function liveView({ sink, print, isTold, isColored, now }: LiveOptions): 
   let stepSince = started;
   // Whoever only hands a build over to another process draws nothing.
   let doing: string | undefined;
+  /** What the step waits for: a base that arrives and is unpacked, a snapshot. */
+  let waitsFor: string | undefined;
 
   const paint = (): void => {
     const width = Math.max(20, sink.columns() - 1);
@@ -52,6 +56,7 @@ export function liveView({ sink, print, isTold, isColored, now }: LiveOptions): 
       const ofAll = `${step.overall.number}/${step.overall.total}`;
       const head = title(`${stepPrefix(step)} ${step.text}`, formatDuration(now() - stepSince), width - ofAll.length - 3);
       rows.push(isColored ? `\u001b[1m${head}\u001b[0m ${dim(`(${ofAll})`)}` : `${head} (${ofAll})`);
+      if (waitsFor !== undefined) rows.push(dim(shortened(`  ${waitsFor}`, width)));
       for (const line of output.last(Math.min(seenLines, sink.rows() - 4))) rows.push(dim(shortened(`  | ${line}`, width)));
     }
     const { pull, push } = transfers.moving();
@@ -68,6 +73,8 @@ export function liveView({ sink, print, isTold, isColored, now }: LiveOptions): 
     if (event.kind === 'phase') doing = event.detail === undefined ? event.phase : `${event.phase} ${event.detail}`;
     if (event.kind === 'build.started') doing ??= 'starting';
     if (event.kind === 'step.started') stepSince = now();
+    if (event.kind === 'phase') waitsFor = waitPhases.has(event.phase) ? doing : undefined;
+    if (event.kind === 'step.started' || event.kind === 'unpack.finished') waitsFor = undefined;
     output.update(event);
     if (event.kind === 'output') return;
     if (event.kind === 'step.finished') {

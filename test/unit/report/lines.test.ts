@@ -3,6 +3,7 @@ import { beforeEach, mock, test, afterEach } from 'node:test';
 import type { BuildEvent } from '../../../src/events.ts';
 import { parseDigest } from '../../../src/oci/digest.ts';
 import { dialectOf, type CiName } from '../../../src/report/dialect.ts';
+import type { Verbosity } from '../../../src/report/level.ts';
 import { createReport, type Report } from '../../../src/report/report.ts';
 import { stepLabel } from '../../support/step-label.ts';
 
@@ -17,10 +18,10 @@ const pushed: BuildEvent = { kind: 'blob.finished', direction: 'push', descripto
 let text = '';
 const sink = { isTerminal: false, columns: () => 80, rows: () => 24, write: (more: string) => void (text += more) };
 
-function reportIn(ci: CiName = 'none'): Report {
+function reportIn(ci: CiName = 'none', verbosity: Verbosity = 'info'): Report {
   const dialect = dialectOf(ci, {});
   const now = (): number => Date.now();
-  return createReport({ format: 'text', verbosity: 'info', timestamps: false, sink, now, ...(dialect === undefined ? {} : { dialect }) });
+  return createReport({ format: 'text', verbosity, timestamps: false, sink, now, ...(dialect === undefined ? {} : { dialect }) });
 }
 
 beforeEach(() => {
@@ -60,6 +61,18 @@ test('what is pushed in the background does not come between the title of a RUN 
     '',
   ]);
 });
+
+for (const ci of ['none', 'github'] as const)
+  test(`where steps are not told, what a RUN prints has its title all the same, and a silent one has none (${ci})`, () => {
+    const { emit } = reportIn(ci, 'warn');
+    for (const step of [env, make, copy]) {
+      emit({ kind: 'step.started', step });
+      if (step === make) for (const line of ['cc -c a.c', 'ld a.o']) emit({ kind: 'output', step, stream: 'stdout', line });
+      emit({ kind: 'step.finished', step, durationMs: 1000 });
+    }
+    const output = '  | cc -c a.c\n  | ld a.o\n';
+    assert.equal(text, ci === 'none' ? `[build 2/3] RUN make\n${output}` : `::group::[build 2/3] RUN make\n${output}::endgroup::\n`);
+  });
 
 test('a stage begins with its base, by digest', () => {
   const { emit } = reportIn();

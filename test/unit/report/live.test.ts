@@ -48,6 +48,26 @@ test('what runs, for how long, its last lines and what moves stand at the bottom
   assert.equal(screen.text, 'FROM node AS build\n[build 2/3] RUN npm ci ‥ done in 3.4s');
 });
 
+test('what a step waits for stands below it until its command runs', () => {
+  const screen = new Screen(60);
+  const report = liveOn(screen);
+  const belowTitle = (): string => {
+    mock.timers.tick(100);
+    return screen.text.split('\n').slice(1).join('\n');
+  };
+  report.emit({ kind: 'step.started', step });
+  report.emit({ kind: 'phase', phase: 'unpacking', detail: 'layer 1 of 2' });
+  assert.equal(belowTitle(), '  unpacking layer 1 of 2');
+  report.emit({ kind: 'unpack.finished', entries: 3, durationMs: 100 });
+  report.emit({ kind: 'phase', phase: 'running' });
+  printed(report, 1, 1);
+  assert.match(screen.text, /^unpacked 3 entries/);
+  assert.doesNotMatch(belowTitle(), /unpacking/);
+  report.emit({ kind: 'phase', phase: 'snapshotting' });
+  assert.match(belowTitle(), /\n {2}snapshotting\n {2}\| line 1$/);
+  report.close();
+});
+
 test('the output of a step that failed stays, the last two hundred lines of it', () => {
   const screen = new Screen(60);
   const report = liveOn(screen);
