@@ -33,6 +33,7 @@ export class BuildCache {
   readonly #results = new Map<number, string>();
   readonly #tag: string;
   #before: Promise<BuildRecord | undefined> = Promise.resolve(undefined);
+  #isColdTold = false;
 
   constructor(options: BuildCacheOptions) {
     this.#options = options;
@@ -126,9 +127,7 @@ export class BuildCache {
     if (!this.#isKept(step))
       return `not cached without --cache-${step.instruction.kind === 'copy' || step.instruction.kind === 'add' ? 'copy' : 'run'}-layers`;
     const found = await this.#find(step);
-    return found === undefined
-      ? `not in the cache: ${await this.#whyMissed(planned, step)}`
-      : `in the cache since ${found.stored.slice(0, 19)}Z`;
+    return found === undefined ? await this.#describeMiss(planned, step) : `in the cache since ${found.stored.slice(0, 19)}Z`;
   }
 
   #put(
@@ -142,8 +141,16 @@ export class BuildCache {
   }
 
   async #explain(planned: PlannedStage, step: ForeseenStep, label: StepLabel): Promise<void> {
-    const message = `not in the cache: ${await this.#whyMissed(planned, step)}`;
+    const message = await this.#describeMiss(planned, step);
     this.#options.emit({ kind: 'note', level: 'info', message, step: label });
+  }
+
+  // A cache without a record has one reason for all misses, which is said once.
+  async #describeMiss(planned: PlannedStage, step: ForeseenStep): Promise<string> {
+    const isCold = (await this.#before) === undefined;
+    if (isCold && this.#isColdTold) return 'not in the cache';
+    this.#isColdTold ||= isCold;
+    return `not in the cache: ${await this.#whyMissed(planned, step)}`;
   }
 
   async #whyMissed(planned: PlannedStage, step: ForeseenStep): Promise<string> {
