@@ -2,7 +2,7 @@
 // Writes docs/flags.md: every flag of every command, with what it does here and in kaniko.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command } from '../src/cli/command.ts';
+import { type Command, flagsOf } from '../src/cli/command.ts';
 import { commands } from '../src/cli/commands.ts';
 import type { FlagSpec } from '../src/cli/flags.ts';
 import { usageOf } from '../src/cli/help.ts';
@@ -38,7 +38,9 @@ function section(command: Command, known: Set<FlagSpec>): readonly string[] {
     return [`### ${title}`, '', '| flag | here | in kaniko |', '|---|---|---|', ...fresh.map(row), ''];
   });
   const also = repeated.length === 0 ? [] : [`As above: ${repeated.join(', ')}.`, ''];
-  const accepted = command.accepts === undefined ? [] : ['The other flags of `build` are taken and change nothing.', ''];
+  const listed = new Set(command.groups.flatMap(({ flags }) => flags));
+  const idle = flagsOf(command).filter((spec) => !listed.has(spec));
+  const accepted = idle.length === 0 ? [] : [`Taken, and without a use here: ${idle.map(({ name }) => `\`--${name}\``).join(', ')}.`, ''];
   return [`## \`${usageOf(command)}\``, '', sentence(command.about), '', ...groups, ...also, ...accepted];
 }
 

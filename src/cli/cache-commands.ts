@@ -11,6 +11,7 @@ import { buildGroups } from './tables/build.ts';
 import type { Command, CommandInput } from './command.ts';
 import { makeRegistryRequest } from './registry-request.ts';
 import { listFormats, listGroups, pruneGroups } from './tables/cache-command.ts';
+import { registryFlags } from './tables/registry.ts';
 import { formatBytes, formatCount, parseBytes } from '../report/units.ts';
 
 /** Where the builder's own config.json may be. */
@@ -24,6 +25,7 @@ export const cacheCommands: readonly Command[] = [
     takesOperands: true,
     about: 'list what a cache holds, the oldest first',
     groups: listGroups,
+    accepts: registryFlags,
     run: async (input) => await withPlace(input, async (place) => show(input, await listEntries(place, input.signal))),
   },
   {
@@ -32,6 +34,7 @@ export const cacheCommands: readonly Command[] = [
     takesOperands: true,
     about: 'remove what is old, or too much',
     groups: pruneGroups,
+    accepts: registryFlags,
     run: async (input) => await withPlace(input, async (place) => await prune(input, place)),
   },
   {

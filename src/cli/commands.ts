@@ -11,6 +11,7 @@ import { runReportCommand } from './report-command.ts';
 import { buildFlags, buildGroups } from './tables/build.ts';
 import { checkGroups } from './tables/check.ts';
 import { logFlags } from './tables/log.ts';
+import { registryFlags } from './tables/registry.ts';
 import { loginGroups, logoutGroups, pushGroups } from './tables/push.ts';
 import { transportCommands } from './transport-commands.ts';
 import { warmerGroups } from './tables/warmer.ts';
@@ -59,6 +60,7 @@ export const commands: readonly Command[] = [
     takesOperands: true,
     about: 'push an image that is on disk',
     groups: pushGroups,
+    accepts: registryFlags,
     run: runPushCommand,
   },
   {

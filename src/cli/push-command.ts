@@ -1,4 +1,4 @@
-// `executor push PATH`: pushes an image that is on disk, as kaniko's command of this name does.
+// `yadokari push PATH`: pushes an image that is on disk, as kaniko's command of this name does.
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BuilderError } from '../errors.ts';
@@ -23,7 +23,7 @@ export async function runPushCommand({ settings, positionals, env, report, signa
   const [name, ...others] = positionals;
   if (name === undefined || others.length > 0) {
     throw new BuilderError('ERR_USAGE', `Cannot push: ${positionals.length} images are named, and one is needed`, {
-      hint: 'executor push image.tar --destination registry.example/app:1.0',
+      hint: 'yadokari push image.tar --destination registry.example/app:1.0',
     });
   }
   if (!settings.has('destination'))

@@ -1,12 +1,13 @@
 // The commands that look at images and move them, by skopeo's names.
-import type { Command } from './command.ts';
+import { tellAccepted } from './accepted.ts';
+import { type Command, flagsOf } from './command.ts';
 import { runCopyCommand } from './copy-command.ts';
 import { runDeleteCommand, runInspectCommand, runListTagsCommand, runManifestDigestCommand } from './inspect-command.ts';
 import { logFlags } from './tables/log.ts';
 import { runSyncCommand } from './sync-command.ts';
 import { copyGroups, inspectGroups, namesGroups, syncGroups } from './tables/transports.ts';
 
-export const transportCommands: readonly Command[] = [
+const listed: readonly Command[] = [
   {
     name: 'copy',
     usage: '[flags] SOURCE DESTINATION',
@@ -56,3 +57,12 @@ export const transportCommands: readonly Command[] = [
     run: runManifestDigestCommand,
   },
 ];
+
+/** With a word for skopeo's flags that change nothing here. */
+export const transportCommands: readonly Command[] = listed.map((command) => ({
+  ...command,
+  run: async (input) => {
+    tellAccepted(input.settings, flagsOf(command), input.env, input.report.emit);
+    return await command.run(input);
+  },
+}));

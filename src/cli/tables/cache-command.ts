@@ -1,12 +1,12 @@
 // Flags of `cache list` and `cache prune`.
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
-import { registryFlags } from './registry.ts';
+import { directRegistryFlags } from './registry.ts';
 
 export const listFormats = ['text', 'json'] as const;
 
 const common: readonly FlagGroup[] = [
-  { title: 'Registries', flags: registryFlags.filter(({ name }) => name !== 'image-download-retry') },
+  { title: 'Registries', flags: directRegistryFlags },
   { title: 'What is told', flags: logFlags },
 ];
 

@@ -2,11 +2,11 @@
 import type { FlagGroup } from '../flags.ts';
 import { logFlags } from './log.ts';
 import { destinationFlags, pushFlags, resultFileFlags } from './output.ts';
-import { registryFlags } from './registry.ts';
+import { directRegistryFlags } from './registry.ts';
 
 export const pushGroups: readonly FlagGroup[] = [
   { title: 'Where it goes', flags: [...destinationFlags, ...resultFileFlags, ...pushFlags] },
-  { title: 'Registries', flags: registryFlags },
+  { title: 'Registries', flags: directRegistryFlags },
   { title: 'What is told', flags: logFlags },
 ];
 

@@ -1,7 +1,7 @@
 // Flags that say how registries are reached.
 import type { FlagSpec } from '../flags.ts';
 
-/** For every command that speaks to a registry. */
+/** For commands that pull and push. */
 export const registryFlags: readonly FlagSpec[] = [
   {
     name: 'insecure',
@@ -79,3 +79,16 @@ export const registryFlags: readonly FlagSpec[] = [
     kaniko: 'same',
   },
 ];
+
+/** What only matters where an image is pulled. */
+const ofPulling: ReadonlySet<string> = new Set([
+  'insecure-pull',
+  'skip-tls-verify-pull',
+  'registry-mirror',
+  'registry-map',
+  'skip-default-registry-fallback',
+  'image-download-retry',
+]);
+
+/** For commands that pull nothing through mirrors. */
+export const directRegistryFlags: readonly FlagSpec[] = registryFlags.filter(({ name }) => !ofPulling.has(name));

@@ -1,4 +1,4 @@
-// Files that tell of a build, for programs and for people; each is written also where the build fails.
+// Files that tell of a build, for programs and for people. All but the metadata are written also where the build fails.
 import type { FlagSpec } from '../flags.ts';
 
 export const reportFlags: readonly FlagSpec[] = [

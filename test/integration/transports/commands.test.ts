@@ -250,6 +250,16 @@ test('a digest that would change is refused with --preserve-digests, and so are 
   assert.equal((await yadokari('copy', '--remove-signatures', docker, `oci:${join(folder, 'preserved-yes')}:v1`)).status, 0);
 });
 
+test("skopeo's flags that change nothing here are named, unless nothing is to be told", { skip }, async () => {
+  const places = [`docker://${registry.host}/spoken/app:latest`, `oci:${join(folder, 'spoken')}:v1`];
+  await pushImage(registry.host, 'spoken/app', { layers: [content('spoken')] });
+  const flags = ['--src-tls-verify=false', '--insecure-policy'];
+  const told = await yadokari('copy', ...flags, ...places);
+  assert.equal(told.status, 0, told.stderr);
+  assert.match(told.stderr, /^without effect here: --insecure-policy \(.*signatures.*\)$/m);
+  assert.deepEqual(await yadokari('copy', '--quiet', ...flags, ...places), { status: 0, stdout: '', stderr: '' });
+});
+
 test('sync copies a repository, a folder and what a file lists, to where skopeo puts it', { skip }, async () => {
   for (const tag of ['1.0', '1.1', '2.0']) {
     const layout = join(folder, `sync-${tag}`);

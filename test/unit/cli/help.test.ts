@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { flagsOf } from '../../../src/cli/command.ts';
 import { commands, executor, findCommand } from '../../../src/cli/commands.ts';
 import { helpText, overviewText } from '../../../src/cli/help.ts';
+import { registryFlags } from '../../../src/cli/tables/registry.ts';
 
 for (const command of [executor, ...commands]) {
   test(`--help of ${command.name} fits a screen, and names every flag that does something`, () => {
@@ -28,6 +29,15 @@ for (const command of [executor, ...commands]) {
     assert.equal(new Set(names).size, names.length);
   });
 }
+
+for (const name of ['push', 'cache list', 'cache prune'])
+  test(`${name} takes all flags about registries that a build has, and shows those that it looks at`, () => {
+    const command = findCommand(name.split(' '))?.command ?? assert.fail();
+    const taken = new Set(flagsOf(command));
+    assert.ok(registryFlags.every((spec) => taken.has(spec)));
+    assert.match(helpText(command), /--insecure-registry/);
+    assert.doesNotMatch(helpText(command), /-pull|mirror|download-retry/);
+  });
 
 test('the overview has every command', () => {
   for (const { name, about } of commands) assert.match(overviewText(), new RegExp(`^  ${name} +${about}$`, 'm'));
