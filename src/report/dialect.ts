@@ -34,9 +34,9 @@ export interface Dialect {
 export const ciNames = ['auto', 'none', 'azure', 'buildkite', 'github', 'gitlab', 'teamcity'] as const;
 export type CiName = (typeof ciNames)[number];
 
-/** Commands that some CI systems look for in the middle of a line: a RUN must not be able to give them. */
+/** Commands that CI systems look for in the middle of a line or at its beginning: no stranger must be able to give them. */
 export function withoutCommands(text: string): string {
-  return text.replace(/##(?=vso\[|\[|teamcity\[)/gi, '# #');
+  return text.replace(/##(?=vso\[|\[|teamcity\[)/gi, '# #').replace(/^(\s*):(?=:)/gm, '$1: ');
 }
 
 const none = (): undefined => undefined;
@@ -90,14 +90,16 @@ const azure: Dialect = {
   close: () => '##[endgroup]',
   annotate: ({ level, message, file, range }) => {
     const place =
-      file === undefined ? '' : `sourcepath=${escapeAzure(file)};${range === undefined ? '' : `linenumber=${range.start.line};`}`;
-    return `##vso[task.logissue type=${level};${place}]${message}`;
+      file === undefined ? '' : `sourcepath=${escapeAzure(file, true)};${range === undefined ? '' : `linenumber=${range.start.line};`}`;
+    return `##vso[task.logissue type=${level};${place}]${escapeAzure(message)}`;
   },
   setVariable: (name, value) => `##vso[task.setvariable variable=${name === 'digest' ? 'IMAGE_DIGEST' : 'IMAGE'};isOutput=true]${value}`,
 };
 
-function escapeAzure(text: string): string {
-  return text.replaceAll('%', '%AZP25').replaceAll(';', '%3B').replaceAll(']', '%5D');
+// A second line of a message would be looked at for commands by itself.
+function escapeAzure(text: string, isProperty = false): string {
+  const escaped = text.replaceAll('%', '%AZP25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+  return isProperty ? escaped.replaceAll(';', '%3B').replaceAll(']', '%5D') : escaped;
 }
 
 /** jetbrains.com/help/teamcity, "Service messages". */

@@ -153,7 +153,7 @@ export class TextLines {
 
   #annotate(message: string, range: SourceRange): void {
     const place = this.#file === undefined ? {} : { file: this.#file };
-    const line = this.#options.dialect?.annotate({ level: 'warning', message, range, ...place });
+    const line = this.#options.dialect?.annotate({ level: 'warning', message: harmless(message), range, ...place });
     if (line !== undefined) this.#options.print(line, 'raw');
   }
 }

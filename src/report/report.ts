@@ -83,7 +83,7 @@ function textReport({ format, verbosity, timestamps, isQuiet = false, isLive = f
       beating.close();
       lines.end(failure !== undefined);
       const annotation =
-        failure === undefined ? undefined : dialect?.annotate({ level: 'error', message: failure.message, ...failure.place });
+        failure === undefined ? undefined : dialect?.annotate({ level: 'error', message: harmless(failure.message), ...failure.place });
       if (annotation !== undefined) write(annotation, 'raw');
     },
   };

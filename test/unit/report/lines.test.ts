@@ -130,7 +130,7 @@ for (const [ci, lines] of Object.entries(folded) as readonly [CiName, readonly s
 
 const failures: readonly { readonly ci: CiName; readonly end: string }[] = [
   { ci: 'github', end: '::endgroup::\n::error file=a%2Cb/Dockerfile,line=7,endLine=8,title=yadokari::50%25 done%0Athen no\n' },
-  { ci: 'azure', end: '##[endgroup]\n##vso[task.logissue type=error;sourcepath=a,b/Dockerfile;linenumber=7;]50% done\nthen no\n' },
+  { ci: 'azure', end: '##[endgroup]\n##vso[task.logissue type=error;sourcepath=a,b/Dockerfile;linenumber=7;]50%AZP25 done%0Athen no\n' },
   { ci: 'buildkite', end: '^^^ +++\n' },
 ];
 for (const { ci, end } of failures)
@@ -152,6 +152,20 @@ test('a warning about a line is an annotation where the CI system has them', () 
     'Dockerfile for linux/amd64\nwarning: it is late (line 7)\n::warning file=Dockerfile,line=7,endLine=8,title=yadokari::it is late\n',
   );
 });
+
+for (const ci of ['github', 'azure', 'teamcity'] as const)
+  test(`what a registry says in an error or a warning is one line and no command of its own to ${ci}`, () => {
+    const { emit, line, close } = reportIn(ci);
+    const message = 'no\r\n##vso[task.setvariable variable=a]b\n::add-path::/evil\n##teamcity[buildStatus]\u001b[2J';
+    emit({ kind: 'warning', code: 'c', message, range });
+    text = '';
+    close({ message, place: { file: 'Dockerfile\n::add-path::/evil', range } });
+    assert.equal(text.split('\n').length, 2, text);
+    assert.doesNotMatch(text, /\u001b/);
+    text = '';
+    line('error', message);
+    assert.doesNotMatch(text, /^\s*::|##/m);
+  });
 
 for (const said of [
   '##vso[task.setvariable variable=a]b',
