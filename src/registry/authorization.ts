@@ -40,8 +40,8 @@ export class Authorizer {
   #scheme: 'unknown' | 'basic' | Bearer = 'unknown';
   #credential: FoundCredential | undefined;
   #hasCredential = false;
-  #hasReloaded = false;
   readonly #tokens = new JointWork<string, Token>();
+  readonly #reloading = new JointWork<'once', void>();
   readonly #extraScopes = new Set<string>();
 
   constructor(options: AuthorizerOptions) {
@@ -72,7 +72,7 @@ export class Authorizer {
       this.#scheme = 'basic';
       const known = await this.#read(signal);
       if (known?.kind === 'password' && sent !== basic(known)) return true;
-      return known === undefined ? false : await this.#reload(signal);
+      return known === undefined ? false : await this.#reload(known, signal);
     }
     if (challenges.length === 0) return false;
     const schemes = [...new Set(challenges.map((challenge) => challenge.scheme))].join(', ');
@@ -81,7 +81,7 @@ export class Authorizer {
 
   /** After a second refusal: forgets tokens and reads the credentials anew, once. True where they have changed. */
   async retryWithFreshCredentials(signal: AbortSignal): Promise<boolean> {
-    return await this.#reload(signal);
+    return await this.#reload(this.#credential, signal);
   }
 
   /** What to say about a 401 that stays. */
@@ -105,15 +105,14 @@ export class Authorizer {
     return this.#credential;
   }
 
-  async #reload(signal: AbortSignal): Promise<boolean> {
-    if (this.#hasReloaded) return false;
-    this.#hasReloaded = true;
-    const before = JSON.stringify(this.#credential);
-    await this.#options.credentials.reload(signal);
-    this.#hasCredential = false;
-    const after = await this.#read(signal);
-    this.#tokens.clear();
-    return JSON.stringify(after) !== before;
+  /** Reads the credentials anew, once for all who are refused. True where there are others now than those that were `refused`. */
+  async #reload(refused: Credential | undefined, signal: AbortSignal): Promise<boolean> {
+    await this.#reloading.get('once', signal, async (inner) => {
+      await this.#options.credentials.reload(inner);
+      this.#hasCredential = false;
+      this.#tokens.clear();
+    });
+    return JSON.stringify(await this.#read(signal)) !== JSON.stringify(refused);
   }
 
   #learnBearer(challenge: Challenge, sent: string | undefined, scopes: readonly string[]): void {
@@ -159,8 +158,19 @@ export class Authorizer {
   }
 
   async #fetch(bearer: Bearer, scopes: readonly string[], signal: AbortSignal): Promise<Token> {
-    const task = `get a token for ${this.#options.registry}/${this.#options.repository}`;
     const credential = await this.#read(signal);
+    try {
+      return await this.#ask(bearer, scopes, credential, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const isRefused = credential !== undefined && error instanceof RegistryError && error.status === 401;
+      if (!isRefused || !(await this.#reload(credential, signal))) throw error;
+      return await this.#ask(bearer, scopes, await this.#read(signal), signal);
+    }
+  }
+
+  async #ask(bearer: Bearer, scopes: readonly string[], credential: Credential | undefined, signal: AbortSignal): Promise<Token> {
+    const task = `get a token for ${this.#options.registry}/${this.#options.repository}`;
     if (credential?.kind === 'identity') {
       const answer = await this.#exchange(bearer, scopes, credential, task, signal);
       // These mean "no such flow here" (GCR, JFrog, ACR); the token may still do as a password.

@@ -104,12 +104,12 @@ async function beginUnlessThere(
   signal: AbortSignal,
 ): Promise<UploadSession | 'exists' | undefined> {
   const beginning = isNew ? repository.startUpload(signal, { retry: false }) : Promise.resolve(begun);
-  const [there, session] = await Promise.allSettled([repository.hasBlob(digest, signal), beginning]);
+  const [there, opening] = await Promise.allSettled([repository.hasBlob(digest, signal), beginning]);
   signal.throwIfAborted();
+  const session = opening.status === 'fulfilled' ? opening.value : undefined;
+  if (there.status === 'fulfilled' && there.value !== 'yes') return session;
+  if (session !== undefined) await repository.cancelUpload(session.location, signal);
   if (there.status === 'rejected') throw there.reason;
-  const location = session.status === 'fulfilled' ? session.value : undefined;
-  if (there.value !== 'yes') return location;
-  if (location !== undefined) await repository.cancelUpload(location.location, signal);
   return 'exists';
 }
 

@@ -1,6 +1,7 @@
 // Who gets which secret, and when a token is fetched anew.
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { mergeScopes } from '../../../src/registry/authorization.ts';
 import type { Credentials } from '../../../src/registry/credentials.ts';
@@ -93,6 +94,64 @@ test('a rotated password is read again after a refusal', async () => {
   await using client = testClient({ credentials });
   password = 's:e:cret';
   await client.checkPush(parseReference(`${registry.host}/app/image`), signal);
+});
+
+for (const kind of ['basic', 'token'] as const)
+  test(`a rotated password is read once for all who were refused at the same time (${kind})`, async () => {
+    let wanted = 's:e:cret';
+    const registry = await start({
+      auth: {
+        ...auth,
+        kind,
+        get password() {
+          return wanted;
+        },
+      },
+    });
+    let current = wanted;
+    let reloads = 0;
+    const credentials: Credentials = {
+      sources: () => [],
+      find: async () => await Promise.resolve({ kind: 'password', user: 'me', password: current }),
+      reload: async () => {
+        reloads += 1;
+        await delay(50);
+        current = 'rotated';
+      },
+    };
+    await using client = testClient({ credentials });
+    const at = parseReference(`${registry.host}/app/image:v1`);
+    await client.checkPush(at, signal);
+    wanted = 'rotated';
+    registry.expireTokens();
+    await client.pushImage(storedOf(...[1, 2, 3, 4].map((each) => layerOf(someBytes(each * 100_000)))), [at], {}, signal);
+    assert.equal(reloads, 1);
+  });
+
+test('a credential is asked for again when it is time, and not before', async () => {
+  const registry = await start({ auth: { ...auth, kind: 'basic' } });
+  let nowMs = 0;
+  let asked = 0;
+  const credentials: Credentials = {
+    ...passwordFor('me', 's:e:cret'),
+    find: async () => {
+      asked += 1;
+      return await Promise.resolve({ kind: 'password', user: 'me', password: 's:e:cret', renewAtMs: asked * 60_000 });
+    },
+  };
+  const clock = { now: () => nowMs, sleep: async () => await Promise.resolve(), random: () => 0 };
+  await using client = testClient({ credentials, clock });
+  const at = parseReference(`${registry.host}/app/image`);
+  for (const [atMs, times] of [
+    [0, 1],
+    [59_999, 1],
+    [60_000, 2],
+    [119_999, 2],
+  ] as const) {
+    nowMs = atMs;
+    await client.checkPush(at, signal);
+    assert.equal(asked, times, `${atMs} ms`);
+  }
 });
 
 test('a refresh token is exchanged by POST, in the body and nowhere else', async () => {

@@ -6,6 +6,7 @@ import { digestOf } from '../../../src/oci/digest.ts';
 import { type Fault, answer } from '../../support/fake-registry.ts';
 import { freshRegistry } from '../../support/fresh-registry.ts';
 import { layerOf, someBytes, storedOf } from '../../support/image.ts';
+import { testClient } from '../../support/registry-client.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
 const { signal } = new AbortController();
@@ -83,6 +84,21 @@ for (const { name, lie } of [
     assert.ok(at.registry.links.has(`app/other@${digestOf(content)}`));
     assert.match(at.client.lines().join('\n'), /404 MANIFEST_BLOB_UNKNOWN: .*; sending [12] of its blobs again$/);
     assert.equal(at.count('PUT', /other\/manifests/), 2);
+  });
+
+for (const { name, head, fails } of [
+  { name: 'is there', head: undefined, fails: undefined },
+  { name: 'can not be asked for', head: answer(400, 'NAME_INVALID'), fails: /answered 400$/ },
+])
+  test(`the session that was begun beside the question is cancelled where a new blob ${name}`, async () => {
+    const content = someBytes(100_000);
+    await push(content);
+    const [posts, puts] = [at.count('POST', /uploads/), at.count('PUT', /uploads/)];
+    if (head !== undefined) at.registry.inject({ method: 'HEAD', path: new RegExp(digestOf(content).slice(7)), act: head });
+    await using client = testClient();
+    const again = client.pushLayer(layerOf(content), [at.named('app/image:v1')], signal);
+    await (fails === undefined ? again : assert.rejects(again, fails));
+    assert.deepEqual([at.count('POST', /uploads/) - posts, at.count('PUT', /uploads/) - puts, at.count('DELETE', /uploads/)], [1, 0, 1]);
   });
 
 test('a registry that never has a blob is believed in the end', async () => {
