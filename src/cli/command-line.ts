@@ -105,5 +105,6 @@ function reportSettings(settings: Settings, isTerminal: boolean, env: Environmen
 }
 
 function sizeOf(stream: NodeJS.WriteStream): { readonly columns: () => number; readonly rows: () => number } {
-  return { columns: () => stream.columns ?? 80, rows: () => stream.rows ?? 24 };
+  // A terminal that nobody gave a size has none: 0 by 0.
+  return { columns: () => stream.columns || 80, rows: () => stream.rows || 24 };
 }
