@@ -17,12 +17,18 @@ describe('yadokari build outside a container', { skip: whyNot, timeout: 120_000 
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  const build = (dockerfile: string, ...flags: readonly string[]) => {
+  const buildWith = (env: Readonly<Record<string, string>>, dockerfile: string, ...flags: readonly string[]) => {
     writeFileSync(join(folder, 'Dockerfile'), dockerfile);
     const args = ['build', `--build-context=base=oci-layout://${base}:base`, ...flags, '.'];
-    const { status, stdout, stderr } = spawnSync(join(checkout, 'bin/yadokari'), args, { cwd: folder, encoding: 'utf8', timeout: 60_000 });
+    const { status, stdout, stderr } = spawnSync(join(checkout, 'bin/yadokari'), args, {
+      cwd: folder,
+      env: { ...process.env, ...env },
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
     return { status, output: stdout + stderr };
   };
+  const build = (dockerfile: string, ...flags: readonly string[]) => buildWith({}, dockerfile, ...flags);
 
   test('makes an image of a base, a COPY and RUNs of two users', () => {
     const dockerfile = 'FROM base\nCOPY file /file\nRUN id -u > /made && chown 1000:1000 /made\nUSER 1000\nRUN id -u >> /made\n';
@@ -37,6 +43,12 @@ describe('yadokari build outside a container', { skip: whyNot, timeout: 120_000 
   test('passes on the exit status of a RUN', () => {
     const { status, output } = build('FROM base\nRUN exit 7\n', '--no-push');
     assert.equal(status, 7, output);
+  });
+
+  test('talks as the CI system wants it that runs the command', () => {
+    const { status, output } = buildWith({ GITHUB_ACTIONS: 'true' }, 'FROM base\nRUN echo said\n', '--no-push');
+    assert.equal(status, 0, output);
+    assert.match(output, /^::group::\[1\/1\] RUN echo said\n {2}\| said\n::endgroup::$/m);
   });
 
   test('keeps a RUN from writing into the context and into the machine', () => {
