@@ -10,7 +10,7 @@ export function renderTemplate(template: string, value: Json): string {
 }
 
 /** How Go prints a value in a template. */
-export function printValue(value: Json): string {
+function printValue(value: Json): string {
   if (value === null) return '<nil>';
   if (Array.isArray(value)) return `[${value.map((item: Json) => printValue(item)).join(' ')}]`;
   if (value instanceof Map) {

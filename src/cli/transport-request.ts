@@ -77,7 +77,7 @@ function credentialOf(settings: Settings, prefix: SidePrefix): RegistrySide['cre
 }
 
 /** What is chosen of an index unless something else is said. */
-export function chosenPlatform(settings: Settings): Platform {
+function chosenPlatform(settings: Settings): Platform {
   const host = hostPlatform(process.arch);
   const variant = settings.text('override-variant');
   const architecture = settings.text('override-arch') ?? host.architecture;
