@@ -15,6 +15,7 @@ import { type Reference, formatReference } from '../oci/reference.ts';
 import type { ImageSource, StoredRoot } from '../oci/source-and-sink.ts';
 import { type StoredImage, readImage, writeImage } from '../oci/stored-image.ts';
 import type { RegistryClient } from '../registry/client.ts';
+import { JointWork } from '../registry/joint-work.ts';
 import { type PulledImage, pullFrom } from '../registry/pull.ts';
 import { blobPath, openBlobFile, readBlobFile } from '../store/blob-file.ts';
 import { openLayoutSink, openLayoutSource } from '../store/oci-layout.ts';
@@ -32,7 +33,7 @@ export class BaseFolder {
   readonly path: string;
   readonly #options: BaseFolderOptions;
   /** Whether a blob is as it should be, by its path. */
-  readonly #checked = new Map<string, Promise<boolean>>();
+  readonly #checked = new JointWork<string, boolean>();
   readonly #told = new Set<string>();
 
   constructor(options: BaseFolderOptions) {
@@ -171,13 +172,9 @@ export class BaseFolder {
   }
 
   // Read once before it is given out: who takes a blob over need not be able to begin anew.
-  #has(layout: string, descriptor: Descriptor, signal: AbortSignal): Promise<boolean> {
-    const path = blobPath(layout, descriptor.digest);
-    const known = this.#checked.get(path);
-    if (known !== undefined) return known;
-    const checking = this.#check(layout, descriptor, signal);
-    this.#checked.set(path, checking);
-    return checking;
+  async #has(layout: string, descriptor: Descriptor, signal: AbortSignal): Promise<boolean> {
+    const check = async (inner: AbortSignal): Promise<boolean> => await this.#check(layout, descriptor, inner);
+    return await this.#checked.get(blobPath(layout, descriptor.digest), signal, check);
   }
 
   async #check(layout: string, descriptor: Descriptor, signal: AbortSignal): Promise<boolean> {

@@ -94,6 +94,26 @@ test('a digest needs no registry at all', async () => {
   });
 });
 
+test('who stops reading spoils nothing for another who reads the same', async () => {
+  const registry = await startFakeRegistry();
+  stops.push(registry.stop);
+  await using client = testClient();
+  await using disposable = await mkdtempDisposable(join(tmpdir(), 'yadokari-base-folder-'));
+  const reference = parseReference(`${registry.host}/base:1`);
+  await client.pushImage(image, [reference], {}, signal);
+  const emit = (event: (typeof client.events)[number]): void => void client.events.push(event);
+  const folder = new BaseFolder({ path: disposable.path, ttlMs: hourMs, now: Date.now, emit });
+  await warmImages([{ name: formatReference(reference), platform }], { folder, registry: client, isForced: false, emit, signal });
+  const layer = (await folder.pull(reference, platform, client, signal))?.image.layers[0];
+  assert.ok(layer !== undefined);
+  const stopping = new AbortController();
+  const [stopped, whole] = [buffer(layer.open(stopping.signal)), buffer(layer.open(signal))];
+  await new Promise(setImmediate);
+  stopping.abort(new Error('stopped'));
+  await assert.rejects(stopped, /stopped/);
+  assert.ok((await whole).equals(content));
+});
+
 const damages: readonly (readonly [name: string, arrange: (folder: string, layout: string) => void, why: RegExp])[] = [
   ['a layer with other bytes', (_, layout) => writeFileSync(layerFile(layout), someBytes(10_000)), /its digest is sha256:/],
   ['a layer that is cut off', (_, layout) => writeFileSync(layerFile(layout), content.subarray(1)), /9999/],
