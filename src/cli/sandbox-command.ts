@@ -15,7 +15,7 @@ import type { Settings } from './settings.ts';
 
 /** Variables that a build inside may need; the rest of the host's environment stays outside. */
 const passedVariables =
-  /^(?:(?:https?|ftp|all|no)_proxy|KANIKO_\w+|DOCKER_AUTH_CONFIG|CI_REGISTRY\w*|SOURCE_DATE_EPOCH|UPSTREAM_CLIENT_TYPE|GIT_\w+|TZ|NO_COLOR|(?:AWS|AZURE|S3|IDENTITY)_\w+|GCE_METADATA_HOST|STORAGE_EMULATOR_HOST|GOOGLE_APPLICATION_CREDENTIALS|(?:GITHUB|GITEA|FORGEJO)_ACTIONS|GITLAB_CI|BUILDKITE|TF_BUILD|TEAMCITY_VERSION)$/i;
+  /^(?:(?:https?|ftp|all|no)_proxy|KANIKO_\w+|DOCKER_AUTH_CONFIG|CI_(?:REGISTRY|DEPENDENCY_PROXY)\w*|CI_JOB_TOKEN|SOURCE_DATE_EPOCH|UPSTREAM_CLIENT_TYPE|GIT_\w+|TZ|NO_COLOR|(?:AWS|AZURE|S3|IDENTITY)_\w+|GCE_METADATA_HOST|STORAGE_EMULATOR_HOST|GOOGLE_APPLICATION_CREDENTIALS|(?:GITHUB|GITEA|FORGEJO)_ACTIONS|GITLAB_CI|BUILDKITE|TF_BUILD|TEAMCITY_VERSION)$/i;
 
 /** Runs this very command in a sandbox and gives its status. @throws ERR_UNSUPPORTED where there can be none */
 export async function runBuildInSandbox(
@@ -205,7 +205,11 @@ function secretVariable(item: string): string | undefined {
   return source === undefined ? (field('env') ?? field('id')) : undefined;
 }
 
-function passedEnvironment(env: Readonly<Record<string, string | undefined>>, translation: Translation): Readonly<Record<string, string>> {
+/** What of the host's environment a build inside gets to see: what such a build is for, and what its flags name. */
+export function passedEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+  translation: Pick<Translation, 'argv'>,
+): Readonly<Record<string, string>> {
   const passed: Record<string, string> = {};
   // --build-arg NAME and --secret id=…,env=NAME take their values from the environment of the command.
   const named = translation.argv.flatMap((word) => {

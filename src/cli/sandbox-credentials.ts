@@ -1,7 +1,8 @@
 // Files with credentials, for a build in a sandbox: the variables that lead to them there.
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { configPaths } from '../registry/credentials.ts';
 import type { Environment } from './settings.ts';
 
 /** Each variable that names a file, and where that is by default, below HOME. */
@@ -25,10 +26,10 @@ export function showCredentials(env: Environment, show: (path: string, mode: 'co
   }
   const ofGcloud = join(env['CLOUDSDK_CONFIG'] || join(home, '.config/gcloud'), 'application_default_credentials.json');
   if (existsSync(ofGcloud)) shown['CLOUDSDK_CONFIG'] = dirname(show(ofGcloud, 'copy'));
-  for (const folder of [env['DOCKER_CONFIG'], join(home, '.docker')]) {
-    if (folder === undefined || folder === '' || !existsSync(join(folder, 'config.json'))) continue;
-    shown['DOCKER_CONFIG'] = dirname(show(join(folder, 'config.json'), 'copy'));
-    break;
-  }
-  return shown;
+  const ofRegistries = configPaths({ ...env, HOME: home }, []).find((path) => existsSync(path));
+  if (ofRegistries === undefined) return shown;
+  const inside = show(ofRegistries, 'copy');
+  // Docker's are looked for by their folder, podman's by their own name.
+  const isOfDocker = ['config.json', '.dockerconfigjson'].includes(basename(ofRegistries));
+  return { ...shown, ...(isOfDocker ? { DOCKER_CONFIG: dirname(inside) } : { REGISTRY_AUTH_FILE: inside }) };
 }

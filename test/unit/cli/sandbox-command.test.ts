@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { translate } from '../../../src/cli/sandbox-command.ts';
+import { passedEnvironment, translate } from '../../../src/cli/sandbox-command.ts';
 
 describe('translate()', () => {
   let folder = '';
@@ -81,6 +81,17 @@ describe('translate()', () => {
     rmSync(home, { recursive: true });
   });
 
+  test("shows a copy of podman's credentials where docker has none", () => {
+    const home = mkdtempSync('/tmp/yadokari-podman-');
+    mkdirSync(join(home, 'run/containers'), { recursive: true });
+    writeFileSync(join(home, 'run/containers/auth.json'), '{}');
+    const env = { HOME: home, XDG_RUNTIME_DIR: join(home, 'run'), DOCKER_CONFIG: join(home, 'none') };
+    const { env: inside } = translate({ flags: new Map(), positionals: [], env }, home);
+    assert.equal(inside['REGISTRY_AUTH_FILE'], `/kaniko/host${home}/run/containers/auth.json`);
+    assert.equal(inside['DOCKER_CONFIG'], undefined);
+    rmSync(home, { recursive: true });
+  });
+
   test('shows the known hosts of this user to builds with --ssh, unless others are named', () => {
     const folder = mkdtempSync('/tmp/yadokari-known-');
     mkdirSync(join(folder, '.ssh'));
@@ -98,4 +109,15 @@ describe('translate()', () => {
     assert.deepEqual(known(), []);
     rmSync(folder, { recursive: true, force: true });
   });
+});
+
+test('passedEnvironment() gives a build what leads to clouds and registries, what its flags name, and nothing else', () => {
+  const clouds = ['AWS_REGION', 'AWS_SESSION_TOKEN', 'AZURE_CLIENT_ID', 'S3_ENDPOINT', 'IDENTITY_HEADER', 'GCE_METADATA_HOST'];
+  const registries = ['KANIKO_REG_USER', 'DOCKER_AUTH_CONFIG', 'CI_REGISTRY_USER', 'CI_DEPENDENCY_PROXY_PASSWORD', 'CI_JOB_TOKEN'];
+  const flags = ['VERSION', 'NPM_TOKEN'];
+  const others = ['PATH', 'HOME', 'LD_PRELOAD', 'NODE_OPTIONS', 'NOTAWS_KEY', 'CI_SERVER', 'NPM_TOKEN_2'];
+  const env = Object.fromEntries([...clouds, ...registries, ...flags, ...others, 'HTTPS_PROXY'].map((name) => [name, name]));
+  const argv = ['--build-arg=VERSION', '--build-arg=PATH=x', '--secret=id=npm,env=NPM_TOKEN'];
+  const passed = passedEnvironment(env, { argv });
+  assert.deepEqual(Object.keys(passed).toSorted(), [...clouds, ...registries, ...flags, 'HTTPS_PROXY'].toSorted());
 });
