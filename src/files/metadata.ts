@@ -14,8 +14,8 @@ export type RefuseXattr = (path: ByteString, name: string) => void;
 const machineXattrs =
   /^(?:security\.(?:selinux|ima|evm|apparmor|SMACK64.*)|trusted\.overlay\..*|user\.overlay\..*|btrfs\..*|system\.nfs4?_.*)$/;
 
-// ext4 says ENOSPC and ERANGE to values and names that it has no room for.
 const noXattrs: ReadonlyMap<string, Buffer> = new Map();
+// ext4 says ENOSPC and ERANGE to values and names that it has no room for.
 const refusals: ReadonlySet<string> = new Set(['ENOTSUP', 'EPERM', 'EACCES', 'EINVAL', 'ERANGE', 'E2BIG', 'ENOSPC']);
 
 /** Gives an open, new file its metadata; `path` is for attributes. @throws SystemError */

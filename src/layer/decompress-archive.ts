@@ -4,7 +4,7 @@ import { decompressBzip2 } from './decompress-bzip2.ts';
 import { decompressXz } from './decompress-xz.ts';
 
 /**
- * The plain bytes of an archive, told by its first bytes: gzip, zstd, bzip2, xz, or as they are.
+ * The plain bytes of an archive, told by its first bytes: gzip, zstd, bzip2, xz, or as they are. Chunks are lent, as with `decompress`.
  * @throws BuilderError ERR_LAYER for damaged data, ERR_UNSUPPORTED for rare forms of xz
  */
 export async function* decompressArchive(source: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {

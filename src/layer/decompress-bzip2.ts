@@ -71,7 +71,7 @@ class Window {
         this.#isDone = true;
         break;
       }
-      chunks.push(next.value);
+      chunks.push(Buffer.from(next.value)); // it is only lent
       length += next.value.length;
     }
     this.#bytes = Buffer.concat(chunks);

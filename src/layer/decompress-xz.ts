@@ -294,7 +294,7 @@ class Input {
     while (length < size) {
       const next = await this.#source.next();
       if (next.done === true) break;
-      chunks.push(next.value);
+      chunks.push(Buffer.from(next.value)); // it is only lent
       length += next.value.length;
     }
     this.#bytes = Buffer.concat(chunks);

@@ -24,7 +24,8 @@ export function sniffCompression(head: Buffer): CompressionFormat {
 }
 
 /**
- * The plain bytes of a stream, which may be compressed or not. The source is read to its end.
+ * The plain bytes of a stream, which may be compressed or not. The source is read to its end. Its chunks, and those that come out, are
+ * valid until the next is asked for.
  * @throws ERR_LAYER for damaged data, ERR_UNSUPPORTED for a format that can't be read
  */
 export async function* decompress(source: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
@@ -48,7 +49,8 @@ export async function readHead(iterator: AsyncIterator<Buffer>): Promise<Buffer>
   while (head.length < sniffLength) {
     const next = await iterator.next();
     if (next.done === true) break;
-    head = head.length === 0 ? next.value : Buffer.concat([head, next.value]);
+    // A copy, as what was read is only lent until the next.
+    head = Buffer.concat([head, next.value]);
   }
   return head;
 }

@@ -32,7 +32,7 @@ class Members {
   readonly #source: AsyncIterator<Buffer>;
   readonly #signal: AbortSignal;
   readonly #inflater = new Inflater();
-  /** Between members: at the start, and after the end of each. */
+  /** Behind the end of a member, where the stream may end. */
   #isBetween = false;
   /** The output was full: there may be more without any input. */
   #mayHoldMore = false;

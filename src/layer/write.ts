@@ -43,14 +43,13 @@ export async function writeLayer(
   const { compression, family, latestTime } = options;
   const plain = new Meter();
   const counted: Counted = { entries: 0 };
-  // A stream of Node's keeps what it is given: only the two others are done with a block when they ask for the next.
-  const tar = tarBlocks(entries, new TarBlocks(plain, { reuses: compression !== 'zstd', latestTime }), counted);
+  const tar = tarBlocks(entries, new TarBlocks(plain, { reuses: true, latestTime }), counted);
   const { digest, size, open } = await storeCompressed(tar, options, signal);
   const descriptor = { mediaType: layerMediaType(family, compression), digest, size };
   return { layer: { descriptor, diffId: plain.digest(), open }, entries: counted.entries, uncompressedBytes: plain.size };
 }
 
-/** Compresses plain bytes into a blob of the store. A chunk has to stay as it is until the next is asked for, with zstd for good. */
+/** Compresses plain bytes into a blob of the store. A chunk has to stay as it is until the next is asked for. */
 export async function storeCompressed(
   plain: AsyncIterable<Buffer>,
   options: Pick<LayerOptions, 'compression' | 'level' | 'store'>,
@@ -68,7 +67,7 @@ export async function storeCompressed(
   try {
     if (compression === 'none') await pipeline(plain, save, { signal });
     else if (compression === 'gzip') await pipeline(gzip(plain, levelOf(options)), save, { signal });
-    else await pipeline(plain, zstd(options.level ?? defaultZstdLevel), save, { signal });
+    else await pipeline(copies(plain), zstd(options.level ?? defaultZstdLevel), save, { signal });
     return await blob.finish();
   } catch (error) {
     await blob.discard();
@@ -83,6 +82,11 @@ export async function* writeArchive(entries: AsyncIterable<Entry> | Iterable<Ent
 
 function levelOf({ level }: Pick<LayerOptions, 'level'>): { readonly level?: number } {
   return level === undefined ? {} : { level };
+}
+
+// A stream of Node's works on what it was given while it asks for more.
+async function* copies(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) yield Buffer.from(chunk);
 }
 
 function zstd(level: number): ReturnType<typeof createZstdCompress> {

@@ -5,7 +5,6 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { pipeline } from 'node:stream/promises';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { decompress, sniffCompression } from '../layer/decompress.ts';
@@ -121,8 +120,8 @@ async function unpack(given: FileHandle, temporaryFolder: string, signal: AbortS
   await rm(path);
   try {
     const { size } = await given.stat();
-    const plain = decompress(readRange(given, { offset: 0, size }, signal), signal);
-    await pipeline(Readable.from(plain, { objectMode: false }), file.createWriteStream({ autoClose: false }), { signal });
+    // Not through streams: they ask for more before a chunk is written, which is only lent.
+    await file.writeFile(decompress(readRange(given, { offset: 0, size }, signal), signal), { signal });
     return file;
   } catch (error) {
     await file.close();

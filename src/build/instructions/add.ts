@@ -95,7 +95,7 @@ async function addSource(source: Source, job: CopyJob, add: ExpandedAdd, scope: 
           noteRead?.(selection.path);
           const { chunks, close } = files.open(selection.path);
           try {
-            await extractArchive(job, source.word, copies(chunks));
+            await extractArchive(job, source.word, streamOf(chunks));
           } finally {
             close();
           }
@@ -166,12 +166,11 @@ function timeOf({ lastModified }: Download): number {
   return Number.isNaN(time) ? 0 : Math.floor(time / 1000);
 }
 
-/** The first bytes of a stream, and the stream as it was. */
-// What decompresses keeps more than one piece.
-async function* copies(chunks: Iterable<Buffer>): AsyncGenerator<Buffer> {
-  for (const chunk of chunks) yield Buffer.from(chunk);
+async function* streamOf(chunks: Iterable<Buffer>): AsyncGenerator<Buffer> {
+  yield* chunks;
 }
 
+/** The first bytes of a stream, and the stream as it was. */
 async function peek(source: AsyncIterable<Buffer>): Promise<{ readonly head: Buffer; readonly whole: AsyncIterable<Buffer> }> {
   const iterator = source[Symbol.asyncIterator]();
   const chunks: Buffer[] = [];

@@ -46,9 +46,10 @@ async function read(bytes: Buffer, chunkSize: number, open: typeof decompress = 
   let sawEnd = false;
   const source = async function* (): AsyncGenerator<Buffer> {
     for (let at = 0; at < bytes.length; at += chunkSize) {
-      const chunk = bytes.subarray(at, at + chunkSize);
+      const chunk = Buffer.from(bytes.subarray(at, at + chunkSize));
       taken += chunk.length;
       yield chunk;
+      chunk.fill(0xee); // it was only lent
     }
     sawEnd = true;
   };

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { type ByteString, bytesFromBuffer } from '../../../src/bytes.ts';
 import type { Entry } from '../../../src/layer/entry.ts';
 import { readEntries } from '../../../src/layer/read.ts';
 import { openBlobStore } from '../../../src/layer/store.ts';
-import { type WrittenLayer, writeLayer } from '../../../src/layer/write.ts';
+import { type WrittenLayer, storeCompressed, writeLayer } from '../../../src/layer/write.ts';
 import { bytes, chunks } from '../../support/tar.ts';
 import { temporaryFolder } from '../../support/tree.ts';
 
@@ -52,6 +53,25 @@ const odd: readonly Entry[] = [
   { ...plain, type: 'character', path: bytes('d/null'), device: { major: 1, minor: 3 } },
   { ...plain, type: 'fifo', path: bytes('d/fifo') },
 ];
+
+for (const compression of ['none', 'gzip', 'zstd'] as const) {
+  test(`storeCompressed() with ${compression} takes chunks that are only lent until the next is asked for`, async (context) => {
+    await using store = openBlobStore(temporaryFolder(context));
+    const content = randomBytes(4 * 1024 * 1024);
+    const lend = async function* (): AsyncGenerator<Buffer> {
+      const lent = Buffer.alloc(256 * 1024);
+      for (let at = 0; at < content.length; at += lent.length) {
+        content.copy(lent, 0, at);
+        yield lent;
+        lent.fill(0);
+      }
+    };
+    const { open } = await storeCompressed(lend(), { compression, store }, signal);
+    const stored = await buffer(open(signal));
+    const plainAgain = { none: (bytes: Buffer) => bytes, gzip: gunzipSync, zstd: zstdDecompressSync }[compression](stored);
+    assert.ok(plainAgain.equals(content));
+  });
+}
 
 test('writeLayer() takes content in chunks of any size', { timeout: 20_000 }, async (context) => {
   await using store = openBlobStore(temporaryFolder(context));
