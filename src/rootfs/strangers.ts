@@ -23,6 +23,8 @@ interface Found {
   readonly path: ByteString;
   readonly isDirectory: boolean;
   readonly isOurs: boolean;
+  /** Made while the builder was at work, where the filesystem knows: a directory's ctime goes on with whatever is removed from it. */
+  readonly wasMadeAtWork: boolean;
 }
 
 /** Moves what is not the image's to its place; tells whether there was any. @throws SystemError */
@@ -46,13 +48,13 @@ export function moveStrangers(ground: Ground): boolean {
   return hasMoved;
 }
 
-/** Removes what is the image's; what can't be removed is told. */
+/** Removes what is the image's; what can't be removed is told. Goes on where it was killed: directories then have later ctimes. */
 export function removeOurs(ground: Ground): string | undefined {
   let problem: string | undefined;
   const visit = (found: Found): void => {
     try {
       if (found.isDirectory) childrenOf(ground, found.path).forEach(visit);
-      if (!found.isOurs && !(found.isDirectory && ground.isImages(found.path))) return;
+      if (!found.isOurs && !(found.isDirectory && (found.wasMadeAtWork || ground.isImages(found.path)))) return;
       reach(pathIn(ground.folder, found.path), (path) => (found.isDirectory ? rmdirSync(fsPath(path)) : unlinkSync(fsPath(path))));
     } catch (error) {
       if (systemCode(error) === 'ENOTEMPTY' || systemCode(error) === 'ENOENT') return;
@@ -107,7 +109,9 @@ function childrenOf({ folder, isKept, work }: Ground, path: ByteString): Found[]
     if (path === rootPath && isKept(name)) return [];
     const below = childPath(path, name);
     const stat = reach(pathIn(folder, below), (short) => lstatSync(fsPath(short), { bigint: true, throwIfNoEntry: false }));
-    return stat === undefined ? [] : [{ path: below, isDirectory: stat.isDirectory(), isOurs: wasAtWork(work, stat.ctimeNs) }];
+    if (stat === undefined) return [];
+    const [isOurs, wasMadeAtWork] = [wasAtWork(work, stat.ctimeNs), wasAtWork(work, stat.birthtimeNs)];
+    return [{ path: below, isDirectory: stat.isDirectory(), isOurs, wasMadeAtWork }];
   });
 }
 
