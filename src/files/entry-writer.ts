@@ -40,6 +40,7 @@ export interface WriteRules {
 }
 
 const top = '.' as ByteString; // ASCII
+const longestTurnMs = 50;
 
 export class EntryWriter {
   readonly #root: Root;
@@ -69,12 +70,14 @@ export class EntryWriter {
     apply: (entry: Entry) => Promise<unknown> = (entry) => this.write(entry),
   ): Promise<number> {
     let count = 0;
+    let turnEnd = performance.now() + longestTurnMs;
     for await (const entry of entries) {
       count++;
-      if (count % 1024 === 0) {
+      if (count % 1024 === 0 || performance.now() > turnEnd) {
         signal.throwIfAborted();
-        // Everything here is synchronous while data is at hand; signals and downloads want their turn.
+        // Everything here is synchronous while data is at hand; signals, downloads and signs of life want their turn.
         await new Promise((resolve) => setImmediate(resolve));
+        turnEnd = performance.now() + longestTurnMs;
       }
       await within(entry.path, () => apply(takeWhole(entry)));
     }
