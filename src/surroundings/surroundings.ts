@@ -3,7 +3,6 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
-import { openContext, type OpenedContext } from '../context/source.ts';
 import type { SourceTree } from '../context/tree.ts';
 import { contextName } from '../dockerfile/stage-needs.ts';
 import type { Emit } from '../events.ts';
@@ -20,12 +19,12 @@ import { parseLayoutReference, readLayout } from '../store/oci-layout.ts';
 import type { ResolveImage } from '../build/base-images.ts';
 import type { GitAccess } from './git-access.ts';
 import { openGit } from './open-git.ts';
-import { isImagePlace } from '../build/plan.ts';
 import { withDownloadSecrets } from './download-secrets.ts';
 import { MovedFolders } from '../files/moved-folders.ts';
 import { pathIn } from '../paths.ts';
 import type { BuildPorts } from '../build/ports.ts';
 import { type ContextWatch, watchContexts } from './context-watch.ts';
+import { type Contexts, contextsFolder, openContexts } from './contexts.ts';
 import { imageFolders, imageWorkFolder, keepFolder, protectedPaths } from './protected-paths.ts';
 import { recoverShelf } from '../build/shelved-folder.ts';
 import { recoverContexts } from './recover-contexts.ts';
@@ -49,8 +48,6 @@ export interface SurroundingsOptions {
   readonly signal: AbortSignal;
 }
 
-/** Where contexts that are not folders are unpacked. */
-const contextsFolder = 'contexts';
 /** Where the builder's own files are, and their other name in its image: a link. */
 const home = '/kaniko';
 const homeNames = ['kaniko', 'yadokari'];
@@ -151,24 +148,6 @@ async function openNetwork(
   return { clients, download, git, secrets, credentialFiles, openObject: clouds.openObject };
 }
 
-interface Contexts {
-  readonly main: OpenedContext;
-  readonly named: NamedContexts;
-}
-
-async function openContexts(
-  request: BuildRequest,
-  sources: ContextSources,
-  options: SurroundingsOptions,
-  stack: AsyncDisposableStack,
-): Promise<Contexts> {
-  const subPath = request.contextSubPath === undefined ? {} : { subPath: request.contextSubPath };
-  const { appliesUnpackedRules } = request;
-  const main = await openOne(request.context, request, sources, { ...options, ...subPath, appliesUnpackedRules });
-  stack.defer(main.close);
-  return { main, named: await openNamed(request, sources, options, stack) };
-}
-
 /** Which paths are whose. */
 interface Claims {
   /** Not the image's: never in a layer, never cleared. */
@@ -216,68 +195,6 @@ function writable(paths: readonly string[]): readonly ByteString[] {
 function cacheFolders({ cache }: BuildRequest): readonly string[] {
   const places = cache === undefined ? [] : [...cache.from, ...(cache.to === undefined ? [] : [cache.to])];
   return places.flatMap((place) => (place.kind === 'layout' ? [place.folder] : []));
-}
-
-interface ContextSources {
-  readonly download: RegistryClient['download'];
-  readonly git: GitAccess;
-  readonly openObject: Clouds['openObject'];
-  readonly moved: MovedFolders;
-}
-
-async function openOne(
-  place: string,
-  request: BuildRequest,
-  { download, git, openObject, moved }: ContextSources,
-  options: SurroundingsOptions & { readonly subPath?: string; readonly appliesUnpackedRules?: boolean },
-): Promise<OpenedContext> {
-  const subPath = options.subPath === undefined ? {} : { subPath: options.subPath };
-  return await openContext(place, {
-    workingDirectory: options.workingDirectory,
-    privateFolder: join(request.builderFolder, contextsFolder),
-    ...subPath,
-    appliesUnpackedRules: options.appliesUnpackedRules === true,
-    git: request.git,
-    openGit: git.openContext,
-    openObject,
-    download,
-    moved,
-    emit: options.emit,
-    signal: options.signal,
-  });
-}
-
-interface NamedContexts {
-  readonly folders: ReadonlyMap<string, SourceTree>;
-  /** Image names and layouts, by lower-case context name. */
-  readonly layouts: ReadonlyMap<string, string>;
-  /** Folders to protect. */
-  readonly owned: readonly string[];
-  readonly wholeFolders: readonly string[];
-}
-
-async function openNamed(
-  request: BuildRequest,
-  sources: ContextSources,
-  options: SurroundingsOptions,
-  stack: AsyncDisposableStack,
-): Promise<NamedContexts> {
-  const folders = new Map<string, SourceTree>();
-  const layouts = new Map<string, string>();
-  const owned: string[] = [];
-  const wholeFolders: string[] = [];
-  for (const { name, place } of request.namedContexts) {
-    if (isImagePlace(place)) {
-      layouts.set(contextName(name), place);
-      continue;
-    }
-    const opened = await openOne(place, request, sources, options);
-    stack.defer(opened.close);
-    folders.set(contextName(name), { ...opened.tree, label: `context ${name}` });
-    owned.push(opened.folder);
-    wholeFolders.push(opened.wholeFolder);
-  }
-  return { folders, layouts, owned, wholeFolders };
 }
 
 /** The folder that a warmer filled; undefined where there is none. */
