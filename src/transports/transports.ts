@@ -24,23 +24,20 @@ const docker: Transport = {
   },
 };
 
+/** What layouts hold, wherever they are. */
+const layoutTraits = { families: ['oci'], hasIndexes: true, hasManifests: true, layers: 'compressed' } as const;
+
 /** An image of a layout in a folder. */
 const oci: Transport = {
   name: 'oci',
-  families: ['oci'],
-  hasIndexes: true,
-  hasManifests: true,
-  layers: 'compressed',
+  ...layoutTraits,
   parse: (text) => layoutPlace(parseLayoutPlace('oci', text)),
 };
 
 /** An image of a layout in a tar file. */
 const ociArchive: Transport = {
   name: 'oci-archive',
-  families: ['oci'],
-  hasIndexes: true,
-  hasManifests: true,
-  layers: 'compressed',
+  ...layoutTraits,
   parse: (text) => ociArchivePlace(parseLayoutPlace('oci-archive', text)),
 };
 
