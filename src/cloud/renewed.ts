@@ -15,12 +15,17 @@ interface Kept<Value> {
   readonly goneAtMs: number;
 }
 
+/** So long after a renewal that failed the old value is given out without another try: each of them takes all its retries. */
+const pauseMs = 30_000;
+
 /** A value and how to get another; that there is none is kept, too. */
 export class Renewed<Value> {
   readonly #obtain: (signal: AbortSignal) => Promise<Passing<Value> | undefined>;
   readonly #clock: Pick<Clock, 'now'>;
   readonly #work = new JointWork<'it', Kept<Value>>();
   #last: Kept<Value> | undefined;
+  /** On the clock. */
+  #pausedUntilMs = 0;
 
   constructor(clock: Pick<Clock, 'now'>, obtain: (signal: AbortSignal) => Promise<Passing<Value> | undefined>) {
     this.#clock = clock;
@@ -29,7 +34,7 @@ export class Renewed<Value> {
 
   /** The value, with the time on the clock until which nobody needs to ask again. @throws what obtaining throws, unless the old one still does */
   async get(signal: AbortSignal): Promise<{ readonly value: Value | undefined; readonly renewAtMs: number }> {
-    if (this.#last !== undefined && this.#clock.now() < this.#last.renewAtMs) return this.#last;
+    if (this.#last !== undefined && this.#clock.now() < Math.max(this.#last.renewAtMs, this.#pausedUntilMs)) return this.#last;
     try {
       const kept = await this.#work.get('it', signal, async (inner) => keep(await this.#obtain(inner), this.#clock.now()));
       this.#work.delete('it', kept);
@@ -37,8 +42,9 @@ export class Renewed<Value> {
       return kept;
     } catch (error) {
       signal.throwIfAborted();
-      if (this.#last?.value !== undefined && this.#clock.now() < this.#last.goneAtMs) return this.#last;
-      throw error;
+      if (this.#last?.value === undefined || this.#clock.now() >= this.#last.goneAtMs) throw error;
+      this.#pausedUntilMs = Math.min(this.#clock.now() + pauseMs, this.#last.goneAtMs);
+      return this.#last;
     }
   }
 
