@@ -3,16 +3,19 @@
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { decompress } from '../layer/decompress.ts';
+import { verify } from '../layer/meter.ts';
 import type { BlobStore, StoredBlob } from '../layer/store.ts';
 import { storeCompressed } from '../layer/write.ts';
 import { type Descriptor, formatDescriptor, isForeign } from '../oci/descriptor.ts';
 import { type Digest, digestOf } from '../oci/digest.ts';
 import { encodeDockerList, encodeDockerManifest } from '../oci/docker-manifest.ts';
+import { parseImageConfig } from '../oci/image-config.ts';
 import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
 import {
   type ImageIndex,
   type ImageManifest,
   type StoredManifest,
+  configLimitBytes,
   indexDepthLimit,
   isManifestType,
   parseManifest,
@@ -83,6 +86,12 @@ interface Conversion {
   readonly byLayer: Map<Digest, StoredBlob>;
 }
 
+/** A layer, and the digest of its plain bytes where a config tells it. */
+interface PlacedLayer {
+  readonly layer: Descriptor;
+  readonly diffId: Digest | undefined;
+}
+
 /** The very manifest where nothing changes. */
 async function convertManifest(
   conversion: Conversion,
@@ -108,8 +117,10 @@ async function convertImage(
   const { changes } = conversion;
   const family = changes.family ?? (changes.compression === 'zstd' ? 'oci' : view.family);
   if (family === 'docker') refuseArtifact(conversion.source.name, view);
+  const diffIds = await diffIdsOf(conversion, view, family, signal);
   const layers: Descriptor[] = [];
-  for (const layer of view.layers) layers.push(await convertLayer(conversion, layer, family, signal));
+  for (const [position, layer] of view.layers.entries())
+    layers.push(await convertLayer(conversion, { layer, diffId: diffIds[position] }, family, signal));
   const isSame = family === view.family && layers.every((layer, position) => layer === view.layers[position]);
   if (isSame) return manifest;
   const config = { ...view.config, mediaType: configTypeIn(family, view.config.mediaType) };
@@ -156,14 +167,31 @@ async function convertIndex(
   return encoded(root, MediaType.ociIndex);
 }
 
+/** What the plain bytes of each layer must be, where a layer is compressed anew; none for what is no image. */
+async function diffIdsOf(
+  { source, changes }: Conversion,
+  { config, layers }: ImageManifest,
+  family: MediaFamily,
+  signal: AbortSignal,
+): Promise<readonly Digest[]> {
+  const isImage = config.mediaType === MediaType.ociConfig || config.mediaType === MediaType.dockerConfig;
+  if (!isImage || layers.every((layer) => newCompression(layer, family, changes) === undefined)) return [];
+  return parseImageConfig((await source.bytes(config, configLimitBytes, signal)).toString('utf8')).diffIds;
+}
+
 /** The very descriptor where nothing changes. */
-async function convertLayer(conversion: Conversion, layer: Descriptor, family: MediaFamily, signal: AbortSignal): Promise<Descriptor> {
+async function convertLayer(
+  conversion: Conversion,
+  { layer, diffId }: PlacedLayer,
+  family: MediaFamily,
+  signal: AbortSignal,
+): Promise<Descriptor> {
   const wanted = isForeign(layer) ? undefined : newCompression(layer, family, conversion.changes);
   if (wanted === undefined) {
     const mediaType = layerMediaTypeIn(family, layer.mediaType);
     return mediaType === layer.mediaType ? layer : { ...layer, mediaType };
   }
-  const blob = conversion.byLayer.get(layer.digest) ?? (await pack(conversion, layer, wanted, signal));
+  const blob = conversion.byLayer.get(layer.digest) ?? (await pack(conversion, { layer, diffId }, wanted, signal));
   conversion.byLayer.set(layer.digest, blob);
   conversion.blobs.set(blob.digest, blob);
   const { annotations, ...rest } = layer;
@@ -174,12 +202,15 @@ async function convertLayer(conversion: Conversion, layer: Descriptor, family: M
 
 async function pack(
   { source, changes, means }: Conversion,
-  layer: Descriptor,
+  { layer, diffId }: PlacedLayer,
   wanted: Compression,
   signal: AbortSignal,
 ): Promise<StoredBlob> {
   const { level } = changes;
-  const plain = decompress(source.open(layer, signal), signal);
+  const unpacked = decompress(source.open(layer, signal), signal);
+  // What was taken apart and is put together otherwise must still be the layer that the config names.
+  const subject = `layer ${layer.digest} of ${source.name}`;
+  const plain = diffId === undefined ? unpacked : verify(unpacked, { digest: diffId, subject });
   return await storeCompressed(plain, { compression: wanted, ...(level === undefined ? {} : { level }), store: means.store }, signal);
 }
 
