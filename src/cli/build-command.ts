@@ -1,12 +1,13 @@
 // `executor [build]`: in a container of our own the build itself, anywhere else the same in a throwaway root.
 import { realpathSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { buildImage } from '../build/build.ts';
 import { readDockerfile, withIgnoreFile } from '../build/dockerfile-file.ts';
+import { withRealPlaces } from '../surroundings/real-places.ts';
 import { openSurroundings } from '../surroundings/surroundings.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
-import { BuilderError, DockerfileError, systemCode } from '../errors.ts';
+import { BuilderError, DockerfileError } from '../errors.ts';
 import type { StepLabel } from '../events.ts';
 import { appFolder, findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
 import { tellAccepted } from './accepted.ts';
@@ -84,7 +85,7 @@ async function buildHere(input: CommandInput, { mainPath, form, workingDirectory
     isKanikos: form === 'executor',
     hasTerminal: input.hasTerminal,
   });
-  const request = { ...asked, builderFolder: realFolder(asked.builderFolder) };
+  const request = withRealPlaces(asked);
   const progress = trackProgress(report.emit);
   let dockerfile: Dockerfile | undefined;
   try {
@@ -114,16 +115,6 @@ async function buildHere(input: CommandInput, { mainPath, form, workingDirectory
     return reportFailure(input, error, { progress, dockerfile, hint: capabilityHint(error, powers), elapsedMs });
   } finally {
     report.close();
-  }
-}
-
-/** The folder free of links, as far as it is there: what is kept from layers has to be its own place, not a link to it. */
-function realFolder(folder: string): string {
-  try {
-    return realpathSync(folder);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT' || dirname(folder) === folder) return folder; // told where it is used
-    return join(realFolder(dirname(folder)), basename(folder));
   }
 }
 

@@ -1,7 +1,8 @@
 // What of the root is the builder's, the container's or the user's, and so never part of an image.
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
-import { dirname, relative } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
+import { realFolder, realPlace } from '../files/real-place.ts';
 import { mountsBelow } from '../rootfs/protect.ts';
 
 /** Folders that images have too: what was in them before is taken for the container's own and may be replaced. */
@@ -34,7 +35,9 @@ export const imageFolders: ReadonlySet<string> = new Set([
  * the container's files: whatever else stood in `/` before the first build, such as a CI runner's own files.
  */
 export function protectedPaths(rootPath: string, own: readonly string[], containerFiles: readonly ByteString[]): readonly ByteString[] {
-  const inside = own.map((path) => relative(rootPath, path)).filter((path) => path !== '' && !path.startsWith('..'));
+  const root = realFolder(rootPath);
+  // What is below a link of the container's is where that leads, and no reason to keep a folder in the link's place.
+  const inside = own.map((path) => relative(root, realPlace(resolve(path)))).filter((path) => path !== '' && !path.startsWith('..'));
   return [...mountsBelow(bytesFromText(rootPath)), ...containerFiles, ...inside.map(bytesFromText)];
 }
 

@@ -1,5 +1,7 @@
 // What a pod gives: seven capabilities and no way to more, a read-only context, mounts in odd places, no TTY.
 import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { debianBase } from '../support/debian-base.ts';
 import { chosenEngine } from '../support/engine.ts';
@@ -60,6 +62,37 @@ test('mounts inside the root stay as they are and stay out of the image', async 
   assert.ok(!tree.has('/etc/ssl/certs/mounted.crt') && !tree.has('/run/token/token'));
   assert.match(result.output, /mountedmounted/);
 });
+
+// The builder has a link there, images a link or a folder: a volume is found by where it was mounted, not by its name afterwards.
+for (const { shape, prepare, folder } of [
+  { shape: 'a link', prepare: 'test -L /var/run', folder: '/run' },
+  { shape: 'a folder', prepare: 'rm /var/run && mkdir /var/run', folder: '/var/run' },
+])
+  test(`volumes below /var/run get what is meant for them where the image has ${shape} there`, async () => {
+    const volume = await scene.folder();
+    const result = await scene.build({
+      dockerfile: `FROM @REG@/base\nRUN ${prepare} && echo own > /var/run/own && test -e ${folder}/own\nCOPY f /var/run/f\nRUN cat /var/run/f\n`,
+      files: { f: 'f' },
+      volumes: [`${volume}:/var/run/shared`],
+      args: [
+        '--cache',
+        '--cache-repo=oci:/var/run/shared/cache',
+        '--oci-layout-path=/var/run/shared/layout',
+        '--digest-file=/var/run/shared/digest',
+        '--ignore-path=/var/run/left-out',
+      ],
+    });
+    const tree = treeOf(result);
+    assert.ok(!result.output.includes('RUN sees two folders'), result.output);
+    assert.deepEqual((await readdir(volume)).toSorted(), ['cache', 'digest', 'layout']);
+    assert.equal(await readFile(join(volume, 'digest'), 'utf8'), result.image?.digest);
+    assert.ok((await readdir(join(volume, 'cache'))).length >= 2, 'nothing was kept');
+    assert.equal(tree.get(`${folder}/f`)?.size, 1);
+    assert.deepEqual(
+      [...tree.keys()].filter((path) => path.includes('shared')),
+      [],
+    );
+  });
 
 test('a read-only context is no obstacle', async () => {
   const context = await scene.folder({ Dockerfile: `FROM ${scene.registry.host}/base\nCOPY . /all/\n`, f: 'f' });

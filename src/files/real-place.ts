@@ -1,0 +1,20 @@
+// Where a path leads while the container's own links are there. Once a base image is unpacked they are the image's: what was
+// mounted at /var/run/out, through the builder's own link to /run, is then found at /run/out alone.
+import { realpathSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { systemCode } from '../errors.ts';
+
+/** An absolute folder free of links, as far as it is there. */
+export function realFolder(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT' || dirname(folder) === folder) return folder; // told where it is used
+    return join(realFolder(dirname(folder)), basename(folder));
+  }
+}
+
+/** An absolute path in the folder that it leads to; a link at its end stays, such as /dev/stdout. */
+export function realPlace(path: string): string {
+  return dirname(path) === path ? path : join(realFolder(dirname(path)), basename(path));
+}
