@@ -28,23 +28,23 @@ export async function removeLayoutImage({ folder, tag, digest }: LayoutReference
   if (tag === undefined && digest === undefined && leaving.length > 1) throw fail('it holds several, and none is named');
   const staying = entries.filter((entry) => !leaving.includes(entry));
   const needed = new Set<Digest>();
-  for (const { descriptor } of staying) await note(folder, descriptor, { needed, depth: 0 }, signal);
+  for (const { descriptor } of staying) await noteBlobs(folder, descriptor, { needed, depth: 0 }, signal);
   const named = new Set<Digest>();
-  for (const { descriptor } of leaving) await note(folder, descriptor, { needed: named, depth: 0 }, signal);
+  for (const { descriptor } of leaving) await noteBlobs(folder, descriptor, { needed: named, depth: 0 }, signal);
   await writeIndexEntries(
     folder,
     staying.map(({ json }) => json),
   );
   for (const algorithm of ['sha256', 'sha512']) {
-    for (const hex of await listed(join(folder, 'blobs', algorithm))) {
+    for (const hex of await namesIn(join(folder, 'blobs', algorithm))) {
       const blob = `${algorithm}:${hex}`;
       if (isDigest(blob) && named.has(blob) && !needed.has(blob)) await rm(blobPath(folder, blob), { force: true });
     }
   }
 }
 
-/** Notes all blobs that a descriptor leads to. */
-async function note(
+/** Notes all blobs that a descriptor leads to, itself among them. @throws ERR_LAYER for a manifest that can't be read */
+export async function noteBlobs(
   folder: string,
   descriptor: Descriptor,
   { needed, depth }: { readonly needed: Set<Digest>; readonly depth: number },
@@ -54,11 +54,12 @@ async function note(
   needed.add(descriptor.digest);
   if (!isManifestType(descriptor.mediaType) || depth > indexDepthLimit) return;
   const view = parseManifest(await readBlobFile(folder, descriptor, manifestLimitBytes, signal), descriptor.mediaType);
-  if (view.kind === 'index') for (const child of view.manifests) await note(folder, child, { needed, depth: depth + 1 }, signal);
+  if (view.kind === 'index') for (const child of view.manifests) await noteBlobs(folder, child, { needed, depth: depth + 1 }, signal);
   else for (const blob of [view.config, ...view.layers]) needed.add(blob.digest);
 }
 
-async function listed(folder: string): Promise<readonly string[]> {
+/** The names in a folder; none where there is no folder. @throws ERR_LAYER */
+export async function namesIn(folder: string): Promise<readonly string[]> {
   try {
     return await readdir(folder);
   } catch (error) {

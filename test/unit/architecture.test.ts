@@ -26,7 +26,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   tree: ['layer'],
   cloud: ['registry', 'oci'],
   registry: ['oci'],
-  store: ['oci', 'layer'],
+  store: ['layer', 'oci', 'linux'],
   layer: ['oci', 'linux'],
   dockerfile: [],
   oci: [],
