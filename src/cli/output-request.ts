@@ -37,9 +37,7 @@ export function makeOutputRequest(
     noPush: noPush || destinations.length === 0,
     ...image('oci-layout-path'),
     ...image('tar-path'),
-    ...file('digest-file'),
-    ...file('image-name-with-digest-file'),
-    ...file('image-name-tag-with-digest-file'),
+    ...resultPaths(settings, around.workingDirectory),
     ...file('metadata-file'),
     ...file('iidfile'),
     ...(settings.boolean('cache') ? file('cache-explain') : {}),
@@ -51,12 +49,24 @@ export function makeOutputRequest(
 }
 
 /** kaniko's rule: a repository, and a tag or none. The digest of what will be pushed is nobody's to say beforehand. */
-function parseDestination(name: string): Reference {
+export function parseDestination(name: string): Reference {
   const reference = parseReference(name);
   if (reference.digest === undefined) return withDefaultTag(reference);
   throw new BuilderError('ERR_USAGE', `Cannot push to ${name}: a destination is a name and a tag, not a digest`, {
     hint: `leave out "@${reference.digest}"; --digest-file tells the digest that was pushed`,
   });
+}
+
+/** The files that get an image's digest and names: absolute paths, or URLs. */
+export function resultPaths(
+  settings: Settings,
+  workingDirectory: string,
+): Pick<OutputRequest, 'digestFile' | 'imageNameWithDigestFile' | 'imageNameTagWithDigestFile'> {
+  const of = (flag: string): Readonly<Record<string, string>> => {
+    const path = settings.text(flag);
+    return path === undefined ? {} : { [camel(flag)]: isUrl(path) ? path : resolve(workingDirectory, path) };
+  };
+  return { ...of('digest-file'), ...of('image-name-with-digest-file'), ...of('image-name-tag-with-digest-file') };
 }
 
 function camel(flag: string): string {

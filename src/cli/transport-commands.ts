@@ -2,7 +2,9 @@
 import { tellAccepted } from './accepted.ts';
 import { type Command, flagsOf } from './command.ts';
 import { runCopyCommand } from './copy-command.ts';
+import { runIndexCreateCommand } from './index-command.ts';
 import { runDeleteCommand, runInspectCommand, runListTagsCommand, runManifestDigestCommand } from './inspect-command.ts';
+import { indexGroups } from './tables/index-create.ts';
 import { logFlags } from './tables/log.ts';
 import { runSyncCommand } from './sync-command.ts';
 import { copyGroups, inspectGroups, namesGroups, syncGroups } from './tables/transports.ts';
@@ -47,6 +49,14 @@ const listed: readonly Command[] = [
     about: 'copy many images: a repository, a folder, or what a YAML file lists',
     groups: syncGroups,
     run: runSyncCommand,
+  },
+  {
+    name: 'index create',
+    usage: '[flags] --tag NAME IMAGE…',
+    takesOperands: true,
+    about: 'several images, each for a platform of its own, under one name',
+    groups: indexGroups,
+    run: runIndexCreateCommand,
   },
   {
     name: 'manifest-digest',

@@ -1,7 +1,9 @@
 // The image goes out: files first, then registries, result files last, so that nothing names what isn't there yet.
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
+import type { StoredManifest } from '../oci/manifest.ts';
 import { formatReference, formatRepository, type Reference } from '../oci/reference.ts';
 import type { StoredImage } from '../oci/stored-image.ts';
 import type { RegistryClient } from '../registry/client.ts';
@@ -111,7 +113,14 @@ async function push(image: StoredImage, output: OutputRequest, ports: PublishPor
   }
 }
 
-async function writeResults(image: StoredImage, destinations: readonly Reference[], results: ResultFiles): Promise<void> {
+/** An image, or an index of several. */
+export interface Published {
+  readonly manifest: StoredManifest;
+  readonly config?: { readonly descriptor: Descriptor };
+}
+
+/** Writes the result files that were opened. @throws ERR_ROOTFS, ERR_REGISTRY */
+export async function writeResults(image: Published, destinations: readonly Reference[], results: ResultFiles): Promise<void> {
   const { digest } = image.manifest;
   // No newline: Tekton's results and termination logs are taken as they are.
   await results.get('digestFile')?.commit(digest);
@@ -120,7 +129,7 @@ async function writeResults(image: StoredImage, destinations: readonly Reference
   const tagged = destinations.map((reference) => `${formatRepository(reference)}:${reference.tag ?? 'latest'}@${digest}\n`);
   await results.get('imageNameTagWithDigestFile')?.commit(tagged.join(''));
   await results.get('metadataFile')?.commit(buildMetadata(image, destinations));
-  await results.get('iidfile')?.commit(image.config.descriptor.digest);
+  await results.get('iidfile')?.commit(image.config?.descriptor.digest ?? digest);
 }
 
 /** What Google Cloud Build reads, and kaniko writes: a JSON object a line. */
@@ -129,12 +138,12 @@ function builderOutput(pushed: readonly PushedImage[]): string {
 }
 
 /** What buildx writes of an image, as JSON with its keys: docs.docker.com/reference/cli/docker/buildx/build/#metadata-file */
-export function buildMetadata({ manifest, config }: StoredImage, destinations: readonly Reference[]): string {
+export function buildMetadata({ manifest, config }: Published, destinations: readonly Reference[]): string {
   const { mediaType, digest, bytes } = manifest;
   // Docker Hub has another name there than kaniko's files give it.
   const names = destinations.map((reference) => formatReference(reference).replace(/^index\.docker\.io\//, 'docker.io/'));
   const metadata = {
-    'containerimage.config.digest': config.descriptor.digest,
+    ...(config === undefined ? {} : { 'containerimage.config.digest': config.descriptor.digest }),
     'containerimage.descriptor': { mediaType, digest, size: bytes.length },
     'containerimage.digest': digest,
     ...(names.length === 0 ? {} : { 'image.name': names.join(',') }),
