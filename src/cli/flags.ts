@@ -8,9 +8,10 @@ export type FlagKind = 'text' | 'boolean' | 'number' | 'duration' | 'list' | 'co
 
 /**
  * What an empty value says, as a pipeline makes it of a variable that is not set: as if the flag were not there, nothing more on a
- * list, not one of those there are, or a mistake (as in kaniko, where the value is a number, a truth, or names what to do).
+ * list, not one of those there are, or a mistake (as in kaniko, where the value is a number, a truth, or names what to do). Where a
+ * flag changes what is there already, it takes that away.
  */
-export type EmptyValue = 'not set' | 'no item' | 'none' | 'refused';
+export type EmptyValue = 'not set' | 'no item' | 'none' | 'refused' | 'clears';
 
 export interface FlagSpec {
   readonly name: string;
@@ -34,8 +35,8 @@ export interface FlagSpec {
   readonly kaniko?: string;
   /** On the first page of `--help`. */
   readonly isCommon?: true;
-  /** Of lists; every other kind has one meaning (`emptyValueOf`). */
-  readonly empty?: 'no item' | 'refused';
+  /** Of lists, and of a text that clears; else a kind has one meaning (`emptyValueOf`). */
+  readonly empty?: 'no item' | 'refused' | 'clears';
   /** The switch without which it changes nothing, which is told then. */
   readonly needs?: string;
   /** The flag that wins where both are given, which is told then. */
@@ -60,7 +61,7 @@ export interface ParsedFlags {
 
 /** What an empty value of this flag says. */
 export function emptyValueOf(spec: FlagSpec): EmptyValue {
-  if (spec.kind === 'text') return 'not set';
+  if (spec.kind === 'text') return spec.empty ?? 'not set';
   if (spec.kind === 'comma-list') return 'none';
   return spec.empty ?? 'refused';
 }
@@ -141,7 +142,7 @@ function takesEmpty(values: Map<string, string[]>, spec: FlagSpec, written: stri
     });
   }
   if (meaning === 'not set') values.delete(spec.name); // the last value counts
-  return meaning !== 'none'; // a list of nothing is a list
+  return meaning !== 'none' && meaning !== 'clears'; // a list of nothing is a list
 }
 
 function unknownFlag(written: string, names: readonly string[]): BuilderError {

@@ -72,10 +72,11 @@ function describeEmpty(flags: readonly FlagSpec[]): readonly string[] {
       .filter((spec) => spec.about !== '' && spec.kind !== 'boolean' && emptyValueOf(spec) === meaning)
       .map((spec) => `--${spec.name}`)
       .join(', ');
-  const [none, refused] = [names('none'), names('refused')];
+  const [none, refused, clears] = [names('none'), names('refused'), names('clears')];
   return [
     'An empty value (--target "$STAGE" of a variable that is not set) is as good as no flag.',
     ...(none === '' ? [] : wrap(`It is an empty list for ${none}.`, '')),
+    ...(clears === '' ? [] : wrap(`It takes away what was set for ${clears}.`, '')),
     ...(refused === '' ? [] : wrap(`It is a mistake for ${refused}.`, '')),
   ];
 }

@@ -42,6 +42,7 @@ for (const row of rows) {
 const valued = buildFlags.filter((spec) => spec.kind !== 'boolean');
 const emptyExpected: Readonly<Record<EmptyValue, readonly string[]>> = {
   none: ['target', 'credential-helpers'],
+  clears: [],
   'no item': ['build-arg', 'cache-from', 'ignore-path', 'insecure-registry', 'skip-tls-verify-registry', 'registry-mirror', 'registry-map'],
   refused: [
     'destination',
