@@ -24,13 +24,14 @@ import { layerCompression } from './layer-compression.ts';
 import { executeInstruction, type ExecutionContext } from './execute.ts';
 import { finishImage, formatTime } from './finish.ts';
 import { type EarlyPush, openEarlyPush } from '../outputs/early-push.ts';
-import { type BuildPlan, isNeededAfter, isPartOfTarget, mayRun } from './plan.ts';
+import { type BuildPlan, beginsAgain, isNeededAfter, isPartOfTarget, mayRun } from './plan.ts';
 import { prepareBuild } from './prepare.ts';
 import { openPushCheck } from './push-check.ts';
 import { openResultFiles, publishImage, type ResultFiles } from '../outputs/publish.ts';
 import type { BuildRequest, BuildResult } from './request.ts';
 import { openSources, type BuildSources } from './sources.ts';
 import { buildStage, type StageResult } from './stage.ts';
+import { BaseTrees } from '../rootfs/base-trees.ts';
 import { Disk } from '../rootfs/disk.ts';
 import { OwnRoot } from '../rootfs/own-root.ts';
 import { RunChanges } from '../rootfs/run-changes.ts';
@@ -176,6 +177,7 @@ function stageFilesOptions({ request, ports, store, epoch }: BuildParts, { disk,
   return {
     disk,
     runChanges: new RunChanges(disk, { emit, signal }),
+    baseTrees: new BaseTrees(),
     spool,
     layer: {
       ...layerCompression(request, epoch, emit),
@@ -230,13 +232,17 @@ async function buildOne(
   const platform = plan.platforms.get(stage.index) ?? request.platform;
   const isOfImage = isPartOfTarget(plan, stage.index);
   build.earlyPush.startStage(isOfImage);
-  const base = await enterBase(build, planned, platform, build.isRead(planned, position));
+  const isReplaced = planned.base.kind === 'context' && planned.base.replacesStage;
+  const base = await enterBase(build, planned, platform, {
+    isWanted: build.isRead(planned, position),
+    willRun: !isReplaced && build.willRun(planned),
+    sharesBase: beginsAgain(plan, planned, position + 1),
+  });
   if (request.alwaysUnpack) await base.files.onDisk();
   const isSingleSnapshot = request.singleSnapshot && stage.index === plan.targets[0];
   const near = isOfImage && !request.output.noPush ? request.output.destinations[0] : undefined;
   const cache = isSingleSnapshot ? undefined : await build.cache?.enter(planned, near);
   const context = executionContext(build, planned, platform, base.files);
-  const isReplaced = planned.base.kind === 'context' && planned.base.replacesStage;
   const result = await buildStage(
     {
       image: base.image,

@@ -4,7 +4,7 @@ import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError } from '../errors.ts';
 import { appendLayer, type Image } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
-import { StageFiles, type StageFilesOptions } from '../rootfs/stage-files.ts';
+import { StageFiles, type StageFilesOptions, type StageOutlook } from '../rootfs/stage-files.ts';
 import type { EarlyPush } from '../outputs/early-push.ts';
 import type { BaseImages } from './base-images.ts';
 import { copyFolder } from './folder-base.ts';
@@ -34,13 +34,18 @@ export interface BaseScope {
 }
 
 /** `isWanted` starts to download all layers of the base at once. @throws what pulling throws, pinned to the FROM */
-export async function enterBase(scope: BaseScope, planned: PlannedStage, platform: Platform, isWanted: boolean): Promise<EnteredBase> {
+export async function enterBase(
+  scope: BaseScope,
+  planned: PlannedStage,
+  platform: Platform,
+  { isWanted, ...outlook }: StageOutlook & { readonly isWanted: boolean },
+): Promise<EnteredBase> {
   const { bases, finished, stageFiles } = scope;
   const { base } = planned;
   if (base.kind === 'stage') {
     const result = finished.get(base.index);
     if (result === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot start a stage: its base was not built');
-    return { image: result.image, files: await result.files.continue(), name: planned.stage.from.image, inherited: result.state };
+    return { image: result.image, files: await result.files.continue(outlook), name: planned.stage.from.image, inherited: result.state };
   }
   if (base.kind === 'scratch') {
     return { image: scratchImage(platform, scope.request), files: new StageFiles(stageFiles, { layers: [] }), name: 'scratch' };
@@ -51,7 +56,7 @@ export async function enterBase(scope: BaseScope, planned: PlannedStage, platfor
   return await atFrom(planned, async () => {
     const { image, layers } = await bases.fetch(name, platform, isWanted);
     image.layers.forEach(scope.earlyPush.send);
-    return { image: withDefaultPath(image), files: new StageFiles(stageFiles, { layers }), name };
+    return { image: withDefaultPath(image), files: new StageFiles(stageFiles, { ...outlook, layers }), name };
   });
 }
 

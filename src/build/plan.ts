@@ -78,8 +78,18 @@ export function isPartOfTarget(plan: StagePlan, index: number): boolean {
 
 /** True where a stage has a RUN, or a base has triggers, which may be one. */
 export function mayRun(plan: BuildPlan): boolean {
-  return plan.stages.some(
-    ({ stage }) => stage.instructions.some(({ kind }) => kind === 'run') || (plan.triggerCounts.get(stage.index) ?? 0) > 0,
+  return plan.stages.some((planned) => hasRun(planned) || (plan.triggerCounts.get(planned.stage.index) ?? 0) > 0);
+}
+
+/** True where a RUN is among a stage's own instructions. */
+export function hasRun({ stage }: PlannedStage): boolean {
+  return stage.instructions.some(({ kind }) => kind === 'run');
+}
+
+/** True where a stage from `position` on begins with the same image from outside. */
+export function beginsAgain(plan: StagePlan, { base }: PlannedStage, position: number): boolean {
+  return (
+    base.kind === 'image' && plan.stages.slice(position).some((later) => later.base.kind === 'image' && later.base.image === base.image)
   );
 }
 

@@ -13,6 +13,7 @@ import { statFieldCount, statInto } from '../linux/files.ts';
 import type { Layer } from '../oci/image.ts';
 import { isWithin } from '../paths.ts';
 import { ImageTree } from '../tree/image-tree.ts';
+import type { BaseTrees } from './base-trees.ts';
 import type { Disk } from './disk.ts';
 import { type KeptContents, followLayer, followLocal, keyOf, namingLayer, readLayerInto } from './follow-layer.ts';
 import { LayerContents } from './layer-contents.ts';
@@ -26,6 +27,7 @@ import { type TreeContents, type TreeFile, treeView } from './tree-view.ts';
 export interface StageFilesOptions {
   readonly disk: Disk;
   readonly runChanges: RunChanges;
+  readonly baseTrees: BaseTrees;
   readonly spool: Spool;
   readonly layer: LayerOptions;
   /** Paths of which nothing goes into a layer. */
@@ -44,7 +46,15 @@ export interface TakenLayer extends WrittenLayer {
   readonly leakedSecrets: readonly string[];
 }
 
-interface Parts {
+/** What is known of a stage when it begins. */
+export interface StageOutlook {
+  /** A RUN is going to need the files on disk: whoever asks for them first has them unpacked, and they are read once. */
+  readonly willRun?: boolean;
+  /** A later stage begins with the same layers. */
+  readonly sharesBase?: boolean;
+}
+
+interface Parts extends StageOutlook {
   readonly layers: readonly StageLayer[];
   readonly tree?: ImageTree;
   readonly kept?: KeptContents;
@@ -55,13 +65,16 @@ export class StageFiles {
   readonly #layers: StageLayer[];
   readonly #kept: KeptContents;
   readonly #contents: LayerContents;
+  readonly #outlook: StageOutlook;
+  #ahead: Promise<void> | undefined;
   #tree: Promise<ImageTree> | undefined;
   /** Where all changes become one layer: what they begin with. */
   #single: { readonly tree: ImageTree; readonly layers: number } | undefined;
 
   /** Files that the layers say; the tree is read from them when it is first asked for. */
-  constructor(options: StageFilesOptions, { layers, tree, kept = new Map() }: Parts) {
+  constructor(options: StageFilesOptions, { layers, tree, kept = new Map(), ...outlook }: Parts) {
     this.#options = options;
+    this.#outlook = outlook;
     this.#layers = [...layers];
     this.#kept = new Map(kept);
     this.#tree = tree === undefined ? undefined : Promise.resolve(tree);
@@ -79,7 +92,27 @@ export class StageFiles {
 
   /** What the files are now. @throws ERR_LAYER, ERR_DIGEST_MISMATCH, ERR_REGISTRY when they can't be read from the layers */
   async tree(): Promise<ImageTree> {
+    await (this.#ahead ??= this.#unpackAhead());
+    return await this.#knownTree();
+  }
+
+  async #unpackAhead(): Promise<void> {
+    const isDue = this.#outlook.willRun === true && this.#tree === undefined && this.#layers.length > 0;
+    if (isDue && this.#options.disk.countHeld(this.#layers) === 0) await this.onDisk();
+  }
+
+  async #knownTree(): Promise<ImageTree> {
+    this.#recallTree();
     return await (this.#tree ??= this.#readTree());
+  }
+
+  // An earlier stage may have begun with the same base.
+  #recallTree(): void {
+    if (this.#tree !== undefined) return;
+    const known = this.#options.baseTrees.take(this.#layers, this.#outlook.sharesBase !== true);
+    if (known === undefined) return;
+    for (const [key, content] of known.kept) this.#kept.set(key, content);
+    this.#tree = Promise.resolve(known.tree);
   }
 
   /** The files, to be read from: as they are when they are asked for. */
@@ -102,9 +135,9 @@ export class StageFiles {
   }
 
   /** Another stage's files that begin as these are now. */
-  async continue(): Promise<StageFiles> {
+  async continue(outlook: StageOutlook = {}): Promise<StageFiles> {
     const tree = this.#tree === undefined ? {} : { tree: (await this.#tree).clone() };
-    return new StageFiles(this.#options, { layers: this.#layers, kept: this.#kept, ...tree });
+    return new StageFiles(this.#options, { ...outlook, layers: this.#layers, kept: this.#kept, ...tree });
   }
 
   /** Writes what was drafted as a layer, an empty one if nothing was. @throws ERR_LAYER, ERR_ROOTFS, ERR_CONTEXT */
@@ -154,9 +187,10 @@ export class StageFiles {
   async #fillDisk(isForRun: boolean): Promise<void> {
     const { disk, runChanges } = this.#options;
     const { ground } = disk;
+    this.#recallTree();
     // Where everything is going to be unpacked, the tree comes with it.
     const isWhole = this.#tree === undefined && disk.countHeld(this.#layers) === 0;
-    const tree = isWhole ? new ImageTree() : await this.tree();
+    const tree = isWhole ? new ImageTree() : await this.#knownTree();
     if (isWhole) this.#kept.clear();
     if (ground?.begin(tree) === true) runChanges.forget();
     if (disk.isHolding(this.#layers)) {
@@ -173,8 +207,13 @@ export class StageFiles {
       isForRun,
     });
     // What was read of other bytes than the layer's says nothing.
-    if (isWhole && outcome !== 'other bytes') this.#tree = Promise.resolve(tree);
+    if (isWhole && outcome !== 'other bytes') this.#learn(tree);
     if (outcome !== 'holds') await this.#unpackAgain(isForRun);
+  }
+
+  #learn(tree: ImageTree): void {
+    this.#tree = Promise.resolve(tree);
+    if (this.#outlook.sharesBase === true) this.#options.baseTrees.keep(this.#layers, { tree, kept: this.#kept });
   }
 
   // What is the image's in a folder that it has got only now was passed over, or what was unpacked was not the image's.
@@ -243,6 +282,7 @@ export class StageFiles {
       if (isRead === undefined) return await this.#readTree();
     }
     for (const oddity of oddities) emit({ kind: 'warning', code: 'unpack.archive', message: oddity });
+    if (this.#outlook.sharesBase === true) this.#options.baseTrees.keep(this.#layers, { tree, kept: this.#kept });
     return tree;
   }
 

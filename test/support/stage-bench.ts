@@ -14,12 +14,13 @@ import { type BlobStore, openBlobStore } from '../../src/layer/store.ts';
 import { writeLayer } from '../../src/layer/write.ts';
 import type { Layer } from '../../src/oci/image.ts';
 import { childPath, rootPath } from '../../src/paths.ts';
+import { BaseTrees } from '../../src/rootfs/base-trees.ts';
 import { Disk } from '../../src/rootfs/disk.ts';
 import type { StageLayer } from '../../src/rootfs/stage-layer.ts';
 import { createUnpackReport } from '../../src/rootfs/unpack-report.ts';
 import { createProtection } from '../../src/rootfs/protect.ts';
 import { RunChanges } from '../../src/rootfs/run-changes.ts';
-import { StageFiles, type StageFilesOptions } from '../../src/rootfs/stage-files.ts';
+import { StageFiles, type StageFilesOptions, type StageOutlook } from '../../src/rootfs/stage-files.ts';
 import type { TreeDraft } from '../../src/rootfs/tree-draft.ts';
 import { unpackLayer } from '../../src/rootfs/unpack.ts';
 import { type TarOptions, chunks, tar } from './tar.ts';
@@ -60,6 +61,7 @@ export class StageBench implements AsyncDisposable {
     this.options = {
       disk: this.disk,
       runChanges: new RunChanges(this.disk, common),
+      baseTrees: new BaseTrees(),
       spool: this.spool,
       layer: { compression: 'gzip', family: 'oci', store: this.store, ...(latestTime === undefined ? {} : { latestTime }) },
       ignoredPaths: ignoredPaths.map(bytesFromText),
@@ -85,8 +87,8 @@ export class StageBench implements AsyncDisposable {
     return { diffId: layer.diffId, layer: () => opens };
   }
 
-  stage(layers: readonly StageLayer[]): StageFiles {
-    return new StageFiles(this.options, { layers });
+  stage(layers: readonly StageLayer[], outlook: StageOutlook = {}): StageFiles {
+    return new StageFiles(this.options, { layers, ...outlook });
   }
 
   /** Unpacks a layer onto the root, as a base would be. */

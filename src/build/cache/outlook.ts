@@ -3,7 +3,7 @@ import type { PlannedStage } from '../../dockerfile/stages.ts';
 import { BuilderError } from '../../errors.ts';
 import type { BlobStore } from '../../layer/store.ts';
 import { needsFiles } from '../enter-base.ts';
-import { type BuildPlan, isNeededAfter } from '../plan.ts';
+import { type BuildPlan, hasRun, isNeededAfter } from '../plan.ts';
 import type { BuildPorts } from '../ports.ts';
 import type { BuildRequest } from '../request.ts';
 import { BuildCache, type BuildCacheOptions } from './build-cache.ts';
@@ -14,6 +14,8 @@ export interface Outlook {
   readonly plan: BuildPlan;
   /** Whether files are going to be read of the stage at this position of the plan. */
   readonly isRead: (planned: PlannedStage, position: number) => boolean;
+  /** Whether a RUN of the stage is going to be executed, as far as that can be told. */
+  readonly willRun: (planned: PlannedStage) => boolean;
   readonly cache?: BuildCache;
 }
 
@@ -33,7 +35,7 @@ export async function openOutlook(
   if (layers === undefined || request.cache === undefined) {
     const isRead = (planned: PlannedStage, position: number): boolean =>
       needsFiles(planned) || isNeededAfter(plan, planned.stage.index, position + 1, ['copy', 'mount', 'base']);
-    return { plan, isRead };
+    return { plan, isRead, willRun: hasRun };
   }
   ports.emit({ kind: 'phase', phase: 'checking', detail: 'what the cache has' });
   const { copyLayers, runLayers } = request.cache;
@@ -44,7 +46,12 @@ export async function openOutlook(
     const message = `stage ${stage.name ?? stage.index} is not built: the cache has what is read from it`;
     ports.emit({ kind: 'note', level: 'info', message });
   }
-  return { plan: { ...plan, stages: plan.stages.filter(isNeeded) }, isRead: ({ stage }) => prospect.read.has(stage.index), cache };
+  return {
+    plan: { ...plan, stages: plan.stages.filter(isNeeded) },
+    isRead: ({ stage }) => prospect.read.has(stage.index),
+    willRun: ({ stage }) => prospect.run.has(stage.index),
+    cache,
+  };
 }
 
 /** Says of each step what the cache has of it, where there is one; nothing is built or kept. @throws the signal's reason */

@@ -1,6 +1,6 @@
 // Which stages have to be built, and which steps may have to be executed, by what is in the cache.
 import type { PlannedStage } from '../../dockerfile/stages.ts';
-import type { BuildPlan } from '../plan.ts';
+import { type BuildPlan, hasRun } from '../plan.ts';
 import type { ForeseenStage, ForeseenStep } from './foresee.ts';
 
 /** What will become of a build, as far as that can be told before it begins. */
@@ -9,6 +9,8 @@ export interface Prospect {
   readonly needed: ReadonlySet<number>;
   /** Of those, the ones whose files somebody is going to read. */
   readonly read: ReadonlySet<number>;
+  /** Of those, the ones in which a RUN may be executed. */
+  readonly run: ReadonlySet<number>;
 }
 
 interface StageProspect {
@@ -50,6 +52,7 @@ export async function predict(
 function follow(plan: BuildPlan, prospects: ReadonlyMap<number, StageProspect>): Prospect {
   const needed = new Set(plan.targets);
   const read = new Set<number>();
+  const run = new Set<number>();
   // Backwards: whoever needs a stage stands behind it.
   for (const planned of plan.stages.toReversed()) {
     const { stage, base } = planned;
@@ -62,11 +65,13 @@ function follow(plan: BuildPlan, prospects: ReadonlyMap<number, StageProspect>):
     }
     const needsOwn = prospect === undefined || prospect.isOpen || prospect.due.some((step) => !step.isDetached);
     if (needsOwn) read.add(stage.index);
+    if (prospect?.isOpen === true ? hasRun(planned) : prospect?.due.some(({ instruction }) => instruction.kind === 'run') === true)
+      run.add(stage.index);
     if (base.kind !== 'stage') continue;
     needed.add(base.index);
     if (read.has(stage.index)) read.add(base.index);
   }
-  return { needed, read };
+  return { needed, read, run };
 }
 
 /** The stages that steps of this one may have to read from. */

@@ -167,6 +167,46 @@ test('the first RUN unpacks each layer once, and the tree comes with it', { skip
   assert.deepEqual(bench.opened, ['base', 'two']);
 });
 
+test('where a RUN is due, who asks for the files before has them unpacked: the base is read once', { skip }, async (context) => {
+  const bench = benchAt(context);
+  const files = bench.stage([await bench.layer('base', shell), await bench.layer('two', [{ path: 'd/.wh.g' }])], { willRun: true });
+  const [draft, tree] = await Promise.all([files.draft(), files.tree()]);
+  assert.equal(tree.at(at('d/g')), undefined);
+  draft.put(at('copied'), node('directory'));
+  await files.write(draft);
+  assert.equal(existsSync(join(bench.rootFolder, 'd/f')), true);
+  const { layer } = await run(bench, files, 'test -d /copied; test ! -e /d/g; cat /d/f > /new');
+  assert.deepEqual(await linesOf(layer), ['new 644 "first"']);
+  assert.deepEqual(bench.opened, ['base', 'two']);
+});
+
+test('a base that several stages begin with is read once for its names, and none sees what another did', async (context) => {
+  const bench = benchAt(context);
+  const base = await bench.layer('base', [{ path: 'etc/passwd', content: 'root:x:0:0' }]);
+  for (const [index, name] of ['a', 'b', 'c'].entries()) {
+    const files = bench.stage([base], { sharesBase: index < 2 });
+    const draft = await files.draft();
+    draft.put(at(name), node('directory'));
+    await files.write(draft);
+    const view = await files.view();
+    assert.deepEqual(view.names(at('.')), [name, 'etc'].sort());
+    const chunks: Buffer[] = [];
+    for (const chunk of view.open(at('etc/passwd')).chunks) chunks.push(Buffer.from(chunk));
+    assert.equal(Buffer.concat(chunks).toString(), 'root:x:0:0');
+  }
+  assert.deepEqual(bench.opened, ['base']);
+});
+
+test('a RUN on a base whose names an earlier stage has read only unpacks it', { skip }, async (context) => {
+  const bench = benchAt(context);
+  const base = await bench.layer('base', shell);
+  await bench.stage([base], { sharesBase: true }).tree();
+  const files = bench.stage([base]);
+  const { layer } = await run(bench, files, 'cat /d/f > /d/new');
+  assert.deepEqual(await linesOf(layer), ['d directory 755', 'd/new 644 "first"']);
+  assert.deepEqual(bench.opened, ['base', 'base']);
+});
+
 test('stages that begin with the layers that the disk has go on there', { skip }, async (context) => {
   const bench = benchAt(context);
   const base = await bench.layer('base', shell);
