@@ -23,6 +23,7 @@ import { readEpoch, withEpoch } from './epoch.ts';
 import { layerCompression } from './layer-compression.ts';
 import { executeInstruction, type ExecutionContext } from './execute.ts';
 import { finishImage, formatTime } from './finish.ts';
+import { leftOutBy } from './ignored-paths.ts';
 import { type EarlyPush, openEarlyPush } from '../outputs/early-push.ts';
 import { type BuildPlan, beginsAgain, isNeededAfter, isPartOfTarget, mayRun } from './plan.ts';
 import { prepareBuild } from './prepare.ts';
@@ -39,7 +40,6 @@ import type { StageFiles, StageFilesOptions } from '../rootfs/stage-files.ts';
 import type { Root } from '../files/root.ts';
 import { Spool } from '../files/spool.ts';
 import type { Timestamp } from '../layer/entry.ts';
-import { clampPath } from '../paths.ts';
 import type { BuildPorts } from './ports.ts';
 
 /**
@@ -185,7 +185,7 @@ function stageFilesOptions({ request, ports, store, epoch }: BuildParts, { disk,
       store,
       ...(epoch === undefined ? {} : { latestTime: epoch }),
     },
-    ignoredPaths: request.ignorePaths.map((path) => clampPath(bytesFromText(path))),
+    leftOut: leftOutBy(request.ignorePaths),
     alwaysOnDisk: request.alwaysUnpack,
     onLayer,
     now: () => timestampOf(ports.now()),

@@ -60,6 +60,7 @@ export interface BuildRequest {
   readonly singleSnapshot: boolean;
   /** The context's files may be moved out of the way where the image works in their folder. */
   readonly borrowsContext: boolean;
+  /** In no layer; names may be patterns. */
   readonly ignorePaths: readonly string[];
   readonly network: 'default' | 'host' | 'none';
   /** The root is emptied after the build. */

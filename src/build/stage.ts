@@ -90,10 +90,8 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
     run.emit({ kind: 'step.started', step });
     const recalled = await run.cache?.recall(position, step);
     if (recalled !== undefined) {
-      await run.files.append(recalled.stageLayer);
-      run.onRecalled?.(recalled.layer);
+      image = await appendRecalled(image, recalled, run);
       state = recalled.effect.state;
-      image = appendLayer(image, recalled.layer, { ...historyOf(recalled.effect), created: recalled.created });
       const { size } = recalled.layer.descriptor;
       run.emit({ kind: 'step.finished', step, durationMs: performance.now() - stepStarted, recalled: { sizeBytes: size } });
       continue;
@@ -109,11 +107,13 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
     const history = effect.history === undefined ? undefined : historyOf(effect);
     let layer: { readonly entries: number; readonly sizeBytes: number } | undefined;
     const written = await takeLayer(effect, run);
+    const isLayer = written !== undefined && !run.files.drops(written.layer);
     if (single !== undefined) {
-      single.steps.push({ history, created, changedFiles: written !== undefined });
+      single.steps.push({ history, created, changedFiles: isLayer });
       for (const id of effect.secretIds ?? []) if (!single.readers.has(id)) single.readers.set(id, instruction.range);
-    } else if (written === undefined) {
-      if (history !== undefined) image = appendHistory(image, run.hasFixedTime ? { ...history, created } : history);
+    } else if (!isLayer) {
+      if (history !== undefined) image = appendHistory(image, timed(history, created, run));
+      if (written !== undefined) await run.cache?.keep(position, written.layer, created);
     } else {
       for (const id of written.leakedSecrets) run.emit(leakWarning(id, "this step's layer", instruction.range));
       layer = { entries: written.entries, sizeBytes: written.layer.descriptor.size };
@@ -126,6 +126,14 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
   image = withTimes(image, start.image.config.history.length, run);
   run.emit({ kind: 'stage.finished', stage: start.name, durationMs: performance.now() - started });
   return { image: { ...image, config: { ...image.config, config: state.config, ...authorOf(state) } }, state, files: run.files };
+}
+
+async function appendRecalled(image: Image, { effect, layer, stageLayer, created }: RecalledStep, run: StageRun): Promise<Image> {
+  await run.files.append(stageLayer);
+  const history = historyOf(effect);
+  if (run.files.drops(layer)) return appendHistory(image, timed(history, created, run));
+  run.onRecalled?.(layer);
+  return appendLayer(image, layer, { ...history, created });
 }
 
 /** The base's triggers, then the stage's own instructions. */
@@ -197,9 +205,15 @@ async function appendSingleLayer(image: Image, { steps, readers }: SingleLayer, 
     if (range !== undefined) run.emit(leakWarning(id, 'the one layer of this stage', range));
   }
   return steps.reduce((before, { history, created }, index) => {
-    if (index === last && written !== undefined) return appendLayer(before, written.layer, { ...history, created });
-    return history === undefined ? before : appendHistory(before, run.hasFixedTime ? { ...history, created } : history);
+    if (index === last && written !== undefined && !run.files.drops(written.layer))
+      return appendLayer(before, written.layer, { ...history, created });
+    return history === undefined ? before : appendHistory(before, timed(history, created, run));
   }, image);
+}
+
+/** The entry of a step without a layer: `withTimes` has its time, but where that is fixed. */
+function timed(history: HistoryEntry, created: string, { hasFixedTime }: Pick<StageRun, 'hasFixedTime'>): HistoryEntry {
+  return hasFixedTime ? { ...history, created } : history;
 }
 
 function secretsOf(ids: readonly string[], run: Pick<StageRun, 'secrets'>): ReadonlyMap<string, Buffer> {

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { BuilderError } from '../errors.ts';
 import type { BuildRequest, NamedContextSpec, SecretSpec } from '../build/request.ts';
 import type { OutputRequest } from '../outputs/output-request.ts';
+import { leftOutBy, varRun } from '../build/ignored-paths.ts';
 import { hostPlatform, parsePlatform } from '../oci/platform.ts';
 import { makeBaseFolder, makeCacheRequest } from './cache-request.ts';
 import { makeOutputRequest } from './output-request.ts';
@@ -64,7 +65,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     singleSnapshot: settings.boolean('single-snapshot'),
     alwaysUnpack: settings.boolean('materialize'),
     borrowsContext: settings.boolean('borrow-context') || around.hasTerminal !== true,
-    ignorePaths: settings.list('ignore-path'),
+    ignorePaths: ignoredPaths(settings),
     network: settings.choice('network', ['default', 'host', 'none'], 'default'),
     cleanup: settings.boolean('cleanup'),
     preCleanup: settings.boolean('pre-cleanup'),
@@ -79,6 +80,12 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     rootPath: '/',
     output,
   };
+}
+
+function ignoredPaths(settings: Settings): readonly string[] {
+  const paths = [...settings.list('ignore-path'), ...(settings.boolean('ignore-var-run') ? [varRun] : [])];
+  leftOutBy(paths);
+  return paths;
 }
 
 /** kaniko's rule: a bucket without a scheme is Google's. */

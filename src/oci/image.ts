@@ -49,6 +49,14 @@ export function appendLayer(image: Image, layer: Layer, history: HistoryEntry): 
   };
 }
 
+/** Of an archive without entries: 1,024 zero bytes. */
+const emptyDiffId = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef';
+
+/** True where a layer holds nothing at all. */
+export function isEmptyLayer({ diffId }: Pick<Layer, 'diffId'>): boolean {
+  return diffId === emptyDiffId;
+}
+
 /** The image after an instruction that makes no layer. */
 export function appendHistory(image: Image, history: HistoryEntry): Image {
   const entry = { ...history, emptyLayer: true };

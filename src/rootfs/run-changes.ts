@@ -13,10 +13,11 @@ import { captureChanges } from './capture.ts';
 import { watchLocalDigest } from './content-notes.ts';
 import { diffTrees } from './diff.ts';
 import type { Disk } from './disk.ts';
+import { type LeftOut, changesBut, hasOtherMode } from './left-out.ts';
 import { scanRoot, settleClock } from './scan.ts';
 import { type Settling, settleTouched } from './settle.ts';
 import { entryAt } from './tree-columns.ts';
-import { type Change, type Tree, type TreeEntry, typeOfMode } from './scanned-tree.ts';
+import { type Change, type Tree, typeOfMode } from './scanned-tree.ts';
 
 /** What of a RUN's changes is not the image's. */
 export interface RunExceptions {
@@ -24,6 +25,8 @@ export interface RunExceptions {
   readonly except: readonly ByteString[];
   /** Folders on the disk that it put back as they were. */
   readonly unchanged: readonly ByteString[];
+  /** By its place in the image. */
+  readonly leftOut?: LeftOut | undefined;
 }
 
 type Present = Exclude<Change, { readonly kind: 'deleted' }>;
@@ -72,7 +75,7 @@ export class RunChanges {
       (change) => !isExcepted(change.path) && !(change.kind === 'modified' && unchanged.has(change.path)),
     );
     const settled = await settleTouched(root, found, this.#settling(), this.#signal);
-    const changes = this.#inImage(settled, before, tree);
+    const changes = changesBut(exceptions.leftOut, this.#inImage(settled, before, tree), before);
     this.#emit({ kind: 'snapshot.finished', scanned: after.size, changed: changes.length, durationMs: performance.now() - started });
     return this.#captured(changes, tree, map);
   }
@@ -152,8 +155,4 @@ export class RunChanges {
 
 function isStill(change: Present): boolean {
   return change.isSameFile === true || typeOfMode(change.entry.mode) === 'directory';
-}
-
-function hasOtherMode(entry: TreeEntry, was: TreeEntry | undefined): boolean {
-  return was === undefined || was.mode !== entry.mode || was.uid !== entry.uid || was.gid !== entry.gid;
 }

@@ -10,13 +10,13 @@ import type { LocalEntry, Timestamp } from '../layer/entry.ts';
 import { type SecretScan, createSecretScan } from '../layer/secret-scan.ts';
 import { type LayerOptions, type WrittenLayer, writeLayer } from '../layer/write.ts';
 import { statFieldCount, statInto } from '../linux/files.ts';
-import type { Layer } from '../oci/image.ts';
-import { isWithin } from '../paths.ts';
+import { type Layer, isEmptyLayer } from '../oci/image.ts';
 import { ImageTree } from '../tree/image-tree.ts';
 import type { BaseTrees } from './base-trees.ts';
 import type { Disk } from './disk.ts';
 import { type KeptContents, followLayer, followLocal, keyOf, namingLayer, readLayerInto } from './follow-layer.ts';
 import { LayerContents } from './layer-contents.ts';
+import { type LeftOut, draftBut } from './left-out.ts';
 import type { RunChanges, RunExceptions } from './run-changes.ts';
 import { draftDifference } from './draft-difference.ts';
 import { type StageLayer, readArriving } from './stage-layer.ts';
@@ -30,8 +30,8 @@ export interface StageFilesOptions {
   readonly baseTrees: BaseTrees;
   readonly spool: Spool;
   readonly layer: LayerOptions;
-  /** Paths of which nothing goes into a layer. */
-  readonly ignoredPaths: readonly ByteString[];
+  /** Where it is given, there are no empty layers either. */
+  readonly leftOut?: LeftOut | undefined;
   /** Unpacks whatever there is to unpack, RUN or not: what comes out must be the same. */
   readonly alwaysOnDisk?: boolean;
   /** Gets each layer as soon as it is written. */
@@ -125,7 +125,7 @@ export class StageFiles {
   async draft(): Promise<TreeDraft> {
     const tree = await this.tree();
     // What is left out of the layer is not to be in the tree either, which gets what the layer says.
-    const isWhole = this.#options.ignoredPaths.length === 0;
+    const isWhole = this.#options.leftOut === undefined;
     return new TreeDraft(isWhole ? tree : tree.clone(), this.#options.now(), (file) => this.#stored(file));
   }
 
@@ -140,17 +140,23 @@ export class StageFiles {
     return new StageFiles(this.#options, { ...outlook, layers: this.#layers, kept: this.#kept, ...tree });
   }
 
-  /** Writes what was drafted as a layer, an empty one if nothing was. @throws ERR_LAYER, ERR_ROOTFS, ERR_CONTEXT */
+  /** True for a layer that is none, since all that it could hold is left out. */
+  drops(layer: Pick<Layer, 'diffId'>): boolean {
+    return this.#options.leftOut !== undefined && isEmptyLayer(layer);
+  }
+
+  /** Writes what was drafted as a layer, an empty one if nothing was; it may be dropped. @throws ERR_LAYER, ERR_ROOTFS, ERR_CONTEXT */
   async write(draft: TreeDraft): Promise<WrittenLayer> {
     const { signal, emit, onLayer } = this.#options;
     emit({ kind: 'phase', phase: 'snapshotting' });
-    const entries = this.#entriesOf(draft);
+    const tree = await this.#tree;
+    const entries = this.#entriesOf(draft, tree);
     const number = this.#layers.length;
     const drafted = await readDraft(draft.tree, entries, signal);
-    const tree = await this.#tree;
     // What was drafted elsewhere is put upon the tree, if anybody has asked for it yet.
     const isElsewhere = tree !== undefined && tree !== draft.tree;
     const written = await this.#writeLayer(isElsewhere ? followLocal(drafted, tree, number, this.#kept) : drafted);
+    if (this.drops(written.layer)) return written;
     for (const [entry, each] of entries.entries()) if (each.kind === 'file') draft.tree.setContent(each.node, { layer: number, entry });
     this.#layers.push({ diffId: written.layer.diffId, layer: () => written.layer });
     if (this.#single === undefined) onLayer?.(written.layer);
@@ -160,6 +166,7 @@ export class StageFiles {
 
   /** Puts a layer on top that was made elsewhere. It is only read where somebody has asked for the files. @throws as tree() */
   async append(stageLayer: StageLayer): Promise<void> {
+    if (this.drops(stageLayer)) return;
     const { signal, alwaysOnDisk } = this.#options;
     const tree = await this.#tree;
     const number = this.#layers.length;
@@ -223,23 +230,24 @@ export class StageFiles {
   }
 
   /**
-   * After a RUN: writes what it changed as a layer, an empty one if nothing was. `secrets` are looked for in the files that go into it.
+   * After a RUN: writes what it changed as a layer, an empty one if nothing was; it may be dropped. `secrets` are looked for in the files that go into it.
    * @throws ERR_ROOTFS, ERR_LAYER
    */
   async takeRun(exceptions: RunExceptions, secrets: ReadonlyMap<string, Buffer>): Promise<TakenLayer> {
-    const { disk, runChanges, emit, onLayer } = this.#options;
+    const { disk, runChanges, leftOut, emit, onLayer } = this.#options;
     emit({ kind: 'phase', phase: 'snapshotting' });
     const tree = await this.tree();
     const scan = createSecretScan(secrets);
-    const changes = await runChanges.take(tree, exceptions);
+    const changes = await runChanges.take(tree, { ...exceptions, leftOut });
     const number = this.#layers.length;
     const entries = followLocal(scan === undefined ? changes : watchContent(changes, scan), tree, number, this.#kept);
     const written = await this.#writeLayer(entries);
-    this.#layers.push({ diffId: written.layer.diffId, layer: () => written.layer });
-    disk.append(written.layer.diffId);
+    const isDropped = this.drops(written.layer);
+    if (!isDropped) this.#layers.push({ diffId: written.layer.diffId, layer: () => written.layer });
+    if (!isDropped) disk.append(written.layer.diffId);
     if (await disk.settle(tree)) runChanges.forget();
     await disk.ground?.end();
-    if (this.#single === undefined) onLayer?.(written.layer);
+    if (this.#single === undefined && !isDropped) onLayer?.(written.layer);
     return { ...written, leakedSecrets: scan?.found() ?? [] };
   }
 
@@ -258,7 +266,7 @@ export class StageFiles {
     const scan = createSecretScan(secrets);
     const entries = await readDraft(tree, draftDifference(before, tree, files), signal);
     const written = await this.#writeLayer(scan === undefined ? entries : watchContent(entries, scan));
-    onLayer?.(written.layer);
+    if (!this.drops(written.layer)) onLayer?.(written.layer);
     return { ...written, leakedSecrets: scan?.found() ?? [] };
   }
 
@@ -286,17 +294,16 @@ export class StageFiles {
     return tree;
   }
 
-  #entriesOf(draft: TreeDraft): readonly DraftEntry[] {
-    const { ignoredPaths, emit } = this.#options;
-    const ignored: ByteString[] = [];
-    const entries = draft.entries((path) => {
-      const isIgnored = ignoredPaths.some((each) => isWithin(path, each));
-      if (isIgnored) ignored.push(path);
-      return isIgnored;
-    });
-    const [first] = ignored;
+  #entriesOf(draft: TreeDraft, before: ImageTree | undefined): readonly DraftEntry[] {
+    const { leftOut, emit } = this.#options;
+    let first: ByteString | undefined;
+    const entries = draftBut(leftOut, draft, before, (path) => (first ??= path));
     if (first !== undefined) {
-      emit({ kind: 'warning', code: 'ignored-path', message: `/${textFromBytes(first)} is left out of the image (--ignore-path)` });
+      emit({
+        kind: 'warning',
+        code: 'ignored-path',
+        message: `/${textFromBytes(first)} is left out of the image (--ignore-path, --ignore-var-run)`,
+      });
     }
     return entries;
   }

@@ -31,6 +31,7 @@ import { recoverContexts } from './recover-contexts.ts';
 import { type RegistryAccess, accessRegistries, openRegistries } from './registries.ts';
 import { findContainerFiles, containerFilesList } from './container-files.ts';
 import { followSteps, guardLaunch, launcherOf } from './guarded-launch.ts';
+import { isKeptOnDisk } from '../build/ignored-paths.ts';
 import type { BuildRequest, RegistryRequest } from '../build/request.ts';
 import { type SecretFile, findSecretFiles, readSecret } from './secret-files.ts';
 
@@ -163,7 +164,8 @@ function claimPaths(request: BuildRequest, { main, named }: Contexts, ownFolders
   // With its work elsewhere, a RUN may see what the image has in place of the builder's own files: all of them are in memory by now.
   const isElsewhere = !`${builderFolder}/`.startsWith(`${home}/`);
   const bases = request.baseFolder === undefined || !existsSync(request.baseFolder.path) ? [] : [request.baseFolder.path];
-  const given = [main.folder, ...named.owned, ...bases, ...request.ignorePaths, ...request.ssh.values(), ...cacheFolders(request)];
+  const ignored = request.ignorePaths.filter(isKeptOnDisk);
+  const given = [main.folder, ...named.owned, ...bases, ...ignored, ...request.ssh.values(), ...cacheFolders(request)];
   const own = [builderFolder, ...(isElsewhere ? [] : [home]), ...given];
   const shared = isElsewhere ? new Set([...imageFolders, ...homeNames]) : imageFolders;
   const containerFiles = findContainerFiles(rootPath, builderFolder, shared, mountsBelow(bytesFromText(rootPath)));

@@ -3,6 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ByteString, bytesFromText } from '../../src/bytes.ts';
+import { leftOutBy } from '../../src/build/ignored-paths.ts';
 import type { BuildEvent } from '../../src/events.ts';
 import { diskView } from '../../src/files/disk-view.ts';
 import type { FileView } from '../../src/files/file-view.ts';
@@ -64,7 +65,7 @@ export class StageBench implements AsyncDisposable {
       baseTrees: new BaseTrees(),
       spool: this.spool,
       layer: { compression: 'gzip', family: 'oci', store: this.store, ...(latestTime === undefined ? {} : { latestTime }) },
-      ignoredPaths: ignoredPaths.map(bytesFromText),
+      leftOut: leftOutBy(ignoredPaths),
       onLayer: (layer) => void this.sent.push(layer),
       now: () => ({ seconds: 1_700_000_000, nanoseconds: 0 }),
       ...common,

@@ -61,15 +61,18 @@ export const imageFlags: readonly FlagSpec[] = [
     empty: 'no item',
     value: 'PATH',
     about: 'path that is never part of the image',
-    kaniko: 'the same, by patterns',
+    details:
+      'path that is never part of the image; its names may be patterns (`/tmp/*`). What COPY puts there is left out with a warning, and a step that changes nothing else makes no layer',
+    kaniko: 'same',
   },
   {
     name: 'ignore-var-run',
     kind: 'boolean',
     aliases: ['whitelist-var-run'],
-    about: '',
-    inert: 'what is mounted there is left out by itself, the rest belongs to the image',
-    kaniko: 'leaves out /var/run, by default',
+    about: 'leave /var/run out (default false)',
+    details:
+      'leave /var/run out (default false: it is part of the image, but for what is mounted there); where it is a link, what it leads to stays',
+    kaniko: 'the same, and the default is true',
   },
   {
     name: 'snapshot-mode',
