@@ -45,8 +45,8 @@ export function describeFailure(error: unknown, isVerbose: boolean): readonly st
   let hint = error.hint;
   const said = [error.message];
   for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
-    // Many a message ends with its cause.
-    if (!said.some((message) => message.endsWith(cause.message))) lines.push(`  because: ${cause.message}`);
+    // Many a message tells its cause itself.
+    if (!said.some((message) => message.includes(cause.message))) lines.push(`  because: ${cause.message}`);
     said.push(cause.message);
     if (cause instanceof BuilderError) hint ??= cause.hint;
   }

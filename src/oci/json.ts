@@ -6,14 +6,46 @@ export type JsonObject = ReadonlyMap<string, Json>;
 /** A value of JSON; `bigint` stands for a whole number beyond 2^53. */
 export type Json = null | boolean | number | bigint | string | readonly Json[] | JsonObject;
 
-/** @throws ERR_LAYER when the text is not JSON; the message holds the parser's reason, not the text. */
+/**
+ * @throws ERR_LAYER when the text is not JSON, or an object in it has a key twice: readers differ in which of the two they take. The
+ * message holds the reason and the place, not the text.
+ */
 export function parseJson(text: string): Json {
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(text, (_key, item: unknown, context?: { source?: string }) => revive(item, context?.source));
-    return value as Json; // what `revive` returns for every kind of JSON value
+    value = JSON.parse(text, (_key, item: unknown, context?: { source?: string }) => revive(item, context?.source));
   } catch (error) {
-    throw new BuilderError('ERR_LAYER', `Cannot read JSON: ${error instanceof Error ? error.message.replace(/, ".*$/s, '') : 'malformed'}`);
+    const why = error instanceof RangeError ? 'it is nested too deep' : error instanceof Error ? error.message.replace(/, ".*$/s, '') : '';
+    throw new BuilderError('ERR_LAYER', `Cannot read JSON: ${why || 'malformed'}`);
   }
+  const again = findRepeatedKey(text);
+  if (again !== undefined) throw new BuilderError('ERR_LAYER', `Cannot read JSON: a key comes twice at position ${again}`);
+  return value as Json; // what `revive` returns for every kind of JSON value
+}
+
+/** Where a key stands that its object has already; of JSON that is well-formed. */
+function findRepeatedKey(text: string): number | undefined {
+  // The keys of each object that is open, undefined for a list.
+  const open: (Set<string> | undefined)[] = [];
+  let isKey = false;
+  for (let at = 0; at < text.length; at++) {
+    const sign = text[at];
+    if (sign === '{') open.push(new Set());
+    if (sign === '[') open.push(undefined);
+    if (sign === '}' || sign === ']') open.pop();
+    if (sign === '{' || sign === ',') isKey = open.at(-1) !== undefined;
+    if (sign !== '"') continue;
+    const start = at;
+    for (at += 1; text[at] !== '"'; at++) if (text[at] === '\\') at += 1;
+    if (!isKey) continue;
+    isKey = false;
+    const key: unknown = JSON.parse(text.slice(start, at + 1));
+    const keys = open.at(-1);
+    if (typeof key !== 'string' || keys === undefined) continue;
+    if (keys.has(key)) return start;
+    keys.add(key);
+  }
+  return undefined;
 }
 
 /** Compact JSON; the Maps' own order is kept. */

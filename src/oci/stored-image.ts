@@ -63,6 +63,11 @@ export async function readImage(source: ImageSource, platform: Platform, signal:
   if (mediaType !== MediaType.ociConfig && mediaType !== MediaType.dockerConfig) {
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot use ${source.name} as an image: its config is ${JSON.stringify(mediaType)}`);
   }
+  const encrypted = view.layers.findIndex((layer) => layer.mediaType.endsWith('+encrypted'));
+  if (encrypted !== -1) {
+    const state = `layers[${encrypted}] is encrypted (${JSON.stringify(view.layers[encrypted]?.mediaType)})`;
+    throw new BuilderError('ERR_UNSUPPORTED', `Cannot use ${source.name} as an image: ${state}`);
+  }
   const bytes = await source.bytes(view.config, configLimitBytes, signal);
   const config = parseImageConfig(bytes.toString('utf8'));
   if (config.diffIds.length !== view.layers.length) {

@@ -34,7 +34,8 @@ async function* readBlob(
   const { algorithm, hex } = splitDigest(descriptor.digest);
   const hash = createHash(algorithm);
   let repository = await open(signal);
-  let patience = new Patience(repository.retry);
+  const patienceWith = ({ retry, name }: Repository): Patience => new Patience(retry, `pull blob ${descriptor.digest} from ${name}`);
+  let patience = patienceWith(repository);
   let done = 0;
   let doneAtFailure = 0;
   let endedAt = -1;
@@ -60,7 +61,10 @@ async function* readBlob(
       if (done === endedAt) throw mismatch(repository, descriptor, state);
       endedAt = done;
       // Ended in good order, but too soon: a proxy may have closed early, so the first time it counts as a broken line.
-      throw new TransientError(`Cannot pull blob ${descriptor.digest}: ${state}`, { method: 'GET', url: repository.name });
+      throw new TransientError(`Cannot pull blob ${descriptor.digest} from ${repository.name}: ${state}`, {
+        method: 'GET',
+        url: repository.name,
+      });
     } catch (error) {
       signal.throwIfAborted();
       if (done - doneAtFailure >= progressBytes) patience.renew();
@@ -73,7 +77,7 @@ async function* readBlob(
         if (other === undefined) throw final;
         repository = other;
         isRanged = true;
-        patience = new Patience(repository.retry);
+        patience = patienceWith(repository);
       }
     }
   }

@@ -88,15 +88,12 @@ export function findEntry<Value>(entries: ReadonlyMap<string, Value | undefined>
 function readJson(text: string, fail: (why: string) => BuilderError): Json {
   try {
     return parseJson(text);
-  } catch {
+  } catch (error) {
     // The parser quotes the text, which may be a password: only the position is passed on.
-    let position: string | undefined;
-    try {
-      JSON.parse(text);
-    } catch (error) {
-      position = /position (\d+)/.exec(error instanceof Error ? error.message : '')?.[1];
-    }
-    throw fail(position === undefined ? 'it is not JSON' : `it is not JSON at ${lineAndColumn(text, Number(position))}`);
+    const message = error instanceof Error ? error.message : '';
+    const position = /position (\d+)/.exec(message)?.[1];
+    const why = message.includes('a key comes twice') ? 'it has a key twice' : 'it is not JSON';
+    throw fail(position === undefined ? why : `${why} at ${lineAndColumn(text, Number(position))}`);
   }
 }
 

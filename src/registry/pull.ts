@@ -68,6 +68,12 @@ export async function pullFrom(
     const message = `${source.name} is for ${formatPlatform(config)}, not for ${formatPlatform(platform)}`;
     emit({ kind: 'warning', code: 'platform', message });
   }
+  const told = config.history.filter((entry) => entry.emptyLayer !== true).length;
+  const count = config.diffIds.length;
+  if (told > 0 && told !== count) {
+    const message = `${source.name} has ${count} ${count === 1 ? 'layer' : 'layers'}, and a history of ${told}`;
+    emit({ kind: 'warning', code: 'history', message });
+  }
   const { digest } = source.root;
   return { ...stored, digest, reference: { ...reference, digest } };
 }

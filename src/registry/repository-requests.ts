@@ -53,11 +53,16 @@ export class RepositoryRequests {
     this.#authorizer = new Authorizer({ registry, repository, base, credentials, transport, retry });
   }
 
+  /** True for an address of the registry itself, not of a storage or another host that it sends us to. */
+  isOurs(url: URL): boolean {
+    return url.origin === this.#base.origin;
+  }
+
   /** The answer, whatever its status; 401 only with `refusals` 'any'. @throws RegistryError where there is none, ERR_AUTH for a 401 */
   async send(method: Method, path: string | URL, wish: Wish, signal: AbortSignal, refusals: 'throw' | 'any' = 'throw'): Promise<Response> {
     const url = typeof path === 'string' ? new URL(`/v2/${this.#reference.repository}/${path}`, this.#base) : path;
     const scopes = this.#scopes(wish);
-    const isOurs = url.origin === this.#base.origin;
+    const isOurs = this.isOurs(url);
     for (let [attempt, isAsked] = [1, false]; ;) {
       const authorization = isOurs ? await this.#authorizer.header(scopes, signal) : undefined;
       const request: Request = {
@@ -72,7 +77,7 @@ export class RepositoryRequests {
         ? this.#transport.attempt(request, signal)
         : this.#transport.send(request, signal, this.#retry));
       // A 401 from where we were redirected to is not the registry's, and gets no answer from us.
-      if (response.status !== 401 || response.url.origin !== this.#base.origin) return response;
+      if (response.status !== 401 || !this.isOurs(response.url)) return response;
       const again = attempt <= 2 && (await this.#answer(response, authorization, scopes, attempt, signal));
       if (!again && refusals === 'any') return response;
       if (!again) throw await this.#authorizer.refusal(response, wish.task);

@@ -168,7 +168,13 @@ export class Repository {
     const task = `pull blob ${digest} from ${this.name}`;
     const headers: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` };
     const wish: Wish = { access: 'pull', headers: { 'accept-encoding': 'identity', ...headers }, retry: false, task };
-    const response = await this.requests.send('GET', `blobs/${digest}`, wish, signal);
+    const ask = async (): Promise<Response> => await this.requests.send('GET', `blobs/${digest}`, wish, signal);
+    let response = await ask();
+    if ([400, 401, 403].includes(response.status) && !this.requests.isOurs(response.url)) {
+      // The presigned address that the registry sent us to may have run out on the way: it makes a new one.
+      await discard(response);
+      response = await ask();
+    }
     await expect(response, offset === 0 ? [200] : [200, 206, 416], task);
     if (!isHtml(response) || Number(header(response, 'content-length')) === size - offset) return response;
     response.body.destroy();

@@ -15,6 +15,8 @@ export interface Response {
   readonly method: string;
   /** Where the answer came from in the end. */
   readonly url: URL;
+  /** How often it was asked for, where nobody is to ask once more. */
+  readonly tries?: number;
 }
 
 /** The first value of a header. */
@@ -43,11 +45,13 @@ export async function failureOf(response: Response, task: string): Promise<Regis
   const [first] = errors;
   const page = isHtml(response) ? ` with an HTML page${title === '' ? '' : ` (${title})`}` : '';
   const said = first === undefined ? '' : ` ${first.code}${first.message === '' ? '' : `: ${first.message}`}`;
-  const message = `Cannot ${task}: ${response.url.host} answered ${response.status}${page}${said}`;
+  const tries = response.tries === undefined ? '' : ` (tried ${response.tries} times)`;
+  const message = `Cannot ${task}: ${response.url.host} answered ${response.status}${page}${said}${tries}`;
   const request = { method: response.method, url: redactUrl(response.url), status: response.status, errors };
   if (isTransientStatus(response.status)) {
     const retryAfterMs = parseRetryAfter(header(response, 'retry-after'), header(response, 'date'));
-    return new TransientError(message, request, { retryAfterMs, ...(response.status === 429 ? { hint: tooManyHint } : {}) });
+    const isSpent = response.tries !== undefined;
+    return new TransientError(message, request, { retryAfterMs, isSpent, ...(response.status === 429 ? { hint: tooManyHint } : {}) });
   }
   const hint = response.status < 300 && page !== '' ? gatewayHint : hintFor(response.status, errors, title, response.url.host);
   const isAuth = response.status === 401 || response.status === 403;

@@ -79,8 +79,8 @@ interface TransientOptions {
   readonly isSpent?: boolean;
 }
 
-/** Of the 4xx those three speak of time; the others are final. */
-const transientStatuses: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524]);
+/** Of the 4xx those four speak of time (499: a proxy's client, which is us, went away too early); the others are final. */
+const transientStatuses: ReadonlySet<number> = new Set([408, 425, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524]);
 
 /** True for a status that another try may change. */
 export function isTransientStatus(status: number): boolean {
@@ -114,13 +114,16 @@ export const progressBytes = 1024 * 1024;
 /** Counts the failures of one thing, and waits between its tries. */
 export class Patience {
   readonly #retry: Retry;
+  readonly #task: string | undefined;
   /** Of the first failure: what went well before may have taken hours. */
   #sinceMs = 0;
   #askedMs = 0;
   #failures = 0;
 
-  constructor(retry: Retry) {
+  /** `task` ("verb object") is what is given up in the end, where a failure alone does not tell. */
+  constructor(retry: Retry, task?: string) {
     this.#retry = retry;
+    this.#task = task;
   }
 
   /** Something was gained: the failures before it don't count. */
@@ -135,29 +138,30 @@ export class Patience {
     if (!(error instanceof TransientError) || error.isSpent) throw error;
     if (this.#failures === 0) this.#sinceMs = clock.now();
     this.#failures += 1;
-    if (this.#failures >= policy.tries || (error.isRefusal && isElsewhere === true)) throw spent(error);
+    if (this.#failures >= policy.tries || (error.isRefusal && isElsewhere === true)) throw this.#spent(error);
     const jitter = 0.8 + 0.4 * clock.random();
     const backoffMs = Math.min(policy.firstDelayMs * 2 ** (this.#failures - 1), policy.longestDelayMs) * jitter;
     const asked = error.retryAfterMs ?? 0;
-    if (asked > policy.longestRetryAfterMs) throw spent(error, ` and asks to be left alone for ${Math.ceil(asked / 60_000)} minutes`);
+    if (asked > policy.longestRetryAfterMs) throw this.#spent(error, ` and asks to be left alone for ${Math.ceil(asked / 60_000)} minutes`);
     const delayMs = Math.max(backoffMs, asked);
     this.#askedMs += asked;
-    if (clock.now() - this.#sinceMs - this.#askedMs + backoffMs > policy.budgetMs) throw spent(error);
+    if (clock.now() - this.#sinceMs - this.#askedMs + backoffMs > policy.budgetMs) throw this.#spent(error);
     tell?.(`${error.message}; trying again in ${Math.max(1, Math.round(delayMs / 1000))} s (${this.#failures + 1} of ${policy.tries})`);
     await clock.sleep(delayMs, signal);
   }
-}
 
-function spent(error: TransientError, more = ''): TransientError {
-  const { method, url, status, errors, cause, hint, retryAfterMs, isRefusal } = error;
-  const request = { method, url, errors, ...(status === undefined ? {} : { status }) };
-  return new TransientError(`${error.message}${more}`, request, {
-    cause,
-    ...(hint === undefined ? {} : { hint }),
-    retryAfterMs,
-    isRefusal,
-    isSpent: true,
-  });
+  #spent({ message, method, url, status, errors, cause, hint, retryAfterMs, isRefusal }: TransientError, more = ''): TransientError {
+    const request = { method, url, errors, ...(status === undefined ? {} : { status }) };
+    const task = this.#task === undefined ? '' : `Cannot ${this.#task}: `;
+    const tries = this.#failures > 1 ? ` (tried ${this.#failures} times)` : '';
+    return new TransientError(`${message.startsWith(task) ? '' : task}${message}${more}${tries}`, request, {
+      cause,
+      ...(hint === undefined ? {} : { hint }),
+      retryAfterMs,
+      isRefusal,
+      isSpent: true,
+    });
+  }
 }
 
 /**

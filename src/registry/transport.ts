@@ -105,9 +105,10 @@ export function createTransport(options: TransportOptions): Transport {
     send: async (request, signal, retry = ownRetry) =>
       await withRetries(retry, signal, async (count) => {
         const response = await attempt(request, signal);
+        if (!isTransientStatus(response.status)) return response;
+        if (count < retry.policy.tries) throw await failureOf(response, request.task);
         // The last try's answer goes to the caller, who knows what to say about it.
-        if (isTransientStatus(response.status) && count < retry.policy.tries) throw await failureOf(response, request.task);
-        return response;
+        return { ...response, tries: count };
       }),
     baseUrl: async (registry, signal, retry = ownRetry) =>
       await bases.get(registry, signal, async (inner) => await findBaseUrl(registry, allowsHttp(registry), { attempt, retry }, inner)),

@@ -93,7 +93,24 @@ const values: readonly (readonly [text: string, value: Json, written?: string])[
   [' [ ] ', [], '[]'],
   ['{"a":{"a":{"a":[]}}}', new Map([['a', new Map([['a', new Map([['a', []]])]])]])],
   ['{"__proto__":{"polluted":true}}', new Map([['__proto__', new Map([['polluted', true]])]])],
-  ['{"a":1,"a":2}', new Map([['a', 2]]), '{"a":2}'],
+  [
+    '[{"a":{"b":1,"c":[",","b"]}},{"a":"\\"a","b":{"a":1}}]',
+    [
+      new Map([
+        [
+          'a',
+          new Map<string, Json>([
+            ['b', 1],
+            ['c', [',', 'b']],
+          ]),
+        ],
+      ]),
+      new Map<string, Json>([
+        ['a', '"a'],
+        ['b', new Map([['a', 1]])],
+      ]),
+    ],
+  ],
   ['"\\u2028\\ud83d\\ude00\\n"', '\u2028😀\n', '"\u2028😀\\n"'],
 ];
 for (const [text, value, written = text] of values) {

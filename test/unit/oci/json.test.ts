@@ -22,6 +22,21 @@ test('parseJson() makes Maps of objects, and whole numbers that a double can not
   assert.deepEqual(parseJson('[1]'), [1]);
 });
 
+for (const [text, position] of [
+  ['{"a":1,"a":2}', 7],
+  ['[{"b":[{"secret":"}"},1],"\\u0062":0}]', 25],
+  ['{"__proto__":{}, "__proto__":1}', 17],
+] as const) {
+  test(`parseJson() refuses ${text}, whose key comes twice, and does not repeat it`, () => {
+    assert.throws(() => parseJson(text), { code: 'ERR_LAYER', message: `Cannot read JSON: a key comes twice at position ${position}` });
+  });
+}
+
+test('parseJson() refuses what is nested without end', () => {
+  for (const text of ['['.repeat(100_000), `${'[{"a":'.repeat(100_000)}1${'}]'.repeat(100_000)}`])
+    assert.throws(() => parseJson(text), { code: 'ERR_LAYER', message: /^Cannot read JSON: [^\n]{1,80}$/ });
+});
+
 for (const text of ['', '{', '{"a":1,}', "{'a':1}", '\uFEFF{}', 'NaN', '<html>secret</html>']) {
   test(`parseJson() refuses ${JSON.stringify(text)}, and does not repeat it`, () => {
     assert.throws(

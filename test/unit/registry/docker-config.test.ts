@@ -32,6 +32,7 @@ test('parseDockerConfig() warns of what it ignores without showing it', () => {
 const broken: readonly (readonly [name: string, text: string, message: RegExp])[] = [
   ['an empty file', ' \n', /c\.json: it is empty$/],
   ['a trailing comma', '{"auths":{},\n"x":"secret",}', /not JSON at line 2, column 14$/],
+  ['a key that comes twice', '{"auths":{\n"r":{},"r":{"auth":"secret"}}}', /c\.json: it has a key twice at line 2, column 8$/],
   ['a list', '[]', /not a JSON object/],
   ['auths that are a list', '{"auths":[]}', /auths is not an object/],
   ['a helper with a path', '{"credHelpers":{"r":"../../bin/sh"}}', /credHelpers\.r is not the name of a helper/],

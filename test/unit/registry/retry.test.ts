@@ -81,7 +81,7 @@ test('Patience counts anew after a gain, what a server asked for before included
   patience.renew();
   await patience.wait(busy(), signal);
   await patience.wait(busy(), signal);
-  await assert.rejects(patience.wait(busy(), signal), { message: 'busy', isSpent: true });
+  await assert.rejects(patience.wait(busy(), signal), { message: 'busy (tried 3 times)', isSpent: true });
   assert.deepEqual(clock.waits, [600_000, 2000, 1000, 2000]);
 });
 
