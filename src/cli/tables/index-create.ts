@@ -36,7 +36,6 @@ export const indexGroups: readonly FlagGroup[] = [
         name: 'match-annotation',
         kind: 'list',
         empty: 'refused',
-        isCommon: true,
         value: 'KEY=VALUE',
         about: 'only images with this annotation',
         details: 'only images with this annotation, as a build gives it by --annotation; others count as not there',
