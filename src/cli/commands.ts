@@ -13,6 +13,7 @@ import { checkGroups } from './tables/check.ts';
 import { logFlags } from './tables/log.ts';
 import { registryFlags } from './tables/registry.ts';
 import { loginGroups, logoutGroups, pushGroups } from './tables/push.ts';
+import { storeCommands } from './store-commands.ts';
 import { transportCommands } from './transport-commands.ts';
 import { warmerGroups } from './tables/warmer.ts';
 import { unshareCommand } from './unshare-command.ts';
@@ -80,6 +81,7 @@ export const commands: readonly Command[] = [
     run: runLogoutCommand,
   },
   ...transportCommands,
+  ...storeCommands,
   unshareCommand,
   ...cacheCommands,
   {

@@ -54,7 +54,7 @@ export async function copyWithRetries(
   options: CopyOptions,
   { settings, report, signal, means }: Pick<CommandInput, 'settings' | 'report' | 'signal'> & { readonly means: CopyMeans },
 ): Promise<CopiedImage> {
-  const retries = settings.number('retry-times') ?? 0;
+  const retries = settings.number('retry-times') ?? settings.number('retry') ?? 0;
   for (let retry = 1; ; retry++) {
     try {
       return await copyBetween(from, to, options, means, signal);

@@ -1,7 +1,7 @@
 // Go templates for `--format`, as far as people write them for container tools: fields, range, if, with, variables, pipelines, and
 // the functions that docker, podman and skopeo have. text/template is the reference.
 import { BuilderError } from '../errors.ts';
-import { type Json, formatJson } from '../oci/json.ts';
+import { type Json, type JsonObject, formatJson } from '../oci/json.ts';
 import { type Expression, type Node, parseTemplate } from './go-template-parse.ts';
 
 /** The text that a template makes of a value. @throws ERR_USAGE for a malformed template, or a member that isn't there */
@@ -103,7 +103,7 @@ function member(value: Json, path: readonly string[], isStrict: boolean): Json {
   let found = value;
   for (const [depth, name] of path.entries()) {
     if (!(found instanceof Map)) throw wrong(`${printValue(found).slice(0, 60)} has no member .${name}`);
-    const next: Json | undefined = found.get(name);
+    const next: Json | undefined = found.has(name) ? found.get(name) : spelledInJson(found, name);
     if (next === undefined && isStrict && depth === 0)
       throw wrong(
         `there is no .${name}`,
@@ -112,6 +112,13 @@ function member(value: Json, path: readonly string[], isStrict: boolean): Json {
     found = next ?? (next === null ? null : '');
   }
   return found;
+}
+
+/** Go's name of a field where JSON has another spelling of it: `.CreatedBy` is "created_by". */
+function spelledInJson(object: JsonObject, name: string): Json | undefined {
+  if (!/^[A-Z]/.test(name)) return undefined;
+  const wanted = name.toLowerCase();
+  return [...object].find(([key]) => key.replaceAll('_', '').toLowerCase() === wanted)?.[1];
 }
 
 function isTrue(value: Json): boolean {

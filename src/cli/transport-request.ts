@@ -79,11 +79,11 @@ function credentialOf(settings: Settings, prefix: SidePrefix): RegistrySide['cre
 /** What is chosen of an index unless something else is said. */
 function chosenPlatform(settings: Settings): Platform {
   const host = hostPlatform(process.arch);
-  const variant = settings.text('override-variant');
-  const architecture = settings.text('override-arch') ?? host.architecture;
+  const variant = settings.text('override-variant') ?? settings.text('variant');
+  const architecture = settings.text('override-arch') ?? settings.text('arch') ?? host.architecture;
   const kept = architecture === host.architecture && host.variant !== undefined ? { variant: host.variant } : {};
   return normalizePlatform({
-    os: settings.text('override-os') ?? host.os,
+    os: settings.text('override-os') ?? settings.text('os') ?? host.os,
     architecture,
     ...(variant === undefined ? kept : { variant }),
   });

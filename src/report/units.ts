@@ -34,3 +34,19 @@ export function formatDuration(ms: number): string {
 export function formatCount(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
+
+/** How long ago something was, as engines tell it: `2 minutes ago`, `About an hour ago`, `3 weeks ago`. */
+export function formatAge(ms: number): string {
+  const seconds = Math.floor(Math.max(0, ms) / 1000);
+  const [minutes, hours] = [Math.floor(seconds / 60), Math.round(seconds / 3600)];
+  const days = Math.floor(hours / 24);
+  if (seconds < 1) return 'Less than a second ago';
+  if (seconds < 60) return `${formatCount(seconds, 'second')} ago`;
+  if (minutes === 1) return 'About a minute ago';
+  if (minutes < 60) return `${minutes} minutes ago`;
+  if (hours === 1) return 'About an hour ago';
+  if (hours < 48) return `${hours} hours ago`;
+  if (days < 14) return `${days} days ago`;
+  if (days < 60) return `${Math.floor(days / 7)} weeks ago`;
+  return days < 730 ? `${Math.floor(days / 30)} months ago` : `${Math.floor(days / 365)} years ago`;
+}

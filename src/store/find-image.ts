@@ -43,8 +43,11 @@ export async function findImage(store: ImageStore, text: string, signal: AbortSi
 /** As `findImage`; undefined where there is none. */
 export async function findImageIfAny(store: ImageStore, text: string, signal: AbortSignal): Promise<FoundImage | undefined> {
   const entries = await listEntries(store);
-  const named = findByName(text, entries);
-  if (named !== undefined) return { image: await describeImage(store, named.entry, signal), name: named.name };
+  const found = entryOf(text, entries);
+  if (found !== undefined) {
+    const { entry, name } = found;
+    return { image: await describeImage(store, entry, signal), ...(name === undefined ? {} : { name }) };
+  }
   const wanted = /^(?:sha256:)?([0-9a-f]{3,64})$/.exec(text)?.[1];
   if (wanted === undefined && !isDigest(text)) return undefined;
   const isMeant = (digest: Digest): boolean => digest === text || (wanted !== undefined && splitDigest(digest).hex.startsWith(wanted));
@@ -80,10 +83,20 @@ export async function describeImage(store: ImageStore, entry: StoreEntry, signal
   }
 }
 
-function findByName(text: string, entries: readonly StoreEntry[]): { readonly entry: StoreEntry; readonly name: string } | undefined {
+/** What is found without reading any image: by a name, or the digest of a manifest. @throws ERR_REFERENCE for a name that may be several */
+export async function findEntry(store: ImageStore, text: string): Promise<FoundEntry | undefined> {
+  return entryOf(text, await listEntries(store));
+}
+
+export interface FoundEntry {
+  readonly entry: StoreEntry;
+  readonly name?: string;
+}
+
+function entryOf(text: string, entries: readonly StoreEntry[]): FoundEntry | undefined {
   const name = nameOf(text, entries);
-  const entry = name === undefined ? undefined : entries.find(({ names }) => names.includes(name));
-  return name === undefined || entry === undefined ? undefined : { entry, name };
+  const entry = entries.find(({ descriptor, names }) => (name === undefined ? descriptor.digest === text : names.includes(name)));
+  return entry === undefined ? undefined : { entry, ...(name === undefined ? {} : { name }) };
 }
 
 /** The whole name that is meant; with a digest that of an image of this repository, whatever its tag is. */

@@ -1,7 +1,7 @@
 // The images of this machine: an OCI layout whose entries are named by whole references, with locks beside it. Blobs are written first
 // and index.json changes in one rename, so whoever is killed leaves at most blobs that nothing names, which a sweep finds.
 import { mkdir, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { type LockKind, tryLock, waitForLock } from '../linux/file-lock.ts';
@@ -55,19 +55,14 @@ export async function addNames(store: ImageStore, digest: Digest, names: readonl
   });
 }
 
-/** Takes names away; an image that had no other is gone, or stays without one where `keeps` has its digest. */
-export async function removeNames(
-  store: ImageStore,
-  names: readonly string[],
-  keeps: ReadonlySet<Digest>,
-  signal: AbortSignal,
-): Promise<void> {
-  await changeIndex(store, signal, (entries) =>
-    entries.flatMap((entry) => {
-      if (entry.name === undefined || !names.includes(entry.name)) return [entry];
-      return isOneOf(keeps, entry) ? [{ json: unnamed(entry.json), name: undefined }] : [];
-    }),
-  );
+/** Takes names away; an image that had no other is gone. */
+export async function removeNames(store: ImageStore, names: readonly string[], signal: AbortSignal): Promise<void> {
+  await changeIndex(store, signal, (entries) => entries.filter(({ name }) => name === undefined || !names.includes(name)));
+}
+
+/** Takes names away; an image that had no other stays without one. */
+export async function untag(store: ImageStore, names: readonly string[], signal: AbortSignal): Promise<void> {
+  await changeIndex(store, signal, (entries) => withoutNames(entries, names));
 }
 
 /** Takes images away with all their names. */
@@ -168,10 +163,16 @@ async function changeIndex(
 
 /** The entries with `json`, which has no name, under these; who had one of them before goes without it. */
 function renamed(entries: readonly NamedEntry[], json: JsonObject, names: readonly string[]): readonly NamedEntry[] {
-  const others = entries.map((entry) =>
+  return [
+    ...withoutNames(entries, names),
+    ...(names.length === 0 ? [{ json, name: undefined }] : names.map((name) => ({ json: withName(json, name), name }))),
+  ];
+}
+
+function withoutNames(entries: readonly NamedEntry[], names: readonly string[]): readonly NamedEntry[] {
+  return entries.map((entry) =>
     entry.name !== undefined && names.includes(entry.name) ? { json: unnamed(entry.json), name: undefined } : entry,
   );
-  return [...others, ...(names.length === 0 ? [{ json, name: undefined }] : names.map((name) => ({ json: withName(json, name), name })))];
 }
 
 function isOneOf(digests: ReadonlySet<Digest>, { json }: NamedEntry): boolean {
@@ -203,7 +204,7 @@ function withName(json: JsonObject, name: string): JsonObject {
 
 async function makeStore({ folder, layout }: ImageStore): Promise<void> {
   try {
-    await mkdir(layout, { recursive: true, mode: 0o700 });
+    await makeFolder(layout);
     // By the umask, as all else there, so that who may share the folder may share the locks.
     for (const name of Object.values(locks)) await (await open(join(folder, name), 'a', 0o666)).close();
   } catch (error) {
@@ -211,6 +212,22 @@ async function makeStore({ folder, layout }: ImageStore): Promise<void> {
       cause: error,
       hint: 'name another folder with --root DIR, or the variable YADOKARI_ROOT',
     });
+  }
+}
+
+// mkdir of Node with `recursive` never ends where a file system has no room for folders, as /proc.
+async function makeFolder(path: string): Promise<void> {
+  const make = async (): Promise<void> => {
+    await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
+      if (systemCode(error) !== 'EEXIST') throw error;
+    });
+  };
+  try {
+    await make();
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolder(dirname(path));
+    await make();
   }
 }
 

@@ -11,7 +11,7 @@ import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import { type ArchiveFile, openArchiveFile } from './archive-file.ts';
 import { openArchiveWriter } from './archive-writer.ts';
 import { refName, referrerEntry } from './layout-referrers.ts';
-import { type LayoutFiles, type LayoutReference, openLayoutIn } from './oci-layout.ts';
+import { type LayoutFiles, type LayoutReference, layoutTagsIn, openLayoutIn } from './oci-layout.ts';
 
 /** An image of an archive; `folder` of the reference is the file. @throws as `openArchiveFile` and `openLayoutSource` */
 export async function openOciArchiveSource(
@@ -27,6 +27,12 @@ export async function openOciArchiveSource(
     await archive[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** The names of all images in an archive. @throws as `openOciArchiveSource` */
+export async function ociArchiveTags(path: string, temporaryFolder: string, signal: AbortSignal): Promise<readonly string[]> {
+  await using archive = await openArchiveFile(path, temporaryFolder, signal);
+  return await layoutTagsIn(filesOf(archive), signal);
 }
 
 /** A new archive, which takes the place of one that is there when `writeRoot` has ended, or `finish` where referrers follow. */

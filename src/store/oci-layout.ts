@@ -151,7 +151,11 @@ export async function openLayoutIn(
 
 /** The names in a layout: of its entries with one. @throws ERR_LAYER when there is no layout or it is malformed */
 export async function layoutTags(folder: string, signal: AbortSignal): Promise<readonly string[]> {
-  const files = folderFiles(folder);
+  return await layoutTagsIn(folderFiles(folder), signal);
+}
+
+/** As `layoutTags`, wherever the layout's files are. */
+export async function layoutTagsIn(files: LayoutFiles, signal: AbortSignal): Promise<readonly string[]> {
   await checkVersion(files, signal);
   const names = (await readIndex(files, signal)).manifests.map((entry) => entry.annotations?.get(refName));
   return names.filter((name) => name !== undefined);

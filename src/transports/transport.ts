@@ -6,8 +6,8 @@ import type { Reference } from '../oci/reference.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import type { RegistryClient } from '../registry/client.ts';
 
-/** A kind of place. What readers of such a place expect decides what a copy has to change. */
-export interface Transport {
+/** What readers of a kind of place expect; it decides what a copy has to change. */
+export interface TransportTraits {
   readonly name: TransportName;
   /** Whose manifests are understood there. */
   readonly families: readonly MediaFamily[];
@@ -17,15 +17,19 @@ export interface Transport {
   readonly hasManifests: boolean;
   /** Plain layers only; layers as they come; or the same, but what never had a digest is compressed. */
   readonly layers: 'plain' | 'kept' | 'compressed';
+}
+
+/** A kind of place that has a word for it. */
+export interface Transport extends TransportTraits {
   /** A place of this kind, by what follows the colon. @throws ERR_REFERENCE */
   readonly parse: (text: string) => Place;
 }
 
-export type TransportName = 'docker' | 'oci' | 'oci-archive' | 'docker-archive' | 'dir';
+export type TransportName = 'docker' | 'oci' | 'oci-archive' | 'docker-archive' | 'dir' | 'store';
 
 /** Where one image is, or will be. */
 export interface Place {
-  readonly transport: Transport;
+  readonly transport: TransportTraits;
   /** With the transport's name; parsing it again gives the same place. */
   readonly name: string;
   /** In a registry. */
@@ -36,6 +40,8 @@ export interface Place {
   readonly openSource: (means: Means, signal: AbortSignal) => Promise<OpenSource>;
   /** `moreNames` are names besides the place's own, in the place's words. @throws ERR_REFERENCE for one that it can't have */
   readonly openSink: (means: Means, moreNames: readonly string[], signal: AbortSignal) => Promise<OpenSink>;
+  /** What the image is called there, where that was said and is no whole name. */
+  readonly imageName?: string;
   /** All names at the place; left out where there can't be several. */
   readonly listNames?: (means: Means, signal: AbortSignal) => Promise<readonly string[]>;
   /** Removes what the name stands for; left out where that can't be. @throws BuilderError where nothing is */

@@ -6,7 +6,7 @@ import type { ImageSink } from '../oci/source-and-sink.ts';
 import { openDockerArchiveSink } from '../store/docker-archive-sink.ts';
 import { dockerArchiveTags, openDockerArchiveSource } from '../store/docker-archive-source.ts';
 import { addFolderSignature, openFolderSink, openFolderSource, readFolderSignatures } from '../store/image-folder.ts';
-import { openOciArchiveSink, openOciArchiveSource } from '../store/oci-archive.ts';
+import { ociArchiveTags, openOciArchiveSink, openOciArchiveSource } from '../store/oci-archive.ts';
 import { type LayoutReference, layoutTags, openLayoutSink, openLayoutSource } from '../store/oci-layout.ts';
 import { removeLayoutImage } from '../store/layout-removal.ts';
 import type { OpenSink, OpenSource, Place, Transport } from './transport.ts';
@@ -84,6 +84,7 @@ function layoutPlace(layout: LayoutReference): Place {
     transport: oci,
     name: `oci:${formatLayout(layout)}`,
     path: layout.folder,
+    ...(layout.tag === undefined ? {} : { imageName: layout.tag }),
     openSource: async ({ platform }, signal) => undisposed(await openLayoutSource(layout, platform, signal)),
     openSink: async (_means, moreNames) => unfinished(openLayoutSink(forWriting(layout), moreNames)),
     listNames: async (_means, signal) => await layoutTags(layout.folder, signal),
@@ -96,8 +97,10 @@ function ociArchivePlace(archive: LayoutReference): Place {
     transport: ociArchive,
     name: `oci-archive:${formatLayout(archive)}`,
     path: archive.folder,
+    ...(archive.tag === undefined ? {} : { imageName: archive.tag }),
     openSource: async (means, signal) => await openOciArchiveSource(archive, means, signal),
     openSink: async (_means, moreNames, signal) => await openOciArchiveSink(forWriting(archive), moreNames, signal),
+    listNames: async ({ temporaryFolder }, signal) => await ociArchiveTags(archive.folder, temporaryFolder, signal),
   };
 }
 
@@ -114,6 +117,7 @@ function parseDockerArchive(text: string): Place {
     transport: dockerArchive,
     name: `docker-archive:${path}${position === undefined ? '' : `:@${position}`}${named === undefined ? '' : `:${formatCommonName(named)}`}`,
     path,
+    ...(named === undefined ? {} : { imageName: formatCommonName(named) }),
     openSource: async ({ temporaryFolder }, signal) => await openDockerArchiveSource(choice, temporaryFolder, signal),
     openSink: async (_means, moreNames, signal) => {
       if (position !== undefined) throw malformed(`docker-archive:${text}`, 'a number chooses an image to read');

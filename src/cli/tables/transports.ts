@@ -38,7 +38,7 @@ function authFile(prefix: '' | 'src-' | 'dest-'): FlagSpec {
 }
 
 /** Flags of skopeo itself, which may stand behind a command here. */
-const programFlags: readonly FlagSpec[] = [
+export const programFlags: readonly FlagSpec[] = [
   authFile(''),
   { name: 'override-os', kind: 'text', value: 'OS', about: 'choose images for this system' },
   { name: 'override-arch', kind: 'text', value: 'ARCH', about: 'choose images for this architecture' },
@@ -50,7 +50,7 @@ const programFlags: readonly FlagSpec[] = [
   { name: 'registries.d', kind: 'text', about: '', unsupported: 'signatures outside of registries are not read' },
 ];
 
-const signingFlags: readonly FlagSpec[] = [
+export const signingFlags: readonly FlagSpec[] = [
   { name: 'remove-signatures', kind: 'boolean', about: 'leave out signatures that lie beside an image in dir:' },
   ...['sign-by', 'sign-by-sigstore', 'sign-by-sigstore-private-key', 'sign-passphrase-file', 'sign-identity'].map((name): FlagSpec => ({
     name,

@@ -4,7 +4,7 @@ import { renderTemplate } from '../../../src/cli/go-template.ts';
 import { parseJson } from '../../../src/oci/json.ts';
 
 const value = parseJson(
-  '{"Name":"a/b","Tags":["v1","v2"],"Empty":[],"None":null,"Labels":{"x.y":"1","k":"<v>"},"Size":7,"Layers":[{"Digest":"sha256:1"},{"Digest":"sha256:2"}]}',
+  '{"Name":"a/b","Tags":["v1","v2"],"Empty":[],"None":null,"Labels":{"x.y":"1","k":"<v>"},"Size":7,"created_by":"me","Layers":[{"Digest":"sha256:1"},{"Digest":"sha256:2"}]}',
 );
 
 // Each result is what Go's text/template prints for it.
@@ -29,6 +29,7 @@ for (const [template, expected] of [
   ['a {{- .Name -}} b', 'aa/bb'],
   ['{{/* nothing */}}{{"{{"}}', '{{'],
   ['{{$x := .Size}}{{$x}}', '7'],
+  ['{{.CreatedBy}}', 'me'], // a struct of Go has other names than its JSON
 ] as const) {
   test(`renderTemplate() makes ${JSON.stringify(expected)} of ${JSON.stringify(template)}`, () => {
     assert.equal(renderTemplate(template, value), expected);

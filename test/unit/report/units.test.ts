@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatBytes, formatDuration } from '../../../src/report/units.ts';
+import { formatBytes, formatDuration, formatAge } from '../../../src/report/units.ts';
 
 for (const [bytes, text] of [
   [0, '0 B'],
@@ -23,3 +23,19 @@ for (const [ms, text] of [
   [3_725_000, '1h02m'],
 ] as const)
   test(`formatDuration() writes ${ms} ms as ${text}`, () => assert.equal(formatDuration(ms), text));
+
+// As go-units' HumanDuration has them, which podman and buildah print.
+for (const [seconds, expected] of [
+  [0, 'Less than a second ago'],
+  [1, '1 second ago'],
+  [59, '59 seconds ago'],
+  [60, 'About a minute ago'],
+  [150, '2 minutes ago'],
+  [3600, 'About an hour ago'],
+  [47 * 3600, '47 hours ago'],
+  [72 * 3600, '3 days ago'],
+  [20 * 86_400, '2 weeks ago'],
+  [100 * 86_400, '3 months ago'],
+  [800 * 86_400, '2 years ago'],
+] as const)
+  test(`formatAge() of ${seconds} seconds is ${expected}`, () => assert.equal(formatAge(seconds * 1000), expected));

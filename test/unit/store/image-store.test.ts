@@ -123,9 +123,9 @@ test('the last name takes the image along, and the sweep its blobs alone', async
   const shared = layerOf(someBytes(2000));
   const one = await add(store, storedOf(shared, layerOf(someBytes(10))), 'localhost/one:latest', 'localhost/uno:latest');
   const two = await add(store, storedOf(shared, layerOf(someBytes(20))), 'localhost/two:latest');
-  await removeNames(store, ['localhost/one:latest'], new Set(), signal);
+  await removeNames(store, ['localhost/one:latest'], signal);
   assert.deepEqual(await sweepStore(store, undefined, signal), []);
-  await removeNames(store, ['localhost/uno:latest'], new Set(), signal);
+  await removeNames(store, ['localhost/uno:latest'], signal);
   assert.equal((await sweepStore(store, undefined, signal))?.length, 3);
   assert.deepEqual(await strays(store, two), []);
   await using source = await openStoreSource(store, (await findImage(store, 'two', signal)).image, signal);
@@ -141,7 +141,7 @@ test('the sweep keeps what a container uses, and removes nothing where it can no
   await writeFile(join(store.folder, 'containers/lock'), '');
   await writeFile(join(store.folder, 'containers/abc/state.json'), `{"image":"${used.manifest.digest}"}`);
   assert.deepEqual([...(await readPins(store))], [[used.manifest.digest, ['abc']]]);
-  await removeNames(store, ['localhost/used:latest'], new Set(), signal);
+  await removeNames(store, ['localhost/used:latest'], signal);
   assert.deepEqual(await sweepStore(store, undefined, signal), []);
   assert.deepEqual(await strays(store, used), []);
   await writeFile(join(store.folder, 'containers/abc/state.json'), '{"image":7}');

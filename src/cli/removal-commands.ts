@@ -1,0 +1,160 @@
+// `yadokari tag`, `untag`, `rmi`, `prune` and `du`: names of images, and what they take.
+import { BuilderError } from '../errors.ts';
+import { type Digest, splitDigest } from '../oci/digest.ts';
+import type { Json } from '../oci/json.ts';
+import { formatBytes, formatCount } from '../report/units.ts';
+import { findImage, listImages } from '../store/find-image.ts';
+import { localName } from '../store/image-names.ts';
+import { type ImageStore, addNames, untag } from '../store/image-store.ts';
+import { type RemovedImage, removeImage, removeWholeImage, unusedImages } from '../store/remove-images.ts';
+import { findLeftovers, readPins, sweepStore } from '../store/store-sweep.ts';
+import { blobsOf, totalOf } from '../store/store-usage.ts';
+import type { CommandInput } from './command.ts';
+import { describeFailure } from './exit.ts';
+import { shortId } from './images-command.ts';
+import { storeOf } from './store-request.ts';
+import { formatRows } from './table.ts';
+
+/** More names for an image. */
+export async function runTagCommand({ settings, positionals, env, signal }: CommandInput): Promise<number> {
+  const [text, ...names] = positionals;
+  if (text === undefined || names.length === 0)
+    throw new BuilderError('ERR_USAGE', 'Cannot tag: an image and a new name for it are needed', { hint: 'yadokari tag IMAGE NAME…' });
+  const store = storeOf(settings, env);
+  const whole = names.map(localName);
+  await addNames(store, (await findImage(store, text, signal)).image.descriptor.digest, whole, signal);
+  return 0;
+}
+
+/** Takes names away and leaves the image, as podman does. */
+export async function runUntagCommand({ settings, positionals, env, signal }: CommandInput): Promise<number> {
+  const [text, ...names] = positionals;
+  if (text === undefined) throw new BuilderError('ERR_USAGE', 'Cannot untag: an image is needed', { hint: 'yadokari untag IMAGE [NAME…]' });
+  const store = storeOf(settings, env);
+  const { image } = await findImage(store, text, signal);
+  const gone = names.length === 0 ? image.names : names.map(localName);
+  const missing = gone.find((name) => !image.names.includes(name));
+  if (missing !== undefined)
+    throw new BuilderError('ERR_REFERENCE', `Cannot take ${missing} from image ${text}: it has no such name`, {
+      hint: `it has ${image.names.join(', ') || 'none'}`,
+    });
+  await untag(store, gone, signal);
+  return 0;
+}
+
+/** Prints each name that went, and the id of each image that did. What failed is told, and the others go all the same. */
+export async function runRemoveCommand({ settings, positionals, env, report, stdout, signal }: CommandInput): Promise<number> {
+  const [isAll, isPrune, isForced] = [settings.boolean('all'), settings.boolean('prune'), settings.boolean('force')];
+  checkOperands(positionals, isAll, isPrune);
+  const store = storeOf(settings, env);
+  const tell = ({ untagged, id }: RemovedImage): void => {
+    for (const name of untagged) stdout.write(`untagged: ${name}\n`);
+    if (id !== undefined) stdout.write(`${splitDigest(id).hex}\n`);
+  };
+  let status = 0;
+  const attempt = async (removal: () => Promise<RemovedImage>): Promise<void> => {
+    try {
+      tell(await removal());
+    } catch (error) {
+      if (!(error instanceof BuilderError) || signal.aborted) throw error;
+      for (const line of describeFailure(error, false)) report.line('error', line);
+      status = 1;
+    }
+  };
+  const chosen = isAll ? await listImages(store, signal) : isPrune ? await unusedImages(store, false, signal) : [];
+  for (const image of chosen) await attempt(async () => await removeWholeImage(store, image, isForced, signal));
+  for (const text of positionals) await attempt(async () => await removeImage(store, text, isForced, signal));
+  if ((await sweepStore(store, undefined, signal)) === undefined)
+    report.emit({
+      kind: 'note',
+      level: 'info',
+      message: `others work with ${store.folder}: what is not needed stays until yadokari prune`,
+    });
+  return status;
+}
+
+function checkOperands(positionals: readonly string[], isAll: boolean, isPrune: boolean): void {
+  const fail = (why: string): BuilderError => new BuilderError('ERR_USAGE', `Cannot remove images: ${why}`);
+  if (isAll && isPrune) throw fail('--all and --prune can not be used together');
+  if ((isAll || isPrune) && positionals.length > 0) throw fail(`${isAll ? '--all' : '--prune'} takes no names`);
+  if (!isAll && !isPrune && positionals.length === 0) throw fail('a name or an id is needed, or --all');
+}
+
+/** Images without a name (or without a container) and everything that killed processes left; prints the ids. */
+export async function runPruneCommand({ settings, env, report, stdout, signal }: CommandInput): Promise<number> {
+  const store = storeOf(settings, env);
+  const unused = await unusedImages(store, settings.boolean('all'), signal);
+  for (const image of unused) {
+    const { id } = await removeWholeImage(store, image, false, signal);
+    if (id !== undefined) stdout.write(`${splitDigest(id).hex}\n`);
+  }
+  const onWait = (): void => report.emit({ kind: 'note', level: 'info', message: `waiting for others who work with ${store.folder}` });
+  const swept = (await sweepStore(store, onWait, signal)) ?? [];
+  const freed = swept.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  if (!settings.boolean('quiet')) report.line('info', `${formatCount(swept.length, 'file')} removed, ${formatBytes(freed)} freed`);
+  return 0;
+}
+
+/** What each image takes, what of that no other needs, and whether a container uses it. */
+export async function runDiskUsageCommand({ settings, env, stdout, signal }: CommandInput): Promise<number> {
+  const store = storeOf(settings, env);
+  const pins = await readPins(store);
+  const images = await listImages(store, signal);
+  const parts: { readonly blobs: ReadonlyMap<Digest, number>; readonly isUsed: boolean }[] = [];
+  for (const image of images) parts.push({ blobs: await blobsOf(store, image, signal), isUsed: pins.has(image.descriptor.digest) });
+  const owners = new Map<Digest, number>();
+  for (const digest of parts.flatMap(({ blobs }) => [...blobs.keys()])) owners.set(digest, (owners.get(digest) ?? 0) + 1);
+  const rows = images.map((image, position) => {
+    const { blobs = new Map<Digest, number>(), isUsed = false } = parts[position] ?? {};
+    const unique = totalOf(new Map([...blobs].filter(([digest]) => owners.get(digest) === 1)));
+    return { id: shortId(image, settings.boolean('no-trunc')), isUsed, size: totalOf(blobs), unique, name: image.names[0] ?? '<none>' };
+  });
+  const columns = ['ID', 'RECLAIMABLE', 'SIZE', 'UNIQUE', 'NAME'];
+  const of = ['ID', 'Reclaimable', 'Size', 'Unique', 'Name'];
+  stdout.write(
+    formatRows(
+      rows.map(
+        ({ id, isUsed, size, unique, name }) =>
+          new Map<string, Json>([
+            ['ID', id],
+            ['Reclaimable', !isUsed],
+            ['Size', formatBytes(size)],
+            ['Unique', formatBytes(unique)],
+            ['Name', name],
+          ]),
+      ),
+      {
+        columns: columns.map((title, position) => ({ title, of: of[position] ?? '' })),
+        json: rows.map(
+          ({ id, isUsed, size, unique, name }) =>
+            new Map<string, Json>([
+              ['id', id],
+              ['reclaimable', !isUsed],
+              ['size', size],
+              ['unique', unique],
+              ['name', name],
+            ]),
+        ),
+      },
+      settings,
+    ),
+  );
+  if (settings.boolean('json') || settings.has('format')) return 0;
+  stdout.write(totalsOf(parts, await leftoverBytes(store, signal)));
+  return 0;
+}
+
+function totalsOf(parts: readonly { readonly blobs: ReadonlyMap<Digest, number>; readonly isUsed: boolean }[], leftover: number): string {
+  const all = new Map(parts.flatMap(({ blobs }) => [...blobs]));
+  const used = new Map(parts.filter(({ isUsed }) => isUsed).flatMap(({ blobs }) => [...blobs]));
+  const total = totalOf(all) + leftover;
+  return [
+    ...(leftover === 0 ? [] : [`Leftover:     ${formatBytes(leftover)}\n`]),
+    `Reclaimable:  ${formatBytes(total - totalOf(used))}\n`,
+    `Total:        ${formatBytes(total)}\n`,
+  ].join('');
+}
+
+async function leftoverBytes(store: ImageStore, signal: AbortSignal): Promise<number> {
+  return (await findLeftovers(store, signal)).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}

@@ -1,0 +1,53 @@
+// Rows for people and for scripts, as buildah prints them.
+import type { Json, JsonObject } from '../oci/json.ts';
+import { formatJson } from '../oci/json.ts';
+import { renderTemplate } from './go-template.ts';
+import { printJson } from './print-json.ts';
+import type { Settings } from './settings.ts';
+
+/** Columns three blanks apart, the last one as it is. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
+  const line = (row: readonly string[]): string =>
+    row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd((widths[column] ?? 0) + 3))).join('');
+  return rows.map((row) => `${line(row)}\n`).join('');
+}
+
+/** A column: what stands above it, and of which member of a row it is. */
+export interface Column {
+  readonly title: string;
+  readonly of: string;
+}
+
+/**
+ * Rows as `--json`, by the template of `--format`, or as a table, whose heading `--noheading` leaves out. Blanks of a template part columns,
+ * and one that begins with `table` has a heading, as in buildah.
+ */
+export function formatRows(
+  rows: readonly JsonObject[],
+  { columns, json = rows }: { readonly columns: readonly Column[]; readonly json?: readonly Json[] },
+  settings: Settings,
+): string {
+  const template = settings.text('format');
+  if (settings.boolean('json') || template === 'json') return `${printJson(json)}\n`;
+  const hasHeading = !settings.boolean('noheading');
+  if (template === undefined) {
+    const heading = hasHeading ? [columns.map(({ title }) => title)] : [];
+    return formatTable([...heading, ...rows.map((row) => columns.map(({ of }) => textOf(row.get(of) ?? '')))]);
+  }
+  const parts = /^table\s+/.exec(template)?.[0];
+  const wanted = template
+    .slice(parts?.length ?? 0)
+    .replaceAll('\\t', '\t')
+    .replaceAll('\\n', '\n')
+    .replaceAll(' ', '\t');
+  const titles = new Map(columns.map(({ title, of }) => [of, title]));
+  const heading = new Map([...(rows[0]?.keys() ?? titles.keys())].map((key) => [key, titles.get(key) ?? key.toUpperCase()]));
+  const shown = [...(parts !== undefined && hasHeading ? [heading] : []), ...rows];
+  return formatTable(shown.map((row) => renderTemplate(wanted, row).split('\t')));
+}
+
+function textOf(value: Json): string {
+  return typeof value === 'string' ? value : formatJson(value);
+}

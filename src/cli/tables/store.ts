@@ -1,0 +1,124 @@
+// The flags of commands about the images of this machine, by buildah's, podman's and img's names.
+import type { FlagGroup, FlagSpec } from '../flags.ts';
+import { logFlags } from './log.ts';
+import { programFlags, sideFlags, signingFlags } from './transports.ts';
+
+/** For every command that knows the store. */
+export const storeFlags: readonly FlagSpec[] = [
+  {
+    name: 'root',
+    kind: 'text',
+    environment: 'YADOKARI_ROOT',
+    value: 'DIR',
+    about: 'the folder of images and containers',
+    details:
+      'the folder of images and containers: /var/lib/yadokari for root, $XDG_DATA_HOME/yadokari or ~/.local/share/yadokari for others',
+  },
+];
+
+/** The last two groups of such a command. */
+const closing: readonly FlagGroup[] = [
+  { title: 'The store', flags: storeFlags },
+  { title: 'What is told', flags: logFlags },
+];
+
+const formatFlags: readonly FlagSpec[] = [
+  { name: 'json', kind: 'boolean', isCommon: true, about: 'print JSON' },
+  { name: 'format', kind: 'text', isCommon: true, value: 'TEMPLATE', about: "a Go template, as '{{.ID}} {{.Size}}'" },
+];
+const noHeading: FlagSpec = { name: 'noheading', short: 'n', kind: 'boolean', isCommon: true, about: 'no heading above the columns' };
+const noTrunc: FlagSpec = { name: 'no-trunc', kind: 'boolean', about: 'ids and commands at full length' };
+const force: FlagSpec = { name: 'force', short: 'f', kind: 'boolean', isCommon: true, about: '' };
+
+export const imagesGroups: readonly FlagGroup[] = [
+  {
+    title: 'Which images',
+    flags: [
+      {
+        name: 'filter',
+        short: 'f',
+        kind: 'list',
+        isCommon: true,
+        value: 'NAME=VALUE',
+        about: 'only such as: dangling=true, label=KEY',
+        details: 'only such as: dangling, label, before, since, reference, readonly or intermediate',
+      },
+      { name: 'all', short: 'a', kind: 'boolean', about: '', inert: 'no image here is an intermediate one' },
+    ],
+  },
+  {
+    title: 'What is printed',
+    flags: [
+      ...formatFlags,
+      noHeading,
+      { name: 'digests', kind: 'boolean', isCommon: true, about: 'digests of manifests, too' },
+      noTrunc,
+      { name: 'history', kind: 'boolean', about: "the image's other names" },
+    ],
+  },
+  ...closing,
+];
+
+export const namingGroups: readonly FlagGroup[] = closing;
+
+export const rmiGroups: readonly FlagGroup[] = [
+  {
+    title: 'Which images',
+    flags: [
+      { name: 'all', short: 'a', kind: 'boolean', isCommon: true, about: 'all of them' },
+      { name: 'prune', short: 'p', kind: 'boolean', isCommon: true, about: 'those without a name' },
+      { ...force, about: 'with all names, and though containers use it' },
+    ],
+  },
+  ...closing,
+];
+
+export const pruneGroups: readonly FlagGroup[] = [
+  {
+    title: 'Which images',
+    flags: [
+      { name: 'all', short: 'a', kind: 'boolean', isCommon: true, about: 'named ones too, that no container uses' },
+      { ...force, about: '', inert: 'nothing is asked' },
+    ],
+  },
+  ...closing,
+];
+
+export const diskUsageGroups: readonly FlagGroup[] = [
+  { title: 'What is printed', flags: [...formatFlags, noHeading, noTrunc] },
+  ...closing,
+];
+
+const howFlags: readonly FlagSpec[] = [
+  ...programFlags.filter(({ name }) => !/^(?:override-|retry)/.test(name)),
+  { name: 'retry', kind: 'number', value: 'N', about: 'tries more of the whole, besides those of each request (default 0)' },
+  { name: 'retry-delay', kind: 'text', value: 'TIME', about: '', inert: 'each request waits by itself' },
+];
+
+export const pullPolicies = ['missing', 'always', 'never'] as const;
+
+export const pullGroups: readonly FlagGroup[] = [
+  {
+    title: 'What to pull',
+    flags: [
+      {
+        name: 'policy',
+        kind: 'text',
+        isCommon: true,
+        value: pullPolicies.join('|'),
+        choices: pullPolicies,
+        about: 'when to ask the registry (default missing)',
+      },
+      { name: 'platform', kind: 'comma-list', isCommon: true, value: 'OS/ARCH', about: 'the image for this platform' },
+      { name: 'os', kind: 'text', value: 'OS', about: 'the image for this system' },
+      { name: 'arch', kind: 'text', value: 'ARCH', about: 'the image for this architecture' },
+      { name: 'variant', kind: 'text', value: 'VARIANT', about: 'the image for this variant of it' },
+      { name: 'all-platforms', kind: 'boolean', isCommon: true, about: 'the whole index, instead of one image' },
+      { name: 'all-tags', short: 'a', kind: 'boolean', isCommon: true, about: 'every tag of the repository' },
+      ...signingFlags.filter(({ name }) => ['remove-signatures', 'decryption-key'].includes(name)),
+    ],
+  },
+  { title: 'Registry', flags: sideFlags('') },
+  { title: 'How', flags: howFlags.filter(({ name }) => name !== 'policy') },
+  ...closing,
+];
