@@ -146,7 +146,7 @@ async function attemptBuild(parts: BuildParts, disk: Disk, cache: LayerCache | u
   const destinations = request.output.noPush ? [] : request.output.destinations;
   await using earlyPush = openEarlyPush({ registry: ports.registry, destinations, emit, signal });
   using spool = new Spool(folders.layers);
-  const stageFiles = stageFilesOptions(parts, { disk, spool, onLayer: earlyPush.send });
+  const stageFiles = stageFilesOptions(parts, { disk, spool, earlyPush });
   const finished = new Map<number, StageResult>();
   const sources = openSources(dockerfile, request, plan, { finished, stageFiles, bases, ports });
   const created = (): string => formatTime(epoch === undefined ? ports.now() : epoch * 1000);
@@ -169,10 +169,10 @@ async function attemptBuild(parts: BuildParts, disk: Disk, cache: LayerCache | u
 interface StageFilesParts {
   readonly disk: Disk;
   readonly spool: Spool;
-  readonly onLayer: EarlyPush['send'];
+  readonly earlyPush: EarlyPush;
 }
 
-function stageFilesOptions({ request, ports, store, epoch }: BuildParts, { disk, spool, onLayer }: StageFilesParts): StageFilesOptions {
+function stageFilesOptions({ request, ports, store, epoch }: BuildParts, { disk, spool, earlyPush }: StageFilesParts): StageFilesOptions {
   const { emit, signal } = ports;
   return {
     disk,
@@ -183,11 +183,12 @@ function stageFilesOptions({ request, ports, store, epoch }: BuildParts, { disk,
       ...layerCompression(request, epoch, emit),
       family: request.imageFormat === 'docker' ? 'docker' : 'oci',
       store,
-      ...(epoch === undefined ? {} : { latestTime: epoch }),
+      // What comes out the same each time is hardly new: it is better asked for than sent.
+      ...(epoch === undefined ? { onGrowing: earlyPush.sendGrowing } : { latestTime: epoch }),
     },
     leftOut: leftOutBy(request.ignorePaths),
     alwaysOnDisk: request.alwaysUnpack,
-    onLayer,
+    onLayer: earlyPush.send,
     now: () => timestampOf(ports.now()),
     emit,
     signal,

@@ -13,6 +13,8 @@ import { Meter, verify } from './meter.ts';
 /** A blob that is being written. */
 export interface BlobWriter {
   readonly write: (chunk: Uint8Array) => Promise<void>;
+  /** What is written, from its start, as it comes; nobody has verified it. Fails where the blob is discarded. */
+  readonly follow: (signal: AbortSignal) => Readable;
   /** Ends writing; the blob can be opened as often as wanted until the store is closed. */
   readonly finish: () => Promise<StoredBlob>;
   /** Gives the space back. */
@@ -58,7 +60,12 @@ export function openBlobStore(folder: string): BlobStore {
   };
   const create = async (): Promise<BlobWriter> => {
     const blob = await createFor();
-    return { write: (chunk) => blob.write(chunk), finish: async () => await Promise.resolve(blob.finish()), discard: () => give(blob) };
+    return {
+      write: (chunk) => blob.write(chunk),
+      follow: blob.follow,
+      finish: async () => await Promise.resolve(blob.finish()),
+      discard: () => give(blob),
+    };
   };
   const close = async (): Promise<void> => {
     for (const blob of blobs) await give(blob);
@@ -111,6 +118,10 @@ class GrowingBlob {
 
   readonly open = (signal: AbortSignal): Readable => {
     return Readable.from(this.#verified(signal), { objectMode: false, highWaterMark: readSize });
+  };
+
+  readonly follow = (signal: AbortSignal): Readable => {
+    return Readable.from(this.#read(signal), { objectMode: false, highWaterMark: readSize });
   };
 
   readonly chunks = (signal: AbortSignal): AsyncIterable<Buffer> => this.#read(signal, Buffer.allocUnsafeSlow(readSize));

@@ -1,4 +1,5 @@
 // Entries to a layer in one pass: tar, both digests, size. The same entries always give the same bytes.
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
 import type { Layer } from '../oci/image.ts';
@@ -18,6 +19,16 @@ export interface LayerOptions {
   readonly store: BlobStore;
   /** Later times become this: SOURCE_DATE_EPOCH, in seconds since 1970. */
   readonly latestTime?: number;
+  /** Gets a layer that turns out to be large while it is being written. */
+  readonly onGrowing?: (growing: GrowingLayer) => void;
+}
+
+/** A layer that is being written. */
+export interface GrowingLayer {
+  /** Its bytes from the start, as they come; nobody has verified them. */
+  readonly open: (signal: AbortSignal) => Readable;
+  /** Rejected where nothing comes of it. */
+  readonly finished: Promise<Layer>;
 }
 
 export interface WrittenLayer {
@@ -30,6 +41,8 @@ const defaultZstdLevel = 3;
 const blockBytes = 128 * 1024;
 /** Of which the writer runs ahead of zstd. */
 const aheadBytes = 1024 * 1024;
+/** Compressed bytes from which on a layer is large. */
+const largeBytes = 8 * 1024 * 1024;
 
 /**
  * Writes the entries, in the order they come, as one layer into the store.
@@ -40,28 +53,40 @@ export async function writeLayer(
   options: LayerOptions,
   signal: AbortSignal,
 ): Promise<WrittenLayer> {
-  const { compression, family, latestTime } = options;
+  const { compression, family, latestTime, onGrowing } = options;
   const plain = new Meter();
   const counted: Counted = { entries: 0 };
   const tar = tarBlocks(entries, new TarBlocks(plain, { reuses: true, latestTime }), counted);
-  const { digest, size, open } = await storeCompressed(tar, options, signal);
-  const descriptor = { mediaType: layerMediaType(family, compression), digest, size };
-  return { layer: { descriptor, diffId: plain.digest(), open }, entries: counted.entries, uncompressedBytes: plain.size };
+  const { promise: finished, resolve, reject } = Promise.withResolvers<Layer>();
+  finished.catch(() => undefined);
+  const onLarge = (follow: GrowingLayer['open']): void => onGrowing?.({ open: follow, finished });
+  try {
+    const { digest, size, open } = await storeCompressed(tar, { ...options, onLarge }, signal);
+    const layer = { descriptor: { mediaType: layerMediaType(family, compression), digest, size }, diffId: plain.digest(), open };
+    resolve(layer);
+    return { layer, entries: counted.entries, uncompressedBytes: plain.size };
+  } catch (error) {
+    reject(error);
+    throw error;
+  }
 }
 
 /** Compresses plain bytes into a blob of the store. A chunk has to stay as it is until the next is asked for. */
 export async function storeCompressed(
   plain: AsyncIterable<Buffer>,
-  options: Pick<LayerOptions, 'compression' | 'level' | 'store'>,
+  options: Pick<LayerOptions, 'compression' | 'level' | 'store'> & { readonly onLarge?: (follow: GrowingLayer['open']) => void },
   signal: AbortSignal,
 ): Promise<StoredBlob> {
-  const { compression, store } = options;
+  const { compression, store, onLarge } = options;
   const blob = await store.create();
   const save = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
+    let size = 0;
     for await (const chunk of chunks) {
       // pipeline() only gives up waiting: an iterable that is no stream would be read on.
       signal.throwIfAborted();
       await blob.write(chunk);
+      if (size < largeBytes && size + chunk.length >= largeBytes) onLarge?.(blob.follow);
+      size += chunk.length;
     }
   };
   try {

@@ -15,7 +15,8 @@ import { mirrorOf } from './mirror.ts';
 import { exchangeNotes } from './notes.ts';
 import { type Candidate, type PulledImage, fromFirst, pullFrom } from './pull.ts';
 import type { PushContext, PushOptions, PushedImage } from './push-blob.ts';
-import { probePush, pushAhead, pushTo, repositorySink } from './push.ts';
+import { type GrowingBlob, pushAhead, pushGrowing } from './push-ahead.ts';
+import { probePush, pushTo, repositorySink } from './push.ts';
 import { Repository } from './repository.ts';
 import { JointWork } from './joint-work.ts';
 import { deleteImage, listTags } from './tags.ts';
@@ -53,6 +54,8 @@ export interface RegistryClient {
   ) => Promise<readonly PushedImage[]>;
   /** Sends a layer ahead of its image, while other things go on; `pushImage` won't send it again. */
   readonly pushLayer: (layer: Layer, destinations: readonly Reference[], signal: AbortSignal) => Promise<void>;
+  /** The same of a layer that is still being written; nothing is lost where a registry doesn't take it like that. */
+  readonly pushGrowing: (growing: GrowingBlob, destinations: readonly Reference[], signal: AbortSignal) => Promise<void>;
   /** What a name stands for, to be copied. @throws RegistryError with status 404 when there is no such image. */
   readonly openSource: (reference: Reference, signal: AbortSignal) => Promise<ImageSource>;
   /** Where a copy may go: one or more names in one repository. */
@@ -106,6 +109,7 @@ export function createRegistryClient(options: RegistryClientOptions, transport =
     resolve: async (reference, signal) => await (await open(reference, signal)).resolve(targetOf(reference), signal),
     pushImage: async (image, destinations, pushOptions, signal) => await pushTo(push, image, destinations, pushOptions, signal),
     pushLayer: async (layer, destinations, signal) => await pushAhead(push, layer, destinations, signal),
+    pushGrowing: async (growing, destinations, signal) => await pushGrowing(push, growing, destinations, signal),
     checkPush: async (reference, signal) => {
       await probePush(await open(reference, signal), signal);
     },

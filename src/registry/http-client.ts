@@ -33,6 +33,8 @@ export interface HttpRequest {
   readonly extraPatienceMs?: number;
   /** So many times as long as usual; servers that make what they send (archives of a commit, git packs) begin late. */
   readonly patience?: number;
+  /** The body may take any time to come: the caller sees to it that the answer does. */
+  readonly isGrowing?: true;
 }
 
 export interface HttpResponse {
@@ -98,7 +100,7 @@ export function createHttpClient(options: HttpOptions): HttpClient {
         reset: false,
         signal: either,
         bodyTimeout: limits.stallTimeoutMs,
-        headersTimeout: answerTimeoutMs * (request.patience ?? 1) + (request.extraPatienceMs ?? 0),
+        headersTimeout: request.isGrowing === true ? 0 : answerTimeoutMs * (request.patience ?? 1) + (request.extraPatienceMs ?? 0),
       });
       // Whoever gives an answer up destroys its body, and undici tells the stream so: nobody else is there to hear it.
       answer.body.on('error', () => undefined);

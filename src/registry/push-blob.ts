@@ -1,6 +1,7 @@
 // One blob goes into a repository: it is there, or on its way, or can be mounted from where it is; else it is sent.
-import { RegistryError } from '../errors.ts';
+import { BuilderError, RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ImageBlob } from '../oci/image.ts';
 import type { Reference } from '../oci/reference.ts';
@@ -38,21 +39,44 @@ export interface PushContext {
 /** So much of what is new is sent without asking. */
 const smallBytes = 64 * 1024;
 
+/** A blob that is on its way already, all but its digest: where the upload goes on, once all is there. */
+export type BegunUpload = Promise<URL>;
+
 /** Sends one blob to one repository, unless it is there, or on its way there, or can be mounted. @throws RegistryError */
 export async function pushBlob(
   context: PushContext,
   blob: ImageBlob,
   reference: Reference,
-  options: PushOptions,
+  options: PushOptions & { readonly begun?: BegunUpload },
   signal: AbortSignal,
 ): Promise<void> {
   await context.uploads.get(uploadKey(reference, blob), signal, async (inner) => {
     await context.limit(async () => {
       const repository = await context.open(reference, inner);
-      const how = await transfer(context, repository, blob, options, inner);
+      const isSent = options.begun !== undefined && (await finishBegun(context, repository, blob, options.begun, inner));
+      const how = isSent ? 'transferred' : await transfer(context, repository, blob, options, inner);
       context.emit({ kind: 'blob.finished', direction: 'push', descriptor: blob.descriptor, repository: repository.name, how });
     });
   });
+}
+
+/** False where it has to be sent anew. */
+async function finishBegun(
+  { emit }: PushContext,
+  repository: Repository,
+  { descriptor }: ImageBlob,
+  begun: BegunUpload,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await repository.putBlob(await begun, descriptor, undefined, signal);
+    return true;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof BuilderError)) throw error;
+    emit({ kind: 'note', level: 'debug', message: `${descriptor.digest} is sent anew: ${error.message}` });
+    return false;
+  }
 }
 
 /** Sends a blob whatever the registry says of it. */
@@ -119,16 +143,21 @@ async function upload(
   { blob, options, session }: { readonly blob: ImageBlob; readonly options: PushOptions; readonly session?: UploadSession },
   signal: AbortSignal,
 ): Promise<void> {
-  const { descriptor } = blob;
-  let told = 0;
-  const onBytes = (doneBytes: number): void => {
-    if (doneBytes >= told && doneBytes - told < progressStepBytes && doneBytes < descriptor.size) return;
-    told = doneBytes;
-    context.emit({ kind: 'blob.progress', direction: 'push', descriptor, repository: repository.name, doneBytes });
-  };
+  const tell = progressOf(context.emit, repository);
+  const onBytes = (doneBytes: number): void => tell(blob.descriptor, doneBytes);
   const { chunkBytes } = options;
   const wishes = { onBytes, ...(session === undefined ? {} : { session }), ...(chunkBytes === undefined ? {} : { chunkBytes }) };
   await uploadBlob(repository, blob, wishes, signal);
+}
+
+/** Tells of a blob's bytes that are sent, a mebibyte at a time. */
+export function progressOf(emit: Emit, { name }: Repository): (descriptor: Descriptor, doneBytes: number) => void {
+  let told = 0;
+  return (descriptor, doneBytes) => {
+    if (doneBytes >= told && doneBytes - told < progressStepBytes && doneBytes < descriptor.size) return;
+    told = doneBytes;
+    emit({ kind: 'blob.progress', direction: 'push', descriptor, repository: name, doneBytes });
+  };
 }
 
 /** Mounting is a favour: whatever goes wrong with it, the blob can still be sent. */

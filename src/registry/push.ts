@@ -1,13 +1,13 @@
 // An image goes to its destinations as it is stored: blobs first and in parallel, the manifest when they are all there, then its tags.
 import { BuilderError, RegistryError } from '../errors.ts';
-import { isForeign } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { ImageBlob, Layer } from '../oci/image.ts';
+import type { ImageBlob } from '../oci/image.ts';
 import type { StoredManifest } from '../oci/manifest.ts';
 import { type Reference, formatReference } from '../oci/reference.ts';
 import type { ImageSink } from '../oci/source-and-sink.ts';
 import { type StoredImage, writeImage } from '../oci/stored-image.ts';
 import { type PushContext, type PushOptions, type PushedImage, pushBlob, sameRegistry, sendAgain } from './push-blob.ts';
+import { allOrAbort } from './all-or-abort.ts';
 import { putReferrer } from './referrers.ts';
 import type { Repository } from './repository.ts';
 import { changed } from './response.ts';
@@ -117,21 +117,6 @@ function lackingBlobs(error: unknown, sent: readonly ImageBlob[]): readonly Imag
 }
 
 /**
- * Sends a layer ahead of its image, to the first repository of each registry; the others mount it when the image is pushed.
- * @throws RegistryError; nothing of it is remembered
- */
-export async function pushAhead(
-  context: PushContext,
-  layer: Layer,
-  destinations: readonly Reference[],
-  signal: AbortSignal,
-): Promise<void> {
-  if (isForeign(layer.descriptor)) return;
-  const firsts = [...Map.groupBy(destinations, (item) => item.registry).values()].flatMap((group) => group.slice(0, 1));
-  await allOrAbort(signal, firsts, async (reference, inner) => await pushBlob(context, layer, reference, { isFresh: true }, inner));
-}
-
-/**
  * Finds out, before hours of building, whether we may push: starts an upload and cancels it.
  * @throws RegistryError with ERR_AUTH when we may not.
  */
@@ -188,27 +173,4 @@ function otherKindHint({ mediaType }: StoredManifest): string {
 function repositoryOf([first]: readonly Reference[]): Reference {
   if (first === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot push: there is no name to push to');
   return { registry: first.registry, repository: first.repository };
-}
-
-/** Like Promise.all, but the first failure stops the others, and none is left running behind. */
-async function allOrAbort<Item>(
-  signal: AbortSignal,
-  items: readonly Item[],
-  task: (item: Item, signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  const controller = new AbortController();
-  const inner = AbortSignal.any([signal, controller.signal]);
-  const failures: unknown[] = [];
-  await Promise.all(
-    items.map(async (item) => {
-      try {
-        await task(item, inner);
-      } catch (error) {
-        failures.push(error);
-        controller.abort(error);
-      }
-    }),
-  );
-  signal.throwIfAborted();
-  if (failures.length > 0) throw failures[0];
 }

@@ -1,5 +1,6 @@
 // One repository of one registry, all verbs of the distribution-spec that we use, no policy.
 import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, digestOf, isDigest, splitDigest } from '../oci/digest.ts';
@@ -9,7 +10,7 @@ import type { Reference } from '../oci/reference.ts';
 import { locationOf } from './location.ts';
 import { type RepositoryOptions, RepositoryRequests, type Wish } from './repository-requests.ts';
 import { type Response, changed, discard, expect, failureOf, header, htmlInstead, isHtml, readJson } from './response.ts';
-import { type Retry, isTransientStatus, withRetries } from './retry.ts';
+import { type Retry, TransientError, isTransientStatus, withRetries } from './retry.ts';
 import type { Body } from './transport.ts';
 
 const manifestTypes = [MediaType.ociIndex, MediaType.ociManifest, MediaType.dockerList, MediaType.dockerManifest].join(', ');
@@ -26,6 +27,8 @@ export class Repository {
   readonly retry: Retry;
   /** For verbs that stand elsewhere (`tags.ts`, `referrers.ts`). */
   readonly requests: RepositoryRequests;
+  /** False once a blob of unknown length was not taken. */
+  takesGrowing = true;
   /** False once a registry would not say whether it has a blob, however often it was asked. */
   #answersHead = true;
 
@@ -222,7 +225,7 @@ export class Repository {
   async patchBlob(
     location: URL,
     start: number,
-    body: Body,
+    body: Body & { readonly sizeBytes: number },
     signal: AbortSignal,
   ): Promise<{ readonly location: URL; readonly doneBytes: number }> {
     const task = `push a chunk to ${this.name}`;
@@ -236,6 +239,32 @@ export class Repository {
     );
     await discard(await expect(response, [202, 201, 204], task));
     return { location: header(response, 'location') === undefined ? location : locationOf(response, task), doneBytes: end };
+  }
+
+  /**
+   * end-5 as docker push does it: all there is and all that is still to come, without a length. The next location.
+   * @throws TransientError when no answer has come `answerMs` after the last byte
+   */
+  async patchGrowing(location: URL, open: () => Readable, answerMs: number, signal: AbortSignal): Promise<URL> {
+    const task = `push a growing blob to ${this.name}`;
+    const late = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
+    const openTimed = (): Readable => {
+      clearTimeout(timer);
+      const source = open();
+      const onEnd = (): void => late.abort(new TransientError(`Cannot ${task}: no answer`, { method: 'PATCH', url: this.name }));
+      source.once('end', () => (timer = setTimeout(onEnd, answerMs)));
+      return source;
+    };
+    const headers = { 'content-type': 'application/octet-stream' };
+    const wish: Wish = { access: 'push', headers, body: { open: openTimed }, retry: false, task };
+    try {
+      const response = await this.requests.send('PATCH', location, wish, AbortSignal.any([signal, late.signal]));
+      await discard(await expect(response, [202, 201, 204], task));
+      return header(response, 'location') === undefined ? location : locationOf(response, task);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** distribution-spec end-13: how far an upload got; undefined where its session is gone or says nothing. */

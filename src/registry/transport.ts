@@ -13,8 +13,8 @@ import { type Method, type HttpOptions, createHttpClient } from './http-client.t
 /** Content that can be sent again from its start. */
 export interface Body {
   readonly open: () => Readable | Buffer;
-  /** Sent as Content-Length. */
-  readonly sizeBytes: number;
+  /** Sent as Content-Length; left out where nobody knows it yet. */
+  readonly sizeBytes?: number;
 }
 
 export interface Request {
@@ -72,8 +72,7 @@ export function createTransport(options: TransportOptions): Transport {
     const chain = [redactUrl(url)];
     for (;;) {
       signal.throwIfAborted();
-      const length =
-        request.body === undefined ? (request.method === 'POST' || request.method === 'PUT' ? 0 : undefined) : request.body.sizeBytes;
+      const length = lengthOf(request);
       const answer = await client.exchange(
         {
           method: request.method,
@@ -82,6 +81,7 @@ export function createTransport(options: TransportOptions): Transport {
           ...(request.body === undefined ? {} : { body: request.body.open() }),
           ...(request.extraPatienceMs === undefined ? {} : { extraPatienceMs: request.extraPatienceMs }),
           ...(request.patience === undefined ? {} : { patience: request.patience }),
+          ...(request.body !== undefined && request.body.sizeBytes === undefined ? { isGrowing: true } : {}),
         },
         signal,
       );
@@ -139,6 +139,12 @@ function isPrivateLiteral(host: string): boolean {
   if (isIP(host) === 4)
     return /^(?:0|10|127)\.|^192\.168\.|^169\.254\.|^172\.(?:1[6-9]|2\d|3[01])\.|^100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./.test(host);
   return isIP(host) === 6 && (/^f[cd]|^fe[89ab]|^::ffff:/i.test(host) || host === '::1' || host === '::');
+}
+
+/** Some servers want one even where there is no body. */
+function lengthOf({ method, body }: Request): number | undefined {
+  if (body !== undefined) return body.sizeBytes;
+  return method === 'POST' || method === 'PUT' ? 0 : undefined;
 }
 
 function isRedirect(status: number): boolean {

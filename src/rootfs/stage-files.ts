@@ -272,7 +272,8 @@ export class StageFiles {
 
   async #writeLayer(entries: Iterable<LocalEntry>): Promise<WrittenLayer> {
     const { layer, signal } = this.#options;
-    return await writeLayer(entries, this.#single === undefined ? layer : { ...layer, compression: 'none' }, signal);
+    const { onGrowing: _leavesNever, ...unseen } = layer;
+    return await writeLayer(entries, this.#single === undefined ? layer : { ...unseen, compression: 'none' }, signal);
   }
 
   async #readTree(): Promise<ImageTree> {

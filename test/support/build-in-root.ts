@@ -81,6 +81,7 @@ export async function buildInRoot(
       findImage: never,
       resolve: never,
       pushLayer: changes.pushLayer ?? (async () => await Promise.resolve()),
+      pushGrowing: async () => await Promise.resolve(),
       download: never,
       exchange: never,
       openSource: never,

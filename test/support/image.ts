@@ -6,6 +6,7 @@ import type { Image, Layer } from '../../src/oci/image.ts';
 import { emptyImageConfig } from '../../src/oci/image-config.ts';
 import { MediaType } from '../../src/oci/media-type.ts';
 import { type StoredImage, encodeImage } from '../../src/oci/stored-image.ts';
+import type { GrowingBlob } from '../../src/registry/push-ahead.ts';
 
 /** A layer of bytes that claim to be a plain tar; the registry doesn't look. */
 export function layerOf(bytes: Buffer): Layer {
@@ -14,6 +15,48 @@ export function layerOf(bytes: Buffer): Layer {
     descriptor: { mediaType: MediaType.ociLayer, digest, size: bytes.length },
     diffId: digest,
     open: () => Readable.from(pieces(bytes), { objectMode: false }),
+  };
+}
+
+/** A layer that comes a piece at a time, as `write` is called; `end` says that this was all, `fail` that nothing comes of it. */
+export function growingLayer(): GrowingBlob & {
+  readonly write: (bytes: Buffer) => void;
+  readonly end: () => Layer;
+  readonly fail: (reason: Error) => void;
+} {
+  const written: Buffer[] = [];
+  const { promise: finished, resolve, reject } = Promise.withResolvers<Layer>();
+  finished.catch(() => undefined);
+  const state = { isOver: false };
+  let more = Promise.withResolvers<void>();
+  const tell = (): void => {
+    more.resolve();
+    more = Promise.withResolvers();
+  };
+  const read = async function* (): AsyncGenerator<Buffer, void, undefined> {
+    for (let index = 0; ; index++) {
+      while (index === written.length && !state.isOver) await more.promise;
+      const bytes = written[index];
+      if (bytes === undefined) return void (await finished);
+      yield bytes;
+    }
+  };
+  return {
+    open: (signal) => Readable.from(read(), { objectMode: false, signal }),
+    finished,
+    write: (bytes) => (written.push(bytes), tell()),
+    end: () => {
+      const layer = layerOf(Buffer.concat(written));
+      resolve(layer);
+      state.isOver = true;
+      tell();
+      return layer;
+    },
+    fail: (reason) => {
+      reject(reason);
+      state.isOver = true;
+      tell();
+    },
   };
 }
 

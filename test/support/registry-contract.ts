@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buffer } from 'node:stream/consumers';
+import { setImmediate } from 'node:timers/promises';
 import { RegistryError } from '../../src/errors.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { copyImage } from '../../src/oci/copy-image.ts';
@@ -13,7 +14,7 @@ import { createTransport } from '../../src/registry/transport.ts';
 import { anonymous } from '../../src/registry/credentials.ts';
 import { namesFromTable } from '../../src/registry/names.ts';
 import { imageMemory } from './image-memory.ts';
-import { layerOf, someBytes, storedOf } from './image.ts';
+import { growingLayer, layerOf, someBytes, storedOf } from './image.ts';
 import { type TestClient, testClient as openClient } from './registry-client.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
@@ -95,6 +96,31 @@ export function registryContract(
     assert.deepEqual(transfers(), [`${host()}/contract/ahead-one transferred`]);
     await client.pushImage(storedOf(layer), destinations, {}, signal);
     assert.deepEqual(transfers(), [`${host()}/contract/ahead-one transferred`, `${host()}/contract/ahead-two ${mounted}`]);
+  });
+
+  contract('a layer that is sent while it is being written is sent once, and later repositories mount it', async () => {
+    await using client = testClient();
+    const growing = growingLayer();
+    const destinations = ['one:a', 'two:a'].map((item) => parseReference(`${host()}/contract/growing-${item}`));
+    growing.write(someBytes(200_000));
+    const sending = client.pushGrowing(growing, destinations, signal);
+    growing.write(someBytes(100_000));
+    await setImmediate();
+    growing.write(someBytes(10));
+    const layer = growing.end();
+    await Promise.all([sending, client.pushLayer(layer, destinations, signal)]);
+    await client.pushImage(storedOf(layer), destinations, {}, signal);
+    const transfers = client.events.flatMap((event) =>
+      event.kind === 'blob.finished' && event.descriptor.digest === layer.descriptor.digest ? [`${event.repository} ${event.how}`] : [],
+    );
+    assert.deepEqual(transfers, [`${host()}/contract/growing-one transferred`, `${host()}/contract/growing-two ${mounted}`]);
+    const anew = client.events.flatMap((event) => (event.kind === 'note' && event.message.includes('sent anew') ? [event.message] : []));
+    assert.deepEqual(anew, []);
+    for (const destination of destinations) {
+      const [pulled] = (await client.pullImage(destination, platform, signal)).image.layers;
+      assert.ok(pulled !== undefined);
+      assert.equal(digestOf(await buffer(pulled.open(signal))), layer.descriptor.digest);
+    }
   });
 
   contract('a pull followed by a push changes no digest, whatever the documents look like', async () => {

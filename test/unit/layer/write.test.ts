@@ -8,7 +8,7 @@ import { type ByteString, bytesFromBuffer } from '../../../src/bytes.ts';
 import type { Entry } from '../../../src/layer/entry.ts';
 import { readEntries } from '../../../src/layer/read.ts';
 import { openBlobStore } from '../../../src/layer/store.ts';
-import { type WrittenLayer, storeCompressed, writeLayer } from '../../../src/layer/write.ts';
+import { type GrowingLayer, type WrittenLayer, storeCompressed, writeLayer } from '../../../src/layer/write.ts';
 import { bytes, chunks } from '../../support/tar.ts';
 import { temporaryFolder } from '../../support/tree.ts';
 
@@ -192,4 +192,36 @@ test('writeLayer() does not gather thousands of empty entries in memory', async 
   };
   const written = await writeLayer(many(), { compression: 'none', family: 'oci', store }, signal);
   assert.equal(written.uncompressedBytes, 20_000 * 512 + 1024);
+});
+
+test('a large layer can be read while it is written, a small one is not worth it', async (context) => {
+  await using store = openBlobStore(temporaryFolder(context));
+  const growing: GrowingLayer[] = [];
+  const options = { compression: 'gzip', family: 'oci', store, onGrowing: (each: GrowingLayer) => void growing.push(each) } as const;
+  await writeLayer(stream([file('small', randomBytes(1_000_000))]), options, signal);
+  assert.equal(growing.length, 0);
+  let followed: Promise<Buffer> | undefined;
+  const entries = async function* (): AsyncGenerator<Entry> {
+    yield file('large', randomBytes(12_000_000));
+    followed = growing[0] === undefined ? undefined : buffer(growing[0].open(signal));
+    yield file('end', randomBytes(5_000_000));
+  };
+  const written = await writeLayer(entries(), options, signal);
+  assert.equal(growing.length, 1);
+  assert.equal(await growing[0]?.finished, written.layer);
+  assert.ok(followed !== undefined);
+  assert.equal(sha256(await followed), written.layer.descriptor.digest);
+});
+
+test('who reads a large layer that fails hears of it', async (context) => {
+  await using store = openBlobStore(temporaryFolder(context));
+  const reading: Promise<unknown>[] = [];
+  const onGrowing = ({ open, finished }: GrowingLayer): void =>
+    void reading.push(assert.rejects(buffer(open(signal))), assert.rejects(finished));
+  const entries = async function* (): AsyncGenerator<Entry> {
+    yield file('large', randomBytes(12_000_000));
+    yield file('short', 'x', { size: 2 });
+  };
+  await assert.rejects(writeLayer(entries(), { compression: 'gzip', family: 'oci', store, onGrowing }, signal), { code: 'ERR_LAYER' });
+  assert.equal((await Promise.all(reading)).length, 2);
 });

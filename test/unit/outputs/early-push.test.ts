@@ -10,10 +10,12 @@ import { layerOf } from '../../support/image.ts';
 const destinations = [parseReference('registry.example/a:1')];
 const { signal } = new AbortController();
 const layer = layerOf(Buffer.from('x'));
+const pushGrowing = async (): Promise<void> => await Promise.resolve();
 
 test('send() sends layers of the image only, and only to somewhere', async () => {
   const sent: string[] = [];
   const registry = {
+    pushGrowing,
     pushLayer: async ({ descriptor }: Layer) => {
       sent.push(descriptor.digest);
       await Promise.resolve();
@@ -37,6 +39,7 @@ test('a layer that could not be sent early is a note, not a failure', async () =
   const events: BuildEvent[] = [];
   const failed = Promise.withResolvers<void>();
   const registry = {
+    pushGrowing,
     pushLayer: async () =>
       await Promise.reject(new RegistryError('Cannot push: the registry is asleep', { method: 'PUT', url: 'http://registry.example/' })),
   };
@@ -59,6 +62,7 @@ test('disposing of an earlyPush stops what is under way, waits for its end, and 
   const events: BuildEvent[] = [];
   let isStopped = false;
   const registry = {
+    pushGrowing,
     pushLayer: async (_layer: Layer, _destinations: unknown, inner: AbortSignal) => {
       const stopped = Promise.withResolvers<void>();
       inner.addEventListener('abort', () => setTimeout(stopped.resolve, 20));

@@ -81,6 +81,7 @@ describe('what stands around a RUN', () => {
         findImage: never,
         resolve: never,
         pushLayer: never,
+        pushGrowing: never,
         download: never,
         exchange: never,
         openSource: never,
