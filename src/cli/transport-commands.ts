@@ -1,11 +1,16 @@
-// The commands that look at images and move them, by skopeo's names.
+// The commands that look at images and move them, by skopeo's names, and those that make one piece by piece.
 import { tellAccepted } from './accepted.ts';
+import { runAssembleCommand } from './assemble-command.ts';
 import { type Command, flagsOf } from './command.ts';
+import { runConfigCommand } from './config-command.ts';
 import { runCopyCommand } from './copy-command.ts';
 import { runIndexCreateCommand } from './index-command.ts';
 import { runDeleteCommand, runInspectCommand, runListTagsCommand, runManifestDigestCommand } from './inspect-command.ts';
 import { indexGroups } from './tables/index-create.ts';
+import { runLayerCommand } from './layer-command.ts';
+import { runManifestCommand } from './manifest-command.ts';
 import { logFlags } from './tables/log.ts';
+import { assembleGroups, configGroups, layerGroups, manifestGroups } from './tables/pieces.ts';
 import { runSyncCommand } from './sync-command.ts';
 import { copyGroups, inspectGroups, namesGroups, syncGroups } from './tables/transports.ts';
 
@@ -65,6 +70,38 @@ const listed: readonly Command[] = [
     about: 'print the digest of a manifest in a file',
     groups: [{ title: 'What is told', flags: logFlags }],
     run: runManifestDigestCommand,
+  },
+  {
+    name: 'layer',
+    usage: '[flags] FOLDER|ARCHIVE [PLACE]',
+    takesOperands: true,
+    about: 'make a layer by hand: of a folder, or of a tar file',
+    groups: layerGroups,
+    run: runLayerCommand,
+  },
+  {
+    name: 'config',
+    usage: '[flags] [PLACE]',
+    takesOperands: true,
+    about: 'make a config by hand: what an image says of itself',
+    groups: configGroups,
+    run: runConfigCommand,
+  },
+  {
+    name: 'manifest',
+    usage: '[flags] [PLACE]',
+    takesOperands: true,
+    about: 'make a manifest by hand: a config and layers as one image',
+    groups: manifestGroups,
+    run: runManifestCommand,
+  },
+  {
+    name: 'assemble',
+    usage: '[flags] MANIFEST [PIECE…] DESTINATION',
+    takesOperands: true,
+    about: 'make an image of pieces, and give it a name',
+    groups: assembleGroups,
+    run: runAssembleCommand,
   },
 ];
 

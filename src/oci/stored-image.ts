@@ -37,20 +37,30 @@ export function encodeImage(image: Image): StoredImage {
     digest: digestOf(configBytes),
     size: configBytes.length,
   };
-  const mediaType = isOci ? MediaType.ociManifest : MediaType.dockerManifest;
+  const descriptors = layers.map(({ descriptor }) => descriptor);
+  return {
+    manifest: encodeManifest(isOci ? MediaType.ociManifest : MediaType.dockerManifest, config, descriptors, image.annotations),
+    config: { bytes: configBytes, descriptor: config },
+    image: { ...image, family, layers },
+  };
+}
+
+/** A manifest of either family, members in OCI's order. */
+export function encodeManifest(
+  mediaType: string,
+  config: Descriptor,
+  layers: readonly Descriptor[],
+  annotations: ReadonlyMap<string, string>,
+): StoredManifest {
   const root = new Map<string, Json>([
     ['schemaVersion', 2],
     ['mediaType', mediaType],
     ['config', formatDescriptor(config)],
-    ['layers', layers.map(({ descriptor }) => formatDescriptor(descriptor))],
+    ['layers', layers.map(formatDescriptor)],
   ]);
-  if (image.annotations.size > 0) root.set('annotations', formatAnnotations(image.annotations));
+  if (annotations.size > 0) root.set('annotations', formatAnnotations(annotations));
   const bytes = Buffer.from(formatJson(root), 'utf8');
-  return {
-    manifest: { bytes, mediaType, digest: digestOf(bytes) },
-    config: { bytes: configBytes, descriptor: config },
-    image: { ...image, family, layers },
-  };
+  return { bytes, mediaType, digest: digestOf(bytes) };
 }
 
 /**

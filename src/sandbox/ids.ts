@@ -45,6 +45,12 @@ export function chooseMapping(
   };
 }
 
+/** Whose a file is inside, by whose it is outside: the other way round of the mapping. Undefined where it has nobody for it. */
+export function idInside(id: number, own: number, range: IdRange | undefined): number | undefined {
+  if (id === own) return 0;
+  return range !== undefined && id >= range.start && id < range.start + range.count ? id - range.start + 1 : undefined;
+}
+
 /** The widest range of `caller` in the text of /etc/subuid or /etc/subgid (`name-or-uid:start:count` lines). */
 export function findRange(text: string, caller: Caller): IdRange | undefined {
   let widest: IdRange | undefined;

@@ -2,7 +2,7 @@
 import { BuilderError } from '../errors.ts';
 import { isDigest } from '../oci/digest.ts';
 import { type Reference, formatCommonName, formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
-import type { ImageSink } from '../oci/source-and-sink.ts';
+import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import { openDockerArchiveSink } from '../store/docker-archive-sink.ts';
 import { dockerArchiveTags, openDockerArchiveSource } from '../store/docker-archive-source.ts';
 import { addFolderSignature, openFolderSink, openFolderSource, readFolderSignatures } from '../store/image-folder.ts';
@@ -76,6 +76,17 @@ export function registryPlace(reference: Reference): Place {
     },
     listNames: async ({ registry }, signal) => await registry.listTags(reference, signal),
     remove: async ({ registry }, signal) => void (await registry.deleteImage(reference, signal)),
+  };
+}
+
+/** An image whose pieces lie somewhere, to be copied from there as it is. */
+export function loosePlace(source: ImageSource): Place {
+  const { name } = source;
+  return {
+    transport: dir,
+    name,
+    openSource: async () => await Promise.resolve(undisposed(source)),
+    openSink: () => Promise.reject(malformed(name, 'nothing is written to loose pieces')),
   };
 }
 

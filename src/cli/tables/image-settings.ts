@@ -15,9 +15,9 @@ function list(name: string, value: string, about: string, more: Partial<FlagSpec
 
 /** Applied by `applyImageSettings`. */
 export const imageSettingFlags: readonly FlagSpec[] = [
-  list('env', 'NAME=VALUE', 'a variable; without =, with the value it has here', { short: 'e', isCommon: true }),
-  text('entrypoint', 'COMMAND', 'a JSON list of words, or a line for /bin/sh -c', { isCommon: true }),
-  text('cmd', 'WORDS', 'what runs, or the arguments of the entry point', {
+  list('env', 'NAME=VALUE', 'a variable; NAME alone: as it is set here', { short: 'e', isCommon: true }),
+  text('entrypoint', 'COMMAND', 'a JSON list, or a line for /bin/sh -c', { isCommon: true }),
+  text('cmd', 'WORDS', 'what runs, or arguments of the entry point', {
     isCommon: true,
     details: 'words as a shell splits them, or a JSON list',
   }),
@@ -25,7 +25,7 @@ export const imageSettingFlags: readonly FlagSpec[] = [
   text('workingdir', 'FOLDER', 'where it runs', { isCommon: true }),
   list('label', 'NAME=VALUE', 'a label', { short: 'l', isCommon: true }),
   list('port', 'PORT[/PROTOCOL]', 'a port that it listens on', { short: 'p', isCommon: true }),
-  list('volume', 'FOLDER', 'a folder whose content is no part of a container', { short: 'v', isCommon: true }),
+  list('volume', 'FOLDER', 'a folder whose content outlives containers', { short: 'v', isCommon: true }),
   text('stop-signal', 'SIGNAL', 'how it is asked to end'),
   text('shell', 'WORDS', 'the shell of later RUN, CMD and ENTRYPOINT lines'),
   { name: 'onbuild', kind: 'list', value: 'INSTRUCTION', about: 'an instruction for builds on top of the image' },
