@@ -116,6 +116,7 @@ const asInTheImage: Plugin = {
         import dispatcher from './lib/dispatcher/dispatcher';
         Object.assign(dispatcher.prototype, api);
         export { default as Agent } from './lib/dispatcher/agent';
+        export { default as Pool } from './lib/dispatcher/pool';
         export { default as ProxyAgent } from './lib/dispatcher/proxy-agent';
         export { default as buildConnector } from './lib/core/connect';`,
     }));

@@ -24,6 +24,9 @@ capsh libcap2-bin
 nginx nginx
 runsc runsc
 strace strace
+ip iproute2
+mkfs.xfs xfsprogs
+mkfs.btrfs btrfs-progs
 git git
 setfattr attr
 xz xz-utils

@@ -73,7 +73,7 @@ function neither(host: string, secure: RegistryError, plain: RegistryError): Reg
   const hint = isWithoutTls(secure) ? plain.hint : (secure.hint ?? plain.hint);
   const options = { cause: secure, ...(hint === undefined ? {} : { hint }) };
   const request = { method: secure.method, url: secure.url };
-  const message = `Cannot reach ${host}: ${why}`;
+  const message = `Cannot reach ${host}${viaProxy.exec(plain.message)?.[1] ?? ''}: ${why}`;
   // A certificate that is not trusted stays so, whatever HTTP says; without TLS only HTTP counts.
   const mayPass = plain instanceof TransientError && (secure instanceof TransientError || isWithoutTls(secure));
   if (!mayPass) return new RegistryError(message, request, options);
@@ -82,5 +82,7 @@ function neither(host: string, secure: RegistryError, plain: RegistryError): Reg
 }
 
 function reasonOf(error: RegistryError): string {
-  return error.message.replace(/^Cannot reach [^ ]+: (?:[^ ]+ (?=answered ))?/, '');
+  return error.message.replace(/^Cannot reach [^ ]+(?: through the proxy [^ ]+)?: (?:[^ ]+ (?=answered ))?/, '');
 }
+
+const viaProxy = /^Cannot reach [^ ]+( through the proxy [^ ]+): /;

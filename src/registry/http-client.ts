@@ -2,10 +2,10 @@
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { Agent, type Dispatcher, ProxyAgent, buildConnector } from 'undici';
+import { Agent, type Dispatcher, Pool, ProxyAgent, buildConnector } from 'undici';
 import { BuilderError } from '../errors.ts';
 import { type Names, lookupWith } from './names.ts';
-import { isNoHttp, networkError } from './network-error.ts';
+import { isNoHttp, networkError, unreachable } from './network-error.ts';
 import { type PaceLimits, defaultPaceLimits, paced, pacedUpload } from './pace.ts';
 import { type ProxySettings, proxyFor } from './proxy.ts';
 import { redactUrl } from './response.ts';
@@ -69,9 +69,10 @@ export function createHttpClient(options: HttpOptions): HttpClient {
   };
   const answerTimeoutMs = options.answerTimeoutMs ?? limits.stallTimeoutMs;
   const dispatchers = new Map<string, Dispatcher>();
+  const proxyOf = (url: URL): URL | undefined => (options.proxies === undefined ? undefined : proxyFor(url, options.proxies));
   const dispatcherFor = (url: URL): Dispatcher => {
     const rules = options.hostRules(url.host);
-    const proxy = options.proxies === undefined ? undefined : proxyFor(url, options.proxies);
+    const proxy = proxyOf(url);
     const isPlain = rules.skipTlsVerify !== true && rules.certificates === undefined && rules.clientCertificate === undefined;
     const key = `${isPlain ? '' : url.host} ${proxy?.href ?? ''}`;
     const known = dispatchers.get(key);
@@ -84,8 +85,10 @@ export function createHttpClient(options: HttpOptions): HttpClient {
     signal.throwIfAborted();
     const stalled = new AbortController();
     const either = AbortSignal.any([signal, stalled.signal]);
+    const proxy = proxyOf(request.url);
     const failure = (why: string): TransientError =>
-      new TransientError(`Cannot reach ${request.url.host}: ${why}`, { method: request.method, url: redactUrl(request.url) });
+      new TransientError(`${unreachable(request.url.host, proxy)}: ${why}`, { method: request.method, url: redactUrl(request.url) });
+    const wordsFor = (error: unknown): BuilderError => networkError(error, request, proxy);
     const { source, body } = outgoing(request.body, limits, (why) => stalled.abort(failure(why)));
     let sourceFailure: Error | undefined;
     source?.once('error', (error) => (sourceFailure = error));
@@ -104,13 +107,13 @@ export function createHttpClient(options: HttpOptions): HttpClient {
       });
       // Whoever gives an answer up destroys its body, and undici tells the stream so: nobody else is there to hear it.
       answer.body.on('error', () => undefined);
-      return { status: answer.statusCode, headers: headersOf(answer.headers), body: incoming(answer.body, request, limits, failure) };
+      return { status: answer.statusCode, headers: headersOf(answer.headers), body: incoming(answer.body, limits, failure, wordsFor) };
     } catch (error) {
       signal.throwIfAborted();
       // What we were sending broke, not the network: its own error says more.
       if (sourceFailure instanceof BuilderError) throw sourceFailure;
       if (stalled.signal.aborted) throw stalled.signal.reason;
-      throw networkError(error, request);
+      throw wordsFor(error);
     }
   };
   return {
@@ -144,14 +147,14 @@ function outgoing(
   return Buffer.isBuffer(body) ? { body } : { source: body, body: pacedUpload(body, limits, onStall) };
 }
 
-function incoming(body: Readable, request: HttpRequest, limits: PaceLimits, fail: (why: string) => Error): Readable {
+function incoming(body: Readable, limits: PaceLimits, fail: (why: string) => Error, wordsFor: (error: unknown) => BuilderError): Readable {
   const pass = async function* (): AsyncGenerator<Buffer, void, undefined> {
     try {
       yield* paced(body, limits, fail);
       // undici gives a connection back one turn after the answer's end: whoever asks at once would open another one.
       await setImmediate();
     } catch (error) {
-      throw networkError(error, request);
+      throw wordsFor(error);
     }
   };
   const out = Readable.from(pass(), { objectMode: false });
@@ -180,6 +183,8 @@ function createDispatcher(options: HttpOptions, rules: HostRules, proxy: URL | u
   return new ProxyAgent({
     ...common,
     uri: proxy.href,
+    // Without this it waits five minutes for the proxy to open the way.
+    clientFactory: (origin, given) => new Pool(origin, { ...given, headersTimeout: options.connectTimeoutMs ?? 30_000 }),
     // It has no way to hear what `common` says.
     requestTls: { ...connect, allowH2: false },
     // The proxy is another host: a client certificate and a relaxed check are not for it.

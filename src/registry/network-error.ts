@@ -1,19 +1,25 @@
 // What broke between us and a registry, in our words: whether it may pass, and what to try.
 import { BuilderError, RegistryError, systemCode } from '../errors.ts';
 import { clientCertificateHint, redactUrl } from './response.ts';
-import { TransientError } from './retry.ts';
+import { TransientError, isTransientStatus } from './retry.ts';
+
+/** "Cannot reach HOST", with the proxy that it is reached through: which of the two failed may not show. */
+export function unreachable(host: string, proxy: URL | undefined): string {
+  return `Cannot reach ${host}${proxy === undefined ? '' : ` through the proxy ${proxy.host}`}`;
+}
 
 /** What a failed connection or a body that broke off means, in our words; a BuilderError stays what it is. */
-export function networkError(error: unknown, request: { readonly method: string; readonly url: URL }): BuilderError {
+export function networkError(error: unknown, request: { readonly method: string; readonly url: URL }, proxy?: URL): BuilderError {
   if (error instanceof BuilderError) return error;
   const codes = codesOf(error);
   const url = redactUrl(request.url);
   const host = request.url.host;
-  const why = reasonOf(error, codes);
-  const hint = hintFor(codes, host);
+  const status = proxyStatusOf(error);
+  const why = status === undefined ? reasonOf(error, codes) : `the proxy answered ${status}`;
+  const hint = status === 407 ? proxyPasswordHint : hintFor(codes, host);
   const options = { cause: error, ...(hint === undefined ? {} : { hint }) };
-  const message = `Cannot reach ${host}: ${why}`;
-  return codes.some((code) => passing.has(code))
+  const message = `${unreachable(host, proxy)}: ${why}`;
+  return codes.some((code) => passing.has(code)) || (status !== undefined && isTransientStatus(status))
     ? new TransientError(message, { method: request.method, url }, { ...options, isRefusal: codes.some((code) => refusals.has(code)) })
     : new RegistryError(message, { method: request.method, url }, options);
 }
@@ -60,6 +66,7 @@ const reasons: ReadonlyMap<string, string> = new Map([
   ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for another host'],
   ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'it speaks only versions of TLS that are no longer safe'],
   ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'it speaks only versions of TLS that are no longer safe'],
+  ['ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL', 'it speaks no HTTP/1.1'],
   ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not speak TLS'],
   ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'it does not speak TLS'],
 ]);
@@ -88,16 +95,25 @@ export function isNoHttp(error: unknown): boolean {
 
 function reasonOf(error: unknown, codes: readonly string[]): string {
   const message = error instanceof Error ? error.message : String(error);
-  const proxyStatus = /^Proxy response \((\d+)\)/.exec(message)?.[1];
-  if (proxyStatus !== undefined) return `the proxy answered ${proxyStatus}`;
   if (codes.some((code) => clientCertificateCode.test(code))) return 'it wants a client certificate, or another one than ours';
   for (const code of codes) {
     const reason = reasons.get(code);
     if (reason !== undefined) return datedCodes.has(code) ? `${reason} (our clock says ${new Date().toISOString().slice(0, 16)}Z)` : reason;
   }
   if (codes.includes('UND_ERR_SOCKET')) return 'the connection closed early';
+  // OpenSSL's own: number, library, function, reason, file, line.
+  const tls = /^[0-9A-F]+:error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/.exec(message)?.[1];
+  if (tls !== undefined) return `TLS failed: ${tls}`;
   return message.split('\n', 1)[0] ?? 'unknown reason';
 }
+
+/** What a proxy said instead of opening the way; undici has only words for it. */
+function proxyStatusOf(error: unknown): number | undefined {
+  const said = error instanceof Error ? /^Proxy (?:response|Authentication Required) \((\d+)\)/.exec(error.message)?.[1] : undefined;
+  return said === undefined ? undefined : Number(said);
+}
+
+const proxyPasswordHint = 'give the proxy its user and password, as in HTTPS_PROXY=http://user:password@host:port';
 
 function hintFor(codes: readonly string[], host: string): string | undefined {
   if (codes.some((code) => certificateCode.test(code))) {

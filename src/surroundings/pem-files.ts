@@ -38,13 +38,21 @@ export function readClientCertificate(files: { readonly certificate: string; rea
 function checkCertificates(text: string, path: string, flag: string): void {
   const blocks = text.match(certificateBlock) ?? [];
   if (blocks.length === 0) throw unusable(flag, path, 'it holds no certificate in PEM');
-  for (const [index, block] of blocks.entries()) {
+  const ends = blocks.map((block, index) => {
     try {
-      void new X509Certificate(block);
+      return new X509Certificate(block).validToDate;
     } catch (error) {
       throw unusable(flag, path, `certificate ${index + 1} of ${blocks.length} in it is damaged`, error);
     }
-  }
+  });
+  // Bundles have old ones among those that are still good.
+  const now = new Date();
+  const last = new Date(Math.max(...ends.map(Number)));
+  if (last < now) throw unusable(flag, path, `it expired at ${minuteOf(last)} (our clock says ${minuteOf(now)})`);
+}
+
+function minuteOf(date: Date): string {
+  return `${date.toISOString().slice(0, 16)}Z`;
 }
 
 function read(path: string, flag: string): string {

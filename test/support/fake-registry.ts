@@ -1,6 +1,7 @@
 // A registry in this process, held to the same contract as the real one, that misbehaves when told to.
 import { createHash, randomUUID } from 'node:crypto';
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
+import { type ServerOptions, createServer as createTlsServer } from 'node:https';
 
 export interface SeenRequest {
   readonly method: string;
@@ -44,6 +45,7 @@ export interface FakeRegistry {
   readonly links: Set<string>;
   readonly inject: (fault: Fault) => void;
   readonly expireTokens: () => void;
+  readonly server: Server;
   readonly stop: () => Promise<void>;
 }
 
@@ -52,11 +54,14 @@ interface Session {
   sizeBytes: number;
 }
 
-/** Starts one on a free port. `forgetBlobs` hashes uploads without keeping their bytes. */
-export async function startFakeRegistry(options: { readonly auth?: FakeAuth; readonly forgetBlobs?: boolean } = {}): Promise<FakeRegistry> {
+/** Starts one on a free port. `forgetBlobs` hashes uploads without keeping their bytes; with `server.cert` it speaks TLS. */
+export async function startFakeRegistry(
+  options: { readonly auth?: FakeAuth; readonly forgetBlobs?: boolean; readonly server?: ServerOptions } = {},
+): Promise<FakeRegistry> {
   const faults: { fault: Fault; left: number }[] = [];
   const state = new FakeState(options.auth);
-  const server = createServer((request, response) => {
+  const isTls = options.server?.cert !== undefined;
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     const seen = { method: request.method ?? '', path: request.url ?? '', headers: request.headers, bodyBytes: 0 };
     state.requests.push(seen);
     request.on('data', (chunk: Buffer) => (seen.bodyBytes += chunk.length)).pause();
@@ -72,12 +77,14 @@ export async function startFakeRegistry(options: { readonly auth?: FakeAuth; rea
       await chosen.fault.act(request, response, proceed);
     };
     work().catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
-  });
+  };
+  const server = isTls ? createTlsServer(options.server ?? {}, onRequest) : createServer(options.server ?? {}, onRequest);
   const port = await listen(server);
   state.host = `127.0.0.1:${port}`;
   return {
     host: state.host,
-    url: `http://${state.host}`,
+    url: `${isTls ? 'https' : 'http'}://${state.host}`,
+    server,
     requests: state.requests,
     blobs: state.blobs,
     manifests: state.manifests,

@@ -11,8 +11,8 @@ export interface ForwardProxy {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts one that leads to `port` on this machine. `refusal` is the status of its answer to every CONNECT instead. */
-export async function startForwardProxy(port: number, refusal?: number): Promise<ForwardProxy> {
+/** Starts one that leads to `port` on this machine. `onTunnel` may do something else for a CONNECT, and says so by true. */
+export async function startForwardProxy(port: number, onTunnel: (near: Socket) => boolean = () => false): Promise<ForwardProxy> {
   const passed: string[] = [];
   const sockets = new Set<Socket>();
   const server = createServer((incoming, response) => {
@@ -29,10 +29,8 @@ export async function startForwardProxy(port: number, refusal?: number): Promise
   });
   server.on('connect', (incoming, near: Socket) => {
     passed.push(incoming.url ?? '');
-    if (refusal !== undefined) {
-      near.end(`HTTP/1.1 ${refusal} No\r\ncontent-length: 0\r\n\r\n`);
-      return;
-    }
+    sockets.add(near.on('error', () => undefined));
+    if (onTunnel(near)) return;
     const far = connect(port, '127.0.0.1', () => {
       near.write('HTTP/1.1 200 Connection established\r\n\r\n');
       near.pipe(far).pipe(near);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { createSocket } from 'node:dgram';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadNames, lookupWith, parseHosts, parseResolvConf, searchList } from '../../../src/registry/names.ts';
+import { startNameServer } from '../../support/name-server.ts';
 
 test('parseHosts() reads names and aliases of both families, without comments', () => {
   const hosts = parseHosts('127.0.0.1 localhost\n10.1.2.3\tRegistry registry.ns # note\n::1 localhost\nnonsense x\n');
@@ -55,26 +55,6 @@ test('loadNames() answers from the hosts file as it was at the start, literals, 
   }
 });
 
-/** A name server that knows `registry.svc`, on port 53 of an address; undefined where it may not be opened. */
-async function nameServer(address: string, asked: string[]): Promise<(() => void) | undefined> {
-  const server = createSocket(address.includes(':') ? 'udp6' : 'udp4', (query, peer) => {
-    const { name, end } = question(query);
-    const isA = query.readUInt16BE(end - 4) === 1;
-    if (isA) asked.push(name);
-    const found = isA && name === 'registry.svc';
-    const head = Buffer.from(query.subarray(0, end));
-    head.writeUInt16BE(found ? 0x8180 : 0x8183, 2);
-    head.writeUInt16BE(found ? 1 : 0, 6);
-    head.writeUInt32BE(0, 8);
-    const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 9, 8, 7]);
-    server.send(found ? Buffer.concat([head, record]) : head, peer.port, peer.address);
-  });
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  server.bind(53, address, () => resolve(true));
-  server.once('error', () => resolve(false));
-  return (await promise) ? () => void server.close() : undefined;
-}
-
 const linkLocal = Object.entries(networkInterfaces()).flatMap(([zone, addresses]) =>
   (addresses ?? []).filter(({ address }) => address.startsWith('fe80:')).map(({ address }) => `${address}%${zone}`),
 )[0];
@@ -82,7 +62,10 @@ for (const address of ['127.99.7.1', linkLocal]) {
   test(`loadNames() asks the name server ${address ?? 'with a zone'} for the search list in turn`, async (t) => {
     if (address === undefined) return t.skip('no interface has a link-local address');
     const asked: string[] = [];
-    const close = await nameServer(address, asked);
+    const close = await startNameServer(address, (name, type) => {
+      if (type === 'A') asked.push(name);
+      return type === 'A' && name === 'registry.svc' ? ['10.9.8.7'] : 'no such name';
+    });
     if (close === undefined) return t.skip('only root may open port 53');
     const folder = await mkdtemp(join(tmpdir(), 'yadokari-names-'));
     try {
@@ -116,13 +99,3 @@ test('lookupWith() gives one address or all, of the family that is wanted', asyn
   assert.deepEqual(await ask({ family: 6 }), ['fd00::1', 6]);
   assert.deepEqual(await ask({}), ['10.0.0.1', 4]);
 });
-
-function question(query: Buffer): { readonly name: string; readonly end: number } {
-  const labels: string[] = [];
-  let at = 12;
-  for (let length = query[at] ?? 0; length > 0; length = query[at] ?? 0) {
-    labels.push(query.toString('latin1', at + 1, at + 1 + length));
-    at += length + 1;
-  }
-  return { name: labels.join('.'), end: at + 5 };
-}

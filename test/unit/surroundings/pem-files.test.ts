@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readAuthorities, readClientCertificate } from '../../../src/surroundings/pem-files.ts';
-import { missingOpenssl, selfSigned } from '../../support/certificates.ts';
+import { missingOpenssl, selfSigned, signedBy } from '../../support/certificates.ts';
 
 test('certificates and keys that can not be used are told with their file and the reason', { skip: missingOpenssl }, async () => {
   await using place = await mkdtempDisposable(join(tmpdir(), 'yadokari-pem-'));
@@ -17,6 +17,12 @@ test('certificates and keys that can not be used are told with their file and th
   writeFileSync(path('empty'), '');
   writeFileSync(path('der'), openssl('x509', '-in', one.certificate, '-outform', 'DER'));
   writeFileSync(path('damaged'), readFileSync(one.certificate, 'utf8').replace(/\n(MI.{10})/, '\n$1AAAA'));
+  const old = await signedBy(one, place.path, 'old', ['20200101000000Z', '20210101000000Z']);
+  writeFileSync(path('bundle'), readFileSync(old.certificate, 'utf8') + readFileSync(one.certificate, 'utf8'));
+  assert.equal(readAuthorities(path('bundle')).match(/BEGIN/g)?.length, 2);
+  const expired = /: it expired at 2021-01-01T00:00Z \(our clock says 20\d\d-\d\d-\d\dT\d\d:\d\dZ\)$/;
+  assert.throws(() => readAuthorities(old.certificate), { code: 'ERR_USAGE', message: expired });
+  assert.throws(() => readClientCertificate(old), { code: 'ERR_USAGE', message: expired });
   writeFileSync(path('crl'), '-----BEGIN X509 CRL-----\nMA==\n-----END X509 CRL-----\n');
   writeFileSync(path('encrypted'), openssl('pkcs8', '-topk8', '-in', one.key, '-passout', 'pass:x'));
   writeFileSync(path('damaged-key'), '-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n');
