@@ -1,8 +1,7 @@
 // Entries to a layer in one pass: tar, both digests, size. The same entries always give the same bytes.
-import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
-import type { Layer } from '../oci/image.ts';
+import type { GrowingLayer, Layer } from '../oci/image.ts';
 import { type Compression, type MediaFamily, layerMediaType } from '../oci/media-type.ts';
 import type { Entry } from './entry.ts';
 import { gzip } from './gzip.ts';
@@ -21,14 +20,6 @@ export interface LayerOptions {
   readonly latestTime?: number;
   /** Gets a layer that turns out to be large while it is being written. */
   readonly onGrowing?: (growing: GrowingLayer) => void;
-}
-
-/** A layer that is being written. */
-export interface GrowingLayer {
-  /** Its bytes from the start, as they come; nobody has verified them. */
-  readonly open: (signal: AbortSignal) => Readable;
-  /** Rejected where nothing comes of it. */
-  readonly finished: Promise<Layer>;
 }
 
 export interface WrittenLayer {

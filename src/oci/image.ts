@@ -28,6 +28,14 @@ export interface Layer extends ImageBlob {
   readonly chunks?: (signal: AbortSignal) => AsyncIterable<Buffer>;
 }
 
+/** A layer that is being written. */
+export interface GrowingLayer {
+  /** Its bytes from the start, as they come; nobody has verified them. */
+  readonly open: (signal: AbortSignal) => Readable;
+  /** Rejected where nothing comes of it. */
+  readonly finished: Promise<Layer>;
+}
+
 export interface Image {
   readonly config: ImageConfig;
   readonly layers: readonly Layer[];

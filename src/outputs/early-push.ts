@@ -2,9 +2,8 @@
 // fails here is sent again with the image, and only then is it an error. No tag points to what an unfinished build sent.
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import type { Layer } from '../oci/image.ts';
+import type { GrowingLayer, Layer } from '../oci/image.ts';
 import type { Reference } from '../oci/reference.ts';
-import type { GrowingBlob } from '../registry/push-ahead.ts';
 import type { RegistryClient } from '../registry/client.ts';
 
 /** Disposing it stops what is still under way, and waits until nothing reads a layer any more. */
@@ -14,7 +13,7 @@ export interface EarlyPush extends AsyncDisposable {
   /** Starts to send the layer. Never fails. */
   readonly send: (layer: Layer) => void;
   /** Starts to send a layer that is still being written. Never fails; `send` has nothing left to do then. */
-  readonly sendGrowing: (growing: GrowingBlob) => void;
+  readonly sendGrowing: (growing: GrowingLayer) => void;
 }
 
 export interface EarlyPushOptions {

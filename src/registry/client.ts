@@ -2,7 +2,7 @@
 import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Layer } from '../oci/image.ts';
+import type { GrowingLayer, Layer } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
 import { type Reference, formatReference } from '../oci/reference.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
@@ -15,7 +15,7 @@ import { mirrorOf } from './mirror.ts';
 import { exchangeNotes } from './notes.ts';
 import { type Candidate, type PulledImage, fromFirst, pullFrom } from './pull.ts';
 import type { PushContext, PushOptions, PushedImage } from './push-blob.ts';
-import { type GrowingBlob, pushAhead, pushGrowing } from './push-ahead.ts';
+import { pushAhead, pushGrowing } from './push-ahead.ts';
 import { probePush, pushTo, repositorySink } from './push.ts';
 import { Repository } from './repository.ts';
 import { JointWork } from './joint-work.ts';
@@ -55,7 +55,7 @@ export interface RegistryClient {
   /** Sends a layer ahead of its image, while other things go on; `pushImage` won't send it again. */
   readonly pushLayer: (layer: Layer, destinations: readonly Reference[], signal: AbortSignal) => Promise<void>;
   /** The same of a layer that is still being written; nothing is lost where a registry doesn't take it like that. */
-  readonly pushGrowing: (growing: GrowingBlob, destinations: readonly Reference[], signal: AbortSignal) => Promise<void>;
+  readonly pushGrowing: (growing: GrowingLayer, destinations: readonly Reference[], signal: AbortSignal) => Promise<void>;
   /** What a name stands for, to be copied. @throws RegistryError with status 404 when there is no such image. */
   readonly openSource: (reference: Reference, signal: AbortSignal) => Promise<ImageSource>;
   /** Where a copy may go: one or more names in one repository. */

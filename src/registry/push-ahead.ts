@@ -1,21 +1,12 @@
 // Layers that leave before their image is finished, to the first repository of each registry; the others mount them when the image is
 // pushed.
-import type { Readable } from 'node:stream';
 import { BuilderError } from '../errors.ts';
 import { type Descriptor, isForeign } from '../oci/descriptor.ts';
-import type { Layer } from '../oci/image.ts';
+import type { GrowingLayer, Layer } from '../oci/image.ts';
 import type { Reference } from '../oci/reference.ts';
 import { allOrAbort } from './all-or-abort.ts';
 import { type PushContext, progressOf, pushBlob } from './push-blob.ts';
 import { counted } from './upload.ts';
-
-/** A layer that is being written. */
-export interface GrowingBlob {
-  /** From its start, as it comes. */
-  readonly open: (signal: AbortSignal) => Readable;
-  /** Rejected where nothing comes of it. */
-  readonly finished: Promise<Layer>;
-}
 
 /** A registry that takes a blob while it comes has nothing left to do at its end but to say so. */
 const answerMs = 60_000;
@@ -39,7 +30,7 @@ export async function pushAhead(
  */
 export async function pushGrowing(
   context: PushContext,
-  growing: GrowingBlob,
+  growing: GrowingLayer,
   destinations: readonly Reference[],
   signal: AbortSignal,
 ): Promise<void> {
@@ -56,7 +47,7 @@ export async function pushGrowing(
   });
 }
 
-async function sendGrowing({ open, emit }: PushContext, growing: GrowingBlob, reference: Reference, signal: AbortSignal): Promise<URL> {
+async function sendGrowing({ open, emit }: PushContext, growing: GrowingLayer, reference: Reference, signal: AbortSignal): Promise<URL> {
   const repository = await open(reference, signal);
   if (!repository.takesGrowing) throw new BuilderError('ERR_UNSUPPORTED', `${repository.name} did not take such a blob before`);
   const { location } = await repository.startUpload(signal, { retry: false });

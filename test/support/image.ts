@@ -2,11 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { digestOf } from '../../src/oci/digest.ts';
-import type { Image, Layer } from '../../src/oci/image.ts';
+import type { GrowingLayer, Image, Layer } from '../../src/oci/image.ts';
 import { emptyImageConfig } from '../../src/oci/image-config.ts';
 import { MediaType } from '../../src/oci/media-type.ts';
 import { type StoredImage, encodeImage } from '../../src/oci/stored-image.ts';
-import type { GrowingBlob } from '../../src/registry/push-ahead.ts';
 
 /** A layer of bytes that claim to be a plain tar; the registry doesn't look. */
 export function layerOf(bytes: Buffer): Layer {
@@ -19,7 +18,7 @@ export function layerOf(bytes: Buffer): Layer {
 }
 
 /** A layer that comes a piece at a time, as `write` is called; `end` says that this was all, `fail` that nothing comes of it. */
-export function growingLayer(): GrowingBlob & {
+export function growingLayer(): GrowingLayer & {
   readonly write: (bytes: Buffer) => void;
   readonly end: () => Layer;
   readonly fail: (reason: Error) => void;

@@ -8,7 +8,8 @@ import { type ByteString, bytesFromBuffer } from '../../../src/bytes.ts';
 import type { Entry } from '../../../src/layer/entry.ts';
 import { readEntries } from '../../../src/layer/read.ts';
 import { openBlobStore } from '../../../src/layer/store.ts';
-import { type GrowingLayer, type WrittenLayer, storeCompressed, writeLayer } from '../../../src/layer/write.ts';
+import type { GrowingLayer } from '../../../src/oci/image.ts';
+import { type WrittenLayer, storeCompressed, writeLayer } from '../../../src/layer/write.ts';
 import { bytes, chunks } from '../../support/tar.ts';
 import { temporaryFolder } from '../../support/tree.ts';
 
