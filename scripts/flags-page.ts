@@ -19,7 +19,7 @@ export function flagsPage(): string {
     '',
     'Made by `npm run flags-page` from `src/cli/tables`. `--help` of a command is its short form.',
     '',
-    `A command line without a command is kaniko's: \`executor [flags]\`. It takes the flags of \`${build.name}\`.`,
+    `A command line without a command is kaniko's: \`executor [flags]\`. It takes the flags of \`${build.name}\` but for the last group, \`--file\` and \`--format\`.`,
     '"same" is what kaniko does, too; a dash is a flag that kaniko has not. Values are read by its rules (`--flag value`, `--flag=value`,',
     '`--switch=false`); where a variable is named, the flag wins, unless it says otherwise.',
     '',

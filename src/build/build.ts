@@ -8,7 +8,6 @@ import { hideCredentials } from '../context/source-word.ts';
 import { BuilderError } from '../errors.ts';
 import type { BuildEvent } from '../events.ts';
 import { type BlobStore, openBlobStore } from '../layer/store.ts';
-import type { Image } from '../oci/image.ts';
 import { formatJson } from '../oci/json.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { formatReference } from '../oci/reference.ts';
@@ -21,6 +20,7 @@ import { type Outlook, explainCache, mayBeOfCache, openCache, openOutlook } from
 import { type BaseScope, enterBase } from './enter-base.ts';
 import { readEpoch, withEpoch } from './epoch.ts';
 import { layerCompression } from './layer-compression.ts';
+import { exportsOf } from './export-files.ts';
 import { executeInstruction, type ExecutionContext } from './execute.ts';
 import { finishImage, formatTime } from './finish.ts';
 import { leftOutBy } from './ignored-paths.ts';
@@ -159,7 +159,8 @@ async function attemptBuild(parts: BuildParts, disk: Disk, cache: LayerCache | u
   // What pushes is what was started: nothing goes out past files that somebody else has had his hands on.
   ports.verifySeal();
   // Encoded once: the same bytes go everywhere.
-  const publishing = { registry: ports.registry, results, isFresh: true, emit, signal };
+  const files = exportsOf(target.files, { ...(epoch === undefined ? {} : { epoch }), emit, signal });
+  const publishing = { registry: ports.registry, results, files, isFresh: true, emit, signal };
   const published = await publishImage(encodeImage(image), request.output, publishing);
   if (request.cleanup) disk.clear();
   emit({ kind: 'phase', phase: 'finished' });
@@ -185,6 +186,7 @@ function stageFilesOptions({ request, ports, store, epoch }: BuildParts, { disk,
       store,
       // What comes out the same each time is hardly new: it is better asked for than sent.
       ...(epoch === undefined ? { onGrowing: earlyPush.sendGrowing } : { latestTime: epoch }),
+      ...(request.timestamp === undefined ? {} : { earliestTime: request.timestamp }),
     },
     leftOut: leftOutBy(request.ignorePaths),
     alwaysOnDisk: request.alwaysUnpack,
@@ -210,7 +212,7 @@ function makeFolders(builderFolder: string): { readonly layers: string; readonly
   return folders;
 }
 
-async function buildStages(build: Build): Promise<{ readonly image: Image; readonly platform: Platform }> {
+async function buildStages(build: Build): Promise<Pick<StageResult, 'image' | 'files'> & { readonly platform: Platform }> {
   const { plan, request } = build;
   const numbers = numberSteps(plan);
   for (const [position, planned] of plan.stages.entries()) {
@@ -219,7 +221,7 @@ async function buildStages(build: Build): Promise<{ readonly image: Image; reado
   const index = plan.targets[0] ?? -1;
   const result = build.finished.get(index);
   if (result === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot finish: the target stage was not built');
-  return { image: result.image, platform: plan.platforms.get(index) ?? request.platform };
+  return { image: result.image, files: result.files, platform: plan.platforms.get(index) ?? request.platform };
 }
 
 async function buildOne(
@@ -240,9 +242,9 @@ async function buildOne(
     sharesBase: beginsAgain(plan, planned, position + 1),
   });
   if (request.alwaysUnpack) await base.files.onDisk();
-  const isSingleSnapshot = request.singleSnapshot && stage.index === plan.targets[0];
+  const merges = stage.index === plan.targets[0] ? request.merges : undefined;
   const near = isOfImage && !request.output.noPush ? request.output.destinations[0] : undefined;
-  const cache = isSingleSnapshot ? undefined : await build.cache?.enter(planned, near);
+  const cache = merges !== undefined ? undefined : await build.cache?.enter(planned, near);
   const context = executionContext(build, planned, platform, base.files);
   const result = await buildStage(
     {
@@ -263,7 +265,7 @@ async function buildOne(
       hasFixedTime: build.epoch !== undefined,
       ...(cache === undefined ? {} : { cache }),
       onRecalled: build.earlyPush.send,
-      isSingleSnapshot,
+      ...(merges === undefined ? {} : { merges }),
       secrets: ports.secrets,
       emit: ports.emit,
       signal: ports.signal,

@@ -7,14 +7,15 @@ import type { BuildRequest } from './request.ts';
 
 /**
  * Seconds since 1970 that the build's own times take, or undefined for the clock's: a number, `context` for the time of the build
- * context, or the name of a --build-context. --reproducible is an epoch of 0.
+ * context, or the name of a --build-context. --reproducible is an epoch of 0, --timestamp one that overrules a default.
  * @throws ERR_USAGE for anything else, ERR_UNSUPPORTED for a context without a time of its own
  */
 export function readEpoch(
-  request: Pick<BuildRequest, 'buildArgs' | 'reproducible' | 'namedContexts'>,
+  request: Pick<BuildRequest, 'buildArgs' | 'reproducible' | 'namedContexts' | 'timestamp'>,
   globalDefault: string | undefined,
   ports: Pick<BuildPorts, 'context' | 'namedFolders'>,
 ): number | undefined {
+  if (request.timestamp !== undefined) return request.timestamp;
   const text = request.buildArgs.get('SOURCE_DATE_EPOCH') ?? globalDefault;
   if (text === undefined || text === '') return request.reproducible ? 0 : undefined;
   // The last second that RFC 3339 can write.

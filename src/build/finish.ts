@@ -19,6 +19,7 @@ export function finishImage(image: Image, request: BuildRequest, platform: Platf
     architecture: platform.architecture,
     ...variantOf(image, platform),
     ...(created === undefined ? {} : { created }),
+    ...(request.omitsHistory ? { history: [] } : {}),
     config: { ...image.config.config, labels: new Map([...image.config.config.labels, ...request.labels]) },
   };
   const hasZstd = image.layers.some((layer) => layer.descriptor.mediaType.endsWith('zstd'));

@@ -33,6 +33,7 @@ export interface CacheRequest {
 export interface BuildRequest {
   /** Path, or `-` for standard input. */
   readonly dockerfile: string;
+  /** A place; `-` is whatever comes by standard input. */
   readonly context: string;
   readonly contextSubPath?: string;
   readonly ignoreFile?: string;
@@ -57,7 +58,11 @@ export interface BuildRequest {
   readonly reproducible: boolean;
   /** Every stage is unpacked, whether a RUN needs it or not. */
   readonly alwaysUnpack: boolean;
-  readonly singleSnapshot: boolean;
+  /** Which layers of the last stage become one: those that it adds, or its base's, too. Undefined: each step has its own. */
+  readonly merges?: 'new' | 'all';
+  /** Seconds since 1970: the build's own time, and that of every file in new layers. */
+  readonly timestamp?: number;
+  readonly omitsHistory: boolean;
   /** The context's files may be moved out of the way where the image works in their folder. */
   readonly borrowsContext: boolean;
   /** In no layer; names may be patterns. */

@@ -60,8 +60,8 @@ export interface StageRun {
   readonly cache?: StageCache;
   /** Gets each layer that a cache gave. */
   readonly onRecalled?: (layer: Layer) => void;
-  /** All changes become one layer at the end. */
-  readonly isSingleSnapshot: boolean;
+  /** All changes become one layer at the end, or everything that there is. */
+  readonly merges?: 'new' | 'all';
   readonly secrets: ReadonlyMap<string, Buffer>;
   readonly emit: Emit;
   readonly signal: AbortSignal;
@@ -81,8 +81,10 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
   let state = initialState(image, start.inherited);
   const started = performance.now();
   run.emit({ kind: 'stage.started', stage: start.name, base: start.baseName });
-  const single: SingleLayer | undefined = run.isSingleSnapshot ? { steps: [], readers: new Map() } : undefined;
-  if (run.isSingleSnapshot) await run.files.beginSingleLayer();
+  const single: SingleLayer | undefined = run.merges === undefined ? undefined : { steps: [], readers: new Map() };
+  if (single !== undefined) await run.files.beginSingleLayer(run.merges === 'all');
+  if (run.merges === 'all') image = { ...image, layers: [], config: { ...image.config, diffIds: [], history: [] } };
+  const inheritedHistory = image.config.history.length;
   for (const [position, { instruction, escape }] of steps.entries()) {
     run.signal.throwIfAborted();
     const step = labelOf(instruction, { number: position + 1, total: steps.length }, start.name, run);
@@ -123,7 +125,7 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
     run.emit({ kind: 'step.finished', step, durationMs: performance.now() - stepStarted, ...(layer === undefined ? {} : { layer }) });
   }
   if (single !== undefined) image = await appendSingleLayer(image, single, run);
-  image = withTimes(image, start.image.config.history.length, run);
+  image = withTimes(image, inheritedHistory, run);
   run.emit({ kind: 'stage.finished', stage: start.name, durationMs: performance.now() - started });
   return { image: { ...image, config: { ...image.config, config: state.config, ...authorOf(state) } }, state, files: run.files };
 }
@@ -197,8 +199,10 @@ interface SingleLayer {
 }
 
 /** The image with the history of all steps in their order, and the layer where the last one stands that changed files. */
-async function appendSingleLayer(image: Image, { steps, readers }: SingleLayer, run: StageRun): Promise<Image> {
-  const last = steps.findLastIndex((step) => step.changedFiles);
+async function appendSingleLayer(image: Image, { steps: made, readers }: SingleLayer, run: StageRun): Promise<Image> {
+  // There is a layer in any case where it is all there is.
+  const steps = run.merges === 'all' && made.length === 0 ? [{ history: undefined, created: run.created(), changedFiles: true }] : made;
+  const last = run.merges === 'all' ? steps.length - 1 : steps.findLastIndex((step) => step.changedFiles);
   const written = last === -1 ? undefined : await run.files.takeSingleLayer(secretsOf([...readers.keys()], run));
   for (const id of written?.leakedSecrets ?? []) {
     const range = readers.get(id);

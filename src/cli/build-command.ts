@@ -1,8 +1,10 @@
 // `executor [build]`: in a container of our own the build itself, anywhere else the same in a throwaway root.
-import { realpathSync } from 'node:fs';
+import { mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buildImage } from '../build/build.ts';
 import { readDockerfile, withIgnoreFile } from '../build/dockerfile-file.ts';
+import type { BuildRequest } from '../build/request.ts';
+import { contextsFolder } from '../surroundings/contexts.ts';
 import { withRealPlaces } from '../surroundings/real-places.ts';
 import { openSurroundings } from '../surroundings/surroundings.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
@@ -13,7 +15,7 @@ import { appFolder, findContainerSign, insideContainer, realSurroundings, sandbo
 import { tellAccepted } from './accepted.ts';
 import { describeBuildFailure, exitStatusOf, failureRange, signalNumbers } from './exit.ts';
 import type { CommandInput } from './command.ts';
-import { buildFlags } from './tables/build.ts';
+import { ownBuildFlags } from './tables/own-build.ts';
 import { withHostPaths } from './host-paths.ts';
 import { trackProgress, type Progress } from './progress.ts';
 import { capabilityHint, readPowers, refuseUnfitPod } from './pod-security.ts';
@@ -22,7 +24,7 @@ import type { Report } from '../report/report.ts';
 import { openReportFiles, withReportFiles } from './report-files.ts';
 import { makeBuildRequest } from './request.ts';
 import { runBuildInSandbox } from './sandbox-command.ts';
-import { readStandardInput } from './standard-input.ts';
+import { openContextInput, readStandardInput } from './standard-input.ts';
 
 /** Where the builder is, in its image as in the sandbox. */
 const home = dirname(appFolder);
@@ -45,14 +47,14 @@ export async function runBuildCommand(input: CommandInput, form: BuildForm): Pro
     sign: findContainerSign(realSurroundings(env['container'])),
   });
   if (!verdict.isInside) {
-    tellAccepted(settings, buildFlags, env, input.report.emit);
+    tellAccepted(settings, ownBuildFlags, env, input.report.emit);
     return await runBuildInSandbox(input, { mainPath, form, reason: verdict.reason });
   }
   const workingDirectory = isSandboxed ? (env['YADOKARI_WORKING_DIRECTORY'] ?? '/') : process.cwd();
   using files = openReportFiles(settings, { env, workingDirectory, now: Date.now });
   const report = withReportFiles(input.report, files);
-  const shown = isSandboxed ? withHostPaths(report) : report;
-  if (!isSandboxed) tellAccepted(settings, buildFlags, env, report.emit);
+  const shown = isSandboxed ? withHostPaths(report, env) : report;
+  if (!isSandboxed) tellAccepted(settings, ownBuildFlags, env, report.emit);
   const started = performance.now();
   const elapsedMs = (): number => performance.now() - started;
   try {
@@ -85,17 +87,23 @@ async function buildHere(input: CommandInput, { mainPath, form, workingDirectory
     isKanikos: form === 'executor',
     hasTerminal: input.hasTerminal,
   });
-  const request = withRealPlaces(asked);
   const progress = trackProgress(report.emit);
   let dockerfile: Dockerfile | undefined;
   try {
     const registry = makeRegistryRequest(settings, env, workingDirectory);
+    const { request, standardInput } = await withInput(withRealPlaces(asked), settings.has('dockerfile'), signal);
     const ownFolders = [dirname(mainPath), process.execPath, ...ownFiles.map((name) => join(home, name))];
-    await using world = await openSurroundings(request, registry, { env, workingDirectory, ownFolders, emit: progress.emit, signal });
+    const around = { env, workingDirectory, ownFolders, standardInput, emit: progress.emit, signal };
+    await using world = await openSurroundings(request, registry, around);
+    const { contextFolder } = world;
     const file = await readDockerfile(
       request.dockerfile,
-      { workingDirectory, contextFolder: world.contextFolder },
-      { standardInput: async () => await readStandardInput(), download: async (url) => (await world.ports.download(url, { signal })).body },
+      // What came by standard input has its Dockerfile in itself, whatever lies here.
+      { workingDirectory: asked.context === '-' ? contextFolder : workingDirectory, contextFolder },
+      {
+        standardInput: async () => await readStandardInput('the Dockerfile', standardInput),
+        download: async (url) => (await world.ports.download(url, { signal })).body,
+      },
     );
     try {
       dockerfile = parseDockerfile(file.text, file.name);
@@ -116,6 +124,27 @@ async function buildHere(input: CommandInput, { mainPath, form, workingDirectory
   } finally {
     report.close();
   }
+}
+
+/**
+ * Looks at what a build gets whose context is `-`: the context, or a Dockerfile that has none.
+ * @throws ERR_USAGE where a Dockerfile comes and another one is named
+ */
+async function withInput(
+  request: BuildRequest,
+  namesDockerfile: boolean,
+  signal: AbortSignal,
+): Promise<{ readonly request: BuildRequest; readonly standardInput?: AsyncIterable<Buffer> }> {
+  if (request.context !== '-') return { request };
+  const { kind, bytes } = await openContextInput(signal);
+  if (kind === 'archive') return { request: { ...request, context: 'tar://stdin' }, standardInput: bytes };
+  if (namesDockerfile)
+    throw new BuilderError('ERR_USAGE', 'Cannot use --dockerfile: what comes by standard input is no archive, and so a Dockerfile itself', {
+      hint: 'a folder as context and --dockerfile=-, or an archive on standard input',
+    });
+  const context = join(request.builderFolder, contextsFolder, 'none');
+  mkdirSync(context, { recursive: true });
+  return { request: { ...request, dockerfile: '-', context }, standardInput: bytes };
 }
 
 function summarize(

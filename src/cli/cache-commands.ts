@@ -7,7 +7,7 @@ import { type EntryPlace, openPlace } from '../outputs/entry-place.ts';
 import { accessRegistries } from '../surroundings/registries.ts';
 import { parseCachePlace } from './cache-request.ts';
 import { runExplainCommand } from './explain-command.ts';
-import { buildGroups } from './tables/build.ts';
+import { ownBuildGroups } from './tables/own-build.ts';
 import type { Command, CommandInput } from './command.ts';
 import { makeRegistryRequest } from './registry-request.ts';
 import { listFormats, listGroups, pruneGroups } from './tables/cache-command.ts';
@@ -42,7 +42,7 @@ export const cacheCommands: readonly Command[] = [
     usage: '[flags] [CONTEXT]',
     takesOperands: true,
     about: 'say of each step whether it is in the cache, and why not; build nothing',
-    groups: buildGroups,
+    groups: ownBuildGroups,
     run: async (input) => await runExplainCommand(input, ['cache']),
   },
 ];

@@ -11,6 +11,7 @@ import { runReportCommand } from './report-command.ts';
 import { buildFlags, buildGroups } from './tables/build.ts';
 import { checkGroups } from './tables/check.ts';
 import { logFlags } from './tables/log.ts';
+import { ownBuildGroups, ownFlags } from './tables/own-build.ts';
 import { registryFlags } from './tables/registry.ts';
 import { loginGroups, logoutGroups, pushGroups } from './tables/push.ts';
 import { storeCommands } from './store-commands.ts';
@@ -35,7 +36,7 @@ export const commands: readonly Command[] = [
     usage: '[flags] [CONTEXT]',
     takesOperands: true,
     about: 'build an image and push it, as BuildKit does',
-    groups: buildGroups,
+    groups: ownBuildGroups,
     run: async (input) => await runBuildCommand(input, 'build'),
   },
   {
@@ -44,7 +45,7 @@ export const commands: readonly Command[] = [
     takesOperands: true,
     about: 'check a Dockerfile without building it',
     groups: checkGroups,
-    accepts: buildFlags,
+    accepts: [...buildFlags, ...ownFlags],
     run: runCheckCommand,
   },
   {
@@ -52,7 +53,7 @@ export const commands: readonly Command[] = [
     usage: '[flags] [CONTEXT]',
     takesOperands: true,
     about: 'print what a build would do and, with --cache, what it would not',
-    groups: buildGroups,
+    groups: ownBuildGroups,
     run: async (input) => await runExplainCommand(input),
   },
   {

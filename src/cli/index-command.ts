@@ -112,6 +112,7 @@ function outputOf(settings: Settings, targets: readonly IndexTarget[], workingDi
     destinations,
     noPush: destinations.length === 0,
     ...resultPaths(settings, workingDirectory),
+    exports: [],
     skipPushPermissionCheck: false,
     ignoreImmutableTags: false,
     pushRetries: 0,

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { BuilderError } from '../errors.ts';
 import { type Reference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import { type OutputRequest, builderOutputFile, isUrl } from '../outputs/output-request.ts';
+import { parseExport } from './export-spec.ts';
 import type { Environment, Settings } from './settings.ts';
 
 /** @throws ERR_USAGE, ERR_REFERENCE for places that can't be */
@@ -23,7 +24,8 @@ export function makeOutputRequest(
     return path !== undefined && isUrl(path) ? { [camel(flag)]: path } : image(flag);
   };
   const results = around.env['BUILDER_OUTPUT'];
-  const writes = settings.has('oci-layout-path') || settings.has('tar-path');
+  const exports = settings.list('output').map((text) => parseExport(text, around.workingDirectory));
+  const writes = settings.has('oci-layout-path') || settings.has('tar-path') || exports.length > 0;
   if (around.needsOutput !== false && destinations.length === 0 && !noPush && !writes && !settings.boolean('dryrun')) {
     throw new BuilderError('ERR_USAGE', 'Cannot start: there is nowhere to put the image', {
       hint: 'give --destination IMAGE, --oci-layout-path, --tar-path, or --no-push',
@@ -37,6 +39,7 @@ export function makeOutputRequest(
     noPush: noPush || destinations.length === 0,
     ...image('oci-layout-path'),
     ...image('tar-path'),
+    exports,
     ...resultPaths(settings, around.workingDirectory),
     ...file('metadata-file'),
     ...file('iidfile'),

@@ -4,7 +4,9 @@ import { BuilderError } from '../errors.ts';
 import type { BuildRequest, NamedContextSpec, SecretSpec } from '../build/request.ts';
 import type { OutputRequest } from '../outputs/output-request.ts';
 import { leftOutBy, varRun } from '../build/ignored-paths.ts';
+import { standardOutput } from '../store/whole-file.ts';
 import { hostPlatform, parsePlatform } from '../oci/platform.ts';
+import { parseBuildArgs, readBuildArgFile } from './build-args.ts';
 import { makeBaseFolder, makeCacheRequest } from './cache-request.ts';
 import { makeOutputRequest } from './output-request.ts';
 import type { Environment, Settings } from './settings.ts';
@@ -28,41 +30,38 @@ export interface RequestSurroundings {
 /** @throws ERR_USAGE, ERR_REFERENCE for values and combinations that can't be. */
 export function makeBuildRequest(settings: Settings, positionals: readonly string[], around: RequestSurroundings): BuildRequest {
   const output = makeOutputRequest(settings, around);
-  const compression = compressionOf(settings, around.env);
-  const imageFormat = settings.choice('image-format', ['inherit', 'docker', 'oci'], 'inherit');
-  refuseContradictions(output, compression, imageFormat);
   const [positional, ...tooMany] = positionals;
   if (tooMany.length > 0 || (positional !== undefined && settings.has('context'))) {
     const stray = tooMany[0] ?? positional ?? '';
     throw new BuilderError('ERR_USAGE', `Cannot use argument ${JSON.stringify(stray)}: one context at most`, { hint: 'see --help' });
   }
+  const dockerfile = settings.text('dockerfile') ?? 'Dockerfile';
+  const context = settings.text('context') ?? positional ?? bucketContext(settings.text('bucket')) ?? around.defaultContext;
+  refuseTwoFromInput(dockerfile, context);
+  const ofFiles = settings.list('build-arg-file').flatMap((path) => readBuildArgFile(path, around.workingDirectory));
+  const buildArgs = parseBuildArgs([...ofFiles, ...settings.list('build-arg')], around.env);
   const host = hostPlatform(around.nodeArch);
   const platform = settings.text('custom-platform');
-  const level = settings.number('compression-level');
   const subPath = settings.text('context-sub-path');
   const ignoreFile = settings.text('ignorefile');
   const baseFolder = makeBaseFolder(settings, around.workingDirectory);
   return {
-    dockerfile: settings.text('dockerfile') ?? 'Dockerfile',
-    context: settings.text('context') ?? positional ?? bucketContext(settings.text('bucket')) ?? around.defaultContext,
+    dockerfile,
+    context,
     ...(subPath === undefined ? {} : { contextSubPath: subPath }),
     ...(ignoreFile === undefined ? {} : { ignoreFile: resolve(around.workingDirectory, ignoreFile) }),
     appliesUnpackedRules: around.isKanikos === true,
     namedContexts: namedContexts(settings),
     git: gitSettings(settings),
     targets: settings.list('target'),
-    buildArgs: parseBuildArgs(settings.list('build-arg'), around.env),
+    buildArgs,
     secrets: settings.list('secret').map((item) => parseSecret(item, around)),
     ssh: sshSockets(settings.list('ssh'), around),
     labels: settings.pairs('label'),
     annotations: settings.pairs('annotation'),
     platform: platform === undefined ? host : parsePlatform(platform, host),
     buildPlatform: host,
-    compression,
-    ...(level === undefined || level === -1 ? {} : { compressionLevel: checkedLevel(level, compression) }),
-    imageFormat,
-    reproducible: settings.boolean('reproducible'),
-    singleSnapshot: settings.boolean('single-snapshot'),
+    ...shapeOf(settings, buildArgs, around.env, output),
     alwaysUnpack: settings.boolean('materialize'),
     borrowsContext: settings.boolean('borrow-context') || around.hasTerminal !== true,
     ignorePaths: ignoredPaths(settings),
@@ -93,15 +92,72 @@ export function bucketContext(bucket: string | undefined): string | undefined {
   return bucket === undefined || bucket.includes('://') ? bucket : `gs://${bucket}`;
 }
 
+function refuseTwoFromInput(dockerfile: string, context: string): void {
+  if (dockerfile !== '-' || !['-', 'tar://stdin', 'tar://-'].includes(context)) return;
+  throw new BuilderError('ERR_USAGE', 'Cannot read both the Dockerfile and the context from standard input', {
+    hint: 'an archive can hold the Dockerfile: --dockerfile names it there',
+  });
+}
+
+/** Seconds since 1970. @throws ERR_USAGE */
+function timestampOf(settings: Settings, buildArgs: ReadonlyMap<string, string>): number | undefined {
+  const text = settings.text('timestamp');
+  if (text === undefined) return undefined;
+  if (!/^\d{1,11}$/.test(text)) throw new BuilderError('ERR_USAGE', `Cannot use --timestamp=${text}: expected whole seconds since 1970`);
+  const other = settings.boolean('reproducible') ? '--reproducible' : buildArgs.has('SOURCE_DATE_EPOCH') ? 'SOURCE_DATE_EPOCH' : undefined;
+  if (other !== undefined) throw new BuilderError('ERR_USAGE', `Cannot combine --timestamp with ${other}: both say what time it is`);
+  return Number(text);
+}
+
+/** @throws ERR_USAGE */
+function mergingOf(settings: Settings): Pick<BuildRequest, 'merges'> {
+  const isOne = settings.boolean('single-snapshot') || !settings.boolean('layers', true);
+  if (!settings.boolean('squash')) return isOne ? { merges: 'new' } : {};
+  if (settings.has('layers') && settings.boolean('layers'))
+    throw new BuilderError('ERR_USAGE', 'Cannot combine --squash with --layers: one layer, or one for each step');
+  return { merges: 'all' };
+}
+
+type Shape = 'compression' | 'compressionLevel' | 'imageFormat' | 'reproducible' | 'timestamp' | 'omitsHistory' | 'merges';
+
+/** What the image is like, whatever is in it. @throws ERR_USAGE for values and combinations that can't be */
+function shapeOf(
+  settings: Settings,
+  buildArgs: ReadonlyMap<string, string>,
+  env: Environment,
+  output: OutputRequest,
+): Pick<BuildRequest, Shape> {
+  const compression = compressionOf(settings, env);
+  const imageFormat = settings.choice('image-format', ['inherit', 'docker', 'oci'], 'inherit');
+  refuseContradictions(output, compression, imageFormat);
+  const level = settings.number('compression-level');
+  const timestamp = timestampOf(settings, buildArgs);
+  return {
+    compression,
+    ...(level === undefined || level === -1 ? {} : { compressionLevel: checkedLevel(level, compression) }),
+    imageFormat,
+    reproducible: settings.boolean('reproducible'),
+    ...(timestamp === undefined ? {} : { timestamp }),
+    omitsHistory: settings.boolean('omit-history'),
+    ...mergingOf(settings),
+  };
+}
+
 function refuseContradictions(output: OutputRequest, compression: string, imageFormat: string): void {
   const fail = (what: string): never => {
     throw new BuilderError('ERR_USAGE', `Cannot combine ${what}`);
   };
   if (compression === 'zstd' && imageFormat === 'docker')
     fail('--compression=zstd with --image-format=docker: docker media types know no zstd');
-  if (output.tarPath !== undefined && imageFormat === 'oci')
-    fail('--tar-path with --image-format=oci: a docker archive has docker media types');
-  if (output.tarPath !== undefined && compression === 'zstd') fail('--tar-path with --compression=zstd: a docker archive knows no zstd');
+  const archive =
+    output.tarPath === undefined
+      ? output.exports.some(({ type }) => type === 'docker')
+        ? '--output type=docker'
+        : undefined
+      : '--tar-path';
+  if (archive !== undefined && imageFormat === 'oci') fail(`${archive} with --image-format=oci: a docker archive has docker media types`);
+  if (archive !== undefined && compression === 'zstd') fail(`${archive} with --compression=zstd: a docker archive knows no zstd`);
+  if (output.exports.filter(({ path }) => path === standardOutput).length > 1) fail('two --output that both go to standard output');
 }
 
 function compressionOf(settings: Settings, env: Environment): 'gzip' | 'zstd' {
@@ -114,20 +170,6 @@ function checkedLevel(level: number, compression: 'gzip' | 'zstd'): number {
   const [lowest, highest] = compression === 'gzip' ? [0, 9] : [1, 19];
   if (level >= lowest && level <= highest) return level;
   throw new BuilderError('ERR_USAGE', `Cannot use --compression-level=${level}: ${compression} has levels ${lowest} to ${highest}`);
-}
-
-/** @throws ERR_USAGE for one without a name */
-export function parseBuildArgs(items: readonly string[], env: Environment): ReadonlyMap<string, string> {
-  const args = new Map<string, string>();
-  for (const item of items) {
-    const equals = item.indexOf('=');
-    if (equals === 0) throw new BuilderError('ERR_USAGE', `Cannot use --build-arg ${JSON.stringify(item)}: expected NAME=VALUE`);
-    const inherited = env[item];
-    // A bare name that the environment lacks is as if it were not given: the ARG keeps its default.
-    if (equals === -1 && inherited !== undefined) args.set(item, inherited);
-    else if (equals !== -1) args.set(item.slice(0, equals), item.slice(equals + 1));
-  }
-  return args;
 }
 
 function parseSecret(item: string, around: RequestSurroundings): SecretSpec {

@@ -1,13 +1,17 @@
 // `yadokari build` outside a container: the same command line, its paths translated, in a throwaway root.
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { BuilderError } from '../errors.ts';
 import { runInSandbox } from '../sandbox/launch.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
-import { outFolder, sandboxPath, type VisiblePath } from '../sandbox/plan.ts';
+import { heldPath, outFolder, sandboxPath, type VisiblePath } from '../sandbox/plan.ts';
 import type { CommandInput } from './command.ts';
+import { formatExport, parseExport } from './export-spec.ts';
 import { builderOutputFile, isUrl } from '../outputs/output-request.ts';
+import { standardOutput } from '../store/whole-file.ts';
+import { readBuildArgFile } from './build-args.ts';
+import { heldVariable } from './host-paths.ts';
 import { bucketContext } from './request.ts';
 import { showCredentials } from './sandbox-credentials.ts';
 import { deliverOutputs, prepareOutputs, type SandboxOutput } from './sandbox-outputs.ts';
@@ -60,8 +64,11 @@ interface Translation {
 }
 
 interface Doors {
+  readonly workingDirectory: string;
   /** Makes a path of the host visible, and gives it as it is inside. */
   readonly show: (path: string, mode: VisiblePath['mode'], kind?: VisiblePath['kind']) => string;
+  /** A folder for the builder alone, made where it is missing: no RUN can write there. */
+  readonly hold: (path: string) => string;
   /** The same for what the build is to write. */
   readonly take: (path: string, kind: SandboxOutput['kind'], isReport?: true) => string;
 }
@@ -74,6 +81,7 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
   ignorefile: (value, { show }) => show(value, 'ro'),
   'oci-layout-path': (value, { take }) => take(value, 'layout'),
   'tar-path': (value, { take }) => take(value, 'file'),
+  output: (value, doors) => rewriteExport(value, doors),
   'digest-file': (value, { take }) => take(value, 'file'),
   'image-name-with-digest-file': (value, { take }) => take(value, 'file'),
   'image-name-tag-with-digest-file': (value, { take }) => take(value, 'file'),
@@ -116,6 +124,15 @@ export function translate(input: Pick<CommandInput, 'flags' | 'positionals' | 'e
     visible.push({ path: absolute, mode, kind: kind ?? (statSync(absolute).isDirectory() ? 'folder' : 'file') });
     return sandboxPath(absolute);
   };
+  const held: string[] = [];
+  const hold: Doors['hold'] = (path) => {
+    const absolute = resolve(workingDirectory, path);
+    if (!held.includes(absolute)) {
+      held.push(absolute);
+      visible.push({ path: absolute, mode: 'held', kind: 'folder' });
+    }
+    return heldPath(held.indexOf(absolute));
+  };
   const take: Doors['take'] = (path, kind, isReport) => {
     if (isUrl(path)) return path;
     const absolute = resolve(workingDirectory, path);
@@ -125,22 +142,31 @@ export function translate(input: Pick<CommandInput, 'flags' | 'positionals' | 'e
     outputs.push({ path: absolute, kind, ...(isReport === undefined ? {} : { isReport }) });
     return `${outFolder}${absolute}`;
   };
-  const doors = { show, take };
+  const doors = { show, hold, take, workingDirectory };
   const argv: string[] = [];
+  const context = contextOf(input);
   for (const [name, values] of input.flags) {
     if (name === 'context' || name === 'bucket') continue;
+    if (name === 'build-arg-file') {
+      argv.unshift(...values.flatMap((path) => readBuildArgFile(path, workingDirectory)).map((item) => `--build-arg=${item}`));
+      continue;
+    }
     // An empty list says something, too: --credential-helpers= switches all of them off.
     for (const value of values.length === 0 ? [''] : values)
       argv.push(
-        `--${name}=${name === 'dockerfile' ? rewriteDockerfile(value, workingDirectory, show) : (rewrites[name]?.(value, doors) ?? value)}`,
+        `--${name}=${name === 'dockerfile' && context !== '-' ? rewriteDockerfile(value, workingDirectory, show) : (rewrites[name]?.(value, doors) ?? value)}`,
       );
   }
-  argv.push(`--context=${rewritePlace(contextOf(input), doors)}`);
+  argv.push(`--context=${context === '-' ? context : rewritePlace(context, doors)}`);
   const knownHosts = join(input.env['HOME'] ?? homedir(), '.ssh/known_hosts');
   // git over ssh: the servers that this user knows, unless others are named.
   if (input.flags.has('ssh') && !argv.some((word) => word.startsWith('--secret=id=GIT_KNOWN_HOSTS,')) && existsSync(knownHosts))
     argv.push(`--secret=id=GIT_KNOWN_HOSTS,src=${show(knownHosts, 'copy')}`);
-  const env = { YADOKARI_WORKING_DIRECTORY: sandboxPath(workingDirectory), ...translateEnvironment(input.env, doors) };
+  const env = {
+    YADOKARI_WORKING_DIRECTORY: sandboxPath(workingDirectory),
+    ...(held.length === 0 ? {} : { [heldVariable]: JSON.stringify(held) }),
+    ...translateEnvironment(input.env, doors),
+  };
   return { argv, env, visible, outputs };
 }
 
@@ -171,12 +197,17 @@ function rewritePlace(place: string, { show }: Doors): string {
   return isLocal ? show(place, 'ro') : place;
 }
 
-/** A folder of entries, which is made where it is missing: it outlives the sandbox. */
-function rewriteCache(value: string, { show }: Doors): string {
-  if (!value.startsWith('oci:')) return value;
-  const folder = value.slice('oci:'.length);
-  mkdirSync(folder, { recursive: true });
-  return `oci:${show(folder, 'rw', 'folder')}`;
+/** A folder of entries outlives the sandbox; one that is not named is told inside. */
+function rewriteCache(value: string, { hold }: Doors): string {
+  return /^oci:./.test(value) ? `oci:${hold(value.slice('oci:'.length))}` : value;
+}
+
+/** Files go straight into their folder, which no RUN sees; images wait, as they would be seen half written. */
+function rewriteExport(value: string, { take, hold, workingDirectory }: Doors): string {
+  const { type, path } = parseExport(value, workingDirectory);
+  if (path === standardOutput) return value;
+  const inside = type === 'local' ? hold(path) : take(path, type === 'layout' ? 'layout' : 'file');
+  return formatExport({ type, path: inside });
 }
 
 function rewriteDockerfile(value: string, workingDirectory: string, show: Doors['show']): string {

@@ -1,13 +1,16 @@
-// Reads what comes by standard input: a Dockerfile, a password.
+// What comes by standard input: a Dockerfile, a password, a context.
+import { createReadStream } from 'node:fs';
 import { BuilderError } from '../errors.ts';
+import { resume, sniffCompression } from '../layer/decompress.ts';
+import { blockSize, parseHeader } from '../layer/header.ts';
 
 const limitBytes = 16 * 1024 * 1024;
 
-/** All of standard input. @throws ERR_USAGE past 16 MiB */
-export async function readStandardInput(what = 'the Dockerfile'): Promise<Buffer> {
+/** All of standard input, or of what is given. @throws ERR_USAGE past 16 MiB */
+export async function readStandardInput(what = 'the Dockerfile', from: AsyncIterable<Buffer> = process.stdin): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of process.stdin) {
+  for await (const chunk of from) {
     const bytes = Buffer.from(chunk);
     size += bytes.length;
     if (size > limitBytes)
@@ -15,4 +18,29 @@ export async function readStandardInput(what = 'the Dockerfile'): Promise<Buffer
     chunks.push(bytes);
   }
   return Buffer.concat(chunks);
+}
+
+/** What a build reads its context from: a tar archive, compressed or not; everything else is a Dockerfile without one. */
+export async function openContextInput(
+  signal: AbortSignal,
+): Promise<{ readonly kind: 'archive' | 'dockerfile'; readonly bytes: AsyncIterable<Buffer> }> {
+  const iterator: AsyncIterator<Buffer> = createReadStream('', { fd: 0, autoClose: false })[Symbol.asyncIterator]();
+  let head = Buffer.alloc(0);
+  while (head.length < blockSize) {
+    const next = await iterator.next();
+    if (next.done === true) break;
+    head = Buffer.concat([head, next.value]);
+  }
+  return { kind: isArchive(head) ? 'archive' : 'dockerfile', bytes: resume(head, iterator, signal) };
+}
+
+function isArchive(head: Buffer): boolean {
+  if (sniffCompression(head) !== 'none') return true;
+  if (head.length < blockSize) return false;
+  try {
+    parseHeader(head.subarray(0, blockSize));
+    return true;
+  } catch {
+    return false; // no checksum of a tar header
+  }
 }

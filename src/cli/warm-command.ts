@@ -11,7 +11,7 @@ import { defaultBaseFolder, readTtl } from './cache-request.ts';
 import type { CommandInput } from './command.ts';
 import { describeBuildFailure } from './exit.ts';
 import { makeRegistryRequest } from './registry-request.ts';
-import { parseBuildArgs } from './request.ts';
+import { parseBuildArgs } from './build-args.ts';
 import { readStandardInput } from './standard-input.ts';
 
 /** Where the builder's own config.json may be. */

@@ -36,6 +36,8 @@ export interface ContextOptions {
     url: URL,
     options: { readonly signal: AbortSignal },
   ) => Promise<{ readonly body: AsyncIterable<Buffer>; readonly lastModified?: string | undefined }>;
+  /** What `tar://stdin` reads; the process's own where left out. */
+  readonly standardInput?: AsyncIterable<Buffer>;
   /** Opens an object of a cloud's store; undefined for any other place. */
   readonly openObject?: (place: string, signal: AbortSignal) => ReturnType<ContextOptions['download']> | undefined;
   readonly emit: Emit;
@@ -98,7 +100,7 @@ async function openPlace(place: string, options: ContextOptions): Promise<Opened
       return await inPrivateFolder(options, async (folder) => {
         const source =
           rest === 'stdin' || rest === '-'
-            ? createReadStream('', { fd: 0, autoClose: false })
+            ? (options.standardInput ?? createReadStream('', { fd: 0, autoClose: false }))
             : openArchive(place, resolve(options.workingDirectory, rest));
         return await unpackContext(place, source, folder, options);
       });

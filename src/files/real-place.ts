@@ -4,8 +4,9 @@ import { realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { systemCode } from '../errors.ts';
 
-/** An absolute folder free of links, as far as it is there. */
+/** An absolute folder free of links, as far as it is there; one that is open stays what it is, wherever its path would lead. */
 export function realFolder(folder: string): string {
+  if (isOpen(folder)) return folder;
   try {
     return realpathSync(folder);
   } catch (error) {
@@ -16,5 +17,9 @@ export function realFolder(folder: string): string {
 
 /** An absolute path in the folder that it leads to; a link at its end stays, such as /dev/stdout. */
 export function realPlace(path: string): string {
-  return dirname(path) === path ? path : join(realFolder(dirname(path)), basename(path));
+  return dirname(path) === path || isOpen(path) ? path : join(realFolder(dirname(path)), basename(path));
+}
+
+function isOpen(path: string): boolean {
+  return /^\/proc\/self\/fd\/\d/.test(path);
 }

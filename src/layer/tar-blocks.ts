@@ -83,6 +83,7 @@ export async function* tarBlocks(
 export class TarBlocks {
   readonly #meter: Meter;
   readonly #reuses: boolean;
+  readonly #earliestTime: number;
   readonly #latestTime: number;
   readonly #headers = new HeaderWriter();
   readonly #full: Buffer[] = [];
@@ -94,13 +95,21 @@ export class TarBlocks {
   #left = 0;
 
   /**
-   * With `reuses`, a block is valid only until the next is asked for; fresh ones keep V8's collector busy. Times after `latestTime`,
-   * in seconds since 1970, become that.
+   * With `reuses`, a block is valid only until the next is asked for; fresh ones keep V8's collector busy. Times before or after the
+   * two, in seconds since 1970, become the nearer one.
    */
-  constructor(meter: Meter, { reuses, latestTime }: { readonly reuses: boolean; readonly latestTime?: number | undefined }) {
+  constructor(
+    meter: Meter,
+    {
+      reuses,
+      earliestTime,
+      latestTime,
+    }: { readonly reuses: boolean; readonly earliestTime?: number | undefined; readonly latestTime?: number | undefined },
+  ) {
     this.#meter = meter;
     this.#reuses = reuses;
     this.#latestTime = latestTime ?? Number.POSITIVE_INFINITY;
+    this.#earliestTime = earliestTime ?? Number.NEGATIVE_INFINITY;
   }
 
   /** Writes what stands in front of an entry's content. */
@@ -108,7 +117,7 @@ export class TarBlocks {
     const { uid, gid } = entry;
     const path = (entry.type === 'directory' ? `${entry.path}/` : entry.path) as ByteString; // bytes and a slash
     const link = entry.linkTarget ?? noBytes;
-    const mtime = clampTime(entry.mtime, this.#latestTime);
+    const mtime = clampTime(entry.mtime, this.#earliestTime, this.#latestTime);
     const isInHeader = fitsHeader(path);
     const fitsTime = mtime.seconds >= 0 && mtime.seconds <= largestHeaderTime;
     const records = recordsOf(entry, path, isInHeader, mtime);
@@ -207,8 +216,9 @@ export class TarBlocks {
   }
 }
 
-// SOURCE_DATE_EPOCH: nothing in a layer is younger.
-function clampTime(time: Timestamp, latest: number): Timestamp {
+// SOURCE_DATE_EPOCH: nothing in a layer is younger; --timestamp: nor older.
+function clampTime(time: Timestamp, earliest: number, latest: number): Timestamp {
+  if (time.seconds < earliest) return { seconds: earliest, nanoseconds: 0 };
   const isLater = time.seconds > latest || (time.seconds === latest && time.nanoseconds > 0);
   return isLater ? { seconds: latest, nanoseconds: 0 } : time;
 }

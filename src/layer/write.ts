@@ -18,6 +18,8 @@ export interface LayerOptions {
   readonly store: BlobStore;
   /** Later times become this: SOURCE_DATE_EPOCH, in seconds since 1970. */
   readonly latestTime?: number;
+  /** Earlier ones become this. */
+  readonly earliestTime?: number;
   /** Gets a layer that turns out to be large while it is being written. */
   readonly onGrowing?: (growing: GrowingLayer) => void;
 }
@@ -44,10 +46,10 @@ export async function writeLayer(
   options: LayerOptions,
   signal: AbortSignal,
 ): Promise<WrittenLayer> {
-  const { compression, family, latestTime, onGrowing } = options;
+  const { compression, family, latestTime, earliestTime, onGrowing } = options;
   const plain = new Meter();
   const counted: Counted = { entries: 0 };
-  const tar = tarBlocks(entries, new TarBlocks(plain, { reuses: true, latestTime }), counted);
+  const tar = tarBlocks(entries, new TarBlocks(plain, { reuses: true, latestTime, earliestTime }), counted);
   const { promise: finished, resolve, reject } = Promise.withResolvers<Layer>();
   finished.catch(() => undefined);
   const onLarge = (follow: GrowingLayer['open']): void => onGrowing?.({ open: follow, finished });

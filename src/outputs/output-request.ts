@@ -7,6 +7,7 @@ export interface OutputRequest {
   readonly noPush: boolean;
   readonly ociLayoutPath?: string;
   readonly tarPath?: string;
+  readonly exports: readonly ExportSpec[];
   /** Each of these is an absolute path, or the http(s) URL of who takes it by PUT. */
   readonly digestFile?: string;
   readonly imageNameWithDigestFile?: string;
@@ -22,6 +23,16 @@ export interface OutputRequest {
   readonly skipPushPermissionCheck: boolean;
   readonly ignoreImmutableTags: boolean;
   readonly pushRetries: number;
+}
+
+export const exportTypes = ['local', 'tar', 'oci', 'docker'] as const;
+export type ExportType = (typeof exportTypes)[number];
+
+/** `--output`: the image's files in a folder or an archive, or the image as an archive or a layout. */
+export interface ExportSpec {
+  readonly type: ExportType | 'layout';
+  /** Absolute; or `standardOutput` of `store/whole-file.ts`, for archives. */
+  readonly path: string;
 }
 
 /** The name of the file in the folder BUILDER_OUTPUT, as Google Cloud Build has it. */

@@ -4,15 +4,17 @@ import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { StoredManifest } from '../oci/manifest.ts';
-import { formatReference, formatRepository, type Reference } from '../oci/reference.ts';
-import type { StoredImage } from '../oci/stored-image.ts';
+import { formatCommonName, formatReference, formatRepository, type Reference } from '../oci/reference.ts';
+import { type StoredImage, writeImage } from '../oci/stored-image.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import type { PushOptions } from '../registry/push-blob.ts';
 import { writeDockerArchive } from '../store/docker-archive.ts';
+import { openOciArchiveSink } from '../store/oci-archive.ts';
 import { writeLayout } from '../store/oci-layout.ts';
+import { standardOutput, writeWholeFile } from '../store/whole-file.ts';
 import { openOutputFile, openResultUrl, type OutputFile } from './output-file.ts';
 import { checkOutputPlace } from './output-place.ts';
-import { isUrl, type OutputRequest, type PushedImage } from './output-request.ts';
+import { type ExportSpec, isUrl, type OutputRequest, type PushedImage } from './output-request.ts';
 
 /** Result files that were opened before the first RUN. */
 export type ResultFiles = ReadonlyMap<keyof typeof resultFlags, OutputFile>;
@@ -34,6 +36,8 @@ export async function openResultFiles(
 ): Promise<ResultFiles> {
   if (output.ociLayoutPath !== undefined) checkOutputPlace(output.ociLayoutPath, 'layout', `--oci-layout-path ${output.ociLayoutPath}`);
   if (output.tarPath !== undefined) checkOutputPlace(output.tarPath, 'file', `--tar-path ${output.tarPath}`);
+  for (const { type, path } of output.exports)
+    if (path !== standardOutput) checkOutputPlace(path, isFolder(type) ? 'layout' : 'file', `--output ${path}`);
   const files = new Map<keyof typeof resultFlags, OutputFile>();
   const keys: readonly (keyof typeof resultFlags)[] = [
     'digestFile',
@@ -52,9 +56,19 @@ export async function openResultFiles(
   return files;
 }
 
+/** An image's files, to be given away without it. */
+export interface FileExports {
+  /** As a tar archive. */
+  readonly archive: () => AsyncIterable<Buffer>;
+  /** Into a folder; what is there stays, but for what is in the way. */
+  readonly copyTo: (folder: string) => Promise<void>;
+}
+
 export interface PublishPorts {
   readonly registry: RegistryClient;
   readonly results: ResultFiles;
+  /** The files of the image, where they are to be had. */
+  readonly files?: FileExports;
   /** The image was made just now. */
   readonly isFresh?: boolean;
   readonly emit: Emit;
@@ -81,10 +95,49 @@ export async function publishImage(
     await writeDockerArchive(output.tarPath, stored, output.destinations, signal);
     emit({ kind: 'image.written', destination: `docker-archive:${output.tarPath}`, digest, sizeBytes });
   }
+  for (const spec of output.exports) {
+    emit({ kind: 'phase', phase: 'writing', detail: spec.path });
+    await writeExport(spec, stored, output, ports);
+    if (spec.path !== standardOutput)
+      emit({ kind: 'image.written', destination: `${exportNames[spec.type]}:${spec.path}`, digest, sizeBytes });
+  }
   const pushed = output.noPush ? [] : await push(stored, output, ports, sizeBytes);
   await writeResults(stored, output.destinations, ports.results);
   if (pushed.length > 0) await ports.results.get('builderOutput')?.commit(builderOutput(pushed));
   return { digest, pushed };
+}
+
+const exportNames = { local: 'files', tar: 'tar', oci: 'oci-archive', docker: 'docker-archive', layout: 'oci' } as const;
+
+function isFolder(type: ExportSpec['type']): boolean {
+  return type === 'local' || type === 'layout';
+}
+
+async function writeExport(
+  { type, path }: ExportSpec,
+  stored: StoredImage,
+  { destinations }: OutputRequest,
+  { files, signal }: PublishPorts,
+): Promise<void> {
+  const [first, ...others] = destinations;
+  switch (type) {
+    case 'docker':
+      return await writeDockerArchive(path, stored, destinations, signal);
+    case 'layout':
+      return void (await writeLayout({ folder: path, tag: first?.tag ?? 'latest' }, stored, signal));
+    case 'oci': {
+      // Whole names, as podman and buildah write and read them.
+      const tag = first === undefined ? {} : { tag: formatCommonName(first) };
+      await using archive = openOciArchiveSink({ folder: path, ...tag }, others.map(formatCommonName), signal);
+      await writeImage(archive, stored, signal);
+      return await archive.finish();
+    }
+    default:
+      break;
+  }
+  if (files === undefined) throw new BuilderError('ERR_INTERNAL', `Cannot write ${path}: there are no files to export`);
+  if (type === 'local') await files.copyTo(path);
+  else await writeWholeFile(path, files.archive(), signal);
 }
 
 async function push(image: StoredImage, output: OutputRequest, ports: PublishPorts, sizeBytes: number): Promise<readonly PushedImage[]> {

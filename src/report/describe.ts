@@ -34,7 +34,7 @@ export function describe(event: BuildEvent): string | undefined {
       return `snapshot: ${event.changed} of ${event.scanned} changed, ${formatDuration(event.durationMs)}`;
     case 'image.written':
       return `Pushed ${event.destination}`
-        .replace(/^Pushed (?=oci:|docker-archive:)/, 'Wrote ')
+        .replace(/^Pushed (?=(?:oci|oci-archive|docker-archive|tar|files):\/)/, 'Wrote ')
         .concat(event.destination.includes('@') ? '' : ` ${event.digest}`);
     case 'sample':
       return undefined;

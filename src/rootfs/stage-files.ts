@@ -69,7 +69,7 @@ export class StageFiles {
   #ahead: Promise<void> | undefined;
   #tree: Promise<ImageTree> | undefined;
   /** Where all changes become one layer: what they begin with. */
-  #single: { readonly tree: ImageTree; readonly layers: number } | undefined;
+  #single: { readonly tree: ImageTree } | undefined;
 
   /** Files that the layers say; the tree is read from them when it is first asked for. */
   constructor(options: StageFilesOptions, { layers, tree, kept = new Map(), ...outlook }: Parts) {
@@ -251,9 +251,9 @@ export class StageFiles {
     return { ...written, leakedSecrets: scan?.found() ?? [] };
   }
 
-  /** From here on no layer leaves: `takeSingleLayer` makes one of them all. */
-  async beginSingleLayer(): Promise<void> {
-    this.#single = { tree: (await this.tree()).clone(), layers: this.#layers.length };
+  /** From here on no layer leaves: `takeSingleLayer` makes one of them all, `withBase` of those before, too. */
+  async beginSingleLayer(withBase = false): Promise<void> {
+    this.#single = { tree: withBase ? new ImageTree() : (await this.tree()).clone() };
   }
 
   /** Writes all that has changed since `beginSingleLayer` as one layer; nothing may be done with the files afterwards. */
@@ -268,6 +268,12 @@ export class StageFiles {
     const written = await this.#writeLayer(scan === undefined ? entries : watchContent(entries, scan));
     if (!this.drops(written.layer)) onLayer?.(written.layer);
     return { ...written, leakedSecrets: scan?.found() ?? [] };
+  }
+
+  /** All files that there are, whole, in walk order, as one layer upon nothing would have them. @throws as tree() */
+  async entries(): Promise<Iterable<LocalEntry>> {
+    const tree = await this.tree();
+    return await readDraft(tree, draftDifference(new ImageTree(), tree, await this.view()), this.#options.signal);
   }
 
   async #writeLayer(entries: Iterable<LocalEntry>): Promise<WrittenLayer> {

@@ -1,7 +1,7 @@
 // The builder in a throwaway root: anywhere but in its own image, `yadokari build` starts itself again where `/` is an empty
 // folder, in namespaces of its own. The host's root is out of reach from there, and nothing of the folder is left in the end.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, realpathSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path/posix';
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
@@ -62,8 +62,9 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
       // If this process is killed, setpriv has unshare killed, and unshare the first process inside, and so the whole namespace.
       const args = ['--pdeathsig', 'KILL', '--', programs.unshare, ...flags, '--'];
       const enter = [realpathSync(request.nodePath), '--disable-sigusr1', '--no-warnings', enterModule()];
+      using held = openFolders(request.visible);
       const child = spawn(programs.setpriv, [...args, ...enter], {
-        stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe', removal.lifeline],
+        stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe', removal.lifeline, ...held.descriptors],
         // Its own process group: a Ctrl-C comes once, from us.
         detached: true,
         cwd: '/',
@@ -79,6 +80,14 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
   } finally {
     removeUnused();
   }
+}
+
+/** The folders that are passed on by descriptor, as `heldPath` numbers them. */
+function openFolders(visible: readonly VisiblePath[]): Disposable & { readonly descriptors: readonly number[] } {
+  using stack = new DisposableStack();
+  const descriptors = visible.filter(({ mode }) => mode === 'held').map(({ path }) => stack.adopt(openSync(path, 'r'), closeSync));
+  const opened = stack.move();
+  return { descriptors, [Symbol.dispose]: () => opened.dispose() };
 }
 
 function makeFolder(parent: string): string {
@@ -114,5 +123,6 @@ function makePlan(request: SandboxRequest, folder: string, mapping: IdMapping): 
     ...(hasTerminalGroup ? { terminalGroup } : {}),
     command: code.command,
     invocation: request.invocation,
+    heldFolders: request.visible.filter(({ mode }) => mode === 'held').length,
   };
 }

@@ -6,9 +6,10 @@ export interface VisiblePath {
   readonly path: string;
   /**
    * `'rw'` is made where it is missing; `'ro'` must exist. `'copy'` is for files with secrets: a copy in memory that the builder
-   * can take away from a RUN, unless it lies in something visible.
+   * can take away from a RUN, unless it lies in something visible. `'held'` is a folder that is made where it is missing, and that the
+   * builder alone can write to: it has it open, at `heldPath`, and no path leads there.
    */
-  readonly mode: 'ro' | 'rw' | 'copy';
+  readonly mode: 'ro' | 'rw' | 'copy' | 'held';
   /** Sockets count as files. */
   readonly kind: 'folder' | 'file';
 }
@@ -39,11 +40,15 @@ export interface SandboxPlan {
   /** What to become at last; paths are those of the new root. */
   readonly command: readonly string[];
   readonly invocation: SandboxInvocation;
+  /** How many folders are passed on by descriptor. */
+  readonly heldFolders: number;
 }
 
 /** Descriptors of the first process inside: the plan comes in by one, what became of it goes out by the other. */
 export const planDescriptor = 3;
 export const answerDescriptor = 4;
+/** Of the folders that are held; between stands what keeps the root (`root-removal.ts`). */
+export const firstHeldDescriptor = 6;
 
 /** What goes out: nothing at all means that the first process was never reached, or died. */
 export type EnterAnswer = { readonly kind: 'entered' } | { readonly kind: 'failed'; readonly message: string };
@@ -64,15 +69,21 @@ export function sandboxPath(hostPath: string): string {
   return path === '/' ? hostFolder : `${hostFolder}${path}`.replace(/\/$/, '');
 }
 
+/** Where the builder inside finds a held folder, by its number among them. */
+export function heldPath(index: number): string {
+  return `/proc/self/fd/${firstHeldDescriptor + index}`;
+}
+
 /** Back from inside, for messages: other paths stay as they are. */
 export function pathOnHost(path: string): string {
   if (path === hostFolder) return '/';
   return path.startsWith(`${hostFolder}/`) ? path.slice(hostFolder.length) : path;
 }
 
-/** A text of ours with every path of the inside that stands for one of the host put back. */
-export function hostPathsIn(text: string): string {
-  return text.replaceAll(`${hostFolder}/`, '/').replaceAll(`${outFolder}/`, '/');
+/** A text of ours with every path of the inside that stands for one of the host put back; `held` are the folders that are held. */
+export function hostPathsIn(text: string, held: readonly string[] = []): string {
+  const shown = text.replaceAll(`${hostFolder}/`, '/').replaceAll(`${outFolder}/`, '/');
+  return shown.replace(/\/proc\/self\/fd\/(\d+)/g, (path, fd: string) => held[Number(fd) - firstHeldDescriptor] ?? path);
 }
 
 /** The binds of visible paths, outer ones first, so that an output in a read-only context stays writable. */
@@ -80,6 +91,7 @@ export function bindsOf(visible: readonly VisiblePath[]): readonly Bind[] {
   const binds = new Map<string, Bind>();
   const strength = ['copy', 'ro', 'rw'];
   for (const { path, mode, kind } of visible) {
+    if (mode === 'held') continue;
     const target = sandboxPath(path);
     const known = binds.get(target)?.mode ?? mode;
     binds.set(target, { source: path, target, kind, mode: strength.indexOf(known) > strength.indexOf(mode) ? known : mode });

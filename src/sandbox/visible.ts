@@ -13,9 +13,10 @@ export function prepareVisible(visible: readonly VisiblePath[]): () => void {
   for (const entry of visible) {
     const found = kindAt(entry.path);
     if (found === entry.kind) continue;
-    if (found !== undefined || entry.mode !== 'rw') {
+    const isOutput = entry.mode === 'rw' || entry.mode === 'held';
+    if (found !== undefined || !isOutput) {
       const state = found === undefined ? 'it does not exist' : `it is a ${found}, not a ${entry.kind}`;
-      throw new BuilderError(entry.mode !== 'rw' ? 'ERR_CONTEXT' : 'ERR_USAGE', `Cannot use ${entry.path}: ${state}`);
+      throw new BuilderError(isOutput ? 'ERR_USAGE' : 'ERR_CONTEXT', `Cannot use ${entry.path}: ${state}`);
     }
     makeOutput(entry);
     made.push(entry);

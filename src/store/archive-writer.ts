@@ -1,13 +1,9 @@
 // A tar archive on disk that grows file by file, and is seen when it is whole.
-import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { bytesFromText } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError } from '../errors.ts';
 import type { Entry } from '../layer/entry.ts';
 import { writeArchive } from '../layer/write.ts';
+import { writeWholeFile } from './whole-file.ts';
 
 /** An archive that is being written. */
 export interface ArchiveWriter extends AsyncDisposable {
@@ -22,13 +18,10 @@ interface Turn {
   readonly taken: () => void;
 }
 
-/** Begins an archive beside `path`. @throws ERR_LAYER when no file can be made there */
-export async function openArchiveWriter(path: string, signal: AbortSignal): Promise<ArchiveWriter> {
-  const temporary = join(dirname(path), `.${randomUUID()}.tmp`);
-  const file = await openNew(temporary, path);
+/** Begins an archive that is seen at `path` when it is finished; `standardOutput` and pipes take it as it comes. */
+export function openArchiveWriter(path: string, signal: AbortSignal): ArchiveWriter {
   const queue = new Queue();
-  const output = file.createWriteStream();
-  const writing = pipeline(Readable.from(writeArchive(queue.entries()), { objectMode: false }), output, { signal });
+  const writing = writeWholeFile(path, writeArchive(queue.entries()), signal);
   const failed = writing.then(() => undefined, queue.fail);
   const written = new Set<string>();
   let isPlaced = false;
@@ -40,16 +33,13 @@ export async function openArchiveWriter(path: string, signal: AbortSignal): Prom
     },
     finish: async () => {
       queue.end();
-      await inWords(path, writing);
-      await inWords(path, rename(temporary, path));
+      await writing;
       isPlaced = true;
     },
     [Symbol.asyncDispose]: async () => {
       if (isPlaced) return;
       queue.fail(new BuilderError('ERR_ABORTED', `Cannot write ${path}: it was given up`));
-      output.destroy();
       await failed;
-      await rm(temporary, { force: true });
     },
   };
 }
@@ -108,21 +98,4 @@ class Queue {
 function fileEntry(name: string, size: number, content: AsyncIterable<Buffer>): Entry {
   const mtime = { seconds: 0, nanoseconds: 0 };
   return { type: 'file', path: bytesFromText(name), size, content, mode: 0o644, uid: 0, gid: 0, mtime, xattrs: new Map() };
-}
-
-async function openNew(temporary: string, path: string): Promise<FileHandle> {
-  return await inWords(path, open(temporary, 'wx', 0o644));
-}
-
-/** A full or read-only disk gets its sentence; everything else passes. */
-async function inWords<Value>(path: string, work: Promise<Value>): Promise<Value> {
-  try {
-    return await work;
-  } catch (error) {
-    const code = systemCode(error);
-    if (error instanceof BuilderError || code === undefined || !/^E[A-Z]+$/.test(code)) throw error;
-    throw new BuilderError('ERR_LAYER', `Cannot write ${path}: ${code === 'ENOENT' ? 'its folder does not exist' : code}`, {
-      cause: error,
-    });
-  }
 }

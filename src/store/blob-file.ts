@@ -63,7 +63,9 @@ export async function writeBeside(path: string, write: (file: FileHandle) => Pro
     const code = systemCode(error);
     // Node's own stream errors and aborts pass; a full or read-only disk gets its sentence.
     if (error instanceof BuilderError || code === undefined || !/^E[A-Z]+$/.test(code)) throw error;
-    throw new BuilderError('ERR_LAYER', `Cannot write ${path}: ${code}`, { cause: error });
+    throw new BuilderError('ERR_LAYER', `Cannot write ${path}: ${code === 'ENOENT' ? 'its folder does not exist' : code}`, {
+      cause: error,
+    });
   }
 }
 

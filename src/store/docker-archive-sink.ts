@@ -21,7 +21,7 @@ export async function openDockerArchiveSink(
   signal: AbortSignal,
 ): Promise<ImageSink & AsyncDisposable & { readonly finish: () => Promise<void> }> {
   await refuseExisting(path);
-  const archive = await openArchiveWriter(path, signal);
+  const archive = openArchiveWriter(path, signal);
   return {
     writeBlobs: async (blobs, writing) => {
       for (const { descriptor, open } of blobs) {

@@ -1,16 +1,12 @@
 // An image as the one tar file that `docker load` and `podman load` read. There is no specification but their code.
-import { lstat, open } from 'node:fs/promises';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { bytesFromText } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
 import type { Entry } from '../layer/entry.ts';
 import { writeArchive } from '../layer/write.ts';
 import { splitDigest } from '../oci/digest.ts';
 import { type Json, formatJson } from '../oci/json.ts';
 import { type Reference, formatCommonName } from '../oci/reference.ts';
 import type { StoredImage } from '../oci/stored-image.ts';
-import { writeBeside } from './blob-file.ts';
+import { writeWholeFile } from './whole-file.ts';
 
 /**
  * Writes the archive. Layers stay compressed as they are, which every reader takes; names without a tag are left out.
@@ -22,16 +18,7 @@ export async function writeDockerArchive(
   names: readonly Reference[],
   signal: AbortSignal,
 ): Promise<void> {
-  const archive = (): AsyncIterable<Buffer> => writeArchive(entriesOf(image, names, signal));
-  if (await isSpecial(path)) {
-    // A pipe or a terminal can't be replaced, only written to.
-    await using file = await open(path, 'w');
-    await pipeline(Readable.from(archive(), { objectMode: false }), file.createWriteStream(), { signal });
-    return;
-  }
-  await writeBeside(path, async (file) => {
-    await pipeline(Readable.from(archive(), { objectMode: false }), file.createWriteStream(), { signal });
-  });
+  await writeWholeFile(path, writeArchive(entriesOf(image, names, signal)), signal);
 }
 
 async function* entriesOf(
@@ -82,15 +69,4 @@ function fileEntry(name: string, size: number, content: AsyncIterable<Buffer>): 
 
 async function* one(bytes: Buffer): AsyncGenerator<Buffer, void, undefined> {
   yield await Promise.resolve(bytes);
-}
-
-async function isSpecial(path: string): Promise<boolean> {
-  try {
-    const found = await lstat(path);
-    if (found.isDirectory()) throw new BuilderError('ERR_LAYER', `Cannot write ${path}: it is a directory`);
-    return !found.isFile();
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw error;
-  }
 }

@@ -36,12 +36,12 @@ export async function ociArchiveTags(path: string, temporaryFolder: string, sign
 }
 
 /** A new archive, which takes the place of one that is there when `writeRoot` has ended, or `finish` where referrers follow. */
-export async function openOciArchiveSink(
+export function openOciArchiveSink(
   { folder: path, tag }: LayoutReference,
   moreTags: readonly string[],
   signal: AbortSignal,
-): Promise<ImageSink & AsyncDisposable & { readonly finish: () => Promise<void> }> {
-  const archive = await openArchiveWriter(path, signal);
+): ImageSink & AsyncDisposable & { readonly finish: () => Promise<void> } {
+  const archive = openArchiveWriter(path, signal);
   const entries: Descriptor[] = [];
   const addBytes = async (name: string, bytes: Buffer): Promise<void> =>
     await archive.add(name, bytes.length, Readable.from([bytes], { objectMode: false }));

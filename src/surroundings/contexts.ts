@@ -34,6 +34,7 @@ interface ContextSources {
   readonly git: GitAccess;
   readonly openObject: Clouds['openObject'];
   readonly moved: MovedFolders;
+  readonly standardInput: AsyncIterable<Buffer> | undefined;
 }
 
 interface ContextOptions {
@@ -59,7 +60,7 @@ export async function openContexts(
 async function openOne(
   place: string,
   request: BuildRequest,
-  { download, git, openObject, moved }: ContextSources,
+  { download, git, openObject, moved, standardInput }: ContextSources,
   options: ContextOptions & { readonly subPath?: string; readonly appliesUnpackedRules?: boolean },
 ): Promise<OpenedContext> {
   const subPath = options.subPath === undefined ? {} : { subPath: options.subPath };
@@ -73,6 +74,7 @@ async function openOne(
     openObject,
     download,
     moved,
+    ...(standardInput === undefined ? {} : { standardInput }),
     emit: options.emit,
     signal: options.signal,
   });

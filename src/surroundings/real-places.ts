@@ -46,5 +46,6 @@ function realOutput(output: OutputRequest): OutputRequest {
     const place = output[name];
     return place === undefined || isUrl(place) ? [] : [[name, realPlace(place)] as const];
   });
-  return { ...output, ...Object.fromEntries(places) };
+  const exports = output.exports.map((each) => ({ ...each, path: realPlace(each.path) }));
+  return { ...output, ...Object.fromEntries(places), exports };
 }

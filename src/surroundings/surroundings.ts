@@ -45,6 +45,8 @@ export interface SurroundingsOptions {
   readonly workingDirectory: string;
   /** Folders and files of the builder that no RUN may change; what is not there is left out. */
   readonly ownFolders: readonly string[];
+  /** What has come by standard input, where somebody has looked at it already. */
+  readonly standardInput?: AsyncIterable<Buffer> | undefined;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -71,7 +73,7 @@ export async function openSurroundings(
     const network = await openNetwork(request, registry, { ...options, emit }, stack);
     const { openLauncher, launch } = launcherOf(stack);
     const moved = new MovedFolders();
-    const contexts = await openContexts(request, { ...network, moved }, options, stack);
+    const contexts = await openContexts(request, { ...network, moved, standardInput: options.standardInput }, options, stack);
     const claims = claimPaths(request, contexts, options.ownFolders, stack);
     watch = watchContexts(claims.foreignFolders, {
       rootPath: request.rootPath,

@@ -110,7 +110,7 @@ function ociArchivePlace(archive: LayoutReference): Place {
     path: archive.folder,
     ...(archive.tag === undefined ? {} : { imageName: archive.tag }),
     openSource: async (means, signal) => await openOciArchiveSource(archive, means, signal),
-    openSink: async (_means, moreNames, signal) => await openOciArchiveSink(forWriting(archive), moreNames, signal),
+    openSink: (_means, moreNames, signal) => Promise.resolve(openOciArchiveSink(forWriting(archive), moreNames, signal)),
     listNames: async ({ temporaryFolder }, signal) => await ociArchiveTags(archive.folder, temporaryFolder, signal),
   };
 }

@@ -145,7 +145,7 @@ export const plainRequest: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   compression: 'gzip',
   imageFormat: 'inherit',
   reproducible: false,
-  singleSnapshot: false,
+  omitsHistory: false,
   alwaysUnpack: false,
   borrowsContext: true,
   ignorePaths: [],
@@ -160,6 +160,7 @@ export const plainRequest: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   output: {
     destinations: [parseReference('registry.example/a:1')],
     noPush: false,
+    exports: [],
     skipPushPermissionCheck: true,
     ignoreImmutableTags: false,
     pushRetries: 0,

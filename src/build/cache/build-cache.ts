@@ -49,7 +49,7 @@ export class BuildCache {
     // It is awaited at the first miss; until then its failure must not count as unhandled.
     this.#before.catch(() => undefined);
     for (const planned of plan.stages) await this.#foresight.look(planned);
-    const isMerged = (stage: number): boolean => request.singleSnapshot && stage === plan.targets[0];
+    const isMerged = (stage: number): boolean => request.merges !== undefined && stage === plan.targets[0];
     return await predict(
       plan,
       (index) => this.#foresight.of(index),

@@ -163,7 +163,7 @@ export class Foresight {
       { name: 'version', value: version },
       { name: 'platform', value: formatPlatform(platform) },
       { name: 'compression', value: `${request.compression} ${request.compressionLevel ?? ''}` },
-      { name: 'SOURCE_DATE_EPOCH', value: epoch === undefined ? '' : String(epoch) },
+      { name: 'SOURCE_DATE_EPOCH', value: epoch === undefined ? '' : `${epoch}${request.timestamp === undefined ? '' : ' for all files'}` },
       { name: 'ignored paths', value: digestOfTexts(request.ignorePaths) },
     ];
   }

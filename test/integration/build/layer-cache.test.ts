@@ -82,6 +82,7 @@ describe('the layer cache', { skip: whyNot, timeout: 300_000 }, () => {
             destinations: [parseReference(`${registry.host}/app:${places}`)],
             noPush: false,
             ...(explained === undefined ? {} : { cacheExplain: explained }),
+            exports: [],
             skipPushPermissionCheck: true,
             ignoreImmutableTags: false,
             pushRetries: 0,

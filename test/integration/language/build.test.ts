@@ -139,7 +139,7 @@ describe('how stages follow each other', { skip: whyNot, timeout: 120_000 }, () 
 
   test('--single-snapshot makes one layer of the image, also where it is not the last stage built', async () => {
     const dockerfile = 'FROM scratch AS one\nWORKDIR /a\nWORKDIR /b\nFROM scratch AS two\nWORKDIR /c\n';
-    const { image } = await buildInRoot(dockerfile, { request: { targets: ['one', 'two'], singleSnapshot: true } });
+    const { image } = await buildInRoot(dockerfile, { request: { targets: ['one', 'two'], merges: 'new' } });
     assert.equal(image?.layers.length, 1);
   });
 
@@ -149,7 +149,10 @@ describe('how stages follow each other', { skip: whyNot, timeout: 120_000 }, () 
       const dockerfile =
         'FROM base\nENV first=1\nRUN --mount=type=secret,id=token cp /run/secrets/token /leak\nRUN --mount=type=secret,id=other cat /run/secrets/other\nLABEL middle=1\nRUN echo x > /x\nCMD ["last"]\n';
       const secrets = new Map(['token', 'other'].map((id) => [id, Buffer.from(`the ${id} of all`)]));
-      const { events, image, error } = await buildInRoot(dockerfile, { request: { singleSnapshot }, ports: { secrets } });
+      const { events, image, error } = await buildInRoot(dockerfile, {
+        request: singleSnapshot ? { merges: 'new' } : {},
+        ports: { secrets },
+      });
       assert.equal(error, undefined);
       const leaks = events.filter((event) => event.kind === 'warning' && event.code.startsWith('secret-in-layer'));
       assert.deepEqual(

@@ -35,6 +35,7 @@ describe('layers that are sent early', { skip: whyNot, timeout: 120_000 }, () =>
     const output = {
       destinations: [parseReference('registry.example/a:1')],
       noPush: true,
+      exports: [],
       skipPushPermissionCheck: true,
       ignoreImmutableTags: false,
       pushRetries: 0,

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { withHostPaths } from '../../../src/cli/host-paths.ts';
+import { heldVariable, withHostPaths } from '../../../src/cli/host-paths.ts';
 import type { BuildEvent } from '../../../src/events.ts';
-import { sandboxPath } from '../../../src/sandbox/plan.ts';
+import { heldPath, sandboxPath } from '../../../src/sandbox/plan.ts';
 import { stepLabel } from '../../support/step-label.ts';
 
 const inside = sandboxPath('/home/me/app');
+const held = { [heldVariable]: JSON.stringify(['/home/me/cache', '/data/store']) };
 const step = stepLabel({ text: 'RUN pwd' });
 
 function shown(event: BuildEvent): BuildEvent | undefined {
   let seen: BuildEvent | undefined;
-  withHostPaths({ emit: (one) => void (seen = one), line: () => undefined, close: () => undefined }).emit(event);
+  withHostPaths({ emit: (one) => void (seen = one), line: () => undefined, close: () => undefined }, held).emit(event);
   return seen;
 }
 
@@ -22,8 +23,14 @@ test('withHostPaths() shows the paths that people wrote, in events and in lines'
   assert.deepEqual(shown(written), { ...written, destination: 'oci:/home/me/app' });
   const lines: string[] = [];
   const report = { emit: () => undefined, line: (_: string, text: string) => void lines.push(text), close: () => undefined };
-  withHostPaths(report).line('error', message);
+  withHostPaths(report, held).line('error', message);
   assert.deepEqual(lines, ['Cannot read /home/me/app/x: EACCES']);
+});
+
+test('withHostPaths() calls a folder that only the builder has open by its name on the host', () => {
+  const note = (message: string): BuildEvent => ({ kind: 'note', level: 'info', message });
+  assert.deepEqual(shown(note(`from oci:${heldPath(1)}/blobs and ${heldPath(0)}`)), note('from oci:/data/store/blobs and /home/me/cache'));
+  assert.deepEqual(shown(note('/proc/self/fd/1')), note('/proc/self/fd/1'));
 });
 
 test('withHostPaths() leaves alone what a RUN prints', () => {

@@ -28,6 +28,28 @@ describe('translate()', () => {
     }
   });
 
+  test('lets the builder alone have the folders that it fills', () => {
+    const { argv, visible, outputs, env } = flagged(['output', 'files'], ['cache-repo', 'oci:cache'], ['cache-to', 'oci:./cache']);
+    const held = { mode: 'held', kind: 'folder' } as const;
+    assert.deepEqual(argv.slice(0, 3), [
+      '--output=type=local,dest=/proc/self/fd/6',
+      '--cache-repo=oci:/proc/self/fd/7',
+      '--cache-to=oci:/proc/self/fd/7',
+    ]);
+    const folders = [join(folder, 'files'), join(folder, 'cache')];
+    assert.deepEqual(
+      visible.filter(({ mode }) => mode === 'held'),
+      folders.map((path) => ({ path, ...held })),
+    );
+    assert.deepEqual([env['YADOKARI_HELD'], outputs], [JSON.stringify(folders), []]);
+  });
+
+  test('reads files of build arguments itself, before the arguments that win', () => {
+    writeFileSync(join(folder, 'args'), '# none\nA=1\nB\n');
+    const { argv } = flagged(['build-arg', 'A=2'], ['build-arg-file', 'args']);
+    assert.deepEqual(argv.slice(0, 3), ['--build-arg=A=1', '--build-arg=B', '--build-arg=A=2']);
+  });
+
   test('leaves the streams that are inherited to their names', () => {
     const { argv, outputs, visible } = flagged(['tar-path', '/dev/stdout']);
     assert.ok(argv.includes('--tar-path=/dev/stdout'));

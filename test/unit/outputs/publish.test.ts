@@ -18,6 +18,7 @@ const { digest } = image.manifest;
 const nowhere: OutputRequest = {
   destinations: [],
   noPush: true,
+  exports: [],
   skipPushPermissionCheck: true,
   ignoreImmutableTags: false,
   pushRetries: 0,

@@ -34,7 +34,7 @@ const request: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   compression: 'gzip',
   imageFormat: 'inherit',
   reproducible: false,
-  singleSnapshot: false,
+  omitsHistory: false,
   alwaysUnpack: false,
   borrowsContext: false,
   ignorePaths: [],
@@ -49,6 +49,7 @@ const request: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   output: {
     destinations: [parseReference('registry.example/a:1')],
     noPush: false,
+    exports: [],
     skipPushPermissionCheck: true,
     ignoreImmutableTags: false,
     pushRetries: 0,

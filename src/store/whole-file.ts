@@ -1,0 +1,34 @@
+// A large file that is written in one go: seen when it is whole, or a stream that is written to as it is.
+import { type WriteStream, createWriteStream } from 'node:fs';
+import { lstat, open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { BuilderError, systemCode } from '../errors.ts';
+import { writeBeside } from './blob-file.ts';
+
+/** Stands for the stream that is open, whatever it is: a path to it may not be openable. */
+export const standardOutput = '/dev/stdout';
+
+/** Writes the chunks to a file, a pipe or a device, or to `standardOutput`. @throws ERR_LAYER when that can't be written */
+export async function writeWholeFile(path: string, chunks: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {
+  const writeTo = async (stream: WriteStream): Promise<void> =>
+    await pipeline(Readable.from(chunks, { objectMode: false }), stream, { signal });
+  if (path === standardOutput) return await writeTo(createWriteStream('', { fd: 1, autoClose: false }));
+  if (await isSpecial(path)) {
+    // A pipe or a terminal can't be replaced, only written to.
+    await using file = await open(path, 'w');
+    return await writeTo(file.createWriteStream());
+  }
+  await writeBeside(path, async (file) => await writeTo(file.createWriteStream()));
+}
+
+async function isSpecial(path: string): Promise<boolean> {
+  try {
+    const found = await lstat(path);
+    if (found.isDirectory()) throw new BuilderError('ERR_LAYER', `Cannot write ${path}: it is a directory`);
+    return !found.isFile();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
