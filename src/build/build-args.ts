@@ -2,7 +2,6 @@
 import type { Dockerfile, Instruction } from '../dockerfile/instruction.ts';
 import { parseOnbuild } from '../dockerfile/parse.ts';
 import { didYouMean } from '../dockerfile/suggest.ts';
-import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { proxiesOf } from './sources.ts';
 
@@ -25,10 +24,7 @@ const honoured: ReadonlySet<string> = new Set([
   'BUILDKIT_MULTI_PLATFORM',
 ]);
 
-/**
- * Tells which of the arguments change nothing; `triggers` are the bases' ONBUILD instructions.
- * @throws ERR_UNSUPPORTED for one that would change the image and can't be honoured
- */
+/** Tells which of the arguments change nothing; `triggers` are the bases' ONBUILD instructions. */
 export function judgeBuildArgs(
   dockerfile: Dockerfile,
   triggers: readonly string[],
@@ -36,9 +32,7 @@ export function judgeBuildArgs(
   emit: Emit,
 ): void {
   const declared = declaredArgs(dockerfile, triggers);
-  for (const [name, value] of buildArgs) {
-    if (name === 'BUILDKIT_MULTI_PLATFORM' && !['', '0', 'false'].includes(value.toLowerCase()))
-      throw new BuilderError('ERR_UNSUPPORTED', `Cannot honour --build-arg ${name}=${value}: one manifest is written, never an index`);
+  for (const name of buildArgs.keys()) {
     const meaning = buildkitNames[name];
     if (meaning !== undefined) emit({ kind: 'note', level: 'info', message: `--build-arg ${name} changes nothing: ${meaning}` });
     if (meaning !== undefined || isKnown(name) || declared.has(name)) continue;

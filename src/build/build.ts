@@ -1,46 +1,28 @@
-// The story of a build: plan, stages in order, one image, published. Amber: integration and conformance tests watch it.
+// The story of a build: a plan for each platform, their images one after the other, and what is published of them.
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { bytesFromText } from '../bytes.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
-import type { PlannedStage } from '../dockerfile/stages.ts';
 import { hideCredentials } from '../context/source-word.ts';
 import { BuilderError } from '../errors.ts';
-import type { BuildEvent } from '../events.ts';
-import { type BlobStore, openBlobStore } from '../layer/store.ts';
-import { formatJson } from '../oci/json.ts';
-import { formatPlatform, type Platform } from '../oci/platform.ts';
+import type { BuildEvent, Emit } from '../events.ts';
+import { openBlobStore } from '../layer/store.ts';
+import { type Json, formatJson } from '../oci/json.ts';
+import { formatPlatform } from '../oci/platform.ts';
 import { formatReference } from '../oci/reference.ts';
-import { encodeImage } from '../oci/stored-image.ts';
-import { type Borrowing, explainHidden, openBorrowing } from './borrowing.ts';
+import type { StoredImage } from '../oci/stored-image.ts';
+import { imagePublication, indexPublication } from '../outputs/publication.ts';
+import { type FileExports, openResultFiles } from '../outputs/publish.ts';
+import { type Borrowing, openBorrowing } from './borrowing.ts';
 import { type BaseImages, type ResolveImage, createBaseImages } from './base-images.ts';
-import type { LayerCache } from './cache/layer-cache.ts';
+import { type BuiltPlatform, buildPlatform, countSteps, openOwnRoot } from './build-platform.ts';
 import { recordJson } from './cache/record.ts';
-import { type Outlook, explainCache, mayBeOfCache, openCache, openOutlook } from './cache/outlook.ts';
-import { type BaseScope, enterBase } from './enter-base.ts';
+import { explainCache } from './cache/outlook.ts';
 import { readEpoch, withEpoch } from './epoch.ts';
-import { layerCompression } from './layer-compression.ts';
-import { exportsOf } from './export-files.ts';
-import { executeInstruction, type ExecutionContext } from './execute.ts';
-import { finishImage, formatTime } from './finish.ts';
-import { leftOutBy } from './ignored-paths.ts';
-import { type EarlyPush, openEarlyPush } from '../outputs/early-push.ts';
-import { type BuildPlan, beginsAgain, isNeededAfter, isPartOfTarget, mayRun } from './plan.ts';
+import { type BuildPlan, mayRun } from './plan.ts';
+import type { BuildPorts } from './ports.ts';
 import { prepareBuild } from './prepare.ts';
 import { openPushCheck } from './push-check.ts';
-import { openResultFiles, publishImage, type ResultFiles } from '../outputs/publish.ts';
 import type { BuildRequest, BuildResult } from './request.ts';
-import { openSources, type BuildSources } from './sources.ts';
-import { buildStage, type StageResult } from './stage.ts';
-import { BaseTrees } from '../rootfs/base-trees.ts';
-import { Disk } from '../rootfs/disk.ts';
-import { OwnRoot } from '../rootfs/own-root.ts';
-import { RunChanges } from '../rootfs/run-changes.ts';
-import type { StageFiles, StageFilesOptions } from '../rootfs/stage-files.ts';
-import type { Root } from '../files/root.ts';
-import { Spool } from '../files/spool.ts';
-import type { Timestamp } from '../layer/entry.ts';
-import type { BuildPorts } from './ports.ts';
 
 /**
  * Builds and publishes; undefined where only the plan was asked for.
@@ -59,36 +41,36 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   };
   const bases = createBaseImages({ resolve, store, retries: asked.downloadRetries, emit, signal });
   const borrowing = openBorrowing(asked, ports);
-  const plan = await prepareBuild(dockerfile, asked, ports, bases, borrowing.refused);
-  const epochDefault = plan.globalArgs.get('SOURCE_DATE_EPOCH');
-  const epoch = readEpoch(asked, epochDefault, ports);
-  const request = withEpoch(asked, epochDefault, epoch);
-  const known = { dockerfile, request, ports, plan, bases, ...(epoch === undefined ? {} : { epoch }) };
-  if (asked.planOnly) return await explainCache(known, store);
-  if (mayRun(plan)) await ports.openLauncher?.();
-  const results = await openResultFiles(request.output, ports);
+  const once = { ...ports, emit: warningOnce(emit) };
+  const prepared: Prepared[] = [];
+  for (const platform of asked.platforms) prepared.push(await prepare(dockerfile, { ...asked, platform }, once, { bases, borrowing }));
+  if (asked.planOnly) {
+    for (const { request, plan, epoch } of prepared) await explainCache({ dockerfile, request, ports, plan, bases, ...epoch }, store);
+    return undefined;
+  }
+  if (prepared.some(({ plan }) => mayRun(plan))) await ports.openLauncher?.();
+  const results = await openResultFiles(asked.output, ports);
   await pushCheck.done();
-  await using cache = openCache(request, ports, store);
-  const ownRoot = openOwnRoot(request, borrowing);
-  const own = ownRoot === undefined ? {} : { ownRoot };
-  const parts = { ...known, ...own, borrowing, store, folders, results };
+  const publishing = { registry: ports.registry, results, isFresh: true, emit, signal };
+  const publication = isIndex(asked) ? indexPublication(asked.output, publishing) : imagePublication(asked.output, publishing);
+  const ownRoot = openOwnRoot(asked, borrowing);
+  const common = { dockerfile, ports, bases, borrowing, store, folders, ...(ownRoot === undefined ? {} : { ownRoot }) };
+  const built: BuiltPlatform[] = [];
   try {
-    for (;;) {
-      const disk = openDisk(parts);
-      try {
-        if (request.preCleanup) await disk.prepare();
-        return await attemptBuild(parts, disk, cache);
-      } catch (error) {
-        // Trouble with the cache never fails a build: it goes on without what can't be read.
-        const broken = cache === undefined || !mayBeOfCache(error) || signal.aborted ? [] : cache.takeBroken(error);
-        if (broken.length === 0) throw error;
-        emit({ kind: 'warning', code: `cache-broken ${broken.join(' ')}`, message: `${broken.join('; ')}: building again without it` });
-        await borrowing.giveBack();
-        disk.clear();
-        rmSync(folders.stages, { recursive: true, force: true });
-        mkdirSync(folders.stages, { mode: 0o700 });
-      }
+    for (const [position, { request, plan, epoch }] of prepared.entries()) {
+      const { platform } = request;
+      const otherSteps = {
+        before: sum(built.map(({ steps }) => steps)),
+        after: sum(prepared.slice(position + 1).map((later) => countSteps(later.plan))),
+      };
+      const label = prepared.length === 1 ? '' : formatPlatform(platform);
+      const publish = async (image: StoredImage, files: FileExports): Promise<void> => await publication.add(image, platform, files);
+      built.push(await buildPlatform({ ...common, ...epoch, request, plan, label, otherSteps, publish }, position + 1 === prepared.length));
     }
+    await results.get('cacheExplain')?.commit(`${formatJson(cacheExplanation(asked, built))}\n`);
+    const published = await publication.finish();
+    emit({ kind: 'phase', phase: 'finished' });
+    return published;
   } finally {
     await borrowing.giveBack();
     await ownRoot?.putBack();
@@ -97,104 +79,61 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   }
 }
 
-function startOf({ name, text }: Dockerfile, { platform, output }: BuildRequest): BuildEvent {
-  const destinations = output.noPush ? [] : output.destinations.map(formatReference);
-  return { kind: 'build.started', dockerfile: name, text: hideCredentials(text), platform: formatPlatform(platform), destinations };
-}
-
-interface BuildParts {
-  readonly dockerfile: Dockerfile;
+/** What is known of one platform before anything is built. */
+interface Prepared {
   readonly request: BuildRequest;
-  readonly ports: BuildPorts;
   readonly plan: BuildPlan;
-  readonly bases: BaseImages;
-  readonly borrowing: Borrowing;
-  readonly ownRoot?: OwnRoot;
-  readonly store: BlobStore;
-  readonly folders: { readonly layers: string; readonly stages: string };
-  readonly results: ResultFiles;
-  /** SOURCE_DATE_EPOCH, in seconds. */
-  readonly epoch?: number;
+  readonly epoch: { readonly epoch?: number };
 }
 
-interface Build extends Omit<BaseScope, 'finished'>, Outlook {
-  readonly dockerfile: Dockerfile;
-  readonly disk: Disk;
-  readonly sources: BuildSources;
-  readonly finished: Map<number, StageResult>;
+async function prepare(
+  dockerfile: Dockerfile,
+  asked: BuildRequest,
+  ports: BuildPorts,
+  { bases, borrowing }: { readonly bases: BaseImages; readonly borrowing: Borrowing },
+): Promise<Prepared> {
+  const plan = await prepareBuild(dockerfile, asked, ports, bases, borrowing.refused);
+  const epochDefault = plan.globalArgs.get('SOURCE_DATE_EPOCH');
+  const epoch = readEpoch(asked, epochDefault, ports);
+  return { request: withEpoch(asked, epochDefault, epoch), plan, epoch: epoch === undefined ? {} : { epoch } };
 }
 
-function openDisk({ request, ports, folders, borrowing, ownRoot }: BuildParts): Disk {
-  const { emit, signal } = ports;
-  const own = ownRoot === undefined ? {} : { ownRoot };
-  return new Disk({ root: rootOf(request, borrowing), folder: bytesFromText(folders.stages), ground: borrowing, ...own, emit, signal });
+/** Several platforms always make one; a single one where BuildKit's argument says so. */
+function isIndex({ platforms, buildArgs }: BuildRequest): boolean {
+  return platforms.length > 1 || !['', '0', 'false'].includes((buildArgs.get('BUILDKIT_MULTI_PLATFORM') ?? '').toLowerCase());
 }
 
-function openOwnRoot(request: BuildRequest, borrowing: Borrowing): OwnRoot | undefined {
-  return request.preservesRoot ? new OwnRoot(rootOf(request, borrowing), join(request.builderFolder, 'own-root')) : undefined;
-}
-
-function rootOf({ rootPath }: BuildRequest, { protection }: Borrowing): Root {
-  return { path: bytesFromText(rootPath), protection };
-}
-
-async function attemptBuild(parts: BuildParts, disk: Disk, cache: LayerCache | undefined): Promise<BuildResult> {
-  const { dockerfile, request, ports, bases, borrowing, folders, results, epoch } = parts;
-  const { emit, signal } = ports;
-  const outlook = await openOutlook(parts, cache);
-  const { plan } = outlook;
-  const destinations = request.output.noPush ? [] : request.output.destinations;
-  await using earlyPush = openEarlyPush({ registry: ports.registry, destinations, emit, signal });
-  using spool = new Spool(folders.layers);
-  const stageFiles = stageFilesOptions(parts, { disk, spool, earlyPush });
-  const finished = new Map<number, StageResult>();
-  const sources = openSources(dockerfile, request, plan, { finished, stageFiles, bases, ports });
-  const created = (): string => formatTime(epoch === undefined ? ports.now() : epoch * 1000);
-  const common = { dockerfile, request, ports, bases, disk, stageFiles, earlyPush, sources, finished, created };
-  const target = await buildStages({ ...common, ...(epoch === undefined ? {} : { epoch }), ...outlook });
-  await borrowing.giveBack();
-  await outlook.cache?.keepRecord();
-  if (outlook.cache !== undefined) await results.get('cacheExplain')?.commit(`${formatJson(recordJson(outlook.cache.record()))}\n`);
-  const image = finishImage(target.image, request, target.platform);
-  // What pushes is what was started: nothing goes out past files that somebody else has had his hands on.
-  ports.verifySeal();
-  // Encoded once: the same bytes go everywhere.
-  const files = exportsOf(target.files, { ...(epoch === undefined ? {} : { epoch }), emit, signal });
-  const publishing = { registry: ports.registry, results, files, isFresh: true, emit, signal };
-  const published = await publishImage(encodeImage(image), request.output, publishing);
-  if (request.cleanup) disk.clear();
-  emit({ kind: 'phase', phase: 'finished' });
-  return published;
-}
-
-interface StageFilesParts {
-  readonly disk: Disk;
-  readonly spool: Spool;
-  readonly earlyPush: EarlyPush;
-}
-
-function stageFilesOptions({ request, ports, store, epoch }: BuildParts, { disk, spool, earlyPush }: StageFilesParts): StageFilesOptions {
-  const { emit, signal } = ports;
+function startOf({ name, text }: Dockerfile, { platforms, output }: BuildRequest): BuildEvent {
+  const destinations = output.noPush ? [] : output.destinations.map(formatReference);
   return {
-    disk,
-    runChanges: new RunChanges(disk, { emit, signal }),
-    baseTrees: new BaseTrees(),
-    spool,
-    layer: {
-      ...layerCompression(request, epoch, emit),
-      family: request.imageFormat === 'docker' ? 'docker' : 'oci',
-      store,
-      // What comes out the same each time is hardly new: it is better asked for than sent.
-      ...(epoch === undefined ? { onGrowing: earlyPush.sendGrowing } : { latestTime: epoch }),
-      ...(request.timestamp === undefined ? {} : { earliestTime: request.timestamp }),
-    },
-    leftOut: leftOutBy(request.ignorePaths),
-    alwaysOnDisk: request.alwaysUnpack,
-    onLayer: earlyPush.send,
-    now: () => timestampOf(ports.now()),
-    emit,
-    signal,
+    kind: 'build.started',
+    dockerfile: name,
+    text: hideCredentials(text),
+    platform: platforms.map(formatPlatform).join(','),
+    destinations,
   };
+}
+
+/** What is wrong with a Dockerfile is told of the first platform alone. */
+function warningOnce(emit: Emit): Emit {
+  const told = new Set<string>();
+  return (event) => {
+    const text = event.kind === 'warning' ? `${event.code} ${event.message}` : undefined;
+    if (text === undefined || !told.has(text)) emit(event);
+    if (text !== undefined) told.add(text);
+  };
+}
+
+/** The keys of all steps; of several platforms by their names. */
+function cacheExplanation({ platforms }: BuildRequest, built: readonly BuiltPlatform[]): Json {
+  const records = built.map(({ cacheRecord }) => recordJson(cacheRecord ?? []));
+  const [only] = records;
+  if (only !== undefined && records.length === 1) return only;
+  return new Map(platforms.map((platform, position) => [formatPlatform(platform), records[position] ?? null]));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 function makeFolders(builderFolder: string): { readonly layers: string; readonly stages: string } {
@@ -210,92 +149,4 @@ function makeFolders(builderFolder: string): { readonly layers: string; readonly
     });
   }
   return folders;
-}
-
-async function buildStages(build: Build): Promise<Pick<StageResult, 'image' | 'files'> & { readonly platform: Platform }> {
-  const { plan, request } = build;
-  const numbers = numberSteps(plan);
-  for (const [position, planned] of plan.stages.entries()) {
-    build.finished.set(planned.stage.index, await buildOne(build, planned, position, numbers));
-  }
-  const index = plan.targets[0] ?? -1;
-  const result = build.finished.get(index);
-  if (result === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot finish: the target stage was not built');
-  return { image: result.image, files: result.files, platform: plan.platforms.get(index) ?? request.platform };
-}
-
-async function buildOne(
-  build: Build,
-  planned: PlannedStage,
-  position: number,
-  numbers: { next: () => number; readonly total: number },
-): Promise<StageResult> {
-  const { dockerfile, request, plan, ports, disk } = build;
-  const { stage } = planned;
-  const platform = plan.platforms.get(stage.index) ?? request.platform;
-  const isOfImage = isPartOfTarget(plan, stage.index);
-  build.earlyPush.startStage(isOfImage);
-  const isReplaced = planned.base.kind === 'context' && planned.base.replacesStage;
-  const base = await enterBase(build, planned, platform, {
-    isWanted: build.isRead(planned, position),
-    willRun: !isReplaced && build.willRun(planned),
-    sharesBase: beginsAgain(plan, planned, position + 1),
-  });
-  if (request.alwaysUnpack) await base.files.onDisk();
-  const merges = stage.index === plan.targets[0] ? request.merges : undefined;
-  const near = isOfImage && !request.output.noPush ? request.output.destinations[0] : undefined;
-  const cache = merges !== undefined ? undefined : await build.cache?.enter(planned, near);
-  const context = executionContext(build, planned, platform, base.files);
-  const result = await buildStage(
-    {
-      image: base.image,
-      name: stage.name ?? (plan.stages.length > 1 ? `stage-${stage.index}` : ''),
-      baseName: base.name,
-      instructions: isReplaced ? [] : stage.instructions,
-      isFinished: isReplaced,
-      from: stage.from.range,
-      ...(base.inherited === undefined ? {} : { inherited: base.inherited }),
-    },
-    {
-      dockerfile,
-      execute: (instruction, state, step, escape) => executeInstruction(instruction, state, step, escape, context),
-      files: base.files,
-      numbers,
-      created: build.created,
-      hasFixedTime: build.epoch !== undefined,
-      ...(cache === undefined ? {} : { cache }),
-      onRecalled: build.earlyPush.send,
-      ...(merges === undefined ? {} : { merges }),
-      secrets: ports.secrets,
-      emit: ports.emit,
-      signal: ports.signal,
-    },
-  );
-  disk.keep(isNeededAfter(plan, stage.index, position + 1, ['base', 'copy', 'mount']));
-  return result;
-}
-
-function executionContext(build: Build, planned: PlannedStage, platform: Platform, files: StageFiles): ExecutionContext {
-  const { request, ports, plan, sources } = build;
-  const { signal } = ports;
-  const emit = explainHidden(ports.emit);
-  return {
-    scope: { files, platform, ...(build.epoch === undefined ? {} : { sourceDateEpoch: build.epoch }), emit, signal },
-    ...sources.contextFor(planned, platform),
-    buildArgs: request.buildArgs,
-    globalArgs: plan.globalArgs,
-  };
-}
-
-function numberSteps(plan: BuildPlan): { next: () => number; readonly total: number } {
-  const total = plan.stages.reduce(
-    (sum, planned) => sum + planned.stage.instructions.length + (plan.triggerCounts.get(planned.stage.index) ?? 0),
-    0,
-  );
-  let number = 0;
-  return { next: () => ++number, total };
-}
-
-function timestampOf(ms: number): Timestamp {
-  return { seconds: Math.floor(ms / 1000), nanoseconds: (ms % 1000) * 1_000_000 };
 }

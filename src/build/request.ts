@@ -49,6 +49,9 @@ export interface BuildRequest {
   readonly ssh: ReadonlyMap<string, string>;
   readonly labels: ReadonlyMap<string, string>;
   readonly annotations: ReadonlyMap<string, string>;
+  /** An image is built for each; several make an index. */
+  readonly platforms: readonly Platform[];
+  /** The one that is being built for; before that, the first. */
   readonly platform: Platform;
   readonly buildPlatform: Platform;
   readonly compression: 'gzip' | 'zstd';

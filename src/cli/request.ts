@@ -5,7 +5,7 @@ import type { BuildRequest, NamedContextSpec, SecretSpec } from '../build/reques
 import type { OutputRequest } from '../outputs/output-request.ts';
 import { leftOutBy, varRun } from '../build/ignored-paths.ts';
 import { standardOutput } from '../store/whole-file.ts';
-import { hostPlatform, parsePlatform } from '../oci/platform.ts';
+import { type Platform, formatPlatform, hostPlatform, parsePlatform } from '../oci/platform.ts';
 import { parseBuildArgs, readBuildArgFile } from './build-args.ts';
 import { makeBaseFolder, makeCacheRequest } from './cache-request.ts';
 import { makeOutputRequest } from './output-request.ts';
@@ -41,7 +41,8 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
   const ofFiles = settings.list('build-arg-file').flatMap((path) => readBuildArgFile(path, around.workingDirectory));
   const buildArgs = parseBuildArgs([...ofFiles, ...settings.list('build-arg')], around.env);
   const host = hostPlatform(around.nodeArch);
-  const platform = settings.text('custom-platform');
+  const platforms = platformsOf(settings, host);
+  refuseSeveralInOne(platforms, output);
   const subPath = settings.text('context-sub-path');
   const ignoreFile = settings.text('ignorefile');
   const baseFolder = makeBaseFolder(settings, around.workingDirectory);
@@ -59,7 +60,8 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     ssh: sshSockets(settings.list('ssh'), around),
     labels: settings.pairs('label'),
     annotations: settings.pairs('annotation'),
-    platform: platform === undefined ? host : parsePlatform(platform, host),
+    platforms,
+    platform: platforms[0] ?? host,
     buildPlatform: host,
     ...shapeOf(settings, buildArgs, around.env, output),
     alwaysUnpack: settings.boolean('materialize'),
@@ -85,6 +87,29 @@ function ignoredPaths(settings: Settings): readonly string[] {
   const paths = [...settings.list('ignore-path'), ...(settings.boolean('ignore-var-run') ? [varRun] : [])];
   leftOutBy(paths);
   return paths;
+}
+
+/** kaniko's flag names one, BuildKit's one or more. @throws ERR_USAGE */
+function platformsOf(settings: Settings, host: Platform): readonly Platform[] {
+  const [single, list] = [settings.text('custom-platform'), settings.list('platform')];
+  if (single !== undefined && list.length > 0)
+    throw new BuilderError('ERR_USAGE', 'Cannot combine --custom-platform with --platform: both say what to build for');
+  if (single?.includes(',') === true)
+    throw new BuilderError('ERR_USAGE', `Cannot use --custom-platform=${single}: it is one platform`, { hint: `--platform=${single}` });
+  const named = [...list, ...(single === undefined ? [] : [single])].map((text) => parsePlatform(text, host));
+  const distinct = new Map((named.length === 0 ? [host] : named).map((platform) => [formatPlatform(platform), platform]));
+  return [...distinct.values()];
+}
+
+/** @throws ERR_UNSUPPORTED where the image goes to a place for one */
+function refuseSeveralInOne(platforms: readonly Platform[], { tarPath, exports }: OutputRequest): void {
+  if (platforms.length === 1) return;
+  const single = exports.find(({ type }) => type === 'docker' || type === 'tar');
+  const flag = tarPath === undefined ? single && `--output type=${single.type}` : '--tar-path';
+  if (flag === undefined) return;
+  throw new BuilderError('ERR_UNSUPPORTED', `Cannot write ${flag} for ${platforms.length} platforms: such an archive holds one image`, {
+    hint: '--oci-layout-path, or --output type=oci, holds them all',
+  });
 }
 
 /** kaniko's rule: a bucket without a scheme is Google's. */

@@ -96,15 +96,20 @@ export async function readImage(source: ImageSource, platform: Platform, signal:
 }
 
 /** Writes an image: its blobs, then its manifest, byte for byte. */
-export async function writeImage(sink: ImageSink, { manifest, config, image }: StoredImage, signal: AbortSignal): Promise<void> {
+export async function writeImage(sink: ImageSink, stored: StoredImage, signal: AbortSignal): Promise<void> {
+  await writeImageBlobs(sink, stored, signal);
+  const { os, architecture, variant } = stored.image.config;
+  const platform = { os, architecture, ...(variant === undefined ? {} : { variant }) };
+  await sink.writeRoot({ ...stored.manifest, platform }, signal);
+}
+
+/** Writes all that an image's manifest names. */
+export async function writeImageBlobs(sink: ImageSink, { config, image }: StoredImage, signal: AbortSignal): Promise<void> {
   const configBlob: ImageBlob = {
     descriptor: config.descriptor,
     open: () => Readable.from([config.bytes], { objectMode: false }),
   };
   await sink.writeBlobs([...image.layers.filter((layer) => !isForeign(layer.descriptor)), configBlob], signal);
-  const { os, architecture, variant } = image.config;
-  const platform = { os, architecture, ...(variant === undefined ? {} : { variant }) };
-  await sink.writeRoot({ ...manifest, platform }, signal);
 }
 
 /** A blob of a source. */

@@ -103,7 +103,7 @@ export async function publishImage(
   }
   const pushed = output.noPush ? [] : await push(stored, output, ports, sizeBytes);
   await writeResults(stored, output.destinations, ports.results);
-  if (pushed.length > 0) await ports.results.get('builderOutput')?.commit(builderOutput(pushed));
+  await writePushed(pushed, ports.results);
   return { digest, pushed };
 }
 
@@ -149,19 +149,27 @@ async function push(image: StoredImage, output: OutputRequest, ports: PublishPor
     if (!written.has(formatReference(reference))) emit({ kind: 'image.written', destination, digest, sizeBytes });
     written.add(formatReference(reference));
   };
+  return await retryPush(output, ports, async () => {
+    const options = { ignoreImmutableTags: output.ignoreImmutableTags, isFresh: ports.isFresh === true, onPushed };
+    const pushed = await ports.registry.pushImage(image, output.destinations, options, signal);
+    return pushed.map(({ reference, digest }) => ({ destination: formatReference(reference), digest }));
+  });
+}
+
+/** Does again what a registry refused, as often as `--push-retry` says. */
+export async function retryPush<Value>(
+  { pushRetries }: Pick<OutputRequest, 'pushRetries'>,
+  { emit, signal }: Pick<PublishPorts, 'emit' | 'signal'>,
+  task: () => Promise<Value>,
+): Promise<Value> {
   for (let retry = 0; ; retry++) {
     try {
-      const options = { ignoreImmutableTags: output.ignoreImmutableTags, isFresh: ports.isFresh === true, onPushed };
-      const pushed = await ports.registry.pushImage(image, output.destinations, options, signal);
-      return pushed.map(({ reference, digest }) => ({ destination: formatReference(reference), digest }));
+      return await task();
     } catch (error) {
       const mayRetry = error instanceof BuilderError && error.code === 'ERR_REGISTRY' && !signal.aborted;
-      if (retry >= output.pushRetries || !mayRetry) throw error;
-      emit({
-        kind: 'warning',
-        code: `push-retry-${retry}`,
-        message: `${error.message}; pushing again (${retry + 1} of ${output.pushRetries})`,
-      });
+      if (retry >= pushRetries || !mayRetry) throw error;
+      const message = `${error.message}; pushing again (${retry + 1} of ${pushRetries})`;
+      emit({ kind: 'warning', code: `push-retry-${retry}`, message });
     }
   }
 }
@@ -186,8 +194,9 @@ export async function writeResults(image: Published, destinations: readonly Refe
 }
 
 /** What Google Cloud Build reads, and kaniko writes: a JSON object a line. */
-function builderOutput(pushed: readonly PushedImage[]): string {
-  return pushed.map(({ destination, digest }) => `${JSON.stringify({ name: destination, digest })}\n`).join('');
+export async function writePushed(pushed: readonly PushedImage[], results: ResultFiles): Promise<void> {
+  const lines = pushed.map(({ destination, digest }) => `${JSON.stringify({ name: destination, digest })}\n`);
+  if (lines.length > 0) await results.get('builderOutput')?.commit(lines.join(''));
 }
 
 /** What buildx writes of an image, as JSON with its keys: docs.docker.com/reference/cli/docker/buildx/build/#metadata-file */

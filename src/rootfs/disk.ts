@@ -164,6 +164,11 @@ export class Disk {
     await this.#leave();
   }
 
+  /** Empties the root where it holds an image: another build is going to begin. */
+  giveUp(): void {
+    if (this.#held !== undefined) this.clear();
+  }
+
   /** Leaves the root as empty as before the build. */
   clear(): void {
     clearRoot(this.root, this.#signal);

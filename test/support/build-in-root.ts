@@ -140,6 +140,7 @@ export const plainRequest: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   ssh: new Map(),
   labels: new Map(),
   annotations: new Map(),
+  platforms: [platform],
   platform,
   buildPlatform: platform,
   compression: 'gzip',

@@ -7,11 +7,18 @@ export const imageFlags: readonly FlagSpec[] = [
   {
     name: 'custom-platform',
     kind: 'text',
-    isCommon: true,
-    aliases: ['customPlatform', 'platform'],
+    aliases: ['customPlatform'],
     value: 'OS/ARCH',
     about: 'platform to build for (default: our own)',
     kaniko: 'only written into the config; FROM --platform is ignored',
+  },
+  {
+    name: 'platform',
+    kind: 'comma-list',
+    isCommon: true,
+    value: 'OS/ARCH,…',
+    about: 'what to build for; several make an index',
+    details: 'platforms to build for, one after the other; several make an index, which is pushed when all images are there',
   },
   {
     name: 'label',

@@ -76,11 +76,6 @@ describe('what a build refuses before it reads a base', { skip: whyNot, timeout:
       assert.equal(layersRead, 0);
     });
   }
-
-  test('--build-arg BUILDKIT_MULTI_PLATFORM=1', async () => {
-    const { error } = await buildInRoot('FROM base\n', { request: { buildArgs: new Map([['BUILDKIT_MULTI_PLATFORM', '1']]) } });
-    assert.ok(error instanceof BuilderError && error.code === 'ERR_UNSUPPORTED');
-  });
 });
 
 describe('what is read and unpacked of a base', { skip: whyNot, timeout: 120_000 }, () => {

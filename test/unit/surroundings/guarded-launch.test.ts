@@ -29,6 +29,7 @@ const request: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   ssh: new Map(),
   labels: new Map(),
   annotations: new Map(),
+  platforms: [platform],
   platform,
   buildPlatform: platform,
   compression: 'gzip',

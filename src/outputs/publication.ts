@@ -1,0 +1,122 @@
+// Where the images of a build go: the only one as it is, or several that an index names, which goes last.
+import { join } from 'node:path';
+import type { Digest } from '../oci/digest.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { encodeIndex } from '../oci/image-index.ts';
+import type { StoredManifest } from '../oci/manifest.ts';
+import { type Platform, formatPlatform } from '../oci/platform.ts';
+import { formatCommonName, formatReference, formatRepository } from '../oci/reference.ts';
+import type { ImageSink } from '../oci/source-and-sink.ts';
+import { type StoredImage, writeImageBlobs } from '../oci/stored-image.ts';
+import { openOciArchiveSink } from '../store/oci-archive.ts';
+import { openLayoutSink } from '../store/oci-layout.ts';
+import type { OutputRequest, PushedImage } from './output-request.ts';
+import { type FileExports, type PublishPorts, publishImage, retryPush, writePushed, writeResults } from './publish.ts';
+
+export interface Published {
+  readonly digest: Digest;
+  readonly pushed: readonly PushedImage[];
+}
+
+export interface Publication {
+  /** Brings an image to every place. Where others are to come, no name stands for it. */
+  readonly add: (image: StoredImage, platform: Platform, files: FileExports) => Promise<void>;
+  /** All images are there. @throws as `publishImage` */
+  readonly finish: () => Promise<Published>;
+}
+
+/** For one image, which is published when it comes. */
+export function imagePublication(output: OutputRequest, ports: PublishPorts): Publication {
+  const published = Promise.withResolvers<Published>();
+  return {
+    add: async (image, _platform, files) => published.resolve(await publishImage(image, output, { ...ports, files })),
+    finish: async () => await published.promise,
+  };
+}
+
+interface Target {
+  readonly sink: ImageSink;
+  /** Names that it gets, for people. */
+  readonly names: readonly string[];
+  readonly phase: 'pushing' | 'writing';
+  readonly detail?: string;
+}
+
+/** For images of several platforms, which one index names. */
+export function indexPublication(output: OutputRequest, ports: PublishPorts): Publication {
+  const { emit, signal } = ports;
+  const targets = targetsOf(output, ports);
+  const entries: Descriptor[] = [];
+  const images: StoredImage[] = [];
+  let sizeBytes = 0;
+  const each = async (task: (sink: ImageSink) => Promise<void>): Promise<void> => {
+    for (const { sink, phase, detail } of targets) {
+      emit({ kind: 'phase', phase, ...(detail === undefined ? {} : { detail }) });
+      await (phase === 'pushing' ? retryPush(output, ports, async () => await task(sink)) : task(sink));
+    }
+  };
+  return {
+    add: async (image, platform, files) => {
+      const { manifest } = image;
+      images.push(image);
+      await each(async (sink) => {
+        await writeImageBlobs(sink, image, signal);
+        await sink.writeManifest(manifest, signal);
+      });
+      for (const { path } of output.exports.filter(({ type }) => type === 'local'))
+        await files.copyTo(join(path, formatPlatform(platform).replaceAll('/', '_')));
+      entries.push({ mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length, platform });
+      sizeBytes += image.image.layers.reduce((total, { descriptor }) => total + descriptor.size, 0);
+    },
+    finish: async () => {
+      const index = encodeIndex(entries);
+      const { digest } = index;
+      // An archive is written in one go: its place may be in the root that images were built in.
+      for (const { path } of output.exports.filter(({ type }) => type === 'oci'))
+        await writeOciArchive(path, output, { index, images }, signal);
+      await each(async (sink) => await sink.writeRoot(index, signal));
+      for (const { names } of targets)
+        for (const name of names) emit({ kind: 'image.written', destination: name.replace('@', `@${digest}`), digest, sizeBytes });
+      const pushed = output.noPush ? [] : output.destinations.map((reference) => ({ destination: formatReference(reference), digest }));
+      await writeResults({ manifest: index }, output.destinations, ports.results);
+      await writePushed(pushed, ports.results);
+      return { digest, pushed };
+    },
+  };
+}
+
+async function writeOciArchive(
+  path: string,
+  { destinations }: OutputRequest,
+  { index, images }: { readonly index: StoredManifest; readonly images: readonly StoredImage[] },
+  signal: AbortSignal,
+): Promise<void> {
+  const [first, ...others] = destinations.map(formatCommonName);
+  await using archive = openOciArchiveSink({ folder: path, ...(first === undefined ? {} : { tag: first }) }, others, signal);
+  for (const image of images) {
+    await writeImageBlobs(archive, image, signal);
+    await archive.writeManifest(image.manifest, signal);
+  }
+  await archive.writeRoot(index, signal);
+  await archive.finish();
+}
+
+function targetsOf(output: OutputRequest, { registry }: PublishPorts): readonly Target[] {
+  const { destinations, ociLayoutPath } = output;
+  const repositories = [...Map.groupBy(output.noPush ? [] : destinations, formatRepository).values()];
+  const exported = output.exports.filter(({ type }) => type === 'layout').map(({ path }) => path);
+  const layouts = [...(ociLayoutPath === undefined ? [] : [ociLayoutPath]), ...exported];
+  return [
+    ...layouts.map((folder): Target => ({
+      sink: openLayoutSink({ folder, tag: destinations[0]?.tag ?? 'latest' }),
+      names: [`oci:${folder}`],
+      phase: 'writing',
+      detail: folder,
+    })),
+    ...repositories.map((names): Target => ({
+      sink: registry.openSink(names, { ignoreImmutableTags: output.ignoreImmutableTags, isFresh: true }),
+      names: names.map((reference) => `${formatRepository(reference)}@`),
+      phase: 'pushing',
+    })),
+  ];
+}
