@@ -7,34 +7,38 @@ import { manifestLimitBytes } from '../oci/manifest.ts';
 import { hostPlatform, parsePlatform } from '../oci/platform.ts';
 import { dockerHub } from '../oci/reference.ts';
 import { inspectImage, readConfig } from '../transports/inspect.ts';
-import { type Means, type Place, parsePlace } from '../transports/transport.ts';
+import { storePlace } from '../transports/store-place.ts';
+import { type Means, type Place, isPlaceName, parsePlace } from '../transports/transport.ts';
 import { transports } from '../transports/transports.ts';
 import type { CommandInput } from './command.ts';
 import { renderTemplate } from './go-template.ts';
+import { inspectStored } from './inspect-stored.ts';
 import { printJson } from './print-json.ts';
+import { storeOf } from './store-request.ts';
 import { openMeans } from './transport-request.ts';
 
-/** An image's manifest, config, or what is worth knowing of both. */
+/** An image's manifest, config, or what is worth knowing of both; of a place, or by a name alone of the store. */
 export async function runInspectCommand(input: CommandInput): Promise<number> {
-  const { settings, stdout, signal } = input;
-  const place = onlyPlace(input, 'inspect');
-  const platform = settings.text('platform');
-  await using opened = await openMeans(settings, '', { env: input.env, emit: input.report.emit });
-  const means: Means = platform === undefined ? opened : { ...opened, platform: parsePlatform(platform, hostPlatform(process.arch)) };
-  await using source = await place.openSource(means, signal);
+  const { settings, env, stdout, signal } = input;
   const [isRaw, wantsConfig, template] = [settings.boolean('raw'), settings.boolean('config'), settings.text('format')];
   if (isRaw && template !== undefined) throw new BuilderError('ERR_USAGE', 'Cannot use --raw with --format: raw is as it is');
+  const [name = ''] = input.positionals;
+  const isStored = input.positionals.length === 1 && !isPlaceName(name, transports);
+  const place = isStored ? storePlace(storeOf(settings, env), name) : onlyPlace(input, 'inspect');
+  const platform = settings.text('platform');
+  await using opened = await openMeans(settings, '', { env, emit: input.report.emit });
+  const means: Means = platform === undefined ? opened : { ...opened, platform: parsePlatform(platform, hostPlatform(process.arch)) };
+  await using source = await place.openSource(means, signal);
   if (isRaw) {
     stdout.write((wantsConfig ? await readConfig(source, means.platform, signal) : source.root.bytes).toString('utf8'));
     return 0;
   }
-  const value: Json = wantsConfig
-    ? parseJson((await readConfig(source, means.platform, signal)).toString('utf8'))
-    : await inspectImage(
-        { place, source, tags: await tagsBeside(place, settings.boolean('no-tags'), means, signal) },
-        means.platform,
-        signal,
-      );
+  const about = async (): Promise<Json> => {
+    if (isStored) return await inspectStored(storeOf(settings, env), name, signal);
+    const tags = await tagsBeside(place, settings.boolean('no-tags'), means, signal);
+    return await inspectImage({ place, source, tags }, means.platform, signal);
+  };
+  const value = wantsConfig ? parseJson((await readConfig(source, means.platform, signal)).toString('utf8')) : await about();
   stdout.write(
     template === undefined
       ? `${printJson(value)}\n`

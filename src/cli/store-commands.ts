@@ -1,10 +1,23 @@
 // The commands about the images of this machine, by buildah's, podman's and img's names.
 import { tellAccepted } from './accepted.ts';
 import { type Command, flagsOf } from './command.ts';
+import { runDiffCommand } from './diff-command.ts';
+import { runHistoryCommand } from './history-command.ts';
 import { runImagesCommand } from './images-command.ts';
 import { runPullCommand } from './pull-command.ts';
 import { runDiskUsageCommand, runPruneCommand, runRemoveCommand, runTagCommand, runUntagCommand } from './removal-commands.ts';
-import { diskUsageGroups, imagesGroups, namingGroups, pruneGroups, pullGroups, rmiGroups } from './tables/store.ts';
+import {
+  diffGroups,
+  diskUsageGroups,
+  historyGroups,
+  imagesGroups,
+  namingGroups,
+  pruneGroups,
+  pullGroups,
+  rmiGroups,
+  unpackGroups,
+} from './tables/store.ts';
+import { runUnpackCommand } from './unpack-command.ts';
 
 const listed: readonly Command[] = [
   {
@@ -60,6 +73,30 @@ const listed: readonly Command[] = [
     about: 'print how much of the disk images take',
     groups: diskUsageGroups,
     run: runDiskUsageCommand,
+  },
+  {
+    name: 'history',
+    usage: '[flags] IMAGE',
+    takesOperands: true,
+    about: 'print what made an image, step by step',
+    groups: historyGroups,
+    run: runHistoryCommand,
+  },
+  {
+    name: 'diff',
+    usage: '[flags] IMAGE [BASE]',
+    takesOperands: true,
+    about: 'print what an image adds, changes and deletes',
+    groups: diffGroups,
+    run: runDiffCommand,
+  },
+  {
+    name: 'unpack',
+    usage: '[flags] IMAGE [FOLDER]',
+    takesOperands: true,
+    about: "put an image's files into a folder",
+    groups: unpackGroups,
+    run: runUnpackCommand,
   },
 ];
 

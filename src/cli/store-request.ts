@@ -9,7 +9,8 @@ export function storeOf(settings: Settings, env: Environment): ImageStore {
   return imageStore(resolve(settings.text('root') ?? defaultRoot(env)));
 }
 
-function defaultRoot(env: Environment): string {
+/** Root's or the user's own. */
+export function defaultRoot(env: Environment): string {
   if (process.getuid?.() === 0) return '/var/lib/yadokari';
   return join(env['XDG_DATA_HOME'] || join(env['HOME'] || homedir(), '.local/share'), 'yadokari');
 }

@@ -48,6 +48,11 @@ export function formatRows(
   return formatTable(shown.map((row) => renderTemplate(wanted, row).split('\t')));
 }
 
+/** The members that there are. */
+export function presentMembers(members: readonly (readonly [string, Json | undefined])[]): JsonObject {
+  return new Map(members.flatMap(([key, value]) => (value === undefined || value === '' ? [] : [[key, value] as const])));
+}
+
 function textOf(value: Json): string {
   return typeof value === 'string' ? value : formatJson(value);
 }

@@ -1,6 +1,7 @@
 // `yadokari unshare [--map-ids] [--explain] [COMMAND…]`: a shell, or a command, where everything I own looks like root's.
 import { explainIds, planIds, runUnshared } from '../sandbox/unshare.ts';
 import type { Command, CommandInput } from './command.ts';
+import { defaultRoot } from './store-request.ts';
 import { logFlags } from './tables/log.ts';
 
 export const unshareCommand: Command = {
@@ -30,5 +31,8 @@ async function runUnshareCommand({ settings, positionals, env, stdout, signal }:
     if (positionals.length === 0) return 0;
   }
   const command = positionals.length > 0 ? positionals : [env['SHELL'] || '/bin/sh'];
-  return await runUnshared(plan.mapping, command, { env, signal });
+  return await runUnshared(plan.mapping, command, {
+    env: { ...env, YADOKARI_ROOT: env['YADOKARI_ROOT'] || defaultRoot(env) }, // inside, everybody is root
+    signal,
+  });
 }

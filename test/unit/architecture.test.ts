@@ -21,6 +21,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'transports',
     'sandbox',
     'dockerfile',
+    'rootfs',
     'registry',
     'store',
     'layer',

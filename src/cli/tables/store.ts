@@ -1,20 +1,8 @@
 // The flags of commands about the images of this machine, by buildah's, podman's and img's names.
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
+import { storeFlags } from './store-root.ts';
 import { programFlags, sideFlags, signingFlags } from './transports.ts';
-
-/** For every command that knows the store. */
-export const storeFlags: readonly FlagSpec[] = [
-  {
-    name: 'root',
-    kind: 'text',
-    environment: 'YADOKARI_ROOT',
-    value: 'DIR',
-    about: 'the folder of images and containers',
-    details:
-      'the folder of images and containers: /var/lib/yadokari for root, $XDG_DATA_HOME/yadokari or ~/.local/share/yadokari for others',
-  },
-];
 
 /** The last two groups of such a command. */
 const closing: readonly FlagGroup[] = [
@@ -120,5 +108,40 @@ export const pullGroups: readonly FlagGroup[] = [
   },
   { title: 'Registry', flags: sideFlags('') },
   { title: 'How', flags: howFlags.filter(({ name }) => name !== 'policy') },
+  ...closing,
+];
+
+export const historyGroups: readonly FlagGroup[] = [
+  {
+    title: 'What is printed',
+    flags: [
+      ...formatFlags,
+      noHeading,
+      noTrunc,
+      { name: 'human', short: 'H', kind: 'boolean', about: 'false: times and sizes as they are' },
+    ],
+  },
+  ...closing,
+];
+
+const platformFlag: FlagSpec = { name: 'platform', kind: 'text', value: 'OS/ARCH', about: 'which image of an index' };
+
+export const diffGroups: readonly FlagGroup[] = [
+  {
+    title: 'What is printed',
+    flags: [
+      { name: 'json', kind: 'boolean', isCommon: true, about: 'print JSON' },
+      { name: 'format', kind: 'text', value: 'json', choices: ['json'], about: 'the same' },
+      platformFlag,
+    ],
+  },
+  ...closing,
+];
+
+export const unpackGroups: readonly FlagGroup[] = [
+  {
+    title: 'Where it goes',
+    flags: [{ name: 'output', short: 'o', kind: 'text', isCommon: true, value: 'FOLDER', about: 'here (default: rootfs)' }, platformFlag],
+  },
   ...closing,
 ];

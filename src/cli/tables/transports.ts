@@ -1,6 +1,7 @@
 // The flags of commands that move images, by skopeo's names.
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
+import { storeFlags } from './store-root.ts';
 
 const noSignatures = 'signatures are made by a tool of their own (cosign, notation), before or after the copy';
 const noEncryption = 'encrypted layers are not part of this version';
@@ -195,8 +196,10 @@ export const inspectGroups: readonly FlagGroup[] = [
       },
       { name: 'no-tags', short: 'n', kind: 'boolean', about: "don't list the tags of the repository" },
       { name: 'platform', kind: 'text', value: 'OS/ARCH', about: 'which image of an index' },
+      { name: 'type', short: 't', kind: 'text', value: 'image', choices: ['image'], about: 'what a name without a transport is' },
     ],
   },
+  { title: 'The store', flags: storeFlags },
   ...oneSide(),
 ];
 

@@ -1,0 +1,44 @@
+// `yadokari diff`: what an image has that another one has not.
+import { textFromBytes } from '../bytes.ts';
+import { BuilderError } from '../errors.ts';
+import type { JsonObject } from '../oci/json.ts';
+import { type ImageChange, compareImages } from '../rootfs/compare-images.ts';
+import type { CommandInput } from './command.ts';
+import { printJson } from './print-json.ts';
+import { storeOf } from './store-request.ts';
+import { withStoredImage } from './stored-image.ts';
+import { presentMembers } from './table.ts';
+
+/** What an image has that another one, or its own layers but the last, has not: `A`, `C` and `D`, as podman prints it. */
+export async function runDiffCommand({ settings, positionals, env, stdout, signal }: CommandInput): Promise<number> {
+  const [text, base, ...others] = positionals;
+  if (text === undefined || others.length > 0)
+    throw new BuilderError('ERR_USAGE', `Cannot compare: ${positionals.length} images are named, and one or two are needed`, {
+      hint: 'yadokari diff IMAGE [BASE]',
+    });
+  const store = storeOf(settings, env);
+  const changes = await withStoredImage({ store, text, settings }, signal, async (after) => {
+    if (base === undefined) return await compareImages(after.image.layers.slice(0, -1), after.image.layers, signal);
+    return await withStoredImage(
+      { store, text: base, settings },
+      signal,
+      async (before) => await compareImages(before.image.layers, after.image.layers, signal),
+    );
+  });
+  stdout.write(
+    settings.boolean('json') || settings.text('format') === 'json'
+      ? `${printJson(byKind(changes))}\n`
+      : changes.map(({ kind, path }) => `${kind.slice(0, 1).toUpperCase()} /${textFromBytes(path)}\n`).join(''),
+  );
+  return 0;
+}
+
+function byKind(changes: readonly ImageChange[]): JsonObject {
+  const kinds = ['changed', 'added', 'deleted'] as const;
+  return presentMembers(
+    kinds.map((kind) => {
+      const paths = changes.filter((change) => change.kind === kind).map(({ path }) => `/${textFromBytes(path)}`);
+      return [kind, paths.length === 0 ? undefined : paths] as const;
+    }),
+  );
+}

@@ -1,0 +1,72 @@
+// `yadokari history`: what made an image, step by step.
+import { BuilderError } from '../errors.ts';
+import { splitDigest } from '../oci/digest.ts';
+import type { HistoryEntry } from '../oci/image-config.ts';
+import type { Json, JsonObject } from '../oci/json.ts';
+import { formatAge, formatBytes } from '../report/units.ts';
+import { findImage } from '../store/find-image.ts';
+import type { CommandInput } from './command.ts';
+import { storeOf } from './store-request.ts';
+import { notOneImage } from './stored-image.ts';
+import { formatRows, presentMembers } from './table.ts';
+
+/** What made each layer, the last first, as podman prints it. */
+export async function runHistoryCommand({ settings, positionals, env, stdout, signal }: CommandInput): Promise<number> {
+  const store = storeOf(settings, env);
+  const { image } = await findImage(store, onlyImage(positionals, 'history'), signal);
+  if (image.config === undefined || image.view.kind === 'index') throw notOneImage(image.names[0] ?? image.id);
+  const { layers } = image.view;
+  const isHuman = settings.boolean('human', true);
+  const isWhole = settings.boolean('no-trunc');
+  let layer = 0;
+  const sizes = image.config.image.history.map(({ emptyLayer }) => (emptyLayer === true ? 0 : (layers[layer++]?.size ?? 0)));
+  const entries = image.config.image.history.map((entry, position) => ({ entry, sizeBytes: sizes[position] ?? 0 })).toReversed();
+  const id = (position: number): string => (position === 0 ? splitDigest(image.id).hex : '<missing>');
+  if (settings.boolean('quiet')) {
+    stdout.write(entries.map((_entry, position) => `${isWhole ? id(position) : id(position).slice(0, 12)}\n`).join(''));
+    return 0;
+  }
+  const rows = entries.map(({ entry, sizeBytes }, position): JsonObject => {
+    const command = entry.createdBy ?? '';
+    return new Map<string, Json>([
+      ['ID', isWhole ? id(position) : id(position).slice(0, 12)],
+      ['Created', isHuman ? ageOf(entry) : (entry.created ?? '')],
+      ['CreatedAt', entry.created ?? ''],
+      ['CreatedSince', ageOf(entry)],
+      ['CreatedBy', isWhole || command.length <= 45 ? command : `${command.slice(0, 42)}...`],
+      ['Size', isHuman ? formatBytes(sizeBytes) : String(sizeBytes)],
+      ['Comment', entry.comment ?? ''],
+      ['Tags', position === 0 ? [...image.names] : []],
+    ]);
+  });
+  const json = entries.map(({ entry, sizeBytes }, position) =>
+    presentMembers([
+      ['id', id(position)],
+      ['created', entry.created],
+      ['CreatedBy', entry.createdBy],
+      ['size', sizeBytes],
+      ['comment', entry.comment],
+      ['tags', position === 0 && image.names.length > 0 ? [...image.names] : undefined],
+    ]),
+  );
+  const columns = [
+    { title: 'ID', of: 'ID' },
+    { title: 'CREATED', of: 'Created' },
+    { title: 'CREATED BY', of: 'CreatedBy' },
+    { title: 'SIZE', of: 'Size' },
+    { title: 'COMMENT', of: 'Comment' },
+  ];
+  stdout.write(formatRows(rows, { columns, json }, settings));
+  return 0;
+}
+
+function ageOf({ created }: HistoryEntry): string {
+  const time = Date.parse(created ?? '');
+  return Number.isNaN(time) ? 'N/A' : formatAge(Date.now() - time);
+}
+
+function onlyImage(positionals: readonly string[], verb: string): string {
+  const [text, ...others] = positionals;
+  if (text !== undefined && others.length === 0) return text;
+  throw new BuilderError('ERR_USAGE', `Cannot tell the ${verb}: ${positionals.length} images are named, and one is needed`);
+}
