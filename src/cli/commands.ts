@@ -58,9 +58,9 @@ export const commands: readonly Command[] = [
   },
   {
     name: 'push',
-    usage: '[flags] ARCHIVE|LAYOUT',
+    usage: '[flags] IMAGE [DESTINATION]',
     takesOperands: true,
-    about: 'push an image that is on disk',
+    about: 'push an image of the store, an archive or a layout',
     groups: pushGroups,
     accepts: registryFlags,
     run: runPushCommand,

@@ -1,40 +1,93 @@
-// `yadokari push PATH`: pushes an image that is on disk, as kaniko's command of this name does.
-import { statSync } from 'node:fs';
+// `yadokari push PATH --destination NAME`, kaniko's command: an image on disk, to a registry. `yadokari push IMAGE [DESTINATION]`, buildah's:
+// one of the store, to any place.
+import { existsSync, statSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { BuilderError } from '../errors.ts';
 import { openBlobStore } from '../layer/store.ts';
 import { parseManifest } from '../oci/manifest.ts';
 import { hostPlatform } from '../oci/platform.ts';
+import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import type { ImageSource } from '../oci/source-and-sink.ts';
 import { readImage } from '../oci/stored-image.ts';
 import { openResultFiles, publishImage } from '../outputs/publish.ts';
 import { openDockerArchiveSource } from '../store/docker-archive-source.ts';
+import { findImage, findImageIfAny } from '../store/find-image.ts';
+import { type ImageStore, openStoreSource } from '../store/image-store.ts';
 import { openLayoutSource } from '../store/oci-layout.ts';
 import { accessRegistries } from '../surroundings/registries.ts';
 import { convertedSource } from '../transports/convert.ts';
+import { storePlace } from '../transports/store-place.ts';
+import { isPlaceName, parsePlace } from '../transports/transport.ts';
+import { registryPlace, transports } from '../transports/transports.ts';
 import type { CommandInput } from './command.ts';
+import { copyWithRetries } from './copy-command.ts';
 import { makeOutputRequest } from './output-request.ts';
 import { makeRegistryRequest } from './registry-request.ts';
-import { temporaryFolderOf } from './transport-request.ts';
+import { storeOf } from './store-request.ts';
+import { placeFlags, registryOnlyFlags } from './tables/push.ts';
+import { copyOptionsOf, openMeans, temporaryFolderOf } from './transport-request.ts';
 
-/** Pushes the one image of a docker archive, whose layers are compressed where they are not, or of an OCI layout, byte for byte. */
-export async function runPushCommand({ settings, positionals, env, report, signal }: CommandInput): Promise<number> {
-  const workingDirectory = process.cwd();
-  const [name, ...others] = positionals;
-  if (name === undefined || others.length > 0) {
-    throw new BuilderError('ERR_USAGE', `Cannot push: ${positionals.length} images are named, and one is needed`, {
-      hint: 'yadokari push image.tar --destination registry.example/app:1.0',
+/** With `--destination` kaniko's form, without it buildah's; a flag of the other one is a mistake. */
+export async function runPushCommand(input: CommandInput): Promise<number> {
+  const { settings, positionals } = input;
+  const isKanikos = settings.has('destination');
+  const strange = (isKanikos ? placeFlags : registryOnlyFlags).find(({ name }) => settings.has(name));
+  if (strange !== undefined)
+    throw new BuilderError('ERR_USAGE', `Cannot use --${strange.name} ${isKanikos ? 'with' : 'without'} --destination`, {
+      hint: 'yadokari push IMAGE [DESTINATION], or yadokari push ARCHIVE|LAYOUT|IMAGE --destination NAME; each has flags of its own',
     });
-  }
-  if (!settings.has('destination'))
-    throw new BuilderError('ERR_USAGE', `Cannot push ${name}: there is nowhere to push it to`, { hint: 'give --destination IMAGE' });
+  const [name, ...others] = positionals;
+  if (name === undefined || others.length > (isKanikos ? 0 : 1))
+    throw new BuilderError('ERR_USAGE', `Cannot push: ${positionals.length} images are named, and one is needed`, {
+      hint: 'yadokari push IMAGE [DESTINATION], or yadokari push image.tar --destination registry.example/app:1.0',
+    });
+  return isKanikos ? await pushFromDisk(input, name) : await pushFromStore(input, name, others[0]);
+}
+
+/** An image of the store to a place, a registry where it says no other; without one to where its name says. */
+async function pushFromStore(input: CommandInput, name: string, destination: string | undefined): Promise<number> {
+  const { settings, env, report } = input;
+  const store = storeOf(settings, env);
+  const found = await findImageIfAny(store, name, input.signal);
+  if (found === undefined && existsSync(name))
+    throw new BuilderError('ERR_USAGE', `Cannot push ${name}: there is nowhere to push it to`, {
+      hint: 'a file or a folder is pushed with --destination IMAGE',
+    });
+  const { image } = found ?? (await findImage(store, name, input.signal));
+  const target = destination ?? found?.name ?? image.names[0];
+  if (target === undefined)
+    throw new BuilderError('ERR_USAGE', `Cannot push ${name}: it has no name that says where to`, {
+      hint: 'yadokari push IMAGE DESTINATION',
+    });
+  const to = isPlaceName(target, transports) ? parsePlace(target, transports) : registryPlace(withDefaultTag(parseReference(target)));
+  await using means = await openMeans(settings, '', { env, emit: report.emit });
+  await using blobs = openBlobStore(temporaryFolderOf(settings, env));
+  const options = copyOptionsOf(settings);
+  const plain = settings.boolean('disable-compression') ? { compression: 'none' as const } : {};
+  const copied = await copyWithRetries(
+    storePlace(store, image.descriptor.digest),
+    to,
+    { ...options, ...plain },
+    { ...input, means: { from: means, to: means, store: blobs, emit: report.emit } },
+  );
+  const file = settings.text('digestfile');
+  if (file !== undefined) await writeFile(file, copied.digest);
+  report.close();
+  if (!settings.boolean('quiet')) report.line('info', `${name} -> ${to.name} ${copied.digest}`);
+  return 0;
+}
+
+/** The one image of a docker archive, whose layers are compressed where they are not, or of an OCI layout or the store, byte for byte. */
+async function pushFromDisk({ settings, env, report, signal }: CommandInput, name: string): Promise<number> {
+  const workingDirectory = process.cwd();
   const output = makeOutputRequest(settings, { env, workingDirectory });
   const { emit } = report;
   const request = makeRegistryRequest(settings, env, workingDirectory);
   await using access = await accessRegistries(request, { env, folders: ['/kaniko/.docker'], emit });
   const registry = access.clients.push;
   const temporaryFolder = temporaryFolderOf(settings, env);
-  await using source = await openImage(resolve(workingDirectory, name), temporaryFolder, signal);
+  await using source = await openImage({ name, store: storeOf(settings, env), temporaryFolder }, signal);
   refuseIndex(source, name);
   const results = await openResultFiles(output, { registry, signal });
   try {
@@ -55,10 +108,18 @@ export async function runPushCommand({ settings, positionals, env, report, signa
 
 type OpenImage = ImageSource & AsyncDisposable & { readonly isArchive: boolean };
 
-/** A folder is a layout, anything else an archive. */
-async function openImage(path: string, temporaryFolder: string, signal: AbortSignal): Promise<OpenImage> {
+/** A folder is a layout, a file an archive, and what is neither an image of the store. */
+async function openImage(
+  { name, store, temporaryFolder }: { readonly name: string; readonly store: ImageStore; readonly temporaryFolder: string },
+  signal: AbortSignal,
+): Promise<OpenImage> {
+  const path = resolve(name);
   const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) throw new BuilderError('ERR_USAGE', `Cannot push ${path}: it does not exist`);
+  if (found === undefined) {
+    const stored = await findImageIfAny(store, name, signal);
+    if (stored !== undefined) return { ...(await openStoreSource(store, stored.image, signal)), isArchive: false };
+    throw new BuilderError('ERR_USAGE', `Cannot push ${path}: it does not exist, and is no image of ${store.folder}`);
+  }
   if (!found.isDirectory()) return { ...(await openDockerArchiveSource({ path }, temporaryFolder, signal)), isArchive: true };
   const source = await openLayoutSource({ folder: path }, undefined, signal);
   return { ...source, isArchive: false, [Symbol.asyncDispose]: async () => await Promise.resolve() };

@@ -1,12 +1,48 @@
 // The flags of `push` and `login`.
-import type { FlagGroup } from '../flags.ts';
+import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
 import { destinationFlags, pushFlags, resultFileFlags } from './output.ts';
 import { directRegistryFlags } from './registry.ts';
+import { storeFlags } from './store-root.ts';
+import { storeHowFlags } from './store.ts';
+import { compressFormats, imageFormats, sideFlags, signingFlags } from './transports.ts';
+
+/** Of kaniko's form alone. */
+export const registryOnlyFlags: readonly FlagSpec[] = [...resultFileFlags, ...pushFlags, ...directRegistryFlags];
+
+/** Of buildah's form alone. */
+export const placeFlags: readonly FlagSpec[] = [
+  {
+    name: 'format',
+    short: 'f',
+    kind: 'text',
+    isCommon: true,
+    value: 'oci|v2s2',
+    choices: imageFormats,
+    about: 'convert manifests (default: as they are)',
+  },
+  {
+    name: 'compress-format',
+    kind: 'text',
+    aliases: ['compression-format'],
+    value: 'FORM',
+    choices: compressFormats,
+    about: 'gzip, zstd or none',
+  },
+  { name: 'compress-level', kind: 'number', aliases: ['compression-level'], value: 'N', about: 'gzip 0 to 9, zstd 1 to 19' },
+  { name: 'disable-compression', short: 'D', kind: 'boolean', about: 'plain layers' },
+  { name: 'all', kind: 'boolean', about: 'all images of an index' },
+  { name: 'digestfile', kind: 'text', isCommon: true, value: 'FILE', about: "write the copy's digest here" },
+  { name: 'rm', kind: 'boolean', about: '', unsupported: 'yadokari rmi removes an image afterwards' },
+  ...signingFlags,
+  ...sideFlags(''),
+  ...storeHowFlags,
+];
 
 export const pushGroups: readonly FlagGroup[] = [
-  { title: 'Where it goes', flags: [...destinationFlags, ...resultFileFlags, ...pushFlags] },
-  { title: 'Registries', flags: directRegistryFlags },
+  { title: 'An archive, a layout or an image, to registries (kaniko)', flags: [...destinationFlags, ...registryOnlyFlags] },
+  { title: 'An image of the store, to any place (buildah)', flags: placeFlags },
+  { title: 'The store', flags: storeFlags },
   { title: 'What is told', flags: logFlags },
 ];
 

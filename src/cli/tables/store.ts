@@ -77,8 +77,9 @@ export const diskUsageGroups: readonly FlagGroup[] = [
   ...closing,
 ];
 
-const howFlags: readonly FlagSpec[] = [
-  ...programFlags.filter(({ name }) => !/^(?:override-|retry)/.test(name)),
+/** How registries are asked, by buildah's names. */
+export const storeHowFlags: readonly FlagSpec[] = [
+  ...programFlags.filter(({ name }) => !/^(?:override-|retry|policy)/.test(name)),
   { name: 'retry', kind: 'number', value: 'N', about: 'tries more of the whole, besides those of each request (default 0)' },
   { name: 'retry-delay', kind: 'text', value: 'TIME', about: '', inert: 'each request waits by itself' },
 ];
@@ -107,7 +108,7 @@ export const pullGroups: readonly FlagGroup[] = [
     ],
   },
   { title: 'Registry', flags: sideFlags('') },
-  { title: 'How', flags: howFlags.filter(({ name }) => name !== 'policy') },
+  { title: 'How', flags: storeHowFlags },
   ...closing,
 ];
 
