@@ -84,17 +84,31 @@ export class CommandError extends BuilderError {
   readonly argv: readonly string[];
   readonly exitCode: number | undefined;
   readonly signalName: string | undefined;
+  /** As whom and where it ran, where that is not root in `/`. */
+  readonly ranAs: string | undefined;
 
   constructor(
     message: string,
     command: { readonly argv: readonly string[]; readonly exitCode?: number; readonly signalName?: string },
-    options?: { readonly cause?: unknown; readonly hint?: string },
+    options?: { readonly cause?: unknown; readonly hint?: string; readonly ranAs?: string },
   ) {
     super('ERR_COMMAND', message, options);
     this.argv = command.argv;
+    this.ranAs = options?.ranAs;
     this.exitCode = command.exitCode;
     this.signalName = command.signalName;
   }
+}
+
+/** The failure with its place in the Dockerfile, where it has none yet; what is no mistake of that place stays as it is. */
+export function pinnedTo(range: SourceRange | undefined, error: unknown, hint?: string): unknown {
+  if (!(error instanceof BuilderError) || error instanceof CommandError || error.code === 'ERR_ABORTED') return error;
+  const [place, tried] = [error.range ?? range, hint ?? error.hint];
+  return new BuilderError(error.code, error.message, {
+    cause: error.cause,
+    ...(place === undefined ? {} : { range: place }),
+    ...(tried === undefined ? {} : { hint: tried }),
+  });
 }
 
 /** The `code` of a Node system error (`'ENOENT'`), or undefined for anything else. */

@@ -138,10 +138,18 @@ function retriesAfter(error: unknown, retries: number): number {
   return error.code === 'ERR_REGISTRY' ? retries : 0;
 }
 
+/** True for a name that says no registry. */
+function isOnHub(name: string): boolean {
+  return !/^[^/]*[.:A-Z][^/]*\/|^localhost\//.test(name);
+}
+
+function hubHint(name: string): string {
+  return `a name without a registry's host, such as ${name}, is Docker Hub's; --registry-mirror or HOST/${name} takes it from elsewhere`;
+}
+
 function wrap(name: string, error: unknown): unknown {
   if (!(error instanceof BuilderError) || error.code === 'ERR_ABORTED') return error;
-  return new BuilderError(error.code, `Cannot pull ${name}: ${error.message}`, {
-    cause: error.cause,
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
-  });
+  const why = error.message.replace(/^Cannot pull \S+: /, '');
+  const hint = isOnHub(name) ? [error.hint, hubHint(name)].filter((each) => each !== undefined).join('; ') : error.hint;
+  return new BuilderError(error.code, `Cannot pull ${name}: ${why}`, { cause: error.cause, ...(hint === undefined ? {} : { hint }) });
 }

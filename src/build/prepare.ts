@@ -1,7 +1,7 @@
 // Before anything is built: the plan, the checks, and what of the command line can't be honoured or changes nothing.
 import type { Dockerfile, RunInstruction } from '../dockerfile/instruction.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
-import { BuilderError, DockerfileError } from '../errors.ts';
+import { BuilderError, DockerfileError, pinnedTo } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Image } from '../oci/image.ts';
 import type { BaseImages } from './base-images.ts';
@@ -13,6 +13,7 @@ import { type BuildPlan, planBuild } from './plan.ts';
 import { describePlan } from './plan-text.ts';
 import type { BuildPorts } from './ports.ts';
 import type { BuildRequest } from './request.ts';
+import { withStageHint } from './stage-hint.ts';
 
 /**
  * The plan of a build that can begin, told where the request wants it.
@@ -28,7 +29,9 @@ export async function prepareBuild(
   const { emit } = ports;
   const known = new Map<string, Image>();
   const plan = await planBuild(dockerfile, request, async (name, platform, planned) => {
-    const image = await atFrom(planned, () => bases.describe(name, platform));
+    const image = await atFrom(planned, () => bases.describe(name, platform)).catch((error: unknown) => {
+      throw withStageHint(error, name, dockerfile);
+    });
     known.set(name, image);
     return image;
   });
@@ -59,8 +62,7 @@ export async function atFrom<Value>(planned: PlannedStage, task: () => Promise<V
     if (!(error instanceof BuilderError) || error.range !== undefined || error.code === 'ERR_ABORTED') throw error;
     const range = planned.stage.from.imageRange ?? planned.stage.from.range;
     const hint = error.hint === undefined ? {} : { hint: error.hint };
-    if (error.code === 'ERR_REFERENCE') throw new DockerfileError(error.message, range, { cause: error, ...hint });
-    throw new BuilderError(error.code, error.message, { cause: error.cause, ...hint, range });
+    throw error.code === 'ERR_REFERENCE' ? new DockerfileError(error.message, range, { cause: error, ...hint }) : pinnedTo(range, error);
   }
 }
 
@@ -69,9 +71,7 @@ function refuseEarly(instruction: RunInstruction, request: BuildRequest): void {
   try {
     refuseWhatNeedsPrivileges(instruction, request.network);
   } catch (error) {
-    if (!(error instanceof BuilderError)) throw error;
-    const hint = error.hint === undefined ? {} : { hint: error.hint };
-    throw new BuilderError(error.code, error.message, { cause: error.cause, ...hint, range: instruction.range });
+    throw pinnedTo(instruction.range, error);
   }
 }
 

@@ -6,7 +6,6 @@ import type { SourceTree } from '../context/tree.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { contextName, resolveSource } from '../dockerfile/stage-needs.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
-import { didYouMean } from '../dockerfile/suggest.ts';
 import { BuilderError, type SourceRange } from '../errors.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { BaseImages } from './base-images.ts';
@@ -16,6 +15,7 @@ import type { BuildPorts } from './ports.ts';
 import type { BuildRequest } from './request.ts';
 import { StageFiles, type StageFilesOptions } from '../rootfs/stage-files.ts';
 import type { StageResult } from './stage.ts';
+import { withStageHint } from './stage-hint.ts';
 
 export interface BuildSources {
   /** What the instructions of one stage need beyond their scope. */
@@ -61,7 +61,7 @@ export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan:
             cacheFolder: bytesFromText(cacheFolder),
           },
         },
-        copy: { sources: async (from) => (from === undefined ? ports.context : await named(from, true, range)) },
+        copy: { sources: async (from) => (from?.value === undefined ? ports.context : await named(from.value, true, from.range)) },
         add: {
           download: async (url, signal) => await ports.download(url, { signal }),
           ...(ports.git === undefined ? {} : { git: ports.git }),
@@ -80,14 +80,6 @@ export function proxiesOf(buildArgs: ReadonlyMap<string, string>): ReadonlyMap<s
     proxies.set(name, found[1]).set(name.toLowerCase(), found[1]);
   }
   return proxies;
-}
-
-/** Who meant a stage and mistyped it reads about a registry: the stage that is nearest is named. */
-function withStageHint(error: unknown, from: string, dockerfile: Dockerfile): unknown {
-  const stages = dockerfile.stages.flatMap(({ name }) => name ?? []);
-  const hint = didYouMean(from, stages, (name) => `the stage ${name}`);
-  if (!(error instanceof BuilderError) || error.code === 'ERR_ABORTED' || hint === undefined) return error;
-  return new BuilderError(error.code, error.message, { cause: error.cause, hint });
 }
 
 async function openSource(

@@ -13,7 +13,7 @@ import { BuilderError, DockerfileError } from '../errors.ts';
 import type { StepLabel } from '../events.ts';
 import { appFolder, findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
 import { tellAccepted } from './accepted.ts';
-import { describeBuildFailure, exitStatusOf, failureRange, signalNumbers } from './exit.ts';
+import { codeLine, describeBuildFailure, exitStatusOf, failureRange, signalNumbers } from './exit.ts';
 import type { CommandInput } from './command.ts';
 import { ownBuildFlags } from './tables/own-build.ts';
 import { withHostPaths } from './host-paths.ts';
@@ -164,6 +164,7 @@ function reportAbort(report: Report, signal: AbortSignal, progress: Progress, du
   const name = signal.reason instanceof BuilderError ? signal.reason.message : 'SIGTERM';
   report.emit({ kind: 'build.finished', durationMs, failure: `stopped by ${name}` });
   report.line('error', `error: received ${name} ${progress.where()}: stopped, ${progress.outcome()}`);
+  report.line('error', codeLine('ERR_ABORTED'));
   return 128 + (signalNumbers[name] ?? 15);
 }
 
@@ -181,7 +182,12 @@ function reportFailure(
   const place = { dockerfile, step: progress.failedStep(), elapsedMs };
   const lines = describeBuildFailure(error, place, isVerbose);
   const hasHint = hint === undefined || lines.some((line) => line.startsWith('  try: '));
-  return fail(report, error, place, hasHint ? lines : [...lines, `  try: ${hint}`]);
+  return fail(
+    report,
+    error,
+    place,
+    hasHint ? lines : lines.flatMap((line) => (line.startsWith('  code: ') ? [`  try: ${hint}`, line] : [line])),
+  );
 }
 
 interface FailedAt {

@@ -4,6 +4,7 @@ import { BuilderError } from '../errors.ts';
 import { type Command, flagsOf } from './command.ts';
 import { commands, executor, findCommand } from './commands.ts';
 import { describeFailure, exitStatusOf } from './exit.ts';
+import { errorText, isErrorCode } from './error-help.ts';
 import { type ParsedFlags, parseFlags } from './flags.ts';
 import { helpText, overviewText, usageOf } from './help.ts';
 import { ciNames, dialectOf } from '../report/dialect.ts';
@@ -65,8 +66,10 @@ export async function runCommandLine(invocation: Invocation, signal: AbortSignal
 function askedHelp(words: readonly string[]): string {
   const names = words.filter((word) => word !== '--all' && word !== '');
   if (names.length === 0) return words.includes('--all') ? helpText(executor, true) : overviewText();
+  const [first = ''] = names;
+  if (names.length === 1 && isErrorCode(first)) return errorText(first);
   const command = names.join(' ') === executor.name ? executor : findCommand(names)?.command;
-  if (command === undefined) throw unknownCommand(names[0] ?? '');
+  if (command === undefined) throw unknownCommand(first);
   return helpText(command, words.includes('--all'));
 }
 

@@ -1,7 +1,7 @@
 // A failure → an exit status and the lines that a person reads: what failed, where, because, what to try.
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { formatDockerfileError, formatPlace, withoutControls } from '../dockerfile/message.ts';
-import { BuilderError, CommandError, DockerfileError, type SourceRange } from '../errors.ts';
+import { BuilderError, CommandError, type ErrorCode, DockerfileError, type SourceRange, systemCode } from '../errors.ts';
 import type { StepLabel } from '../events.ts';
 import { stepPlace } from '../report/describe.ts';
 
@@ -42,17 +42,33 @@ export function describeFailure(error: unknown, isVerbose: boolean): readonly st
     return [`error: ${text}`, ...stack, '  this is a mistake in yadokari itself; --verbosity=debug shows where'];
   }
   const lines = [`error: ${error.message}`];
+  if (error instanceof CommandError && error.ranAs !== undefined) lines.push(`  ran with: ${error.ranAs}`);
   let hint = error.hint;
   const said = [error.message];
   for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
     // Many a message tells its cause itself.
-    if (!said.some((message) => message.includes(cause.message))) lines.push(`  because: ${cause.message}`);
+    if (!said.some((message) => message.toLowerCase().includes(cause.message.toLowerCase()))) lines.push(`  because: ${cause.message}`);
     said.push(cause.message);
-    if (cause instanceof BuilderError) hint ??= cause.hint;
+    hint ??= cause instanceof BuilderError ? cause.hint : systemHints[systemCode(cause) ?? ''];
   }
   if (hint !== undefined) lines.push(`  try: ${hint}`);
+  lines.push(codeLine(error.code));
   if (isVerbose && error.stack !== undefined) lines.push(error.stack);
   return lines;
+}
+
+/** What the system means by a refusal that can strike anywhere. */
+const systemHints: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space is left: a larger disk, resources.limits.ephemeral-storage of the pod, or --kaniko-dir on a volume with more',
+  EDQUOT: 'the quota of this disk is used up: --kaniko-dir on a volume with more',
+  EROFS: 'it is mounted read-only: securityContext.readOnlyRootFilesystem: false, or mount it for writing',
+  EMFILE: 'too many files are open: raise the limit of open files (ulimit -n)',
+  ENOMEM: 'no memory is left: raise resources.limits.memory of the pod',
+};
+
+/** The name under which `help` and docs/errors.md say more. */
+export function codeLine(code: ErrorCode): string {
+  return `  code: ${code} (docs/errors.md)`;
 }
 
 /** Where in the Dockerfile a failure is: where it says itself, or at the step that failed. */
@@ -68,7 +84,7 @@ export function describeBuildFailure(
 ): readonly string[] {
   const { dockerfile, step } = at;
   if (error instanceof DockerfileError && dockerfile !== undefined) {
-    return `error: ${formatDockerfileError(error, dockerfile.text, dockerfile.name)}`.split('\n');
+    return [...`error: ${formatDockerfileError(error, dockerfile.text, dockerfile.name)}`.split('\n'), codeLine(error.code)];
   }
   const [first = '', ...others] = describeFailure(error, isVerbose);
   const range = failureRange(error, step);

@@ -14,7 +14,7 @@ export function overviewText(): string {
     `       executor [flags]                  ${executor.about}`,
     '',
     ...commands.map(({ name, about }) => `  ${name.padEnd(width)}${about}`),
-    `  ${'help'.padEnd(width)}print this, or the help of a command; --all has every flag`,
+    `  ${'help'.padEnd(width)}print this, or the help of a command or an error's code; --all has every flag`,
   ]);
 }
 

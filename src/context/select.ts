@@ -131,7 +131,7 @@ function notFound(tree: SourceTree, word: string, located: Exclude<Located, { ki
   return new BuilderError(
     'ERR_CONTEXT',
     `${start}: not found in ${tree.label}${place}`,
-    guess === undefined ? {} : { hint: `Did you mean '${guess}'?` },
+    guess === undefined ? {} : { hint: `did you mean '${guess}'?` },
   );
 }
 
@@ -144,7 +144,7 @@ function ignored(tree: SourceTree, word: string, path: ByteString): BuilderError
     'ERR_CONTEXT',
     `Cannot copy '${word}': excluded from ${tree.label} by ${tree.ignore.name}:${rule.line} '${rule.text}'`,
     {
-      hint: `Remove that line, or add '!${textFromBytes(path)}' below it.`,
+      hint: `remove that line, or add '!${textFromBytes(path)}' below it`,
     },
   );
 }

@@ -17,6 +17,8 @@ const machines: Readonly<Record<number, string>> = {
   258: 'loong64',
 };
 
+const ownMachine = process.arch === 'x64' ? 'amd64' : process.arch;
+
 /** A refused execve(2): its errno, the path tried last, and the first bytes of that file if it could be read. */
 export interface Refusal {
   readonly errno: number;
@@ -60,8 +62,28 @@ function wrongFormat(head: Buffer | undefined): string {
   if (head === undefined) return 'its format is unknown';
   if (head.length === 0) return 'it is an empty file';
   const machine = machineOf(head);
-  if (machine !== undefined) return `it is for ${machine}, and this machine is ${process.arch === 'x64' ? 'amd64' : process.arch}`;
+  if (machine !== undefined) return forMachine(machine);
   return 'it is neither a program for this machine nor a script that begins with #!';
+}
+
+function forMachine(machine: string): string {
+  return `it is for ${machine}, and this machine is ${ownMachine}`;
+}
+
+/** What is wrong with a program for another machine; undefined for one for this machine, and for what is no program. */
+export function wrongMachine(head: Buffer): string | undefined {
+  const machine = machineOf(head);
+  return machine === undefined || machine === ownMachine ? undefined : forMachine(machine);
+}
+
+/** The word after `#!`, or a dynamic program's loader, as a path and in words; undefined where there is none. */
+export function interpreterOf(head: Buffer): { readonly path: string; readonly shown: string } | undefined {
+  const text = head.toString('latin1');
+  const [, script, carriageReturn = ''] = /^#![ \t]*([^ \t\r\n\0]+)(\r?)/.exec(text) ?? [];
+  if (script !== undefined)
+    return { path: script + carriageReturn, shown: carriageReturn === '' ? script : `"${script}\\r" (its lines end in CR LF)` };
+  const [loader] = (isElf(head) ? /\/[\x21-\x7e]*ld[\x21-\x7e]*\.so[\x21-\x7e]*/.exec(text) : null) ?? [];
+  return loader === undefined ? undefined : { path: loader, shown: `the loader ${loader}` };
 }
 
 function machineOf(head: Buffer): string | undefined {
@@ -74,13 +96,9 @@ function isElf(head: Buffer): boolean {
   return head.length >= 20 && head.toString('latin1', 0, 4) === '\x7fELF';
 }
 
-/** What the kernel looks for first in order to execute a file: the word after `#!`, or the loader of a dynamic program. */
+/** What the kernel looks for first in order to execute a file. */
 function interpreter(head: Buffer): string {
-  const script = /^#![ \t]*([^ \t\r\n\0]+)(\r?)/.exec(head.toString('latin1'));
-  if (script !== null) return script[2] === '\r' ? `"${script[1]}\\r" (its lines end in CR LF)` : `${script[1]}`;
-  const loader = /\/[\x21-\x7e]*ld[\x21-\x7e]*\.so[\x21-\x7e]*/.exec(head.toString('latin1'));
-  if (loader !== null) return `the loader ${loader[0]}`;
-  return isElf(head) ? 'a dynamic loader' : 'an interpreter';
+  return interpreterOf(head)?.shown ?? (isElf(head) ? 'a dynamic loader' : 'an interpreter');
 }
 
 function tooLong(argv: readonly string[]): string {

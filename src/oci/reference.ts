@@ -46,7 +46,7 @@ export function parseReference(text: string): Reference {
   const rest = hasRegistry ? path.slice(slash + 1) : path;
   if (!hostPattern.test(given)) return fail(`${JSON.stringify(given)} is not a registry host`);
   const onHub = dockerHubNames.has(given.toLowerCase());
-  if (rest !== rest.toLowerCase()) return fail('a repository name must be lower case', `try ${rest.toLowerCase()}`);
+  if (rest !== rest.toLowerCase()) return fail('a repository name must be lower case', `write ${rest.toLowerCase()}`);
   if (!repositoryPattern.test(rest)) return fail(`${JSON.stringify(rest)} is not a repository name`);
   return {
     registry: onHub ? dockerHub : given,

@@ -6,7 +6,7 @@ import { type Challenge, parseChallenges } from './challenge.ts';
 import type { Credentials } from './credentials.ts';
 import type { Credential, FoundCredential } from './docker-config.ts';
 import { bareHost } from './proxy.ts';
-import { type Response, expect, failureOf, readJson, redactUrl } from './response.ts';
+import { changed, type Response, expect, failureOf, readJson, redactUrl } from './response.ts';
 import { type Retry, withRetries } from './retry.ts';
 import { JointWork } from './joint-work.ts';
 import { type Transport, checkAddress } from './transport.ts';
@@ -86,11 +86,13 @@ export class Authorizer {
 
   /** What to say about a 401 that stays. */
   async refusal(response: Response, task: string): Promise<BuilderError> {
-    if (this.#credential !== undefined) return await failureOf(response, task);
     const failure = await failureOf(response, task);
-    const sources = this.#options.credentials.sources(this.#options.registry).join(', ');
+    const { credentials, registry, repository } = this.#options;
+    const source = credentials.answeredBy?.(registry, repository);
+    if (this.#credential !== undefined)
+      return source === undefined ? failure : changed(failure, { message: `${failure.message}; the credentials are those of ${source}` });
     return new RegistryError(
-      `${failure.message}; no credentials found for ${this.#options.registry} (looked in: ${sources})`,
+      `${failure.message}; no credentials found for ${registry} (looked in: ${credentials.sources(registry).join(', ')})`,
       { method: failure.method, url: failure.url, status: response.status, errors: failure.errors },
       { code: 'ERR_AUTH' },
     );

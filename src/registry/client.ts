@@ -9,6 +9,7 @@ import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import type { StoredImage } from '../oci/stored-image.ts';
 import type { Credentials } from './credentials.ts';
 import { type Download, fetchFile } from './download.ts';
+import { towards } from './destination-error.ts';
 import { type Answer, type Question, exchange } from './exchange.ts';
 import { createLimit } from './limit.ts';
 import { mirrorOf } from './mirror.ts';
@@ -107,11 +108,12 @@ export function createRegistryClient(options: RegistryClientOptions, transport =
     listTags: async (reference, signal) => await listTags(await open(reference, signal), signal),
     deleteImage: async (reference, signal) => await deleteImage(await open(reference, signal), targetOf(reference), signal),
     resolve: async (reference, signal) => await (await open(reference, signal)).resolve(targetOf(reference), signal),
-    pushImage: async (image, destinations, pushOptions, signal) => await pushTo(push, image, destinations, pushOptions, signal),
+    pushImage: async (image, destinations, pushOptions, signal) =>
+      await towards(destinations, async () => await pushTo(push, image, destinations, pushOptions, signal)),
     pushLayer: async (layer, destinations, signal) => await pushAhead(push, layer, destinations, signal),
     pushGrowing: async (growing, destinations, signal) => await pushGrowing(push, growing, destinations, signal),
     checkPush: async (reference, signal) => {
-      await probePush(await open(reference, signal), signal);
+      await towards([reference], async () => await probePush(await open(reference, signal), signal));
     },
     download: async (url, { headers = {}, signal }) => await fetchFile(transport, url, headers, signal),
     exchange: async (question, signal) => await exchange(transport, question, signal),

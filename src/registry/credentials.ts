@@ -14,6 +14,8 @@ export interface Credentials {
   readonly reload: (signal: AbortSignal) => Promise<void>;
   /** For "looked in": names of sources that may know a registry, never values. */
   readonly sources: (registry: string) => readonly string[];
+  /** Where the credentials came from that `find` gave last; undefined where there were none. */
+  readonly answeredBy?: (registry: string, repository: string) => string | undefined;
 }
 
 /** Helpers of our own: two read variables (KANIKO_<HOST>_USER, and those of a GitLab job), the others ask clouds. */
@@ -64,7 +66,9 @@ export async function loadCredentials(options: CredentialOptions): Promise<Crede
   const builtIn = options.builtIn ?? new Set<BuiltInHelper>(builtInHelpers);
   let configs = await readConfigs(options, sources);
   const helpers = await findHelpers(configs, options.env['PATH'] ?? '');
+  const answered = new Map<string, string | undefined>();
   return {
+    answeredBy: (registry, repository) => answered.get(`${registry}/${repository}`),
     sources: (registry) => [
       ...sources,
       ...(builtIn.has('env') ? ['KANIKO_<HOST>_USER and _PASSWORD'] : []),
@@ -78,6 +82,7 @@ export async function loadCredentials(options: CredentialOptions): Promise<Crede
     find: async (registry, repository, signal) => {
       const found = await findFirst({ registry, repository, options, signal }, configs, helpers, builtIn);
       const source = found === undefined ? 'there are none: going there anonymously' : `from ${found.source}`;
+      answered.set(`${registry}/${repository}`, found?.source);
       options.onFound?.(`credentials for ${registry}/${repository}: ${source}`);
       return found?.credential;
     },

@@ -121,7 +121,7 @@ function hintFor(codes: readonly string[], host: string): string | undefined {
   }
   if (codes.some((code) => clientCertificateCode.test(code))) return clientCertificateHint(host);
   if (codes.some((code) => withoutTls.has(code))) return `allow plain HTTP with --insecure-registry ${host}`;
-  if (codes.includes('ENOTFOUND')) return 'check the name of the host';
+  if (codes.includes('ENOTFOUND') && !host.endsWith('docker.io')) return 'check the name of the host';
   return undefined;
 }
 

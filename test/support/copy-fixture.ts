@@ -73,7 +73,7 @@ export class CopyFixture {
       executeCopy(instructionOf('copy', text, options.heredocs), stateOf(options), {
         ...scope,
         expandHeredoc: (body) => expand(body, options),
-        sources: (from) => Promise.resolve(tree(from)),
+        sources: (from) => Promise.resolve(tree(from?.value)),
       }),
     );
   }

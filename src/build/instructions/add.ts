@@ -57,14 +57,15 @@ export async function executeAdd(instruction: CopyInstruction, state: StageState
   const add: ExpandedAdd = { ...expandCopy(instruction, scope), checksum: readChecksum(instruction, scope) };
   if (add.checksum !== undefined) checkChecksum(add, add.checksum);
   const sources: Source[] = [];
-  for (const word of add.words) sources.push(await openSource(word, add, scope));
+  for (const position of add.words.keys()) sources.push(await openSource(position, add, scope));
   const job = await startJob(add, state, scope);
   for (const source of sources) await addSource(source, job, add, scope);
   await copyHeredocs(add, job, scope);
   return finishJob(add, state, job);
 }
 
-async function openSource(word: string, add: ExpandedAdd, scope: AddScope): Promise<Source> {
+async function openSource(position: number, add: ExpandedAdd, scope: AddScope): Promise<Source> {
+  const word = add.words[position] ?? '';
   const { instruction, checksum } = add;
   if (isGitSource(word)) {
     if (scope.git === undefined) throw new BuilderError('ERR_UNSUPPORTED', `Cannot add '${word}': git repositories can't be read here`);
@@ -77,7 +78,7 @@ async function openSource(word: string, add: ExpandedAdd, scope: AddScope): Prom
   }
   if (isUrlSource(word)) return { kind: 'url', url: parseUrl(word, instruction) };
   const tree = await scope.sources(undefined);
-  return { kind: 'local', word, tree, selected: selectAll({ ...add, words: [word] }, tree, scope) };
+  return { kind: 'local', word, tree, selected: selectAll({ ...add, words: [word] }, tree, scope, position) };
 }
 
 async function addSource(source: Source, job: CopyJob, add: ExpandedAdd, scope: AddScope): Promise<void> {

@@ -6,7 +6,7 @@ import { selectSources, selectWithParents } from '../../context/select.ts';
 import type { Selection } from '../../context/select.ts';
 import type { SourceTree } from '../../context/tree.ts';
 import type { CopyInstruction, Flag, Heredoc } from '../../dockerfile/instruction.ts';
-import { DockerfileError } from '../../errors.ts';
+import { BuilderError, DockerfileError, pinnedTo, type SourceRange } from '../../errors.ts';
 import { lookupOwner } from '../../linux/accounts.ts';
 import type { Effect, StageState, StepScope } from '../effect.ts';
 import { parseModeChange } from './copy-mode.ts';
@@ -23,7 +23,7 @@ export interface CopyScope extends StepScope {
    * The tree that `--from` names: a stage by name or number, a named context, or an image; undefined is the build context.
    * @throws BuilderError where there is none
    */
-  readonly sources: (from: string | undefined) => Promise<SourceTree>;
+  readonly sources: (from: Flag | undefined) => Promise<SourceTree>;
 }
 
 /** An instruction after expansion: words as they will be used and shown in the history. */
@@ -43,7 +43,13 @@ export interface ExpandedCopy {
 export async function executeCopy(instruction: CopyInstruction, state: StageState, scope: CopyScope): Promise<Effect> {
   const copy = expandCopy(instruction, scope);
   for (const word of copy.words) refuseRemote(word, instruction);
-  const tree = copy.words.length === 0 ? undefined : await scope.sources(instruction.from?.value);
+  const tree =
+    copy.words.length === 0
+      ? undefined
+      : await scope.sources(instruction.from).catch((error: unknown) => {
+          // A stage's files may be those of a broken cache, which is told by the error as it is.
+          throw error instanceof BuilderError && error.hint !== undefined ? pinnedTo(instruction.from?.range, error) : error;
+        });
   const selected = tree === undefined ? [] : selectAll(copy, tree, scope);
   const job = await startJob(copy, state, scope);
   for (const { selection } of selected) if (tree !== undefined) await copySelection(job, tree, selection);
@@ -80,15 +86,26 @@ export interface SelectedWord {
   readonly selection: Selection;
 }
 
-/** Everything that the words select, in their order. @throws BuilderError ERR_CONTEXT */
-export function selectAll({ words, instruction }: ExpandedCopy, tree: SourceTree, scope: CopyScope): SelectedWord[] {
-  return words.flatMap((word) => {
+/** Everything that the words select, in their order; `offset` is the first one's among the sources. @throws BuilderError ERR_CONTEXT */
+export function selectAll({ words, instruction }: ExpandedCopy, tree: SourceTree, scope: CopyScope, offset = 0): SelectedWord[] {
+  const places = instruction.sources.filter((source) => source.kind === 'word');
+  return words.flatMap((word, position) => {
     if (word === '') warn(scope, instruction, 'copy-empty-source', `A source is empty after expansion, and so means all of ${tree.label}`);
-    const selections = instruction.parents ? selectWithParents(tree, word) : selectSources(tree, word);
+    const selections = at(places[offset + position]?.range, () =>
+      instruction.parents ? selectWithParents(tree, word) : selectSources(tree, word),
+    );
     if (selections.length === 0)
       warn(scope, instruction, 'copy-no-match', `'${word}' matches nothing in ${tree.label}: nothing is copied for it`);
     return selections.map((selection) => ({ word, selection }));
   });
+}
+
+function at<Value>(range: SourceRange | undefined, task: () => Value): Value {
+  try {
+    return task();
+  } catch (error) {
+    throw pinnedTo(range, error);
+  }
 }
 
 /** Resolves the destination and what copies get there. @throws DockerfileError, BuilderError */

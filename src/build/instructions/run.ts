@@ -14,6 +14,7 @@ import { absolutePath, resolvePath } from '../../files/resolve.ts';
 import type { Root } from '../../files/root.ts';
 import type { Effect, StageState, StepScope } from '../effect.ts';
 import { shellOf } from './metadata.ts';
+import { explainPrograms } from './examine-programs.ts';
 import { MountTargets, type Thing } from './mount-targets.ts';
 import { type MountSources, putMounts } from './run-mounts.ts';
 
@@ -69,7 +70,12 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
     scope.emit({ kind: 'warning', code: 'run-groups', message, range: instruction.range });
   }
   const wasOutOfMemory = (outOfMemoryKills() ?? 0) > (killsBefore ?? 0);
-  if (!('exitCode' in result) || result.exitCode !== 0) throw failure(instruction, command.argv, result, wasOutOfMemory);
+  if (!('exitCode' in result) || result.exitCode !== 0) {
+    const path = state.environment.get('PATH') ?? defaultPath;
+    const examine = (): string | undefined =>
+      explainPrograms(command.argv.at(-1) ?? '', { root: scope.files.disk.root, cwd: workingDir, path });
+    throw failure({ instruction, command, state }, result, wasOutOfMemory, examine);
+  }
   const createdBy = runHistory(state, command.argv);
   return { state, touched: { kind: 'anything', except: mountTargets, unchanged }, history: { createdBy }, secretIds };
 }
@@ -189,18 +195,47 @@ export function refuseWhatNeedsPrivileges(instruction: RunInstruction, network: 
   if (device !== undefined) refuse(`--device=${device.value ?? ''}`, 'devices are not handed to commands', 'remove "required"');
 }
 
-function failure(instruction: RunInstruction, argv: readonly string[], result: LaunchResult, wasOutOfMemory: boolean): CommandError {
+function failure(
+  { instruction, command: { argv }, state }: FailedRun,
+  result: LaunchResult,
+  wasOutOfMemory: boolean,
+  examine: () => string | undefined,
+): CommandError {
   const text = instruction.text.length > longestShownText ? `${instruction.text.slice(0, longestShownText)}…` : instruction.text;
   const limit = memoryLimit();
-  const memory = `out of memory${limit === undefined ? '' : ` (the limit is ${Math.round(limit / 1_048_576)} MiB)`}`;
-  const hint = wasOutOfMemory ? { hint: `a process was killed: ${memory}` } : {};
+  const ranAs = ranAsOf(state);
+  const memory = `for want of memory${limit === undefined ? '' : `: the limit of this container is ${Math.round(limit / 1_048_576)} MiB`}`;
+  const about = {
+    ...(wasOutOfMemory ? { hint: 'raise resources.limits.memory of the pod, or have the command do less at a time (make -j1)' } : {}),
+    ...(ranAs === undefined ? {} : { ranAs }),
+  };
   if (!('exitCode' in result)) {
-    const why = wasOutOfMemory && result.signalName === 'SIGKILL' ? `: ${memory}` : '';
-    return new CommandError(`${text} was killed by ${result.signalName}${why}`, { argv, signalName: result.signalName }, hint);
+    const why = wasOutOfMemory && result.signalName === 'SIGKILL' ? ` ${memory}` : '';
+    return new CommandError(`${text} was killed by ${result.signalName}${why}`, { argv, signalName: result.signalName }, about);
   }
-  const meaning = result.refusal ?? meaningOf(result.exitCode);
-  const message = `${text} failed with exit code ${result.exitCode}${meaning === undefined ? '' : `: ${meaning}`}`;
-  return new CommandError(message, { argv, exitCode: result.exitCode }, hint);
+  const { exitCode, refusal } = result;
+  // A shell says by 126 and 127 alone that it could not execute something.
+  const seen = refusal === undefined && [126, 127, 139].includes(exitCode) ? examine() : undefined;
+  const meaning = wasOutOfMemory && exitCode === 137 ? `a process was killed ${memory}` : (refusal ?? seen ?? meaningOf(exitCode));
+  const message = `${text} failed with exit code ${exitCode}${meaning === undefined ? '' : `: ${meaning}`}`;
+  return new CommandError(message, { argv, exitCode }, about);
+}
+
+interface FailedRun {
+  readonly instruction: RunInstruction;
+  readonly command: RunCommand;
+  readonly state: StageState;
+}
+
+/** Who ran it and where, as far as that is not root in `/`. */
+function ranAsOf({ config }: StageState): string | undefined {
+  const { user = '', workingDir = '/', shell } = config;
+  const facts = [
+    /^(?:0|root)?(?::(?:0|root))?$/.test(user) ? '' : `USER ${user}`,
+    workingDir === '/' ? '' : `WORKDIR ${workingDir}`,
+    shell === undefined ? '' : `SHELL ${JSON.stringify(shell)}`,
+  ].filter((fact) => fact !== '');
+  return facts.length === 0 ? undefined : facts.join(', ');
 }
 
 /** What shells mean by a code; undefined for a program's own. */

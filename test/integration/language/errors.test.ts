@@ -19,12 +19,12 @@ const rows: readonly { readonly name: string; readonly dockerfile: string; reado
     {
       name: 'a source that is missing, with the name that is nearest',
       dockerfile: 'FROM base\nCOPY fil /f\n',
-      lines: ["error: Cannot copy 'fil'", '  ┌─ Dockerfile:2:1 (step 1/1)', '2 │ COPY fil /f', "try: Did you mean 'file'?"],
+      lines: ["error: Cannot copy 'fil'", '  ┌─ Dockerfile:2:6 (step 1/1)', '2 │ COPY fil /f', '  │      ^^^', "try: did you mean 'file'?"],
     },
     {
       name: 'a source that is left out by .dockerignore',
       dockerfile: 'FROM base\nCOPY left.out /f\n',
-      lines: ["error: Cannot copy 'left.out'", '  ┌─ Dockerfile:2:1 (step 1/1)', '.dockerignore:2'],
+      lines: ["error: Cannot copy 'left.out'", '  ┌─ Dockerfile:2:6 (step 1/1)', '.dockerignore:2'],
     },
     {
       name: 'a user that the image has not',

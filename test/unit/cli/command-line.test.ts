@@ -33,12 +33,13 @@ const refused: readonly { readonly argv: readonly string[]; readonly status: num
   },
 ];
 for (const { argv, status, lines } of refused)
-  test(`${argv.join(' ')} ends with status ${status} and ${lines.length} lines on standard error`, () => {
+  test(`${argv.join(' ')} ends with status ${status} and ${lines.length + 1} lines on standard error`, () => {
     const result = run(...argv);
     assert.equal(result.status, status, result.stderr);
     assert.equal(result.stdout, '');
     const written = result.stderr.trimEnd().split('\n');
-    assert.equal(written.length, lines.length, result.stderr);
+    assert.equal(written.length, lines.length + 1, result.stderr);
+    assert.equal(written.at(-1), '  code: ERR_USAGE (docs/errors.md)');
     for (const [index, line] of lines.entries()) assert.match(written[index] ?? '', line);
   });
 
@@ -54,10 +55,18 @@ test('help goes to standard output, whatever else is on the command line', () =>
   assert.match(stdout, /^Usage: yadokari build \[flags\] \[CONTEXT\]/);
 });
 
-test('an error in JSON is one object a line', () => {
+test('an error in JSON is an object for each line', () => {
   const { status, stderr } = run('--log-format=json', '--no-push', '--context=/nowhere/at/all');
   assert.equal(status, 1);
-  const [line = '', ...others] = stderr.trimEnd().split('\n');
-  const { level, msg } = asObject(JSON.parse(line));
-  assert.deepEqual({ level, msg, others }, { level: 'error', msg: 'error: Cannot use /nowhere/at/all: it does not exist', others: [] });
+  const said = stderr
+    .trimEnd()
+    .split('\n')
+    .map((line) => asObject(JSON.parse(line)));
+  assert.deepEqual(
+    said.map(({ level, msg }) => [level, msg]),
+    [
+      ['error', 'error: Cannot use /nowhere/at/all: it does not exist'],
+      ['error', '  code: ERR_CONTEXT (docs/errors.md)'],
+    ],
+  );
 });

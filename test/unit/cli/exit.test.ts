@@ -30,6 +30,7 @@ test('describeFailure() says what failed, each cause once, and the nearest thing
     'error: Cannot push r.example/a: 401',
     '  because: Cannot read config.json: EACCES',
     '  try: mount it readable',
+    '  code: ERR_REGISTRY (docs/errors.md)',
   ]);
 });
 
@@ -38,7 +39,11 @@ test('describeFailure() does not repeat a cause that a message above tells', () 
   const middle = new BuilderError('ERR_REGISTRY', 'Cannot reach r.example: connection refused', { cause: inner });
   const message = 'Cannot pull r.example/a: Cannot reach r.example: connection refused (tried 6 times)';
   const outer = new BuilderError('ERR_REGISTRY', message, { cause: middle });
-  assert.deepEqual(describeFailure(outer, false), [`error: ${message}`, '  because: connect ECONNREFUSED 127.0.0.1:5000']);
+  assert.deepEqual(describeFailure(outer, false), [
+    `error: ${message}`,
+    '  because: connect ECONNREFUSED 127.0.0.1:5000',
+    '  code: ERR_REGISTRY (docs/errors.md)',
+  ]);
 });
 
 test('describeFailure() owns up to a mistake of ours, and shows its stack only when asked', () => {
@@ -57,5 +62,8 @@ test('describeBuildFailure() quotes the line of the step that failed', () => {
 
 test('describeBuildFailure() has no place for what happened outside of any step', () => {
   const error = new BuilderError('ERR_REGISTRY', 'Cannot push r.example/a: 403');
-  assert.deepEqual(describeBuildFailure(error, { dockerfile, step: undefined }, false), ['error: Cannot push r.example/a: 403']);
+  assert.deepEqual(describeBuildFailure(error, { dockerfile, step: undefined }, false), [
+    'error: Cannot push r.example/a: 403',
+    '  code: ERR_REGISTRY (docs/errors.md)',
+  ]);
 });

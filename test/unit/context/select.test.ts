@@ -86,14 +86,14 @@ test('selectSources() gives matches in the order of their bytes, and does not en
 });
 
 for (const [word, message, hint] of [
-  ['pakage.json', "Cannot copy 'pakage.json': not found in the build context", "Did you mean 'package.json'?"],
-  ['README.MD', /not found/, "Did you mean 'README.md'?"],
-  ['src/mian.ts', /not found/, "Did you mean 'src/main.ts'?"],
-  ['scr/main.ts', "Cannot copy 'scr/main.ts': not found in the build context ('scr' does not exist)", "Did you mean 'src'?"],
+  ['pakage.json', "Cannot copy 'pakage.json': not found in the build context", "did you mean 'package.json'?"],
+  ['README.MD', /not found/, "did you mean 'README.md'?"],
+  ['src/mian.ts', /not found/, "did you mean 'src/main.ts'?"],
+  ['scr/main.ts', "Cannot copy 'scr/main.ts': not found in the build context ('scr' does not exist)", "did you mean 'src'?"],
   ['package.json/x', /not found/, undefined],
   ['utterly-different', /not found/, undefined],
   ['secret.tx', /not found/, undefined],
-  ['secret.txt', /excluded from the build context by \.dockerignore:1 'secret\*'/, "Remove that line, or add '!secret.txt' below it."],
+  ['secret.txt', /excluded from the build context by \.dockerignore:1 'secret\*'/, "remove that line, or add '!secret.txt' below it"],
   ['nowhere', /'nowhere' in the build context is a symbolic link to 'gone\/x', which is not found there/, /followed inside it/],
   ['own', /belongs to the builder/, undefined],
   ['nodir/*.js', /not found/, undefined],

@@ -152,8 +152,8 @@ for (const registry of [
 const refused: readonly (readonly [text: string, why: string, hint?: string])[] = [
   ['docker://alpine', 'an image name has no scheme', 'leave out "docker://"'],
   ['HTTPS://reg.test/a', 'an image name has no scheme', 'leave out "HTTPS://"'],
-  ['Alpine', 'a repository name must be lower case', 'try alpine'],
-  ['reg.test/Team/App:v1', 'a repository name must be lower case', 'try team/app'],
+  ['Alpine', 'a repository name must be lower case', 'write alpine'],
+  ['reg.test/Team/App:v1', 'a repository name must be lower case', 'write team/app'],
   ['alpine: 3', '" 3" is not a tag', 'a tag has letters, digits, ".", "_" and "-", 128 at most'],
   ['alpine:v1+x', '"v1+x" is not a tag', 'a tag has letters, digits, ".", "_" and "-", 128 at most'],
   ['reg.test/', '"" is not a repository name'],
