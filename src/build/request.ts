@@ -98,17 +98,21 @@ export interface BuildResult {
   readonly pushed: readonly PushedImage[];
 }
 
-/** How registries are reached; one set of rules for pulling, one for pushing. */
-export interface RegistryRequest {
-  readonly insecurePush: boolean;
-  readonly insecurePull: boolean;
+/** What is said of single registries, by host. */
+export interface HostSettings {
   readonly insecureRegistries: ReadonlySet<string>;
-  readonly skipTlsVerifyPush: boolean;
-  readonly skipTlsVerifyPull: boolean;
   readonly skipTlsVerifyRegistries: ReadonlySet<string>;
-  /** Path of a PEM file by host. */
+  /** Path of a PEM file. */
   readonly certificates: ReadonlyMap<string, string>;
   readonly clientCertificates: ReadonlyMap<string, { readonly certificate: string; readonly key: string }>;
+}
+
+/** How registries are reached; one set of rules for pulling, one for pushing. */
+export interface RegistryRequest extends HostSettings {
+  readonly insecurePush: boolean;
+  readonly insecurePull: boolean;
+  readonly skipTlsVerifyPush: boolean;
+  readonly skipTlsVerifyPull: boolean;
   /** By registry: `host[/prefix]`, tried in order. */
   readonly mirrors: ReadonlyMap<string, readonly string[]>;
   readonly onlyMirrors: boolean;

@@ -1,6 +1,6 @@
 // The registry flags → RegistryRequest.
 import { resolve } from 'node:path';
-import type { RegistryRequest } from '../build/request.ts';
+import type { HostSettings, RegistryRequest } from '../build/request.ts';
 import { BuilderError } from '../errors.ts';
 import { dockerHub } from '../oci/reference.ts';
 import { type BuiltInHelper, builtInHelpers } from '../registry/credentials.ts';
@@ -12,15 +12,6 @@ import { version } from './version.ts';
 /** @throws ERR_USAGE for a malformed item */
 export function makeRegistryRequest(settings: Settings, env: Environment, workingDirectory: string): RegistryRequest {
   const suffix = env['UPSTREAM_CLIENT_TYPE'];
-  const path = (file: string): string => resolve(workingDirectory, file);
-  const clientCertificates = new Map<string, { readonly certificate: string; readonly key: string }>();
-  for (const [host, files] of settings.pairs('registry-client-cert')) {
-    const [certificate = '', key = ''] = files.split(',');
-    if (certificate === '' || key === '') {
-      throw new BuilderError('ERR_USAGE', `Cannot use --registry-client-cert ${host}=${files}: expected HOST=CERTIFICATE,KEY`);
-    }
-    clientCertificates.set(host, { certificate: path(certificate), key: path(key) });
-  }
   const mirrors = new Map<string, readonly string[]>();
   const hub = settings.list('registry-mirror');
   if (hub.length > 0) mirrors.set(dockerHub, hub);
@@ -37,16 +28,32 @@ export function makeRegistryRequest(settings: Settings, env: Environment, workin
   return {
     insecurePush: settings.boolean('insecure'),
     insecurePull: settings.boolean('insecure-pull'),
-    insecureRegistries: new Set(settings.list('insecure-registry')),
     skipTlsVerifyPush: settings.boolean('skip-tls-verify'),
     skipTlsVerifyPull: settings.boolean('skip-tls-verify-pull'),
-    skipTlsVerifyRegistries: new Set(settings.list('skip-tls-verify-registry')),
-    certificates: new Map([...settings.pairs('registry-certificate')].map(([host, file]) => [host, path(certificateFile(host, file))])),
-    clientCertificates,
+    ...hostSettingsOf(settings, workingDirectory),
     mirrors,
     onlyMirrors: settings.boolean('skip-default-registry-fallback'),
     ...(settings.has('credential-helpers') ? { credentialHelpers: credentialHelpers(settings) } : {}),
     userAgent: `yadokari/${version}${suffix === undefined || suffix === '' ? '' : ` (${suffix.replace(/[^\x20-\x7e]|[()]/g, '')})`}`,
+  };
+}
+
+/** What is said of single registries. @throws ERR_USAGE for a malformed item */
+export function hostSettingsOf(settings: Settings, workingDirectory: string): HostSettings {
+  const path = (file: string): string => resolve(workingDirectory, file);
+  const clientCertificates = new Map<string, { readonly certificate: string; readonly key: string }>();
+  for (const [host, files] of settings.pairs('registry-client-cert')) {
+    const [certificate = '', key = ''] = files.split(',');
+    if (certificate === '' || key === '') {
+      throw new BuilderError('ERR_USAGE', `Cannot use --registry-client-cert ${host}=${files}: expected HOST=CERTIFICATE,KEY`);
+    }
+    clientCertificates.set(host, { certificate: path(certificate), key: path(key) });
+  }
+  return {
+    insecureRegistries: new Set(settings.list('insecure-registry')),
+    skipTlsVerifyRegistries: new Set(settings.list('skip-tls-verify-registry')),
+    certificates: new Map([...settings.pairs('registry-certificate')].map(([host, file]) => [host, path(certificateFile(host, file))])),
+    clientCertificates,
   };
 }
 

@@ -8,6 +8,7 @@ import { type RegistrySide, openRegistrySide } from '../surroundings/registry-si
 import type { CopyOptions } from '../transports/copy.ts';
 import type { Selection } from '../transports/select.ts';
 import type { Means } from '../transports/transport.ts';
+import { hostSettingsOf } from './registry-request.ts';
 import type { Environment, Settings } from './settings.ts';
 import { compressFormats, imageFormats } from './tables/transports.ts';
 import { version } from './version.ts';
@@ -44,6 +45,7 @@ export function sideOf(settings: Settings, prefix: SidePrefix): RegistrySide {
   const credential = credentialOf(settings, prefix);
   return {
     isLenient: !settings.boolean(`${prefix}tls-verify`, true),
+    hosts: hostSettingsOf(settings, process.cwd()),
     ...(folder === undefined ? {} : { certificateFolder: resolve(folder) }),
     ...(credential === undefined ? {} : { credential }),
     ...(authFile === undefined ? {} : { authFile: resolve(authFile) }),

@@ -11,7 +11,7 @@ import type { HostRules } from '../registry/http-client.ts';
 import { exchangeNotes } from '../registry/notes.ts';
 import { type Names, loadNames } from '../registry/names.ts';
 import { proxiesFrom } from '../registry/proxy.ts';
-import type { RegistryRequest } from '../build/request.ts';
+import type { HostSettings, RegistryRequest } from '../build/request.ts';
 import { readAuthorities, readClientCertificate } from './pem-files.ts';
 
 export interface RegistrySurroundings {
@@ -84,8 +84,8 @@ export function openRegistries(
   };
 }
 
-/** How each host is talked to, for clients that are told these two things. */
-function readHostRules(request: RegistryRequest): (insecure: boolean, skipTlsVerify: boolean) => (host: string) => HostRules {
+/** How each host is talked to, for clients that are told these two things. @throws ERR_USAGE for a file that can't be used */
+export function readHostRules(request: HostSettings): (insecure: boolean, skipTlsVerify: boolean) => (host: string) => HostRules {
   const own = new Map([...request.certificates].map(([host, path]) => [host, [readAuthorities(path)]]));
   const clients = new Map([...request.clientCertificates].map(([host, files]) => [host, readClientCertificate(files)]));
   return (insecure, skipTlsVerify) => (host) => {

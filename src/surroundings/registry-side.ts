@@ -1,6 +1,7 @@
 // A registry client for one side of a copy: with credentials, certificates and leniency of its own.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { HostSettings } from '../build/request.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { type Clouds, openClouds } from '../cloud/clouds.ts';
@@ -11,7 +12,7 @@ import type { HostRules } from '../registry/http-client.ts';
 import { exchangeNotes } from '../registry/notes.ts';
 import { loadNames } from '../registry/names.ts';
 import { proxiesFrom } from '../registry/proxy.ts';
-import { trustCertificates } from './registries.ts';
+import { readHostRules, trustCertificates } from './registries.ts';
 
 /** How the registries of one side are reached. */
 export interface RegistrySide {
@@ -19,6 +20,7 @@ export interface RegistrySide {
   readonly isLenient: boolean;
   /** A folder with `*.crt` to trust, `*.cert` and `*.key` to show. */
   readonly certificateFolder?: string;
+  readonly hosts: HostSettings;
   /** Nobody, or somebody, whatever files say; else what `authFile` or the usual files say. */
   readonly credential?: Credential | 'none';
   readonly authFile?: string;
@@ -32,16 +34,14 @@ export async function openRegistrySide(
 ): Promise<RegistryClient> {
   trustCertificates(env, emit);
   const { certificateFolder, userAgent } = side;
-  const rules: HostRules = {
-    insecure: side.isLenient,
-    skipTlsVerify: side.isLenient,
-    ...(certificateFolder === undefined ? {} : readCertificates(certificateFolder)),
-  };
+  const folder = certificateFolder === undefined ? {} : readCertificates(certificateFolder);
+  const ofHost = readHostRules(side.hosts)(side.isLenient, side.isLenient);
+  const hostRules = (host: string): HostRules => ({ ...folder, ...ofHost(host) });
   const common = { names: await loadNames(), proxies: proxiesFrom(env), userAgent };
   const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
   const clouds = openClouds({ ...common, env, hostRules: () => ({}), onExchange: exchangeNotes(emit), onWarning });
   const credentials = await credentialsOf(side, clouds, { env, emit, onWarning });
-  const client = createRegistryClient({ ...common, credentials, hostRules: () => rules, emit });
+  const client = createRegistryClient({ ...common, credentials, hostRules, emit });
   const close = async (): Promise<void> => {
     await client.close();
     await clouds.close();

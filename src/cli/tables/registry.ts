@@ -90,5 +90,10 @@ const ofPulling: ReadonlySet<string> = new Set([
   'image-download-retry',
 ]);
 
+/** What is said of one registry, for commands with other words for the rest. */
+export const hostFlags: readonly FlagSpec[] = registryFlags.filter(
+  ({ value = '', name }) => value.startsWith('HOST') && !ofPulling.has(name),
+);
+
 /** For commands that pull nothing through mirrors. */
 export const directRegistryFlags: readonly FlagSpec[] = registryFlags.filter(({ name }) => !ofPulling.has(name));

@@ -1,6 +1,7 @@
 // The flags of commands that move images, by skopeo's names.
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
+import { hostFlags } from './registry.ts';
 import { storeFlags } from './store-root.ts';
 
 const noSignatures = 'signatures are made by a tool of their own (cosign, notation), before or after the copy';
@@ -38,8 +39,9 @@ function authFile(prefix: '' | 'src-' | 'dest-'): FlagSpec {
   return { name: `${prefix}authfile`, kind: 'text', value: 'FILE', about: 'read credentials from this file alone' };
 }
 
-/** Flags of skopeo itself, which may stand behind a command here. */
+/** Flags of skopeo itself, which may stand behind a command here; and what a build's flags say of single registries. */
 export const programFlags: readonly FlagSpec[] = [
+  ...hostFlags,
   authFile(''),
   { name: 'override-os', kind: 'text', value: 'OS', about: 'choose images for this system' },
   { name: 'override-arch', kind: 'text', value: 'ARCH', about: 'choose images for this architecture' },
