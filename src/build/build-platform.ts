@@ -10,13 +10,14 @@ import type { Platform } from '../oci/platform.ts';
 import { type StoredImage, encodeImage } from '../oci/stored-image.ts';
 import { type Borrowing, explainHidden } from './borrowing.ts';
 import type { BaseImages } from './base-images.ts';
+import type { KeptMounts } from './cache/kept-mounts.ts';
 import type { LayerCache } from './cache/layer-cache.ts';
 import type { BuildRecord as CacheRecord } from './cache/record.ts';
-import { type Outlook, mayBeOfCache, openCache, openOutlook } from './cache/outlook.ts';
+import { type Outlook, mayBeOfCache, openCache, openKeptMounts, openOutlook } from './cache/outlook.ts';
 import { type BaseScope, enterBase } from './enter-base.ts';
 import { layerCompression } from './layer-compression.ts';
 import { exportsOf } from './export-files.ts';
-import { executeInstruction, type ExecutionContext } from './execute.ts';
+import { executeInstruction, type ExecutionContext, foreseeRun } from './execute.ts';
 import { finishImage, formatTime } from './finish.ts';
 import { leftOutBy } from './ignored-paths.ts';
 import { type EarlyPush, openEarlyPush } from '../outputs/early-push.ts';
@@ -78,11 +79,14 @@ export interface BuiltPlatform {
 export async function buildPlatform(parts: PlatformBuild, isLast: boolean): Promise<BuiltPlatform> {
   const { request, ports, store, borrowing } = parts;
   await using cache = openCache(request, ports, store);
+  const kept = openKeptMounts(request, ports, store, cache);
+  // Of a build that fails, too: what its other RUNs left is good.
+  await using _ = { [Symbol.asyncDispose]: async () => await kept?.save() };
   for (;;) {
     const disk = openDisk(parts);
     try {
       if (request.preCleanup) await disk.prepare();
-      const built = await attemptBuild(parts, disk, cache);
+      const built = await attemptBuild(parts, disk, cache, kept);
       if (request.cleanup) disk.clear();
       else if (!isLast) disk.giveUp();
       emptyStages(parts);
@@ -129,7 +133,12 @@ function rootOf({ rootPath }: BuildRequest, { protection }: Borrowing): Root {
   return { path: bytesFromText(rootPath), protection };
 }
 
-async function attemptBuild(parts: PlatformBuild, disk: Disk, cache: LayerCache | undefined): Promise<BuiltPlatform> {
+async function attemptBuild(
+  parts: PlatformBuild,
+  disk: Disk,
+  cache: LayerCache | undefined,
+  kept: KeptMounts | undefined,
+): Promise<BuiltPlatform> {
   const { dockerfile, request, ports, bases, borrowing, folders, epoch, label } = parts;
   const { emit, signal } = ports;
   const outlook = await openOutlook(parts, cache);
@@ -138,11 +147,12 @@ async function attemptBuild(parts: PlatformBuild, disk: Disk, cache: LayerCache 
   using spool = new Spool(folders.layers);
   const stageFiles = stageFilesOptions(parts, { disk, spool, earlyPush });
   const finished = new Map<number, StageResult>();
-  const sources = openSources(dockerfile, request, outlook.plan, { finished, stageFiles, bases, ports });
+  const sources = openSources(dockerfile, request, outlook.plan, { finished, stageFiles, bases, ports, kept });
   const created = (): string => formatTime(epoch === undefined ? ports.now() : epoch * 1000);
   const common = { dockerfile, request, ports, bases, disk, stageFiles, earlyPush, sources, finished, created, label };
   const numbers = numberSteps(outlook.plan, parts.otherSteps);
   const target = await buildStages({ ...common, numbers, ...(epoch === undefined ? {} : { epoch }), ...outlook });
+  void kept?.save(); // while the image is published
   await borrowing.giveBack();
   await outlook.cache?.keepRecord();
   const image = finishImage(target.image, request, target.platform);
@@ -229,6 +239,7 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
     {
       dockerfile,
       execute: (instruction, state, step, escape) => executeInstruction(instruction, state, step, escape, context),
+      foresee: (instruction, state, escape) => foreseeRun(instruction, state, escape, context),
       files: base.files,
       numbers,
       created: build.created,

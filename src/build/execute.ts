@@ -1,5 +1,5 @@
 // One instruction: the words expanded from the state before it, then the file that knows its kind.
-import type { Instruction } from '../dockerfile/instruction.ts';
+import type { Instruction, RunInstruction } from '../dockerfile/instruction.ts';
 import { expandHeredoc, expandWord, expandWords } from '../dockerfile/words.ts';
 import type { GlobalArgs } from '../dockerfile/global-args.ts';
 import type { StepLabel } from '../events.ts';
@@ -8,6 +8,7 @@ import { type AddScope, executeAdd } from './instructions/add.ts';
 import { type CopyScope, executeCopy } from './instructions/copy.ts';
 import { executeMetadata, type MetadataScope } from './instructions/metadata.ts';
 import { executeRun, type RunScope } from './instructions/run.ts';
+import { foreseeMounts } from './instructions/run-mounts.ts';
 import { executeWorkdir } from './instructions/workdir.ts';
 
 /** What the instructions of one stage share. */
@@ -18,6 +19,12 @@ export interface ExecutionContext {
   readonly add: Pick<AddScope, Exclude<keyof AddScope, keyof CopyScope>>;
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly globalArgs: GlobalArgs;
+}
+
+/** Begins what a RUN is going to wait for, while its files are put on disk. */
+export function foreseeRun({ mounts, range }: RunInstruction, state: StageState, escape: '\\' | '`', context: ExecutionContext): void {
+  const expand = (word: string): string => expandWord(word, state.environment, { escape, range }).value;
+  foreseeMounts(mounts, { sources: context.run.mounts, expand, workingDir: state.config.workingDir ?? '/' });
 }
 
 /** The effect of one instruction. @throws what the instruction throws */
@@ -33,8 +40,11 @@ export async function executeInstruction(
   const expand = (word: string): string => expandWord(word, environment, { escape, range }).value;
   const scope = { ...context.scope, step, expand };
   switch (instruction.kind) {
-    case 'run':
-      return await executeRun(instruction, state, { ...scope, ...context.run });
+    case 'run': {
+      const effect = await executeRun(instruction, state, { ...scope, ...context.run });
+      context.run.mounts.kept?.confirm();
+      return effect;
+    }
     case 'copy':
     case 'add': {
       const copyScope = { ...scope, ...context.copy, expandHeredoc: (body: string) => expandHeredoc(body, environment, { range }).value };

@@ -28,6 +28,8 @@ export interface CacheRequest {
   readonly copyLayers: boolean;
   /** RUN and WORKDIR. */
   readonly runLayers: boolean;
+  /** What cache mounts hold is kept, too, of each at most so much; undefined keeps none. */
+  readonly mountBytes?: number;
 }
 
 export interface BuildRequest {

@@ -12,6 +12,7 @@ import type { BaseImages } from './base-images.ts';
 import type { ExecutionContext } from './execute.ts';
 import type { BuildPlan } from './plan.ts';
 import type { BuildPorts } from './ports.ts';
+import type { KeptCaches } from './instructions/cache-mounts.ts';
 import type { BuildRequest } from './request.ts';
 import { StageFiles, type StageFilesOptions } from '../rootfs/stage-files.ts';
 import type { StageResult } from './stage.ts';
@@ -29,6 +30,7 @@ interface SourceParts {
   readonly stageFiles: StageFilesOptions;
   readonly bases: BaseImages;
   readonly ports: BuildPorts;
+  readonly kept?: KeptCaches | undefined;
 }
 
 /** Sources of one build. */
@@ -36,8 +38,8 @@ export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan:
   const contexts = new Set(request.namedContexts.map((context) => contextName(context.name)));
   const { ports } = parts;
   const images = new Map<string, StageFiles>();
-  const namespace = request.buildArgs.get('BUILDKIT_CACHE_MOUNT_NS') ?? '';
-  // Hashed, since it may hold anything; ids of one namespace mean nothing in another.
+  const namespace = cacheNamespace(request);
+  // Hashed, since it may hold anything.
   const subfolder = namespace === '' ? 'default' : createHash('sha256').update(namespace).digest('hex');
   const cacheFolder = join(request.builderFolder, 'caches', subfolder);
   return {
@@ -59,6 +61,7 @@ export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan:
             secret: (id) => ports.secrets.get(id),
             ssh: (id) => ports.ssh.get(id),
             cacheFolder: bytesFromText(cacheFolder),
+            kept: parts.kept,
           },
         },
         copy: { sources: async (from) => (from?.value === undefined ? ports.context : await named(from.value, true, from.range)) },
@@ -69,6 +72,11 @@ export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan:
       };
     },
   };
+}
+
+/** Ids of cache mounts of one namespace mean nothing in another. */
+export function cacheNamespace({ buildArgs }: Pick<BuildRequest, 'buildArgs'>): string {
+  return buildArgs.get('BUILDKIT_CACHE_MOUNT_NS') ?? '';
 }
 
 /** HTTP_PROXY and friends of --build-arg, which RUN gets without an ARG, in both spellings. */

@@ -1,6 +1,6 @@
 // One stage, from its base to its last instruction.
 import { hideCredentials } from '../context/source-word.ts';
-import type { Dockerfile, Instruction } from '../dockerfile/instruction.ts';
+import type { Dockerfile, Instruction, RunInstruction } from '../dockerfile/instruction.ts';
 import { parseOnbuild } from '../dockerfile/parse.ts';
 import { BuilderError, type SourceRange } from '../errors.ts';
 import type { BuildEvent, Emit, StepLabel } from '../events.ts';
@@ -50,6 +50,8 @@ export interface StageCache {
 export interface StageRun {
   readonly dockerfile: Dockerfile;
   readonly execute: (instruction: Instruction, state: StageState, step: StepLabel, escape: '\\' | '`') => Promise<Effect>;
+  /** Told of each RUN that is due, before its files are put on disk. */
+  readonly foresee?: (instruction: RunInstruction, state: StageState, escape: '\\' | '`') => void;
   readonly files: StageFiles;
   /** Number of the next step, and how many there are in all. */
   readonly numbers: { next: () => number; readonly total: number };
@@ -99,6 +101,7 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
       continue;
     }
     if (instruction.kind === 'run') {
+      run.foresee?.(instruction, state, escape);
       // What the base costs is told in lines of its own, and is not the command's time.
       await run.files.prepareRun();
       stepStarted = performance.now();

@@ -6,9 +6,11 @@ import { BuilderError } from '../errors.ts';
 import { parseReference } from '../oci/reference.ts';
 import type { CachePlace } from '../outputs/entry-place.ts';
 import type { OutputRequest } from '../outputs/output-request.ts';
+import { parseBytes } from '../report/units.ts';
 import type { Settings } from './settings.ts';
 
 const defaultTtl = '336h';
+const defaultMountSize = '2GB';
 /** kaniko's. */
 export const defaultBaseFolder = '/cache';
 
@@ -33,7 +35,15 @@ export function makeCacheRequest(settings: Settings, output: OutputRequest, work
     ttlMs: readTtl(settings),
     copyLayers: settings.boolean('cache-copy-layers'),
     runLayers: settings.boolean('cache-run-layers', true),
+    ...(settings.boolean('cache-mounts') ? { mountBytes: readMountBytes(settings) } : {}),
   };
+}
+
+function readMountBytes(settings: Settings): number {
+  const text = settings.text('cache-mounts-size') ?? defaultMountSize;
+  const bytes = parseBytes(text);
+  if (bytes !== undefined) return bytes;
+  throw new BuilderError('ERR_USAGE', `Cannot use --cache-mounts-size=${text}: expected a size such as 500MB or 2GB`);
 }
 
 /** kaniko's rule: beside the first destination. */

@@ -69,6 +69,7 @@ export function parseEntry({ annotations, layers }: Image, key: CacheKey): Cache
   return { key, layer, created: mark('created'), stored: mark('stored'), madeOn, step: mark('step') };
 }
 
-function isTime(text: string): boolean {
+/** RFC 3339, in UTC. */
+export function isTime(text: string): boolean {
   return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/.test(text) && !Number.isNaN(Date.parse(text));
 }

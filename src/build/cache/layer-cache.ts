@@ -89,10 +89,32 @@ export class LayerCache implements AsyncDisposable {
     return undefined;
   }
 
+  /** False where nothing is kept, or no longer. */
+  get keepsNew(): boolean {
+    return this.#target !== undefined;
+  }
+
+  /** The newest of what the places have under this tag, as `parse` reads it. @throws the signal's reason only */
+  async newest<Value extends { readonly stored: string }>(tag: string, parse: (image: Image) => Value): Promise<Value | undefined> {
+    const found = await Promise.all(this.#sources.map((place) => this.#read(place, tag, parse)));
+    return found.flatMap((each) => each ?? []).toSorted((a, b) => Date.parse(b.stored) - Date.parse(a.stored))[0];
+  }
+
+  /** True where what was stored then need not be stored anew to be found in the next days. */
+  isFresh({ stored }: { readonly stored: string }): boolean {
+    const { request, now } = this.#options;
+    return Date.parse(stored) + request.ttlMs / 2 > now();
+  }
+
+  /** Begins to put an image under this tag. */
+  putImage(tag: string, image: Image): void {
+    this.#begin((target, signal) => target.put(tag, image, signal));
+  }
+
   /** Begins to write down what the keys of this build were. */
   putRecord(tag: string, record: BuildRecord): void {
     const { now, platform } = this.#options;
-    this.#begin((target, signal) => target.put(tag, recordImage(record, platform, new Date(now()).toISOString()), signal));
+    this.putImage(tag, recordImage(record, platform, new Date(now()).toISOString()));
   }
 
   /** Why a build failed that could do without some entries: their layers can't be read. They are not found again. */
@@ -116,19 +138,28 @@ export class LayerCache implements AsyncDisposable {
   }
 
   async #lookUp(key: CacheKey): Promise<FoundEntry | undefined> {
-    const { signal } = this.#options;
     for (const place of this.#sources) {
       if (!this.#sources.includes(place)) continue;
-      try {
-        const image = await this.#ask(place, key);
-        const entry = image === undefined ? undefined : parseEntry(image, key);
-        if (entry !== undefined && !this.#isExpired(entry)) return this.#ready(entry);
-      } catch (error) {
-        signal.throwIfAborted();
-        this.#judgeFailure(place, key, error);
-      }
+      const entry = await this.#read(place, key, (image) => parseEntry(image, key));
+      if (entry !== undefined) return this.#ready(entry);
     }
     return undefined;
+  }
+
+  async #read<Value extends { readonly stored: string }>(
+    place: EntryPlace,
+    tag: string,
+    parse: (image: Image) => Value,
+  ): Promise<Value | undefined> {
+    try {
+      const image = await this.#ask(place, tag);
+      const entry = image === undefined ? undefined : parse(image);
+      return entry === undefined || this.#isExpired(entry) ? undefined : entry;
+    } catch (error) {
+      this.#options.signal.throwIfAborted();
+      this.#judgeFailure(place, tag, error);
+      return undefined;
+    }
   }
 
   async #ask(place: EntryPlace, tag: string): Promise<Image | undefined> {
@@ -141,7 +172,7 @@ export class LayerCache implements AsyncDisposable {
     }
   }
 
-  #isExpired({ stored }: CacheEntry): boolean {
+  #isExpired({ stored }: { readonly stored: string }): boolean {
     const { request, now } = this.#options;
     return Date.parse(stored) + request.ttlMs < now();
   }

@@ -4,13 +4,14 @@ import type { Image } from '../../oci/image.ts';
 import type { EntryPlace } from '../../outputs/entry-place.ts';
 import { createLimit } from '../../registry/limit.ts';
 import { cacheMark } from './entry.ts';
+import { mountName } from './mount-entry.ts';
 import { recordName } from './record.ts';
 
 /** One tag of a cache. What is not ours, or can't be read, is only named. */
 export interface ListedEntry {
   readonly tag: string;
-  readonly kind: 'step' | 'record' | 'foreign';
-  /** The instruction, or what else tells people what it is. */
+  readonly kind: 'step' | 'record' | 'mount' | 'foreign';
+  /** The instruction, the id of a cache mount, or what else tells people what it is. */
   readonly text: string;
   /** Milliseconds since 1970: when it was put there. */
   readonly storedMs?: number;
@@ -68,6 +69,8 @@ function describeImage(tag: string, { annotations, config, layers }: Image): Lis
   const at = Number.isNaN(stored) ? {} : { storedMs: stored };
   const isRecord = tag.startsWith(recordName) && mark('record.steps') !== undefined;
   if (isRecord) return { tag, kind: 'record', text: `keys of a build with ${mark('record.steps')} steps`, sizeBytes, ...at };
+  const id = tag.startsWith(mountName) ? mark('mount') : undefined;
+  if (id !== undefined) return { tag, kind: 'mount', text: id, sizeBytes, ...at };
   const step = mark('step');
   if (step !== undefined) return { tag, kind: 'step', text: step, sizeBytes, ...at };
   return { tag, kind: 'foreign', text: 'an image of somebody else', sizeBytes };

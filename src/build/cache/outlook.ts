@@ -6,7 +6,9 @@ import { needsFiles } from '../enter-base.ts';
 import { type BuildPlan, hasRun, isNeededAfter } from '../plan.ts';
 import type { BuildPorts } from '../ports.ts';
 import type { BuildRequest } from '../request.ts';
+import { cacheNamespace } from '../sources.ts';
 import { BuildCache, type BuildCacheOptions } from './build-cache.ts';
+import { KeptMounts } from './kept-mounts.ts';
 import { LayerCache } from './layer-cache.ts';
 
 export interface Outlook {
@@ -24,6 +26,20 @@ export function openCache(request: BuildRequest, ports: BuildPorts, store: BlobS
   if (request.cache === undefined) return undefined;
   const { registry, now, emit, signal } = ports;
   return new LayerCache({ request: request.cache, registry, platform: request.platform, store, now, emit, signal });
+}
+
+/** What cache mounts hold, kept in the cache, where the request asks for that. */
+export function openKeptMounts(
+  request: BuildRequest,
+  ports: BuildPorts,
+  store: BlobStore,
+  cache: LayerCache | undefined,
+): KeptMounts | undefined {
+  const mostBytes = request.cache?.mountBytes;
+  if (mostBytes === undefined || cache === undefined) return undefined;
+  const { verifySeal, now, emit, signal } = ports;
+  const { buildPlatform: platform } = request;
+  return new KeptMounts({ cache, store, namespace: cacheNamespace(request), platform, mostBytes, verifySeal, now, emit, signal });
 }
 
 /** Asks the cache for everything. @throws the signal's reason */

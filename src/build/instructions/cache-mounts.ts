@@ -2,6 +2,7 @@
 // folder is a volume. Sharing is as BuildKit has it: a `locked` one waits for all others; a `shared` one is used together with others
 // of its kind; who comes upon somebody it can't share with gets another folder.
 import { createHash } from 'node:crypto';
+import { chmodSync } from 'node:fs';
 import { chmod, lchown, mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../../bytes.ts';
 import { type SourceTree, locate } from '../../context/tree.ts';
@@ -22,11 +23,38 @@ import type { Thing } from './mount-targets.ts';
 
 export type CacheMount = Extract<Mount, { type: 'cache' }>;
 
+/** A cache, and where it is on this disk. */
+export interface CacheOnDisk {
+  /** What tells it from others. */
+  readonly name: string;
+  readonly id: string;
+  readonly folder: ByteString;
+  /** Where the folder, or a file of it, is made before it gets its place. */
+  readonly beside: ByteString;
+  /** Held while a RUN uses the cache; its ctime is when that was last. */
+  readonly lock: ByteString;
+  /** Held while files are copied from the folder, or into it. */
+  readonly copy: ByteString;
+}
+
+/** What caches hold, kept elsewhere between builders. */
+export interface KeptCaches {
+  /** Begins to look for what is kept of a cache. */
+  readonly foresee: (cache: CacheOnDisk) => void;
+  /** Puts that into the folder, where it is newer than what is there. @throws the signal's reason only */
+  readonly bring: (cache: CacheOnDisk) => Promise<void>;
+  /** A RUN is going to change it. */
+  readonly use: (cache: CacheOnDisk) => void;
+  /** The RUN has succeeded. */
+  readonly confirm: () => void;
+}
+
 export interface CacheScope {
   /** What `from` names. */
   readonly treeOf: (from: string) => Promise<SourceTree>;
   /** Where caches live: a folder of the builder's. */
   readonly cacheFolder: ByteString;
+  readonly kept?: KeptCaches | undefined;
   /** Gets the locks, until all targets are restored. */
   readonly held: DisposableStack;
   readonly emit: Emit;
@@ -50,11 +78,19 @@ export class CacheMounts {
   async lock(mounts: readonly CacheMount[]): Promise<void> {
     if (mounts.length === 0) return;
     await mkdir(fsPath(this.#scope.cacheFolder), { recursive: true, mode: 0o700 });
+    const { kept, cacheFolder } = this.#scope;
+    // Before they are locked: who waits for another build here has what that build leaves.
+    if (kept !== undefined) await Promise.all(mounts.map((mount) => kept.bring(cacheOnDisk(cacheFolder, mount))));
     const rank = { locked: 0, shared: 1, private: 2 };
     const ordered = mounts
       .map((mount) => ({ mount, name: nameOf(mount) }))
       .toSorted((a, b) => rank[a.mount.sharing] - rank[b.mount.sharing] || (a.name < b.name ? -1 : 1));
-    for (const { mount, name } of ordered) this.#names.set(mount, await this.#lockOne(mount, name));
+    for (const { mount, name } of ordered) {
+      const taken = await this.#lockOne(mount, name);
+      this.#names.set(mount, taken);
+      // A folder that was only made since another build has the cache is nobody's afterwards.
+      if (taken === name && !mount.isReadOnly) kept?.use(cacheOnDisk(cacheFolder, mount));
+    }
   }
 
   async #lockOne(mount: CacheMount, name: string): Promise<string> {
@@ -108,6 +144,7 @@ export class CacheMounts {
         copied = await scanRoot(plainRoot(path), signal);
       },
       keep: async (path) => {
+        this.#noteUse(name);
         // A build that is stopped leaves the cache as it was.
         if (copied !== undefined && signal.aborted) return;
         if (copied !== undefined) {
@@ -140,11 +177,32 @@ export class CacheMounts {
     return mount.from === undefined && mount.source !== '/' ? await subfolder(flag, folder, mount.source) : folder;
   }
 
-  /** Names may hold anything, so they are hashed. */
-  #file(name: string, end?: 'lock' | 'copy' | 'new'): ByteString {
-    const hashed = createHash('sha256').update(name).digest('hex');
-    return joinBytes(this.#scope.cacheFolder, bytesFromText(end === undefined ? hashed : `${hashed}.${end}`));
+  #noteUse(name: string): void {
+    try {
+      chmodSync(fsPath(this.#file(name, 'lock')), 0o600);
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error; // a RUN can remove it
+    }
   }
+
+  #file(name: string, end?: FileEnd): ByteString {
+    return fileOf(this.#scope.cacheFolder, name, end);
+  }
+}
+
+/** The cache of a mount, in the folder where caches live. */
+export function cacheOnDisk(cacheFolder: ByteString, mount: CacheMount): CacheOnDisk {
+  const name = nameOf(mount);
+  const file = (end?: FileEnd): ByteString => fileOf(cacheFolder, name, end);
+  return { name, id: mount.id, folder: file(), beside: file('new'), lock: file('lock'), copy: file('copy') };
+}
+
+type FileEnd = 'lock' | 'copy' | 'new';
+
+/** Names may hold anything, so they are hashed. */
+function fileOf(cacheFolder: ByteString, name: string, end?: FileEnd): ByteString {
+  const hashed = createHash('sha256').update(name).digest('hex');
+  return joinBytes(cacheFolder, bytesFromText(end === undefined ? hashed : `${hashed}.${end}`));
 }
 
 /** One cache for each owner, mode and origin of an id, as BuildKit has it. */

@@ -17,10 +17,11 @@ export async function copyTree(tree: SourceTree, source: ByteString, target: Byt
   const { parent, name } = splitPath(target);
   // An attribute that can't be set where the source has it can't matter to a command that only reads here.
   const writer = new EntryWriter(plainRoot(parent), { kind: 'new', keepsOwners: true, refuseXattr: () => undefined });
-  await writer.writeAll(readEntries(tree, source, name, signal), signal);
+  await writer.writeAll(treeEntries(tree, source, name, signal), signal);
 }
 
-async function* readEntries(tree: SourceTree, source: ByteString, top: ByteString, signal: AbortSignal): AsyncGenerator<Entry> {
+/** The file or folder at `source`, as `top`, and all that is below it. */
+export async function* treeEntries(tree: SourceTree, source: ByteString, top: ByteString, signal: AbortSignal): AsyncGenerator<Entry> {
   const { files } = tree;
   const stat = files.stat(source);
   if (stat === undefined) throw new BuilderError('ERR_CONTEXT', `Cannot copy ${source} of ${tree.label}: it went away`);

@@ -3,9 +3,9 @@ import { chmod, lchown, mkdir, writeFile } from 'node:fs/promises';
 import { type ByteString, fsPath } from '../../bytes.ts';
 import type { SourceTree } from '../../context/tree.ts';
 import type { Flag } from '../../dockerfile/instruction.ts';
-import { DockerfileError } from '../../errors.ts';
+import { BuilderError, DockerfileError } from '../../errors.ts';
 import type { Emit } from '../../events.ts';
-import { type CacheMount, CacheMounts } from './cache-mounts.ts';
+import { type CacheMount, CacheMounts, type KeptCaches, cacheOnDisk } from './cache-mounts.ts';
 import { copyTree } from './mount-copy.ts';
 import { findSource } from './mount-source.ts';
 import { type Mount, parseMount } from './mount.ts';
@@ -22,6 +22,8 @@ export interface MountSources {
   readonly ssh: (id: string) => string | undefined;
   /** Where cache mounts live between RUNs: a folder of the builder's. */
   readonly cacheFolder: ByteString;
+  /** Where what they hold is kept between builders, where it is. */
+  readonly kept?: KeptCaches | undefined;
 }
 
 export interface MountScope {
@@ -62,6 +64,20 @@ export async function putMounts(flags: readonly Flag[], placements: MountTargets
   return { env: work.env, secretIds: work.secretIds, close: () => work.close() };
 }
 
+/** Begins to fetch what is kept of caches, while a RUN is made ready; what is wrong with a mount is said when it is put. */
+export function foreseeMounts(flags: readonly Flag[], scope: Pick<MountScope, 'sources' | 'expand' | 'workingDir'>): void {
+  const { kept, cacheFolder } = scope.sources;
+  if (kept === undefined) return;
+  for (const flag of flags) {
+    try {
+      const mount = parseMount(flag, scope.expand, scope.workingDir);
+      if (mount.type === 'cache') kept.foresee(cacheOnDisk(cacheFolder, mount));
+    } catch (error) {
+      if (!(error instanceof BuilderError)) throw error;
+    }
+  }
+}
+
 interface Wanted {
   readonly target: string;
   readonly thing: () => Promise<Thing>;
@@ -77,8 +93,8 @@ class MountWork {
 
   constructor(scope: MountScope) {
     this.#scope = scope;
-    const { cacheFolder, tree } = scope.sources;
-    this.#caches = new CacheMounts({ ...scope, cacheFolder, treeOf: tree });
+    const { cacheFolder, kept, tree } = scope.sources;
+    this.#caches = new CacheMounts({ ...scope, cacheFolder, kept, treeOf: tree });
   }
 
   close(): void {

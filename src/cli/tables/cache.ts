@@ -36,6 +36,22 @@ export const cacheFlags: readonly FlagSpec[] = [
     kaniko: 'same',
   },
   { name: 'cache-run-layers', kind: 'boolean', needs: 'cache', about: 'cache RUN and WORKDIR (default true)', kaniko: 'same' },
+  {
+    name: 'cache-mounts',
+    kind: 'boolean',
+    needs: 'cache',
+    about: 'keep what RUN --mount=type=cache holds there, too',
+    details:
+      'keep what `RUN --mount=type=cache` holds in the cache, too: it is fetched for the first RUN that uses it, and stored when the RUNs are done',
+  },
+  {
+    name: 'cache-mounts-size',
+    kind: 'text',
+    needs: 'cache-mounts',
+    value: 'SIZE',
+    about: 'of each of them so much at most (default 2GB)',
+    details: 'what is larger is told, and neither stored nor taken; files count as the room that they take on a disk (default 2GB)',
+  },
   { name: 'no-push-cache', kind: 'boolean', needs: 'cache', about: 'take from the cache and keep nothing', kaniko: 'same' },
   {
     name: 'cache-explain',
