@@ -116,15 +116,12 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
     if (single !== undefined) {
       single.steps.push({ history, created, changedFiles: isLayer });
       for (const id of effect.secretIds ?? []) if (!single.readers.has(id)) single.readers.set(id, instruction.range);
-    } else if (!isLayer) {
-      if (history !== undefined) image = appendHistory(image, timed(history, created, run));
-      if (written !== undefined) await run.cache?.keep(position, written.layer, created);
-    } else {
+    } else if (isLayer) {
       for (const id of written.leakedSecrets) run.emit(leakWarning(id, "this step's layer", instruction.range));
       layer = { entries: written.entries, sizeBytes: written.layer.descriptor.size };
       image = appendLayer(image, written.layer, { ...history, created });
-      await run.cache?.keep(position, written.layer, created);
-    }
+    } else if (history !== undefined) image = appendHistory(image, timed(history, created, run));
+    if (written !== undefined) await run.cache?.keep(position, written.layer, created);
     run.emit({ kind: 'step.finished', step, durationMs: performance.now() - stepStarted, ...(layer === undefined ? {} : { layer }) });
   }
   if (single !== undefined) image = await appendSingleLayer(image, single, run);

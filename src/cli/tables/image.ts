@@ -112,5 +112,4 @@ export const imageFlags: readonly FlagSpec[] = [
     inert: 'stages that nothing needs are always skipped',
     kaniko: 'deprecated, without effect',
   },
-  { name: 'iidfile', kind: 'text', value: 'FILE', about: "write the image's ID, the digest of its config, here" },
 ];

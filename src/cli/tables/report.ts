@@ -8,6 +8,7 @@ export const reportFlags: readonly FlagSpec[] = [
     value: 'FILE',
     about: "write digests and names as JSON here, with buildx's keys",
   },
+  { name: 'iidfile', kind: 'text', value: 'FILE', about: "write the image's ID, the digest of its config, here" },
   {
     name: 'events-file',
     kind: 'text',

@@ -73,6 +73,7 @@ describe('cache mounts in the repository of the cache', { skip: whyNot, timeout:
         cache: { from: [place], to: place, ttlMs: 14 * 24 * hour, copyLayers: true, runLayers: false, mountBytes: bytes, ...cache },
         output: {
           destinations: [parseReference(`${registry.host}/app:1`)],
+          exports: [],
           noPush: false,
           skipPushPermissionCheck: true,
           ignoreImmutableTags: false,
