@@ -3,9 +3,10 @@
 import { type ByteString, bytesFromBuffer } from '../bytes.ts';
 
 import { statBufferSize } from './files.ts';
-import { addressOf, attempt, call, cString, systemError } from './libc.ts';
+import { addressOf, attempt, call, cString, errnoOf, systemError } from './libc.ts';
 import { constants } from 'node:fs';
 
+const currentDirectory = -100; // AT_FDCWD
 const noFollow = 0x100; // AT_SYMLINK_NOFOLLOW
 const basicStats = 0x7ff; // STATX_BASIC_STATS
 
@@ -25,7 +26,7 @@ export class DirectoryReader {
    */
   read(path: ByteString, visit: DirectoryVisitor): void {
     const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | 0o2000000; // O_CLOEXEC
-    const fd = call('openat', [-100, cString(path), flags, 0], path);
+    const fd = call('openat', [currentDirectory, cString(path), flags, 0], path);
     try {
       for (;;) {
         const length = attempt('getdents64', fd, this.#entries, this.#entries.length);
@@ -50,5 +51,28 @@ export class DirectoryReader {
       if (result === 0) visit(name, this.#stat);
       else if (result !== -2) throw systemError(-result, 'statx', path);
     }
+  }
+}
+
+/** lstat of names that are known: no directory is opened or read. */
+export class NameReader {
+  readonly #path = Buffer.alloc(4096);
+  readonly #stat = new Uint32Array(statBufferSize / 4);
+  readonly #statBytes = new Uint8Array(this.#stat.buffer);
+
+  /** Visits the names; false where one is not there, or a path is too long for the kernel. @throws SystemError for anything else */
+  read(directory: ByteString, names: Iterable<ByteString>, visit: DirectoryVisitor): boolean {
+    // A name has 255 bytes at most; between it and the directory stands a slash, behind it a NUL.
+    if (directory.length > this.#path.length - 257) return false;
+    const nameAt = this.#path.write(`${directory}/`, 0, 'latin1');
+    for (const name of names) {
+      const end = nameAt + this.#path.write(name, nameAt, 'latin1');
+      this.#path[end] = 0;
+      const result = attempt('statx', currentDirectory, this.#path, noFollow, basicStats, this.#statBytes);
+      if (result === -errnoOf('ENOENT')) return false;
+      if (result < 0) throw systemError(-result, 'statx', `${directory}/${name}` as ByteString); // bytes joined
+      visit(name, this.#stat);
+    }
+    return true;
   }
 }

@@ -37,7 +37,7 @@ export class RunChanges {
   readonly #signal: AbortSignal;
   readonly #possibleOwner = readPossibleOwner();
   #scan: Tree | undefined;
-  #timesDrift: boolean | undefined;
+  #trueTimes: boolean | undefined;
 
   constructor(disk: Disk, options: { readonly emit: Emit; readonly signal: AbortSignal }) {
     this.#disk = disk;
@@ -66,9 +66,9 @@ export class RunChanges {
     const started = performance.now();
     const { root, map } = this.#disk;
     const before = this.#scan;
-    const after = await scanRoot(root, this.#signal);
-    this.#scan = after;
     if (before === undefined) throw new Error('take() without prepare()');
+    const after = await scanRoot(root, this.#signal, this.#hasTrueTimes() ? before : undefined);
+    this.#scan = after;
     const isExcepted = (path: ByteString): boolean => exceptions.except.some((each) => isWithin(path, each));
     const unchanged = new Set(exceptions.unchanged);
     const found = diffTrees(before, after).filter(
@@ -81,9 +81,12 @@ export class RunChanges {
   }
 
   #settling(): Settling {
-    const { notes, root } = this.#disk;
-    this.#timesDrift ??= !keepsChangeTimes(root.path);
-    return { notes, timesDrift: this.#timesDrift };
+    const { notes } = this.#disk;
+    return { notes, timesDrift: !this.#hasTrueTimes() };
+  }
+
+  #hasTrueTimes(): boolean {
+    return (this.#trueTimes ??= keepsChangeTimes(this.#disk.root.path));
   }
 
   // A folder that is only there since something is mounted below it becomes the image's where a RUN made something in it.

@@ -41,9 +41,18 @@ export class TreeColumns {
     return this.#names.push(name) - 1;
   }
 
-  /** st_mode of a row. */
-  mode(row: number): number {
-    return this.#columns[StatField.mode]?.[row] ?? 0;
+  /** One of the numbers of a row, in the order of `StatField`. */
+  number(row: number, field: number): number {
+    return this.#columns[field]?.[row] ?? 0;
+  }
+
+  /** Forgets the rows from `row` on, none of which was placed. */
+  drop(row: number): void {
+    this.#rows = row;
+  }
+
+  get rows(): number {
+    return this.#rows;
   }
 
   /** The finished tree; nothing may be added any more. */

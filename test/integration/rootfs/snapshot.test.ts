@@ -290,3 +290,45 @@ test('readEntries() and unpackLayer() stop when told to', async (context) => {
   };
   await assert.rejects(unpackLayer(root, endless(), createUnpackReport(), controller.signal), /stopped/);
 });
+
+test('scanRoot() that knows an earlier tree sees what one that knows nothing sees, whatever was done in between', async (context) => {
+  const { root, at } = small(context);
+  tree(at(''), { 'deep/er/f': 'x', empty: { dir: {} }, h1: 'x', h2: { hardlink: 'h1' } });
+  const steps: readonly (() => void)[] = [
+    () => undefined,
+    () => writeFileSync(at('d/f'), 'longer than it was'),
+    () => writeFileSync(at('deep/er/new'), ''),
+    () => renameSync(at('d/g'), at('d/g2')),
+    () => (unlinkSync(at('d/f')), writeFileSync(at('d/f'), 'one')),
+    () => (renameSync(at('deep'), at('d/deep')), mkdirSync(at('deep'))),
+    () => (rmSync(at('empty'), { recursive: true }), symlinkSync('d', at('empty'))),
+    () => chmodSync(at('d/deep/er'), 0o700),
+    () => (renameSync(at('d'), at('was-d')), renameSync(at('deep'), at('d'))),
+    () => writeFileSync(at('h2'), 'written through one name', { flag: 'r+' }),
+    () => {
+      for (let index = 0; index < 300; index++) writeFileSync(at(`d/${index}`), '');
+    },
+    () => (unlinkSync(at('d/7')), linkSync(at('d/8'), at('d/7'))),
+  ];
+  let before = await scanRoot(root, signal);
+  for (const [index, step] of steps.entries()) {
+    await settleClock(before, signal);
+    step();
+    const [known, fresh] = [await scanRoot(root, signal, before), await scanRoot(root, signal)];
+    assert.deepEqual([...known.entries()], [...fresh.entries()], `step ${index}`);
+    before = known;
+  }
+});
+
+test('scanRoot() that knows an earlier tree passes over what is protected', async (context) => {
+  const { root: plain, at } = small(context);
+  const root = { ...plain, protection: createProtection([bytes('d/e')]) };
+  const before = await scanRoot(root, signal);
+  await settleClock(before, signal);
+  writeFileSync(at('d/e/deep'), 'changed');
+  writeFileSync(at('d/f'), 'changed');
+  assert.deepEqual(
+    diffTrees(before, await scanRoot(root, signal, before)).map(({ path }) => path),
+    ['d/f'],
+  );
+});
