@@ -2,13 +2,17 @@
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
 import { destinationFlags, pushFlags, resultFileFlags } from './output.ts';
-import { directRegistryFlags } from './registry.ts';
+import { directRegistryFlags, hostFlags } from './registry.ts';
 import { storeFlags } from './store-root.ts';
 import { storeHowFlags } from './store.ts';
 import { compressFormats, imageFormats, sideFlags, signingFlags } from './transports.ts';
 
 /** Of kaniko's form alone. */
-export const registryOnlyFlags: readonly FlagSpec[] = [...resultFileFlags, ...pushFlags, ...directRegistryFlags];
+export const registryOnlyFlags: readonly FlagSpec[] = [
+  ...resultFileFlags,
+  ...pushFlags,
+  ...directRegistryFlags.filter((spec) => !hostFlags.includes(spec)),
+];
 
 /** Of buildah's form alone. */
 export const placeFlags: readonly FlagSpec[] = [
@@ -36,11 +40,11 @@ export const placeFlags: readonly FlagSpec[] = [
   { name: 'rm', kind: 'boolean', about: '', unsupported: 'yadokari rmi removes an image afterwards' },
   ...signingFlags,
   ...sideFlags(''),
-  ...storeHowFlags,
+  ...storeHowFlags.filter((spec) => !hostFlags.includes(spec)),
 ];
 
 export const pushGroups: readonly FlagGroup[] = [
-  { title: 'An archive, a layout or an image, to registries (kaniko)', flags: [...destinationFlags, ...registryOnlyFlags] },
+  { title: 'An archive, a layout or an image, to registries (kaniko)', flags: [...destinationFlags, ...registryOnlyFlags, ...hostFlags] },
   { title: 'An image of the store, to any place (buildah)', flags: placeFlags },
   { title: 'The store', flags: storeFlags },
   { title: 'What is told', flags: logFlags },
