@@ -200,6 +200,7 @@ function stageFilesOptions(
 
 async function buildStages(build: Build): Promise<Pick<StageResult, 'image' | 'files'> & { readonly platform: Platform }> {
   const { plan, request } = build;
+  downloadBases(build);
   for (const [position, planned] of plan.stages.entries()) {
     build.finished.set(planned.stage.index, await buildOne(build, planned, position));
   }
@@ -207,6 +208,15 @@ async function buildStages(build: Build): Promise<Pick<StageResult, 'image' | 'f
   const result = build.finished.get(index);
   if (result === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot finish: the target stage was not built');
   return { image: result.image, files: result.files, platform: plan.platforms.get(index) ?? request.platform };
+}
+
+/** All that stages are going to read, in their order, while the first ones are built. Whoever reads a base hears of a failure. */
+function downloadBases({ plan, request, bases, isRead }: Build): void {
+  for (const [position, planned] of plan.stages.entries()) {
+    const { base, stage } = planned;
+    if (base.kind !== 'image' || !isRead(planned, position)) continue;
+    bases.fetch(base.image, plan.platforms.get(stage.index) ?? request.platform, true).catch(() => undefined);
+  }
 }
 
 async function buildOne(build: Build, planned: PlannedStage, position: number): Promise<StageResult> {

@@ -58,7 +58,7 @@ export class TextLines {
     if (event.kind === 'output') this.#showUntold();
     if (event.kind === 'step.started') return this.#begin(event.step);
     if (event.kind === 'step.finished') return this.#finish(event);
-    if (event.kind === 'blob.finished' && event.direction === 'push' && this.#isRunning) return void this.#background.push(event);
+    if (event.kind === 'blob.finished' && this.#isInBackground(event)) return void this.#background.push(event);
     if (event.kind === 'output' || this.#held?.step.instruction !== 'run') this.#showTitle();
     this.#show(event);
     if (event.kind === 'warning' && event.range !== undefined) this.#annotate(event.message, event.range);
@@ -71,6 +71,11 @@ export class TextLines {
     this.#close();
     for (const waiting of this.#background.splice(0)) this.#show(waiting);
     if (isFailure && dialect?.unfold !== undefined) print(dialect.unfold, 'raw');
+  }
+
+  // A step that has not begun to run may wait for what is pulled.
+  #isInBackground({ direction }: Extract<BuildEvent, { readonly kind: 'blob.finished' }>): boolean {
+    return this.#isRunning && (direction === 'push' || this.#held === undefined);
   }
 
   #begin(step: StepLabel): void {

@@ -3,12 +3,18 @@ import assert from 'node:assert/strict';
 import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import type { BuildPorts } from '../../../src/build/ports.ts';
 import { BuilderError } from '../../../src/errors.ts';
+import { digestOf } from '../../../src/oci/digest.ts';
+import type { Layer } from '../../../src/oci/image.ts';
+import { readLayout } from '../../../src/store/oci-layout.ts';
 import type { BuildEvent } from '../../../src/events.ts';
 import { buildInRoot } from '../../support/build-in-root.ts';
 
+const platform = { os: 'linux', architecture: 'amd64' };
+const baseLayout = join(import.meta.dirname, '../../conformance/base');
 const whyNot = process.getuid?.() === 0 ? false : 'needs root for chroot and owners';
 
 function messages(events: readonly BuildEvent[], kind: 'note' | 'warning'): readonly string[] {
@@ -112,6 +118,35 @@ describe('how stages follow each other', { skip: whyNot, timeout: 120_000 }, () 
     const changed = await buildInRoot('FROM base AS one\nRUN echo x > /x\nFROM base\nRUN test ! -e /x\nCOPY --from=one /x /y\n');
     assert.equal(changed.error, undefined);
     assert.deepEqual([changed.layersRead, unpacked(changed.events)], [layersRead, 2]);
+  });
+
+  test('the bases of later stages are downloaded while the first one is built, and one that fails is told of by who needs it', async () => {
+    const order: string[] = [];
+    const plain = await readLayout({ folder: baseLayout, tag: 'base' }, platform, new AbortController().signal);
+    const resolveImage: BuildPorts['resolveImage'] = async (name) => {
+      const open =
+        (layer: Layer): Layer['open'] =>
+        (signal) => {
+          order.push(name);
+          return name === 'broken' ? Readable.from([Buffer.from('x')], { objectMode: false }) : layer.open(signal);
+        };
+      // Another digest, so that it counts as another layer.
+      const renamed = (layer: Layer): Layer =>
+        name === 'base' ? layer : { ...layer, descriptor: { ...layer.descriptor, digest: digestOf(Buffer.from(name)) } };
+      return await Promise.resolve({
+        ...plain.image,
+        layers: plain.image.layers.map((layer) => ({ ...renamed(layer), open: open(layer) })),
+      });
+    };
+    const emit = (event: BuildEvent): void => void (event.kind === 'stage.finished' && order.push(`${event.stage} is built`));
+    const text = 'FROM base AS one\nRUN true\nFROM other AS two\nRUN true\nFROM one\nCOPY --from=two /etc/passwd /p\n';
+    await buildInRoot(text, { ports: { resolveImage, emit } });
+    assert.deepEqual(order.slice(0, 3), ['base', 'other', 'one is built']);
+    const { error } = await buildInRoot('FROM base AS one\nRUN true\nFROM broken\nCOPY --from=one /etc/passwd /p\nRUN true\n', {
+      ports: { resolveImage },
+    });
+    assert.ok(error instanceof BuilderError);
+    assert.match(error.message, /broken/);
   });
 
   test('nothing of one stage is left in the next', async () => {

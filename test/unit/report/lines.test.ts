@@ -46,11 +46,12 @@ test('a step that takes no time is one line, and what takes longer has a title f
   assert.equal(text, '[build 3/3] COPY . .\n[build 3/3] done in 2.0s\n');
 });
 
-test('what is pushed in the background does not come between the title of a RUN and its end', () => {
+test('what is pushed and pulled in the background does not come between the title of a RUN and its end', () => {
   const { emit } = reportIn();
   emit({ kind: 'step.started', step: make });
   emit({ kind: 'phase', phase: 'running' });
   emit(pushed);
+  emit({ ...pushed, direction: 'pull' });
   emit({ kind: 'output', step: make, stream: 'stdout', line: 'cc -c a.c' });
   emit({ kind: 'step.finished', step: make, durationMs: 1000 });
   assert.deepEqual(text.split('\n'), [
@@ -58,6 +59,7 @@ test('what is pushed in the background does not come between the title of a RUN 
     '  | cc -c a.c',
     '[build 2/3] done in 1.0s',
     `pushed ${digest.slice(0, 19)} 4.0 MB (r)`,
+    `pulled ${digest.slice(0, 19)} 4.0 MB (r)`,
     '',
   ]);
 });
