@@ -204,7 +204,7 @@ describe('how stages follow each other', { skip: whyNot, timeout: 120_000 }, () 
     for (const step of ['COPY --from=biuld /a /b', 'RUN --mount=from=biuld,target=/x true']) {
       const { error } = await buildInRoot(`FROM scratch AS build\nWORKDIR /a\nFROM scratch\n${step}\n`, { ports: { resolveImage } });
       assert.ok(error instanceof BuilderError);
-      assert.equal(error.hint, 'did you mean the stage build?');
+      assert.match(error.hint ?? '', /^did you mean the stage build\?/);
     }
   });
 
