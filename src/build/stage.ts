@@ -122,7 +122,8 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
       image = appendLayer(image, written.layer, { ...history, created });
     } else if (history !== undefined) image = appendHistory(image, timed(history, created, run));
     if (written !== undefined) await run.cache?.keep(position, written.layer, created);
-    run.emit({ kind: 'step.finished', step, durationMs: performance.now() - stepStarted, ...(layer === undefined ? {} : { layer }) });
+    const durationMs = performance.now() - stepStarted - run.files.takeAheadMs();
+    run.emit({ kind: 'step.finished', step, durationMs, ...(layer === undefined ? {} : { layer }) });
   }
   if (single !== undefined) image = await appendSingleLayer(image, single, run);
   image = withTimes(image, inheritedHistory, run);

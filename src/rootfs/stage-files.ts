@@ -67,6 +67,7 @@ export class StageFiles {
   readonly #contents: LayerContents;
   readonly #outlook: StageOutlook;
   #ahead: Promise<void> | undefined;
+  #aheadMs = 0;
   #tree: Promise<ImageTree> | undefined;
   /** Where all changes become one layer: what they begin with. */
   #single: { readonly tree: ImageTree } | undefined;
@@ -98,7 +99,17 @@ export class StageFiles {
 
   async #unpackAhead(): Promise<void> {
     const isDue = this.#outlook.willRun === true && this.#tree === undefined && this.#layers.length > 0;
-    if (isDue && this.#options.disk.countHeld(this.#layers) === 0) await this.onDisk();
+    if (!isDue || this.#options.disk.countHeld(this.#layers) > 0) return;
+    const started = performance.now();
+    await this.onDisk();
+    this.#aheadMs = performance.now() - started;
+  }
+
+  /** Milliseconds, told once, that unpacking took while an instruction asked for the files. */
+  takeAheadMs(): number {
+    const taken = this.#aheadMs;
+    this.#aheadMs = 0;
+    return taken;
   }
 
   async #knownTree(): Promise<ImageTree> {
