@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import { stat } from 'node:fs/promises';
 import { BuilderError, systemCode } from '../errors.ts';
+import { isForeign } from '../oci/descriptor.ts';
 import { type Digest, splitDigest } from '../oci/digest.ts';
 import { type Json, formatJson } from '../oci/json.ts';
 import { parseManifest } from '../oci/manifest.ts';
@@ -33,6 +34,15 @@ export async function openDockerArchiveSink(
     writeRoot: async ({ bytes, mediaType }) => {
       const view = parseManifest(bytes, mediaType);
       if (view.kind === 'index') throw new BuilderError('ERR_UNSUPPORTED', `Cannot write an index to ${path}: a docker archive has none`);
+      const away = view.layers.find(isForeign);
+      if (away !== undefined)
+        throw new BuilderError(
+          'ERR_UNSUPPORTED',
+          `Cannot write ${path}: a docker archive has all layers, and ${away.digest} is kept elsewhere`,
+          {
+            hint: `dir:, oci: and docker:// keep its address, ${away.urls?.join(', ') ?? ''}`,
+          },
+        );
       const entry = new Map<string, Json>([
         ['Config', configName(view.config.digest)],
         ['RepoTags', [...new Set(names.map(repoTag))]],
