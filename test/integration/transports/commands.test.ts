@@ -1,6 +1,7 @@
 // The commands that move and show images, run as a person runs them, against a real registry and beside the real skopeo.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -152,6 +153,39 @@ test('a copy that was interrupted sends only what is not there yet, and nothing 
   const fetched = fake.requests.filter(({ method, path }) => method === 'GET' && path.includes('/blobs/')).map(({ path }) => path);
   for (const hex of there) assert.ok(!fetched.some((path) => path.includes(hex)), hex);
   assert.equal(await digestOfSkopeo(`oci:${target}:v1`), await digestOfSkopeo(`oci:${layout}:v1`));
+});
+
+test('a copy that was killed shows nothing, and the next one fetches only what is not there yet', { skip }, async (context) => {
+  const fake = await startFakeRegistry();
+  context.after(fake.stop);
+  const layers = ['one', 'two', 'three'].map((name) => content(`killed ${name}`));
+  await pushImage(fake.host, 'killed/app', { layers });
+  const place = `docker://${fake.host}/killed/app:latest`;
+  const { layers: named } = JSON.parse((await yadokari('inspect', '--raw', '--tls-verify=false', place)).stdout) as {
+    layers: readonly { digest: string }[];
+  };
+  const [first, second] = named.map(({ digest }) => digest);
+  assert.ok(first !== undefined && second !== undefined);
+  const fetches = (digest: string): number =>
+    fake.requests.filter(({ method, path }) => method === 'GET' && path.endsWith(`/blobs/${digest}`)).length;
+  for (const target of ['oci', 'dir'] as const) {
+    const at = join(folder, `killed-${target}`);
+    const to = target === 'oci' ? `oci:${at}:v1` : `dir:${at}`;
+    fake.requests.length = 0;
+    // The second layer does not come.
+    const { promise: isAsked, resolve: told } = Promise.withResolvers<void>();
+    fake.inject({ method: 'GET', path: new RegExp(`blobs/${second}`), act: () => told(), times: 1 });
+    const child = spawn(program, ['copy', '--src-tls-verify=false', place, to], { stdio: 'ignore' });
+    await isAsked;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    assert.equal(fetches(first), 1);
+    assert.ok(!existsSync(join(at, target === 'oci' ? 'index.json' : 'manifest.json')), 'it has no name');
+    const again = await yadokari('copy', '--src-tls-verify=false', place, to);
+    assert.equal(again.status, 0, again.stderr);
+    assert.deepEqual([fetches(first), fetches(second)], [1, 2], target);
+    assert.equal(await digestOfSkopeo(to), await digestOfSkopeo(place));
+  }
 });
 
 test('within one registry blobs are mounted and not sent', { skip }, async (context) => {
