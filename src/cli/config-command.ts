@@ -4,11 +4,10 @@ import { formatTime } from '../build/finish.ts';
 import { BuilderError } from '../errors.ts';
 import { digestOf } from '../oci/digest.ts';
 import { type HistoryEntry, type ImageConfig, emptyImageConfig, formatImageConfig, parseImageConfig } from '../oci/image-config.ts';
-import { configLimitBytes } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
 import { formatPlatform, hostPlatform } from '../oci/platform.ts';
 import { readLayerPiece } from '../pieces/layer-piece.ts';
-import { pieceOf, readPiece } from '../pieces/piece.ts';
+import { pieceOf, readConfigPiece } from '../pieces/piece.ts';
 import { readConfig } from '../transports/inspect.ts';
 import { type Place, isPlaceName, parsePlace } from '../transports/transport.ts';
 import { transports } from '../transports/transports.ts';
@@ -55,8 +54,7 @@ async function startingConfig(input: CommandInput, place: Place | undefined): Pr
   const from = settings.text('from');
   if (from === undefined) return emptyImageConfig(hostPlatform(process.arch));
   if (!isPlaceName(from, transports)) {
-    const piece = await pieceOf(from, place === undefined ? [] : [place], signal);
-    return parseImageConfig((await readPiece(piece, configLimitBytes, signal)).toString('utf8'));
+    return await readConfigPiece(await pieceOf(from, place === undefined ? [] : [place], signal), signal);
   }
   await using means = await openMeans(settings, 'src-', { env, emit: report.emit });
   await using source = await parsePlace(from, transports).openSource(means, signal);

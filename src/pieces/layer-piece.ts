@@ -28,7 +28,9 @@ export async function readLayerPiece({ name, digest, size, open }: Piece, signal
     for await (const _entry of readEntries(metered(decompress(open(signal), signal), meter), signal)) entries++;
   } catch (error) {
     if (!(error instanceof BuilderError) || error.code !== 'ERR_LAYER') throw error;
-    throw new BuilderError('ERR_LAYER', `Cannot use ${name} as a layer: ${error.message}`, { cause: error });
+    throw new BuilderError('ERR_LAYER', `Cannot use ${name} as a layer: ${error.message.replace(/^Cannot read archive: /, '')}`, {
+      cause: error,
+    });
   }
   const descriptor = { mediaType: layerMediaType('oci', compression), digest, size };
   return { layer: { descriptor, diffId: meter.digest(), open }, compression, entries, plainBytes: meter.size };

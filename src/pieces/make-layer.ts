@@ -116,7 +116,9 @@ async function* archiveEntries(
     }
   } catch (error) {
     if (!(error instanceof BuilderError) || error.code !== 'ERR_LAYER') throw error;
-    throw new BuilderError('ERR_LAYER', `Cannot make a layer of ${name}: ${error.message}`, { cause: error });
+    throw new BuilderError('ERR_LAYER', `Cannot make a layer of ${name}: ${error.message.replace(/^Cannot read archive: /, '')}`, {
+      cause: error,
+    });
   }
 }
 

@@ -2,11 +2,10 @@
 import { BuilderError } from '../errors.ts';
 import { encodeDockerManifest } from '../oci/docker-manifest.ts';
 import type { ImageBlob, Layer } from '../oci/image.ts';
-import { parseImageConfig } from '../oci/image-config.ts';
-import { type StoredManifest, configLimitBytes } from '../oci/manifest.ts';
+import type { StoredManifest } from '../oci/manifest.ts';
 import { type MediaFamily, MediaType, layerMediaTypeIn } from '../oci/media-type.ts';
 import { encodeManifest } from '../oci/stored-image.ts';
-import { type Piece, readPiece } from './piece.ts';
+import { type Piece, readConfigPiece } from './piece.ts';
 
 export interface MadeManifest {
   readonly manifest: StoredManifest;
@@ -40,12 +39,12 @@ export async function makeManifest(
 }
 
 async function checkLayers(piece: Piece, layers: readonly Layer[], signal: AbortSignal): Promise<void> {
-  const { diffIds } = parseImageConfig((await readPiece(piece, configLimitBytes, signal)).toString('utf8'));
+  const { diffIds } = await readConfigPiece(piece, signal);
   const hint = 'yadokari config takes the same --layer, in the same order';
   if (diffIds.length !== layers.length)
     throw new BuilderError(
       'ERR_LAYER',
-      `Cannot make a manifest: ${piece.name} names ${diffIds.length} layers, and there are ${layers.length}`,
+      `Cannot make a manifest: of ${piece.name}'s layers, which are ${diffIds.length}, ${layers.length} are named`,
       { hint },
     );
   for (const [position, { diffId, descriptor }] of layers.entries()) {

@@ -8,6 +8,8 @@ import { buffer } from 'node:stream/consumers';
 import { BuilderError, systemCode } from '../errors.ts';
 import { Meter, verify } from '../layer/meter.ts';
 import { type Digest, parseDigest, splitDigest } from '../oci/digest.ts';
+import { type ImageConfig, parseImageConfig } from '../oci/image-config.ts';
+import { configLimitBytes } from '../oci/manifest.ts';
 import { blobPath } from '../store/blob-file.ts';
 import type { Place } from '../transports/transport.ts';
 
@@ -56,6 +58,23 @@ export async function findPiece(digest: Digest, places: readonly Place[]): Promi
 export async function readPiece({ name, size, open: open_ }: Piece, limitBytes: number, signal: AbortSignal): Promise<Buffer> {
   if (size > limitBytes) throw new BuilderError('ERR_USAGE', `Cannot use ${name}: it has more than ${limitBytes} bytes`);
   return await buffer(open_(signal));
+}
+
+/** An image config. @throws ERR_LAYER naming the piece when it is none, ERR_USAGE when it is too long for one */
+export async function readConfigPiece(piece: Piece, signal: AbortSignal): Promise<ImageConfig> {
+  const bytes = await readPiece(piece, configLimitBytes, signal);
+  return asWhat(piece, 'a config', () => parseImageConfig(bytes.toString('utf8')));
+}
+
+/** What `read` makes of a piece; what it is not is said of the piece. */
+export function asWhat<Value>({ name }: Piece, what: string, read: () => Value): Value {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof BuilderError)) throw error;
+    const state = error.message.replace(/^Cannot read [^:]*: /, '');
+    throw new BuilderError(error.code, `Cannot use ${name} as ${what}: ${state}`, { cause: error });
+  }
 }
 
 async function filePiece(path: string, signal: AbortSignal): Promise<Piece> {

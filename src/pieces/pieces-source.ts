@@ -8,7 +8,7 @@ import type { Digest } from '../oci/digest.ts';
 import { manifestLimitBytes, parseManifest, storedManifest } from '../oci/manifest.ts';
 import type { ImageSource } from '../oci/source-and-sink.ts';
 import type { Place } from '../transports/transport.ts';
-import { type Piece, findPiece, readPiece } from './piece.ts';
+import { type Piece, asWhat, findPiece, readPiece } from './piece.ts';
 
 /** Where pieces may be. */
 export interface Pieces {
@@ -21,7 +21,8 @@ export interface Pieces {
  * @throws ERR_USAGE naming what is missing of an image, ERR_LAYER for what is no manifest
  */
 export async function openPieces(manifest: Piece, pieces: Pieces, signal: AbortSignal): Promise<ImageSource> {
-  const root = storedManifest(await readPiece(manifest, manifestLimitBytes, signal), undefined, manifest.digest);
+  const found = await readPiece(manifest, manifestLimitBytes, signal);
+  const root = asWhat(manifest, 'a manifest', () => storedManifest(found, undefined, manifest.digest));
   const files = new Map<Digest, Piece>(pieces.files.map((piece) => [piece.digest, piece]));
   const find = async (digest: Digest): Promise<Piece | undefined> => files.get(digest) ?? (await findPiece(digest, pieces.places));
   const view = parseManifest(root.bytes, root.mediaType);
