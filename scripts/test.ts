@@ -22,7 +22,10 @@ interface Suite {
 }
 
 // what has an engine of its own, or none
-const onlyPodman = ['bench', 'cri', 'gvisor', 'kube', 'quickstart'].map((name) => `test/e2e/${name}.test.ts`);
+const otherEngines = ['bench', 'cri', 'gvisor', 'kube', 'quickstart'];
+// what is long, and about bytes, memory or the cache rather than what a pod is
+const asInAnyPod = ['copied-builder', 'differential', 'far-registry', 'layer-cache', 'memory', 'self-build'];
+const onlyPodman = [...otherEngines, ...asInAnyPod].map((name) => `test/e2e/${name}.test.ts`);
 
 const suites: readonly Suite[] = [
   { name: 'unit', concurrency: 2, timeoutMs: 5 * 60_000, needsImage: false },
