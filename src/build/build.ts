@@ -51,7 +51,8 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   if (prepared.some(({ plan }) => mayRun(plan))) await ports.openLauncher?.();
   const results = await openResultFiles(asked.output, ports);
   await pushCheck.done();
-  const publishing = { registry: ports.registry, results, isFresh: true, emit, signal };
+  const { registry, pulledBases = new Map() } = ports;
+  const publishing = { registry, results, bases: pulledBases, isFresh: true, emit, signal };
   const publication = isIndex(asked) ? indexPublication(asked.output, publishing) : imagePublication(asked.output, publishing);
   const ownRoot = openOwnRoot(asked, borrowing);
   const common = { dockerfile, ports, bases, borrowing, store, folders, ...(ownRoot === undefined ? {} : { ownRoot }) };

@@ -2,6 +2,7 @@
 import type { ByteString } from '../bytes.ts';
 import type { SourceTree } from '../context/tree.ts';
 import type { Emit } from '../events.ts';
+import type { PulledBases } from '../outputs/store-image.ts';
 import type { Launcher } from '../linux/launch.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import type { ResolveImage } from './base-images.ts';
@@ -17,6 +18,8 @@ export interface BuildPorts {
   readonly git?: NonNullable<AddScope['git']>;
   /** Any name of an image: a registry's, or that of a --build-context which is an image. */
   readonly resolveImage: ResolveImage;
+  /** Images of registries that `resolveImage` gave, by what the store of this machine calls them. */
+  readonly pulledBases?: PulledBases;
   readonly context: SourceTree;
   /** Those of --build-context that are folders, by lower-case name. */
   readonly namedFolders: ReadonlyMap<string, SourceTree>;

@@ -1,4 +1,5 @@
 // Everything a build is asked for, as one frozen value. The command line makes it; nothing below reads argv or env.
+import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { BuiltInHelper } from '../registry/credentials.ts';
 import type { CachePlace } from '../outputs/entry-place.ts';
@@ -14,6 +15,12 @@ export interface SecretSpec {
 export interface NamedContextSpec {
   readonly name: string;
   readonly place: string;
+}
+
+/** When a base is looked for in the store of this machine: before its registry is asked, never, or only there. */
+export interface StoreRequest {
+  readonly folder: string;
+  readonly pull: 'missing' | 'always' | 'never';
 }
 
 /** `--cache` and what belongs to it. */
@@ -92,12 +99,16 @@ export interface BuildRequest {
   readonly builderFolder: string;
   /** The root that is built in: `/` except in tests. */
   readonly rootPath: string;
+  /** Images of this machine, as bases. */
+  readonly store?: StoreRequest;
   readonly output: OutputRequest;
 }
 
 export interface BuildResult {
   readonly digest: string;
   readonly pushed: readonly PushedImage[];
+  /** The digest of its config, which is its name in the store. */
+  readonly imageId: Digest;
 }
 
 /** What is said of single registries, by host. */

@@ -1,5 +1,6 @@
 // What pipelines written for kaniko pass along and what changes nothing here: told once, never dropped in silence.
 import type { Emit } from '../events.ts';
+import { hasCache } from './cache-request.ts';
 import type { FlagSpec } from './flags.ts';
 import type { Environment, Settings } from './settings.ts';
 
@@ -23,7 +24,8 @@ export function tellAccepted(settings: Settings, table: readonly FlagSpec[], env
 }
 
 function missingSwitch({ needs }: FlagSpec, settings: Settings): string | undefined {
-  return needs === undefined || settings.boolean(needs) ? undefined : `it only matters with --${needs}`;
+  const isMet = needs === 'cache' ? hasCache(settings) : needs === undefined || settings.boolean(needs);
+  return isMet ? undefined : `it only matters with --${needs}`;
 }
 
 function overruling({ overruledBy }: FlagSpec, settings: Settings): string | undefined {

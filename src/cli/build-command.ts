@@ -3,7 +3,10 @@ import { mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buildImage } from '../build/build.ts';
 import { readDockerfile, withIgnoreFile } from '../build/dockerfile-file.ts';
-import type { BuildRequest } from '../build/request.ts';
+import type { BuildRequest, BuildResult } from '../build/request.ts';
+import { splitDigest } from '../oci/digest.ts';
+import type { OutputRequest } from '../outputs/output-request.ts';
+import { standardOutput } from '../store/whole-file.ts';
 import { contextsFolder } from '../surroundings/contexts.ts';
 import { withRealPlaces } from '../surroundings/real-places.ts';
 import { openSurroundings } from '../surroundings/surroundings.ts';
@@ -116,7 +119,7 @@ async function buildHere(input: CommandInput, { mainPath, form, workingDirectory
     const { ignoreFile } = request;
     const ports = withIgnoreFile(world.ports, file, { workingDirectory, ...(ignoreFile === undefined ? {} : { ignoreFile }) });
     const result = await buildImage(dockerfile, request, ports);
-    if (result !== undefined) summarize(input, result, elapsedMs());
+    if (result !== undefined) summarize(input, { result, output: request.output }, elapsedMs());
     return 0;
   } catch (error) {
     if (signal.aborted) return reportAbort(report, signal, progress, elapsedMs());
@@ -149,13 +152,17 @@ async function withInput(
 
 function summarize(
   { report, settings, stdout }: CommandInput,
-  result: { readonly digest: string; readonly pushed: readonly { readonly destination: string }[] },
+  { result, output }: { readonly result: BuildResult; readonly output: OutputRequest },
   durationMs: number,
 ): void {
+  const isQuiet = settings.boolean('quiet');
   for (const { destination } of result.pushed) report.line('info', `  ${destination}`);
   const [pushed] = result.pushed;
   // Tags move: the digest is what a script wants to hold.
-  if (settings.boolean('quiet')) stdout.write(`${pushed === undefined ? '' : `${pushed.destination}@`}${result.digest}\n`);
+  const isTaken = output.exports.some(({ path }) => path === standardOutput);
+  // As buildah, which scripts take the id from.
+  if (output.store !== undefined && pushed === undefined && !isTaken) stdout.write(`${splitDigest(result.imageId).hex}\n`);
+  else if (isQuiet && !isTaken) stdout.write(`${pushed === undefined ? '' : `${pushed.destination}@`}${result.digest}\n`);
   report.emit({ kind: 'build.finished', digest: result.digest, durationMs });
 }
 

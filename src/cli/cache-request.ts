@@ -14,6 +14,11 @@ const defaultMountSize = '2GB';
 /** kaniko's. */
 export const defaultBaseFolder = '/cache';
 
+/** A build that has a store of images keeps its results there, unless it is told otherwise. */
+export function hasCache(settings: Settings): boolean {
+  return settings.boolean('cache', settings.has('root'));
+}
+
 /** What --cache asks for. @throws ERR_USAGE, ERR_REFERENCE for values and combinations that can't be */
 export function makeCacheRequest(settings: Settings, output: OutputRequest, workingDirectory: string): CacheRequest {
   const place = (flag: string): CachePlace | undefined => {
@@ -23,17 +28,19 @@ export function makeCacheRequest(settings: Settings, output: OutputRequest, work
   const isKept = !settings.boolean('no-push-cache');
   const [repo, to] = [place('cache-repo'), place('cache-to')];
   const others = settings.list('cache-from').map((text) => parseCachePlace('--cache-from', text, workingDirectory));
-  const own = repo ?? (to === undefined ? defaultPlace(output, isKept) : undefined);
+  const own = repo ?? (to === undefined ? (storePlace(settings, output, workingDirectory) ?? defaultPlace(output, isKept)) : undefined);
   // What this very build kept before it was stopped is where new results go.
   const from = unique([to, own, ...others].filter((each) => each !== undefined));
+  const isRead = !settings.boolean('no-cache');
+  if (!isRead && settings.has('cache')) throw new BuilderError('ERR_USAGE', 'Cannot combine --cache with --no-cache');
   if (from.length === 0)
     throw new BuilderError('ERR_USAGE', 'Cannot use --cache: nothing says where the cache is', { hint: 'give --cache-repo' });
   const target = to ?? own;
   return {
-    from,
+    from: isRead ? from : [],
     ...(isKept && target !== undefined ? { to: target } : {}),
     ttlMs: readTtl(settings),
-    copyLayers: settings.boolean('cache-copy-layers'),
+    copyLayers: settings.boolean('cache-copy-layers', !settings.has('cache')),
     runLayers: settings.boolean('cache-run-layers', true),
     ...(settings.boolean('cache-mounts') ? { mountBytes: readMountBytes(settings) } : {}),
   };
@@ -44,6 +51,13 @@ function readMountBytes(settings: Settings): number {
   const bytes = parseBytes(text);
   if (bytes !== undefined) return bytes;
   throw new BuilderError('ERR_USAGE', `Cannot use --cache-mounts-size=${text}: expected a size such as 500MB or 2GB`);
+}
+
+/** Beside the images of this machine, unless --cache was asked for together with a destination. */
+function storePlace(settings: Settings, { destinations, noPush }: OutputRequest, workingDirectory: string): CachePlace | undefined {
+  const root = settings.text('root');
+  if (root === undefined || (settings.has('cache') && destinations.length > 0 && !noPush)) return undefined;
+  return { kind: 'layout', folder: resolve(workingDirectory, root, 'cache') };
 }
 
 /** kaniko's rule: beside the first destination. */

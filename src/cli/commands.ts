@@ -35,7 +35,7 @@ export const commands: readonly Command[] = [
     name: 'build',
     usage: '[flags] [CONTEXT]',
     takesOperands: true,
-    about: 'build an image and push it, as BuildKit does',
+    about: 'build an image, as docker build and buildah do',
     groups: ownBuildGroups,
     run: async (input) => await runBuildCommand(input, 'build'),
   },

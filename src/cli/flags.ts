@@ -27,6 +27,8 @@ export interface FlagSpec {
   readonly choices?: readonly string[];
   /** One that others have, and that is refused by name. */
   readonly unsupportedChoice?: string;
+  /** What it says without a value; then one is only taken that is attached, or among its choices. */
+  readonly bare?: string;
   /** What it does, in one line. */
   readonly about: string;
   /** The same at length, where there is more to say than a line of `--help` has room for. */
@@ -109,7 +111,7 @@ export function parseBoolean(flag: string, text: string): boolean {
 
 function store(values: Map<string, string[]>, spec: FlagSpec, written: string, attached: string | undefined, rest: string[]): void {
   const given = values.get(spec.name) ?? [];
-  const value = attached ?? (spec.kind === 'boolean' ? 'true' : rest.shift());
+  const value = attached ?? bareValue(spec, rest) ?? rest.shift();
   if (value === undefined) {
     throw new BuilderError('ERR_USAGE', `Cannot use ${written}: it needs a value`, { hint: `${written}=${spec.value ?? 'VALUE'}` });
   }
@@ -117,6 +119,11 @@ function store(values: Map<string, string[]>, spec: FlagSpec, written: string, a
   checkValue(spec, written, value);
   const items = spec.kind === 'comma-list' ? value.split(',').filter((item) => item !== '') : [value];
   values.set(spec.name, spec.kind === 'list' || spec.kind === 'comma-list' ? [...given, ...items] : items);
+}
+
+function bareValue({ kind, bare, choices = [] }: FlagSpec, rest: string[]): string | undefined {
+  if (kind === 'boolean') return 'true';
+  return bare !== undefined && choices.includes(rest[0] ?? '') ? rest.shift() : bare;
 }
 
 function checkValue(spec: FlagSpec, written: string, value: string): void {

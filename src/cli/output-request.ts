@@ -3,7 +3,10 @@ import { resolve } from 'node:path';
 import { BuilderError } from '../errors.ts';
 import { type Reference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import { type OutputRequest, builderOutputFile, isUrl } from '../outputs/output-request.ts';
+import { hasCache } from './cache-request.ts';
 import { parseExport } from './export-spec.ts';
+import type { StoreOutput } from '../outputs/store-image.ts';
+import { localName } from '../store/image-names.ts';
 import type { Environment, Settings } from './settings.ts';
 
 /** @throws ERR_USAGE, ERR_REFERENCE for places that can't be */
@@ -26,7 +29,9 @@ export function makeOutputRequest(
   const results = around.env['BUILDER_OUTPUT'];
   const exports = settings.list('output').map((text) => parseExport(text, around.workingDirectory));
   const writes = settings.has('oci-layout-path') || settings.has('tar-path') || exports.length > 0;
-  if (around.needsOutput !== false && destinations.length === 0 && !noPush && !writes && !settings.boolean('dryrun')) {
+  const isNowhere = destinations.length === 0 && !noPush && !writes && !settings.boolean('dryrun');
+  const store = storeOutput(settings, isNowhere);
+  if (around.needsOutput !== false && isNowhere && store === undefined) {
     throw new BuilderError('ERR_USAGE', 'Cannot start: there is nowhere to put the image', {
       hint: 'give --destination IMAGE, --oci-layout-path, --tar-path, or --no-push',
     });
@@ -40,15 +45,28 @@ export function makeOutputRequest(
     ...image('oci-layout-path'),
     ...image('tar-path'),
     exports,
+    ...(store === undefined ? {} : { store: { ...store, folder: resolve(around.workingDirectory, store.folder) } }),
     ...resultPaths(settings, around.workingDirectory),
     ...file('metadata-file'),
     ...file('iidfile'),
-    ...(settings.boolean('cache') ? file('cache-explain') : {}),
+    ...(hasCache(settings) ? file('cache-explain') : {}),
     ...(results === undefined || results === '' ? {} : { builderOutput: resolve(around.workingDirectory, results, builderOutputFile) }),
     skipPushPermissionCheck: settings.boolean('skip-push-permission-check'),
     ignoreImmutableTags: settings.boolean('push-ignore-immutable-tag-errors'),
     pushRetries: settings.number('push-retry') ?? 0,
   };
+}
+
+/** Where there is a store, the image is in it if it has a name there, or goes nowhere else. @throws ERR_USAGE, ERR_REFERENCE */
+function storeOutput(settings: Settings, isNowhere: boolean): StoreOutput | undefined {
+  const names = settings.list('tag').map(localName);
+  const folder = settings.text('root');
+  if (folder !== undefined) return names.length > 0 || isNowhere ? { folder, names } : undefined;
+  const [first] = names;
+  if (first === undefined) return undefined;
+  throw new BuilderError('ERR_USAGE', `Cannot name the image ${first}: a container has no store of images`, {
+    hint: '--destination pushes to a registry; --root FOLDER, or YADOKARI_ROOT, names a store in a volume',
+  });
 }
 
 /** kaniko's rule: a repository, and a tag or none. The digest of what will be pushed is nobody's to say beforehand. */

@@ -7,9 +7,10 @@ import { leftOutBy, varRun } from '../build/ignored-paths.ts';
 import { standardOutput } from '../store/whole-file.ts';
 import { type Platform, formatPlatform, hostPlatform, parsePlatform } from '../oci/platform.ts';
 import { parseBuildArgs, readBuildArgFile } from './build-args.ts';
-import { makeBaseFolder, makeCacheRequest } from './cache-request.ts';
+import { hasCache, makeBaseFolder, makeCacheRequest } from './cache-request.ts';
 import { makeOutputRequest } from './output-request.ts';
 import type { Environment, Settings } from './settings.ts';
+import { pullChoices } from './tables/own-build.ts';
 
 export interface RequestSurroundings {
   readonly env: Environment;
@@ -71,7 +72,8 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     cleanup: settings.boolean('cleanup'),
     preCleanup: settings.boolean('pre-cleanup'),
     preservesRoot: settings.boolean('preserve-context'),
-    ...(settings.boolean('cache') ? { cache: makeCacheRequest(settings, output, around.workingDirectory) } : {}),
+    ...(hasCache(settings) ? { cache: makeCacheRequest(settings, output, around.workingDirectory) } : {}),
+    ...storeRequest(settings, around.workingDirectory),
     ...(baseFolder === undefined ? {} : { baseFolder }),
     printChecks: !settings.boolean('no-check'),
     printsPlan: settings.boolean('print-plan'),
@@ -109,6 +111,18 @@ function refuseSeveralInOne(platforms: readonly Platform[], { tarPath, exports }
   if (flag === undefined) return;
   throw new BuilderError('ERR_UNSUPPORTED', `Cannot write ${flag} for ${platforms.length} platforms: such an archive holds one image`, {
     hint: '--oci-layout-path, or --output type=oci, holds them all',
+  });
+}
+
+/** @throws ERR_USAGE for a policy that needs a store where there is none */
+function storeRequest(settings: Settings, workingDirectory: string): Pick<BuildRequest, 'store'> {
+  const folder = settings.text('root');
+  const asked = settings.choice('pull', pullChoices, folder === undefined ? 'always' : 'missing');
+  const pull = asked === 'true' ? 'always' : asked === 'false' ? 'missing' : asked;
+  if (folder !== undefined) return { store: { folder: resolve(workingDirectory, folder), pull } };
+  if (pull !== 'never') return {};
+  throw new BuilderError('ERR_USAGE', 'Cannot honour --pull=never: a container has no store of images', {
+    hint: '--root FOLDER, or YADOKARI_ROOT, names one in a volume',
   });
 }
 

@@ -1,8 +1,8 @@
 // `yadokari build` outside a container: the same command line, its paths translated, in a throwaway root.
-import { existsSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { BuilderError } from '../errors.ts';
+import { BuilderError, systemCode } from '../errors.ts';
 import { runInSandbox } from '../sandbox/launch.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import { heldPath, outFolder, sandboxPath, type VisiblePath } from '../sandbox/plan.ts';
@@ -16,6 +16,7 @@ import { bucketContext } from './request.ts';
 import { showCredentials } from './sandbox-credentials.ts';
 import { deliverOutputs, prepareOutputs, type SandboxOutput } from './sandbox-outputs.ts';
 import type { Settings } from './settings.ts';
+import { storeOf } from './store-request.ts';
 
 /** Variables that a build inside may need; the rest of the host's environment stays outside. */
 const passedVariables =
@@ -31,7 +32,7 @@ export async function runBuildInSandbox(
     throw new BuilderError('ERR_UNSUPPORTED', 'Cannot honour --kaniko-dir here: a build outside a container has a folder of its own');
   }
   report.emit({ kind: 'note', level: 'debug', message: `building in a throwaway root: ${around.reason}` });
-  const translation = translate(input, process.cwd());
+  const translation = translate(input, process.cwd(), around.form === 'build' ? openStore(input) : undefined);
   try {
     return await runInSandbox(
       {
@@ -115,7 +116,11 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
 };
 
 /** The command line as the process inside must get it, and what of the host it must see. @throws ERR_CONTEXT for a missing path */
-export function translate(input: Pick<CommandInput, 'flags' | 'positionals' | 'env'>, workingDirectory: string): Translation {
+export function translate(
+  input: Pick<CommandInput, 'flags' | 'positionals' | 'env'>,
+  workingDirectory: string,
+  storeFolder?: string,
+): Translation {
   const visible: VisiblePath[] = [];
   const outputs: SandboxOutput[] = [];
   const show: Doors['show'] = (path, mode, kind) => {
@@ -146,7 +151,7 @@ export function translate(input: Pick<CommandInput, 'flags' | 'positionals' | 'e
   const argv: string[] = [];
   const context = contextOf(input);
   for (const [name, values] of input.flags) {
-    if (name === 'context' || name === 'bucket') continue;
+    if (name === 'context' || name === 'bucket' || name === 'root') continue;
     if (name === 'build-arg-file') {
       argv.unshift(...values.flatMap((path) => readBuildArgFile(path, workingDirectory)).map((item) => `--build-arg=${item}`));
       continue;
@@ -158,6 +163,7 @@ export function translate(input: Pick<CommandInput, 'flags' | 'positionals' | 'e
       );
   }
   argv.push(`--context=${context === '-' ? context : rewritePlace(context, doors)}`);
+  if (storeFolder !== undefined) argv.push(`--root=${hold(storeFolder)}`);
   const knownHosts = join(input.env['HOME'] ?? homedir(), '.ssh/known_hosts');
   // git over ssh: the servers that this user knows, unless others are named.
   if (input.flags.has('ssh') && !argv.some((word) => word.startsWith('--secret=id=GIT_KNOWN_HOSTS,')) && existsSync(knownHosts))
@@ -168,6 +174,22 @@ export function translate(input: Pick<CommandInput, 'flags' | 'positionals' | 'e
     ...translateEnvironment(input.env, doors),
   };
   return { argv, env, visible, outputs };
+}
+
+/** The folder of the store; undefined, with a warning, where there can be none and nobody asked for it. @throws ERR_USAGE */
+function openStore({ settings, env, report }: CommandInput): string | undefined {
+  const { folder } = storeOf(settings, env);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    accessSync(folder, constants.W_OK);
+    return folder;
+  } catch (error) {
+    const message = `the image store ${folder} can't be used: ${systemCode(error) ?? String(error)}`;
+    if (settings.has('root') || settings.has('tag'))
+      throw new BuilderError('ERR_USAGE', `Cannot keep images: ${message}`, { cause: error, hint: '--root DIR names another folder' });
+    report.emit({ kind: 'warning', code: 'store', message });
+    return undefined;
+  }
 }
 
 function contextOf({ flags, positionals }: Pick<CommandInput, 'flags' | 'positionals'>): string {
@@ -224,7 +246,7 @@ function isSpecialFile(path: string): boolean {
 
 /** What the image is called in a layout, as the build inside calls it. */
 function layoutTag(settings: Settings): string {
-  const [first] = settings.list('destination');
+  const [first] = [...settings.list('destination'), ...settings.list('tag')];
   return (first === undefined ? undefined : withDefaultTag(parseReference(first)).tag) ?? 'latest';
 }
 

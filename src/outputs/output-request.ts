@@ -1,5 +1,6 @@
 // What a build gives away, as values.
 import type { Reference } from '../oci/reference.ts';
+import type { StoreOutput } from './store-image.ts';
 
 /** Where the image goes, and what is written about it. */
 export interface OutputRequest {
@@ -8,6 +9,8 @@ export interface OutputRequest {
   readonly ociLayoutPath?: string;
   readonly tarPath?: string;
   readonly exports: readonly ExportSpec[];
+  /** The store of this machine, where the image is kept. */
+  readonly store?: StoreOutput;
   /** Each of these is an absolute path, or the http(s) URL of who takes it by PUT. */
   readonly digestFile?: string;
   readonly imageNameWithDigestFile?: string;

@@ -11,11 +11,15 @@ import { type StoredImage, writeImageBlobs } from '../oci/stored-image.ts';
 import { openOciArchiveSink } from '../store/oci-archive.ts';
 import { openLayoutSink } from '../store/oci-layout.ts';
 import type { OutputRequest, PushedImage } from './output-request.ts';
+import { namesOf } from './output-names.ts';
+import { type StoreOutput, storeSink } from './store-image.ts';
 import { type FileExports, type PublishPorts, publishImage, retryPush, writePushed, writeResults } from './publish.ts';
 
 export interface Published {
   readonly digest: Digest;
   readonly pushed: readonly PushedImage[];
+  /** What engines call the image: the digest of its config, or that of an index. */
+  readonly imageId: Digest;
 }
 
 export interface Publication {
@@ -80,18 +84,18 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
       const pushed = output.noPush ? [] : output.destinations.map((reference) => ({ destination: formatReference(reference), digest }));
       await writeResults({ manifest: index }, output.destinations, ports.results);
       await writePushed(pushed, ports.results);
-      return { digest, pushed };
+      return { digest, pushed, imageId: digest };
     },
   };
 }
 
 async function writeOciArchive(
   path: string,
-  { destinations }: OutputRequest,
+  output: OutputRequest,
   { index, images }: { readonly index: StoredManifest; readonly images: readonly StoredImage[] },
   signal: AbortSignal,
 ): Promise<void> {
-  const [first, ...others] = destinations.map(formatCommonName);
+  const [first, ...others] = namesOf(output).map(formatCommonName);
   await using archive = openOciArchiveSink({ folder: path, ...(first === undefined ? {} : { tag: first }) }, others, signal);
   for (const image of images) {
     await writeImageBlobs(archive, image, signal);
@@ -102,21 +106,27 @@ async function writeOciArchive(
 }
 
 function targetsOf(output: OutputRequest, { registry }: PublishPorts): readonly Target[] {
-  const { destinations, ociLayoutPath } = output;
+  const { destinations, ociLayoutPath, store } = output;
+  const [first] = namesOf(output);
   const repositories = [...Map.groupBy(output.noPush ? [] : destinations, formatRepository).values()];
   const exported = output.exports.filter(({ type }) => type === 'layout').map(({ path }) => path);
   const layouts = [...(ociLayoutPath === undefined ? [] : [ociLayoutPath]), ...exported];
   return [
     ...layouts.map((folder): Target => ({
-      sink: openLayoutSink({ folder, tag: destinations[0]?.tag ?? 'latest' }),
+      sink: openLayoutSink({ folder, tag: first?.tag ?? 'latest' }),
       names: [`oci:${folder}`],
       phase: 'writing',
       detail: folder,
     })),
+    ...(store === undefined ? [] : [storeTarget(store)]),
     ...repositories.map((names): Target => ({
       sink: registry.openSink(names, { ignoreImmutableTags: output.ignoreImmutableTags, isFresh: true }),
       names: names.map((reference) => `${formatRepository(reference)}@`),
       phase: 'pushing',
     })),
   ];
+}
+
+function storeTarget(store: StoreOutput): Target {
+  return { sink: storeSink(store), names: store.names.map((name) => `store:${name}`), phase: 'writing', detail: store.folder };
 }

@@ -12,6 +12,8 @@ import { writeDockerArchive } from '../store/docker-archive.ts';
 import { openOciArchiveSink } from '../store/oci-archive.ts';
 import { writeLayout } from '../store/oci-layout.ts';
 import { standardOutput, writeWholeFile } from '../store/whole-file.ts';
+import { type PulledBases, storeImage } from './store-image.ts';
+import { namesOf } from './output-names.ts';
 import { openOutputFile, openResultUrl, type OutputFile } from './output-file.ts';
 import { checkOutputPlace } from './output-place.ts';
 import { type ExportSpec, isUrl, type OutputRequest, type PushedImage } from './output-request.ts';
@@ -69,6 +71,8 @@ export interface PublishPorts {
   readonly results: ResultFiles;
   /** The files of the image, where they are to be had. */
   readonly files?: FileExports;
+  /** Images that were pulled for it. */
+  readonly bases?: PulledBases;
   /** The image was made just now. */
   readonly isFresh?: boolean;
   readonly emit: Emit;
@@ -80,11 +84,12 @@ export async function publishImage(
   stored: StoredImage,
   output: OutputRequest,
   ports: PublishPorts,
-): Promise<{ readonly digest: Digest; readonly pushed: readonly PushedImage[] }> {
+): Promise<{ readonly digest: Digest; readonly pushed: readonly PushedImage[]; readonly imageId: Digest }> {
   const { emit, signal } = ports;
   const { digest } = stored.manifest;
   const sizeBytes = stored.image.layers.reduce((sum, layer) => sum + layer.descriptor.size, 0);
-  const [first] = output.destinations;
+  const names = namesOf(output);
+  const [first] = names;
   if (output.ociLayoutPath !== undefined) {
     emit({ kind: 'phase', phase: 'writing', detail: output.ociLayoutPath });
     await writeLayout({ folder: output.ociLayoutPath, tag: first?.tag ?? 'latest' }, stored, signal);
@@ -92,19 +97,20 @@ export async function publishImage(
   }
   if (output.tarPath !== undefined) {
     emit({ kind: 'phase', phase: 'writing', detail: output.tarPath });
-    await writeDockerArchive(output.tarPath, stored, output.destinations, signal);
+    await writeDockerArchive(output.tarPath, stored, names, signal);
     emit({ kind: 'image.written', destination: `docker-archive:${output.tarPath}`, digest, sizeBytes });
   }
   for (const spec of output.exports) {
     emit({ kind: 'phase', phase: 'writing', detail: spec.path });
-    await writeExport(spec, stored, output, ports);
+    await writeExport(spec, stored, names, ports);
     if (spec.path !== standardOutput)
       emit({ kind: 'image.written', destination: `${exportNames[spec.type]}:${spec.path}`, digest, sizeBytes });
   }
+  if (output.store !== undefined) await storeImage(output.store, stored, { bases: new Map(), ...ports });
   const pushed = output.noPush ? [] : await push(stored, output, ports, sizeBytes);
   await writeResults(stored, output.destinations, ports.results);
   await writePushed(pushed, ports.results);
-  return { digest, pushed };
+  return { digest, pushed, imageId: stored.config.descriptor.digest };
 }
 
 const exportNames = { local: 'files', tar: 'tar', oci: 'oci-archive', docker: 'docker-archive', layout: 'oci' } as const;
@@ -116,13 +122,13 @@ function isFolder(type: ExportSpec['type']): boolean {
 async function writeExport(
   { type, path }: ExportSpec,
   stored: StoredImage,
-  { destinations }: OutputRequest,
+  names: readonly Reference[],
   { files, signal }: PublishPorts,
 ): Promise<void> {
-  const [first, ...others] = destinations;
+  const [first, ...others] = names;
   switch (type) {
     case 'docker':
-      return await writeDockerArchive(path, stored, destinations, signal);
+      return await writeDockerArchive(path, stored, names, signal);
     case 'layout':
       return void (await writeLayout({ folder: path, tag: first?.tag ?? 'latest' }, stored, signal));
     case 'oci': {

@@ -35,6 +35,7 @@ export function describe(event: BuildEvent): string | undefined {
     case 'image.written':
       return `Pushed ${event.destination}`
         .replace(/^Pushed (?=(?:oci|oci-archive|docker-archive|tar|files):\/)/, 'Wrote ')
+        .replace(/^Pushed store:/, 'Stored ')
         .concat(event.destination.includes('@') ? '' : ` ${event.digest}`);
     case 'sample':
       return undefined;

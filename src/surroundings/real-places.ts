@@ -6,13 +6,14 @@ import { isUrl, type OutputRequest } from '../outputs/output-request.ts';
 
 /** What is read or written once the root is an image's; the rest of a request is read before that. */
 export function withRealPlaces(request: BuildRequest): BuildRequest {
-  const { baseFolder, cache } = request;
+  const { baseFolder, cache, store } = request;
   return {
     ...request,
     builderFolder: realFolder(request.builderFolder),
     ssh: new Map([...request.ssh].map(([id, path]) => [id, realPlace(path)])),
     ...(baseFolder === undefined ? {} : { baseFolder: { ...baseFolder, path: realPlace(baseFolder.path) } }),
     ...(cache === undefined ? {} : { cache: realCache(cache) }),
+    ...(store === undefined ? {} : { store: { ...store, folder: realPlace(store.folder) } }),
     namedContexts: request.namedContexts.map(realContext),
     output: realOutput(request.output),
   };
@@ -47,5 +48,6 @@ function realOutput(output: OutputRequest): OutputRequest {
     return place === undefined || isUrl(place) ? [] : [[name, realPlace(place)] as const];
   });
   const exports = output.exports.map((each) => ({ ...each, path: realPlace(each.path) }));
-  return { ...output, ...Object.fromEntries(places), exports };
+  const store = output.store === undefined ? {} : { store: { ...output.store, folder: realPlace(output.store.folder) } };
+  return { ...output, ...Object.fromEntries(places), exports, ...store };
 }

@@ -4,20 +4,16 @@ import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import type { SourceTree } from '../context/tree.ts';
-import { contextName } from '../dockerfile/stage-needs.ts';
 import type { Emit } from '../events.ts';
 import { mountsBelow } from '../rootfs/protect.ts';
 import { readMounts } from '../linux/mounts.ts';
 import { protectSelf } from '../linux/process.ts';
 import { sealFolder } from '../linux/seal.ts';
-import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import { type Clouds, cloudKeyFiles } from '../cloud/clouds.ts';
 import { configPaths } from '../registry/credentials.ts';
 import type { RegistryClient } from '../registry/client.ts';
-import { BaseFolder } from '../outputs/base-folder.ts';
-import { parseLayoutReference, readLayout } from '../store/oci-layout.ts';
-import type { ResolveImage } from '../build/base-images.ts';
 import type { GitAccess } from './git-access.ts';
+import { openImages } from './open-images.ts';
 import { openGit } from './open-git.ts';
 import { withDownloadSecrets } from './download-secrets.ts';
 import { MovedFolders } from '../files/moved-folders.ts';
@@ -86,7 +82,7 @@ export async function openSurroundings(
       registry: network.clients.push,
       download: network.download,
       git: network.git.add,
-      resolveImage: imageResolver(network.clients.pull, contexts.named.layouts, openBaseFolder(request, emit), emit),
+      ...(await openImages(request, network.clients.pull, contexts.named.layouts, { emit, signal }, stack)),
       context: watched(contexts.main.tree, contextWatch),
       namedFolders: new Map([...contexts.named.folders].map(([name, tree]) => [name, watched(tree, contextWatch)])),
       verifySeal: claims.verifySeal,
@@ -167,7 +163,8 @@ function claimPaths(request: BuildRequest, { main, named }: Contexts, ownFolders
   const isElsewhere = !`${builderFolder}/`.startsWith(`${home}/`);
   const bases = request.baseFolder === undefined || !existsSync(request.baseFolder.path) ? [] : [request.baseFolder.path];
   const ignored = request.ignorePaths.filter(isKeptOnDisk);
-  const given = [main.folder, ...named.owned, ...bases, ...ignored, ...request.ssh.values(), ...cacheFolders(request)];
+  const kept = request.store === undefined ? [] : [request.store.folder];
+  const given = [main.folder, ...named.owned, ...bases, ...kept, ...ignored, ...request.ssh.values(), ...cacheFolders(request)];
   const own = [builderFolder, ...(isElsewhere ? [] : [home]), ...given];
   const shared = isElsewhere ? new Set([...imageFolders, ...homeNames]) : imageFolders;
   const containerFiles = findContainerFiles(rootPath, builderFolder, shared, mountsBelow(bytesFromText(rootPath)));
@@ -199,32 +196,4 @@ function writable(paths: readonly string[]): readonly ByteString[] {
 function cacheFolders({ cache }: BuildRequest): readonly string[] {
   const places = cache === undefined ? [] : [...cache.from, ...(cache.to === undefined ? [] : [cache.to])];
   return places.flatMap((place) => (place.kind === 'layout' ? [place.folder] : []));
-}
-
-/** The folder that a warmer filled; undefined where there is none. */
-function openBaseFolder({ baseFolder }: BuildRequest, emit: Emit): BaseFolder | undefined {
-  if (baseFolder === undefined) return undefined;
-  if (existsSync(baseFolder.path)) return new BaseFolder({ ...baseFolder, now: Date.now, emit });
-  emit({ kind: 'note', level: 'debug', message: `no base images are kept in ${baseFolder.path}: it does not exist` });
-  return undefined;
-}
-
-function imageResolver(
-  client: RegistryClient,
-  named: ReadonlyMap<string, string>,
-  bases: BaseFolder | undefined,
-  emit: Emit,
-): ResolveImage {
-  return async (name, platform, signal) => {
-    const place = named.get(contextName(name));
-    if (place?.startsWith('oci-layout://') === true)
-      return (await readLayout(parseLayoutReference(place.slice('oci-layout://'.length)), platform, signal)).image;
-    const text = place === undefined ? name : place.slice('docker-image://'.length);
-    const reference = withDefaultTag(parseReference(text));
-    const near = bases === undefined ? undefined : await bases.pull(reference, platform, client, signal);
-    const { image, digest } = near ?? (await client.pullImage(reference, platform, signal));
-    const sizeBytes = image.layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
-    emit({ kind: 'image.resolved', name: text, digest, layers: image.layers.length, sizeBytes });
-    return image;
-  };
 }

@@ -65,11 +65,14 @@ export function sandboxBuilds(): SandboxBuilds {
     build: async (dockerfile, flags = [], { env, input, keeps = false, context = '.', isKanikos = false } = {}) => {
       write('Dockerfile', dockerfile);
       if (keeps) rmSync(layout, { recursive: true, force: true });
+      // Steps are executed, unless a test is about what is kept.
+      const isCold = !isKanikos && !flags.some((flag) => flag.startsWith('--cache'));
       const place = isKanikos ? `--context=${context}` : context;
       const args = [
         ...(isKanikos ? [] : ['build']),
         baseFlag,
         '--no-check',
+        ...(isCold ? ['--cache=false'] : []),
         keeps ? `--oci-layout-path=${layout}` : '--no-push',
         ...flags,
         place,
@@ -77,7 +80,7 @@ export function sandboxBuilds(): SandboxBuilds {
       const { status, output } = await run([join(checkout, 'bin/yadokari'), ...args], {
         cwd: folder,
         timeoutMs: 120_000,
-        ...(env === undefined ? {} : { env }),
+        env: { YADOKARI_ROOT: join(top, 'store'), ...env },
         ...(input === undefined ? {} : { input }),
       });
       return { status, output };

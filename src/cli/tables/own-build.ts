@@ -1,8 +1,22 @@
 // The flags that `yadokari build` has besides kaniko's: those of docker build and buildah.
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { buildGroups } from './build.ts';
+import { storeFlags } from './store-root.ts';
+
+export const pullChoices = ['always', 'missing', 'never', 'true', 'false'] as const;
 
 export const ownFlags: readonly FlagSpec[] = [
+  {
+    name: 'tag',
+    short: 't',
+    kind: 'list',
+    empty: 'refused',
+    isCommon: true,
+    value: 'NAME',
+    about: 'name in the store of this machine; repeatable',
+    details:
+      'name in the store of this machine: x is localhost/x:latest. Without it, and with nowhere else to go, the image has its id alone',
+  },
   {
     name: 'output',
     short: 'o',
@@ -14,6 +28,16 @@ export const ownFlags: readonly FlagSpec[] = [
     details:
       'type=local (the files of the image in a folder, owned by you), type=tar (the same as an archive, with their owners), type=oci and type=docker (the image as an archive; oci with tar=false as a folder); dest=- or none is standard output. FOLDER alone is type=local, - is type=tar',
   },
+  {
+    name: 'pull',
+    kind: 'text',
+    bare: 'always',
+    value: 'always|missing|never',
+    choices: pullChoices,
+    about: 'ask the registry of a base always, or if it is not in the store (default), or never',
+  },
+  { name: 'no-cache', kind: 'boolean', about: 'execute each step anew, and keep the results' },
+  ...storeFlags,
   {
     name: 'build-arg-file',
     kind: 'list',
@@ -40,8 +64,8 @@ export const ownFlags: readonly FlagSpec[] = [
 /** Other names that flags of kaniko's have there. */
 const otherNames: Readonly<Record<string, readonly string[]>> = { dockerfile: ['file'], 'image-format': ['format'] };
 
-/** What --output says shorter. */
-const lessCommon: readonly string[] = ['oci-layout-path', 'tar-path'];
+/** What --output and --tag say shorter, and what is done anyway. */
+const lessCommon: readonly string[] = ['oci-layout-path', 'tar-path', 'digest-file', 'cache', 'cache-repo'];
 
 const named = (spec: FlagSpec): FlagSpec => {
   const more = otherNames[spec.name];

@@ -18,7 +18,11 @@ describe('explain', { skip: sandboxMissing, timeout: 300_000 }, () => {
     const base = `--build-context=base=oci-layout://${join(checkout, 'test/conformance/base')}:base`;
     const cache = ['--cache', '--cache-copy-layers', '--cache-repo=oci:cache'];
     const explain = async () =>
-      await run([join(checkout, 'bin/yadokari'), 'explain', base, '--no-check', ...cache, '.'], { cwd: builds.folder, timeoutMs: 120_000 });
+      await run([join(checkout, 'bin/yadokari'), 'explain', base, '--no-check', ...cache, '.'], {
+        cwd: builds.folder,
+        env: { YADOKARI_ROOT: join(builds.folder, '../store') },
+        timeoutMs: 120_000,
+      });
     const dockerfile = 'FROM base\nRUN echo one > /one\nCOPY file /file\n';
     builds.write('file', 'first\n');
     builds.write('Dockerfile', dockerfile);

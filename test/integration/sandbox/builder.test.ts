@@ -15,14 +15,16 @@ describe('yadokari build outside a container', { skip: whyNot, timeout: 120_000 
     folder = mkdtempSync('/var/tmp/sandbox-build-');
     writeFileSync(join(folder, 'file'), 'context\n');
   });
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  after(() => {
+    for (const each of [folder, `${folder}-store`]) rmSync(each, { recursive: true, force: true });
+  });
 
   const buildWith = (env: Readonly<Record<string, string>>, dockerfile: string, ...flags: readonly string[]) => {
     writeFileSync(join(folder, 'Dockerfile'), dockerfile);
     const args = ['build', `--build-context=base=oci-layout://${base}:base`, ...flags, '.'];
     const { status, stdout, stderr } = spawnSync(join(checkout, 'bin/yadokari'), args, {
       cwd: folder,
-      env: { ...process.env, ...env },
+      env: { ...process.env, YADOKARI_ROOT: `${folder}-store`, ...env },
       encoding: 'utf8',
       timeout: 60_000,
     });

@@ -68,6 +68,7 @@ describe('yadokari build -o', { skip, timeout: 300_000 }, () => {
     const command = ['build', '--build-context=base=oci-layout://', '-o=-', '-q', '.'];
     const { status, stdout, stderr } = spawnSync(join(import.meta.dirname, '../../../bin/yadokari'), withBase(command), {
       cwd: builds.folder,
+      env: { ...process.env, YADOKARI_ROOT: join(out, 'store') },
       maxBuffer: 1 << 26,
     });
     assert.equal(status, 0, stderr.toString());

@@ -1,0 +1,71 @@
+// The images that a build starts from: what a name stands for here, in a store, in a warmer's folder, and at its registry.
+import { existsSync } from 'node:fs';
+import type { ResolveImage } from '../build/base-images.ts';
+import type { BuildPorts } from '../build/ports.ts';
+import type { BuildRequest } from '../build/request.ts';
+import { contextName } from '../dockerfile/stage-needs.ts';
+import type { Emit } from '../events.ts';
+import type { Image } from '../oci/image.ts';
+import { parseReference, withDefaultTag } from '../oci/reference.ts';
+import type { StoredImage } from '../oci/stored-image.ts';
+import { BaseFolder } from '../outputs/base-folder.ts';
+import type { RegistryClient } from '../registry/client.ts';
+import { registryName } from '../store/image-names.ts';
+import { holdStore, imageStore } from '../store/image-store.ts';
+import { parseLayoutReference, readLayout } from '../store/oci-layout.ts';
+import { findStoredBase } from './stored-bases.ts';
+
+/** `named` are the --build-contexts that are images. */
+export async function openImages(
+  request: BuildRequest,
+  client: RegistryClient,
+  named: ReadonlyMap<string, string>,
+  { emit, signal }: { readonly emit: Emit; readonly signal: AbortSignal },
+  stack: AsyncDisposableStack,
+): Promise<Pick<BuildPorts, 'resolveImage' | 'pulledBases'>> {
+  const pulledBases = new Map<string, StoredImage>();
+  // Nothing that this build reads is removed by somebody who cleans up.
+  if (request.store !== undefined) stack.use(await holdStore(imageStore(request.store.folder), signal));
+  return { resolveImage: imageResolver(request, client, named, { pulledBases, emit }), pulledBases };
+}
+
+/** The folder that a warmer filled; undefined where there is none. */
+function openBaseFolder({ baseFolder }: BuildRequest, emit: Emit): BaseFolder | undefined {
+  if (baseFolder === undefined) return undefined;
+  if (existsSync(baseFolder.path)) return new BaseFolder({ ...baseFolder, now: Date.now, emit });
+  emit({ kind: 'note', level: 'debug', message: `no base images are kept in ${baseFolder.path}: it does not exist` });
+  return undefined;
+}
+
+function imageResolver(
+  request: BuildRequest,
+  client: RegistryClient,
+  named: ReadonlyMap<string, string>,
+  { pulledBases, emit }: { readonly pulledBases: Map<string, StoredImage>; readonly emit: Emit },
+): ResolveImage {
+  const bases = openBaseFolder(request, emit);
+  const { store } = request;
+  return async (name, platform, signal) => {
+    const place = named.get(contextName(name));
+    if (place?.startsWith('oci-layout://') === true)
+      return (await readLayout(parseLayoutReference(place.slice('oci-layout://'.length)), platform, signal)).image;
+    const text = place === undefined ? name : place.slice('docker-image://'.length);
+    const kept = store === undefined ? undefined : await findStoredBase(store, text, platform, signal);
+    if (kept !== undefined) {
+      const { image, digest } = kept;
+      emit({ kind: 'image.resolved', name: text, digest, layers: image.layers.length, sizeBytes: sizeOf(image) });
+      return image;
+    }
+    const reference = withDefaultTag(parseReference(text));
+    const near = bases === undefined ? undefined : await bases.pull(reference, platform, client, signal);
+    const pulled = near ?? (await client.pullImage(reference, platform, signal));
+    const { image, digest } = pulled;
+    if (reference.digest === undefined) pulledBases.set(registryName(reference), pulled);
+    emit({ kind: 'image.resolved', name: text, digest, layers: image.layers.length, sizeBytes: sizeOf(image) });
+    return image;
+  };
+}
+
+function sizeOf({ layers }: Image): number {
+  return layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
+}
