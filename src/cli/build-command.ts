@@ -28,6 +28,7 @@ import { openReportFiles, withReportFiles } from './report-files.ts';
 import { makeBuildRequest } from './request.ts';
 import { runBuildInSandbox } from './sandbox-command.ts';
 import { openContextInput, readStandardInput } from './standard-input.ts';
+import { runTargets } from './targets-command.ts';
 
 /** Where the builder is, in its image as in the sandbox. */
 const home = dirname(appFolder);
@@ -41,6 +42,7 @@ export type BuildForm = 'executor' | 'build';
 /** Builds, reports, and gives the exit status. */
 export async function runBuildCommand(input: CommandInput, form: BuildForm): Promise<number> {
   const { settings, env } = input;
+  if (settings.has('targets-file') || settings.has('targets')) return await runTargets(input, form);
   const mainPath = realpathSync(process.argv[1] ?? '');
   const isSandboxed = env[sandboxVariable] === '1';
   const verdict = insideContainer({

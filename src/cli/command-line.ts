@@ -1,7 +1,7 @@
 // One run of the program: argv and env in, an exit status out.
 import { didYouMean } from '../dockerfile/suggest.ts';
 import { BuilderError } from '../errors.ts';
-import { type Command, flagsOf } from './command.ts';
+import { type Command, type CommandInput, type Invocation, flagsOf } from './command.ts';
 import { commands, executor, findCommand } from './commands.ts';
 import { describeFailure, exitStatusOf } from './exit.ts';
 import { errorText, isErrorCode } from './error-help.ts';
@@ -12,19 +12,22 @@ import { logFormats, verbosities } from '../report/level.ts';
 import { pluginInvocation } from './plugin.ts';
 import { createReport, type Report, type ReportOptions } from '../report/report.ts';
 import { Settings, type Environment } from './settings.ts';
-import { openSink } from '../report/sink.ts';
+import { type Sink, openSink } from '../report/sink.ts';
 import { version } from './version.ts';
-
-export interface Invocation {
-  /** Without the interpreter and the script. */
-  readonly argv: readonly string[];
-  readonly env: Environment;
-}
 
 /** Runs one command; never throws. */
 export async function runCommandLine(invocation: Invocation, signal: AbortSignal): Promise<number> {
   const stderr = openSink(2, process.stderr.isTTY === true, sizeOf(process.stderr));
   const stdout = openSink(1, process.stdout.isTTY === true, sizeOf(process.stdout));
+  return await runInvocation(invocation, { stdout, stderr }, signal);
+}
+
+async function runInvocation(
+  invocation: Invocation,
+  streams: { readonly stdout: Sink; readonly stderr: Sink },
+  signal: AbortSignal,
+): Promise<number> {
+  const { stdout, stderr } = streams;
   const plain = createReport({ format: 'text', verbosity: 'info', timestamps: false, sink: stderr, now: Date.now });
   let report: Report = plain;
   let isVerbose = false;
@@ -54,7 +57,8 @@ export async function runCommandLine(invocation: Invocation, signal: AbortSignal
     report = createReport({ ...reportSettings(settings, stderr.isTerminal, env), sink: stderr, now: Date.now });
     const hasTerminal = stderr.isTerminal && (env['CI'] ?? '') === '';
     const { values: flags, positionals } = parsed;
-    return await command.run({ settings, positionals, flags, env, report, stdout, hasTerminal, signal });
+    const again: CommandInput['again'] = async (next) => await runInvocation(next, streams, signal);
+    return await command.run({ settings, positionals, flags, env, report, stdout, hasTerminal, signal, again });
   } catch (error) {
     report.close();
     for (const line of describeFailure(error, isVerbose)) report.line('error', line);

@@ -22,6 +22,13 @@ export interface Command {
   readonly run: (input: CommandInput) => Promise<number>;
 }
 
+/** A command line. */
+export interface Invocation {
+  /** Without the interpreter and the script. */
+  readonly argv: readonly string[];
+  readonly env: Environment;
+}
+
 /** What every command gets from the command line. */
 export interface CommandInput {
   readonly settings: Settings;
@@ -33,6 +40,8 @@ export interface CommandInput {
   /** Somebody sits in front of it. */
   readonly hasTerminal: boolean;
   readonly signal: AbortSignal;
+  /** Runs another command line with the same streams; never throws. */
+  readonly again: (invocation: Invocation) => Promise<number>;
 }
 
 /** The flags of a command, listed ones first. */

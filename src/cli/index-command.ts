@@ -1,4 +1,5 @@
 // `yadokari index create`: several images under one name, each for a platform of its own; where machines that build them meet.
+import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { parseDuration } from '../dockerfile/duration.ts';
@@ -19,7 +20,6 @@ import { type IndexSource, indexSources } from './index-sources.ts';
 import { makeRegistryRequest } from './registry-request.ts';
 import { parseDestination, resultPaths } from './output-request.ts';
 import type { Settings } from './settings.ts';
-import { temporaryFolderOf } from './transport-request.ts';
 
 /** Makes the index of what is there, or will be, pushes it, and gives the exit status. */
 export async function runIndexCreateCommand(input: CommandInput): Promise<number> {
@@ -31,7 +31,7 @@ export async function runIndexCreateCommand(input: CommandInput): Promise<number
   const output = outputOf(settings, targets, workingDirectory);
   const request = makeRegistryRequest(settings, env, workingDirectory);
   await using access = await accessRegistries(request, { env, folders: ['/kaniko/.docker'], emit: report.emit });
-  const common = { temporaryFolder: temporaryFolderOf(settings, env), platform: hostPlatform(process.arch) };
+  const common = { temporaryFolder: tmpdir(), platform: hostPlatform(process.arch) };
   const from: Means = { ...common, registry: access.clients.pull };
   const to: Means = { ...common, registry: access.clients.push };
   const results = await openResultFiles(output, { registry: to.registry, signal });

@@ -1,4 +1,5 @@
 // Where the images of a build go: the only one as it is, or several that an index names, which goes last.
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -67,8 +68,11 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
         await writeImageBlobs(sink, image, signal);
         await sink.writeManifest(manifest, signal);
       });
-      for (const { path } of output.exports.filter(({ type }) => type === 'local'))
-        await files.copyTo(join(path, formatPlatform(platform).replaceAll('/', '_')));
+      for (const { path } of output.exports.filter(({ type }) => type === 'local')) {
+        const folder = join(path, formatPlatform(platform).replaceAll('/', '_'));
+        await mkdir(folder, { recursive: true });
+        await files.copyTo(folder);
+      }
       entries.push({ mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length, platform });
       sizeBytes += image.image.layers.reduce((total, { descriptor }) => total + descriptor.size, 0);
     },

@@ -63,9 +63,10 @@ export async function pushImage(registry: string, repository: string, image: Han
   }
 }
 
-/** Copies one tag of an OCI layout to a registry that speaks plain HTTP. */
-export async function pushLayout(folder: string, tag: string, destination: string): Promise<void> {
-  await must(['skopeo', 'copy', '--quiet', '--dest-tls-verify=false', `oci:${folder}:${tag}`, `docker://${destination}`]);
+/** Copies one tag of an OCI layout to a registry that speaks plain HTTP; `credentials` are USER:PASSWORD. */
+export async function pushLayout(folder: string, tag: string, destination: string, credentials?: string): Promise<void> {
+  const creds = credentials === undefined ? [] : [`--dest-creds=${credentials}`];
+  await must(['skopeo', 'copy', '--quiet', '--dest-tls-verify=false', ...creds, `oci:${folder}:${tag}`, `docker://${destination}`]);
 }
 
 async function writeLayer(folder: string, layer: Buffer | string): Promise<WrittenBlob & { readonly diffId: string }> {

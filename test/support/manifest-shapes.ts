@@ -42,6 +42,7 @@ export const podSpec = {
   enableServiceLinks: 'boolean',
   hostUsers: 'boolean',
   runtimeClassName: 'text',
+  nodeSelector: 'map',
   securityContext: { seccompProfile: { 'type!': 'text' } },
   initContainers: [container],
   'containers!': [container],
@@ -50,6 +51,10 @@ export const podSpec = {
 const metadata = { name: 'text', generateName: 'text', namespace: 'text', labels: 'map', annotations: 'map' } as const;
 const jobSpec = {
   backoffLimit: 'number',
+  backoffLimitPerIndex: 'number',
+  completions: 'number',
+  parallelism: 'number',
+  completionMode: 'text',
   activeDeadlineSeconds: 'number',
   ttlSecondsAfterFinished: 'number',
   suspend: 'boolean',
@@ -67,6 +72,8 @@ const jobSpec = {
 const kustomization = {
   resources: ['text'],
   components: ['text'],
+  nameSuffix: 'text',
+  configMapGenerator: [{ 'name!': 'text', files: ['text'] }],
   images: [{ 'name!': 'text', newName: 'text', newTag: 'text' }],
   patches: [{ target: { kind: 'text', name: 'text' }, 'patch!': 'text' }],
 } as const;
@@ -109,6 +116,22 @@ export const manifestShapes: Readonly<Record<string, Shape>> = {
       'steps!': [container],
     },
   },
+  'tekton.dev/v1 Pipeline': {
+    'metadata!': metadata,
+    'spec!': {
+      params: [param],
+      workspaces: [{ 'name!': 'text', description: 'text', optional: 'boolean' }],
+      'tasks!': [
+        {
+          'name!': 'text',
+          'taskRef!': { 'name!': 'text' },
+          matrix: { params: [{ 'name!': 'text', 'value!': 'any' }] },
+          params: [{ 'name!': 'text', 'value!': 'any' }],
+          workspaces: [{ 'name!': 'text', workspace: 'text' }],
+        },
+      ],
+    },
+  },
   'tekton.dev/v1 TaskRun': {
     'metadata!': metadata,
     'spec!': {
@@ -127,7 +150,22 @@ export const manifestShapes: Readonly<Record<string, Shape>> = {
       templates: [
         {
           'name!': 'text',
-          inputs: { artifacts: [{ 'name!': 'text', path: 'text', git: { 'repo!': 'text', revision: 'text', depth: 'number' } }] },
+          dag: {
+            'tasks!': [
+              {
+                'name!': 'text',
+                'template!': 'text',
+                depends: 'text',
+                withItems: ['text'],
+                arguments: { parameters: [{ 'name!': 'text', value: 'text' }] },
+              },
+            ],
+          },
+          nodeSelector: 'map',
+          inputs: {
+            parameters: [{ 'name!': 'text' }],
+            artifacts: [{ 'name!': 'text', path: 'text', git: { 'repo!': 'text', revision: 'text', depth: 'number' } }],
+          },
           outputs: { parameters: [{ 'name!': 'text', valueFrom: { path: 'text' } }] },
           container: nameless,
         },

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
+import { parseTargetsFile } from '../../src/cli/targets-file.ts';
 import { baselineBreaches, containersOf, manifestBreaches, podSpec, podSpecOf, read, strangers } from '../support/manifest-shapes.ts';
 import { asList, asObject, asText, isObject, type ParsedObject } from '../support/parsed.ts';
 
@@ -98,17 +99,23 @@ test('a build that failed is not started again, one that was killed is: whatever
   });
 });
 
-test('the steps of the Tekton task and the Argo template ask for the same seven capabilities as the Job', () => {
-  const task = documents.find(({ kind }) => kind === 'Task')?.value;
-  const argo = documents.find(({ kind }) => kind === 'WorkflowTemplate')?.value;
+test('steps of Tekton and templates of Argo that build ask for the same seven capabilities as the Job, those that make an index for none', () => {
+  const contextsOf = (kind: string, ...fields: readonly string[]): readonly unknown[] =>
+    documents
+      .filter((one) => one.kind === kind)
+      .flatMap(({ value }) => asList(read(value, ...fields)))
+      .map((one) => read(one, 'securityContext') ?? read(one, 'container', 'securityContext'))
+      .filter((context) => context !== undefined);
   const openshift = documents.find(({ kind }) => kind === 'SecurityContextConstraints')?.value;
-  const contexts = [
-    ...asList(read(task, 'spec', 'steps')).map((step) => read(step, 'securityContext')),
-    ...asList(read(argo, 'spec', 'templates')).map((template) => read(template, 'container', 'securityContext')),
-  ];
-  assert.equal(contexts.length, 2);
-  for (const context of contexts) {
-    assert.deepEqual(context, { runAsUser: 0, allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'], add: seven } });
+  const contexts = [...contextsOf('Task', 'spec', 'steps'), ...contextsOf('WorkflowTemplate', 'spec', 'templates')];
+  const added = contexts.map((context) => asList(read(context, 'capabilities', 'add')));
+  assert.deepEqual(
+    added.filter((names) => names.length > 0).map(String),
+    Array.from({ length: 3 }, () => seven.join(',')),
+  );
+  for (const [position, context] of contexts.entries()) {
+    const add = added[position]?.length === 0 ? {} : { add: seven };
+    assert.deepEqual(context, { runAsUser: 0, allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'], ...add } });
   }
   assert.deepEqual(read(openshift, 'allowedCapabilities'), seven);
 });
@@ -118,18 +125,31 @@ test('the YAML of README is k8s/job.yaml', () => {
   assert.equal(blocks[0], readFileSync(join(folder, 'job.yaml'), 'utf8'));
 });
 
-test('the GitLab template has a job with the keywords of GitLab and the debug image', () => {
-  const [template = {}] = parseManifests(readFileSync(join(folder, 'gitlab/build.gitlab-ci.yml'), 'utf8'), 'gitlab');
-  const shape = {
-    '.build-image': {
-      'image!': { 'name!': 'text', 'entrypoint!': ['text'] },
-      variables: 'map',
-      'script!': ['text'],
-      artifacts: { 'paths!': ['text'] },
-    },
+test('the GitLab templates have jobs with the keywords of GitLab and the debug image', () => {
+  const job = {
+    extends: 'text',
+    stage: 'text',
+    parallel: { 'matrix!': [{ ARCH: ['text'] }] },
+    tags: ['text'],
+    image: { 'name!': 'text', 'entrypoint!': ['text'] },
+    variables: 'map',
+    script: ['text'],
+    artifacts: { 'paths!': ['text'] },
   } as const;
-  assert.deepEqual(strangers(template, shape, ''), []);
-  assert.match(asText(read(template, '.build-image', 'image', 'name')), /:debug$/);
+  for (const file of ['build', 'multi-arch']) {
+    const [jobs = {}] = parseManifests(readFileSync(join(folder, `gitlab/${file}.gitlab-ci.yml`), 'utf8'), file);
+    for (const [name, value] of Object.entries(jobs)) {
+      assert.deepEqual(strangers(value, job, name), []);
+      if (read(value, 'extends') === undefined) assert.match(asText(read(value, 'image', 'name')), /:debug$/);
+    }
+  }
+});
+
+test('targets in k8s/overlays/many-images are as many as the Job has completions', () => {
+  const bake = readFileSync(join(folder, 'overlays/many-images/docker-bake.json'), 'utf8');
+  const kustomization = readFileSync(join(folder, 'overlays/many-images/kustomization.yaml'), 'utf8');
+  const { length } = parseTargetsFile(bake, 'docker-bake.json', {}).choose([]);
+  assert.match(kustomization, new RegExp(`/spec/completions\\n +value: ${length}\\n`));
 });
 
 describe('kustomize', { skip: missingKustomize() }, () => {

@@ -15,7 +15,6 @@ export const registryFlags: readonly FlagSpec[] = [
   {
     name: 'skip-tls-verify',
     kind: 'boolean',
-    isCommon: true,
     about: 'accept any certificate when pushing',
     kaniko: 'for pulling, too',
   },

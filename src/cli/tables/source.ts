@@ -33,6 +33,20 @@ export const sourceFlags: readonly FlagSpec[] = [
     kaniko: 'same',
   },
   {
+    name: 'targets-file',
+    kind: 'text',
+    value: 'FILE',
+    about: 'docker-bake.json with what to build',
+    details:
+      'docker-bake.json: its targets are built one after the other, or the one that JOB_COMPLETION_INDEX numbers; {target} in names of files is its name',
+  },
+  {
+    name: 'targets',
+    kind: 'comma-list',
+    value: 'NAME,…',
+    about: 'only these targets or groups of the file (default: its group default, or all)',
+  },
+  {
     name: 'build-arg',
     kind: 'list',
     empty: 'no item',

@@ -41,7 +41,7 @@ for (const row of rows) {
 // What an empty value of each flag that takes one says, in both spellings: the next word is never taken instead.
 const valued = buildFlags.filter((spec) => spec.kind !== 'boolean');
 const emptyExpected: Readonly<Record<EmptyValue, readonly string[]>> = {
-  none: ['target', 'credential-helpers', 'platform'],
+  none: ['target', 'targets', 'credential-helpers', 'platform'],
   clears: [],
   'no item': ['build-arg', 'cache-from', 'ignore-path', 'insecure-registry', 'skip-tls-verify-registry', 'registry-mirror', 'registry-map'],
   refused: [
