@@ -23,6 +23,7 @@ const programs = {
   main: 'src/main.ts',
   'launch-worker': 'src/linux/launch-worker.ts',
   enter: 'src/sandbox/enter.ts',
+  'enter-container': 'src/sandbox/enter-container.ts',
 } as const;
 
 /** Bundles all programs of `root`: same sources and machine, same bytes. */

@@ -31,6 +31,7 @@ async function runInvocation(
   const plain = createReport({ format: 'text', verbosity: 'info', timestamps: false, sink: stderr, now: Date.now });
   let report: Report = plain;
   let isVerbose = false;
+  let failureStatus: number | undefined;
   try {
     const words = invocation.argv.slice(
       Math.max(
@@ -45,6 +46,7 @@ async function runInvocation(
     const plugin = words.some((word) => word !== '') ? undefined : pluginInvocation(invocation.env, flagsOf(executor));
     const env = plugin?.env ?? invocation.env;
     const { command, rest } = findCommand(words) ?? { command: executor, rest: plugin?.words ?? words };
+    ({ failureStatus } = command);
     const table = flagsOf(command);
     const parsed = parseFlags(rest, table, command.endsAtOperand);
     if (parsed.values.has('help') || parsed.values.has('version')) {
@@ -62,7 +64,7 @@ async function runInvocation(
   } catch (error) {
     report.close();
     for (const line of describeFailure(error, isVerbose)) report.line('error', line);
-    return exitStatusOf(error);
+    return failureStatus ?? exitStatusOf(error);
   }
 }
 

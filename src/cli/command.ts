@@ -18,6 +18,10 @@ export interface Command {
   readonly groups: readonly FlagGroup[];
   /** Taken and not looked at: other commands' flags, so that a command line can be used again with another word before it. */
   readonly accepts?: readonly FlagSpec[];
+  /** The status of failures, where a failure of ours has to be told from that of a command that is run. */
+  readonly failureStatus?: number;
+  /** Other words for it, as other tools have them. */
+  readonly aliases?: readonly string[];
   /** Gives the exit status. @throws BuilderError, which is told by the caller */
   readonly run: (input: CommandInput) => Promise<number>;
 }

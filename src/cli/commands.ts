@@ -4,6 +4,7 @@ import { cacheCommands } from './cache-commands.ts';
 import { runCheckCommand } from './check-command.ts';
 import type { Command } from './command.ts';
 import { runCompletionCommand } from './completion.ts';
+import { containerCommands } from './container-commands.ts';
 import { runExplainCommand } from './explain-command.ts';
 import { runLoginCommand, runLogoutCommand } from './login-command.ts';
 import { runPushCommand } from './push-command.ts';
@@ -83,6 +84,7 @@ export const commands: readonly Command[] = [
   },
   ...transportCommands,
   ...storeCommands,
+  ...containerCommands,
   unshareCommand,
   ...cacheCommands,
   {
@@ -129,7 +131,7 @@ export const commands: readonly Command[] = [
 /** The command that the words begin with, and the words after its name; undefined where they begin with none. */
 export function findCommand(words: readonly string[]): { readonly command: Command; readonly rest: readonly string[] } | undefined {
   const named = commands
-    .map((command) => ({ command, parts: command.name.split(' ') }))
+    .flatMap((command) => [command.name, ...(command.aliases ?? [])].map((name) => ({ command, parts: name.split(' ') })))
     .filter(({ parts }) => parts.every((part, position) => words[position] === part))
     .toSorted((a, b) => b.parts.length - a.parts.length)[0];
   return named === undefined ? undefined : { command: named.command, rest: words.slice(named.parts.length) };

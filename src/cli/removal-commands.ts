@@ -10,6 +10,9 @@ import { type RemovedImage, removeImage, removeWholeImage, unusedImages } from '
 import { findLeftovers, readPins, sweepStore } from '../store/store-sweep.ts';
 import { blobsOf, totalOf } from '../store/store-usage.ts';
 import type { CommandInput } from './command.ts';
+import { containersOf } from './container-from.ts';
+import { asStoreOwner } from './store-owner.ts';
+import type { Leftover as HalfContainer } from '../containers/container-store.ts';
 import { describeFailure } from './exit.ts';
 import { shortId } from './images-command.ts';
 import { storeOf } from './store-request.ts';
@@ -81,8 +84,18 @@ function checkOperands(positionals: readonly string[], isAll: boolean, isPrune: 
 }
 
 /** Images without a name (or without a container) and everything that killed processes left; prints the ids. */
-export async function runPruneCommand({ settings, env, report, stdout, signal }: CommandInput): Promise<number> {
+export async function runPruneCommand(input: CommandInput): Promise<number> {
+  const leftovers = containersOf(input).leftovers();
+  return leftovers.length === 0 ? await prune(input, []) : await asStoreOwner(input, 'prune', async () => await prune(input, leftovers));
+}
+
+async function prune({ settings, env, report, stdout, signal }: CommandInput, leftovers: readonly HalfContainer[]): Promise<number> {
   const store = storeOf(settings, env);
+  // First: what is half made may keep an image.
+  for (const { id, remove } of leftovers) {
+    await remove();
+    stdout.write(`${id}\n`);
+  }
   const unused = await unusedImages(store, settings.boolean('all'), signal);
   for (const image of unused) {
     const { id } = await removeWholeImage(store, image, false, signal);

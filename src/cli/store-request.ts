@@ -10,7 +10,7 @@ export function storeOf(settings: Settings, env: Environment): ImageStore {
 }
 
 /** Root's or the user's own. */
-export function defaultRoot(env: Environment): string {
+function defaultRoot(env: Environment): string {
   if (process.getuid?.() === 0) return '/var/lib/yadokari';
   return join(env['XDG_DATA_HOME'] || join(env['HOME'] || homedir(), '.local/share'), 'yadokari');
 }

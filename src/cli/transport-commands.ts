@@ -1,35 +1,43 @@
 // The commands that look at images and move them, by skopeo's names, and those that make one piece by piece.
 import { tellAccepted } from './accepted.ts';
 import { runAssembleCommand } from './assemble-command.ts';
-import { type Command, flagsOf } from './command.ts';
 import { runConfigCommand } from './config-command.ts';
+import { type Command, type CommandInput, flagsOf } from './command.ts';
+import { runConfigureCommand } from './container-config.ts';
+import { runCopyIntoCommand } from './container-copy.ts';
+import { containersOf } from './container-from.ts';
+import { describeContainer, inspectText } from './container-list.ts';
 import { runCopyCommand } from './copy-command.ts';
 import { runIndexCreateCommand } from './index-command.ts';
 import { runDeleteCommand, runInspectCommand, runListTagsCommand, runManifestDigestCommand } from './inspect-command.ts';
 import { indexGroups } from './tables/index-create.ts';
 import { runLayerCommand } from './layer-command.ts';
 import { runManifestCommand } from './manifest-command.ts';
+import { asStoreOwner } from './store-owner.ts';
+import { configBothGroups, copyBothGroups } from './tables/containers.ts';
+import { isPlaceName } from '../transports/transport.ts';
+import { transports } from '../transports/transports.ts';
 import { logFlags } from './tables/log.ts';
-import { assembleGroups, configGroups, layerGroups, manifestGroups } from './tables/pieces.ts';
+import { assembleGroups, layerGroups, manifestGroups } from './tables/pieces.ts';
 import { runSyncCommand } from './sync-command.ts';
-import { copyGroups, inspectGroups, namesGroups, syncGroups } from './tables/transports.ts';
+import { inspectGroups, namesGroups, syncGroups } from './tables/transports.ts';
 
 const listed: readonly Command[] = [
   {
     name: 'copy',
-    usage: '[flags] SOURCE DESTINATION',
+    usage: '[flags] SOURCE DESTINATION | CONTAINER SOURCE… DESTINATION',
     takesOperands: true,
-    about: 'copy an image: docker://, oci:, oci-archive:, docker-archive:, dir:',
-    groups: copyGroups,
-    run: runCopyCommand,
+    about: 'copy an image from place to place, or files into a container',
+    groups: copyBothGroups,
+    run: runAnyCopyCommand,
   },
   {
     name: 'inspect',
-    usage: '[flags] IMAGE',
+    usage: '[flags] IMAGE|CONTAINER',
     takesOperands: true,
-    about: 'print what is known of an image, its manifest or its config',
+    about: 'print what is known of an image, its manifest or its config, or of a container',
     groups: inspectGroups,
-    run: runInspectCommand,
+    run: runAnyInspectCommand,
   },
   {
     name: 'list-tags',
@@ -81,11 +89,11 @@ const listed: readonly Command[] = [
   },
   {
     name: 'config',
-    usage: '[flags] [PLACE]',
+    usage: '[flags] [PLACE|CONTAINER]',
     takesOperands: true,
-    about: 'make a config by hand: what an image says of itself',
-    groups: configGroups,
-    run: runConfigCommand,
+    about: 'say what an image says of itself: make its config, or change a container',
+    groups: configBothGroups,
+    run: runAnyConfigCommand,
   },
   {
     name: 'manifest',
@@ -104,6 +112,32 @@ const listed: readonly Command[] = [
     run: runAssembleCommand,
   },
 ];
+
+/** Of two commands called `copy`, skopeo's names places, and buildah's a container. */
+async function runAnyCopyCommand(input: CommandInput): Promise<number> {
+  if (input.positionals.some((word) => isPlaceName(word, transports))) return await runCopyCommand(input);
+  return await asStoreOwner(input, 'copy', async () => await runCopyIntoCommand(input, 'COPY'));
+}
+
+/** An image at a place or of the store, or a container, which comes first where both have the name. */
+async function runAnyInspectCommand(input: CommandInput): Promise<number> {
+  const { positionals, settings, stdout } = input;
+  const [word = ''] = positionals;
+  const type = settings.text('type');
+  const containers = containersOf(input);
+  const isPlace = positionals.length !== 1 || isPlaceName(word, transports);
+  const isContainer = type === 'container' || (type === undefined && !isPlace && containers.has(word));
+  if (!isContainer) return await runInspectCommand(input);
+  stdout.write(inspectText(describeContainer(containers.find(word), containers), settings.text('format')));
+  return 0;
+}
+
+/** A piece of an image that is made by hand, or what a container's image is going to say. */
+async function runAnyConfigCommand(input: CommandInput): Promise<number> {
+  const [word] = input.positionals;
+  if (word === undefined || isPlaceName(word, transports)) return await runConfigCommand(input);
+  return await runConfigureCommand(input);
+}
 
 /** With a word for skopeo's flags that change nothing here. */
 export const transportCommands: readonly Command[] = listed.map((command) => ({

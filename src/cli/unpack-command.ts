@@ -10,6 +10,7 @@ import { planIds, runUnshared } from '../sandbox/unshare.ts';
 import { findImage } from '../store/find-image.ts';
 import type { ImageStore } from '../store/image-store.ts';
 import type { CommandInput } from './command.ts';
+import { passSignals } from './pass-signals.ts';
 import { storeOf } from './store-request.ts';
 import { withStoredImage } from './stored-image.ts';
 
@@ -51,7 +52,7 @@ async function unpackUnshared(
   const platform = settings.text('platform');
   const flags = [`--root=${store.folder}`, `--output=${folder}`, ...(platform === undefined ? [] : [`--platform=${platform}`])];
   const command = [process.execPath, ...process.execArgv, process.argv[1] ?? '', 'unpack', ...flags, '--', text];
-  const status = await runUnshared(mapping, command, { env, signal });
+  const status = await runUnshared(mapping, command, { env, onSignal: passSignals, signal });
   if (status === 0 && missing === undefined)
     report.emit({
       kind: 'note',

@@ -1,7 +1,10 @@
 // `yadokari unshare [--map-ids] [--explain] [COMMAND…]`: a shell, or a command, where everything I own looks like root's.
 import { explainIds, planIds, runUnshared } from '../sandbox/unshare.ts';
 import type { Command, CommandInput } from './command.ts';
-import { defaultRoot } from './store-request.ts';
+import { containersOf } from './container-from.ts';
+import { passSignals } from './pass-signals.ts';
+import { storeOf } from './store-request.ts';
+import { storeFlags } from './tables/store-root.ts';
 import { logFlags } from './tables/log.ts';
 
 export const unshareCommand: Command = {
@@ -16,23 +19,48 @@ export const unshareCommand: Command = {
       flags: [
         { name: 'map-ids', kind: 'boolean', isCommon: true, about: 'also your ranges of /etc/subuid and /etc/subgid' },
         { name: 'explain', kind: 'boolean', isCommon: true, about: 'say which ids are which; alone, only that' },
+        {
+          name: 'mount',
+          short: 'm',
+          kind: 'list',
+          isCommon: true,
+          empty: 'refused',
+          value: '[NAME=]CONTAINER',
+          about: 'where its files are, as a variable',
+          details: "a variable NAME (default: the container's name) with the folder of a container's files; means --map-ids",
+        },
       ],
     },
+    { title: 'Store', flags: storeFlags },
     { title: 'What is told', flags: logFlags },
   ],
   run: runUnshareCommand,
 };
 
-/** The command's own exit status. @throws ERR_UNSUPPORTED */
-async function runUnshareCommand({ settings, positionals, env, stdout, signal }: CommandInput): Promise<number> {
-  const plan = planIds(settings.boolean('map-ids'));
+/** The command's own exit status. @throws ERR_UNSUPPORTED, ERR_USAGE for a container that is not there */
+async function runUnshareCommand(input: CommandInput): Promise<number> {
+  const { settings, positionals, env, stdout, signal } = input;
+  const mounts = await mountsOf(input);
+  const plan = planIds(settings.boolean('map-ids') || mounts.size > 0);
   if (settings.boolean('explain')) {
     for (const line of explainIds(plan)) stdout.write(`${line}\n`);
     if (positionals.length === 0) return 0;
   }
   const command = positionals.length > 0 ? positionals : [env['SHELL'] || '/bin/sh'];
-  return await runUnshared(plan.mapping, command, {
-    env: { ...env, YADOKARI_ROOT: env['YADOKARI_ROOT'] || defaultRoot(env) }, // inside, everybody is root
-    signal,
-  });
+  // Inside, who calls is root, and root's store is another one.
+  const around = { ...env, ...Object.fromEntries(mounts), YADOKARI_ROOT: storeOf(settings, env).folder };
+  return await runUnshared(plan.mapping, command, { env: around, onSignal: passSignals, signal });
+}
+
+async function mountsOf(input: CommandInput): Promise<ReadonlyMap<string, string>> {
+  const containers = containersOf(input);
+  const mounts = new Map<string, string>();
+  for (const item of input.settings.list('mount')) {
+    const equals = item.indexOf('=');
+    const name = item.slice(equals + 1);
+    const { id } = containers.find(name);
+    const state = await containers.update(id, (before) => ({ ...before, isMounted: true }), input.signal);
+    mounts.set(equals === -1 ? name : item.slice(0, equals), containers.rootFolder(state));
+  }
+  return mounts;
 }

@@ -7,10 +7,11 @@ import { once } from 'node:events';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { UserIds } from './accounts.ts';
-import type { SpawnAnswer, SpawnRequest, WorkerStart } from './launch-worker.ts';
+import type { SpawnAnswer, WorkerStart } from './launch-worker.ts';
 import { call, systemError } from './libc.ts';
 import { type Exit, type Processes, protectSelf, watchLimits } from './process.ts';
 import { explainRefusal } from './refusal.ts';
+import { type SpawnRequest, programCandidates } from './start-program.ts';
 
 export interface LaunchRequest {
   /** The program, found along PATH of `env` when it has no slash, and its arguments. */
@@ -204,13 +205,8 @@ function reason(errno: number, syscall: string): string {
 }
 
 function spawnRequest(request: LaunchRequest, stdio: SpawnRequest['stdio']): SpawnRequest {
-  const name = request.argv[0] ?? '';
-  const path = request.env.get('PATH') ?? '';
-  // An empty part of PATH means the working directory (execvp(3)).
-  const candidates =
-    name.includes('/') || name === '' ? [name] : path.split(':').map((folder) => (folder === '' ? name : `${folder}/${name}`));
   return {
-    candidates: candidates.map(bytesFromText),
+    candidates: programCandidates(request.argv[0] ?? '', request.env.get('PATH') ?? ''),
     argv: request.argv.map(bytesFromText),
     env: [...request.env].map(([key, value]) => bytesFromText(`${key}=${value}`)),
     cwd: request.cwd,

@@ -12,6 +12,8 @@ export interface Program {
   readonly env: readonly string[];
   /** What becomes of descriptors 0, 1 and 2; nothing else stays open. */
   readonly stdio: readonly [input: number, output: number, error: number];
+  /** Stays in our session; else it gets one of its own. */
+  readonly sharesSession?: boolean;
 }
 
 const setSignalDefaults = 0x04;
@@ -33,7 +35,7 @@ const setFlags = bind('posix_spawnattr_setflags', ['address', 'int']);
 const start = bind('posix_spawn', ['address', 'address', 'address', 'address', 'address', 'address']);
 
 /**
- * Starts `program` in a session of its own, with every signal at its default and none blocked. Gives its pid, or a negated
+ * Starts `program` with every signal at its default and none blocked. Gives its pid, or a negated
  * errno when the kernel refused to execute it.
  */
 export function spawnProgram(program: Program): number {
@@ -46,7 +48,10 @@ export function spawnProgram(program: Program): number {
     expectZero(addCloseFrom(actions, 3), 'posix_spawn_file_actions_addclosefrom_np');
     expectZero(setDefaults(attributes, Buffer.alloc(signalSetBytes, 0xff)), 'posix_spawnattr_setsigdefault');
     expectZero(setMask(attributes, Buffer.alloc(signalSetBytes)), 'posix_spawnattr_setsigmask');
-    expectZero(setFlags(attributes, setSignalDefaults | setSignalMask | setSession), 'posix_spawnattr_setflags');
+    expectZero(
+      setFlags(attributes, setSignalDefaults | setSignalMask | (program.sharesSession === true ? 0 : setSession)),
+      'posix_spawnattr_setflags',
+    );
     const argv = pointers(program.argv);
     const env = pointers(program.env);
     const pid = Buffer.alloc(4);

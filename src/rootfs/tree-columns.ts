@@ -24,12 +24,17 @@ export class TreeColumns {
 
   /** Adds what statx says; gives the row. */
   addStat(stat: Uint32Array): number {
+    decodeStat(stat, this.#stat, 0);
+    return this.addNumbers(this.#stat);
+  }
+
+  /** Adds twelve numbers in the order of `StatField`; gives the row. */
+  addNumbers(numbers: ArrayLike<number>): number {
     const row = this.#rows++;
     if (row === this.#columns[0]?.length) this.#grow();
-    decodeStat(stat, this.#stat, 0);
     for (let field = 0; field < statFieldCount; field++) {
       const column = this.#columns[field];
-      if (column !== undefined) column[row] = this.#stat[field] ?? 0;
+      if (column !== undefined) column[row] = numbers[field] ?? 0;
     }
     return row;
   }

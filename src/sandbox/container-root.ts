@@ -27,11 +27,26 @@ export function buildWorld(plan: SandboxPlan): void {
     bindInto(root, bind);
     if (bind.target === builderFolder) holdInMemory(join(root, hostFolder));
   }
-  mountProc(join(root, 'proc'));
-  showSys(join(root, 'sys'));
-  makeDevices(join(root, 'dev'), plan.terminalGroup);
-  const hostName = Buffer.from(plan.hostName, 'utf8');
-  call('sethostname', [hostName, hostName.length]);
+  const targets = { proc: join(root, 'proc'), sys: join(root, 'sys'), dev: join(root, 'dev') };
+  for (const target of Object.values(targets)) mkdirSync(target);
+  mountSystem(targets, plan.terminalGroup);
+  setHostName(plan.hostName);
+}
+
+/** Mounts what a container runtime gives every container on folders that are there. @throws SystemError */
+export function mountSystem(
+  targets: { readonly proc: string; readonly sys: string; readonly dev: string },
+  terminalGroup: number | undefined,
+): void {
+  mountProc(targets.proc);
+  showSys(targets.sys);
+  makeDevices(targets.dev, terminalGroup);
+}
+
+/** Names the calling process's uts namespace. @throws SystemError */
+export function setHostName(name: string): void {
+  const bytes = Buffer.from(name, 'utf8');
+  call('sethostname', [bytes, bytes.length]);
 }
 
 function bindInto(root: string, bind: Bind): void {
@@ -59,7 +74,6 @@ function copyInto(source: string, target: string): void {
 }
 
 function mountProc(proc: string): void {
-  mkdirSync(proc);
   mountNew('proc', proc, ['nosuid', 'nodev', 'noexec'], '');
   for (const path of present(proc, readOnlyProc)) bindMount(path, path, ['readonly']);
   for (const path of present(proc, hiddenProc)) hide(path);
@@ -67,13 +81,11 @@ function mountProc(proc: string): void {
 
 function showSys(sys: string): void {
   if (!existsSync('/sys')) return; // a host without sysfs has nothing to show
-  mkdirSync(sys);
   bindMount('/sys', sys, ['readonly', 'nosuid', 'nodev', 'noexec']);
   for (const path of present(sys, ['firmware'])) hide(path);
 }
 
 function makeDevices(dev: string, terminalGroup: number | undefined): void {
-  mkdirSync(dev);
   // The nodes below are mounts of their own and open all the same.
   mountNew('tmpfs', dev, ['nosuid', 'nodev', 'noexec'], 'mode=0755,size=65536k');
   for (const name of devices) {

@@ -39,24 +39,25 @@ export function explainIds({ caller, mapping }: { readonly caller: Caller; reado
   ];
 }
 
-/** Runs a command with these ids and gives its exit status. @throws ERR_UNSUPPORTED where the machine allows no namespaces */
+/**
+ * Runs a command with these ids and gives its exit status. `onSignal` is given a function that passes a signal on.
+ * @throws ERR_UNSUPPORTED where the machine allows no namespaces
+ */
 export async function runUnshared(
   mapping: IdMapping,
   command: readonly string[],
-  { env, signal }: { readonly env: Readonly<Record<string, string | undefined>>; readonly signal: AbortSignal },
+  around: {
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly onSignal: (send: (name: NodeJS.Signals) => void) => Disposable;
+    readonly signal: AbortSignal;
+  },
 ): Promise<number> {
-  signal.throwIfAborted();
+  around.signal.throwIfAborted();
   const program = requireProgram('unshare', 'util-linux');
   await tryNamespaces(program, mapping);
-  const child = spawn(program, [...mappingFlags(mapping), '--mount', '--', ...command], { stdio: 'inherit', env });
-  // A Ctrl-C reaches the child by itself; what only we get is passed on.
-  const stop = (): void => void child.kill('SIGTERM');
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await exitStatus(child);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
+  const child = spawn(program, [...mappingFlags(mapping), '--mount', '--', ...command], { stdio: 'inherit', env: around.env });
+  using _signals = around.onSignal((name) => void child.kill(name));
+  return await exitStatus(child);
 }
 
 /** A refusal of the machine is told apart from a failure of the command. */

@@ -1,0 +1,113 @@
+// The commands that work with containers, by buildah's names.
+import { tellAccepted } from './accepted.ts';
+import { type Command, type CommandInput, flagsOf } from './command.ts';
+import { runCommitCommand } from './container-commit.ts';
+import { runCopyIntoCommand } from './container-copy.ts';
+import { runFromCommand, runMountCommand, runRemoveCommand, runRenameCommand, runUnmountCommand } from './container-from.ts';
+import { runContainersCommand } from './container-list.ts';
+import { runRunCommand } from './container-run.ts';
+import { asStoreOwner } from './store-owner.ts';
+import {
+  commitGroups,
+  addGroups,
+  fromGroups,
+  listGroups,
+  mountGroups,
+  removeGroups,
+  renameGroups,
+  runGroups,
+  unmountGroups,
+} from './tables/containers.ts';
+
+/** As root of the store. */
+export const asOwner =
+  (command: string, act: (input: CommandInput) => Promise<number>): Command['run'] =>
+  async (input) =>
+    await asStoreOwner(input, command, async () => await act(input));
+
+const listed: readonly Command[] = [
+  {
+    name: 'from',
+    usage: '[flags] IMAGE|scratch',
+    takesOperands: true,
+    about: 'make a container of an image, to work with it',
+    groups: fromGroups,
+    run: asOwner('from', runFromCommand),
+  },
+  {
+    name: 'run',
+    usage: '[flags] CONTAINER COMMAND [ARGUMENT…]',
+    takesOperands: true,
+    endsAtOperand: true,
+    failureStatus: 125,
+    about: 'run a command in a container',
+    groups: runGroups,
+    run: asOwner('run', runRunCommand),
+  },
+  {
+    name: 'add',
+    usage: '[flags] CONTAINER SOURCE… DESTINATION',
+    takesOperands: true,
+    about: 'copy files into a container; archives are unpacked',
+    groups: addGroups,
+    run: asOwner('add', async (input) => await runCopyIntoCommand(input, 'ADD')),
+  },
+  {
+    name: 'commit',
+    usage: '[flags] CONTAINER [IMAGE]',
+    takesOperands: true,
+    about: 'make an image of a container',
+    groups: commitGroups,
+    run: asOwner('commit', runCommitCommand),
+  },
+  {
+    name: 'containers',
+    aliases: ['ps'],
+    usage: '[flags]',
+    about: 'list the containers',
+    groups: listGroups,
+    run: runContainersCommand,
+  },
+  {
+    name: 'mount',
+    usage: '[flags] [CONTAINER…]',
+    takesOperands: true,
+    about: "print where a container's files are",
+    groups: mountGroups,
+    run: runMountCommand,
+  },
+  {
+    name: 'umount',
+    aliases: ['unmount'],
+    usage: '[flags] CONTAINER…',
+    takesOperands: true,
+    about: 'say that nobody works with the files any more',
+    groups: unmountGroups,
+    run: runUnmountCommand,
+  },
+  {
+    name: 'rename',
+    usage: '[flags] CONTAINER NAME',
+    takesOperands: true,
+    about: 'call a container otherwise',
+    groups: renameGroups,
+    run: runRenameCommand,
+  },
+  {
+    name: 'rm',
+    usage: '[flags] CONTAINER…',
+    takesOperands: true,
+    about: 'remove containers',
+    groups: removeGroups,
+    run: asOwner('rm', runRemoveCommand),
+  },
+];
+
+/** With a word for buildah's flags that change nothing here. */
+export const containerCommands: readonly Command[] = listed.map((command) => ({
+  ...command,
+  run: async (input) => {
+    tellAccepted(input.settings, flagsOf(command), input.env, input.report.emit);
+    return await command.run(input);
+  },
+}));

@@ -1,0 +1,98 @@
+// `yadokari commit CONTAINER [IMAGE]`: an image of a container, into the store or to any place for images.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type CommitOptions, commitContainer } from '../containers/commit.ts';
+import { removeMountPoints } from '../containers/run.ts';
+import type { ContainerState } from '../containers/state.ts';
+import { BuilderError } from '../errors.ts';
+import { openBlobStore } from '../layer/store.ts';
+import { splitDigest } from '../oci/digest.ts';
+import { hostPlatform } from '../oci/platform.ts';
+import { type StoredImage, writeImage } from '../oci/stored-image.ts';
+import { localName } from '../store/image-names.ts';
+import { type ImageStore, openStoreSink } from '../store/image-store.ts';
+import { writeLayout } from '../store/oci-layout.ts';
+import { copyBetween } from '../transports/copy.ts';
+import { type Place, isPlaceName, parsePlace } from '../transports/transport.ts';
+import { transports } from '../transports/transports.ts';
+import { readStored } from './base-image.ts';
+import type { CommandInput } from './command.ts';
+import { containersOf, waiting } from './container-from.ts';
+import { storeOf } from './store-request.ts';
+import { openMeans, temporaryFolderOf } from './transport-request.ts';
+import { version } from './version.ts';
+
+/** Commits and prints the image's id. */
+export async function runCommitCommand(input: CommandInput): Promise<number> {
+  const { settings, positionals, report, stdout, signal } = input;
+  const [name, text, ...others] = positionals;
+  if (name === undefined || others.length > 0)
+    throw new BuilderError('ERR_USAGE', 'Cannot commit: a container and at most one name for the image are needed');
+  const place = text !== undefined && isPlaceName(text, transports) ? parsePlace(text, transports) : undefined;
+  const names = text === undefined || place !== undefined ? [] : [localName(text)];
+  const store = storeOf(settings, input.env);
+  const containers = containersOf(input);
+  using container = await containers.open(name, 'exclusive', signal, () => waiting(input, name));
+  await removeMountPoints(container, containers);
+  await using layers = openBlobStore(temporaryFolderOf(settings, input.env));
+  const scope = { store: layers, emit: report.emit, signal };
+  await using base = await baseOf(container.state, store, signal);
+  const image = await commitContainer(container, base?.stored, optionsOf(input), scope);
+  if (place === undefined) await writeToStore(store, image, names, signal);
+  else await writeToPlace(input, image, place);
+  const id = splitDigest(image.config.descriptor.digest).hex;
+  const file = settings.text('iidfile');
+  if (file !== undefined) await writeFile(file, `sha256:${id}`);
+  if (settings.boolean('rm')) await containers.remove(container, signal);
+  stdout.write(`${id}\n`);
+  return 0;
+}
+
+function optionsOf({ settings }: CommandInput): CommitOptions {
+  const timestamp = settings.number('timestamp');
+  return {
+    family: settings.choice('format', ['oci', 'docker', 'v2s2'], 'oci') === 'oci' ? 'oci' : 'docker',
+    squashes: settings.boolean('squash'),
+    ...(timestamp === undefined ? {} : { timestamp }),
+    omitsHistory: settings.boolean('omit-history'),
+    labels: new Map(settings.boolean('identity-label', true) ? [['io.yadokari.version', version]] : []),
+    unsetEnv: settings.list('unsetenv'),
+    compression: settings.boolean('disable-compression') ? 'none' : 'gzip',
+    now: () => new Date(),
+  };
+}
+
+/** The image that the container began as, which stays while it is held; undefined for scratch, or where the store has lost it. */
+async function baseOf(
+  { image }: ContainerState,
+  store: ImageStore,
+  signal: AbortSignal,
+): Promise<({ readonly stored: StoredImage } & AsyncDisposable) | undefined> {
+  if (image === undefined) return undefined;
+  // Whatever index.json names: a container keeps its image by the digest alone.
+  const descriptor = { mediaType: '', digest: image, size: 0 };
+  return await readStored(store, { descriptor, names: [] }, hostPlatform(process.arch), signal);
+}
+
+async function writeToStore(store: ImageStore, image: StoredImage, names: readonly string[], signal: AbortSignal): Promise<void> {
+  await using sink = await openStoreSink(store, names, signal);
+  await writeImage(sink, image, signal);
+  await sink.finish();
+}
+
+/** By way of a layout: what another place expects is changed on the way as with any other copy. */
+async function writeToPlace(input: CommandInput, image: StoredImage, place: Place): Promise<void> {
+  const { settings, env, report, signal } = input;
+  await using means = await openMeans(settings, '', { env, emit: report.emit });
+  const folder = mkdtempSync(join(means.temporaryFolder, 'yadokari-'));
+  try {
+    await writeLayout({ folder, tag: 'commit' }, image, signal);
+    await using store = openBlobStore(folder);
+    const from = parsePlace(`oci:${folder}:commit`, transports);
+    const selection = { kind: 'all' } as const;
+    await copyBetween(from, place, { selection, family: image.image.family }, { from: means, to: means, store, emit: report.emit }, signal);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

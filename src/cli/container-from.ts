@@ -1,0 +1,158 @@
+// `yadokari from IMAGE`, `rename`, `rm`, `mount`, `umount`: containers made, called otherwise, reached and removed.
+import { writeFile } from 'node:fs/promises';
+import { ContainerStore } from '../containers/container-store.ts';
+import { makeContainer } from '../containers/make-container.ts';
+import { parseVolume } from '../containers/mounts.ts';
+import type { ContainerState } from '../containers/state.ts';
+import { BuilderError } from '../errors.ts';
+import { parseSize } from './size.ts';
+import { splitDigest } from '../oci/digest.ts';
+import type { Json } from '../oci/json.ts';
+import { obtainImage, platformOf, readStored } from './base-image.ts';
+import type { CommandInput } from './command.ts';
+import { printJson } from './print-json.ts';
+import { storeOf } from './store-request.ts';
+
+/** The containers of the store that a command works with. */
+export function containersOf({ settings, env }: Pick<CommandInput, 'settings' | 'env'>): ContainerStore {
+  return new ContainerStore(storeOf(settings, env).folder);
+}
+
+/** Makes a container and prints its name. */
+export async function runFromCommand(input: CommandInput): Promise<number> {
+  const { settings, report, signal, stdout } = input;
+  const [text, ...others] = input.positionals;
+  if (text === undefined || others.length > 0)
+    throw new BuilderError('ERR_USAGE', `Cannot make a container: ${input.positionals.length} images are named, and one is needed`, {
+      hint: 'yadokari from debian, or scratch for an empty one',
+    });
+  const store = storeOf(settings, input.env);
+  const platform = platformOf(settings);
+  for (const volume of settings.list('volume')) parseVolume(volume); // said now, not when a command runs
+  const memory = settings.text('memory');
+  if (memory !== undefined) parseSize('memory', memory);
+  const pidsLimit = settings.number('pids-limit');
+  const name = settings.text('name');
+  const wanted = {
+    ...(name === undefined ? {} : { name }),
+    platform,
+    created: new Date().toISOString(),
+    run: {
+      volumes: settings.list('volume'),
+      hosts: settings.list('add-host').map(checkHost),
+      ...(memory === undefined ? {} : { memory }),
+      ...(pidsLimit === undefined ? {} : { pidsLimit }),
+    },
+  };
+  const containers = new ContainerStore(store.folder);
+  let state: ContainerState;
+  if (text === 'scratch') state = await makeContainer(containers, wanted, report.emit, signal);
+  else {
+    const found = await obtainImage(input, store, text);
+    await using base = await readStored(store, found.image, platform, signal);
+    const imageName = found.name ?? found.image.names[0] ?? splitDigest(found.image.id).hex;
+    state = await makeContainer(containers, { ...wanted, base: { stored: base.stored, name: imageName } }, report.emit, signal);
+  }
+  const file = settings.text('cidfile');
+  if (file !== undefined) await writeFile(file, state.id);
+  stdout.write(`${state.name}\n`);
+  return 0;
+}
+
+function checkHost(text: string): string {
+  if (/^[^:\s]+:[0-9a-fA-F:.]+$/.test(text)) return text;
+  throw new BuilderError('ERR_USAGE', `Cannot use --add-host ${text}: expected NAME:ADDRESS`);
+}
+
+/** Calls a container otherwise. */
+export async function runRenameCommand(input: CommandInput): Promise<number> {
+  const [from, to, ...others] = input.positionals;
+  if (from === undefined || to === undefined || others.length > 0)
+    throw new BuilderError('ERR_USAGE', 'Cannot rename: a container and its new name are needed');
+  const containers = containersOf(input);
+  await containers.update(containers.find(from).id, (state) => ({ ...state, name: to }), input.signal);
+  return 0;
+}
+
+/** Removes containers and prints their ids. */
+export async function runRemoveCommand(input: CommandInput): Promise<number> {
+  const containers = containersOf(input);
+  return await forEach(input, containers.list(), async (name) => {
+    using container = await containers.open(name, 'exclusive', input.signal, () => waiting(input, name));
+    await containers.remove(container, input.signal);
+    return container.state.id;
+  });
+}
+
+/** Prints where the files of containers are; without names those that are mounted. */
+export async function runMountCommand(input: CommandInput): Promise<number> {
+  const { positionals, settings, stdout, signal } = input;
+  refuseOutsideNamespace();
+  const containers = containersOf(input);
+  const mounted: ContainerState[] = [];
+  for (const name of positionals) {
+    const { id } = containers.find(name);
+    mounted.push(await containers.update(id, (state) => ({ ...state, isMounted: true }), signal));
+  }
+  const shown = positionals.length > 0 ? mounted : containers.list().filter(({ isMounted }) => isMounted);
+  if (settings.boolean('json')) {
+    const rows = shown.map(
+      (state): Json =>
+        new Map([
+          ['container', state.name],
+          ['mountPoint', containers.rootFolder(state)],
+        ]),
+    );
+    stdout.write(`${shown.length === 0 ? 'null' : printJson(rows)}\n`);
+    return 0;
+  }
+  const isAlone = positionals.length === 1;
+  for (const state of shown) stdout.write(`${isAlone ? '' : `${state.name} `}${containers.rootFolder(state)}\n`);
+  return 0;
+}
+
+/** Forgets that containers are mounted, and prints their ids. */
+export async function runUnmountCommand(input: CommandInput): Promise<number> {
+  const containers = containersOf(input);
+  const mounted = containers.list().filter(({ isMounted }) => isMounted);
+  return await forEach(input, mounted, async (name) => {
+    const { id } = containers.find(name);
+    await containers.update(id, (state) => ({ ...state, isMounted: false }), input.signal);
+    return id;
+  });
+}
+
+/** Says once that somebody else works in a container. */
+export function waiting({ report }: Pick<CommandInput, 'report'>, name: string): void {
+  report.emit({ kind: 'note', level: 'info', message: `waiting for another command that works in ${name}` });
+}
+
+/** Those that are named, or `all` with `--all`; goes on where one fails, as others may have nothing to do with it. */
+async function forEach(input: CommandInput, all: readonly ContainerState[], act: (name: string) => Promise<string>): Promise<number> {
+  const { positionals, settings, stdout, report } = input;
+  const isAll = settings.boolean('all');
+  if (isAll === positionals.length > 0) {
+    const state = isAll ? 'containers are named besides --all' : 'no container is named';
+    throw new BuilderError('ERR_USAGE', `Cannot go on: ${state}`, { hint: 'name containers, or give --all' });
+  }
+  const failures: unknown[] = [];
+  for (const name of isAll ? all.map(({ id }) => id) : positionals) {
+    try {
+      stdout.write(`${await act(name)}\n`);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  const [first, ...others] = failures.map((error) => (error instanceof Error ? error : new Error(String(error))));
+  for (const { message } of others) report.line('error', `error: ${message}`);
+  if (first !== undefined) throw first;
+  return 0;
+}
+
+/** Files of an ordinary user's containers have owners that only his namespace knows. */
+function refuseOutsideNamespace(): void {
+  if (process.geteuid?.() === 0) return;
+  throw new BuilderError('ERR_UNSUPPORTED', 'Cannot mount: only root, and you as root of a user namespace, can work with these files', {
+    hint: 'first: yadokari unshare --map-ids',
+  });
+}

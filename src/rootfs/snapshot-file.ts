@@ -1,0 +1,87 @@
+// What a root was like, kept in a file for a process that comes later: a scan, and what was noted of contents. A line for each path,
+// which a person can read: twelve numbers in the order of `StatField`, the digest of what it holds (`-` where none was noted), the path.
+import { createReadStream } from 'node:fs';
+import { open, rename } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import type { ByteString } from '../bytes.ts';
+import { BuilderError } from '../errors.ts';
+import { StatField, statFieldCount } from '../linux/files.ts';
+import { isDirectoryMode } from '../files/resolve.ts';
+import { splitPath } from '../paths.ts';
+import { ContentNotes } from './content-notes.ts';
+import type { Tree } from './scanned-tree.ts';
+import { TreeColumns, inRoot } from './tree-columns.ts';
+
+export interface Snapshot {
+  readonly tree: Tree;
+  readonly notes: ContentNotes;
+}
+
+const heading = 'yadokari snapshot 1';
+const linesPerWrite = 1024;
+
+/** Writes a snapshot beside its place, and moves it there when all is on the disk. @throws SystemError */
+export async function writeSnapshot(path: string, { tree, notes }: Snapshot): Promise<void> {
+  const temporary = `${path}.part`;
+  {
+    await using file = await open(temporary, 'w', 0o600);
+    let lines = [heading];
+    for (let position = 0; position < tree.size; position++) {
+      const name = tree.path(position);
+      const numbers = Array.from({ length: statFieldCount }, (_, field) => tree.number(position, field));
+      lines.push(`${numbers.join(' ')} ${notes.get(name)?.toString('hex') ?? '-'} ${encodeURI(name)}`);
+      if (lines.length < linesPerWrite) continue;
+      await file.write(`${lines.join('\n')}\n`);
+      lines = [];
+    }
+    await file.write(`${[...lines, `end ${tree.size}`].join('\n')}\n`);
+    await file.sync();
+  }
+  await rename(temporary, path);
+}
+
+/** @throws ERR_ROOTFS where the file is missing or not whole */
+export async function readSnapshot(path: string, signal: AbortSignal): Promise<Snapshot> {
+  const columns = new TreeColumns();
+  const notes = new ContentNotes();
+  const directories = new Map<ByteString, number>([['.' as ByteString, inRoot]]); // ASCII
+  let count = -1;
+  let isWhole = false;
+  try {
+    for await (const line of createInterface({ input: createReadStream(path, { signal }) })) {
+      if (count === -1 && line !== heading) throw damaged(path);
+      if (count === -1) count = 0;
+      else if (line.startsWith('end ')) isWhole = line === `end ${count}`;
+      else {
+        readLine(line, columns, notes, directories);
+        count++;
+      }
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw damaged(path, error);
+  }
+  if (!isWhole) throw damaged(path);
+  return { tree: columns.build(), notes };
+}
+
+function readLine(line: string, columns: TreeColumns, notes: ContentNotes, directories: Map<ByteString, number>): void {
+  const parts = line.split(' ');
+  const [digest = '-', encoded = ''] = parts.slice(statFieldCount);
+  const numbers = parts.slice(0, statFieldCount).map(Number);
+  const name = decodeURI(encoded) as ByteString; // as it was written
+  const split = splitPath(name);
+  const parent = directories.get(split.parent);
+  if (parent === undefined || parts.length !== statFieldCount + 2 || numbers.some((each) => !Number.isFinite(each)))
+    throw new RangeError(`not a line of a snapshot: ${line}`);
+  const position = columns.place(parent, split.name, columns.addNumbers(numbers));
+  if (isDirectoryMode(numbers[StatField.mode])) directories.set(name, position);
+  if (digest !== '-') notes.note(name, Buffer.from(digest, 'hex'));
+}
+
+function damaged(path: string, cause?: unknown): BuilderError {
+  return new BuilderError('ERR_ROOTFS', `Cannot tell what has changed: ${path} is missing or damaged`, {
+    ...(cause === undefined ? {} : { cause }),
+    hint: 'commit with --squash needs no snapshot',
+  });
+}
