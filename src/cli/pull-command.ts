@@ -95,9 +95,14 @@ export async function copyInto(
 async function namesAt(place: Place, means: Means, signal: AbortSignal): Promise<readonly string[]> {
   if (place.reference !== undefined) return [registryName(place.reference)];
   const given = place.imageName === undefined ? ((await place.listNames?.(means, signal)) ?? []) : [place.imageName];
-  return given.flatMap((name) => {
+  return wholeNames(place, given);
+}
+
+/** What names at a place are here; what can't be one is left out. In docker archives a short name is Docker Hub's, as docker has it. */
+export function wholeNames({ transport }: Pick<Place, 'transport'>, names: readonly string[]): readonly string[] {
+  return names.flatMap((name) => {
     try {
-      return [place.transport.name === 'docker-archive' ? registryName(parseReference(name)) : localName(name)];
+      return [transport.name === 'docker-archive' ? registryName(parseReference(name)) : localName(name)];
     } catch (error) {
       if (error instanceof BuilderError && error.code === 'ERR_REFERENCE') return [];
       throw error;

@@ -1,5 +1,6 @@
 // The commands about the images of this machine, by buildah's, podman's and img's names.
 import { tellAccepted } from './accepted.ts';
+import { runLoadCommand, runSaveCommand } from './archive-commands.ts';
 import { type Command, flagsOf } from './command.ts';
 import { runDiffCommand } from './diff-command.ts';
 import { runHistoryCommand } from './history-command.ts';
@@ -16,6 +17,8 @@ import {
   pullGroups,
   rmiGroups,
   unpackGroups,
+  loadGroups,
+  saveGroups,
 } from './tables/store.ts';
 import { runUnpackCommand } from './unpack-command.ts';
 
@@ -73,6 +76,22 @@ const listed: readonly Command[] = [
     about: 'print how much of the disk images take',
     groups: diskUsageGroups,
     run: runDiskUsageCommand,
+  },
+  {
+    name: 'save',
+    usage: '[flags] IMAGE…',
+    takesOperands: true,
+    about: 'write images into an archive',
+    groups: saveGroups,
+    run: runSaveCommand,
+  },
+  {
+    name: 'load',
+    usage: '[flags] [FILE]',
+    takesOperands: true,
+    about: 'take the images of an archive',
+    groups: loadGroups,
+    run: runLoadCommand,
   },
   {
     name: 'history',

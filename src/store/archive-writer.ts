@@ -3,6 +3,7 @@ import { bytesFromText } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { Entry } from '../layer/entry.ts';
 import { writeArchive } from '../layer/write.ts';
+import type { ImageSink } from '../oci/source-and-sink.ts';
 import { writeWholeFile } from './whole-file.ts';
 
 /** An archive that is being written. */
@@ -10,6 +11,13 @@ export interface ArchiveWriter extends AsyncDisposable {
   /** Adds a file that isn't there yet, and waits until its bytes are taken; others have to wait for their turn. */
   readonly add: (name: string, size: number, content: AsyncIterable<Buffer>) => Promise<void>;
   /** Ends the archive and puts it in its place; without it, disposing leaves nothing behind. */
+  readonly finish: () => Promise<void>;
+}
+
+/** An archive of images, one after the other; nothing of it is seen before `finish`. */
+export interface ImageArchive extends AsyncDisposable {
+  /** The place in it for the next image, and what that is called; without names it has none. */
+  readonly sinkFor: (names: readonly string[]) => ImageSink;
   readonly finish: () => Promise<void>;
 }
 

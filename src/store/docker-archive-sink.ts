@@ -2,58 +2,63 @@
 import { Readable } from 'node:stream';
 import { stat } from 'node:fs/promises';
 import { BuilderError, systemCode } from '../errors.ts';
-import { isForeign } from '../oci/descriptor.ts';
+import { type Descriptor, isForeign } from '../oci/descriptor.ts';
 import { type Digest, splitDigest } from '../oci/digest.ts';
 import { type Json, formatJson } from '../oci/json.ts';
 import { parseManifest } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
-import type { Reference } from '../oci/reference.ts';
-import type { ImageSink } from '../oci/source-and-sink.ts';
-import { openArchiveWriter } from './archive-writer.ts';
+import { parseReference } from '../oci/reference.ts';
+import { type ImageArchive, openArchiveWriter } from './archive-writer.ts';
 import { repoTag } from './docker-archive.ts';
 
 /**
- * A new archive for one image, in its place when `finish` has ended.
+ * A new archive, in its place when `finish` has ended. Names are whole ones.
  * @throws ERR_USAGE when there is something at `path`: other images would be lost
  */
-export async function openDockerArchiveSink(
-  path: string,
-  names: readonly Reference[],
-  signal: AbortSignal,
-): Promise<ImageSink & AsyncDisposable & { readonly finish: () => Promise<void> }> {
+export async function openDockerArchive(path: string, signal: AbortSignal): Promise<ImageArchive> {
   await refuseExisting(path);
   const archive = openArchiveWriter(path, signal);
+  const images: Json[] = [];
+  const refuseIndex = (): BuilderError =>
+    new BuilderError('ERR_UNSUPPORTED', `Cannot write an index to ${path}: a docker archive has none`);
   return {
-    writeBlobs: async (blobs, writing) => {
-      for (const { descriptor, open } of blobs) {
-        const { digest, mediaType, size } = descriptor;
-        await archive.add(mediaType === MediaType.dockerConfig ? configName(digest) : layerName(digest), size, open(writing));
-      }
-    },
-    writeManifest: () => Promise.reject(new BuilderError('ERR_UNSUPPORTED', `Cannot write an index to ${path}: a docker archive has none`)),
-    writeRoot: async ({ bytes, mediaType }) => {
-      const view = parseManifest(bytes, mediaType);
-      if (view.kind === 'index') throw new BuilderError('ERR_UNSUPPORTED', `Cannot write an index to ${path}: a docker archive has none`);
-      const away = view.layers.find(isForeign);
-      if (away !== undefined)
-        throw new BuilderError(
-          'ERR_UNSUPPORTED',
-          `Cannot write ${path}: a docker archive has all layers, and ${away.digest} is kept elsewhere`,
-          {
-            hint: `dir:, oci: and docker:// keep its address, ${away.urls?.join(', ') ?? ''}`,
-          },
+    sinkFor: (names) => ({
+      writeBlobs: async (blobs, writing) => {
+        for (const { descriptor, open } of blobs) {
+          const { digest, mediaType, size } = descriptor;
+          await archive.add(mediaType === MediaType.dockerConfig ? configName(digest) : layerName(digest), size, open(writing));
+        }
+      },
+      writeManifest: () => Promise.reject(refuseIndex()),
+      writeRoot: async ({ bytes, mediaType }) => {
+        const view = parseManifest(bytes, mediaType);
+        if (view.kind === 'index') throw refuseIndex();
+        refuseForeign(path, view.layers);
+        images.push(
+          new Map<string, Json>([
+            ['Config', configName(view.config.digest)],
+            ['RepoTags', [...new Set(names.map((name) => repoTag(parseReference(name))))]],
+            ['Layers', view.layers.map(({ digest }) => layerName(digest))],
+          ]),
         );
-      const entry = new Map<string, Json>([
-        ['Config', configName(view.config.digest)],
-        ['RepoTags', [...new Set(names.map(repoTag))]],
-        ['Layers', view.layers.map(({ digest }) => layerName(digest))],
-      ]);
-      const list = Buffer.from(formatJson([entry]), 'utf8');
+        await Promise.resolve();
+      },
+    }),
+    finish: async () => {
+      const list = Buffer.from(formatJson(images), 'utf8');
       await archive.add('manifest.json', list.length, Readable.from([list], { objectMode: false }));
+      await archive.finish();
     },
-    finish: archive.finish,
     [Symbol.asyncDispose]: archive[Symbol.asyncDispose],
   };
+}
+
+function refuseForeign(path: string, layers: readonly Descriptor[]): void {
+  const away = layers.find(isForeign);
+  if (away === undefined) return;
+  throw new BuilderError('ERR_UNSUPPORTED', `Cannot write ${path}: a docker archive has all layers, and ${away.digest} is kept elsewhere`, {
+    hint: `dir:, oci: and docker:// keep its address, ${away.urls?.join(', ') ?? ''}`,
+  });
 }
 
 function configName(digest: Digest): string {

@@ -142,7 +142,8 @@ function isNamed(tag: string, wanted: string): boolean {
   }
 }
 
-async function readImages(archive: ArchiveFile, signal: AbortSignal): Promise<readonly ArchivedImage[]> {
+/** What is in an archive, in its own order. @throws ERR_LAYER */
+export async function readImages(archive: ArchiveFile, signal: AbortSignal): Promise<readonly ArchivedImage[]> {
   const bytes = await archive.readSmall('manifest.json', manifestLimitBytes, signal);
   if (bytes === undefined) throw malformed(archive.path, 'there is no manifest.json in it');
   const root = parseJson(bytes.toString('utf8'));

@@ -9,7 +9,7 @@ import { MediaType } from '../oci/media-type.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import { type ArchiveFile, openArchiveFile } from './archive-file.ts';
-import { openArchiveWriter } from './archive-writer.ts';
+import { type ImageArchive, openArchiveWriter } from './archive-writer.ts';
 import { refName, referrerEntry } from './layout-referrers.ts';
 import { type LayoutFiles, type LayoutReference, layoutTagsIn, openLayoutIn } from './oci-layout.ts';
 
@@ -35,12 +35,19 @@ export async function ociArchiveTags(path: string, temporaryFolder: string, sign
   return await layoutTagsIn(filesOf(archive), signal);
 }
 
-/** A new archive, which takes the place of one that is there when `writeRoot` has ended, or `finish` where referrers follow. */
+/** A new archive for one image, as `openOciArchive`. */
 export function openOciArchiveSink(
   { folder: path, tag }: LayoutReference,
   moreTags: readonly string[],
   signal: AbortSignal,
 ): ImageSink & AsyncDisposable & { readonly finish: () => Promise<void> } {
+  const archive = openOciArchive(path, signal);
+  const names = [...(tag === undefined ? [] : [tag]), ...moreTags];
+  return { ...archive.sinkFor(names), finish: archive.finish, [Symbol.asyncDispose]: archive[Symbol.asyncDispose] };
+}
+
+/** A new archive, which takes the place of one that is there when `finish` has ended. */
+export function openOciArchive(path: string, signal: AbortSignal): ImageArchive {
   const archive = openArchiveWriter(path, signal);
   const entries: Descriptor[] = [];
   const addBytes = async (name: string, bytes: Buffer): Promise<void> =>
@@ -50,19 +57,21 @@ export function openOciArchiveSink(
     return { mediaType, digest, size: bytes.length };
   };
   return {
-    writeBlobs: async (blobs, writing) => {
-      for (const { descriptor, open } of blobs) await archive.add(blobName(descriptor), descriptor.size, open(writing));
-    },
-    writeManifest: async (manifest) => void (await writeManifest(manifest)),
-    writeRoot: async (root) => {
-      const descriptor = { ...(await writeManifest(root)), ...(root.platform === undefined ? {} : { platform: root.platform }) };
-      for (const name of [tag, ...moreTags])
-        entries.push(name === undefined ? descriptor : { ...descriptor, annotations: new Map([[refName, name]]) });
-    },
-    writeReferrer: async (manifest) => {
-      await writeManifest(manifest);
-      entries.push(referrerEntry(manifest));
-    },
+    sinkFor: (names) => ({
+      writeBlobs: async (blobs, writing) => {
+        for (const { descriptor, open } of blobs) await archive.add(blobName(descriptor), descriptor.size, open(writing));
+      },
+      writeManifest: async (manifest) => void (await writeManifest(manifest)),
+      writeRoot: async (root) => {
+        const descriptor = { ...(await writeManifest(root)), ...(root.platform === undefined ? {} : { platform: root.platform }) };
+        if (names.length === 0) entries.push(descriptor);
+        for (const name of names) entries.push({ ...descriptor, annotations: new Map([[refName, name]]) });
+      },
+      writeReferrer: async (manifest) => {
+        await writeManifest(manifest);
+        entries.push(referrerEntry(manifest));
+      },
+    }),
     finish: async () => {
       await addBytes('oci-layout', Buffer.from('{"imageLayoutVersion":"1.0.0"}'));
       const index = new Map<string, string | number | readonly ReturnType<typeof formatDescriptor>[]>([
@@ -77,7 +86,8 @@ export function openOciArchiveSink(
   };
 }
 
-function filesOf(archive: ArchiveFile): LayoutFiles {
+/** The layout's files in an archive. */
+export function filesOf(archive: ArchiveFile): LayoutFiles {
   return {
     name: archive.path,
     text: async (path, limitBytes, signal) => (await archive.readSmall(path, limitBytes, signal))?.toString('utf8'),

@@ -161,7 +161,20 @@ export async function layoutTagsIn(files: LayoutFiles, signal: AbortSignal): Pro
   return names.filter((name) => name !== undefined);
 }
 
-function folderFiles(folder: string): LayoutFiles {
+/** Each image or index of a layout, with its names; what is about another image is left out. @throws as `layoutTags` */
+export async function listLayout(files: LayoutFiles, signal: AbortSignal): Promise<ReadonlyMap<Digest, readonly string[]>> {
+  await checkVersion(files, signal);
+  const images = new Map<Digest, readonly string[]>();
+  for (const { digest, annotations, artifactType } of (await readIndex(files, signal)).manifests) {
+    if (artifactType !== undefined) continue;
+    const name = annotations?.get(refName);
+    images.set(digest, [...(images.get(digest) ?? []), ...(name === undefined ? [] : [name])]);
+  }
+  return images;
+}
+
+/** The layout's files in a folder. */
+export function folderFiles(folder: string): LayoutFiles {
   return {
     name: folder,
     text: async (path, limitBytes) => await textOf(join(folder, path), limitBytes),

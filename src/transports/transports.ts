@@ -3,8 +3,8 @@ import { BuilderError } from '../errors.ts';
 import { isDigest } from '../oci/digest.ts';
 import { type Reference, formatCommonName, formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
-import { openDockerArchiveSink } from '../store/docker-archive-sink.ts';
-import { dockerArchiveTags, openDockerArchiveSource } from '../store/docker-archive-source.ts';
+import { openDockerArchive } from '../store/docker-archive-sink.ts';
+import { type ArchiveChoice, dockerArchiveTags, openDockerArchiveSource } from '../store/docker-archive-source.ts';
 import { addFolderSignature, openFolderSink, openFolderSource, readFolderSignatures } from '../store/image-folder.ts';
 import { ociArchiveTags, openOciArchiveSink, openOciArchiveSource } from '../store/oci-archive.ts';
 import { type LayoutReference, layoutTags, openLayoutSink, openLayoutSource } from '../store/oci-layout.ts';
@@ -90,7 +90,8 @@ export function loosePlace(source: ImageSource): Place {
   };
 }
 
-function layoutPlace(layout: LayoutReference): Place {
+/** An image of a layout in a folder. */
+export function layoutPlace(layout: LayoutReference): Place {
   return {
     transport: oci,
     name: `oci:${formatLayout(layout)}`,
@@ -103,7 +104,8 @@ function layoutPlace(layout: LayoutReference): Place {
   };
 }
 
-function ociArchivePlace(archive: LayoutReference): Place {
+/** An image of a layout in a tar file. */
+export function ociArchivePlace(archive: LayoutReference): Place {
   return {
     transport: ociArchive,
     name: `oci-archive:${formatLayout(archive)}`,
@@ -119,27 +121,37 @@ function parseDockerArchive(text: string): Place {
   const { path, rest } = splitPath('docker-archive', text);
   const position = /^@(\d{1,9})$/.exec(rest ?? '')?.[1];
   const named = rest === undefined || position !== undefined ? undefined : withDefaultTag(parseReference(rest));
-  const choice = {
+  return dockerArchivePlace({
     path,
     ...(position === undefined ? {} : { position: Number(position) }),
     ...(named === undefined ? {} : { reference: named }),
-  };
+  });
+}
+
+/** An image of a docker archive, by its name or its number. */
+export function dockerArchivePlace(choice: ArchiveChoice): Place {
+  const { path, position, reference } = choice;
+  const named = reference === undefined ? undefined : formatCommonName(reference);
+  const name = `docker-archive:${path}${position === undefined ? '' : `:@${position}`}${named === undefined ? '' : `:${named}`}`;
   return {
     transport: dockerArchive,
-    name: `docker-archive:${path}${position === undefined ? '' : `:@${position}`}${named === undefined ? '' : `:${formatCommonName(named)}`}`,
+    name,
     path,
-    ...(named === undefined ? {} : { imageName: formatCommonName(named) }),
+    ...(named === undefined ? {} : { imageName: named }),
     openSource: async ({ temporaryFolder }, signal) => await openDockerArchiveSource(choice, temporaryFolder, signal),
     openSink: async (_means, moreNames, signal) => {
-      if (position !== undefined) throw malformed(`docker-archive:${text}`, 'a number chooses an image to read');
-      const names = [...(named === undefined ? [] : [named]), ...moreNames.map((name) => withDefaultTag(parseReference(name)))];
-      return await openDockerArchiveSink(path, names, signal);
+      if (position !== undefined) throw malformed(name, 'a number chooses an image to read');
+      const names = moreNames.map((more) => formatCommonName(withDefaultTag(parseReference(more))));
+      const archive = await openDockerArchive(path, signal);
+      const sink = archive.sinkFor([...(named === undefined ? [] : [named]), ...names]);
+      return { ...sink, finish: archive.finish, [Symbol.asyncDispose]: archive[Symbol.asyncDispose] };
     },
     listNames: async ({ temporaryFolder }, signal) => await dockerArchiveTags(path, temporaryFolder, signal),
   };
 }
 
-function folderPlace(folder: string): Place {
+/** The one image of a folder. */
+export function folderPlace(folder: string): Place {
   if (folder === '') throw malformed('dir:', 'it names no folder');
   return {
     transport: dir,
@@ -208,7 +220,8 @@ function undisposed(source: Omit<OpenSource, typeof Symbol.asyncDispose>): OpenS
   return { ...source, [Symbol.asyncDispose]: async () => await Promise.resolve() };
 }
 
-function unfinished(sink: ImageSink): OpenSink {
+/** A sink that has all in its place as it comes. */
+export function unfinished(sink: ImageSink): OpenSink {
   return { ...sink, finish: async () => await Promise.resolve(), [Symbol.asyncDispose]: async () => await Promise.resolve() };
 }
 

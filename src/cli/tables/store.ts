@@ -146,3 +146,44 @@ export const unpackGroups: readonly FlagGroup[] = [
   },
   ...closing,
 ];
+
+export const saveFormats = ['docker-archive', 'oci-archive', 'docker-dir', 'oci-dir', 'docker', 'oci'] as const;
+
+const severalFlag: FlagSpec = {
+  name: 'multi-image-archive',
+  short: 'm',
+  kind: 'boolean',
+  about: '',
+  inert: 'every image that is named is saved',
+};
+
+export const saveGroups: readonly FlagGroup[] = [
+  {
+    title: 'What is written',
+    flags: [
+      { name: 'output', short: 'o', kind: 'text', isCommon: true, value: 'FILE', about: 'write it here (default: stdout)' },
+      {
+        name: 'format',
+        kind: 'text',
+        isCommon: true,
+        value: 'FORM',
+        choices: saveFormats,
+        about: 'docker-archive (default), oci-archive, …',
+        details: 'docker-archive (default) or oci-archive; docker-dir or oci-dir, a folder for one image',
+      },
+      severalFlag,
+      { name: 'uncompressed', kind: 'boolean', about: '', inert: 'layers are plain in a docker archive, and as they are elsewhere' },
+    ],
+  },
+  { title: 'How', flags: programFlags.filter(({ name }) => name === 'tmpdir' || name.startsWith('override-')) },
+  ...closing,
+];
+
+export const loadGroups: readonly FlagGroup[] = [
+  {
+    title: 'What is read',
+    flags: [{ name: 'input', short: 'i', kind: 'text', isCommon: true, value: 'FILE', about: 'read this archive (default: stdin)' }],
+  },
+  { title: 'How', flags: programFlags.filter(({ name }) => name === 'tmpdir' || name.startsWith('override-')) },
+  ...closing,
+];

@@ -1,0 +1,112 @@
+// `yadokari save` and `load`: images of the store in one file, as podman, docker and img write and read it.
+import { randomUUID } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { BuilderError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import { findImage } from '../store/find-image.ts';
+import type { ImageStore } from '../store/image-store.ts';
+import { standardOutput } from '../store/whole-file.ts';
+import { type OpenArchive, openArchive, placesIn } from '../transports/archives.ts';
+import type { CopyOptions } from '../transports/copy.ts';
+import type { Selection } from '../transports/select.ts';
+import { storePlace } from '../transports/store-place.ts';
+import type { Place } from '../transports/transport.ts';
+import { folderPlace } from '../transports/transports.ts';
+import type { CommandInput } from './command.ts';
+import { copyWithRetries, openCopyMeans } from './copy-command.ts';
+import { copyInto, wholeNames } from './pull-command.ts';
+import { storeOf } from './store-request.ts';
+import { saveFormats } from './tables/store.ts';
+import { copyOptionsOf, temporaryFolderOf } from './transport-request.ts';
+
+/** One archive of all images that are named; an image that is named twice is in it once, with both names. */
+export async function runSaveCommand(input: CommandInput): Promise<number> {
+  const { settings, positionals, env, signal } = input;
+  if (positionals.length === 0)
+    throw new BuilderError('ERR_USAGE', 'Cannot save: an image is needed', { hint: 'yadokari save --output FILE IMAGE…' });
+  const asked = settings.choice('format', saveFormats, 'docker-archive');
+  const format = asked === 'docker' || asked === 'oci' ? (`${asked}-archive` as const) : asked;
+  const output = settings.text('output');
+  if (output === undefined && process.stdout.isTTY)
+    throw new BuilderError('ERR_USAGE', 'Cannot save to a terminal', { hint: 'name a file with --output, or send it on by > or |' });
+  const path = output === undefined || output === '-' ? standardOutput : resolve(output);
+  const images = await namesByImage(storeOf(settings, env), positionals, signal);
+  if (format === 'docker-archive' || format === 'oci-archive') {
+    await using archive = await openArchive(format, path, signal);
+    await saveAll(images, archive, input);
+    await archive.finish();
+    return 0;
+  }
+  const [only, ...others] = images;
+  if (path === standardOutput || only === undefined || others.length > 0)
+    throw new BuilderError('ERR_USAGE', `Cannot save as ${format}: it is a folder for one image, which --output names`);
+  await copyOut(only[0], folderPlace(path), { family: format === 'oci-dir' ? 'oci' : 'docker' }, input);
+  return 0;
+}
+
+/** Takes every image of an archive, and prints what it is called. */
+export async function runLoadCommand(input: CommandInput): Promise<number> {
+  const { settings, positionals, env, stdout, signal } = input;
+  const given = [...(settings.text('input') === undefined ? [] : [settings.text('input') ?? '']), ...positionals];
+  if (given.length > 1) throw new BuilderError('ERR_USAGE', `Cannot load ${given.join(' and ')}: one archive is taken at a time`);
+  const [path] = given;
+  const store = storeOf(settings, env);
+  const temporaryFolder = temporaryFolderOf(settings, env);
+  await using archive = path === undefined || path === '-' ? await spoolInput(temporaryFolder, signal) : undefined;
+  const options = copyOptionsOf(settings);
+  for (const { place, names } of await placesIn(archive?.path ?? resolve(path ?? ''), temporaryFolder, signal)) {
+    const whole = wholeNames(place, names);
+    const image = await copyInto(store, place, options, input, whole);
+    for (const name of whole.length === 0 ? [image.id] : whole) stdout.write(`Loaded image: ${name}\n`);
+  }
+  return 0;
+}
+
+/** By the digest of each image the whole names that it was asked for by. */
+async function namesByImage(
+  store: ImageStore,
+  words: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly (readonly [Digest, readonly string[]])[]> {
+  const images = new Map<Digest, readonly string[]>();
+  for (const word of words) {
+    const { image, name } = await findImage(store, word, signal);
+    const { digest } = image.descriptor;
+    images.set(digest, [...(images.get(digest) ?? []), ...(name === undefined || name.includes('@') ? [] : [name])]);
+  }
+  return [...images];
+}
+
+async function saveAll(
+  images: readonly (readonly [Digest, readonly string[]])[],
+  archive: OpenArchive,
+  input: CommandInput,
+): Promise<void> {
+  for (const [digest, names] of images) await copyOut(digest, archive.placeFor(names), {}, input);
+}
+
+async function copyOut(digest: Digest, to: Place, options: Pick<CopyOptions, 'family'>, input: CommandInput): Promise<void> {
+  const { settings, env, report, signal } = input;
+  await using means = await openCopyMeans(input);
+  const from = storePlace(storeOf(settings, env), digest);
+  const selection: Selection = { kind: 'host', platform: means.from.platform };
+  await copyWithRetries(from, to, { selection, ...options }, { settings, report, signal, means });
+}
+
+/** Standard input as a file that goes away. */
+async function spoolInput(folder: string, signal: AbortSignal): Promise<{ readonly path: string } & AsyncDisposable> {
+  if (process.stdin.isTTY)
+    throw new BuilderError('ERR_USAGE', 'Cannot load from a terminal', { hint: 'name a file with --input, or send one by < or |' });
+  const path = join(folder, `yadokari-${randomUUID()}.tar`);
+  const remove = async (): Promise<void> => await rm(path, { force: true });
+  try {
+    await pipeline(createReadStream('', { fd: 0, autoClose: false }), createWriteStream(path, { mode: 0o600, flags: 'wx' }), { signal });
+    return { path, [Symbol.asyncDispose]: remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
