@@ -19,13 +19,10 @@ export async function runImagesCommand({ settings, positionals, env, stdout, sig
   const [isQuiet, template] = [settings.boolean('quiet'), settings.text('format')];
   if (isQuiet && template !== undefined) throw new BuilderError('ERR_USAGE', 'Cannot use --quiet with --format: choose one');
   const store = storeOf(settings, env);
-  const found = text === undefined ? undefined : await findImage(store, text, signal);
-  const all = found === undefined ? await listImages(store, signal) : [found.image];
+  const all = text === undefined ? await listImages(store, signal) : [(await findImage(store, text, signal)).image];
   const listed: Listed[] = [];
-  for (const image of await filtered(store, all, settings.list('filter'), signal)) {
-    const shown = found?.name === undefined ? image.names : [found.name];
-    listed.push({ image, shown, sizeBytes: totalOf(await blobsOf(store, image, signal)) });
-  }
+  for (const image of await filtered(store, all, settings.list('filter'), signal))
+    listed.push({ image, sizeBytes: totalOf(await blobsOf(store, image, signal)) });
   const ordered = listed.toSorted((a, b) => createdMs(b.image) - createdMs(a.image));
   const options = { isWhole: settings.boolean('no-trunc'), nowMs: Date.now() };
   if (isQuiet && !settings.boolean('json')) {
@@ -50,8 +47,6 @@ export function createdMs({ config }: StoreImage): number {
 
 interface Listed {
   readonly image: StoreImage;
-  /** The names that are shown, each in a row of its own. */
-  readonly shown: readonly string[];
   readonly sizeBytes: number;
 }
 
@@ -73,8 +68,9 @@ function columnsOf(settings: Settings): readonly Column[] {
   ];
 }
 
-function rowsOf({ image, shown, sizeBytes }: Listed, { isWhole, nowMs }: RowOptions): readonly JsonObject[] {
-  return (shown.length === 0 ? [undefined] : shown).map((name) => {
+/** A row for each name. */
+function rowsOf({ image, sizeBytes }: Listed, { isWhole, nowMs }: RowOptions): readonly JsonObject[] {
+  return (image.names.length === 0 ? [undefined] : image.names).map((name) => {
     const { repository, tag } = splitName(name);
     const others = image.names.filter((other) => other !== name);
     return new Map<string, Json>([
