@@ -18,14 +18,15 @@ import { temporaryFolderOf } from './transport-request.ts';
 
 /** Makes a layer, puts it where it is wanted, and tells of it. */
 export async function runLayerCommand(input: CommandInput): Promise<number> {
-  const { settings, positionals, env, signal } = input;
+  const { settings, positionals, env, report, signal } = input;
   const [source, destination, ...others] = positionals;
   if (source === undefined || others.length > 0)
     throw new BuilderError('ERR_USAGE', 'Cannot make a layer: name a folder or an archive, and a place at most', {
       hint: 'yadokari layer rootfs oci:pieces',
     });
   const place = destination === undefined ? undefined : piecePlace(destination);
-  const choices = choicesOf(settings, epochOf(env));
+  const warn = (message: string): void => report.emit({ kind: 'warning', code: `layer ${message}`, message });
+  const choices = { ...choicesOf(settings, epochOf(env)), warn };
   await using store = openBlobStore(temporaryFolderOf(settings, env));
   const { layer, entries, plainBytes, owners } = await makeLayer(originOf(source), choices, store, signal);
   const { mediaType, digest, size } = layer.descriptor;
@@ -57,7 +58,7 @@ function originOf(word: string): LayerOrigin {
   }
 }
 
-function choicesOf(settings: Settings, latestTime: number | undefined): LayerChoices {
+function choicesOf(settings: Settings, latestTime: number | undefined): Omit<LayerChoices, 'warn'> {
   const isKept = settings.boolean('as-is');
   const changing = ['owner', 'map-ids', 'mtime', 'whiteout'].filter((name) => settings.has(name));
   if (isKept && changing.length > 0)

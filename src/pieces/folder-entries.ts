@@ -4,20 +4,21 @@ import { BuilderError } from '../errors.ts';
 import { isDirectoryMode } from '../files/resolve.ts';
 import { plainRoot } from '../files/root.ts';
 import type { LocalEntry } from '../layer/entry.ts';
+import type { Warn } from '../layer/read.ts';
 import { isReservedName, whiteoutOf, whiteoutPath } from '../layer/whiteout.ts';
 import { childPath, comparePaths, rootPath } from '../paths.ts';
 import { captureChanges } from '../rootfs/capture.ts';
 import { scanRoot } from '../rootfs/scan.ts';
-import type { Change } from '../rootfs/scanned-tree.ts';
+import { type Change, typeOfMode } from '../rootfs/scanned-tree.ts';
 
 /**
  * Everything below `folder`, sorted by path, hard links by their first name; the folder itself is not in it. `removed`, and files that
- * are called `.wh.NAME`, become whiteouts in front of their siblings.
+ * are called `.wh.NAME`, become whiteouts in front of their siblings. Sockets, which no layer can hold, are left out and told.
  * @throws ERR_ROOTFS for what can't be read, ERR_LAYER for a `.wh.` name that says nothing
  */
 export async function folderEntries(
   folder: ByteString,
-  removed: readonly ByteString[],
+  { removed, warn }: { readonly removed: readonly ByteString[]; readonly warn: Warn },
   signal: AbortSignal,
 ): Promise<Generator<LocalEntry>> {
   const root = plainRoot(folder);
@@ -25,7 +26,8 @@ export async function folderEntries(
   const changes: Change[] = removed.map((path) => ({ kind: 'deleted', path }));
   const opaque = new Set<ByteString>();
   for (const [path, entry] of tree.entries()) {
-    if (!isReservedName(path)) changes.push({ kind: 'added', path, entry });
+    if (typeOfMode(entry.mode) === undefined) warn(`/${textFromBytes(path)} is a socket, which no layer can hold: left out`);
+    else if (!isReservedName(path)) changes.push({ kind: 'added', path, entry });
     else if (isDirectoryMode(entry.mode)) throw noFolder(path);
     else {
       const whiteout = whiteoutOf(path);

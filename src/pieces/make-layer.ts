@@ -7,7 +7,7 @@ import { decompress } from '../layer/decompress.ts';
 import type { Entry, LocalEntry } from '../layer/entry.ts';
 import { defaultZlibLevel } from '../layer/gzip.ts';
 import { verify } from '../layer/meter.ts';
-import { readEntries } from '../layer/read.ts';
+import { type Warn, readEntries } from '../layer/read.ts';
 import type { BlobStore } from '../layer/store.ts';
 import { isReservedName } from '../layer/whiteout.ts';
 import { storeCompressed, writeLayer } from '../layer/write.ts';
@@ -37,6 +37,8 @@ export interface LayerChoices {
   readonly latestTime?: number;
   /** Paths that are gone. */
   readonly removed: readonly ByteString[];
+  /** Told what is odd, or can't be in a layer and is left out. */
+  readonly warn: Warn;
 }
 
 export interface MadeLayer extends LayerPiece {
@@ -56,8 +58,8 @@ export async function makeLayer(origin: LayerOrigin, choices: LayerChoices, stor
   const settle = settler(choices, owners);
   const entries =
     origin.kind === 'folder'
-      ? settled(await folderEntries(origin.path, choices.removed, signal), settle)
-      : settledArchive(archiveEntries(origin, choices.removed, signal), settle);
+      ? settled(await folderEntries(origin.path, choices, signal), settle)
+      : settledArchive(archiveEntries(origin, choices, signal), settle);
   const { compression = 'gzip', latestTime } = choices;
   const options = {
     ...compressed(compression, choices.level),
@@ -100,7 +102,7 @@ async function keptPiece(origin: LayerOrigin, store: BlobStore, signal: AbortSig
 
 async function* archiveEntries(
   origin: Exclude<LayerOrigin, { readonly kind: 'folder' }>,
-  removed: readonly ByteString[],
+  { removed, warn }: LayerChoices,
   signal: AbortSignal,
 ): AsyncGenerator<Entry> {
   const name = origin.kind === 'file' ? origin.path : origin.name;
@@ -108,7 +110,7 @@ async function* archiveEntries(
   const paths = new Set<ByteString>();
   yield* removed.map(whiteoutEntry);
   try {
-    for await (const entry of readEntries(decompressArchive(chunks, signal), signal)) {
+    for await (const entry of readEntries(decompressArchive(chunks, signal), signal, (message) => warn(`${name}: ${message}`))) {
       // image-spec layer.md: a layer has no path twice; readers would each choose one.
       if (paths.has(entry.path)) throw new BuilderError('ERR_LAYER', `it has ${JSON.stringify(textFromBytes(entry.path))} twice`);
       paths.add(entry.path);

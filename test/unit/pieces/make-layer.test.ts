@@ -1,6 +1,8 @@
 // Layers of folders and archives: which entries they have, and that the same input gives the same bytes.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
@@ -18,7 +20,7 @@ import { type TarOptions, bytes, chunks, tar } from '../../support/tar.ts';
 import { type Node, temporaryFolder, tree } from '../../support/tree.ts';
 
 const { signal } = new AbortController();
-const asTheyAre: LayerChoices = { isKept: false, ownerOf: (owner) => owner, removed: [], compression: 'none' };
+const asTheyAre: LayerChoices = { isKept: false, ownerOf: (owner) => owner, removed: [], compression: 'none', warn: assert.fail };
 
 interface Made extends MadeLayer {
   readonly blob: Buffer;
@@ -121,6 +123,18 @@ test('later times become SOURCE_DATE_EPOCH, earlier ones stay', async (context) 
     (await entriesOf(blob)).map(({ mtime }) => mtime.seconds),
     [100, 1000],
   );
+});
+
+test('a socket is left out, and told', async (context) => {
+  const path = temporaryFolder(context);
+  writeFileSync(join(path, 'file'), '');
+  const server = createServer().listen(join(path, 'talk'));
+  context.after(() => server.close());
+  await once(server, 'listening');
+  const told: string[] = [];
+  const { blob } = await made(context, { kind: 'folder', path: bytes(path) }, { warn: (message) => told.push(message) });
+  assert.deepEqual(await linesOf(blob), ['file file']);
+  assert.deepEqual(told, ['/talk is a socket, which no layer can hold: left out']);
 });
 
 test('equal folders, made in another order, give equal bytes in each form of compression', async (context) => {
