@@ -13,6 +13,7 @@ import { pluginInvocation } from './plugin.ts';
 import { createReport, type Report, type ReportOptions } from '../report/report.ts';
 import { Settings, type Environment } from './settings.ts';
 import { type Sink, openSink } from '../report/sink.ts';
+import { enterWorkingDirectory } from './working-directory.ts';
 import { version } from './version.ts';
 
 /** Runs one command; never throws. */
@@ -59,6 +60,7 @@ async function runInvocation(
     report = createReport({ ...reportSettings(settings, stderr.isTerminal, env), sink: stderr, now: Date.now });
     const hasTerminal = stderr.isTerminal && (env['CI'] ?? '') === '';
     const { values: flags, positionals } = parsed;
+    enterWorkingDirectory(env);
     const again: CommandInput['again'] = async (next) => await runInvocation(next, streams, signal);
     return await command.run({ settings, positionals, flags, env, report, stdout, hasTerminal, signal, again });
   } catch (error) {

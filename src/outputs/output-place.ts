@@ -1,6 +1,6 @@
 // Whether something can be written at a place, found out before a build rather than after it.
-import { accessSync, constants, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { accessSync, constants, mkdtempSync, rmdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { BuilderError } from '../errors.ts';
 
 /** @throws ERR_USAGE for a place that could not take a file, or an OCI layout; `what` names it for messages */
@@ -14,7 +14,9 @@ export function checkOutputPlace(path: string, kind: 'file' | 'layout', what = p
   while (!isThere(nearest)) nearest = dirname(nearest);
   if (nearest !== path && !statSync(nearest).isDirectory()) fail(`${nearest} is not a directory`);
   try {
-    accessSync(nearest, constants.W_OK);
+    // Root may write everywhere, and yet nothing can be made in /proc: only trying tells.
+    if (statSync(nearest).isDirectory()) rmdirSync(mkdtempSync(join(nearest, '.yadokari-')));
+    else accessSync(nearest, constants.W_OK);
   } catch (error) {
     fail(`${nearest} can not be written`, error);
   }

@@ -26,6 +26,8 @@ before(async () => {
       Dockerfile: `FROM ${scene.registry.host}/base\nCOPY . /app/\nRUN cat /app/vendor/leaf/leaf.txt > /ran\n`,
       'run.sh': '#!/bin/sh\n',
       'sub/file': 'sub\n',
+      'left-out': 'left out\n',
+      '.dockerignore': 'left-out\n',
       '.gitmodules': modules,
     };
     commit = make(server, 'app.git', files, { 'vendor/leaf': leaf });
@@ -67,7 +69,8 @@ test('a private git context builds with GIT_TOKEN’s relatives, submodules and 
   assert.equal(result.status, 0, result.output);
   const tree = treeOf(result);
   assert.ok(tree.has('/app/run.sh') && tree.has('/app/vendor/leaf/leaf.txt') && tree.has('/ran'), [...tree.keys()].join(' '));
-  assert.ok(!tree.has('/app/.git'));
+  assert.ok(!tree.has('/app/.git') && !tree.has('/app/left-out'));
+  assert.match(result.output, /\.dockerignore is applied, as kaniko does/);
   assert.ok(!result.output.includes(canary) && !JSON.stringify(result.image).includes(canary));
 });
 

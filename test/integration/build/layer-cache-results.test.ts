@@ -51,6 +51,12 @@ describe('results from the layer cache', { skip: whyNot, timeout: 300_000 }, () 
       name: 'a folder that was made anew',
       dockerfile: 'FROM base\nRUN mkdir /x && echo 1 > /x/a\nRUN rm -r /x && mkdir /x && echo 2 > /x/b\n',
     },
+    { name: 'a RUN that changes nothing', dockerfile: 'FROM base\nRUN true\nRUN echo 1 > /a\n' },
+    {
+      name: 'two stages that are alike',
+      dockerfile:
+        'FROM base AS one\nRUN echo 1 > /a\nFROM base AS two\nRUN echo 1 > /a\nFROM base\nCOPY --from=one /a /a\nCOPY --from=two /a /b\n',
+    },
     { name: 'links and modes', dockerfile: 'FROM base\nRUN echo 1 > /a && ln /a /b && ln -s a /c && chmod 4711 /a\nRUN chown 5:6 /b\n' },
     { name: 'a linked copy', dockerfile: 'FROM base\nRUN echo 1 > /a\nCOPY --link d /a/\n' },
     {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
+import { temporaryFolder } from '../../support/tree.ts';
 import { asObject } from '../../support/parsed.ts';
 
 const main = join(resolve(import.meta.dirname, '../../..'), 'src/main.ts');
@@ -47,6 +48,19 @@ test('an empty word is a value where one is due, also before the command', () =>
   const { status, stderr } = run('', 'build', '--destination', '', '--no-push');
   assert.equal(status, 1);
   assert.match(stderr, /^error: Cannot use an empty --destination: it needs a value$/m);
+});
+
+test('a working directory that was removed is entered by its name where it is there again, and named where it is not', (context) => {
+  const folder = temporaryFolder(context);
+  const job = (then: string): ReturnType<typeof spawnSync> => {
+    const script = `cd ${folder} && rm -rf x && mkdir x && cd x && rmdir ../x && ${then} exec ${process.execPath} --no-warnings ${main} check .`;
+    return spawnSync('/bin/sh', ['-c', script], { env: {}, encoding: 'utf8' });
+  };
+  const back = job('mkdir ../x && echo FROM a > $PWD/Dockerfile &&');
+  assert.deepEqual([back.status, back.stderr], [0, '']);
+  const gone = job('');
+  assert.equal(gone.status, 1);
+  assert.match(String(gone.stderr), /^error: Cannot start in .*: it is gone$/m);
 });
 
 test('help goes to standard output, whatever else is on the command line', () => {

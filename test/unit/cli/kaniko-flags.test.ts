@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tellAccepted } from '../../../src/cli/accepted.ts';
+import { flagsOf } from '../../../src/cli/command.ts';
+import { findCommand } from '../../../src/cli/commands.ts';
 import { type FlagSpec, parseFlags } from '../../../src/cli/flags.ts';
 import { makeRegistryRequest } from '../../../src/cli/registry-request.ts';
 import { makeBuildRequest } from '../../../src/cli/request.ts';
@@ -134,6 +136,32 @@ test('no flag says of itself that kaniko has it, and is missing above', () => {
 test('what kaniko does with each of its flags is said on the page of flags', () => {
   for (const [flag] of kaniko) assert.notEqual(specOf(flag).kaniko, undefined, flag);
 });
+
+/** Of its other commands, with their short forms. */
+const registries =
+  '--insecure-registry --skip-tls-verify-registry --registry-certificate --registry-client-cert --registry-map --registry-mirror --skip-default-registry-fallback';
+const others: readonly { readonly command: string; readonly flags: string }[] = [
+  {
+    command: 'warmer',
+    flags: `-i --image -d --dockerfile --build-arg -c --cache-dir -f --force --cache-ttl --customPlatform --custom-platform --insecure-pull --skip-tls-verify-pull ${registries} -v --verbosity --log-format --log-timestamp`,
+  },
+  {
+    command: 'push',
+    flags: `-d --destination --insecure --skip-tls-verify --insecure-pull --skip-tls-verify-pull ${registries} --push-retry --push-ignore-immutable-tag-errors --skip-push-permission-check --digest-file --image-name-with-digest-file --image-name-tag-with-digest-file --credential-helpers -v --verbosity --log-format --log-timestamp`,
+  },
+  { command: 'login', flags: '-u --username -p --password --password-stdin -v --verbosity --log-format --log-timestamp' },
+];
+for (const { command, flags } of others)
+  test(`${command} takes all flags of kaniko's`, () => {
+    const specs = flagsOf(findCommand([command])?.command ?? assert.fail());
+    const taken = new Set(
+      specs.flatMap(({ name, aliases = [], short }) => [`--${name}`, `-${short}`, ...aliases.map((each) => `--${each}`)]),
+    );
+    assert.deepEqual(
+      flags.split(' ').filter((flag) => !taken.has(flag)),
+      [],
+    );
+  });
 
 function specOf(flag: string): FlagSpec {
   const name = flag.slice(2).split('=')[0] ?? '';

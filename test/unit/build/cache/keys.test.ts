@@ -1,6 +1,6 @@
 // Which changes give a step another key, and which don't: one table for each kind of step.
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
@@ -27,8 +27,10 @@ interface Case {
   /** What the base's only layer holds. */
   readonly base?: string;
   readonly baseConfig?: Partial<Image['config']['config']>;
-  readonly arrange?: (folder: string) => void;
+  readonly arrange?: (folder: string) => unknown;
 }
+
+const isRoot = process.getuid?.() === 0;
 
 /** The keys of all steps of the last stage that make a layer; undefined for one that is not known ahead. */
 async function keysOf(item: Case): Promise<readonly (string | undefined)[]> {
@@ -144,6 +146,16 @@ const copyDiffers: readonly Pair[] = [
     { dockerfile: 'FROM base\nENV V=2\nCOPY <<F /f\n$V\nF\n' },
   ],
   ['COPY and ADD', copy('a /'), { dockerfile: 'FROM base\nADD a /\n' }],
+  [
+    'what a default in the instruction stands for',
+    { ...copy('${V:-a} /f', { a: '1', b: '1' }), dockerfile: 'FROM base\nARG V\nCOPY ${V:-a} /f\n' },
+    { dockerfile: 'FROM base\nARG V\nCOPY ${V:-a} /f\n', files: { a: '1', b: '2' }, args: { V: 'b' } },
+  ],
+  [
+    'a file of a stage that is called like one that is ignored in the context',
+    { dockerfile: 'FROM base AS s\nCOPY d /\nFROM base\nCOPY --from=s /x /\n', files: { 'd/x': '1' }, ignore: 'x' },
+    { dockerfile: 'FROM base AS s\nCOPY d /\nFROM base\nCOPY --from=s /x /\n', files: { 'd/x': '2' }, ignore: 'x' },
+  ],
   ['an ignore file that takes a file away', copy('. /'), { ...copy('. /'), ignore: 'a\n' }],
   ['the image that is copied from', copy('--from=some /a /'), copy('--from=other /a /')],
   [
@@ -186,6 +198,7 @@ const same: readonly Pair[] = [
     { ...run('--mount=type=secret,id=a x'), request: { secrets: [{ id: 'a', source: { kind: 'value', value: '1' } }] } },
   ],
   ['comments and continuations', run('a \\\n  b'), { dockerfile: '# c\nFROM base\nRUN a   b\n' }],
+  ['who owns a checkout', copy('. /'), { ...copy('. /'), arrange: (folder) => isRoot && chownSync(join(folder, 'a'), 5, 6) }],
   ['times of a checkout', copy('. /'), { ...copy('. /'), arrange: (folder) => utimesSync(join(folder, 'a'), 1, 1) }],
   ['a file that is not read', copy('a /', { a: '1', b: '1' }), copy('a /', { a: '1', b: '2' })],
   ['a file that is ignored', { ...copy('. /', { a: '1', b: '1' }), ignore: 'b' }, { ...copy('. /', { a: '1', b: '2' }), ignore: 'b' }],
