@@ -29,7 +29,13 @@ export type Told = readonly (readonly [name: string, member: string, value: Json
 /** The place of a word that keeps pieces: a folder. @throws ERR_USAGE, ERR_REFERENCE */
 export function piecePlace(word: string): Place {
   const place = parsePlace(word, transports);
-  if (place.transport.name === 'oci' || place.transport.name === 'dir') return place;
+  const folder = `${place.transport.name}:${place.path ?? ''}`;
+  if (place.transport.name === 'oci' || place.transport.name === 'dir') {
+    if (place.name === folder) return place;
+    throw new BuilderError('ERR_USAGE', `Cannot use ${place.name} for pieces: they have no names`, {
+      hint: `name the folder alone: ${folder}`,
+    });
+  }
   throw new BuilderError('ERR_USAGE', `Cannot put a piece into ${place.name}: only whole images go there`, {
     hint: 'use oci:FOLDER or dir:FOLDER, and yadokari assemble in the end',
   });

@@ -12,6 +12,7 @@ import type { BlobStore } from '../layer/store.ts';
 import { isReservedName } from '../layer/whiteout.ts';
 import { storeCompressed, writeLayer } from '../layer/write.ts';
 import { type Compression, layerMediaType } from '../oci/media-type.ts';
+import { namesOf } from '../paths.ts';
 import type { Owner } from '../linux/owners.ts';
 import { folderEntries, whiteoutEntry } from './folder-entries.ts';
 import { type LayerPiece, readLayerPiece } from './layer-piece.ts';
@@ -111,6 +112,8 @@ async function* archiveEntries(
   yield* removed.map(whiteoutEntry);
   try {
     for await (const entry of readEntries(decompressArchive(chunks, signal), signal, (message) => warn(`${name}: ${message}`))) {
+      const out = [entry.path, entry.type === 'hardlink' ? entry.linkTarget : undefined].find(leadsOut);
+      if (out !== undefined) throw new BuilderError('ERR_LAYER', `${JSON.stringify(textFromBytes(out))} leads out of it`);
       // image-spec layer.md: a layer has no path twice; readers would each choose one.
       if (paths.has(entry.path)) throw new BuilderError('ERR_LAYER', `it has ${JSON.stringify(textFromBytes(entry.path))} twice`);
       paths.add(entry.path);
@@ -122,6 +125,10 @@ async function* archiveEntries(
       cause: error,
     });
   }
+}
+
+function leadsOut(path: ByteString | undefined): boolean {
+  return path !== undefined && namesOf(path).some((name) => name === '..');
 }
 
 type Settle = <Some extends Entry>(entry: Some) => Some;

@@ -137,6 +137,8 @@ test('mistakes are one line, and leave nothing behind', { skip }, async (context
   const mistakes: readonly (readonly [line: string, message: RegExp])[] = [
     ['layer gone', /Cannot make a layer of gone: there is no such file or folder/],
     ['layer one docker://x/y', /Cannot put a piece into docker:.*: only whole images go there/],
+    ['layer one oci:p:v1', /Cannot use oci:p:v1 for pieces: they have no names/],
+    ['copy tarball:one.tgz dir:p', /Cannot use tarball:one\.tgz: tarball: is not a place for images here/],
     ['layer one dir:other', /Cannot write an image to other: it holds other files/],
     ['layer --owner root one', /Cannot use --owner root: expected numbers/],
     ['layer --mtime soon one', /Cannot use --mtime soon: it is no time/],

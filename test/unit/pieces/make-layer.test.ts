@@ -204,6 +204,8 @@ test('what is no archive, is damaged, or has a path twice makes no layer', async
     [Buffer.from('{"no": "archive"}'.repeat(100)), { isKept: true }, /Cannot use standard input as a layer: /],
     [tar(archive).subarray(0, 1030), {}, /Cannot make a layer of standard input: .*it ends too early/],
     [gzipSync(tar(archive)).subarray(0, 40), { isKept: true }, /Cannot use standard input as a layer: /],
+    [tar([{ path: '../out' }]), {}, /Cannot make a layer of standard input: "\.\.\/out" leads out of it/],
+    [tar([{ path: 'a', type: '1', link: 'b/../../out' }]), {}, /"b\/\.\.\/\.\.\/out" leads out of it/],
     [tar([...archive, { path: 'file' }]), {}, /Cannot make a layer of standard input: it has "file" twice/],
     [Buffer.concat([Buffer.from('\xfd7zXZ\0', 'latin1'), Buffer.alloc(600)]), { isKept: true }, /as a layer: no engine reads xz/],
   ];
