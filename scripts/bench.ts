@@ -3,7 +3,7 @@
 //   --rounds N         pairs, at least 3; 5 without it
 //   --builder LAYOUT   our builder's image, an OCI layout; build/image without it
 //   --against LAYOUT   another build of it, instead of buildah
-//   --curves FILE      how the cost grows, as CSV, instead of comparisons; --minutes N (20 without it) bounds it
+//   --curves FILE      how the cost grows, as CSV and a picture, instead of comparisons; --minutes N (20 without it) bounds it
 //   --folder FOLDER    where the disk is made, some GB; build/bench without it
 // Compares what the builder does with the tools that people know, in turns on a disk of its own, and prints costs and ratios as
 // a table: median (least–most). "far" is a registry 25 ms away. Builds take root.

@@ -3,6 +3,7 @@ import { appendFile, writeFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import { buildOnce } from './builds.ts';
 import { type BuildCase, makeFiles, smallRuns } from './cases.ts';
+import { type CurvePoint, drawCurves } from './curve-picture.ts';
 
 interface Curve {
   readonly name: string;
@@ -43,7 +44,7 @@ const curves: readonly Curve[] = [
 export interface CurvesOptions {
   readonly folder: string;
   readonly builder: string;
-  /** Where the numbers go, as CSV; `onLine` gets the same lines. */
+  /** Where the numbers go, as CSV, with a picture beside it; `onLine` gets the same lines. */
   readonly output: string;
   /** A size is left out, with the reason, when all would take longer. */
   readonly minutes: number;
@@ -56,12 +57,14 @@ export async function benchCurves(options: CurvesOptions, signal: AbortSignal): 
   const header = 'curve,size,wall_s,cpu_s,memory_mb,load';
   await writeFile(options.output, `${header}\n`);
   options.onLine(header);
-  for (const curve of curves) await benchCurve(curve, { ...options, end }, signal);
+  const points: CurvePoint[] = [];
+  for (const curve of curves) await benchCurve(curve, { ...options, end, points }, signal);
+  await writeFile(options.output.replace(/(\.csv)?$/, '.svg'), drawCurves(points));
 }
 
 async function benchCurve(
   { name, sizes, caseOf }: Curve,
-  { folder, builder, output, onLine, end }: CurvesOptions & { readonly end: number },
+  { folder, builder, output, onLine, end, points }: CurvesOptions & { readonly end: number; readonly points: CurvePoint[] },
   signal: AbortSignal,
 ): Promise<void> {
   // What is known of the sizes before: there the last one took `tookMs`, and each step of the size as long as `msEach`.
@@ -80,6 +83,7 @@ async function benchCurve(
       const line = `"${name}",${size},${numbers.map((value) => value.toFixed(2)).join(',')}`;
       await appendFile(output, `${line}\n`);
       onLine(line);
+      points.push({ curve: name, size, cpuSeconds: cpuMs / 1000, memoryMb: peakBytes / 1e6 });
     } catch (error) {
       signal.throwIfAborted();
       if (late.aborted) return leaveOut(`it took longer than the ${minutesOf(left)} minutes that were left`);
