@@ -28,6 +28,7 @@ export function parseReference(text: string): Reference {
     throw new BuilderError('ERR_REFERENCE', `Cannot use image name ${JSON.stringify(text)}: ${why}`, hint === undefined ? {} : { hint });
   };
   if (text === '') return fail('it is empty');
+  refuseUser(text);
   if (/^[a-z]+:\/\//i.test(text)) return fail('an image name has no scheme', `leave out "${text.slice(0, text.indexOf('://') + 3)}"`);
   const at = text.indexOf('@');
   const digest = at === -1 ? undefined : parseDigest(text.slice(at + 1));
@@ -44,7 +45,7 @@ export function parseReference(text: string): Reference {
   const hasRegistry = first.includes('.') || first.includes(':') || first === 'localhost' || first !== first.toLowerCase();
   const given = hasRegistry ? first : 'docker.io';
   const rest = hasRegistry ? path.slice(slash + 1) : path;
-  if (!hostPattern.test(given)) return fail(`${JSON.stringify(given)} is not a registry host`);
+  if (!isHost(given)) return fail(`${JSON.stringify(given)} is not a registry host`);
   const onHub = dockerHubNames.has(given.toLowerCase());
   if (rest !== rest.toLowerCase()) return fail('a repository name must be lower case', `write ${rest.toLowerCase()}`);
   if (!repositoryPattern.test(rest)) return fail(`${JSON.stringify(rest)} is not a repository name`);
@@ -54,6 +55,19 @@ export function parseReference(text: string): Reference {
     ...(tag === undefined ? {} : { tag }),
     ...(digest === undefined ? {} : { digest }),
   };
+}
+
+/** With a port that there can be, and no more numbers than an address has. */
+function isHost(text: string): boolean {
+  return hostPattern.test(text) && URL.canParse(`https://${text}/`);
+}
+
+/** It may be a password that stands there, so it is not repeated. */
+function refuseUser(text: string): void {
+  if (!/^(?:[a-z]+:\/\/)?[^/@]+@(?!sha\d+:)[^/@]+\//i.test(text)) return;
+  throw new BuilderError('ERR_REFERENCE', 'Cannot use an image name with a user in it: what stands before the "@" is not part of a name', {
+    hint: '`yadokari login` writes credentials to config.json, and DOCKER_AUTH_CONFIG holds them in the environment',
+  });
 }
 
 /** True for what may be a tag. */

@@ -3,7 +3,7 @@
 import { BuilderError } from '../../errors.ts';
 import type { Image, Layer } from '../../oci/image.ts';
 import { emptyImageConfig } from '../../oci/image-config.ts';
-import type { Platform } from '../../oci/platform.ts';
+import { type Platform, formatPlatform, platformMatches } from '../../oci/platform.ts';
 import type { CacheKey } from './key.ts';
 
 /** The result of one step. */
@@ -54,14 +54,15 @@ export function entryImage(entry: CacheEntry, platform: Platform): Image {
   };
 }
 
-/** The entry that an image stands for. @throws ERR_LAYER where it is none, or another one */
-export function parseEntry({ annotations, layers }: Image, key: CacheKey): CacheEntry {
+/** The entry that an image stands for, for a platform where one is wanted. @throws ERR_LAYER where it is none, or another one */
+export function parseEntry({ annotations, layers, config }: Image, key: CacheKey, platform?: Platform): CacheEntry {
   const mark = (name: string): string => annotations.get(`${prefix}.${name}`) ?? '';
   const fail = (state: string): never => {
     throw new BuilderError('ERR_LAYER', `Cannot use the cache entry ${key.slice(0, 12)}: ${state}`);
   };
   if (mark('version') !== version) fail('it is not one of this version');
   if (mark('key') !== key) fail('it is an entry of another key');
+  if (platform !== undefined && !platformMatches(config, platform)) fail(`it is for ${formatPlatform(config)}`);
   const [layer] = layers;
   if (layer === undefined || layers.length !== 1) return fail(`it has ${layers.length} layers instead of one`);
   if (!isTime(mark('created')) || !isTime(mark('stored'))) fail('it does not say when it was made');

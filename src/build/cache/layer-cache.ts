@@ -36,6 +36,8 @@ const parallelLookups = 8;
 const parallelPushes = 2;
 /** A cache that takes longer to answer one question than this saves nobody's time. */
 const patienceMs = 15_000;
+/** So far ahead of ours may the clock of who stored an entry be. */
+const clockSkewMs = 24 * 3_600_000;
 
 /** Disposing it waits until what was put is where it belongs. */
 export class LayerCache implements AsyncDisposable {
@@ -140,7 +142,7 @@ export class LayerCache implements AsyncDisposable {
   async #lookUp(key: CacheKey): Promise<FoundEntry | undefined> {
     for (const place of this.#sources) {
       if (!this.#sources.includes(place)) continue;
-      const entry = await this.#read(place, key, (image) => parseEntry(image, key));
+      const entry = await this.#read(place, key, (image) => parseEntry(image, key, this.#options.platform));
       if (entry !== undefined) return this.#ready(entry);
     }
     return undefined;
@@ -154,6 +156,8 @@ export class LayerCache implements AsyncDisposable {
     try {
       const image = await this.#ask(place, tag);
       const entry = image === undefined ? undefined : parse(image);
+      if (entry !== undefined && Date.parse(entry.stored) > this.#options.now() + clockSkewMs)
+        throw new BuilderError('ERR_LAYER', `Cannot use ${tag.slice(0, 12)}: it says that it was stored at ${entry.stored}`);
       return entry === undefined || this.#isExpired(entry) ? undefined : entry;
     } catch (error) {
       this.#options.signal.throwIfAborted();

@@ -10,6 +10,7 @@ import type { CacheRequest } from '../../../src/build/request.ts';
 import type { Layer } from '../../../src/oci/image.ts';
 import { type CachePlace, openPlace } from '../../../src/outputs/entry-place.ts';
 import { readLayout } from '../../../src/store/oci-layout.ts';
+import { digestOf } from '../../../src/oci/digest.ts';
 import { layerOf } from '../../support/image.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { type RootBuild, buildInRoot } from '../../support/build-in-root.ts';
@@ -224,6 +225,73 @@ describe('the layer cache', { skip: whyNot, timeout: 300_000 }, () => {
       assert.match(warnings(second).join('\n'), /building again without it/);
     });
   }
+
+  /** As a registry that cleans up. */
+  const forget = (digest: string): void => {
+    registry.blobs.delete(digest);
+    for (const link of registry.links) if (link.endsWith(digest)) registry.links.delete(link);
+  };
+  // What a stranger, or a registry that cleans up, makes of an entry; each is no entry, with one warning.
+  const spoiled: readonly {
+    readonly name: string;
+    readonly spoil: (
+      manifest: { config: object; layers: { digest: string }[]; annotations: Record<string, string> },
+      put: (config: unknown) => object,
+    ) => void;
+    readonly says?: RegExp;
+  }[] = [
+    {
+      name: 'with the config of another image',
+      spoil: (manifest, put) => (manifest.config = put({ os: 'linux', architecture: 'amd64', rootfs: { diff_ids: [] } })),
+      says: /its config names 0 layers, its manifest 1/,
+    },
+    {
+      name: 'that is no image',
+      spoil: (manifest, put) => (manifest.config = { ...put({}), mediaType: 'application/vnd.cncf.helm.config.v1+json' }),
+      says: /helm/,
+    },
+    {
+      name: 'of another platform',
+      spoil: (manifest, put) =>
+        (manifest.config = put({ os: 'linux', architecture: 's390x', rootfs: { diff_ids: [manifest.layers[0]?.digest] } })),
+      says: /it is for linux\/s390x$/,
+    },
+    {
+      name: 'from the future',
+      spoil: (manifest) => (manifest.annotations['dev.yadokari.cache.stored'] = '2100-01-01T00:00:00Z'),
+      says: /2100-01-01/,
+    },
+    {
+      name: 'without its layer',
+      spoil: (manifest) => forget(manifest.layers[0]?.digest ?? ''),
+      says: /building again without it/,
+    },
+  ];
+  for (const { name, spoil, says } of spoiled)
+    test(`an entry ${name} is a miss with one warning, and the image is right`, async () => {
+      const build = builder(repository());
+      const args = { SOURCE_DATE_EPOCH: '1600000000' };
+      const text = 'FROM base\nRUN echo 1 > /a\n';
+      const first = await build(text, { args });
+      for (const link of registry.links) if (link.startsWith('app@')) registry.links.delete(link);
+      for (const [at, stored] of registry.manifests) {
+        if (!at.startsWith(`cache/${places}:`) || at.includes(':record-')) continue;
+        const manifest = JSON.parse(stored.bytes.toString()) as Parameters<typeof spoil>[0]; // what the builder wrote
+        spoil(manifest, (config) => {
+          const bytes = Buffer.from(JSON.stringify(config));
+          registry.blobs.set(digestOf(bytes), bytes);
+          registry.links.add(`cache/${places}@${digestOf(bytes)}`);
+          return { mediaType: 'application/vnd.oci.image.config.v1+json', digest: digestOf(bytes), size: bytes.length };
+        });
+        registry.manifests.set(at, { ...stored, bytes: Buffer.from(JSON.stringify(manifest)) });
+      }
+      const second = await build(text, { args });
+      assert.deepEqual([second.error, second.digest, executed(second)], [undefined, first.digest, ['RUN echo 1 > /a']]);
+      // A registry's image of another platform is warned of wherever it is read.
+      const told = warnings(second).filter((line) => !line.includes('not for linux/amd64'));
+      assert.equal(told.length, 1, warnings(second).join('\n'));
+      if (says !== undefined) assert.match(told[0] ?? '', says);
+    });
 
   test('each miss says why, and --cache-explain writes all keys down', async () => {
     const build = builder(repository());

@@ -44,6 +44,26 @@ for (const { argv, status, lines } of refused)
     for (const [index, line] of lines.entries()) assert.match(written[index] ?? '', line);
   });
 
+test('a proxy that is none is told before anything else, without its value', () => {
+  const { status, stderr } = spawnSync(process.execPath, ['--no-warnings', main, '--no-push'], {
+    env: { HTTP_PROXY: 'x://me:hunter2@y z' },
+    encoding: 'utf8',
+  });
+  assert.equal(status, 1);
+  assert.match(stderr, /^error: Cannot use HTTP_PROXY: it is not a URL$/m);
+  assert.doesNotMatch(stderr, /hunter2/);
+});
+
+test('a junk time zone, no HOME, no PATH and NO_PROXY=* keep nothing from working', () => {
+  const env = { TZ: 'junk/../x', LANG: 'C', NO_PROXY: '*', HTTPS_PROXY: 'http://127.0.0.1:1' };
+  const { status, stderr } = spawnSync(process.execPath, ['--no-warnings', main, 'explain', '-f', '-'], {
+    env,
+    input: 'FROM scratch\nENV A=1\n',
+    encoding: 'utf8',
+  });
+  assert.equal(status, 0, stderr);
+});
+
 test('an empty word is a value where one is due, also before the command', () => {
   const { status, stderr } = run('', 'build', '--destination', '', '--no-push');
   assert.equal(status, 1);

@@ -28,6 +28,24 @@ for (const name of [`app@sha256:${'0'.repeat(64)}`, `r.example/app:v1@sha256:${'
   test(`the destination ${name.slice(0, 24)}… is refused: what is pushed has a digest of its own`, () =>
     assert.throws(() => request(['-d', name]), { code: 'ERR_USAGE', message: /^Cannot push to .*: a destination is a name and a tag/ }));
 
+for (const [name, says] of [
+  ['reg.test/app:v 1', /"v 1" is not a tag/],
+  ['reg.test/App:v1', /must be lower case/],
+  ['reg.test/-app', /is not a repository name/],
+  ['reg.test:99999/app', /is not a registry host/],
+  ['user:hunter2@reg.test/app', /image name with a user in it/],
+  ['https://reg.test/app', /has no scheme/],
+  ['::1/app', /is not a registry host/],
+] as const)
+  test(`the destination ${name} is refused before anything is built, beside a good one`, () =>
+    assert.throws(() => request(['-d', 'reg.test/good:v1', '-d', name]), { code: 'ERR_REFERENCE', message: says }));
+
+test('a destination may be at an IPv6 address, have a long name, and come twice', () => {
+  const long = `reg.test/${'a'.repeat(200)}:v1`;
+  const { destinations } = request(['-d', '[::1]:5000/app:v1', '-d', long, '-d', long]).output;
+  assert.deepEqual([destinations.length, destinations[0]?.registry, destinations[1]?.repository.length], [3, '[::1]:5000', 200]);
+});
+
 test('a build without any place for the image is refused', () => {
   assert.throws(() => request([]), /nowhere to put the image/);
   assert.equal(request(['--no-push']).output.noPush, true);

@@ -1,6 +1,7 @@
 // What registries and layouts hand us: manifests at their bounds, JSON that other readers trip over, names with every part.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { BuilderError } from '../../../src/errors.ts';
 import { type Json, formatJson, parseJson } from '../../../src/oci/json.ts';
 import { parseManifest, selectPlatform } from '../../../src/oci/manifest.ts';
 import { MediaType } from '../../../src/oci/media-type.ts';
@@ -168,6 +169,8 @@ const refused: readonly (readonly [text: string, why: string, hint?: string])[] 
   ['reg_x.test/app', '"reg_x.test" is not a registry host'],
   ['reg.test:/app', '"reg.test:" is not a registry host'],
   ['reg.test:http/app', '"reg.test:http" is not a registry host'],
+  ['reg.test:99999/app', '"reg.test:99999" is not a registry host'],
+  ['999.1.1.1/app', '"999.1.1.1" is not a registry host'],
   ['[::1/app:5', '"[::1" is not a registry host'],
 ];
 for (const [text, why, hint] of refused) {
@@ -176,3 +179,12 @@ for (const [text, why, hint] of refused) {
     assert.throws(() => parseReference(text), { code: 'ERR_REFERENCE', message, ...(hint === undefined ? {} : { hint }) });
   });
 }
+
+for (const text of ['user:hunter2@reg.test/app', 'https://user:hunter2@reg.test/app:v1', 'hunter2@reg.test:5000/a/b'])
+  test(`parseReference() refuses ${text}, and does not repeat what may be a password`, () => {
+    assert.throws(
+      () => parseReference(text),
+      (error) =>
+        error instanceof BuilderError && error.code === 'ERR_REFERENCE' && !`${error.message}${error.hint ?? ''}`.includes('hunter2'),
+    );
+  });

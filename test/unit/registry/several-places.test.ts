@@ -44,6 +44,13 @@ for (const { name, act } of [
     assert.equal(broken.manifests.size, 0);
   });
 
+test('a name that comes twice is pushed, and its blobs are sent once', async () => {
+  const name = at.named('app/image:v1');
+  const pushed = await at.client.pushImage(storedOf(layerOf(someBytes(100_000))), [name, name], {}, signal);
+  assert.equal(pushed.length, 2);
+  assert.equal(at.count('PUT', /uploads/), 2);
+});
+
 const lies: readonly { readonly name: string; readonly fault: Fault; readonly says: RegExp }[] = [
   { name: 'is broken', fault: { path: /manifests/, act: answer(500) }, says: /answered 500 .*; trying the next place$/ },
   { name: 'wants a password', fault: { path: /manifests/, act: answer(401) }, says: /answered 401 .*; trying the next place$/ },
