@@ -5,9 +5,15 @@ import { becomeBuilder } from './linux/invocation.ts';
 
 const isSource = import.meta.url.endsWith('.ts');
 const words = process.argv.slice(2);
+
+/** Other names of the same file: kaniko's second program, and ours, which has commands and not only the flags of one. */
+function wordsOf(name: string): readonly string[] {
+  if (name === 'warmer') return ['warmer', ...words];
+  return name === 'yadokari' && words.length === 1 && ['--help', '-h'].includes(words[0] ?? '') ? ['help'] : words;
+}
+
 becomeBuilder(
-  // kaniko's second program has another name for the same file.
-  { argv: basename(process.argv[1] ?? '') === 'warmer' ? ['warmer', ...words] : words, env: process.env },
+  { argv: wordsOf(basename(process.argv[1] ?? '')), env: process.env },
   {
     // In the image Node lies beside the folder of this file, whatever the loader makes of execPath.
     node: isSource ? process.execPath : fileURLToPath(new URL('../node', import.meta.url)),

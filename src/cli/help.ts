@@ -6,14 +6,41 @@ import { type EmptyValue, emptyValueOf, type FlagGroup, type FlagSpec } from './
 const columns = 80;
 const program = 'yadokari';
 
+/** Commands as people look for them; those that stand nowhere here come under the last title. */
+const overview: readonly { readonly title: string; readonly names: readonly string[] }[] = [
+  { title: 'Build an image from a Dockerfile', names: ['build', 'check', 'explain', 'report'] },
+  { title: 'Keep what was built', names: ['cache list', 'cache explain', 'cache prune', 'warmer'] },
+  {
+    title: 'Move images about, in registries and on disk',
+    names: ['copy', 'sync', 'push', 'inspect', 'list-tags', 'delete', 'index create', 'manifest-digest', 'login', 'logout'],
+  },
+  {
+    title: 'Images of this machine',
+    names: ['images', 'pull', 'tag', 'untag', 'rmi', 'prune', 'du', 'save', 'load', 'history', 'diff', 'unpack'],
+  },
+  {
+    title: 'Build an image step by step, in a container',
+    names: ['from', 'run', 'add', 'commit', 'containers', 'mount', 'umount', 'rename', 'rm', 'unshare'],
+  },
+  { title: 'Make an image by hand', names: ['layer', 'config', 'manifest', 'assemble'] },
+  { title: 'About the program', names: [] },
+];
+
 /** What there is, and kaniko's form. */
 export function overviewText(): string {
   const width = Math.max(...commands.map(({ name }) => name.length)) + 2;
+  const placed = new Set(overview.flatMap(({ names }) => names));
+  const groups = overview.map(({ title, names }) => ({
+    title,
+    listed:
+      names.length === 0
+        ? commands.filter(({ name }) => !placed.has(name))
+        : names.flatMap((name) => commands.find((each) => each.name === name) ?? []),
+  }));
   return lines([
     `Usage: ${program} COMMAND [flags]`,
     `       executor [flags]                  ${executor.about}`,
-    '',
-    ...commands.map(({ name, about }) => `  ${name.padEnd(width)}${about}`),
+    ...groups.flatMap(({ title, listed }) => ['', `${title}:`, ...listed.map(({ name, about }) => `  ${name.padEnd(width)}${about}`)]),
     `  ${'help'.padEnd(width)}print this, or the help of a command or an error's code; --all has every flag`,
   ]);
 }

@@ -41,6 +41,7 @@ for (const name of ['push', 'cache list', 'cache prune'])
 
 test('the overview has every command', () => {
   for (const { name, about } of commands) assert.match(overviewText(), new RegExp(`^  ${name} +${about}$`, 'm'));
+  assert.match(overviewText(), /About the program:\n  version .*\n  completion .*\n  help /);
 });
 
 test('findCommand() takes the longest name that the words begin with', () => {
