@@ -17,7 +17,7 @@ import type { Place } from '../transports/transport.ts';
 import { folderPlace } from '../transports/transports.ts';
 import type { CommandInput } from './command.ts';
 import { copyWithRetries, openCopyMeans } from './copy-command.ts';
-import { copyInto, wholeNames } from './pull-command.ts';
+import { copyInto, wholeNames } from './copy-into-store.ts';
 import { storeOf } from './store-request.ts';
 import { saveFormats } from './tables/store.ts';
 import { copyOptionsOf, temporaryFolderOf } from './transport-request.ts';

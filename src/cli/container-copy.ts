@@ -13,7 +13,7 @@ import { BuilderError } from '../errors.ts';
 import { diskView } from '../files/disk-view.ts';
 import { Spool } from '../files/spool.ts';
 import { realPlace } from '../files/real-place.ts';
-import { obtainImage, platformOf, readStored } from './base-image.ts';
+import { obtainImage, platformOf, pullingOf, readStored } from './base-image.ts';
 import type { CommandInput } from './command.ts';
 import { containersOf, waiting } from './container-from.ts';
 import { addHistory } from './container-run.ts';
@@ -94,7 +94,7 @@ function folderTree(folder: string, label: string, { keepsOwners }: Pick<SourceT
 
 async function imageTree(input: CommandInput, name: string, spool: Spool, stack: AsyncDisposableStack): Promise<SourceTree> {
   const store = storeOf(input.settings, input.env);
-  const { image } = await obtainImage(input, store, name);
+  const { image } = await obtainImage(input, store, name, pullingOf(input.settings));
   const { stored } = stack.use(await readStored(store, image, platformOf(input.settings), input.signal));
   return { files: await imageFiles(stored.image, spool, input.signal), label: `image ${name}`, keepsOwners: !input.settings.has('chown') };
 }

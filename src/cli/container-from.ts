@@ -8,7 +8,7 @@ import { BuilderError } from '../errors.ts';
 import { parseSize } from './size.ts';
 import { splitDigest } from '../oci/digest.ts';
 import type { Json } from '../oci/json.ts';
-import { obtainImage, platformOf, readStored } from './base-image.ts';
+import { obtainImage, platformOf, pullingOf, readStored } from './base-image.ts';
 import type { CommandInput } from './command.ts';
 import { printJson } from './print-json.ts';
 import { storeOf } from './store-request.ts';
@@ -48,7 +48,7 @@ export async function runFromCommand(input: CommandInput): Promise<number> {
   let state: ContainerState;
   if (text === 'scratch') state = await makeContainer(containers, wanted, report.emit, signal);
   else {
-    const found = await obtainImage(input, store, text);
+    const found = await obtainImage(input, store, text, pullingOf(settings));
     await using base = await readStored(store, found.image, platform, signal);
     const imageName = found.name ?? found.image.names[0] ?? splitDigest(found.image.id).hex;
     state = await makeContainer(containers, { ...wanted, base: { stored: base.stored, name: imageName } }, report.emit, signal);

@@ -46,9 +46,18 @@ export async function runUntagCommand({ settings, positionals, env, signal }: Co
 }
 
 /** Prints each name that went, and the id of each image that did. What failed is told, and the others go all the same. */
-export async function runRemoveCommand({ settings, positionals, env, report, stdout, signal }: CommandInput): Promise<number> {
+export async function runRemoveCommand(input: CommandInput): Promise<number> {
+  const { settings, positionals } = input;
   const [isAll, isPrune, isForced] = [settings.boolean('all'), settings.boolean('prune'), settings.boolean('force')];
   checkOperands(positionals, isAll, isPrune);
+  const removesContainers = isForced && containersOf(input).list().length > 0;
+  return removesContainers ? await asStoreOwner(input, 'rmi', async () => await removeAll(input)) : await removeAll(input);
+}
+
+async function removeAll(input: CommandInput): Promise<number> {
+  const { settings, positionals, env, report, stdout, signal } = input;
+  const [isAll, isPrune] = [settings.boolean('all'), settings.boolean('prune')];
+  const force = settings.boolean('force') ? async (id: string): Promise<void> => await removeContainer(input, id) : undefined;
   const store = storeOf(settings, env);
   const tell = ({ untagged, id }: RemovedImage): void => {
     for (const name of untagged) stdout.write(`untagged: ${name}\n`);
@@ -65,8 +74,8 @@ export async function runRemoveCommand({ settings, positionals, env, report, std
     }
   };
   const chosen = isAll ? await listImages(store, signal) : isPrune ? await unusedImages(store, false, signal) : [];
-  for (const image of chosen) await attempt(async () => await removeWholeImage(store, image, isForced, signal));
-  for (const text of positionals) await attempt(async () => await removeImage(store, text, isForced, signal));
+  for (const image of chosen) await attempt(async () => await removeWholeImage(store, image, force, signal));
+  for (const text of positionals) await attempt(async () => await removeImage(store, text, force, signal));
   if ((await sweepStore(store, undefined, signal)) === undefined)
     report.emit({
       kind: 'note',
@@ -74,6 +83,13 @@ export async function runRemoveCommand({ settings, positionals, env, report, std
       message: `others work with ${store.folder}: what is not needed stays until yadokari prune`,
     });
   return status;
+}
+
+async function removeContainer(input: CommandInput, id: string): Promise<void> {
+  const containers = containersOf(input);
+  const onWait = (): void => input.report.emit({ kind: 'note', level: 'info', message: `waiting for what runs in container ${id}` });
+  using container = await containers.open(id, 'exclusive', input.signal, onWait);
+  await containers.remove(container, input.signal);
 }
 
 function checkOperands(positionals: readonly string[], isAll: boolean, isPrune: boolean): void {
@@ -98,7 +114,7 @@ async function prune({ settings, env, report, stdout, signal }: CommandInput, le
   }
   const unused = await unusedImages(store, settings.boolean('all'), signal);
   for (const image of unused) {
-    const { id } = await removeWholeImage(store, image, false, signal);
+    const { id } = await removeWholeImage(store, image, undefined, signal);
     if (id !== undefined) stdout.write(`${splitDigest(id).hex}\n`);
   }
   const onWait = (): void => report.emit({ kind: 'note', level: 'info', message: `waiting for others who work with ${store.folder}` });

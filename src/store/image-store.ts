@@ -1,6 +1,6 @@
 // The images of this machine: an OCI layout whose entries are named by whole references, with locks beside it. Blobs are written first
 // and index.json changes in one rename, so whoever is killed leaves at most blobs that nothing names, which a sweep finds.
-import { mkdir, open } from 'node:fs/promises';
+import { lstat, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
@@ -9,8 +9,10 @@ import { type Descriptor, formatDescriptor, parseDescriptor } from '../oci/descr
 import type { Digest } from '../oci/digest.ts';
 import type { Json, JsonObject } from '../oci/json.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
+import { blobPath } from './blob-file.ts';
 import { readIndexEntries, writeIndexEntries } from './layout-index.ts';
 import { refName } from './layout-referrers.ts';
+import { noteBlobs } from './layout-removal.ts';
 import { openLayoutSink, openLayoutSource } from './oci-layout.ts';
 
 /** Where a store is. `images/` is the layout, and `containers/ID/state.json` say which of its images are in use. */
@@ -129,12 +131,27 @@ export async function openStoreSink(
     writeRoot: async (root, writing) => {
       await layout.writeManifest(root, writing);
       const { mediaType, digest, bytes, platform } = root;
-      const json = formatDescriptor({ mediaType, digest, size: bytes.length, ...(platform === undefined ? {} : { platform }) });
+      const descriptor = { mediaType, digest, size: bytes.length, ...(platform === undefined ? {} : { platform }) };
+      await checkWhole(store, descriptor, writing);
+      const json = formatDescriptor(descriptor);
       await changeIndex(store, writing, (entries) => renamed(entries, json, names));
     },
     finish: async () => await Promise.resolve(),
     [Symbol.asyncDispose]: async () => await releaseLock(held),
   };
+}
+
+/** What was written before the store was held may be gone again. @throws ERR_LAYER naming the first blob that is missing */
+async function checkWhole({ folder, layout }: ImageStore, descriptor: Descriptor, signal: AbortSignal): Promise<void> {
+  const needed = new Set<Digest>();
+  await noteBlobs(layout, descriptor, { needed, depth: 0 }, signal);
+  for (const digest of needed)
+    await lstat(blobPath(layout, digest)).catch((error: unknown) => {
+      throw new BuilderError('ERR_LAYER', `Cannot add an image to ${folder}: its blob ${digest} is not there`, {
+        cause: error,
+        hint: 'somebody may have pruned it meanwhile; try again',
+      });
+    });
 }
 
 /** An entry of index.json as it stands. */
@@ -204,8 +221,9 @@ function withName(json: JsonObject, name: string): JsonObject {
 
 async function makeStore({ folder, layout }: ImageStore): Promise<void> {
   try {
-    await makeFolder(layout);
-    // By the umask, as all else there, so that who may share the folder may share the locks.
+    await makeFolder(folder);
+    // By the umask, as all else in it: who may share the folder may share the images.
+    await mkdir(layout).catch(unlessThere);
     for (const name of Object.values(locks)) await (await open(join(folder, name), 'a', 0o666)).close();
   } catch (error) {
     throw new BuilderError('ERR_USAGE', `Cannot use the image store ${folder}: ${systemCode(error) ?? 'unknown reason'}`, {
@@ -218,9 +236,7 @@ async function makeStore({ folder, layout }: ImageStore): Promise<void> {
 // mkdir of Node with `recursive` never ends where a file system has no room for folders, as /proc.
 async function makeFolder(path: string): Promise<void> {
   const make = async (): Promise<void> => {
-    await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
-      if (systemCode(error) !== 'EEXIST') throw error;
-    });
+    await mkdir(path, { mode: 0o700 }).catch(unlessThere);
   };
   try {
     await make();
@@ -229,6 +245,10 @@ async function makeFolder(path: string): Promise<void> {
     await makeFolder(dirname(path));
     await make();
   }
+}
+
+function unlessThere(error: unknown): void {
+  if (systemCode(error) !== 'EEXIST') throw error;
 }
 
 function lockPath({ folder }: ImageStore, of: keyof typeof locks): ByteString {

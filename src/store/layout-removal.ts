@@ -2,7 +2,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuilderError, systemCode } from '../errors.ts';
-import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
+import { type Descriptor, isForeign, parseDescriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { indexDepthLimit, isManifestType, manifestLimitBytes, parseManifest } from '../oci/manifest.ts';
 import { blobPath, readBlobFile } from './blob-file.ts';
@@ -43,7 +43,7 @@ export async function removeLayoutImage({ folder, tag, digest }: LayoutReference
   }
 }
 
-/** Notes all blobs that a descriptor leads to, itself among them. @throws ERR_LAYER for a manifest that can't be read */
+/** Notes all blobs that a descriptor leads to, itself among them; not what is kept outside of layouts. @throws ERR_LAYER for a manifest that can't be read */
 export async function noteBlobs(
   folder: string,
   descriptor: Descriptor,
@@ -55,7 +55,7 @@ export async function noteBlobs(
   if (!isManifestType(descriptor.mediaType) || depth > indexDepthLimit) return;
   const view = parseManifest(await readBlobFile(folder, descriptor, manifestLimitBytes, signal), descriptor.mediaType);
   if (view.kind === 'index') for (const child of view.manifests) await noteBlobs(folder, child, { needed, depth: depth + 1 }, signal);
-  else for (const blob of [view.config, ...view.layers]) needed.add(blob.digest);
+  else for (const blob of [view.config, ...view.layers.filter((layer) => !isForeign(layer))]) needed.add(blob.digest);
 }
 
 /** The names in a folder; none where there is no folder. @throws ERR_LAYER */

@@ -12,33 +12,41 @@ export interface RemovedImage {
   readonly id?: Digest;
 }
 
+/** What becomes of a container, by its id, that uses an image which goes by force. */
+export type RemoveContainer = (id: string) => Promise<void>;
+
 /**
- * Removes a name, or an image that has no other, or is named by its id. With `isForced` an id takes all names along, and an image in
- * use loses its names; what containers need of it stays.
+ * Removes a name, or an image that has no other, or is named by its id. By `force` an id takes all names along, and an image the
+ * containers that use it.
  * @throws ERR_REFERENCE where there is none, ERR_USAGE where it is in use or an id has several names
  */
-export async function removeImage(store: ImageStore, text: string, isForced: boolean, signal: AbortSignal): Promise<RemovedImage> {
+export async function removeImage(
+  store: ImageStore,
+  text: string,
+  force: RemoveContainer | undefined,
+  signal: AbortSignal,
+): Promise<RemovedImage> {
   const { entries, id, name } = await meant(store, text, signal);
   const names = entries.flatMap((entry) => entry.names);
   if (name !== undefined && names.length > 1) {
     await removeNames(store, [name], signal);
     return { untagged: [name] };
   }
-  if (names.length > 1 && !isForced)
+  if (names.length > 1 && force === undefined)
     throw new BuilderError('ERR_USAGE', `Cannot remove image ${text}: it has the names ${names.join(', ')}`, {
       hint: 'name the one to take away, or all go with --force',
     });
-  return await removeWhole(store, entries, { id, isForced }, signal);
+  return await removeWhole(store, entries, { id, force }, signal);
 }
 
 /** Removes an image with all its names. @throws ERR_USAGE where it is in use */
 export async function removeWholeImage(
   store: ImageStore,
   image: StoreImage,
-  isForced: boolean,
+  force: RemoveContainer | undefined,
   signal: AbortSignal,
 ): Promise<RemovedImage> {
-  return await removeWhole(store, [image], { id: image.id, isForced }, signal);
+  return await removeWhole(store, [image], { id: image.id, force }, signal);
 }
 
 /** Images that nobody uses: without a name, or with `all` whatever they are called. What is about another image stays with that. */
@@ -75,16 +83,17 @@ async function meant(store: ImageStore, text: string, signal: AbortSignal): Prom
 async function removeWhole(
   store: ImageStore,
   entries: readonly StoreEntry[],
-  { id, isForced }: { readonly id: Digest; readonly isForced: boolean },
+  { id, force }: { readonly id: Digest; readonly force: RemoveContainer | undefined },
   signal: AbortSignal,
 ): Promise<RemovedImage> {
   const pins = await readPins(store);
   const untagged = entries.flatMap(({ names }) => names);
   const users = entries.flatMap(({ descriptor }) => pins.get(descriptor.digest) ?? []);
-  if (users.length > 0 && !isForced)
-    throw new BuilderError('ERR_USAGE', `Cannot remove image ${untagged[0] ?? id}: it is in use by ${users.join(', ')}`, {
-      hint: 'yadokari rm removes containers; --force takes the names away and leaves them what they need',
+  if (users.length > 0 && force === undefined)
+    throw new BuilderError('ERR_USAGE', `Cannot remove image ${untagged[0] ?? id}: it is in use by container ${users.join(', ')}`, {
+      hint: 'yadokari rm removes containers, and --force image and containers',
     });
+  for (const user of users) await force?.(user);
   await removeEntries(store, new Set(entries.map(({ descriptor }) => descriptor.digest)), signal);
-  return users.length > 0 ? { untagged } : { untagged, id };
+  return { untagged, id };
 }

@@ -1,4 +1,5 @@
 // The flags of commands about the images of this machine, by buildah's, podman's and img's names.
+import { pullPolicies } from '../base-image.ts';
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
 import { storeFlags } from './store-root.ts';
@@ -84,8 +85,6 @@ export const storeHowFlags: readonly FlagSpec[] = [
   { name: 'retry-delay', kind: 'text', value: 'TIME', about: '', inert: 'each request waits by itself' },
 ];
 
-export const pullPolicies = ['missing', 'always', 'never'] as const;
-
 export const pullGroups: readonly FlagGroup[] = [
   {
     title: 'What to pull',
@@ -94,7 +93,7 @@ export const pullGroups: readonly FlagGroup[] = [
         name: 'policy',
         kind: 'text',
         isCommon: true,
-        value: pullPolicies.join('|'),
+        value: 'missing|always|newer|never',
         choices: pullPolicies,
         about: 'when to ask the registry (default missing)',
       },

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtempDisposable, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtempDisposable, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { digestOf } from '../../../src/oci/digest.ts';
 import type { StoredImage } from '../../../src/oci/stored-image.ts';
 import { readImage, writeImage } from '../../../src/oci/stored-image.ts';
 import { findImage, findImageIfAny, listImages } from '../../../src/store/find-image.ts';
@@ -17,6 +18,7 @@ import {
   openStoreSource,
   removeNames,
 } from '../../../src/store/image-store.ts';
+import { removeImage, unusedImages } from '../../../src/store/remove-images.ts';
 import { readPins, sweepStore } from '../../../src/store/store-sweep.ts';
 import { layerOf, someBytes, storedOf } from '../../support/image.ts';
 
@@ -174,3 +176,61 @@ test('a store that is not there is empty, and a broken image does not hide the o
   assert.equal((await findImage(store, 'whole', signal)).image.id, config.descriptor.digest);
   await assert.rejects(listImages(store, signal), /Cannot read image localhost\/broken:latest/);
 });
+
+test('an image whose blobs were swept away before it got a name is refused', async () => {
+  await using store = await place();
+  const lost = image();
+  {
+    await using sink = await openStoreSink(store, [], signal);
+    await sink.writeBlobs(lost.image.layers, signal);
+  }
+  await sweepStore(store, undefined, signal);
+  await using sink = await openStoreSink(store, ['localhost/lost:latest'], signal);
+  await assert.rejects(sink.writeRoot(lost.manifest, signal), { code: 'ERR_LAYER', message: /its blob sha256:\w+ is not there/ });
+  assert.deepEqual(await listEntries(store), []);
+});
+
+test('an image in use stays, unless its containers go along', async () => {
+  await using store = await place();
+  const used = await add(store, image(), 'localhost/used:latest', 'localhost/more:latest');
+  await mkdir(join(store.folder, 'containers/abc'), { recursive: true });
+  await writeFile(join(store.folder, 'containers/abc/state.json'), `{"image":"${used.manifest.digest}"}`);
+  const id = used.config.descriptor.digest;
+  assert.deepEqual(await removeImage(store, 'more', undefined, signal), { untagged: ['localhost/more:latest'] });
+  await assert.rejects(removeImage(store, 'used', undefined, signal), { code: 'ERR_USAGE', message: /in use by container abc/ });
+  assert.deepEqual(await unusedImages(store, true, signal), []);
+  const gone: string[] = [];
+  const force = async (container: string): Promise<void> => {
+    gone.push(container);
+    await rm(join(store.folder, 'containers', container), { recursive: true });
+  };
+  assert.deepEqual(await removeImage(store, 'used', force, signal), { untagged: ['localhost/used:latest'], id });
+  assert.deepEqual([gone, await listEntries(store)], [['abc'], []]);
+});
+
+test('an id with several names goes by force alone, and what is about an image stays with it', async () => {
+  await using store = await place();
+  const one = await add(store, image(), 'localhost/one:1', 'localhost/one:2');
+  const { descriptor } = one.config;
+  await assert.rejects(removeImage(store, descriptor.digest, undefined, signal), {
+    code: 'ERR_USAGE',
+    message: /localhost\/one:1, localhost\/one:2/,
+  });
+  await add(store, image()); // no name: nobody's
+  const about = Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      config: asJson(descriptor),
+      layers: [],
+      subject: asJson({ ...one.manifest, size: one.manifest.bytes.length }),
+    }),
+  );
+  await using sink = await openStoreSink(store, [], signal);
+  await sink.writeReferrer?.({ bytes: about, mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: digestOf(about) }, signal);
+  assert.equal((await unusedImages(store, false, signal)).length, 1);
+  assert.equal((await unusedImages(store, true, signal)).length, 3);
+});
+
+function asJson({ mediaType, digest, size }: { readonly mediaType: string; readonly digest: string; readonly size: number }): object {
+  return { mediaType, digest, size };
+}
