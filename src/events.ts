@@ -1,5 +1,6 @@
 // What a build tells while it runs. Rooms below `cli` never write to a terminal: they emit one of these.
 import type { Descriptor } from './oci/descriptor.ts';
+import type { Digest } from './oci/digest.ts';
 import type { SourceRange } from './errors.ts';
 
 /** Where a step stands: `number` counts from 1 in its stage, `overall` over all stages that are built. */
@@ -14,6 +15,52 @@ export interface StepLabel {
   readonly text: string;
   readonly dockerfile: string;
   readonly range: SourceRange;
+}
+
+/** A folder with all that is in it, or a file. Paths of folders end with a slash; no path begins with one. */
+export interface FolderSize {
+  readonly path: string;
+  /** Of plain content. */
+  readonly bytes: number;
+  readonly files: number;
+}
+
+/** Content of a layer that one above it hides. */
+export interface HiddenFiles {
+  /** Whose content, counted from 0. */
+  readonly layer: number;
+  /** `again`: the same path has content of the same size in the layer above. */
+  readonly how: 'removed' | 'replaced' | 'again';
+  readonly bytes: number;
+  readonly files: number;
+  /** The largest of them. */
+  readonly places: readonly FolderSize[];
+}
+
+export interface LayerContents {
+  readonly files: number;
+  readonly bytes: number;
+  /** The largest, each right before what is in it. */
+  readonly folders: readonly FolderSize[];
+  readonly hidden: readonly HiddenFiles[];
+}
+
+/** An image's layers, the lowest first. */
+export interface ImageContents {
+  /** How many of the layers are the base image's. */
+  readonly baseLayers: number;
+  /** Content of all layers, with what was removed counted once more; and what would do, were each path only stored once. */
+  readonly storedBytes: number;
+  readonly idealBytes: number;
+  readonly layers: readonly {
+    readonly digest: Digest;
+    /** As it is pushed. */
+    readonly sizeBytes: number;
+    /** As in the image's history. */
+    readonly createdBy: string;
+    /** Undefined for a layer that nobody has read here. */
+    readonly contents?: LayerContents;
+  }[];
 }
 
 export type BuildEvent =
@@ -37,9 +84,9 @@ export type BuildEvent =
       readonly step: StepLabel;
       readonly durationMs: number;
       /** Undefined where the step makes no layer. */
-      readonly layer?: { readonly entries: number; readonly sizeBytes: number };
+      readonly layer?: { readonly entries: number; readonly sizeBytes: number; readonly digest: Digest };
       /** The step was not executed: a cache had its layer. */
-      readonly recalled?: { readonly sizeBytes: number };
+      readonly recalled?: { readonly sizeBytes: number; readonly digest: Digest };
     }
   | { readonly kind: 'output'; readonly step: StepLabel; readonly stream: 'stdout' | 'stderr'; readonly line: string }
   | {
@@ -59,6 +106,8 @@ export type BuildEvent =
   | { readonly kind: 'unpack.finished'; readonly entries: number; readonly durationMs: number }
   | { readonly kind: 'snapshot.finished'; readonly scanned: number; readonly changed: number; readonly durationMs: number }
   | { readonly kind: 'image.written'; readonly destination: string; readonly digest: string; readonly sizeBytes: number }
+  /** What is in the image that was built. Only for files that tell of a build. */
+  | ({ readonly kind: 'image.contents'; readonly platform: string } & ImageContents)
   /** Of the whole container: processor time since the build began, and memory now. Only for files that tell of a build. */
   | { readonly kind: 'sample'; readonly cpuMs: number; readonly memoryBytes: number }
   /** Nothing was told for a while: what goes on, and for how long. */

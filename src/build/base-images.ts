@@ -2,6 +2,7 @@
 // they are being unpacked.
 import { Readable } from 'node:stream';
 import { BuilderError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { Layer, Image } from '../oci/image.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { Emit } from '../events.ts';
@@ -24,6 +25,8 @@ export interface BaseImages {
   readonly describe: (name: string, platform: Platform) => Promise<Image>;
   /** The image with its layers; `isWanted` starts to download all of them at once. */
   readonly fetch: (name: string, platform: Platform, isWanted: boolean) => Promise<FetchedImage>;
+  /** True for a layer that has come to our disk, or is on its way there. */
+  readonly isFetched: (digest: Digest) => boolean;
 }
 
 /** A layer on its way to our disk. */
@@ -91,6 +94,7 @@ export function createBaseImages({ resolve, store, retries, emit, signal }: Base
 
   return {
     describe,
+    isFetched: (digest) => received.has(digest),
     fetch: async (name, platform, isWanted) => {
       const image = await describe(name, platform);
       if (isWanted) for (const layer of image.layers) void receive(name, layer);

@@ -6,6 +6,8 @@ import type { Dockerfile } from '../dockerfile/instruction.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError } from '../errors.ts';
 import type { BlobStore } from '../layer/store.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Layer } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
 import { type StoredImage, encodeImage } from '../oci/stored-image.ts';
 import { type Borrowing, explainHidden } from './borrowing.ts';
@@ -26,6 +28,7 @@ import { type BuildPlan, beginsAgain, isNeededAfter, isPartOfTarget } from './pl
 import type { BuildRequest } from './request.ts';
 import { openSources, type BuildSources } from './sources.ts';
 import { buildStage, type StageResult } from './stage.ts';
+import { tellContents } from './tell-contents.ts';
 import { BaseTrees } from '../rootfs/base-trees.ts';
 import { Disk } from '../rootfs/disk.ts';
 import { OwnRoot } from '../rootfs/own-root.ts';
@@ -145,7 +148,12 @@ async function attemptBuild(
   const destinations = request.output.noPush ? [] : request.output.destinations;
   await using earlyPush = openEarlyPush({ registry: ports.registry, destinations, emit, signal });
   using spool = new Spool(folders.layers);
-  const stageFiles = stageFilesOptions(parts, { disk, spool, earlyPush });
+  const made = new Set<Digest>();
+  const onLayer = (layer: Layer): void => {
+    made.add(layer.descriptor.digest);
+    earlyPush.send(layer);
+  };
+  const stageFiles = stageFilesOptions(parts, { disk, spool, earlyPush, onLayer });
   const finished = new Map<number, StageResult>();
   const sources = openSources(dockerfile, request, outlook.plan, { finished, stageFiles, bases, ports, kept });
   const created = (): string => formatTime(epoch === undefined ? ports.now() : epoch * 1000);
@@ -160,7 +168,9 @@ async function attemptBuild(
   ports.verifySeal();
   // Encoded once: the same bytes go everywhere.
   const files = exportsOf(target.files, { ...(epoch === undefined ? {} : { epoch }), emit, signal });
+  const telling = request.tellsContents ? tellContents(image, { request, plan: outlook.plan, bases, made, emit, signal }) : undefined;
   await parts.publish(encodeImage(image), files);
+  await telling;
   const cacheRecord = outlook.cache?.record();
   return { steps: countSteps(outlook.plan), ...(cacheRecord === undefined ? {} : { cacheRecord }) };
 }
@@ -169,11 +179,12 @@ interface StageFilesParts {
   readonly disk: Disk;
   readonly spool: Spool;
   readonly earlyPush: EarlyPush;
+  readonly onLayer: (layer: Layer) => void;
 }
 
 function stageFilesOptions(
   { request, ports, store, epoch }: PlatformBuild,
-  { disk, spool, earlyPush }: StageFilesParts,
+  { disk, spool, earlyPush, onLayer }: StageFilesParts,
 ): StageFilesOptions {
   const { emit, signal } = ports;
   return {
@@ -191,7 +202,7 @@ function stageFilesOptions(
     },
     leftOut: leftOutBy(request.ignorePaths),
     alwaysOnDisk: request.alwaysUnpack,
-    onLayer: earlyPush.send,
+    onLayer,
     now: () => timestampOf(ports.now()),
     emit,
     signal,

@@ -90,6 +90,8 @@ export interface BuildRequest {
   readonly cache?: CacheRequest;
   /** Where a warmer keeps base images; an absolute path. */
   readonly baseFolder?: { readonly path: string; readonly ttlMs: number };
+  /** Somebody keeps the events: what is in the image is told, too. */
+  readonly tellsContents: boolean;
   readonly printChecks: boolean;
   /** The plan is told before building, or instead of it. */
   readonly printsPlan: boolean;

@@ -96,8 +96,8 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
     if (recalled !== undefined) {
       image = await appendRecalled(image, recalled, run);
       state = recalled.effect.state;
-      const { size } = recalled.layer.descriptor;
-      run.emit({ kind: 'step.finished', step, durationMs: performance.now() - stepStarted, recalled: { sizeBytes: size } });
+      const { size, digest } = recalled.layer.descriptor;
+      run.emit({ kind: 'step.finished', step, durationMs: performance.now() - stepStarted, recalled: { sizeBytes: size, digest } });
       continue;
     }
     if (instruction.kind === 'run') {
@@ -110,7 +110,7 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
     state = effect.state;
     const created = run.created();
     const history = effect.history === undefined ? undefined : historyOf(effect);
-    let layer: { readonly entries: number; readonly sizeBytes: number } | undefined;
+    let layer: Extract<BuildEvent, { readonly kind: 'step.finished' }>['layer'];
     const written = await takeLayer(effect, run);
     const isLayer = written !== undefined && !run.files.drops(written.layer);
     if (single !== undefined) {
@@ -118,7 +118,8 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
       for (const id of effect.secretIds ?? []) if (!single.readers.has(id)) single.readers.set(id, instruction.range);
     } else if (isLayer) {
       for (const id of written.leakedSecrets) run.emit(leakWarning(id, "this step's layer", instruction.range));
-      layer = { entries: written.entries, sizeBytes: written.layer.descriptor.size };
+      const { size, digest } = written.layer.descriptor;
+      layer = { entries: written.entries, sizeBytes: size, digest };
       image = appendLayer(image, written.layer, { ...history, created });
     } else if (history !== undefined) image = appendHistory(image, timed(history, created, run));
     if (written !== undefined) await run.cache?.keep(position, written.layer, created);

@@ -12,6 +12,7 @@ import { type Means, type Place, isPlaceName, parsePlace } from '../transports/t
 import { transports } from '../transports/transports.ts';
 import type { CommandInput } from './command.ts';
 import { renderTemplate } from './go-template.ts';
+import { printContents, wantsContents } from './inspect-contents.ts';
 import { inspectStored } from './inspect-stored.ts';
 import { printJson } from './print-json.ts';
 import { storeOf } from './store-request.ts';
@@ -21,6 +22,11 @@ import { openMeans } from './transport-request.ts';
 export async function runInspectCommand(input: CommandInput): Promise<number> {
   const { settings, env, stdout, signal } = input;
   const [isRaw, wantsConfig, template] = [settings.boolean('raw'), settings.boolean('config'), settings.text('format')];
+  if (wantsContents(settings) && (isRaw || wantsConfig || template !== undefined))
+    throw new BuilderError(
+      'ERR_USAGE',
+      'Cannot use --tree, --waste or their gates with --raw, --config or --format: they print other things',
+    );
   if (isRaw && template !== undefined) throw new BuilderError('ERR_USAGE', 'Cannot use --raw with --format: raw is as it is');
   const [name = ''] = input.positionals;
   const isStored = input.positionals.length === 1 && !isPlaceName(name, transports);
@@ -29,6 +35,7 @@ export async function runInspectCommand(input: CommandInput): Promise<number> {
   await using opened = await openMeans(settings, '', { env, emit: input.report.emit });
   const means: Means = platform === undefined ? opened : { ...opened, platform: parsePlatform(platform, hostPlatform(process.arch)) };
   await using source = await place.openSource(means, signal);
+  if (wantsContents(settings)) return await printContents(input, source, means.platform);
   if (isRaw) {
     stdout.write((wantsConfig ? await readConfig(source, means.platform, signal) : source.root.bytes).toString('utf8'));
     return 0;

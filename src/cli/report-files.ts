@@ -36,7 +36,9 @@ export function openReportFiles(
     return file;
   };
   const events = open('events-file');
-  const json = events === undefined ? undefined : jsonReport({ verbosity: 'trace', now, write: events.write });
+  // One moment for each event: a page that is made of the events later has the same times.
+  let at = now();
+  const json = events === undefined ? undefined : jsonReport({ verbosity: 'trace', now: () => at, write: events.write });
   const page = open('report');
   const junit = open('junit-file');
   const dotenv = open('dotenv-file');
@@ -44,8 +46,9 @@ export function openReportFiles(
   const record = new BuildRecord();
   const timeline = new Timeline();
   const receive = (event: BuildEvent): void => {
+    at = now();
     record.add(event);
-    if (page !== undefined) timeline.add(event, now());
+    if (page !== undefined) timeline.add(event, at);
     json?.emit(event);
   };
   if (page !== undefined || events !== undefined) sampleUsage(receive, stack);

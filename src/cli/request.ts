@@ -75,6 +75,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     ...(hasCache(settings) ? { cache: makeCacheRequest(settings, output, around.workingDirectory) } : {}),
     ...storeRequest(settings, around.workingDirectory),
     ...(baseFolder === undefined ? {} : { baseFolder }),
+    tellsContents: settings.has('report') || settings.has('events-file'),
     printChecks: !settings.boolean('no-check'),
     printsPlan: settings.boolean('print-plan'),
     planOnly: settings.boolean('dryrun'),

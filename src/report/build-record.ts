@@ -27,6 +27,7 @@ export class BuildRecord {
   stages: StageRecord[] = [];
   readonly warnings: Extract<BuildEvent, { readonly kind: 'warning' }>[] = [];
   readonly written: string[] = [];
+  readonly contents: Extract<BuildEvent, { readonly kind: 'image.contents' }>[] = [];
 
   add(event: BuildEvent): void {
     const stage = this.stages.at(-1);
@@ -34,6 +35,7 @@ export class BuildRecord {
     if (event.kind === 'build.started') this.started = event;
     if (event.kind === 'build.finished') this.finished = event;
     if (event.kind === 'warning') this.warnings.push(event);
+    if (event.kind === 'image.contents') this.contents.push(event);
     if (event.kind === 'image.written') this.written.push(event.destination);
     if (event.kind === 'stage.started') this.#beginStage(event);
     if (event.kind === 'step.started') stage?.steps.push({ step: event.step, output: [], outputLines: 0 });

@@ -33,11 +33,9 @@ export function describe(event: BuildEvent): string | undefined {
     case 'snapshot.finished':
       return `snapshot: ${event.changed} of ${event.scanned} changed, ${formatDuration(event.durationMs)}`;
     case 'image.written':
-      return `Pushed ${event.destination}`
-        .replace(/^Pushed (?=(?:oci|oci-archive|docker-archive|tar|files):\/)/, 'Wrote ')
-        .replace(/^Pushed store:/, 'Stored ')
-        .concat(event.destination.includes('@') ? '' : ` ${event.digest}`);
+      return describeWritten(event);
     case 'sample':
+    case 'image.contents':
       return undefined;
     case 'heartbeat':
       return `  … ${event.doing}, ${formatDuration(event.sinceMs)}`;
@@ -51,6 +49,11 @@ export function describe(event: BuildEvent): string | undefined {
       event satisfies never;
       return undefined;
   }
+}
+
+function describeWritten({ destination, digest }: Extract<BuildEvent, { readonly kind: 'image.written' }>): string {
+  const verb = /^(?:oci|docker-archive):/.test(destination) ? 'Wrote' : 'Pushed';
+  return `${verb} ${destination}${destination.includes('@') ? '' : ` ${digest}`}`;
 }
 
 function describeStart({ dockerfile, platform, destinations }: Extract<BuildEvent, { readonly kind: 'build.started' }>): string {

@@ -1,7 +1,7 @@
 // What each event is as JSON: the table that what is written, what is read back, and the published schema are made from.
 // It is typed by the events themselves: who changes one of them and not the other gets no build.
 import type { SourceRange } from '../errors.ts';
-import type { BuildEvent, Phase, StepLabel } from '../events.ts';
+import type { BuildEvent, FolderSize, HiddenFiles, Phase, StepLabel } from '../events.ts';
 
 type Plain = 'text' | 'number' | 'digest';
 export type Shape =
@@ -61,6 +61,16 @@ const phase: ShapeOf<Phase> = {
     finished: true,
   },
 };
+const folders: ShapeOf<readonly FolderSize[]> = { list: { object: { path: 'text', bytes: 'number', files: 'number' } } };
+const hidden: ShapeOf<HiddenFiles> = {
+  object: {
+    layer: 'number',
+    how: { oneOf: { removed: true, replaced: true, again: true } },
+    bytes: 'number',
+    files: 'number',
+    places: folders,
+  },
+};
 const blob = {
   direction: { oneOf: { pull: true, push: true } },
   descriptor: { object: { mediaType: 'text', digest: 'digest', size: 'number' } },
@@ -79,8 +89,8 @@ export const eventShapes: { readonly [Kind in BuildEvent['kind']]: FieldsOf<Even
   'step.finished': {
     step,
     durationMs: 'number',
-    layer: { maybe: { object: { entries: 'number', sizeBytes: 'number' } } },
-    recalled: { maybe: { object: { sizeBytes: 'number' } } },
+    layer: { maybe: { object: { entries: 'number', sizeBytes: 'number', digest: 'digest' } } },
+    recalled: { maybe: { object: { sizeBytes: 'number', digest: 'digest' } } },
   },
   output: { step, stream: { oneOf: { stdout: true, stderr: true } }, line: 'text' },
   'blob.progress': { ...blob, doneBytes: 'number' },
@@ -88,6 +98,22 @@ export const eventShapes: { readonly [Kind in BuildEvent['kind']]: FieldsOf<Even
   'unpack.finished': { entries: 'number', durationMs: 'number' },
   'snapshot.finished': { scanned: 'number', changed: 'number', durationMs: 'number' },
   'image.written': { destination: 'text', digest: 'text', sizeBytes: 'number' },
+  'image.contents': {
+    platform: 'text',
+    baseLayers: 'number',
+    storedBytes: 'number',
+    idealBytes: 'number',
+    layers: {
+      list: {
+        object: {
+          digest: 'digest',
+          sizeBytes: 'number',
+          createdBy: 'text',
+          contents: { maybe: { object: { files: 'number', bytes: 'number', folders, hidden: { list: hidden } } } },
+        },
+      },
+    },
+  },
   sample: { cpuMs: 'number', memoryBytes: 'number' },
   heartbeat: { doing: 'text', sinceMs: 'number' },
   warning: { code: 'text', message: 'text', range: { maybe: range } },

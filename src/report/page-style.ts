@@ -26,5 +26,12 @@ i.snapshotting{background:var(--snapshotting)}i.pushing,i.writing{background:var
 .legend i{display:inline-block;width:10px;height:10px;border-radius:2px;margin-right:6px}
 figure{margin:8px 0}figcaption{color:var(--soft);font-size:13px}
 svg{display:block;width:100%;height:72px;border-bottom:1px solid var(--line)}polygon{fill:var(--pulling);opacity:.6}
-@media (max-width:700px){.bars{width:22%}th,td{padding:3px 4px}small{display:block}}
+.layer{border-bottom:1px solid var(--line);padding:4px 8px}summary{cursor:pointer}
+.head{display:inline-grid;width:calc(100% - 24px);grid-template-columns:64px 1fr 110px 70px 150px;gap:0 10px;align-items:baseline;vertical-align:top}
+div.layer{padding-left:24px}div.layer>.head{width:100%}.bar{height:8px;align-self:center}
+.bar i{display:block;height:8px;min-width:2px;border-radius:2px}
+.size{display:inline-block;min-width:64px;text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.tree{list-style:none;margin:2px 0 6px;padding-left:18px}.tree .tree{padding-left:28px;border-left:1px solid var(--line);margin-left:34px}
+.waste td:nth-child(n),.waste th:nth-child(n){text-align:left;white-space:normal}.waste td:nth-child(2n+1){white-space:nowrap}p.soft{margin:4px 0;color:var(--soft)}
+@media (max-width:700px){.head{grid-template-columns:52px 1fr 60px}.head .bar{display:none}.head small:last-child{grid-column:2/4}.tree small{display:inline}.bars{width:22%}th,td{padding:3px 4px}small{display:block}}
 `;

@@ -1,8 +1,10 @@
 // A build as one HTML page: no script, nothing from elsewhere. What strangers wrote is text in it.
 import type { BuildRecord, StepRecord } from './build-record.ts';
 import { stepPlace } from './describe.ts';
+import { html, percent } from './html.ts';
+import { contentsSections } from './page-contents.ts';
 import { pageStyle } from './page-style.ts';
-import { colourless, harmless, shortened } from './text.ts';
+import { shortened } from './text.ts';
 import type { Lane, Timeline } from './timeline.ts';
 import { formatBytes, formatDuration } from './units.ts';
 
@@ -11,7 +13,8 @@ const mostLanes = 1000;
 export function buildPage(record: BuildRecord, timeline: Timeline): string {
   const { started, finished } = record;
   const name = started?.destinations[0] ?? started?.dockerfile ?? 'build';
-  const sections = [summary(record), lanes(record, timeline), usage(timeline), costs(record, timeline), warnings(record)];
+  const story = [summary(record), lanes(record, timeline), usage(timeline), costs(record, timeline)];
+  const sections = [...story, ...contentsSections(record), warnings(record)];
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -134,14 +137,4 @@ function warnings({ warnings: all }: BuildRecord): string {
 
 function durationOf(lane: Lane | undefined): number {
   return (lane?.spans.at(-1)?.to ?? 0) - (lane?.spans[0]?.from ?? 0);
-}
-
-function percent(part: number): string {
-  return `${(part * 100).toFixed(2)}%`;
-}
-
-function html(text: string): string {
-  return colourless(harmless(text))
-    .toWellFormed()
-    .replace(/[&<>"']/g, (sign) => `&#${sign.codePointAt(0)};`);
 }

@@ -107,3 +107,41 @@ test('--report is one page with what each step took, and is there also where the
   if (process.env['KEEP_REPORT'] !== undefined)
     for (const name of ['build.html', 'events.json']) copyFileSync(join(folder, name), join(process.env['KEEP_REPORT'], name));
 });
+
+test('the image of a build is told with its waste, report makes the same page of the events, and inspect shows it of the registry', async () => {
+  const folder = await scene.folder();
+  const result = await scene.build({
+    dockerfile: `FROM @REG@/base
+RUN mkdir -p /var/lib/apt/lists && head -c 300000 /dev/urandom > /var/lib/apt/lists/all && head -c 200000 /dev/urandom > /manual
+RUN rm /manual
+RUN head -c 100000 /dev/urandom > /tool
+RUN chmod 700 /tool
+`,
+    repository: 'told/waste',
+    args: ['--report=/files/build.html', '--events-file=/files/events.json'],
+    volumes: [`${folder}:/files`],
+  });
+  assert.equal(result.status, 0, result.output);
+  const contents = eventsIn(join(folder, 'events.json')).find((event) => event.kind === 'image.contents');
+  assert.ok(contents?.kind === 'image.contents');
+  assert.equal(contents.baseLayers, 1);
+  assert.equal(contents.layers.length, 5);
+  const again = await scene.run({ args: ['report', '/files/events.json', '-o', '/files/again.html'], volumes: [`${folder}:/files`] });
+  assert.equal(again.status, 0, again.output);
+  const page = readFileSync(join(folder, 'build.html'), 'utf8');
+  assert.equal(readFileSync(join(folder, 'again.html'), 'utf8'), page);
+  assert.match(page, /RUN rm \/manual \(line 3\) removes 200 kB \(1 file: \/manual\)/);
+  const image = `docker://${scene.registry.host}/told/waste`;
+  const tree = await scene.run({ args: ['inspect', '--tree', '--waste', '--tls-verify=false', image] });
+  assert.equal(tree.status, 0, tree.output);
+  for (const line of [
+    /^layer 1 \(base\) {2}[0-9a-f]{12} {2}/m,
+    /^ {3}300 kB {2}.*var\/$/m,
+    /stores 100 kB \(1 file: \/tool\) of RUN head -c 100000 .* again\n +try: change them in the RUN that makes them/,
+    /leaves 300 kB in \/var\/lib\/apt\/lists\n +try: rm -rf/,
+  ])
+    assert.match(tree.output, line);
+  const gate = await scene.run({ args: ['inspect', '--highest-wasted-bytes=250kB', '--tls-verify=false', image] });
+  assert.equal(gate.status, 1);
+  assert.match(gate.output, /error: 300 kB are wasted, and --highest-wasted-bytes is 250 kB/);
+});

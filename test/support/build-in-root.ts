@@ -154,6 +154,7 @@ export const plainRequest: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   cleanup: false,
   preCleanup: false,
   preservesRoot: false,
+  tellsContents: false,
   printChecks: false,
   printsPlan: false,
   planOnly: false,

@@ -1,4 +1,5 @@
 // Steps for tests of what is told about them.
+import { parseDigest } from '../../src/oci/digest.ts';
 import type { StepLabel } from '../../src/events.ts';
 
 /** A step of line 1, `RUN make`, but for what is given. */
@@ -8,3 +9,6 @@ export function stepLabel(given: Partial<StepLabel> = {}): StepLabel {
   const overall = { number, total };
   return { number, total, overall, stage: '', instruction: 'run', text: 'RUN make', dockerfile: 'Dockerfile', range, ...given };
 }
+
+/** Of a layer that nobody reads. */
+export const layerDigest = parseDigest(`sha256:${'a'.repeat(64)}`);

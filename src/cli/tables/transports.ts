@@ -208,6 +208,23 @@ export const inspectGroups: readonly FlagGroup[] = [
       },
     ],
   },
+  {
+    title: 'What is in it',
+    flags: [
+      { name: 'tree', kind: 'boolean', isCommon: true, about: 'each layer with its largest folders and files' },
+      { name: 'depth', kind: 'text', value: 'NUMBER', about: 'how many folders deep the tree is (default: 3)' },
+      { name: 'waste', kind: 'boolean', about: 'bytes that layers above hide, what stored them, and what to do' },
+      { name: 'base-layers', kind: 'text', value: 'NUMBER', about: "how many layers are the base image's (default: 1, as with dive)" },
+      { name: 'lowest-efficiency', kind: 'text', value: '0.95', about: 'exit with 1 where less of what is stored is needed' },
+      { name: 'highest-wasted-bytes', kind: 'text', value: '20MB', about: 'exit with 1 where more bytes are hidden' },
+      {
+        name: 'highest-user-wasted-percent',
+        kind: 'text',
+        value: '0.2',
+        about: 'exit with 1 where a larger part of what is above the base is wasted',
+      },
+    ],
+  },
   { title: 'The store', flags: storeFlags },
   ...oneSide(),
 ];

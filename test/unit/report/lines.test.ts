@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { layerDigest } from '../../support/step-label.ts';
 import { beforeEach, mock, test, afterEach } from 'node:test';
 import type { BuildEvent } from '../../../src/events.ts';
 import { parseDigest } from '../../../src/oci/digest.ts';
@@ -36,7 +37,7 @@ test('a step that takes no time is one line, and what takes longer has a title f
   emit({ kind: 'step.started', step: env });
   emit({ kind: 'step.finished', step: env, durationMs: 1 });
   emit({ kind: 'step.started', step: copy });
-  emit({ kind: 'step.finished', step: copy, durationMs: 20, layer: { entries: 2, sizeBytes: 120 } });
+  emit({ kind: 'step.finished', step: copy, durationMs: 20, layer: { entries: 2, sizeBytes: 120, digest: layerDigest } });
   assert.equal(text, '[build 1/3] ENV A=1\n[build 3/3] COPY . . ‥ done in 0.0s, layer of 2 entries, 120 B\n');
   text = '';
   emit({ kind: 'step.started', step: copy });

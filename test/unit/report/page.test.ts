@@ -1,4 +1,5 @@
 // The page of a build: what is in it, and that a real browser shows it without anything from elsewhere.
+import { layerDigest } from '../../support/step-label.ts';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs';
@@ -45,7 +46,9 @@ const told: readonly (readonly [ms: number, event: BuildEvent])[] = [
         kind: 'step.finished',
         step,
         durationMs: 2000,
-        ...(index === 0 ? { recalled: { sizeBytes: 7000 } } : { layer: { entries: 3, sizeBytes: 12_000_000 } }),
+        ...(index === 0
+          ? { recalled: { sizeBytes: 7000, digest: layerDigest } }
+          : { layer: { entries: 3, sizeBytes: 12_000_000, digest: layerDigest } }),
       },
     ],
   ]),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { layerDigest } from '../../support/step-label.ts';
 import { mock, test } from 'node:test';
 import { describe } from '../../../src/report/describe.ts';
 import { createReport, type ReportOptions } from '../../../src/report/report.ts';
@@ -32,11 +33,11 @@ const rows: readonly { readonly event: BuildEvent; readonly line: string }[] = [
   { event: { kind: 'step.started', step }, line: '[make 2/5] RUN make' },
   { event: { kind: 'step.finished', step, durationMs: 65_000 }, line: '[make 2/5] done in 1m05s' },
   {
-    event: { kind: 'step.finished', step, durationMs: 1234, layer: { entries: 1, sizeBytes: 999 } },
+    event: { kind: 'step.finished', step, durationMs: 1234, layer: { entries: 1, sizeBytes: 999, digest: layerDigest } },
     line: '[make 2/5] done in 1.2s, layer of 1 entry, 999 B',
   },
   {
-    event: { kind: 'step.finished', step, durationMs: 1234, layer: { entries: 3, sizeBytes: 1_200_000 } },
+    event: { kind: 'step.finished', step, durationMs: 1234, layer: { entries: 3, sizeBytes: 1_200_000, digest: layerDigest } },
     line: '[make 2/5] done in 1.2s, layer of 3 entries, 1.2 MB',
   },
   { event: { kind: 'output', step, stream: 'stderr', line: 'cc -c a.c' }, line: '  | cc -c a.c' },

@@ -1,4 +1,5 @@
 // What is written when a build has ended: JUnit, a job's summary, variables.
+import { layerDigest } from '../../support/step-label.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BuildEvent } from '../../../src/events.ts';
@@ -24,14 +25,14 @@ const begun: readonly BuildEvent[] = [
   },
   { kind: 'stage.started', stage: 'make', base: 'debian' },
   { kind: 'step.started', step: make },
-  { kind: 'step.finished', step: make, durationMs: 1500, recalled: { sizeBytes: 2000 } },
+  { kind: 'step.finished', step: make, durationMs: 1500, recalled: { sizeBytes: 2000, digest: layerDigest } },
   { kind: 'step.started', step: hostile },
   { kind: 'output', step: hostile, stream: 'stdout', line: 'so <far>\u001b[31m & no further' },
 ];
 const failed: readonly BuildEvent[] = [...begun, { kind: 'build.finished', durationMs: 2000, failure: 'RUN ended with exit code 1 <&>' }];
 const succeeded: readonly BuildEvent[] = [
   ...begun,
-  { kind: 'step.finished', step: hostile, durationMs: 500, layer: { entries: 2, sizeBytes: 3000 } },
+  { kind: 'step.finished', step: hostile, durationMs: 500, layer: { entries: 2, sizeBytes: 3000, digest: layerDigest } },
   { kind: 'image.written', destination: `oci:/out`, digest, sizeBytes: 1 },
   { kind: 'image.written', destination: `r.example/a@${digest}`, digest, sizeBytes: 1 },
   { kind: 'build.finished', durationMs: 2000, digest },

@@ -43,6 +43,7 @@ const request: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   cleanup: false,
   preCleanup: false,
   preservesRoot: false,
+  tellsContents: false,
   printChecks: false,
   printsPlan: false,
   planOnly: false,

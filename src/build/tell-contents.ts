@@ -1,0 +1,45 @@
+// What the image holds, for the files that tell of a build: read while it is published, as far as its layers are at hand.
+import type { Emit } from '../events.ts';
+import { readContents } from '../layer/image-contents.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Image } from '../oci/image.ts';
+import { formatPlatform } from '../oci/platform.ts';
+import type { BaseImages } from './base-images.ts';
+import type { BuildPlan } from './plan.ts';
+import type { BuildRequest } from './request.ts';
+
+export interface ContentsScope {
+  readonly request: BuildRequest;
+  readonly plan: BuildPlan;
+  readonly bases: BaseImages;
+  /** Layers that this build has made. */
+  readonly made: ReadonlySet<Digest>;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+/** Emits `image.contents`. Layers that nobody needed are not fetched for it; no build fails of it. */
+export async function tellContents(image: Image, scope: ContentsScope): Promise<void> {
+  const { request, bases, made, emit, signal } = scope;
+  try {
+    const baseLayers = request.merges === 'all' ? 0 : await countBaseLayers(scope);
+    const isHere = ({ descriptor: { digest } }: Image['layers'][number]): boolean => made.has(digest) || bases.isFetched(digest);
+    const contents = await readContents(image, { baseLayers, isHere }, signal);
+    emit({ kind: 'image.contents', platform: formatPlatform(request.platform), ...contents });
+  } catch (error) {
+    if (signal.aborted) return; // whoever waits for the build is told
+    const message = `cannot tell what the image holds: ${error instanceof Error ? error.message : String(error)}`;
+    emit({ kind: 'warning', code: 'image-contents', message });
+  }
+}
+
+async function countBaseLayers({ plan, request, bases }: ContentsScope): Promise<number> {
+  let index = plan.targets[0];
+  for (;;) {
+    const base = plan.stages.find(({ stage }) => stage.index === index)?.base;
+    if (base?.kind === 'image')
+      return (await bases.describe(base.image, plan.platforms.get(index ?? -1) ?? request.platform)).layers.length;
+    if (base?.kind !== 'stage') return 0;
+    index = base.index;
+  }
+}
