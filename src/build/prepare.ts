@@ -8,6 +8,7 @@ import type { BaseImages } from './base-images.ts';
 import { type RefusedFolder, refuseWorkInContexts } from './context-work.ts';
 import { judgeBuildArgs } from './build-args.ts';
 import { warnOfViolations } from './checks.ts';
+import { refuseForeignRuns } from './foreign-runs.ts';
 import { refuseWhatNeedsPrivileges } from './instructions/run.ts';
 import { type BuildPlan, planBuild } from './plan.ts';
 import { describePlan } from './plan-text.ts';
@@ -41,6 +42,7 @@ export async function prepareBuild(
   for (const { stage } of plan.stages) {
     for (const instruction of stage.instructions) if (instruction.kind === 'run') refuseEarly(instruction, request);
   }
+  if (!request.planOnly) refuseForeignRuns(plan, request, (name) => known.get(name));
   const workingDirOf = ({ base }: PlannedStage): string | undefined =>
     base.kind === 'scratch' ? '/' : base.kind === 'image' ? (known.get(base.image)?.config.config.workingDir ?? '/') : undefined;
   refuseWorkInContexts(plan.stages, workingDirOf, refused);

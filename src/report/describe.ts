@@ -52,8 +52,9 @@ export function describe(event: BuildEvent): string | undefined {
 }
 
 function describeWritten({ destination, digest }: Extract<BuildEvent, { readonly kind: 'image.written' }>): string {
-  const verb = /^(?:oci|docker-archive):/.test(destination) ? 'Wrote' : 'Pushed';
-  return `${verb} ${destination}${destination.includes('@') ? '' : ` ${digest}`}`;
+  const told = destination.includes('@') ? destination : `${destination} ${digest}`;
+  if (destination.startsWith('store:')) return `Stored ${told.slice('store:'.length)}`;
+  return `${/^(?:oci|oci-archive|docker-archive|tar|files):\//.test(destination) ? 'Wrote' : 'Pushed'} ${told}`;
 }
 
 function describeStart({ dockerfile, platform, destinations }: Extract<BuildEvent, { readonly kind: 'build.started' }>): string {

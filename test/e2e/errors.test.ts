@@ -65,6 +65,10 @@ const causes: Readonly<Record<string, Build & { readonly stopAt?: string; readon
   'the pod runs as another user': { dockerfile: base, extra: ['--user=1000'] },
   'the root is read-only': { dockerfile: base, readOnly: true },
   'a command wants privileges': { dockerfile: `${base}RUN --security=insecure true\n` },
+  'a command is for another architecture': {
+    dockerfile: 'FROM scratch\nCOPY --from=@REG@/base / /\nRUN make\n',
+    args: ['--custom-platform=linux/riscv64'],
+  },
   'a command writes into the builder': { dockerfile: `${base}RUN echo x >> /kaniko/app/main.js\n` },
   'the build is stopped': { dockerfile: `${base}RUN echo started; sleep 60\n`, stopAt: 'started' },
 };

@@ -223,6 +223,17 @@ export const errorExamples: Readonly<Record<ErrorCode, readonly ErrorExample[]>>
       ],
     },
     {
+      when: 'a command is for another architecture',
+      printed: [
+        'error: Cannot run commands for linux/riscv64: this machine starts no such programs',
+        '  ┌─ Dockerfile:3:1',
+        '2 │ COPY --from=registry.example.com/base / /',
+        '3 │ RUN make',
+        '  │ ^^^^^^^^',
+        '  try: build on a node with that architecture (nodeSelector: kubernetes.io/arch), or register qemu on this one (binfmt_misc); COPY and settings need neither',
+      ],
+    },
+    {
       when: 'a command wants privileges',
       printed: [
         'error: Cannot run with --security=insecure: commands never get more privileges than the builder',
