@@ -21,7 +21,7 @@ import type { CommandInput } from './command.ts';
 import { ownBuildFlags } from './tables/own-build.ts';
 import { withHostPaths } from './host-paths.ts';
 import { trackProgress, type Progress } from './progress.ts';
-import { capabilityHint, readPowers, refuseUnfitPod } from './pod-security.ts';
+import { capabilityHint, idHint, readPowers, refuseUnfitPod } from './pod-security.ts';
 import { makeRegistryRequest } from './registry-request.ts';
 import type { Report } from '../report/report.ts';
 import { openReportFiles, withReportFiles } from './report-files.ts';
@@ -178,7 +178,7 @@ function reportAbort(report: Report, signal: AbortSignal, progress: Progress, du
 }
 
 function reportFailure(
-  { settings, report }: CommandInput,
+  { settings, env, report }: CommandInput,
   error: unknown,
   at: Pick<FailedAt, 'elapsedMs'> & {
     readonly progress: Progress;
@@ -186,10 +186,12 @@ function reportFailure(
     readonly hint: string | undefined;
   },
 ): number {
-  const { progress, dockerfile, hint, elapsedMs } = at;
+  const { progress, dockerfile, elapsedMs } = at;
   const isVerbose = ['trace', 'debug'].includes(settings.text('verbosity') ?? 'info');
   const place = { dockerfile, step: progress.failedStep(), elapsedMs };
-  const lines = describeBuildFailure(error, place, isVerbose);
+  const ids = idHint(error, env);
+  const lines = describeBuildFailure(error, place, isVerbose).filter((line) => ids === undefined || !line.startsWith('  try: '));
+  const hint = ids ?? at.hint;
   const hasHint = hint === undefined || lines.some((line) => line.startsWith('  try: '));
   return fail(
     report,

@@ -2,6 +2,8 @@
 import { accessSync, constants } from 'node:fs';
 import { BuilderError, CommandError, systemCode } from '../errors.ts';
 import { Capability, hasCapability } from '../linux/capabilities.ts';
+import { idHintVariable } from '../sandbox/ids.ts';
+import type { Environment } from './settings.ts';
 
 /** What this process may do here. */
 export interface Powers {
@@ -46,10 +48,21 @@ export function capabilityHint(failure: unknown, { missing }: Powers): string | 
   if (missing.length === 0) return undefined;
   const line = `securityContext.capabilities.add: [${missing.join(', ')}] in the pod's manifest`;
   if (failure instanceof CommandError) return `${line}, where the command was refused something: they are missing here`;
-  for (let error = failure; error instanceof Error; error = error.cause) {
-    if (['EPERM', 'EACCES'].includes(systemCode(error) ?? '')) return `${line}; they are missing here`;
-  }
-  return undefined;
+  return isRefusal(failure, ['EPERM', 'EACCES']) ? `${line}; they are missing here` : undefined;
+}
+
+/** The same in a sandbox that has no ids but its user's own; it goes before any other hint. */
+export function idHint(failure: unknown, env: Environment): string | undefined {
+  const hint = env[idHintVariable];
+  if (hint === undefined) return undefined;
+  if (failure instanceof CommandError) return `${hint}; where the command was refused a user or an owner: there are no others here`;
+  const isOfIds = isRefusal(failure, ['EPERM', 'EINVAL']) || (failure instanceof Error && /: E(?:PERM|INVAL):/.test(failure.message));
+  return isOfIds ? hint : undefined;
+}
+
+function isRefusal(failure: unknown, codes: readonly string[]): boolean {
+  for (let error = failure; error instanceof Error; error = error.cause) if (codes.includes(systemCode(error) ?? '')) return true;
+  return false;
 }
 
 function isReadOnly(path: string): boolean {

@@ -69,7 +69,7 @@ interface Doors {
   /** Makes a path of the host visible, and gives it as it is inside. */
   readonly show: (path: string, mode: VisiblePath['mode'], kind?: VisiblePath['kind']) => string;
   /** A folder for the builder alone, made where it is missing: no RUN can write there. */
-  readonly hold: (path: string) => string;
+  readonly hold: (path: string, kind?: 'folder' | 'file') => string;
   /** The same for what the build is to write. */
   readonly take: (path: string, kind: SandboxOutput['kind'], isReport?: true) => string;
 }
@@ -130,11 +130,11 @@ export function translate(
     return sandboxPath(absolute);
   };
   const held: string[] = [];
-  const hold: Doors['hold'] = (path) => {
+  const hold: Doors['hold'] = (path, kind = 'folder') => {
     const absolute = resolve(workingDirectory, path);
     if (!held.includes(absolute)) {
       held.push(absolute);
-      visible.push({ path: absolute, mode: 'held', kind: 'folder' });
+      visible.push({ path: absolute, mode: 'held', kind });
     }
     return heldPath(held.indexOf(absolute));
   };
@@ -170,8 +170,8 @@ export function translate(
     argv.push(`--secret=id=GIT_KNOWN_HOSTS,src=${show(knownHosts, 'copy')}`);
   const env = {
     YADOKARI_WORKING_DIRECTORY: sandboxPath(workingDirectory),
-    ...(held.length === 0 ? {} : { [heldVariable]: JSON.stringify(held) }),
     ...translateEnvironment(input.env, doors),
+    ...(held.length === 0 ? {} : { [heldVariable]: JSON.stringify(held) }),
   };
   return { argv, env, visible, outputs };
 }
@@ -197,12 +197,17 @@ function contextOf({ flags, positionals }: Pick<CommandInput, 'flags' | 'positio
 }
 
 /** Variables that name files of the host. */
-function translateEnvironment(given: CommandInput['env'], { show, take }: Doors): Readonly<Record<string, string>> {
+function translateEnvironment(given: CommandInput['env'], { show, take, hold }: Doors): Readonly<Record<string, string>> {
   const env: Record<string, string> = {};
   const results = given['BUILDER_OUTPUT'];
   if (results !== undefined && results !== '') env['BUILDER_OUTPUT'] = dirname(take(join(results, builderOutputFile), 'file'));
   const agent = given['SSH_AUTH_SOCK'];
   if (agent !== undefined && agent !== '' && existsSync(agent)) env['SSH_AUTH_SOCK'] = show(agent, 'ro');
+  // What others have written there stays: the build adds to it.
+  for (const name of ['GITHUB_STEP_SUMMARY', 'GITHUB_OUTPUT']) {
+    const path = given[name];
+    if (path !== undefined && existsSync(path)) env[name] = hold(path, 'file');
+  }
   return { ...env, ...showCredentials(given, show) };
 }
 

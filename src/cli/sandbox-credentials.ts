@@ -1,8 +1,10 @@
 // Files with credentials, for a build in a sandbox: the variables that lead to them there.
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { configPaths } from '../registry/credentials.ts';
+import { hostFolder, sandboxPath } from '../sandbox/plan.ts';
+import { namedKeyFiles } from '../surroundings/named-key-files.ts';
 import type { Environment } from './settings.ts';
 
 /** Each variable that names a file, and where that is by default, below HOME. */
@@ -26,8 +28,12 @@ export function showCredentials(env: Environment, show: (path: string, mode: 'co
   }
   const ofGcloud = join(env['CLOUDSDK_CONFIG'] || join(home, '.config/gcloud'), 'application_default_credentials.json');
   if (existsSync(ofGcloud)) shown['CLOUDSDK_CONFIG'] = dirname(show(ofGcloud, 'copy'));
+  const named = namedKeyFiles({ ...env, HOME: home }).filter((path) => existsSync(path));
+  for (const path of named) show(path, 'copy');
+  if (named.length > 0) shown['YADOKARI_HOST_FILES'] = hostFolder;
   const ofRegistries = configPaths({ ...env, HOME: home }, []).find((path) => existsSync(path));
-  if (ofRegistries === undefined) return shown;
+  // Where it was looked for is told as people know it.
+  if (ofRegistries === undefined) return { ...shown, DOCKER_CONFIG: sandboxPath(resolve(env['DOCKER_CONFIG'] || join(home, '.docker'))) };
   const inside = show(ofRegistries, 'copy');
   // Docker's are looked for by their folder, podman's by their own name.
   const isOfDocker = ['config.json', '.dockerconfigjson'].includes(basename(ofRegistries));

@@ -1,7 +1,7 @@
 // A token that somebody writes anew while we run (a projected service account token). After the base image is unpacked, the path to it
 // may lead into the image: the folder is held open from the start, and the file looked up in it.
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { BuilderError, systemCode } from '../errors.ts';
 
 export interface HeldFile {
@@ -12,6 +12,12 @@ export interface HeldFile {
 }
 
 const limitBytes = 256 * 1024;
+
+/** Where a file is that another file names: in a sandbox what of the machine is shown is below a folder. */
+export function namedPlace(path: string, env: Readonly<Record<string, string | undefined>>): string {
+  const folder = env['YADOKARI_HOST_FILES'];
+  return folder === undefined ? path : join(folder, path);
+}
 
 /** Holds the file's folder until `close`; a file that is missing is told by `read`. `source` names what names it, for messages. */
 export function holdFile(path: string, source: string): HeldFile {

@@ -45,6 +45,14 @@ export function chooseMapping(
   };
 }
 
+/** In the environment of the builder inside, where it has no id but its own: what would give it more. */
+export const idHintVariable = 'YADOKARI_ID_HINT';
+
+/** What gives an ordinary user ids to map. */
+export function rangesHint({ name }: Caller): string {
+  return `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${name ?? 'NAME'}`;
+}
+
 /** Whose a file is inside, by whose it is outside: the other way round of the mapping. Undefined where it has nobody for it. */
 export function idInside(id: number, own: number, range: IdRange | undefined): number | undefined {
   if (id === own) return 0;

@@ -6,7 +6,7 @@ import { basename, join } from 'node:path/posix';
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { enterModule, forbidsPrograms, locateCode, programPath, readCaller, readIdSources, readText, requireProgram } from './host.ts';
-import { type IdMapping, chooseMapping, mappingFlags } from './ids.ts';
+import { type IdMapping, chooseMapping, idHintVariable, mappingFlags, rangesHint } from './ids.ts';
 import { type SandboxInvocation, type SandboxPlan, type VisiblePath, bindsOf, builderFolder, outFolder, showCode } from './plan.ts';
 import { superviseBuilder } from './supervise.ts';
 import { startRootRemoval } from './root-removal.ts';
@@ -47,7 +47,8 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
     setpriv: requireProgram('setpriv', 'util-linux'),
     shell: requireProgram('sh', 'dash'),
   };
-  const { mapping, note } = chooseMapping(readCaller(), readIdSources());
+  const caller = readCaller();
+  const { mapping, note } = chooseMapping(caller, readIdSources());
   if (note !== undefined) emit({ kind: 'warning', code: 'sandbox-ids', message: note });
   const removeUnused = prepareVisible(request.visible);
   try {
@@ -57,7 +58,8 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
     try {
       mkdirSync(earlyPush, { mode: 0o755 });
       request.outputs?.prepare(earlyPush);
-      const plan = makePlan(request, folder, mapping);
+      const hint = mapping.kind === 'own' ? { [idHintVariable]: rangesHint(caller) } : {};
+      const plan = makePlan(request, folder, { mapping, env: { ...request.invocation.env, ...hint } });
       const flags = [...mappingFlags(mapping), '--mount', '--pid', '--ipc', '--uts', '--fork', '--kill-child'];
       // If this process is killed, setpriv has unshare killed, and unshare the first process inside, and so the whole namespace.
       const args = ['--pdeathsig', 'KILL', '--', programs.unshare, ...flags, '--'];
@@ -104,7 +106,11 @@ function makeFolder(parent: string): string {
   }
 }
 
-function makePlan(request: SandboxRequest, folder: string, mapping: IdMapping): SandboxPlan {
+function makePlan(
+  request: SandboxRequest,
+  folder: string,
+  { mapping, env }: { readonly mapping: IdMapping; readonly env: SandboxInvocation['env'] },
+): SandboxPlan {
   const code = showCode(locateCode(request.nodePath, request.mainPath));
   const hosts = join(folder, 'hosts');
   writeFileSync(hosts, `${readText('/etc/hosts').trimEnd()}\n127.0.1.1 ${hostName}\n`.trimStart());
@@ -122,7 +128,7 @@ function makePlan(request: SandboxRequest, folder: string, mapping: IdMapping): 
     hostName,
     ...(hasTerminalGroup ? { terminalGroup } : {}),
     command: code.command,
-    invocation: request.invocation,
+    invocation: { argv: request.invocation.argv, env },
     heldFolders: request.visible.filter(({ mode }) => mode === 'held').length,
   };
 }

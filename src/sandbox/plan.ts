@@ -6,8 +6,8 @@ export interface VisiblePath {
   readonly path: string;
   /**
    * `'rw'` is made where it is missing; `'ro'` must exist. `'copy'` is for files with secrets: a copy in memory that the builder
-   * can take away from a RUN, unless it lies in something visible. `'held'` is a folder that is made where it is missing, and that the
-   * builder alone can write to: it has it open, at `heldPath`, and no path leads there.
+   * can take away from a RUN, unless it lies in something visible. `'held'` is what the builder alone can write to, a folder being
+   * made where it is missing: it has it open, at `heldPath`, and no path leads there.
    */
   readonly mode: 'ro' | 'rw' | 'copy' | 'held';
   /** Sockets count as files. */

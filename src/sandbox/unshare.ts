@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { BuilderError } from '../errors.ts';
 import { readCaller, readIdSources, requireProgram, whyNamespacesFail } from './host.ts';
-import { type Caller, type IdMapping, chooseMapping, mappingFlags } from './ids.ts';
+import { type Caller, type IdMapping, chooseMapping, mappingFlags, rangesHint } from './ids.ts';
 import { exitStatus } from './root-removal.ts';
 
 /** Who calls, and which ids there will be. `own`: the caller's alone. @throws ERR_UNSUPPORTED where there are no ranges to map */
@@ -13,7 +13,7 @@ export function planIds(mapsRanges: boolean): { readonly caller: Caller; readonl
   const { mapping, missing } = chooseMapping(caller, readIdSources());
   if (missing === undefined) return { caller, mapping };
   throw new BuilderError('ERR_UNSUPPORTED', `Cannot map id ranges: ${missing}`, {
-    hint: `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${caller.name ?? 'NAME'}; or leave --map-ids out`,
+    hint: `${rangesHint(caller)}; or leave --map-ids out`,
   });
 }
 

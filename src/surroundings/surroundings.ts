@@ -128,7 +128,8 @@ async function openNetwork(
   { env, emit }: SurroundingsOptions,
   stack: AsyncDisposableStack,
 ): Promise<Network> {
-  const folders = [join(request.builderFolder, '.docker')];
+  // In a sandbox that folder is nobody's.
+  const folders = env['YADOKARI_SANDBOX'] === '1' ? [] : [join(request.builderFolder, '.docker')];
   const { clients, names, credentials, clouds } = stack.use(await accessRegistries(registry, { env, folders, emit }));
   const secrets = new Map(request.secrets.map((secret) => [secret.id, readSecret(secret)]));
   const git = openGit(request, secrets, {

@@ -1,7 +1,7 @@
 // ~/.aws/credentials and ~/.aws/config: the profiles in them.
 // https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
 import { join } from 'node:path';
-import { textIfThere } from '../held-file.ts';
+import { namedPlace, textIfThere } from '../held-file.ts';
 import type { Environment } from '../ask.ts';
 
 /** A profile's settings, lower-case names. */
@@ -33,7 +33,7 @@ export function readProfiles(env: Environment): Profiles {
     const text = path === undefined ? undefined : textIfThere(path, 'AWS profiles');
     for (const [name, settings] of parseProfiles(text ?? '')) {
       const known = all.get(name) ?? new Map<string, string>();
-      for (const [key, value] of settings) known.set(key, value);
+      for (const [key, value] of settings) known.set(key, key === 'web_identity_token_file' ? namedPlace(value, env) : value);
       all.set(name, known);
     }
   }

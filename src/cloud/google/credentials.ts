@@ -57,7 +57,7 @@ function findFile(env: Environment, access: CloudAccess): TokenFile | undefined 
     const text = textIfThere(path, 'Google credentials');
     if (text === undefined && !isNamed) return undefined;
     if (text === undefined) throw failed(source, `${path} does not exist`, 'mount the file into the container, or unset the variable');
-    opened = openKeyFile(jsonOf(text, source, path), source, access);
+    opened = openKeyFile(jsonOf(text, source, path), source, access, env);
   } catch (error) {
     const broken = async (): Promise<never> => await Promise.reject(error instanceof Error ? error : new Error(String(error)));
     return { obtain: broken, close: () => undefined };

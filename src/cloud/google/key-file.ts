@@ -2,8 +2,8 @@
 // https://google.aip.dev/auth/4110 and /4117 (external accounts)
 import { createSign } from 'node:crypto';
 import { type Json, type JsonObject, parseJson } from '../../oci/json.ts';
-import { type CloudAccess, type CloudAnswer, isLinkLocal, isSafeForSecrets, objectOf, textAt } from '../ask.ts';
-import { holdFile } from '../held-file.ts';
+import { type CloudAccess, type CloudAnswer, type Environment, isLinkLocal, isSafeForSecrets, objectOf, textAt } from '../ask.ts';
+import { holdFile, namedPlace } from '../held-file.ts';
 import { type Passing, lifeOfSeconds, lifeUntil } from '../renewed.ts';
 import { failuresOf, refusalOf } from '../failure.ts';
 
@@ -13,6 +13,7 @@ export interface GoogleKeyFile {
 }
 
 interface Opened {
+  readonly env: Environment;
   readonly root: JsonObject;
   readonly source: string;
   readonly access: CloudAccess;
@@ -23,8 +24,8 @@ const scope = 'https://www.googleapis.com/auth/cloud-platform';
 const usualTokenUrl = 'https://oauth2.googleapis.com/token';
 
 /** @throws ERR_AUTH for a kind that is not supported, or a file that lacks something */
-export function openKeyFile(root: JsonObject, source: string, access: CloudAccess): GoogleKeyFile {
-  const opened: Opened = { root, source, access };
+export function openKeyFile(root: JsonObject, source: string, access: CloudAccess, env: Environment): GoogleKeyFile {
+  const opened: Opened = { root, source, access, env };
   const type = textAt(root, 'type');
   const close = (): void => undefined;
   switch (type) {
@@ -35,7 +36,7 @@ export function openKeyFile(root: JsonObject, source: string, access: CloudAcces
     case 'impersonated_service_account': {
       const inner = root.get('source_credentials');
       if (!(inner instanceof Map)) throw failed(source, 'it has no source_credentials');
-      const first = openKeyFile(inner, source, access);
+      const first = openKeyFile(inner, source, access, env);
       return { obtain: async (signal) => await impersonate(opened, (await first.obtain(signal)).value, signal), close: first.close };
     }
     case 'external_account':
@@ -47,6 +48,12 @@ export function openKeyFile(root: JsonObject, source: string, access: CloudAcces
         'supported are service_account, authorized_user, external_account and impersonated_service_account',
       );
   }
+}
+
+/** The file that an external account takes its token from, also one that another account is to be reached by. */
+export function externalTokenFile(root: JsonObject): string | undefined {
+  const inner = root.get('source_credentials');
+  return inner instanceof Map ? externalTokenFile(inner) : textAt(root.get('credential_source'), 'file');
 }
 
 /** RFC 7523: an assertion that the service account's key signs. */
@@ -82,14 +89,14 @@ async function byRefreshToken(opened: Opened, signal: AbortSignal): Promise<Pass
 }
 
 function openExternal(opened: Opened): GoogleKeyFile {
-  const { root, source } = opened;
+  const { root, source, env } = opened;
   const from = root.get('credential_source');
   if (!(from instanceof Map)) throw failed(source, 'it has no credential_source');
   const foreign = ['executable', 'environment_id', 'certificate'].find((key) => from.has(key));
   if (foreign !== undefined)
     throw failed(source, `a credential_source with ${foreign} is not supported here`, 'a credential_source of a file or a url is');
   const path = textAt(from, 'file');
-  const file = path === undefined ? undefined : holdFile(path, `the credential_source of ${source}`);
+  const file = path === undefined ? undefined : holdFile(namedPlace(path, env), `the credential_source of ${source}`);
   return {
     obtain: async (signal) => {
       const text = file === undefined ? await subjectFromUrl(opened, from, signal) : file.read();

@@ -49,6 +49,14 @@ describe('yadokari build as a user without id ranges', { skip: reasonToSkip(), t
       new: '0:0',
     });
   });
+
+  test('a step that needs another user says what gives the ids for it', () => {
+    for (const step of ['USER 1000\nRUN id', 'RUN chown 5:5 /etc/passwd']) {
+      const { status, output } = build(`FROM base\n${step}\n`);
+      assert.notEqual(status, 0, output);
+      assert.match(output, /^ {2}try: as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 /m);
+    }
+  });
 });
 
 function readManifest(layout: string): { readonly layers: readonly string[] } {

@@ -90,7 +90,8 @@ describe('translate()', () => {
     };
     const { env: inside, visible } = translate({ flags: new Map(), positionals: [], env }, home);
     const inSandbox = (name: string): string => `/kaniko/host${join(home, name)}`;
-    const { YADOKARI_WORKING_DIRECTORY: _, ...named } = inside;
+    const { YADOKARI_WORKING_DIRECTORY: _, DOCKER_CONFIG: docker, ...named } = inside;
+    assert.equal(docker, inSandbox('.docker'), 'as people know the place where nothing is');
     assert.deepEqual(named, {
       AWS_CONFIG_FILE: inSandbox('.aws/config'),
       CLOUDSDK_CONFIG: inSandbox('.config/gcloud'),
@@ -101,6 +102,28 @@ describe('translate()', () => {
     const copies = visible.filter(({ mode }) => mode === 'copy').map(({ path }) => path);
     assert.deepEqual(copies.toSorted(), keys.map((name) => join(home, name)).toSorted());
     rmSync(home, { recursive: true });
+  });
+
+  test('shows a copy of what those files name, and says that it is elsewhere', () => {
+    const home = mkdtempSync('/tmp/yadokari-named-');
+    mkdirSync(join(home, '.aws'));
+    for (const name of ['aws-token', 'google-token']) writeFileSync(join(home, name), 'x');
+    writeFileSync(join(home, '.aws/config'), `[profile ci]\nrole_arn = r\nweb_identity_token_file = ${home}/aws-token\n`);
+    const account = { type: 'external_account', credential_source: { file: join(home, 'google-token') } };
+    writeFileSync(join(home, 'key.json'), JSON.stringify({ type: 'impersonated_service_account', source_credentials: account }));
+    const env = { HOME: home, AWS_PROFILE: 'ci', GOOGLE_APPLICATION_CREDENTIALS: join(home, 'key.json') };
+    const { env: inside, visible } = translate({ flags: new Map(), positionals: [], env }, home);
+    assert.equal(inside['YADOKARI_HOST_FILES'], '/kaniko/host');
+    const copies = visible.filter(({ mode }) => mode === 'copy').map(({ path }) => path.slice(home.length + 1));
+    assert.deepEqual(copies.toSorted(), ['.aws/config', 'aws-token', 'google-token', 'key.json']);
+    rmSync(home, { recursive: true });
+  });
+
+  test('lets the builder add to the files of a GitHub step', () => {
+    const path = join(folder, 'token');
+    const { env, visible } = translate({ flags: new Map(), positionals: [], env: { HOME: folder, GITHUB_OUTPUT: path } }, folder);
+    assert.equal(env['GITHUB_OUTPUT'], '/proc/self/fd/6');
+    assert.ok(visible.some((one) => one.path === path && one.mode === 'held' && one.kind === 'file'));
   });
 
   test("shows a copy of podman's credentials where docker has none", () => {
