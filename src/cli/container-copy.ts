@@ -64,10 +64,13 @@ export async function runCopyIntoCommand(input: CommandInput, verb: 'COPY' | 'AD
   return 0;
 }
 
-/** A word as a path in the tree that it is read from. */
+/** A word as a path in the tree that it is read from; in a folder that is named, its path of this machine does as well. */
 function wordIn({ settings }: CommandInput, word: string): string {
-  if (isUrlSource(word) || settings.has('contextdir') || settings.has('from')) return word;
-  return resolve(word);
+  const folder = settings.text('contextdir');
+  if (isUrlSource(word) || settings.has('from')) return word;
+  if (folder === undefined) return resolve(word);
+  const above = resolve(folder);
+  return word === above || word.startsWith(`${above}/`) ? word.slice(above.length) || '/' : word;
 }
 
 /** Where sources are: a container or an image, a folder, or this machine. */
