@@ -1,7 +1,7 @@
 // `yadokari build` outside a container: the same command line, its paths translated, in a throwaway root.
 import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { BuilderError, systemCode } from '../errors.ts';
 import { runInSandbox } from '../sandbox/launch.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
@@ -66,6 +66,8 @@ interface Translation {
 
 interface Doors {
   readonly workingDirectory: string;
+  /** The context comes by standard input, and the Dockerfile in it. */
+  readonly hasInput: boolean;
   /** Makes a path of the host visible, and gives it as it is inside. */
   readonly show: (path: string, mode: VisiblePath['mode'], kind?: VisiblePath['kind']) => string;
   /** A folder for the builder alone, made where it is missing: no RUN can write there. */
@@ -78,7 +80,7 @@ type Rewrite = (value: string, doors: Doors) => string;
 
 /** How the value of each flag that names a path is rewritten; every other flag is passed as it is. */
 const rewrites: Readonly<Record<string, Rewrite>> = {
-  context: (value, doors) => rewritePlace(value, doors),
+  dockerfile: (value, doors) => rewriteDockerfile(value, doors),
   ignorefile: (value, { show }) => show(value, 'ro'),
   'oci-layout-path': (value, { take }) => take(value, 'layout'),
   'tar-path': (value, { take }) => take(value, 'file'),
@@ -147,9 +149,9 @@ export function translate(
     outputs.push({ path: absolute, kind, ...(isReport === undefined ? {} : { isReport }) });
     return `${outFolder}${absolute}`;
   };
-  const doors = { show, hold, take, workingDirectory };
-  const argv: string[] = [];
   const context = contextOf(input);
+  const doors = { show, hold, take, workingDirectory, hasInput: context === '-' };
+  const argv: string[] = [];
   for (const [name, values] of input.flags) {
     if (name === 'context' || name === 'bucket' || name === 'root') continue;
     if (name === 'build-arg-file') {
@@ -157,12 +159,9 @@ export function translate(
       continue;
     }
     // An empty list says something, too: --credential-helpers= switches all of them off.
-    for (const value of values.length === 0 ? [''] : values)
-      argv.push(
-        `--${name}=${name === 'dockerfile' && context !== '-' ? rewriteDockerfile(value, workingDirectory, show) : (rewrites[name]?.(value, doors) ?? value)}`,
-      );
+    for (const value of values.length === 0 ? [''] : values) argv.push(`--${name}=${rewrites[name]?.(value, doors) ?? value}`);
   }
-  argv.push(`--context=${context === '-' ? context : rewritePlace(context, doors)}`);
+  argv.push(`--context=${doors.hasInput ? context : rewritePlace(context, doors)}`);
   if (storeFolder !== undefined) argv.push(`--root=${hold(storeFolder)}`);
   const knownHosts = join(input.env['HOME'] ?? homedir(), '.ssh/known_hosts');
   // git over ssh: the servers that this user knows, unless others are named.
@@ -233,14 +232,21 @@ function rewriteCache(value: string, { hold }: Doors): string {
 function rewriteExport(value: string, { take, hold, workingDirectory }: Doors): string {
   const { type, path } = parseExport(value, workingDirectory);
   if (path === standardOutput) return value;
-  const inside = type === 'local' ? hold(path) : take(path, type === 'layout' ? 'layout' : 'file');
-  return formatExport({ type, path: inside });
+  if (type !== 'local') return formatExport({ type, path: take(path, type === 'layout' ? 'layout' : 'file') });
+  // It is made in the end: until then it may lie in the context, and is not to be seen there.
+  const folder = nearestFolder(path);
+  return formatExport({ type, path: join(hold(folder), relative(folder, path)) });
 }
 
-function rewriteDockerfile(value: string, workingDirectory: string, show: Doors['show']): string {
-  if (value === '-' || !existsSync(resolve(workingDirectory, value))) return value;
-  const ignore = `${resolve(workingDirectory, value)}.dockerignore`;
-  if (existsSync(ignore)) show(ignore, 'ro');
+function nearestFolder(path: string): string {
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return isFolder || path === '/' ? path : nearestFolder(dirname(path));
+}
+
+function rewriteDockerfile(value: string, { show, workingDirectory, hasInput }: Doors): string {
+  const path = resolve(workingDirectory, value);
+  if (hasInput || value === '-' || !existsSync(path)) return value;
+  if (existsSync(`${path}.dockerignore`)) show(`${path}.dockerignore`, 'ro');
   return show(value, 'ro');
 }
 

@@ -32,11 +32,12 @@ describe('translate()', () => {
     const { argv, visible, outputs, env } = flagged(['output', 'files'], ['cache-repo', 'oci:cache'], ['cache-to', 'oci:./cache']);
     const held = { mode: 'held', kind: 'folder' } as const;
     assert.deepEqual(argv.slice(0, 3), [
-      '--output=type=local,dest=/proc/self/fd/6',
+      '--output=type=local,dest=/proc/self/fd/6/files',
       '--cache-repo=oci:/proc/self/fd/7',
       '--cache-to=oci:/proc/self/fd/7',
     ]);
-    const folders = [join(folder, 'files'), join(folder, 'cache')];
+    // The folder of files is made in the end, below what there is.
+    const folders = [folder, join(folder, 'cache')];
     assert.deepEqual(
       visible.filter(({ mode }) => mode === 'held'),
       folders.map((path) => ({ path, ...held })),
