@@ -28,7 +28,7 @@ export interface FakeAuth {
   /** Refresh token that the POST flow takes. */
   readonly refreshToken?: string;
   /** Where the challenge sends clients, instead of our own `/token`. */
-  readonly realm?: string;
+  readonly realm?: string | ((request: IncomingMessage) => string);
   readonly expiresIn?: number;
   /** Which of the scopes of a request count; all where left out. */
   readonly grants?: 'first';
@@ -46,6 +46,8 @@ export interface FakeRegistry {
   readonly inject: (fault: Fault) => void;
   readonly expireTokens: () => void;
   readonly server: Server;
+  /** Answers a request for a token that came to another server. */
+  readonly giveToken: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   readonly stop: () => Promise<void>;
 }
 
@@ -85,6 +87,7 @@ export async function startFakeRegistry(
     host: state.host,
     url: `${isTls ? 'https' : 'http'}://${state.host}`,
     server,
+    giveToken: async (request, response) => await giveToken(state, request, response, new URL(request.url ?? '/', 'http://token')),
     requests: state.requests,
     blobs: state.blobs,
     manifests: state.manifests,
@@ -102,6 +105,11 @@ export async function startFakeRegistry(
       await promise;
     },
   };
+}
+
+/** As whoever asks knows it, behind nginx too. */
+export function originOf(request: IncomingMessage): string {
+  return `${'encrypted' in request.socket ? 'https' : 'http'}://${request.headers.host ?? ''}`;
 }
 
 /** Answers with a status and the specification's error body. */
@@ -155,7 +163,8 @@ async function handle(state: FakeState, request: IncomingMessage, response: Serv
   const match = /^\/v2\/(.+)\/(manifests|blobs|tags)\/(.+)$/.exec(url.pathname);
   if (!isAllowed(state, request, match?.[1])) {
     const scope = `repository:${match?.[1] ?? 'user/image'}:${needed(request)}`;
-    const realm = state.auth?.realm ?? `http://${state.host}/token`;
+    const given = state.auth?.realm;
+    const realm = typeof given === 'function' ? given(request) : (given ?? `${originOf(request)}/token`);
     const challenge = state.auth?.kind === 'basic' ? 'Basic realm="fake"' : `Bearer realm="${realm}",service="fake",scope="${scope}"`;
     await answer(401, 'UNAUTHORIZED', { 'www-authenticate': challenge })(request, response, async () => await Promise.resolve());
     return;

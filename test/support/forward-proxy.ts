@@ -1,4 +1,5 @@
-// A proxy as HTTP_PROXY and HTTPS_PROXY name one: it takes CONNECT, and whole URLs of plain HTTP, and goes to one port whatever they name.
+// A proxy as HTTP_PROXY and HTTPS_PROXY name one: it takes CONNECT, and whole URLs of plain HTTP, and goes to this machine whatever host
+// they name.
 import { once } from 'node:events';
 import { type IncomingMessage, createServer, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
@@ -11,13 +12,13 @@ export interface ForwardProxy {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts one that leads to `port` on this machine. `onTunnel` may do something else for a CONNECT, and says so by true. */
-export async function startForwardProxy(port: number, onTunnel: (near: Socket) => boolean = () => false): Promise<ForwardProxy> {
+/** Starts one. `onTunnel` may do something else for a CONNECT, and says so by true. */
+export async function startForwardProxy(onTunnel: (near: Socket) => boolean = () => false): Promise<ForwardProxy> {
   const passed: string[] = [];
   const sockets = new Set<Socket>();
   const server = createServer((incoming, response) => {
     passed.push(incoming.url ?? '');
-    const { pathname, search } = new URL(incoming.url ?? '');
+    const { pathname, search, port } = new URL(incoming.url ?? '');
     const { method, headers } = incoming;
     const onAnswer = (answer: IncomingMessage): unknown => {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
@@ -31,7 +32,7 @@ export async function startForwardProxy(port: number, onTunnel: (near: Socket) =
     passed.push(incoming.url ?? '');
     sockets.add(near.on('error', () => undefined));
     if (onTunnel(near)) return;
-    const far = connect(port, '127.0.0.1', () => {
+    const far = connect(Number(incoming.url?.split(':').at(-1)), '127.0.0.1', () => {
       near.write('HTTP/1.1 200 Connection established\r\n\r\n');
       near.pipe(far).pipe(near);
     });

@@ -2,9 +2,10 @@
 // in comments; all of them are held to the contract of test/support/registry-contract.ts.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
+import { type ServerOptions, createServer as createTlsServer } from 'node:https';
 import { once } from 'node:events';
 import type { Credential } from '../../src/registry/docker-config.ts';
-import { type FakeAuth, type FakeRegistry, type Fault, answer, startFakeRegistry } from './fake-registry.ts';
+import { type FakeAuth, type FakeRegistry, type Fault, answer, originOf, startFakeRegistry } from './fake-registry.ts';
 
 export interface RunningProvider {
   readonly registry: FakeRegistry;
@@ -18,7 +19,8 @@ export interface Provider {
   readonly mounts: boolean;
   /** False where it does not say which blobs it has. */
   readonly heads?: false;
-  readonly start: () => Promise<RunningProvider>;
+  /** With `cert` it speaks TLS, and so does all that it leads to. */
+  readonly start: (server?: ServerOptions) => Promise<RunningProvider>;
 }
 
 const always = Number.POSITIVE_INFINITY;
@@ -36,19 +38,48 @@ function withHeader(name: string, change: (value: string, request: IncomingMessa
   };
 }
 
+interface OtherHost {
+  readonly url: string;
+  readonly stop: () => Promise<void>;
+}
+
+/** A server besides the registry, without or with TLS as that has. */
+async function startBeside(
+  options: ServerOptions,
+  act: (request: IncomingMessage, response: ServerResponse) => Promise<void> | void,
+): Promise<OtherHost> {
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
+    void Promise.resolve(act(request, response)).catch(() => response.destroy());
+  const isTls = options.cert !== undefined;
+  const server = isTls ? createTlsServer(options, onRequest) : createServer(options, onRequest);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the other host has no port');
+  return {
+    url: `${isTls ? 'https' : 'http'}://127.0.0.1:${address.port}`,
+    stop: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** Its address, by the name that the registry was asked under. */
+function beside(request: IncomingMessage, { url }: OtherHost): string {
+  const at = new URL(originOf(request));
+  at.port = new URL(url).port;
+  return at.origin;
+}
+
 /** Blobs are kept at another address, where a presigned URL is all it takes, and credentials beside it are refused. */
-async function storeElsewhere(registry: FakeRegistry): Promise<() => Promise<void>> {
-  const server = createServer((request, response) => {
+async function storeElsewhere(registry: FakeRegistry, options: ServerOptions): Promise<OtherHost> {
+  const storage = await startBeside(options, (request, response) => {
     const url = new URL(request.url ?? '', 'http://s3');
     if (request.headers.authorization !== undefined)
       return void response.writeHead(400).end('<Error>Only one auth mechanism allowed</Error>');
     const bytes = url.searchParams.has('X-Amz-Signature') ? registry.blobs.get(url.pathname.slice(1)) : undefined;
     return void response.writeHead(bytes === undefined ? 403 : 200).end(bytes);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the storage has no port');
   registry.inject({
     method: 'GET',
     path: /\/blobs\/sha256:/,
@@ -57,14 +88,11 @@ async function storeElsewhere(registry: FakeRegistry): Promise<() => Promise<voi
       const digest = /sha256:[0-9a-f]{64}/.exec(request.url ?? '')?.[0] ?? '';
       if (!registry.blobs.has(digest) || request.headers.authorization === undefined) return await proceed();
       request.resume();
-      response.writeHead(307, { location: `http://127.0.0.1:${address.port}/${digest}?X-Amz-Signature=secret` }).end();
+      response.writeHead(307, { location: `${beside(request, storage)}/${digest}?X-Amz-Signature=secret` }).end();
       return undefined;
     },
   });
-  return async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  };
+  return storage;
 }
 
 interface Quirks {
@@ -73,11 +101,11 @@ interface Quirks {
   readonly storesElsewhere?: boolean;
 }
 
-async function startWith({ auth, faults = [], storesElsewhere = false }: Quirks): Promise<RunningProvider> {
-  const registry = await startFakeRegistry({ auth });
+async function startWith({ auth, faults = [], storesElsewhere = false }: Quirks, server: ServerOptions = {}): Promise<RunningProvider> {
+  const registry = await startFakeRegistry({ auth, server });
   for (const fault of faults) registry.inject({ times: always, ...fault });
-  const stopStorage = storesElsewhere ? await storeElsewhere(registry) : undefined;
-  return { registry, stop: async () => void (await Promise.all([registry.stop(), stopStorage?.()])) };
+  const storage = storesElsewhere ? await storeElsewhere(registry, server) : undefined;
+  return { registry, stop: async () => void (await Promise.all([registry.stop(), storage?.stop()])) };
 }
 
 const password = (user: string): Credential & FakeAuthPair => ({ kind: 'password', user, password: 'p:a$$' });
@@ -139,14 +167,14 @@ export const providers: readonly Provider[] = [
     name: 'ECR',
     credential: password('AWS'),
     mounts: false,
-    start: async () => {
-      const location = withHeader('location', (value, { headers }) => (value.startsWith('/') ? `http://${headers.host}${value}` : value));
+    start: async (server) => {
+      const location = withHeader('location', (value, request) => (value.startsWith('/') ? `${originOf(request)}${value}` : value));
       const withoutMount: Fault['act'] = async (request, response, proceed) => {
         request.url = (request.url ?? '').replace(/\?.*/, '');
         await location(request, response, proceed);
       };
       const faults = [{ method: 'POST', path: /uploads/, act: withoutMount }];
-      return await startWith({ auth: basic(password('AWS')), faults, storesElsewhere: true });
+      return await startWith({ auth: basic(password('AWS')), faults, storesElsewhere: true }, server);
     },
   },
   {
@@ -155,68 +183,84 @@ export const providers: readonly Provider[] = [
     credential: password('AWS'),
     mounts: true,
     heads: false,
-    start: async () =>
-      await startWith({
-        auth: tokens(password('AWS'), { anonymousPull: true }),
-        faults: [
-          {
-            method: 'HEAD',
-            path: /\/blobs\//,
-            act: (request, response) => {
-              const challenge = `Bearer realm="http://${request.headers.host}/token",service="public.ecr.aws",scope="aws"`;
-              return answer(401, 'UNAUTHORIZED', { 'www-authenticate': challenge })(request, response, async () => await Promise.resolve());
+    start: async (server) =>
+      await startWith(
+        {
+          auth: tokens(password('AWS'), { anonymousPull: true }),
+          faults: [
+            {
+              method: 'HEAD',
+              path: /\/blobs\//,
+              act: (request, response) => {
+                const challenge = `Bearer realm="${originOf(request)}/token",service="public.ecr.aws",scope="aws"`;
+                return answer(401, 'UNAUTHORIZED', { 'www-authenticate': challenge })(
+                  request,
+                  response,
+                  async () => await Promise.resolve(),
+                );
+              },
             },
-          },
-        ],
-      }),
+          ],
+        },
+        server,
+      ),
   },
   {
     // POST for tokens is 404; uploads go on at another path of the host
     name: 'GAR',
     credential: identity('oauth2accesstoken'),
     mounts: true,
-    start: async () =>
-      await startWith({
-        auth: tokens(password('oauth2accesstoken')),
-        faults: [
-          { method: 'POST', path: /^\/token/, act: answer(404) },
-          { method: 'POST', path: /uploads/, act: withHeader('location', (value) => value.replace('/v2/', '/artifacts-uploads/')) },
-          {
-            path: /^\/artifacts-uploads\//,
-            act: async (request, response, proceed) => {
-              request.url = (request.url ?? '').replace('/artifacts-uploads/', '/v2/');
-              await withHeader('location', (value) => value.replace(/^\/v2\/(.*\/uploads\/)/, '/artifacts-uploads/$1'))(
-                request,
-                response,
-                proceed,
-              );
+    start: async (server) =>
+      await startWith(
+        {
+          auth: tokens(password('oauth2accesstoken')),
+          faults: [
+            { method: 'POST', path: /^\/token/, act: answer(404) },
+            { method: 'POST', path: /uploads/, act: withHeader('location', (value) => value.replace('/v2/', '/artifacts-uploads/')) },
+            {
+              path: /^\/artifacts-uploads\//,
+              act: async (request, response, proceed) => {
+                request.url = (request.url ?? '').replace('/artifacts-uploads/', '/v2/');
+                await withHeader('location', (value) => value.replace(/^\/v2\/(.*\/uploads\/)/, '/artifacts-uploads/$1'))(
+                  request,
+                  response,
+                  proceed,
+                );
+              },
             },
-          },
-        ],
-      }),
+          ],
+        },
+        server,
+      ),
   },
   {
     // a refresh token for the user of zeros; blobs elsewhere; a PUT is refused with 416 now and then (Azure/acr#866)
     name: 'ACR',
     credential: identity('00000000-0000-0000-0000-000000000000'),
     mounts: true,
-    start: async () =>
-      await startWith({
-        auth: tokens(password('00000000-0000-0000-0000-000000000000'), { refreshToken: 'p:a$$' }),
-        faults: [firstTime({ method: 'PUT', path: /uploads\/[^?]+\?.*digest=/ }, refuseWith(416, 'BLOB_UPLOAD_INVALID'))],
-        storesElsewhere: true,
-      }),
+    start: async (server) =>
+      await startWith(
+        {
+          auth: tokens(password('00000000-0000-0000-0000-000000000000'), { refreshToken: 'p:a$$' }),
+          faults: [firstTime({ method: 'PUT', path: /uploads\/[^?]+\?.*digest=/ }, refuseWith(416, 'BLOB_UPLOAD_INVALID'))],
+          storesElsewhere: true,
+        },
+        server,
+      ),
   },
   {
-    // tokens live for minutes, and only the first scope of a request counts
+    // tokens come from another host and live for minutes, and only the first scope of a request counts
     name: 'GitLab',
     credential: password('gitlab-ci-token'),
     mounts: true,
-    start: async () => {
-      const faults: Fault[] = [];
-      const running = await startWith({ auth: tokens(password('gitlab-ci-token'), { grants: 'first', expiresIn: 1 }), faults });
-      running.registry.inject({ times: always, ...expiring(20, () => running.registry) });
-      return running;
+    start: async (server) => {
+      let running: RunningProvider | undefined;
+      const jwt = await startBeside(server ?? {}, async (request, response) => await running?.registry.giveToken(request, response));
+      const realm = (request: IncomingMessage): string => `${beside(request, jwt)}/jwt/auth`;
+      const auth = tokens(password('gitlab-ci-token'), { grants: 'first', expiresIn: 1, realm });
+      const { registry, stop } = (running = await startWith({ auth }, server));
+      registry.inject({ times: always, ...expiring(20, () => registry) });
+      return { registry, stop: async () => void (await Promise.all([stop(), jwt.stop()])) };
     },
   },
   {
@@ -224,88 +268,103 @@ export const providers: readonly Provider[] = [
     name: 'GHCR',
     credential: password('octocat'),
     mounts: true,
-    start: async () =>
-      await startWith({
-        auth: tokens(password('octocat'), { anonymousPull: true }),
-        faults: [{ path: /^\/token.*user%2Fimage/, act: answer(403, 'DENIED') }],
-      }),
+    start: async (server) =>
+      await startWith(
+        {
+          auth: tokens(password('octocat'), { anonymousPull: true }),
+          faults: [{ path: /^\/token.*user%2Fimage/, act: answer(403, 'DENIED') }],
+        },
+        server,
+      ),
   },
   {
     // busy now and then, with the wait it wants; blobs elsewhere
     name: 'Docker Hub',
     credential: password('me'),
     mounts: true,
-    start: async () =>
-      await startWith({
-        auth: tokens(password('me'), { anonymousPull: true }),
-        faults: [
-          firstTime({ method: 'GET', path: /manifests/ }, (request, response) =>
-            answer(429, 'TOOMANYREQUESTS', { 'retry-after': '2', 'ratelimit-limit': '100;w=21600' })(
-              request,
-              response,
-              async () => await Promise.resolve(),
+    start: async (server) =>
+      await startWith(
+        {
+          auth: tokens(password('me'), { anonymousPull: true }),
+          faults: [
+            firstTime({ method: 'GET', path: /manifests/ }, (request, response) =>
+              answer(429, 'TOOMANYREQUESTS', { 'retry-after': '2', 'ratelimit-limit': '100;w=21600' })(
+                request,
+                response,
+                async () => await Promise.resolve(),
+              ),
             ),
-          ),
-        ],
-        storesElsewhere: true,
-      }),
+          ],
+          storesElsewhere: true,
+        },
+        server,
+      ),
   },
   {
     // robots have a $ in their names; mounting out of another project is 401 (goharbor/harbor#17097)
     name: 'Harbor',
     credential: robot,
     mounts: false,
-    start: async () =>
-      await startWith({ auth: tokens(robot), faults: [{ method: 'POST', path: /mount=/, act: answer(401, 'UNAUTHORIZED') }] }),
+    start: async (server) =>
+      await startWith({ auth: tokens(robot), faults: [{ method: 'POST', path: /mount=/, act: answer(401, 'UNAUTHORIZED') }] }, server),
   },
   {
     // old schema for clients that do not ask for OCI (che#2082); a mount without `from` fails
     name: 'Quay',
     credential: password('org+robot'),
     mounts: true,
-    start: async () =>
-      await startWith({
-        auth: tokens(password('org+robot')),
-        faults: [
-          {
-            method: 'GET',
-            path: /manifests/,
-            act: async (request, response, proceed) => {
-              if (request.headers.accept?.includes('application/vnd.oci.image.manifest.v1+json') === true) return await proceed();
-              response
-                .writeHead(200, { 'content-type': 'application/vnd.docker.distribution.manifest.v1+prettyjws' })
-                .end('{"schemaVersion":1}');
-              return undefined;
+    start: async (server) =>
+      await startWith(
+        {
+          auth: tokens(password('org+robot')),
+          faults: [
+            {
+              method: 'GET',
+              path: /manifests/,
+              act: async (request, response, proceed) => {
+                if (request.headers.accept?.includes('application/vnd.oci.image.manifest.v1+json') === true) return await proceed();
+                response
+                  .writeHead(200, { 'content-type': 'application/vnd.docker.distribution.manifest.v1+prettyjws' })
+                  .end('{"schemaVersion":1}');
+                return undefined;
+              },
             },
-          },
-          { method: 'POST', path: /mount=(?!.*from=)/, act: answer(400) },
-        ],
-      }),
+            { method: 'POST', path: /mount=(?!.*from=)/, act: answer(400) },
+          ],
+        },
+        server,
+      ),
   },
   {
     // POST for tokens is 401
     name: 'Artifactory',
     credential: identity('me'),
     mounts: true,
-    start: async () =>
-      await startWith({ auth: tokens(password('me')), faults: [{ method: 'POST', path: /^\/token/, act: answer(401, 'UNAUTHORIZED') }] }),
+    start: async (server) =>
+      await startWith(
+        { auth: tokens(password('me')), faults: [{ method: 'POST', path: /^\/token/, act: answer(401, 'UNAUTHORIZED') }] },
+        server,
+      ),
   },
   {
     // sessions get lost where several are open (sonatype/nexus-public#967)
     name: 'Nexus',
     credential: password('admin'),
     mounts: true,
-    start: async () =>
-      await startWith({
-        auth: basic(password('admin')),
-        faults: [firstTime({ method: 'PUT', path: /uploads\/[^?]+\?.*digest=/ }, refuseWith(400, 'BLOB_UPLOAD_INVALID'))],
-      }),
+    start: async (server) =>
+      await startWith(
+        {
+          auth: basic(password('admin')),
+          faults: [firstTime({ method: 'PUT', path: /uploads\/[^?]+\?.*digest=/ }, refuseWith(400, 'BLOB_UPLOAD_INVALID'))],
+        },
+        server,
+      ),
   },
   {
     // mounts only what its deduplication knows, else begins an upload
     name: 'zot',
     credential: password('me'),
     mounts: false,
-    start: async () => await startWith({ auth: basic(password('me')), faults: [beginInstead] }),
+    start: async (server) => await startWith({ auth: basic(password('me')), faults: [beginInstead] }, server),
   },
 ];

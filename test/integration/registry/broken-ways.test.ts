@@ -20,7 +20,7 @@ import { namesFromTable } from '../../../src/registry/names.ts';
 import { proxiesFrom } from '../../../src/registry/proxy.ts';
 import { defaultRetryPolicy, systemClock } from '../../../src/registry/retry.ts';
 import { type KeyPair, missingOpenssl, selfSigned, signedBy } from '../../support/certificates.ts';
-import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
+import { type FakeRegistry, answer, startFakeRegistry } from '../../support/fake-registry.ts';
 import { startForwardProxy } from '../../support/forward-proxy.ts';
 import { layerOf, someBytes, storedOf } from '../../support/image.ts';
 import { type TestClient, testClient } from '../../support/registry-client.ts';
@@ -154,6 +154,14 @@ test('a server that speaks only TLS 1.0, or only HTTP/2, is told as that', { ski
   await assert.rejects(clientOf().resolve(at(newer), signal), /: it speaks no HTTP\/1\.1$/);
 });
 
+test('a registry with TLS that sends us to an address without it is not followed', { skip }, async () => {
+  const { port, inject } = await registryWith(pem(good));
+  const plain = await registryWith({});
+  inject({ method: 'GET', path: /manifests/, act: answer(307, 'MOVED', { location: `http://registry.test:${plain.port}/x` }) });
+  await assert.rejects(pull(clientOf(), at(port)), /: it redirects from https to http:\/\/registry\.test:\d+$/);
+  assert.equal(plain.requests.length, 0);
+});
+
 test('a mirror whose certificate is wrong, and one that falls silent, are told of and passed over', { skip }, async () => {
   const { port } = await registryWith(pem(good));
   await push(clientOf(), at(port));
@@ -211,7 +219,7 @@ for (const [what, onTunnel, says] of tunnels)
   test(`a proxy that ${what} ${says === undefined ? 'costs a try' : 'is named'}`, { skip }, async () => {
     const { port } = await registryWith(pem(good));
     let count = 0;
-    const proxy = await startForwardProxy(port, (near) => onTunnel(near, ++count));
+    const proxy = await startForwardProxy((near) => onTunnel(near, ++count));
     opened.push(proxy.stop);
     const client = clientOf({ proxies: proxiesFrom({ HTTPS_PROXY: proxy.url }) });
     if (says === undefined) await push(client, at(port));
@@ -222,7 +230,7 @@ for (const [what, onTunnel, says] of tunnels)
 test('a proxy that closes what is idle costs nothing', { skip }, async () => {
   const { port } = await registryWith(pem(good));
   const near = new Set<Socket>();
-  const proxy = await startForwardProxy(port, (socket) => (near.add(socket), false));
+  const proxy = await startForwardProxy((socket) => (near.add(socket), false));
   opened.push(proxy.stop);
   const client = clientOf({ proxies: proxiesFrom({ HTTPS_PROXY: proxy.url }) });
   for (let round = 0; round < 3; round++) {

@@ -12,7 +12,8 @@ import { missingDockerRegistry, startDockerRegistry } from '../../support/docker
 import { startFakeRegistry } from '../../support/fake-registry.ts';
 import { startForwardProxy } from '../../support/forward-proxy.ts';
 import { missingNginx, startNginx } from '../../support/nginx.ts';
-import { registryContract } from '../../support/registry-contract.ts';
+import { type Provider, providers } from '../../support/providers.ts';
+import { type ContractOptions, registryContract } from '../../support/registry-contract.ts';
 
 const skip = missingOpenssl || missingNginx || missingDockerRegistry() || false;
 const names = namesFromTable(new Map([['registry.test', [{ address: '127.0.0.1', family: 4 as const }]]]));
@@ -20,6 +21,7 @@ const portOf = (host: string): number => Number(host.split(':')[1]);
 
 interface Way {
   readonly port: number;
+  readonly credentials?: RegistryClientOptions['credentials'];
   /** Of a proxy on the way. */
   readonly proxy?: string;
 }
@@ -34,12 +36,38 @@ async function behindNginx(opened: Opened, tls: KeyPair | undefined): Promise<Wa
 
 async function throughProxy(opened: Opened, tls: KeyPair | undefined): Promise<Way> {
   const { port } = await behindNginx(opened, tls);
-  const proxy = await startForwardProxy(port);
+  const proxy = await startForwardProxy();
   opened(proxy.stop);
   return { port, proxy: proxy.url };
 }
 
-const ways: readonly { readonly name: string; readonly open: (opened: Opened, tls: KeyPair) => Promise<Way> }[] = [
+/** With TLS of its own through a proxy, or without behind nginx. */
+async function openProvider(provider: Provider, opened: Opened, tls: KeyPair | undefined): Promise<Way> {
+  const { registry, stop } = await provider.start(
+    tls === undefined ? {} : { key: readFileSync(tls.key), cert: readFileSync(tls.certificate) },
+  );
+  opened(stop);
+  const credentials: RegistryClientOptions['credentials'] = {
+    sources: () => ['the test'],
+    reload: async () => await Promise.resolve(),
+    find: async () => await Promise.resolve(provider.credential),
+  };
+  if (tls === undefined) {
+    const nginx = await startNginx(registry.host);
+    opened(nginx.stop);
+    return { port: nginx.port, credentials };
+  }
+  const proxy = await startForwardProxy();
+  opened(proxy.stop);
+  return { port: portOf(registry.host), proxy: proxy.url, credentials };
+}
+
+interface NamedWay {
+  readonly name: string;
+  readonly open: (opened: Opened, tls: KeyPair) => Promise<Way>;
+  readonly contract?: ContractOptions;
+}
+const ways: readonly NamedWay[] = [
   {
     name: 'docker-registry with TLS',
     open: async (opened, tls) => {
@@ -61,8 +89,16 @@ const ways: readonly { readonly name: string; readonly open: (opened: Opened, tl
       return { port: nginx.port };
     },
   },
+  ...providers.flatMap((provider): readonly NamedWay[] => {
+    const { name, mounts, heads = true } = provider;
+    const contract = { mounts, heads };
+    return [
+      { name: `${name} with TLS through a proxy`, contract, open: async (opened, tls) => await openProvider(provider, opened, tls) },
+      { name: `${name} behind nginx`, contract, open: async (opened) => await openProvider(provider, opened, undefined) },
+    ];
+  }),
 ];
-for (const { name, open } of ways) {
+for (const { name, open, contract } of ways) {
   const stops: (() => Promise<void>)[] = [];
   let host = '';
   let options: Partial<RegistryClientOptions> = {};
@@ -77,6 +113,7 @@ for (const { name, open } of ways) {
     options = {
       names,
       hostRules: () => ({ insecure: true, certificates }),
+      ...(way.credentials === undefined ? {} : { credentials: way.credentials }),
       ...(way.proxy === undefined ? {} : { proxies: proxiesFrom({ HTTP_PROXY: way.proxy, HTTPS_PROXY: way.proxy }) }),
     };
   });
@@ -87,6 +124,6 @@ for (const { name, open } of ways) {
     name,
     () => host,
     () => options,
-    { skip },
+    { ...contract, skip },
   );
 }

@@ -126,6 +126,24 @@ test('what a helper that knows the answer writes to stderr is a warning, without
   assert.deepEqual(warnings, ['docker-credential-chatty: the token … is old']);
 });
 
+test('a helper whose user is <token> gives a refresh token', async () => {
+  await using place = await workplace();
+  await helper(place.path, 'aad', 'printf \'{"Username":"<token>","Secret":"refresh-me"}\'');
+  await writeFile(join(place.path, 'config.json'), JSON.stringify({ credsStore: 'aad' }));
+  const credentials = await loadCredentials({ env: { PATH: place.path }, folders: [place.path] });
+  assert.deepEqual(await credentials.find('reg', 'a', signal), { kind: 'identity', user: '', token: 'refresh-me' });
+});
+
+test('a file of credentials of ten megabytes is refused by its name, unread', async () => {
+  await using place = await workplace();
+  const path = join(place.path, 'config.json');
+  await writeFile(path, Buffer.alloc(10_000_000, ' '));
+  await assert.rejects(loadCredentials({ env: {}, folders: [place.path] }), {
+    code: 'ERR_AUTH',
+    message: `Cannot read credentials in ${path}: it has more than 4194304 bytes`,
+  });
+});
+
 test('a helper that is nowhere is named', async () => {
   await using place = await workplace();
   await writeFile(join(place.path, 'config.json'), JSON.stringify({ credHelpers: { reg: 'gone' } }));
