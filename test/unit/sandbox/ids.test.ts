@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Caller, type IdSources, chooseMapping, findRange, mappingFlags } from '../../../src/sandbox/ids.ts';
+import { type Caller, type IdSources, chooseMapping, findRange, idInside, mappingFlags } from '../../../src/sandbox/ids.ts';
 
 const me: Caller = { uid: 1000, name: 'me', mayMount: false };
 const sources: IdSources = {
@@ -63,4 +63,18 @@ test('mappingFlags() put the own id at 0 and the ranges from 1 on', () => {
   ]);
   assert.deepEqual(mappingFlags({ kind: 'own' }), ['--user', '--map-root-user']);
   assert.deepEqual(mappingFlags({ kind: 'all' }), []);
+});
+
+test('idInside() counts back: the own id is root, the range begins at 1, all others are nobody', () => {
+  const range = { start: 100_000, count: 10 };
+  const rows: readonly (readonly [outside: number, inside: number | undefined])[] = [
+    [1000, 0],
+    [100_000, 1],
+    [100_009, 10],
+    [100_010, undefined],
+    [99_999, undefined],
+    [0, undefined],
+  ];
+  for (const [outside, inside] of rows) assert.equal(idInside(outside, 1000, range), inside, String(outside));
+  assert.equal(idInside(100_000, 1000, undefined), undefined);
 });

@@ -4,10 +4,10 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { appendFileSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
-import { run } from '../support/command.ts';
-import { type RunningRegistry, missingDockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
+import { run } from '../../support/command.ts';
+import { type RunningRegistry, missingDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
 
-const root = resolve(import.meta.dirname, '../..');
+const root = resolve(import.meta.dirname, '../../..');
 const uid = 61_006;
 const account = 'yadokari-by-hand';
 const first = 710_000_000;
