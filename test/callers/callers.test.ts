@@ -1,74 +1,36 @@
 // CI systems and others that call kaniko, as their own documents write it: the image's name is another, and nothing else. Each builds
 // and pushes twice and gets the digest; who has a shell still has it afterwards.
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'yaml';
-import { builderImage, builderLayout } from '../support/builder.ts';
+import { builderImage } from '../support/builder.ts';
+import { type CallersScene, plain, startCallersScene } from '../support/callers-scene.ts';
 import { must } from '../support/command.ts';
-import { type Containerd, missingContainerd, startContainerd } from '../support/cri/containerd.ts';
+import { missingContainerd } from '../support/cri/containerd.ts';
 import { podOfManifest } from '../support/cri/manifest.ts';
-import { type Pod, type PodResult, runPod, startPod } from '../support/cri/pod.ts';
-import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
-import { pushLayout } from '../support/image-writer.ts';
+import { type Pod, type PodResult, startPod } from '../support/cri/pod.ts';
 import { asList, asObject, asText } from '../support/parsed.ts';
 import { podmanCommand } from '../support/podman.ts';
-import { readRegistryImage } from '../support/registry-image.ts';
 import { tarArchive } from '../support/tar-writer.ts';
 
 const k8s = resolve(import.meta.dirname, '../../k8s');
-const conformance = resolve(import.meta.dirname, '../conformance/base');
+const examples = resolve(import.meta.dirname, '../../examples/cloud');
 const shell = '/busybox/sh';
-/** What the registry of these tests makes necessary: it speaks HTTP. */
-const plain = ['--insecure', '--insecure-pull'];
 
 describe('callers', { skip: missingContainerd() ?? false, timeout: 600_000 }, () => {
-  let containerd: Containerd;
-  let registry: RunningRegistry;
-  let image = '';
-  let debug = '';
-  let folder = '';
-  let dockerfile = '';
-
+  let scene: CallersScene;
+  let [image, debug, folder, dockerfile] = ['', '', '', ''];
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'yadokari-callers-'));
-    [containerd, registry] = await Promise.all([startContainerd(), startDockerRegistry()]);
-    image = await containerd.load(builderLayout(), 'latest', 'yadokari');
-    debug = await containerd.load(builderLayout(), 'debug', 'yadokari');
-    await pushLayout(conformance, 'base', `${registry.host}/base:latest`);
-    dockerfile = `FROM ${registry.host}/base\nCOPY hello /hello\nRUN cat /hello > /read\n`;
+    scene = await startCallersScene();
+    ({ image, debug, folder, dockerfile } = scene);
   });
-  after(async () => {
-    await containerd?.stop();
-    await registry?.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
-
-  const nameOf = (repository: string): string => `${registry.host}/${repository}:1`;
-
-  /** A folder of the node with the context. */
-  const context = async (): Promise<string> => {
-    const place = await mkdtemp(join(folder, 'context-'));
-    await writeFile(join(place, 'Dockerfile'), dockerfile);
-    await writeFile(join(place, 'hello'), 'hello\n');
-    return place;
-  };
-
-  /** The registry has the image, with what its RUN made; gives its digest. */
-  const pushed = async (repository: string): Promise<string> => {
-    const built = await readRegistryImage(registry.host, repository, '1');
-    assert.deepEqual(built?.problems, []);
-    assert.equal(built?.flattened.tree.get('/read')?.size, 'hello\n'.length);
-    return built?.digest ?? '';
-  };
-
-  const succeed = async (pod: Pod): Promise<PodResult> => {
-    const result = await runPod(containerd, pod);
-    assert.equal(result.status, 0, result.output);
-    return result;
-  };
+  after(() => scene?.stop());
+  const nameOf = (repository: string): string => scene.nameOf(repository);
+  const context = async (): Promise<string> => await scene.context();
+  const pushed = async (repository: string): Promise<string> => await scene.pushed(repository);
+  const succeed = async (pod: Pod): Promise<PodResult> => await scene.succeed(pod);
 
   test("Tekton: the steps of the catalog's task, with its workspace, results and home", async () => {
     const task = asObject(parse(await readFile(join(k8s, 'tekton/task.yaml'), 'utf8')));
@@ -145,7 +107,7 @@ describe('callers', { skip: missingContainerd() ?? false, timeout: 600_000 }, ()
     const secrets = { 'registry-credentials': { '.dockerconfigjson': '{"auths":{}}' } };
     const pod = podOfManifest({ ...spec, containers }, { secrets });
     const place = '/home/jenkins/agent/workspace/app';
-    const running = await startPod(containerd, {
+    const running = await startPod(scene.containerd, {
       ...pod,
       volumes: { ...pod.volumes, workspace: { kind: 'hostPath', path: await context() } },
       mounts: [...(pod.mounts ?? []), { path: place, volume: 'workspace' }],
@@ -196,7 +158,7 @@ describe('callers', { skip: missingContainerd() ?? false, timeout: 600_000 }, ()
       await succeed({
         image,
         env: {
-          PLUGIN_REGISTRY: registry.host,
+          PLUGIN_REGISTRY: scene.registry.host,
           PLUGIN_REPO: 'plugin',
           PLUGIN_TAGS: '1',
           PLUGIN_INSECURE: 'true',
@@ -240,12 +202,16 @@ describe('callers', { skip: missingContainerd() ?? false, timeout: 600_000 }, ()
     }
   });
 
-  test('Cloud Build and ACR: a step in /workspace, whose images are told in $BUILDER_OUTPUT', async () => {
+  test('Cloud Build: the step of examples/cloud/cloudbuild.yaml in /workspace, whose images are told in $BUILDER_OUTPUT', async () => {
     const output = await mkdtemp(join(folder, 'output-'));
+    const [step] = asList(asObject(parse(await readFile(join(examples, 'cloudbuild.yaml'), 'utf8')))['steps']).map((value) =>
+      asObject(value),
+    );
+    const args = asList(step?.['args']).map((arg) => asText(arg).replace(/=\$_REGION.*/, `=${nameOf('cloud')}`));
     for (const round of [1, 2]) {
       await succeed({
         image,
-        args: [`--destination=${nameOf('cloud')}`, '--cache=false', ...plain],
+        args: [...args, ...plain],
         workingDir: '/workspace',
         env: { BUILDER_OUTPUT: '/builder/outputs' },
         volumes: { workspace: { kind: 'hostPath', path: await context() }, output: { kind: 'hostPath', path: output } },
@@ -256,6 +222,29 @@ describe('callers', { skip: missingContainerd() ?? false, timeout: 600_000 }, ()
       });
       const lines = (await readFile(join(output, 'images'), 'utf8')).trim().split('\n');
       assert.deepEqual(JSON.parse(lines.at(-1) ?? ''), { name: nameOf('cloud'), digest: await pushed('cloud') }, `round ${round}`);
+    }
+  });
+
+  test('ACR: the command line of examples/cloud/acr-task.yaml in /workspace, with the login in its home', async () => {
+    const [step] = asList(asObject(parse(await readFile(join(examples, 'acr-task.yaml'), 'utf8')))['steps']).map((value) =>
+      asObject(value),
+    );
+    const [, ...args] = asText(step?.['cmd']).split(' ');
+    const filled = args.map((arg) => arg.replace(/=\{\{\.Run\.Registry\}\}.*/, `=${nameOf('acr')}`));
+    const login = { auths: { [scene.registry.host]: { username: '00000000-0000-0000-0000-000000000000', password: 'token' } } };
+    for (const round of [1, 2]) {
+      const home = { kind: 'configMap', files: { 'config.json': JSON.stringify(login) } } as const;
+      await succeed({
+        image,
+        args: [...filled, ...plain],
+        workingDir: '/workspace',
+        volumes: { workspace: { kind: 'hostPath', path: await context() }, home },
+        mounts: [
+          { path: '/workspace', volume: 'workspace' },
+          { path: '/root/.docker', volume: 'home' },
+        ],
+      });
+      assert.match(await pushed('acr'), /^sha256:/, `round ${round}`);
     }
   });
 
