@@ -134,7 +134,7 @@ for (const [what, make, says] of certificates)
     await delay(20);
     await assert.rejects(push(client, at(port)), (error) => {
       assert.ok(error instanceof Error && 'hint' in error);
-      assert.match(error.message, /^Cannot reach registry\.test:\d+: its certificate /);
+      assert.match(error.message, /^Cannot push to \S+: cannot reach registry\.test:\d+: its certificate /);
       assert.match(error.message, says);
       assert.match(String(error.hint), /--registry-certificate/);
       return true;
@@ -192,22 +192,26 @@ const tunnels: readonly (readonly [what: string, onTunnel: (near: Socket, count:
   [
     'wants a password of its own',
     refuse(407),
-    /^Cannot reach registry\.test:\d+ through the proxy 127\.0\.0\.1:\d+: the proxy answered 407$/,
+    /^Cannot push to \S+: cannot reach registry\.test:\d+ through the proxy 127\.0\.0\.1:\d+: the proxy answered 407$/,
   ],
   ['says 502 once', (near, count) => count === 1 && refuse(502)(near), undefined],
   [
     'says 502 for ever',
     refuse(502),
-    /^Cannot reach registry\.test:\d+ through the proxy 127\.0\.0\.1:\d+: the proxy answered 502 \(tried 3 times\)$/,
+    /^Cannot push to \S+: cannot reach registry\.test:\d+ through the proxy 127\.0\.0\.1:\d+: the proxy answered 502 \(tried 3 times\)$/,
   ],
   ['dies while it opens the way, once', (near, count) => count === 1 && (near.destroy(), true), undefined],
   [
     'dies while it opens the way, for ever',
     (near) => (near.destroy(), true),
-    /^Cannot reach registry\.test:\d+ through the proxy 127\.0\.0\.1:\d+: [a-z ]+ \(tried 3 times\)$/,
+    /^Cannot push to \S+: cannot reach registry\.test:\d+ through the proxy 127\.0\.0\.1:\d+: [a-z ]+ \(tried 3 times\)$/,
   ],
   ['says nothing, once', (_near, count) => count === 1, undefined],
-  ['says nothing for ever', () => true, /^Cannot reach registry\.test:\d+ through the proxy 127\.0\.0\.1:\d+: [a-z ]+ \(tried 3 times\)$/],
+  [
+    'says nothing for ever',
+    () => true,
+    /^Cannot push to \S+: cannot reach registry\.test:\d+ through the proxy 127\.0\.0\.1:\d+: [a-z ]+ \(tried 3 times\)$/,
+  ],
 ];
 function refuse(status: number): (near: Socket) => boolean {
   return (near) => {
