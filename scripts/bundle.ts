@@ -30,11 +30,13 @@ const programs = {
 export async function bundlePrograms(root: string): Promise<Bundles> {
   const loader = await bundle(root, 'scripts/bundle-loader.ts');
   const ssh = await bundle(root, 'node_modules/ssh2/lib/index.js');
+  const telemetry = await bundle(root, 'src/report/open-telemetry.ts');
   const files = new Map<string, Buffer>([
     ['koffi.node', readFileSync(join(root, nativeKoffi()))],
     ['ssh2.js', ssh.code],
+    ['open-telemetry.js', telemetry.code],
   ]);
-  const packages = new Set([...ssh.packages, 'node_modules/koffi']);
+  const packages = new Set([...ssh.packages, ...telemetry.packages, 'node_modules/koffi']);
   for (const [name, entry] of Object.entries(programs)) {
     const program = await bundle(root, entry, {
       format: 'iife',
@@ -104,6 +106,9 @@ const asInTheImage: Plugin = {
     bundler.onResolve({ filter: /^koffi$/ }, () => ({ path: './koffi.node', external: true }));
     // Half a megabyte that few builds need.
     bundler.onResolve({ filter: /^ssh2$/ }, () => ({ path: './ssh2.js', external: true }));
+    bundler.onResolve({ filter: /\/report\/open-telemetry\.ts$/ }, ({ kind }) =>
+      kind === 'entry-point' ? undefined : { path: './open-telemetry.js', external: true },
+    );
     // ssh2 does without; left to be found at run time, they could come from an image's /node_modules.
     bundler.onResolve({ filter: /^cpu-features$|\.node$/ }, ({ path }) => ({ path, namespace: 'left-out' }));
     bundler.onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: "throw new Error('left out');" }));

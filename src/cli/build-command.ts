@@ -13,7 +13,7 @@ import { openSurroundings } from '../surroundings/surroundings.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { BuilderError, DockerfileError } from '../errors.ts';
-import type { StepLabel } from '../events.ts';
+import type { Emit, StepLabel } from '../events.ts';
 import { appFolder, findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
 import { tellAccepted } from './accepted.ts';
 import { codeLine, describeBuildFailure, exitStatusOf, failureRange, signalNumbers } from './exit.ts';
@@ -27,6 +27,7 @@ import type { Report } from '../report/report.ts';
 import { openReportFiles, withReportFiles } from './report-files.ts';
 import { makeBuildRequest } from './request.ts';
 import { runBuildInSandbox } from './sandbox-command.ts';
+import { openTelemetry } from './telemetry.ts';
 import { openContextInput, readStandardInput } from './standard-input.ts';
 import { runTargets } from './targets-command.ts';
 
@@ -57,7 +58,9 @@ export async function runBuildCommand(input: CommandInput, form: BuildForm): Pro
   }
   const workingDirectory = isSandboxed ? (env['YADOKARI_WORKING_DIRECTORY'] ?? '/') : process.cwd();
   using files = openReportFiles(settings, { env, workingDirectory, now: Date.now });
-  const report = withReportFiles(input.report, files);
+  const withFiles = withReportFiles(input.report, files);
+  const telemetry = await openTelemetry(settings, { env, workingDirectory, command: form, emit: withFiles.emit });
+  const report = telemetry === undefined ? withFiles : withListener(withFiles, telemetry.emit);
   const shown = isSandboxed ? withHostPaths(report, env) : report;
   if (!isSandboxed) tellAccepted(settings, ownBuildFlags, env, report.emit);
   const started = performance.now();
@@ -66,9 +69,21 @@ export async function runBuildCommand(input: CommandInput, form: BuildForm): Pro
     return await buildHere({ ...input, report: shown }, { mainPath, form, workingDirectory, elapsedMs });
   } catch (error) {
     // Whoever called us prints it.
+    telemetry?.emit({ kind: 'build.finished', durationMs: elapsedMs(), failure: messageOf(error) });
     files.emit({ kind: 'build.finished', durationMs: elapsedMs(), failure: messageOf(error) });
     throw error;
+  } finally {
+    await telemetry?.finish();
   }
+}
+
+/** The report, with somebody else who hears its events. */
+function withListener(report: Report, listen: Emit): Report {
+  const emit: Emit = (event) => {
+    listen(event);
+    report.emit(event);
+  };
+  return { ...report, emit };
 }
 
 interface BuildPlace {

@@ -67,6 +67,11 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   undici: ['registry/'],
   minimatch: ['context/'],
   pino: ['report/'],
+  '@opentelemetry/api': ['report/open-telemetry.ts'],
+  '@opentelemetry/otlp-exporter-base': ['report/open-telemetry.ts'],
+  '@opentelemetry/otlp-transformer': ['report/open-telemetry.ts'],
+  '@opentelemetry/resources': ['report/open-telemetry.ts'],
+  '@opentelemetry/sdk-trace': ['report/open-telemetry.ts'],
   koffi: ['linux/'],
   'node:child_process': ['linux/', 'sandbox/', 'registry/credential-helper.ts'],
   'node:dns': [], // it asks libc's resolver
@@ -79,7 +84,7 @@ const reserved: readonly { readonly what: string; readonly pattern: RegExp; read
   {
     what: 'require()',
     pattern: /\b(?:require|createRequire)\s*\(/,
-    allowed: ['report/json.ts', 'git/ssh.ts', 'layer/ustar.ts', 'transports/sync-file.ts'],
+    allowed: ['report/json.ts', 'git/ssh.ts', 'layer/ustar.ts', 'transports/sync-file.ts', 'cli/telemetry.ts'],
   },
   { what: 'a default export', pattern: /\bexport\s+default\b/, allowed: [] },
   { what: 'a barrel (export … from)', pattern: /\bexport\s+(?:type\s+)?(?:\*|\{[^}]*\})\s*from\b/, allowed: [] },

@@ -1,0 +1,117 @@
+// Traces of builds, to a collector that takes them, that is down, and that never answers.
+import assert from 'node:assert/strict';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, test } from 'node:test';
+import { Scene } from '../support/scene.ts';
+
+let scene: Scene;
+
+before(async () => void (scene = await Scene.start()), { timeout: 600_000 });
+after(() => scene?.stop());
+
+interface Received {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: string;
+}
+
+interface Span {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId?: string;
+  readonly name: string;
+  readonly status: { readonly code?: number; readonly message?: string };
+  readonly attributes: readonly { readonly key: string; readonly value: Readonly<Record<string, unknown>> }[];
+}
+
+/** A collector on this machine; `answers` false takes a request and says nothing. */
+async function collector(answers: boolean): Promise<{ readonly port: number; readonly received: Received[]; readonly server: Server }> {
+  const received: Received[] = [];
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      received.push({ path: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks).toString('utf8') });
+      if (answers) response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { port: (server.address() as AddressInfo).port, received, server };
+}
+
+const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+const parentId = '00f067aa0ba902b7';
+const dockerfile = `FROM @REG@/base AS one
+ARG TOKEN=hunter2
+ENV PASSWORD=hunter3
+RUN env; echo PASS=hunter4 > /etc/changed; rm -f /etc/hosts.bak
+FROM one
+RUN --mount=type=secret,id=s cat /run/secrets/s > /dev/null; exit 3
+`;
+
+test('a build is a trace of its pipeline, with nothing secret in it, and a RUN gets none of its settings', async () => {
+  const { port, received, server } = await collector(true);
+  try {
+    const result = await scene.build({
+      dockerfile,
+      files: { secret: 'hunter5' },
+      args: ['--secret=id=s,src=/workspace/secret'],
+      pod: 'kubernetes',
+      env: {
+        OTEL_EXPORTER_OTLP_ENDPOINT: `http://localhost:${port}`,
+        OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+        OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20hunter6',
+        OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment=test',
+        TRACEPARENT: `00-${traceId}-${parentId}-01`,
+      },
+    });
+    assert.equal(result.status, 3, result.output);
+    assert.doesNotMatch(result.output, /\| (?:OTEL_|TRACEPARENT)|no traces/);
+    const [request] = received;
+    assert.ok(request !== undefined && received.length === 1, String(received.length));
+    assert.equal(request.path, '/v1/traces');
+    assert.equal(request.headers['authorization'], 'Bearer hunter6');
+    assert.doesNotMatch(request.body, /hunter/);
+    const spans = spansIn(request.body);
+    const root = spans.find(({ name }) => name === 'build');
+    assert.deepEqual([root?.traceId, root?.parentSpanId, root?.status.code], [traceId, parentId, 2]);
+    assert.deepEqual(spans.map(({ name }) => name).toSorted(), ['ARG', 'ENV', 'RUN', 'RUN', 'build', 'stage one', 'stage stage-1']); // prettier-ignore
+    const run = spans.find((span) => span.name === 'RUN' && textOf(span, 'kaniko.stage') === 'one');
+    assert.equal(textOf(run, 'kaniko.instruction.line'), '4');
+    assert.equal(textOf(run, 'kaniko.cache.hit'), 'false');
+    assert.match(textOf(run, 'kaniko.instruction.text') ?? '', /^RUN env; echo PASS=… > /);
+    assert.ok(spans.every((span) => span === root || spans.some(({ spanId }) => spanId === span.parentSpanId)));
+  } finally {
+    server.close();
+  }
+});
+
+test('a collector that is down or says nothing costs a build a bounded time and a warning', async () => {
+  const { port, server } = await collector(false);
+  try {
+    for (const endpoint of ['http://127.0.0.1:9', `http://127.0.0.1:${port}`]) {
+      const result = await scene.build({
+        dockerfile: 'FROM @REG@/base\nRUN true\n',
+        env: { KANIKO_TELEMETRY_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_TIMEOUT: '1500' },
+      });
+      assert.equal(result.status, 0, result.output);
+      assert.match(result.output, /^warning: no traces were sent to 127\.0\.0\.1:\d+: /m);
+    }
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+function spansIn(body: string): readonly Span[] {
+  const { resourceSpans } = JSON.parse(body) as {
+    readonly resourceSpans: readonly { readonly scopeSpans: readonly { readonly spans: readonly Span[] }[] }[];
+  }; // OTLP's JSON
+  return resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans));
+}
+
+function textOf(span: Span | undefined, key: string): string | undefined {
+  const value = span?.attributes.find((attribute) => attribute.key === key)?.value;
+  return value === undefined ? undefined : String(Object.values(value)[0]);
+}
