@@ -1,8 +1,10 @@
 // A large file that is written in one go: seen when it is whole, or a stream that is written to as it is.
-import { type WriteStream, createWriteStream } from 'node:fs';
+import { type WriteStream, write } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { BuilderError, systemCode } from '../errors.ts';
 import { writeBeside } from './blob-file.ts';
 
@@ -13,13 +15,32 @@ export const standardOutput = '/dev/stdout';
 export async function writeWholeFile(path: string, chunks: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {
   const writeTo = async (stream: WriteStream): Promise<void> =>
     await pipeline(Readable.from(chunks, { objectMode: false }), stream, { signal });
-  if (path === standardOutput) return await writeTo(createWriteStream('', { fd: 1, autoClose: false }));
+  if (path === standardOutput) return await writeToDescriptor(1, chunks, signal);
   if (await isSpecial(path)) {
     // A pipe or a terminal can't be replaced, only written to.
     await using file = await open(path, 'w');
     return await writeTo(file.createWriteStream());
   }
   await writeBeside(path, async (file) => await writeTo(file.createWriteStream()));
+}
+
+const writeSome = promisify(write);
+const pauseMs = 5;
+
+async function writeToDescriptor(fd: number, chunks: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.length;) {
+      signal.throwIfAborted();
+      try {
+        at += (await writeSome(fd, chunk, at, chunk.length - at, null)).bytesWritten;
+      } catch (error) {
+        const code = systemCode(error);
+        // A pipe that somebody made non-blocking is full, as that of a container may be: wait for its reader. Node's streams give up.
+        if (code === 'EAGAIN') await sleep(pauseMs, undefined, { signal });
+        else if (code !== 'EINTR') throw new BuilderError('ERR_LAYER', `Cannot write to standard output: ${code ?? ''}`, { cause: error });
+      }
+    }
+  }
 }
 
 async function isSpecial(path: string): Promise<boolean> {

@@ -1,0 +1,89 @@
+// The flags of docker build and buildah, and what they can't be combined with.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { BuildRequest } from '../../../src/build/request.ts';
+import { parseFlags } from '../../../src/cli/flags.ts';
+import { makeBuildRequest } from '../../../src/cli/request.ts';
+import { Settings } from '../../../src/cli/settings.ts';
+import { ownBuildFlags } from '../../../src/cli/tables/own-build.ts';
+
+function request(argv: readonly string[], env: Readonly<Record<string, string>> = {}): BuildRequest {
+  const flags = parseFlags(argv, ownBuildFlags);
+  return makeBuildRequest(new Settings(flags, ownBuildFlags, env), flags.positionals, {
+    env,
+    workingDirectory: '/w',
+    nodeArch: 'x64',
+    builderFolder: '/kaniko',
+    defaultContext: '.',
+  });
+}
+
+const stored: readonly { readonly argv: readonly string[]; readonly names: readonly string[] | undefined }[] = [
+  { argv: [], names: [] },
+  { argv: ['-t', 'app', '--tag=r.example/app:2'], names: ['localhost/app:latest', 'r.example/app:2'] },
+  { argv: ['-t', 'app', '-d', 'r.example/app', '-o', 'out'], names: ['localhost/app:latest'] },
+  { argv: ['-d', 'r.example/app'], names: undefined },
+  { argv: ['-o', 'out'], names: undefined },
+  { argv: ['--no-push'], names: undefined },
+  { argv: ['--dryrun'], names: undefined },
+];
+for (const { argv, names } of stored) {
+  const where = names === undefined ? 'nothing in the store' : `an image of ${names.length} names in the store`;
+  test(`yadokari build ${argv.join(' ')} leaves ${where}`, () => {
+    const { output, store } = request([...argv, '--root=store']);
+    assert.deepEqual(output.store, names === undefined ? undefined : { folder: '/w/store', names });
+    assert.deepEqual(store, { folder: '/w/store', pull: 'missing' });
+  });
+}
+
+test('where there is a store, results of all steps are kept in it, unless another place is named', () => {
+  const placeOf = (...argv: readonly string[]) => request(['--no-push', ...argv], { YADOKARI_ROOT: '/s' }).cache;
+  const inStore = { kind: 'layout', folder: '/s/cache' };
+  assert.deepEqual([placeOf()?.from, placeOf()?.to, placeOf()?.copyLayers], [[inStore], inStore, true]);
+  assert.deepEqual([placeOf('--no-cache')?.from, placeOf('--no-cache')?.to], [[], inStore]);
+  assert.equal(placeOf('--cache=false'), undefined);
+  assert.deepEqual(placeOf('--cache-repo=oci:/other')?.to, { kind: 'layout', folder: '/other' });
+  assert.deepEqual(request(['--cache', '-d', 'r.example/app'], { YADOKARI_ROOT: '/s' }).cache?.to?.kind, 'registry');
+  assert.throws(() => placeOf('--cache', '--no-cache'), { code: 'ERR_USAGE', message: 'Cannot combine --cache with --no-cache' });
+});
+
+test('--pull says always by itself, takes one of its words, and leaves any other to the context', () => {
+  const pullOf = (...argv: readonly string[]) => request([...argv, '--no-push', '--root=/s']);
+  assert.equal(pullOf('--pull').store?.pull, 'always');
+  assert.equal(pullOf('--pull', 'never', 'folder').store?.pull, 'never');
+  assert.equal(pullOf('--pull=false').store?.pull, 'missing');
+  const { context, store } = pullOf('--pull', 'folder');
+  assert.deepEqual([context, store?.pull], ['folder', 'always']);
+  assert.throws(() => pullOf('--pull=newer'), { code: 'ERR_USAGE', message: /--pull=newer/ });
+});
+
+test('a container without a store refuses what needs one, and asks registries as ever', () => {
+  assert.throws(() => request(['-t', 'app']), {
+    code: 'ERR_USAGE',
+    message: /Cannot name the image localhost\/app:latest: a container has no store/,
+  });
+  assert.throws(() => request(['--no-push', '--pull=never']), { code: 'ERR_USAGE', message: /--pull=never/ });
+  assert.throws(() => request([]), { code: 'ERR_USAGE', message: /nowhere to put the image/ });
+  assert.equal(request(['--no-push', '--pull=missing']).store, undefined);
+});
+
+test('--layers, --squash and --timestamp are what the image is like', () => {
+  const shape = (...argv: readonly string[]) => request([...argv, '--no-push']);
+  assert.deepEqual([shape().merges, shape('--layers=false').merges, shape('--squash').merges], [undefined, 'new', 'all']);
+  assert.equal(shape('--timestamp', '1700000000').timestamp, 1_700_000_000);
+  assert.equal(shape('--format=docker', '--file=x').imageFormat, 'docker');
+  for (const other of [['--reproducible'], ['--build-arg=SOURCE_DATE_EPOCH=1']])
+    assert.throws(() => shape('--timestamp=5', ...other), { code: 'ERR_USAGE', message: /Cannot combine --timestamp with/ });
+  assert.throws(() => shape('--squash', '--layers'), { code: 'ERR_USAGE', message: /Cannot combine --squash with --layers/ });
+  for (const text of ['-1', '1.5', 'now']) assert.throws(() => shape(`--timestamp=${text}`), { code: 'ERR_USAGE' });
+});
+
+test('combinations of outputs that can not be are refused', () => {
+  for (const argv of [
+    ['-o', '-', '-o', 'type=oci'],
+    ['-o', 'type=docker,dest=x', '--compression=zstd'],
+    ['-o', 'type=docker,dest=x', '--format=oci'],
+  ])
+    assert.throws(() => request(argv), { code: 'ERR_USAGE', message: /Cannot combine/ });
+  assert.throws(() => request(['-o', 'x', '-f', '-', '-']), { code: 'ERR_USAGE', message: /Cannot read both/ });
+});
