@@ -52,6 +52,8 @@ export class KeptMounts implements KeptCaches {
   readonly #taken = new Map<string, { readonly stored: string; readonly tree: Tree }>();
   readonly #inUse = new Map<string, CacheOnDisk>();
   readonly #used = new Map<string, CacheOnDisk>();
+  /** Ends fetches that nobody waits for any more, as the build has failed. */
+  readonly #ended = new AbortController();
   #saving: Promise<void> | undefined;
 
   constructor(options: KeptMountsOptions) {
@@ -110,13 +112,14 @@ export class KeptMounts implements KeptCaches {
 
   async #fetchNow(cache: CacheOnDisk, tag: string): Promise<MountEntry | undefined> {
     const { cache: layers, store, mostBytes, signal } = this.#options;
+    const fetching = AbortSignal.any([signal, this.#ended.signal]);
     try {
       const entry = await layers.newest(tag, (image) => parseMount(image, tag));
       if (entry === undefined || isNewer(cache, entry)) return undefined;
       if (entry.layer.descriptor.size > mostBytes) throw tooLarge(mostBytes);
-      return { ...entry, layer: await store.receive(entry.layer, signal) };
+      return { ...entry, layer: await store.receive(entry.layer, fetching) };
     } catch (error) {
-      signal.throwIfAborted();
+      fetching.throwIfAborted();
       this.#warn('read', cache, 'is not taken from where it is kept', error);
       return undefined;
     }
@@ -144,6 +147,7 @@ export class KeptMounts implements KeptCaches {
 
   async #saveAll(): Promise<void> {
     const { cache: layers, verifySeal, emit, signal } = this.#options;
+    this.#ended.abort();
     for (const [tag, { id }] of this.#inUse) {
       this.#used.delete(tag);
       emit({ kind: 'note', level: 'info', message: `the cache ${id} is not kept: the RUN that used it failed` });
