@@ -17,7 +17,8 @@ export function networkError(error: unknown, request: { readonly method: string;
   const status = proxyStatusOf(error);
   const why = status === undefined ? reasonOf(error, codes) : `the proxy answered ${status}`;
   const hint = status === 407 ? proxyPasswordHint : hintFor(codes, host);
-  const options = { cause: error, ...(hint === undefined ? {} : { hint }) };
+  // What undici says of a proxy's status is said by then.
+  const options = { ...(status === undefined ? { cause: error } : {}), ...(hint === undefined ? {} : { hint }) };
   const message = `${unreachable(host, proxy)}: ${why}`;
   return codes.some((code) => passing.has(code)) || (status !== undefined && isTransientStatus(status))
     ? new TransientError(message, { method: request.method, url }, { ...options, isRefusal: codes.some((code) => refusals.has(code)) })
