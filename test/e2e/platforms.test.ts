@@ -119,6 +119,16 @@ describe('several platforms', () => {
     assert.equal(second.output.match(/RUN test .* ‥ from the cache/g)?.length, 2, second.output);
   });
 
+  const emulates = existsSync('/proc/sys/fs/binfmt_misc/qemu-aarch64') ? 'this machine runs programs of arm64' : false;
+  test('a RUN for the second platform that nothing here can run is refused before the first is built', { skip: emulates }, async () => {
+    const dockerfile = 'FROM scratch\nCOPY Dockerfile /\nRUN ["/program"]\n';
+    const { status, output, image } = await scene.build({ dockerfile, args: [both] });
+    assert.equal(status, 1);
+    assert.match(output, /^error: .*linux\/arm64/m);
+    assert.doesNotMatch(output, /\[linux\/amd64|pulled/);
+    assert.equal(image, undefined);
+  });
+
   test('nothing has the name where the second platform fails, and a place for one image is refused at once', async () => {
     const dockerfile = 'FROM scratch\nARG TARGETARCH\nCOPY only-$TARGETARCH /\n';
     const failed = await scene.build({ dockerfile, files: { 'only-amd64': '' }, args: [both], repository: 'half/app' });
