@@ -176,7 +176,10 @@ export class ContainerStore {
     }
   }
 
+  // Under the lock of all states: what stands there half written is of somebody who was killed.
   async #write(state: ContainerState): Promise<void> {
+    const folder = join(this.#folder, state.id);
+    for (const name of readdirSync(folder)) if (/^\..*\.tmp$/.test(name)) await rm(join(folder, name), { force: true });
     await replaceFile(this.#pathOf(state.id, 'state.json'), formatState(state));
   }
 
