@@ -106,6 +106,8 @@ export type BuildEvent =
   | { readonly kind: 'unpack.finished'; readonly entries: number; readonly durationMs: number }
   | { readonly kind: 'snapshot.finished'; readonly scanned: number; readonly changed: number; readonly durationMs: number }
   | { readonly kind: 'image.written'; readonly destination: string; readonly digest: string; readonly sizeBytes: number }
+  /** A line of what a build would do. */
+  | { readonly kind: 'plan'; readonly message: string }
   /** What is in the image that was built. Only for files that tell of a build. */
   | ({ readonly kind: 'image.contents'; readonly platform: string } & ImageContents)
   /** Of the whole container: processor time since the build began, and memory now. Only for files that tell of a build. */

@@ -51,7 +51,7 @@ export async function prepareBuild(
     warnOfViolations(dockerfile, request, { ...(ignore === undefined ? {} : { ignore }), baseImage: (name) => known.get(name) }, emit);
   }
   if (request.printsPlan || request.planOnly) {
-    for (const message of describePlan(dockerfile, plan, request)) emit({ kind: 'note', level: 'info', message });
+    for (const message of describePlan(dockerfile, plan, request)) emit({ kind: 'plan', message });
   }
   return plan;
 }

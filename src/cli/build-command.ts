@@ -58,7 +58,7 @@ export async function runBuildCommand(input: CommandInput, form: BuildForm): Pro
   }
   const workingDirectory = isSandboxed ? (env['YADOKARI_WORKING_DIRECTORY'] ?? '/') : process.cwd();
   using files = openReportFiles(settings, { env, workingDirectory, now: Date.now });
-  const withFiles = withReportFiles(input.report, files);
+  const withFiles = withReportFiles(withPlanOnStdout(input), files);
   const telemetry = await openTelemetry(settings, { env, workingDirectory, command: form, emit: withFiles.emit });
   const report = telemetry === undefined ? withFiles : withListener(withFiles, telemetry.emit);
   const shown = isSandboxed ? withHostPaths(report, env) : report;
@@ -75,6 +75,16 @@ export async function runBuildCommand(input: CommandInput, form: BuildForm): Pro
   } finally {
     await telemetry?.finish();
   }
+}
+
+/** A plan that was asked for is a result, and no log; programs get it with the other events. */
+function withPlanOnStdout({ settings, report, stdout }: CommandInput): Report {
+  if (!settings.boolean('dryrun') || settings.text('log-format') === 'json') return report;
+  const emit: Emit = (event) => {
+    if (event.kind === 'plan') stdout.write(`${event.message}\n`);
+    else report.emit(event);
+  };
+  return { ...report, emit };
 }
 
 /** The report, with somebody else who hears its events. */

@@ -43,8 +43,9 @@ export function describe(event: BuildEvent): string | undefined {
       const where = event.range === undefined ? '' : ` (line ${event.range.start.line})`;
       return `warning: ${event.message}${where}`;
     }
+    case 'plan':
     case 'note':
-      return event.step === undefined ? event.message : `${stepPrefix(event.step)} ${event.message}`;
+      return describeNote(event);
     default:
       event satisfies never;
       return undefined;
@@ -55,6 +56,11 @@ function describeWritten({ destination, digest }: Extract<BuildEvent, { readonly
   const told = destination.includes('@') ? destination : `${destination} ${digest}`;
   if (destination.startsWith('store:')) return `Stored ${told.slice('store:'.length)}`;
   return `${/^(?:oci|oci-archive|docker-archive|tar|files):\//.test(destination) ? 'Wrote' : 'Pushed'} ${told}`;
+}
+
+function describeNote(event: Extract<BuildEvent, { readonly kind: 'plan' | 'note' }>): string {
+  const isOfStep = event.kind === 'note' && event.step !== undefined;
+  return isOfStep ? `${stepPrefix(event.step)} ${event.message}` : event.message;
 }
 
 function describeStart({ dockerfile, platform, destinations }: Extract<BuildEvent, { readonly kind: 'build.started' }>): string {

@@ -98,6 +98,7 @@ export const eventShapes: { readonly [Kind in BuildEvent['kind']]: FieldsOf<Even
   'unpack.finished': { entries: 'number', durationMs: 'number' },
   'snapshot.finished': { scanned: 'number', changed: 'number', durationMs: 'number' },
   'image.written': { destination: 'text', digest: 'text', sizeBytes: 'number' },
+  plan: { message: 'text' },
   'image.contents': {
     platform: 'text',
     baseLayers: 'number',

@@ -18,7 +18,8 @@ export function isTold(level: Verbosity, verbosity: Verbosity, event?: BuildEven
 export function levelOf(event: BuildEvent): EventLevel {
   if (event.kind === 'warning') return 'warn';
   if (event.kind === 'note') return event.level;
-  if (event.kind === 'blob.progress' || event.kind === 'sample' || event.kind === 'phase') return 'trace';
+  if (event.kind === 'blob.progress' || event.kind === 'sample' || event.kind === 'phase' || event.kind === 'image.contents')
+    return 'trace';
   if (event.kind === 'snapshot.finished' || event.kind === 'stage.finished' || event.kind === 'image.resolved') return 'debug';
   return 'info';
 }

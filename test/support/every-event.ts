@@ -35,6 +35,7 @@ const byKind: { readonly [Kind in BuildEvent['kind']]: Extract<BuildEvent, { rea
   'unpack.finished': { kind: 'unpack.finished', entries: 3, durationMs: 3 },
   'snapshot.finished': { kind: 'snapshot.finished', scanned: 3, changed: 1, durationMs: 3 },
   'image.written': { kind: 'image.written', destination: 'oci:/out', digest, sizeBytes: 1 },
+  plan: { kind: 'plan', message: 'build: FROM debian:12' },
   'image.contents': {
     kind: 'image.contents',
     platform: 'linux/amd64',

@@ -112,7 +112,7 @@ export class BuildCache {
 
   /** Says of each step that makes a layer whether the cache has it. @throws the signal's reason */
   async tellAll(): Promise<void> {
-    const tell = (message: string): void => this.#options.emit({ kind: 'note', level: 'info', message });
+    const tell = (message: string): void => this.#options.emit({ kind: 'plan', message });
     for (const planned of this.#options.plan.stages) {
       const { steps, state } = this.#foresight.of(planned.stage.index);
       tell(`stage ${planned.stage.name ?? planned.stage.index}:`);

@@ -60,7 +60,7 @@ export async function openOutlook(
   const isNeeded = ({ stage }: PlannedStage): boolean => request.alwaysUnpack || prospect.needed.has(stage.index);
   for (const { stage } of plan.stages.filter((planned) => !isNeeded(planned))) {
     const message = `stage ${stage.name ?? stage.index} is not built: the cache has what is read from it`;
-    ports.emit({ kind: 'note', level: 'info', message });
+    ports.emit(request.planOnly ? { kind: 'plan', message } : { kind: 'note', level: 'info', message });
   }
   return {
     plan: { ...plan, stages: plan.stages.filter(isNeeded) },
