@@ -24,7 +24,19 @@ interface Suite {
 // what has an engine of its own, or none
 const otherEngines = ['bench', 'cri', 'gvisor', 'kube', 'quickstart'];
 // what is long, and about bytes, memory or the cache rather than what a pod is
-const asInAnyPod = ['copied-builder', 'differential', 'far-registry', 'layer-cache', 'memory', 'self-build'];
+const asInAnyPod = [
+  'copied-builder',
+  'differential',
+  'errors',
+  'far-registry',
+  'kaniko-rows',
+  'kept-mounts',
+  'layer-cache',
+  'memory',
+  'platforms',
+  'reproducible',
+  'self-build',
+];
 const onlyPodman = [...otherEngines, ...asInAnyPod].map((name) => `test/e2e/${name}.test.ts`);
 
 const suites: readonly Suite[] = [

@@ -20,7 +20,7 @@ const noOthers = { DOCKER_AUTH_CONFIG: '', HOME: '/nowhere' };
 const content = Buffer.from('a layer');
 const image = storedOf(layerOf(content));
 
-describe('push and login', { timeout: 120_000 }, () => {
+describe('push and login', { timeout: 300_000 }, () => {
   let folder = '';
   const call = async (args: readonly string[], input?: string) =>
     await run([process.execPath, '--no-warnings', main, ...args], {
