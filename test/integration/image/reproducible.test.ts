@@ -27,11 +27,13 @@ function digestOf(parent: string, order: readonly string[], time: string, compre
       '--verbosity=error',
     ];
     const argv = ['--disable-warning=ExperimentalWarning', main, 'build', folder, ...flags];
-    const { status, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8', cwd: folder });
+    // Each build has a store of its own, where nothing of another one is found.
+    const env = { ...process.env, YADOKARI_ROOT: `${folder}-store` };
+    const { status, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8', cwd: folder, env });
     assert.equal(status, 0, stderr);
     return readFileSync(join(folder, 'digest'), 'utf8');
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    for (const each of [folder, `${folder}-store`]) rmSync(each, { recursive: true, force: true });
   }
 }
 
