@@ -134,7 +134,7 @@ for (const { where, host, rules } of [
       try {
         await using client = clientFor(rules);
         await assert.rejects(client.checkPush(reference, signal), {
-          message: /^Cannot reach \S+:\d+: over HTTPS its certificate is self-signed; over HTTP answered 400$/,
+          message: /^Cannot push to \S+: cannot reach \S+:\d+: over HTTPS its certificate is self-signed; over HTTP answered 400$/,
           hint: /^trust its authority with --registry-certificate \S+=<file>, or skip the check with --skip-tls-verify-registry \S+$/,
         });
         assert.deepEqual(client.waits, []);
