@@ -44,9 +44,9 @@ export async function runBuildInSandbox(
         },
         visible: translation.visible,
         outputs: {
-          prepare: (earlyPush) => prepareOutputs(translation.outputs, earlyPush),
-          deliver: async (earlyPush, isFailed) =>
-            await deliverOutputs(translation.outputs, earlyPush, { tag: layoutTag(input.settings), signal, isFailed }),
+          prepare: (outbox) => prepareOutputs(translation.outputs, outbox),
+          deliver: async (outbox, isFailed) =>
+            await deliverOutputs(translation.outputs, outbox, { tag: layoutTag(input.settings), signal, isFailed }),
         },
       },
       report.emit,

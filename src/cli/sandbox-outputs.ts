@@ -16,21 +16,21 @@ export interface SandboxOutput {
   readonly isReport?: true;
 }
 
-/** Makes the folders in the earlyPush. @throws ERR_USAGE for an output that could not be put in its place later */
-export function prepareOutputs(outputs: readonly SandboxOutput[], earlyPush: string): void {
+/** Makes the folders in the outbox. @throws ERR_USAGE for an output that could not be put in its place later */
+export function prepareOutputs(outputs: readonly SandboxOutput[], outbox: string): void {
   for (const { path, kind } of outputs) {
     checkOutputPlace(path, kind);
-    mkdirSync(dirname(join(earlyPush, path)), { recursive: true });
+    mkdirSync(dirname(join(outbox, path)), { recursive: true });
   }
 }
 
-/** Brings what the build wrote to its place. @throws ERR_TAMPERED when a RUN laid a trail out of the earlyPush, ERR_ROOTFS */
+/** Brings what the build wrote to its place. @throws ERR_TAMPERED when a RUN laid a trail out of the outbox, ERR_ROOTFS */
 export async function deliverOutputs(
   outputs: readonly SandboxOutput[],
-  earlyPush: string,
+  outbox: string,
   options: { readonly tag: string; readonly signal: AbortSignal; readonly isFailed?: boolean },
 ): Promise<void> {
-  const own = realpathSync(earlyPush);
+  const own = realpathSync(outbox);
   for (const { path, kind, isReport = false } of outputs) {
     if (options.isFailed === true && !isReport) continue;
     const written = join(own, path);

@@ -28,9 +28,9 @@ export interface SandboxRequest {
 /** What the build leaves behind: no file of the host is writable inside, so they wait in the sandbox's own folder. */
 export interface Outputs {
   /** Told which folder of the host is `outFolder` inside, before anything starts. */
-  readonly prepare: (earlyPush: string) => void;
+  readonly prepare: (outbox: string) => void;
   /** Called when everything inside has ended; what a RUN may have put there is not to be trusted. */
-  readonly deliver: (earlyPush: string, isFailed: boolean) => Promise<void>;
+  readonly deliver: (outbox: string, isFailed: boolean) => Promise<void>;
 }
 
 const hostName = 'yadokari';
@@ -53,11 +53,11 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
   const removeUnused = prepareVisible(request.visible);
   try {
     const folder = makeFolder(request.parentFolder ?? '/var/tmp');
-    const earlyPush = join(folder, 'builder', basename(outFolder));
+    const outbox = join(folder, 'builder', basename(outFolder));
     const removal = startRootRemoval(folder, mapping, programs);
     try {
-      mkdirSync(earlyPush, { mode: 0o755 });
-      request.outputs?.prepare(earlyPush);
+      mkdirSync(outbox, { mode: 0o755 });
+      request.outputs?.prepare(outbox);
       const hint = mapping.kind === 'own' ? { [idHintVariable]: rangesHint(caller) } : {};
       const plan = makePlan(request, folder, { mapping, env: { ...request.invocation.env, ...hint } });
       const flags = [...mappingFlags(mapping), '--mount', '--pid', '--ipc', '--uts', '--fork', '--kill-child'];
@@ -73,7 +73,7 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
         env: { PATH: programPath },
       });
       const status = await superviseBuilder(child, plan, signal);
-      await request.outputs?.deliver(earlyPush, status !== 0);
+      await request.outputs?.deliver(outbox, status !== 0);
       return status;
     } finally {
       const failure = await removal.finish();
