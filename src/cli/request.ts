@@ -40,7 +40,8 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
   const context = settings.text('context') ?? positional ?? bucketContext(settings.text('bucket')) ?? around.defaultContext;
   refuseTwoFromInput(dockerfile, context);
   const ofFiles = settings.list('build-arg-file').flatMap((path) => readBuildArgFile(path, around.workingDirectory));
-  const buildArgs = parseBuildArgs([...ofFiles, ...settings.list('build-arg')], around.env);
+  const given = parseBuildArgs([...ofFiles, ...settings.list('build-arg')], around.env);
+  const buildArgs = withEpochOf(around.env, given);
   const host = hostPlatform(around.nodeArch);
   const platforms = platformsOf(settings, host);
   refuseSeveralInOne(platforms, output);
@@ -64,7 +65,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     platforms,
     platform: platforms[0] ?? host,
     buildPlatform: host,
-    ...shapeOf(settings, buildArgs, around.env, output),
+    ...shapeOf(settings, given, around.env, output),
     alwaysUnpack: settings.boolean('materialize'),
     borrowsContext: settings.boolean('borrow-context') || around.hasTerminal !== true,
     ignorePaths: ignoredPaths(settings),
@@ -137,6 +138,12 @@ function refuseTwoFromInput(dockerfile: string, context: string): void {
   throw new BuilderError('ERR_USAGE', 'Cannot read both the Dockerfile and the context from standard input', {
     hint: 'an archive can hold the Dockerfile: --dockerfile names it there',
   });
+}
+
+/** As buildx has it, the variable of the environment counts where no --build-arg of that name is given. */
+function withEpochOf({ SOURCE_DATE_EPOCH: epoch = '' }: Environment, buildArgs: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  if (epoch === '' || buildArgs.has('SOURCE_DATE_EPOCH')) return buildArgs;
+  return new Map([...buildArgs, ['SOURCE_DATE_EPOCH', epoch]]);
 }
 
 /** Seconds since 1970. @throws ERR_USAGE */

@@ -132,6 +132,12 @@ export function isSchema1Type(mediaType: string): boolean {
   return mediaType.startsWith('application/vnd.docker.distribution.manifest.v1');
 }
 
+/** What a server calls these bytes: Artifactory gives today's manifests the name of schema 1 at times (kaniko #2454). */
+export function servedType(bytes: Buffer, contentType: string | undefined): string | undefined {
+  const isMisnamed = contentType !== undefined && isSchema1Type(contentType) && /"schemaVersion"\s*:\s*2\b/.test(bytes.toString('latin1'));
+  return isMisnamed ? undefined : contentType;
+}
+
 function refuseSchema1(root: JsonObject, contentType: string | undefined): void {
   if (root.get('schemaVersion') !== 1 && (contentType === undefined || !isSchema1Type(contentType))) return;
   throw new BuilderError('ERR_UNSUPPORTED', 'Cannot use the manifest: it has the old schema 1, which says nothing that can be verified', {

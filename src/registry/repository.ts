@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, digestOf, isDigest, splitDigest } from '../oci/digest.ts';
-import { type StoredManifest, isSchema1Type, manifestLimitBytes, storedManifest } from '../oci/manifest.ts';
+import { type StoredManifest, isSchema1Type, manifestLimitBytes, servedType, storedManifest } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
 import type { Reference } from '../oci/reference.ts';
 import { locationOf } from './location.ts';
@@ -67,7 +67,7 @@ export class Repository {
       }
       await expect(response, [200], task);
       const { bytes } = await readJson(response, manifestLimitBytes, `the manifest of ${this.#named(target)}`);
-      const contentType = header(response, 'content-type');
+      const contentType = servedType(bytes, header(response, 'content-type'));
       const digest = isDigest(target) ? digestLike(target, bytes) : digestOf(bytes);
       // The digest of a signed manifest is that of its payload, and schema 1 is refused by whoever reads it.
       if (isSchema1Type(contentType ?? '')) return { bytes, contentType, digest, claimed: undefined };

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import { type ServerOptions, createServer as createTlsServer } from 'node:https';
 import { once } from 'node:events';
+import { Readable } from 'node:stream';
 import type { Credential } from '../../src/registry/docker-config.ts';
 import { type FakeAuth, type FakeRegistry, type Fault, answer, originOf, startFakeRegistry } from './fake-registry.ts';
 
@@ -158,6 +159,20 @@ function firstTime(fault: Omit<Fault, 'act'>, refuse: (request: IncomingMessage,
 const refuseWith = (status: number, code: string) => (request: IncomingMessage, response: ServerResponse) =>
   answer(status, code)(request, response, async () => await Promise.resolve());
 
+/** Docker's manifests have Docker's configs, and nothing else has. */
+const withMatchingConfig: Fault['act'] = async (request, response, proceed) => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer); // without an encoding it gives Buffers
+  const bytes = Buffer.concat(chunks);
+  const isDockers = request.headers['content-type'] === 'application/vnd.docker.distribution.manifest.v2+json';
+  const hasDockers = bytes.includes('"application/vnd.docker.container.image.v1+json"');
+  if (isDockers !== hasDockers) return void response.writeHead(400).end('{"errors":[{"code":"MANIFEST_INVALID"}]}');
+  // The body can be read once only.
+  const again = Readable.from([bytes], { objectMode: false });
+  request[Symbol.asyncIterator] = () => again[Symbol.asyncIterator]();
+  await proceed();
+};
+
 const robot = password('robot$ci');
 const identity = (user: string): Credential => ({ kind: 'identity', user, token: 'p:a$$' });
 
@@ -173,7 +188,10 @@ export const providers: readonly Provider[] = [
         request.url = (request.url ?? '').replace(/\?.*/, '');
         await location(request, response, proceed);
       };
-      const faults = [{ method: 'POST', path: /uploads/, act: withoutMount }];
+      const faults = [
+        { method: 'POST', path: /uploads/, act: withoutMount },
+        { method: 'GET', path: /tags\/list.*[?&]n=\d{4,}/, act: answer(400, 'PAGINATION_NUMBER_INVALID') },
+      ];
       return await startWith({ auth: basic(password('AWS')), faults, storesElsewhere: true }, server);
     },
   },
@@ -309,7 +327,7 @@ export const providers: readonly Provider[] = [
       await startWith({ auth: tokens(robot), faults: [{ method: 'POST', path: /mount=/, act: answer(401, 'UNAUTHORIZED') }] }, server),
   },
   {
-    // old schema for clients that do not ask for OCI (che#2082); a mount without `from` fails
+    // old schema for clients that do not ask for OCI (che#2082); a mount without `from` fails; a config has to be of its manifest's family
     name: 'Quay',
     credential: password('org+robot'),
     mounts: true,
@@ -330,19 +348,30 @@ export const providers: readonly Provider[] = [
               },
             },
             { method: 'POST', path: /mount=(?!.*from=)/, act: answer(400) },
+            { method: 'PUT', path: /manifests/, act: withMatchingConfig },
           ],
         },
         server,
       ),
   },
   {
-    // POST for tokens is 401
+    // POST for tokens is 401; a manifest may come by the name of the old schema (kaniko#2454)
     name: 'Artifactory',
     credential: identity('me'),
     mounts: true,
     start: async (server) =>
       await startWith(
-        { auth: tokens(password('me')), faults: [{ method: 'POST', path: /^\/token/, act: answer(401, 'UNAUTHORIZED') }] },
+        {
+          auth: tokens(password('me')),
+          faults: [
+            { method: 'POST', path: /^\/token/, act: answer(401, 'UNAUTHORIZED') },
+            {
+              method: 'GET',
+              path: /manifests/,
+              act: withHeader('content-type', () => 'application/vnd.docker.distribution.manifest.v1+prettyjws'),
+            },
+          ],
+        },
         server,
       ),
   },

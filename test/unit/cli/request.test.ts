@@ -93,6 +93,14 @@ test('a bare --build-arg takes its value from the environment, and is nothing wh
   );
 });
 
+test('SOURCE_DATE_EPOCH of the environment counts where no --build-arg says another, and --timestamp before it', () => {
+  const epochOf = (argv: readonly string[], text: string): string | undefined =>
+    request(['--no-push', ...argv], { SOURCE_DATE_EPOCH: text }).buildArgs.get('SOURCE_DATE_EPOCH');
+  assert.equal(epochOf([], '7'), '7');
+  assert.equal(epochOf([], ''), undefined);
+  assert.equal(epochOf(['--build-arg=SOURCE_DATE_EPOCH=8'], '7'), '8');
+});
+
 const day = 24 * 3_600_000;
 const cachePlace = (text: string): object =>
   text.startsWith('oci:') ? { kind: 'layout', folder: text.slice(4) } : { kind: 'registry', reference: parseReference(text) };

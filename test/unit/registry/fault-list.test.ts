@@ -208,6 +208,7 @@ const list: Readonly<Record<string, readonly (readonly [what: string, file: stri
     ['HTTP_PROXY', 'unit/cli/command-line', 'a proxy that is none is told before anything else'],
     ['TZ, HOME, PATH, LANG, NO_PROXY', 'unit/cli/command-line', 'a junk time zone, no HOME, no PATH and NO_PROXY=*'],
     ['SOURCE_DATE_EPOCH', 'unit/build/epoch', 'readEpoch() refuses ${JSON.stringify(value)}'],
+    ['SOURCE_DATE_EPOCH', 'unit/cli/request', 'SOURCE_DATE_EPOCH of the environment counts'],
   ],
   B62: [
     ['a page, nothing, a list, UTF-8, escapes', images, '${what} in place of a manifest is told as what it is'],

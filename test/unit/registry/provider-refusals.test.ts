@@ -99,6 +99,21 @@ for (const { name, fault, code, says, hint } of refusals)
     assert.equal(at.registry.manifests.size, 0);
   });
 
+test('GHCR denies what is not there to who has no credentials: a cache is a miss, and a pull says what it may be', async () => {
+  at.registry.inject({
+    method: 'GET',
+    path: /manifests/,
+    times: 2,
+    act: answer(403, 'DENIED', {}, 'requested access to the resource is denied'),
+  });
+  await assert.rejects(at.client.pullImage(at.named('app/none:v1'), { os: 'linux', architecture: 'amd64' }, signal), (error) => {
+    assert.ok(error instanceof RegistryError);
+    assert.equal(error.code, 'ERR_AUTH');
+    assert.match(error.hint ?? '', /credentials/);
+    return true;
+  });
+});
+
 test('GHCR gives no token for pushing to who may only pull: pulling asks for no more, and the refusal is told', async () => {
   const guarded = await startFakeRegistry({ auth: { kind: 'token', user: 'me', password: 'secret' } });
   try {
