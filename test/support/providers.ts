@@ -166,11 +166,11 @@ const withMatchingConfig: Fault['act'] = async (request, response, proceed) => {
   const bytes = Buffer.concat(chunks);
   const isDockers = request.headers['content-type'] === 'application/vnd.docker.distribution.manifest.v2+json';
   const hasDockers = bytes.includes('"application/vnd.docker.container.image.v1+json"');
-  if (isDockers !== hasDockers) return void response.writeHead(400).end('{"errors":[{"code":"MANIFEST_INVALID"}]}');
   // The body can be read once only.
   const again = Readable.from([bytes], { objectMode: false });
   request[Symbol.asyncIterator] = () => again[Symbol.asyncIterator]();
-  await proceed();
+  if (isDockers === hasDockers) await proceed();
+  else response.writeHead(400).end('{"errors":[{"code":"MANIFEST_INVALID"}]}');
 };
 
 const robot = password('robot$ci');

@@ -35,6 +35,8 @@ export function entryImage(entry: CacheEntry, platform: Platform): Image {
     [`${prefix}.version`, version],
     [`${prefix}.key`, entry.key],
     [`${prefix}.made-on`, entry.madeOn.join(' ')],
+    // Said twice, as a layer that is only mounted is never read.
+    [`${prefix}.diff-id`, entry.layer.diffId],
     [`${prefix}.created`, entry.created],
     [`${prefix}.stored`, entry.stored],
     [`${prefix}.step`, entry.step],
@@ -65,6 +67,7 @@ export function parseEntry({ annotations, layers, config }: Image, key: CacheKey
   if (platform !== undefined && !platformMatches(config, platform)) fail(`it is for ${formatPlatform(config)}`);
   const [layer] = layers;
   if (layer === undefined || layers.length !== 1) return fail(`it has ${layers.length} layers instead of one`);
+  if (mark('diff-id') !== layer.diffId) fail(`its layer is ${mark('diff-id')}, and ${layer.diffId} by its config`);
   if (!isTime(mark('created')) || !isTime(mark('stored'))) fail('it does not say when it was made');
   const madeOn = mark('made-on').split(' ');
   return { key, layer, created: mark('created'), stored: mark('stored'), madeOn, step: mark('step') };

@@ -257,6 +257,12 @@ describe('the layer cache', { skip: whyNot, timeout: 300_000 }, () => {
       says: /it is for linux\/s390x$/,
     },
     {
+      name: 'whose config names another layer',
+      spoil: (manifest, put) =>
+        (manifest.config = put({ os: 'linux', architecture: 'amd64', rootfs: { diff_ids: [`sha256:${'1'.repeat(64)}`] } })),
+      says: /and sha256:1{64} by its config$/,
+    },
+    {
       name: 'from the future',
       spoil: (manifest) => (manifest.annotations['dev.yadokari.cache.stored'] = '2100-01-01T00:00:00Z'),
       says: /2100-01-01/,

@@ -230,6 +230,7 @@ const list: Readonly<Record<string, readonly (readonly [what: string, file: stri
   B66: [
     ['config, platform, no image, future, no blob', cache, 'is a miss with one warning, and the image is right'],
     ['diff_id', cache, "name: 'is another archive than it says'"],
+    ['diff_id of what is only mounted', cache, "name: 'whose config names another layer'"],
     ['cut off', cache, "name: 'cut off'"],
   ],
 };
