@@ -17,7 +17,7 @@ const platform = { os: 'linux', architecture: 'amd64' };
 const baseLayout = join(import.meta.dirname, '../../conformance/base');
 const whyNot = process.getuid?.() === 0 ? false : 'needs root for chroot and owners';
 
-function messages(events: readonly BuildEvent[], kind: 'note' | 'warning'): readonly string[] {
+function messages(events: readonly BuildEvent[], kind: 'note' | 'warning' | 'plan'): readonly string[] {
   return events.flatMap((event) => (event.kind === kind ? [event.message] : []));
 }
 
@@ -29,7 +29,7 @@ describe('what a build tells', { skip: whyNot, timeout: 120_000 }, () => {
   test('--dryrun prints the plan and touches nothing', async () => {
     const dockerfile = 'FROM base AS one\nRUN make\nFROM base AS unused\nFROM one\nCOPY --from=one /a /b\n';
     const { events, image, layersRead, leftovers } = await buildInRoot(dockerfile, { request: { planOnly: true } });
-    assert.deepEqual(messages(events, 'note'), [
+    assert.deepEqual(messages(events, 'plan'), [
       'stage one: FROM base (linux/amd64)',
       '  RUN make',
       'stage 2: FROM stage one (linux/amd64), the image',
@@ -42,7 +42,7 @@ describe('what a build tells', { skip: whyNot, timeout: 120_000 }, () => {
 
   test('KANIKO_PRINT_PLAN prints the plan and builds', async () => {
     const { events, image } = await buildInRoot('FROM scratch\nENV A=1\n', { request: { printsPlan: true } });
-    assert.ok(messages(events, 'note').includes('  ENV A=1'));
+    assert.ok(messages(events, 'plan').includes('  ENV A=1'));
     assert.notEqual(image, undefined);
   });
 
@@ -141,7 +141,7 @@ describe('how stages follow each other', { skip: whyNot, timeout: 120_000 }, () 
     const emit = (event: BuildEvent): void => void (event.kind === 'stage.finished' && order.push(`${event.stage} is built`));
     const text = 'FROM base AS one\nRUN true\nFROM other AS two\nRUN true\nFROM one\nCOPY --from=two /etc/passwd /p\n';
     await buildInRoot(text, { ports: { resolveImage, emit } });
-    assert.deepEqual(order.slice(0, 3), ['base', 'other', 'one is built']);
+    assert.ok(order.includes('other') && order.indexOf('other') < order.indexOf('one is built'), order.join(', '));
     const { error } = await buildInRoot('FROM base AS one\nRUN true\nFROM broken\nCOPY --from=one /etc/passwd /p\nRUN true\n', {
       ports: { resolveImage },
     });
