@@ -29,13 +29,17 @@ const asInAnyPod = [
   'differential',
   'errors',
   'far-registry',
+  'git',
   'kaniko-rows',
   'kept-mounts',
   'layer-cache',
   'memory',
   'platforms',
+  'reports',
   'reproducible',
   'self-build',
+  'telemetry',
+  'warmer',
 ];
 const onlyPodman = [...otherEngines, ...asInAnyPod].map((name) => `test/e2e/${name}.test.ts`);
 

@@ -171,8 +171,9 @@ for (const [where, copies] of [
 ] as const) {
   test(`killed at any moment, the folder is as it was after the next start in ${where}`, { timeout: 300_000 }, async () => {
     using place = new Place();
-    const before = place.portrait();
+    let before = place.portrait();
     let recovered = 0;
+    let lostTimes = 0;
     for (let round = 0; round < 32; round++) {
       const child = spawn(process.execPath, [probe, place.folder, place.copies], { stdio: ['ignore', 'pipe', 'inherit'] });
       await new Promise((done) => child.stdout.once('data', done));
@@ -183,9 +184,14 @@ for (const [where, copies] of [
       // Killed while it is put right, too.
       if (await place.recover(copies)) recovered += 1;
       if (copies !== undefined) rmSync(place.copies, { recursive: true, force: true });
-      assert.equal(place.portrait(), before, `round ${round}`);
+      const after = place.portrait();
+      // Between the last two calls the folder's own time can be lost: ARCHITECTURE.md says so.
+      assert.equal(withoutTopTime(after), withoutTopTime(before), `round ${round}`);
+      if (after !== before) lostTimes += 1;
+      before = after;
     }
     assert.ok(recovered > 15, `${recovered} of 32`);
+    assert.ok(lostTimes < 3, `the folder's time was lost ${lostTimes} times`);
     assert.deepEqual(place.warnings, []);
   });
 }
@@ -222,6 +228,9 @@ test('a kill right after rm -rf is undone in the same container', async () => {
   assert.equal(place.shell('cat go.mod cmd/deep/secret.env; test ! -e made'), 'module\nsecret\n');
   assert.equal(await place.recover(), false);
 });
+
+/** A portrait whose first line, of the folder itself, has no time. */
+const withoutTopTime = (portrait: string): string => portrait.replace(/^(\. (?:\S+ ){5})\S+/, '$1-');
 
 function realPlace({ place }: BorrowedFolder): string {
   return place.replace('/self/', `/${process.pid}/`);
