@@ -8,6 +8,7 @@ import type { ImageSink } from '../oci/source-and-sink.ts';
 import { type StoredImage, writeImage } from '../oci/stored-image.ts';
 import { type PushContext, type PushOptions, type PushedImage, pushBlob, sameRegistry, sendAgain } from './push-blob.ts';
 import { allOrAbort } from './all-or-abort.ts';
+import { isImmutableTag } from './immutable-tag.ts';
 import { putReferrer } from './referrers.ts';
 import type { Repository } from './repository.ts';
 import { changed } from './response.ts';
@@ -150,12 +151,6 @@ async function pushManifest(context: PushContext, wish: ManifestWish, signal: Ab
     context.emit({ kind: 'warning', code: 'immutable-tag', message });
     return existing;
   }
-}
-
-// ECR, Google, Harbor, GitLab: there is no error code for it, only words.
-function isImmutableTag(error: RegistryError): boolean {
-  const text = [error.message, ...error.errors.map((item) => item.message)].join(' ');
-  return /immutab|cannot be overwritten|already exists.*overwrit|cannot update tag/i.test(text);
 }
 
 const immutableHint = 'push to a new tag, or take an existing one for success with --push-ignore-immutable-tag-errors';

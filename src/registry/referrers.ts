@@ -1,13 +1,15 @@
 // Manifests about other manifests: distribution-spec, Listing Referrers and Pushing Manifests with Subject; where a registry knows
 // nothing of them, by a tag that is made of the subject's digest.
-import { BuilderError } from '../errors.ts';
+import { BuilderError, RegistryError } from '../errors.ts';
 import { type Descriptor, formatDescriptor } from '../oci/descriptor.ts';
 import { type Digest, digestOf, splitDigest } from '../oci/digest.ts';
 import { type Json, formatJson } from '../oci/json.ts';
 import { type StoredManifest, parseManifest } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
 import { describeReferrer } from '../oci/referrer.ts';
+import { isImmutableTag } from './immutable-tag.ts';
 import type { Repository } from './repository.ts';
+import { changed } from './response.ts';
 import { eachPage } from './tags.ts';
 
 /** distribution-spec end-12a; each referrer once. @throws RegistryError, ERR_LAYER for a list that is none */
@@ -30,7 +32,13 @@ export async function putReferrer(repository: Repository, manifest: StoredManife
   const entries = known === undefined ? [] : entriesOf(known);
   if (entries.some(({ digest }) => digest === manifest.digest)) return;
   const index = indexOf([...entries, describeReferrer(manifest)]);
-  await repository.putManifest(tag, index, signal);
+  try {
+    await repository.putManifest(tag, index, signal);
+  } catch (error) {
+    if (!(error instanceof RegistryError) || !isImmutableTag(error)) throw error;
+    const hint = `this registry keeps no list of referrers, so the tag ${tag} is that list: tags sha256-* must be exempt from immutability`;
+    throw changed(error, { hint });
+  }
 }
 
 /** Undefined where the registry has no such list. */

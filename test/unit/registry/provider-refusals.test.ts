@@ -1,11 +1,15 @@
 // What providers refuse in their own words, and what we make of it: an error that says what to do, or success where that was asked for.
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { RegistryError } from '../../../src/errors.ts';
+import { storedManifest } from '../../../src/oci/manifest.ts';
+import { MediaType } from '../../../src/oci/media-type.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { type Fault, answer, startFakeRegistry } from '../../support/fake-registry.ts';
 import { freshRegistry } from '../../support/fresh-registry.ts';
 import { layerOf, someBytes, storedOf } from '../../support/image.ts';
+import { imageMemory } from '../../support/image-memory.ts';
 import { passwordFor, testClient } from '../../support/registry-client.ts';
 
 const { signal } = new AbortController();
@@ -111,6 +115,36 @@ test('GHCR denies what is not there to who has no credentials: a cache is a miss
     assert.equal(error.code, 'ERR_AUTH');
     assert.match(error.hint ?? '', /credentials/);
     return true;
+  });
+});
+
+test('GAR lists no referrers and lets no tag change: the second referrer of an image says what to exempt', async () => {
+  const subject = storedOf(layerOf(someBytes(10)));
+  await at.client.pushImage(subject, [at.named('app/image:v1')], {}, signal);
+  const sink = at.client.openSink([at.named('app/image:v1')], {});
+  const about = async (type: string): Promise<void> => {
+    const memory = imageMemory();
+    const config = memory.keep('{}', 'application/vnd.oci.empty.v1+json');
+    const { mediaType, digest, bytes } = subject.manifest;
+    const root = {
+      schemaVersion: 2,
+      mediaType: MediaType.ociManifest,
+      artifactType: type,
+      config,
+      layers: [config],
+      subject: { mediaType, digest, size: bytes.length },
+    };
+    await sink.writeBlobs([{ descriptor: config, open: () => Readable.from([Buffer.from('{}')], { objectMode: false }) }], signal);
+    await sink.writeReferrer?.(storedManifest(Buffer.from(JSON.stringify(root)), MediaType.ociManifest), signal);
+  };
+  await about('text/first');
+  at.registry.inject({
+    method: 'PUT',
+    path: /manifests\/sha256-/,
+    act: answer(400, 'MANIFEST_INVALID', {}, 'Cannot update tag. The repository has enabled tag immutability'),
+  });
+  await assert.rejects(about('text/second'), {
+    hint: /the tag sha256-[0-9a-f]{64} is that list: tags sha256-\* must be exempt from immutability$/,
   });
 });
 
