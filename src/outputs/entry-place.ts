@@ -1,6 +1,6 @@
 // Where entries of the layer cache are kept, by key: a repository of a registry, or a folder with an OCI layout for each key.
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuilderError, RegistryError, systemCode } from '../errors.ts';
 import type { Image } from '../oci/image.ts';
@@ -9,6 +9,7 @@ import { type Reference, formatRepository } from '../oci/reference.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { encodeImage } from '../oci/stored-image.ts';
 import { readLayout, writeLayout } from '../store/oci-layout.ts';
+import { makeFolder } from '../store/make-folder.ts';
 
 /** A repository, or a folder. */
 export type CachePlace =
@@ -90,7 +91,7 @@ function layoutPlace(folder: string, platform: Platform): EntryPlace {
       const entry = join(folder, key);
       const beside = join(folder, `.${randomUUID()}.tmp`);
       try {
-        await mkdir(folder, { recursive: true });
+        await makeFolder(folder);
         await writeLayout({ folder: beside, tag: key }, encodeImage(image), signal);
         await rm(entry, { recursive: true, force: true });
         await rename(beside, entry);

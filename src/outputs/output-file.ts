@@ -1,13 +1,14 @@
 // Small result files (--digest-file and friends). They are written last, after the root belongs to the image, so a path
 // that exists at the start is opened then, before any RUN could put something else in its place. A URL is a file elsewhere.
 import { constants } from 'node:fs';
-import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { withoutUserinfo } from '../registry/download.ts';
 import { redactUrl } from '../registry/response.ts';
 import { checkOutputPlace } from './output-place.ts';
+import { makeFolder } from '../store/make-folder.ts';
 
 export interface OutputFile {
   readonly path: string;
@@ -72,7 +73,7 @@ async function overwrite(file: FileHandle, text: string): Promise<void> {
 }
 
 async function replace(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  await makeFolder(dirname(path), 0o755);
   const temporary = join(dirname(path), `.${basename(path)}.yadokari`);
   await rm(temporary, { force: true });
   // O_EXCL and O_NOFOLLOW by 'wx': what a RUN planted under our temporary name is never written through.

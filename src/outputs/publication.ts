@@ -1,5 +1,4 @@
 // Where the images of a build go: the only one as it is, or several that an index names, which goes last.
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -15,6 +14,7 @@ import type { OutputRequest, PushedImage } from './output-request.ts';
 import { namesOf } from './output-names.ts';
 import { type StoreOutput, storeSink } from './store-image.ts';
 import { type FileExports, type PublishPorts, publishImage, retryPush, writePushed, writeResults } from './publish.ts';
+import { makeFolder } from '../store/make-folder.ts';
 
 export interface Published {
   readonly digest: Digest;
@@ -70,7 +70,7 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
       });
       for (const { path } of output.exports.filter(({ type }) => type === 'local')) {
         const folder = join(path, formatPlatform(platform).replaceAll('/', '_'));
-        await mkdir(folder, { recursive: true });
+        await makeFolder(folder);
         await files.copyTo(folder);
       }
       entries.push({ mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length, platform });

@@ -1,7 +1,7 @@
 // Blobs as files below `blobs/<algorithm>/`: never through a symlink, never visible before they are whole.
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -10,6 +10,7 @@ import { BuilderError, systemCode } from '../errors.ts';
 import { verify } from '../layer/meter.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, splitDigest } from '../oci/digest.ts';
+import { makeFolder } from './make-folder.ts';
 
 /** Where a blob stands in a layout. A digest is hex by construction, so the path can't leave the folder. */
 export function blobPath(folder: string, digest: Digest): string {
@@ -36,7 +37,7 @@ export async function writeBlobFile(folder: string, descriptor: Descriptor, cont
     content.destroy();
     return;
   }
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   await writeBeside(path, async (file) => {
     await pipeline(content, file.createWriteStream(), { signal });
   });

@@ -1,7 +1,7 @@
 // The images of this machine: an OCI layout whose entries are named by whole references, with locks beside it. Blobs are written first
 // and index.json changes in one rename, so whoever is killed leaves at most blobs that nothing names, which a sweep finds.
 import { lstat, mkdir, open } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { type LockKind, tryLock, waitForLock } from '../linux/file-lock.ts';
@@ -13,6 +13,7 @@ import { blobPath } from './blob-file.ts';
 import { readIndexEntries, writeIndexEntries } from './layout-index.ts';
 import { refName } from './layout-referrers.ts';
 import { noteBlobs } from './layout-removal.ts';
+import { makeFolder } from './make-folder.ts';
 import { openLayoutSink, openLayoutSource } from './oci-layout.ts';
 
 /** Where a store is. `images/` is the layout, and `containers/ID/state.json` say which of its images are in use. */
@@ -221,7 +222,7 @@ function withName(json: JsonObject, name: string): JsonObject {
 
 async function makeStore({ folder, layout }: ImageStore): Promise<void> {
   try {
-    await makeFolder(folder);
+    await makeFolder(folder, 0o700);
     // By the umask, as all else in it: who may share the folder may share the images.
     await mkdir(layout).catch(unlessThere);
     for (const name of Object.values(locks)) await (await open(join(folder, name), 'a', 0o666)).close();
@@ -230,20 +231,6 @@ async function makeStore({ folder, layout }: ImageStore): Promise<void> {
       cause: error,
       hint: 'name another folder with --root DIR, or the variable YADOKARI_ROOT',
     });
-  }
-}
-
-// mkdir of Node with `recursive` never ends where a file system has no room for folders, as /proc.
-async function makeFolder(path: string): Promise<void> {
-  const make = async (): Promise<void> => {
-    await mkdir(path, { mode: 0o700 }).catch(unlessThere);
-  };
-  try {
-    await make();
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT' || dirname(path) === path) throw error;
-    await makeFolder(dirname(path));
-    await make();
   }
 }
 
