@@ -37,7 +37,12 @@ export async function writeBlobFile(folder: string, descriptor: Descriptor, cont
     content.destroy();
     return;
   }
-  await makeFolder(dirname(path));
+  try {
+    await makeFolder(dirname(path));
+  } catch (error) {
+    const reason = systemCode(error) ?? 'unknown reason';
+    throw new BuilderError('ERR_USAGE', `Cannot write an image to ${folder}: no folder can be made there (${reason})`, { cause: error });
+  }
   await writeBeside(path, async (file) => {
     await pipeline(content, file.createWriteStream(), { signal });
   });

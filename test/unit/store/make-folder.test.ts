@@ -27,5 +27,8 @@ test('places below /proc, which has no room for folders, are refused and not wai
   await assert.rejects(openFolderSink('/proc/none'));
   const config = { mediaType: MediaType.ociConfig, digest: digestOf(Buffer.from('{}')), size: 2 };
   const root = storedManifest(Buffer.from(JSON.stringify({ schemaVersion: 2, config, layers: [] })), MediaType.ociManifest);
-  await assert.rejects(openLayoutSink({ folder: '/proc/none' }).writeRoot(root, signal));
+  await assert.rejects(openLayoutSink({ folder: '/proc/none' }).writeRoot(root, signal), {
+    code: 'ERR_USAGE',
+    message: 'Cannot write an image to /proc/none: no folder can be made there (ENOENT)',
+  });
 });
