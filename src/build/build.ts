@@ -1,6 +1,7 @@
 // The story of a build: a plan for each platform, their images one after the other, and what is published of them.
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { hideCredentials } from '../context/source-word.ts';
 import { BuilderError } from '../errors.ts';
@@ -142,7 +143,7 @@ function makeFolders(builderFolder: string): { readonly layers: string; readonly
   try {
     // What a build that was killed in this very container left behind.
     rmSync(folders.stages, { recursive: true, force: true });
-    for (const folder of Object.values(folders)) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    for (const folder of Object.values(folders)) makeFolder(folder, 0o700);
   } catch (error) {
     throw new BuilderError('ERR_ROOTFS', `Cannot use ${builderFolder} as the builder's folder`, {
       cause: error,

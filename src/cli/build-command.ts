@@ -1,6 +1,7 @@
 // `executor [build]`: in a container of our own the build itself, anywhere else the same in a throwaway root.
-import { mkdirSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { buildImage } from '../build/build.ts';
 import { readDockerfile, withIgnoreFile } from '../build/dockerfile-file.ts';
 import type { BuildRequest, BuildResult } from '../build/request.ts';
@@ -173,7 +174,7 @@ async function withInput(
       hint: 'a folder as context and --dockerfile=-, or an archive on standard input',
     });
   const context = join(request.builderFolder, contextsFolder, 'none');
-  mkdirSync(context, { recursive: true });
+  makeFolder(context);
   return { request: { ...request, dockerfile: '-', context }, standardInput: bytes };
 }
 

@@ -1,7 +1,8 @@
 // `yadokari build` outside a container: the same command line, its paths translated, in a throwaway root.
-import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { runInSandbox } from '../sandbox/launch.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
@@ -179,7 +180,7 @@ export function translate(
 function openStore({ settings, env, report }: CommandInput): string | undefined {
   const { folder } = storeOf(settings, env);
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
     accessSync(folder, constants.W_OK);
     return folder;
   } catch (error) {

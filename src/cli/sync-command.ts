@@ -1,6 +1,7 @@
 // `yadokari sync --src KIND --dest KIND SOURCE DESTINATION`: many images at once, as skopeo syncs them.
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Reference } from '../oci/reference.ts';
 import { openRegistrySide } from '../surroundings/registry-side.ts';
@@ -50,7 +51,7 @@ async function syncOne(item: SyncSource, target: SyncTarget, means: CopyMeans, i
       if (!isQuiet) report.line('info', `would copy ${item.place.name} -> ${to.name}`);
       return true;
     }
-    await makeParent(to);
+    makeParent(to);
     const { digest } = await copyWithRetries(item.place, to, copyOptionsOf(settings), { ...input, means });
     if (!isQuiet) report.line('info', `${item.place.name} -> ${to.name} ${digest}`);
     return true;
@@ -121,6 +122,6 @@ async function readSyncFile(path: string): Promise<string> {
   throw new BuilderError('ERR_USAGE', `Cannot read ${path}: it has more than ${fileLimitBytes} bytes`);
 }
 
-async function makeParent({ transport, path }: Place): Promise<void> {
-  if (transport.name === 'dir' && path !== undefined) await mkdir(dirname(path), { recursive: true });
+function makeParent({ transport, path }: Place): void {
+  if (transport.name === 'dir' && path !== undefined) makeFolder(dirname(path));
 }

@@ -1,6 +1,6 @@
 // Flags of commands that move images → how each side is reached, and what is copied.
-import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { makeNamedFolder } from '../folders.ts';
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { type Platform, hostPlatform, normalizePlatform, parsePlatform } from '../oci/platform.ts';
@@ -33,7 +33,7 @@ export async function openMeans(
 /** Where large files may wait: not in memory, where /tmp often is. The builder's image has none, so it is made. */
 export function temporaryFolderOf(settings: Settings, env: Environment): string {
   const folder = settings.text('tmpdir') ?? (env['TMPDIR'] || '/var/tmp');
-  mkdirSync(folder, { recursive: true });
+  makeNamedFolder(folder, 'the folder for temporary files');
   return folder;
 }
 

@@ -1,6 +1,7 @@
 // `run`: a command with the container's root as its own, as its config says or the command line.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
+import { makeFolder } from '../folders.ts';
 import { bytesFromText, textFromBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
 import { accountFiles, homeOf, resolveUser } from '../linux/accounts.ts';
@@ -149,7 +150,7 @@ function writeOwnFiles(
   keepsHosts: boolean,
 ): readonly { readonly source: string; readonly target: string; readonly mode: 'ro' | 'rw' }[] {
   const own = join(folder, 'own');
-  mkdirSync(own, { recursive: true, mode: 0o755 });
+  makeFolder(own, 0o755);
   const file = (name: string, target: string, text: string, mode: 'ro' | 'rw') => {
     const source = join(own, name);
     // Others may be running with the very file: it is written to, not replaced.

@@ -14,7 +14,7 @@ import type { OutputRequest, PushedImage } from './output-request.ts';
 import { namesOf } from './output-names.ts';
 import { type StoreOutput, storeSink } from './store-image.ts';
 import { type FileExports, type PublishPorts, publishImage, retryPush, writePushed, writeResults } from './publish.ts';
-import { makeFolder } from '../store/make-folder.ts';
+import { makeFolder } from '../folders.ts';
 
 export interface Published {
   readonly digest: Digest;
@@ -70,7 +70,7 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
       });
       for (const { path } of output.exports.filter(({ type }) => type === 'local')) {
         const folder = join(path, formatPlatform(platform).replaceAll('/', '_'));
-        await makeFolder(folder);
+        makeFolder(folder);
         await files.copyTo(folder);
       }
       entries.push({ mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length, platform });

@@ -13,7 +13,7 @@ import { blobPath } from './blob-file.ts';
 import { readIndexEntries, writeIndexEntries } from './layout-index.ts';
 import { refName } from './layout-referrers.ts';
 import { noteBlobs } from './layout-removal.ts';
-import { makeFolder } from './make-folder.ts';
+import { makeFolder } from '../folders.ts';
 import { openLayoutSink, openLayoutSource } from './oci-layout.ts';
 
 /** Where a store is. `images/` is the layout, and `containers/ID/state.json` say which of its images are in use. */
@@ -222,7 +222,7 @@ function withName(json: JsonObject, name: string): JsonObject {
 
 async function makeStore({ folder, layout }: ImageStore): Promise<void> {
   try {
-    await makeFolder(folder, 0o700);
+    makeFolder(folder, 0o700);
     // By the umask, as all else in it: who may share the folder may share the images.
     await mkdir(layout).catch(unlessThere);
     for (const name of Object.values(locks)) await (await open(join(folder, name), 'a', 0o666)).close();
