@@ -120,7 +120,6 @@ async function withMounts(
     try {
       const mountTargets = placements.targets;
       const { secretIds } = mounts;
-      emit({ kind: 'phase', phase: 'running' });
       return { result: await action(argv, mounts.env), mountTargets, unchanged: placements.unchanged, secretIds };
     } finally {
       mounts.close();
