@@ -5,6 +5,7 @@ import { bytesFromText } from '../bytes.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import type { BlobStore } from '../layer/store.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Layer } from '../oci/image.ts';
@@ -124,7 +125,7 @@ interface StepNumbers {
 
 function openDisk({ request, ports, folders, borrowing, ownRoot }: PlatformBuild): Disk {
   const { emit, signal } = ports;
-  const own = ownRoot === undefined ? {} : { ownRoot };
+  const own = given({ ownRoot });
   return new Disk({ root: rootOf(request, borrowing), folder: bytesFromText(folders.stages), ground: borrowing, ...own, emit, signal });
 }
 
@@ -159,7 +160,7 @@ async function attemptBuild(
   const created = (): string => formatTime(epoch === undefined ? ports.now() : epoch * 1000);
   const common = { dockerfile, request, ports, bases, disk, stageFiles, earlyPush, sources, finished, created, label };
   const numbers = numberSteps(outlook.plan, parts.otherSteps);
-  const target = await buildStages({ ...common, numbers, ...(epoch === undefined ? {} : { epoch }), ...outlook });
+  const target = await buildStages({ ...common, numbers, ...given({ epoch }), ...outlook });
   void kept?.save(); // while the image is published
   await borrowing.giveBack();
   await outlook.cache?.keepRecord();
@@ -167,12 +168,12 @@ async function attemptBuild(
   // What pushes is what was started: nothing goes out past files that somebody else has had his hands on.
   ports.verifySeal();
   // Encoded once: the same bytes go everywhere.
-  const files = exportsOf(target.files, { ...(epoch === undefined ? {} : { epoch }), emit, signal });
+  const files = exportsOf(target.files, { ...given({ epoch }), emit, signal });
   const telling = request.tellsContents ? tellContents(image, { request, plan: outlook.plan, bases, made, emit, signal }) : undefined;
   await parts.publish(encodeImage(image), files);
   await telling;
   const cacheRecord = outlook.cache?.record();
-  return { steps: countSteps(outlook.plan), ...(cacheRecord === undefined ? {} : { cacheRecord }) };
+  return { steps: countSteps(outlook.plan), ...given({ cacheRecord }) };
 }
 
 interface StageFilesParts {
@@ -198,7 +199,7 @@ function stageFilesOptions(
       store,
       // What comes out the same each time is hardly new: it is better asked for than sent.
       ...(epoch === undefined ? { onGrowing: earlyPush.sendGrowing } : { latestTime: epoch }),
-      ...(request.timestamp === undefined ? {} : { earliestTime: request.timestamp }),
+      ...given({ earliestTime: request.timestamp }),
     },
     leftOut: leftOutBy(request.ignorePaths),
     alwaysOnDisk: request.alwaysUnpack,
@@ -255,7 +256,7 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
       instructions: isReplaced ? [] : stage.instructions,
       isFinished: isReplaced,
       from: stage.from.range,
-      ...(base.inherited === undefined ? {} : { inherited: base.inherited }),
+      ...given({ inherited: base.inherited }),
     },
     {
       dockerfile,
@@ -265,9 +266,9 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
       numbers,
       created: build.created,
       hasFixedTime: build.epoch !== undefined,
-      ...(cache === undefined ? {} : { cache }),
+      ...given({ cache }),
       onRecalled: build.earlyPush.send,
-      ...(merges === undefined ? {} : { merges }),
+      ...given({ merges }),
       secrets: ports.secrets,
       emit: ports.emit,
       signal: ports.signal,
@@ -282,7 +283,7 @@ function executionContext(build: Build, planned: PlannedStage, platform: Platfor
   const { signal } = ports;
   const emit = explainHidden(ports.emit);
   return {
-    scope: { files, platform, ...(build.epoch === undefined ? {} : { sourceDateEpoch: build.epoch }), emit, signal },
+    scope: { files, platform, ...given({ sourceDateEpoch: build.epoch }), emit, signal },
     ...sources.contextFor(planned, platform),
     buildArgs: request.buildArgs,
     globalArgs: plan.globalArgs,

@@ -6,6 +6,7 @@ import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { hideCredentials } from '../context/source-word.ts';
 import { BuilderError } from '../errors.ts';
 import type { BuildEvent, Emit } from '../events.ts';
+import { given } from '../given.ts';
 import { openBlobStore } from '../layer/store.ts';
 import { type Json, formatJson } from '../oci/json.ts';
 import { formatPlatform } from '../oci/platform.ts';
@@ -56,7 +57,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   const publishing = { registry, results, bases: pulledBases, isFresh: true, emit, signal };
   const publication = isIndex(asked) ? indexPublication(asked.output, publishing) : imagePublication(asked.output, publishing);
   const ownRoot = openOwnRoot(asked, borrowing);
-  const common = { dockerfile, ports, bases, borrowing, store, folders, ...(ownRoot === undefined ? {} : { ownRoot }) };
+  const common = { dockerfile, ports, bases, borrowing, store, folders, ...given({ ownRoot }) };
   const built: BuiltPlatform[] = [];
   try {
     for (const [position, { request, plan, epoch }] of prepared.entries()) {
@@ -97,7 +98,7 @@ async function prepare(
   const plan = await prepareBuild(dockerfile, asked, ports, bases, borrowing.refused);
   const epochDefault = plan.globalArgs.get('SOURCE_DATE_EPOCH');
   const epoch = readEpoch(asked, epochDefault, ports);
-  return { request: withEpoch(asked, epochDefault, epoch), plan, epoch: epoch === undefined ? {} : { epoch } };
+  return { request: withEpoch(asked, epochDefault, epoch), plan, epoch: given({ epoch }) };
 }
 
 /** Several platforms always make one; a single one where BuildKit's argument says so. */

@@ -15,6 +15,7 @@ import { parseDockerfile } from '../dockerfile/parse.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { BuilderError, DockerfileError } from '../errors.ts';
 import type { Emit, StepLabel } from '../events.ts';
+import { given } from '../given.ts';
 import { appFolder, findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
 import { tellAccepted } from './accepted.ts';
 import { codeLine, describeBuildFailure, exitStatusOf, failureRange, signalNumbers } from './exit.ts';
@@ -145,7 +146,7 @@ async function buildHere(input: CommandInput, { mainPath, form, workingDirectory
       return fail(report, error, at, describeBuildFailure(error, at, false));
     }
     const { ignoreFile } = request;
-    const ports = withIgnoreFile(world.ports, file, { workingDirectory, ...(ignoreFile === undefined ? {} : { ignoreFile }) });
+    const ports = withIgnoreFile(world.ports, file, { workingDirectory, ...given({ ignoreFile }) });
     const result = await buildImage(dockerfile, request, ports);
     if (result !== undefined) summarize(input, { result, output: request.output }, elapsedMs());
     return 0;

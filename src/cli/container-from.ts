@@ -5,6 +5,7 @@ import { makeContainer } from '../containers/make-container.ts';
 import { parseVolume } from '../containers/mounts.ts';
 import type { ContainerState } from '../containers/state.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { parseSize } from './size.ts';
 import { splitDigest } from '../oci/digest.ts';
 import type { Json } from '../oci/json.ts';
@@ -34,14 +35,13 @@ export async function runFromCommand(input: CommandInput): Promise<number> {
   const pidsLimit = settings.number('pids-limit');
   const name = settings.text('name');
   const wanted = {
-    ...(name === undefined ? {} : { name }),
+    ...given({ name }),
     platform,
     created: new Date().toISOString(),
     run: {
       volumes: settings.list('volume'),
       hosts: settings.list('add-host').map(checkHost),
-      ...(memory === undefined ? {} : { memory }),
-      ...(pidsLimit === undefined ? {} : { pidsLimit }),
+      ...given({ memory, pidsLimit }),
     },
   };
   const containers = new ContainerStore(store.folder);

@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { makeFolder } from '../folders.ts';
 import { BuilderError, systemCode } from '../errors.ts';
+import { given } from '../given.ts';
 import type { Reference } from '../oci/reference.ts';
 import { openRegistrySide } from '../surroundings/registry-side.ts';
 import type { CopyMeans } from '../transports/copy.ts';
@@ -109,7 +110,7 @@ function sideFor({ credential, tlsVerify, certificateFolder }: SyncRegistry, { s
     ...sideOf(settings, 'src-'),
     ...(credential === undefined ? {} : { credential: { kind: 'password' as const, ...credential } }),
     ...(tlsVerify === undefined ? {} : { isLenient: !tlsVerify }),
-    ...(certificateFolder === undefined ? {} : { certificateFolder }),
+    ...given({ certificateFolder }),
   };
 }
 

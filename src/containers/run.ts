@@ -4,6 +4,7 @@ import { join } from 'node:path/posix';
 import { makeFolder } from '../folders.ts';
 import { bytesFromText, textFromBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import { accountFiles, homeOf, resolveUser } from '../linux/accounts.ts';
 import { makeLimitedGroups } from '../linux/control-groups.ts';
 import { tryLock } from '../linux/file-lock.ts';
@@ -53,8 +54,7 @@ export async function runInContainer(container: OpenContainer, request: RunReque
   const prepared = await prepare(container, request, store, signal);
   const { id } = container.state;
   const groups = makeLimitedGroups(`yadokari-${id.slice(0, 12)}-${process.pid}`, {
-    ...(request.memoryBytes === undefined ? {} : { memoryBytes: request.memoryBytes }),
-    ...(request.pidsLimit === undefined ? {} : { pids: request.pidsLimit }),
+    ...given({ memoryBytes: request.memoryBytes, pids: request.pidsLimit }),
   });
   try {
     const exit = await runContainer({ ...prepared, controlGroups: groups.doors }, nodePath, onSignal);

@@ -6,6 +6,7 @@ import { bytesFromText, textFromBytes } from '../bytes.ts';
 import type { ByteString } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import { applyIgnoreFile } from './ignore-file.ts';
 import type { MovedFolders } from '../files/moved-folders.ts';
 import { isGitContext } from './source-word.ts';
@@ -194,7 +195,7 @@ function enterSubPath(place: string, folder: string, subPath: string | undefined
 }
 
 function originOf({ timeSeconds, isUnpacked = false }: OpenedFolder): Pick<SourceTree, 'timeSeconds' | 'isUnpacked'> {
-  return { isUnpacked, ...(timeSeconds === undefined ? {} : { timeSeconds }) };
+  return { isUnpacked, ...given({ timeSeconds }) };
 }
 
 function tellOfIgnoreFile(tree: SourceTree, emit: Emit): void {

@@ -1,6 +1,7 @@
 // What COPY and ADD read from, and how a path in it is found without ever leaving it.
 import type { ByteString } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import type { FileStat, FileView } from '../files/file-view.ts';
 import { type Nodes, followPath, rootPath } from '../paths.ts';
 import type { IgnoreRules } from './ignore.ts';
@@ -48,5 +49,5 @@ export function locate(files: FileView, path: ByteString): Located {
   const { path: end, node, missing, link, isLoop } = followPath(nodes, path, 'follow', mostSourceLinks);
   if (isLoop) return { kind: 'loop', path: end };
   if (node !== undefined) return { kind: 'found', path: end, stat: node };
-  return { kind: 'missing', path: end, missing, ...(link === undefined ? {} : { link }) };
+  return { kind: 'missing', path: end, missing, ...given({ link }) };
 }

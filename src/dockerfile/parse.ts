@@ -3,6 +3,7 @@
 import { isUtf8 } from 'node:buffer';
 import { DockerfileError } from '../errors.ts';
 import type { SourceRange } from '../errors.ts';
+import { given } from '../given.ts';
 import { readDirectives } from './directives.ts';
 import type { ArgInstruction, Dockerfile, FromInstruction, Instruction, Stage } from './instruction.ts';
 import { isBlankLine, rangeOf, splitLines } from './lines.ts';
@@ -38,8 +39,7 @@ export function parseDockerfile(source: string | Buffer, name: string): Dockerfi
     name,
     text,
     escape: directives.escape,
-    ...(directives.syntax === undefined ? {} : { syntax: directives.syntax }),
-    ...(directives.check === undefined ? {} : { check: directives.check }),
+    ...given({ syntax: directives.syntax, check: directives.check }),
     globalArgs,
     stages: stages.map(({ from, instructions }, index): Stage => {
       return { index, from, instructions, ...(from.name === undefined ? {} : { name: from.name.toLowerCase() }) };
@@ -67,8 +67,10 @@ export function parseOnbuild(expression: string, origin: SourceRange): Instructi
     return instruction;
   } catch (error) {
     if (!(error instanceof DockerfileError)) throw error;
-    const hint = error.hint === undefined ? {} : { hint: error.hint };
-    throw new DockerfileError(`Cannot use ONBUILD trigger ${shown} of the base: ${error.message}`, origin, { cause: error, ...hint });
+    throw new DockerfileError(`Cannot use ONBUILD trigger ${shown} of the base: ${error.message}`, origin, {
+      cause: error,
+      hint: error.hint,
+    });
   }
 }
 

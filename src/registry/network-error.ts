@@ -1,5 +1,6 @@
 // What broke between us and a registry, in our words: whether it may pass, and what to try.
 import { BuilderError, RegistryError, systemCode } from '../errors.ts';
+import { given } from '../given.ts';
 import { clientCertificateHint, redactUrl } from './response.ts';
 import { TransientError, isTransientStatus } from './retry.ts';
 
@@ -18,7 +19,7 @@ export function networkError(error: unknown, request: { readonly method: string;
   const why = status === undefined ? reasonOf(error, codes) : `the proxy answered ${status}`;
   const hint = status === 407 ? proxyPasswordHint : hintFor(codes, host);
   // What undici says of a proxy's status is said by then.
-  const options = { ...(status === undefined ? { cause: error } : {}), ...(hint === undefined ? {} : { hint }) };
+  const options = { ...(status === undefined ? { cause: error } : {}), ...given({ hint }) };
   const message = `${unreachable(host, proxy)}: ${why}`;
   return codes.some((code) => passing.has(code)) || (status !== undefined && isTransientStatus(status))
     ? new TransientError(message, { method: request.method, url }, { ...options, isRefusal: codes.some((code) => refusals.has(code)) })

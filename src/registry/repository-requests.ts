@@ -1,4 +1,5 @@
 // Requests to one repository: each with the proof of who we are that the registry wants, asked for anew where that has expired.
+import { given } from '../given.ts';
 import type { Reference } from '../oci/reference.ts';
 import { Authorizer } from './authorization.ts';
 import type { Credentials } from './credentials.ts';
@@ -68,9 +69,9 @@ export class RepositoryRequests {
       const request: Request = {
         method,
         url,
-        headers: { ...wish.headers, ...(authorization === undefined ? {} : { authorization }) },
+        headers: { ...wish.headers, ...given({ authorization }) },
         task: wish.task,
-        ...(wish.body === undefined ? {} : { body: wish.body }),
+        ...given({ body: wish.body }),
         ...(wish.storesBytes === undefined ? {} : { extraPatienceMs: Math.min(wish.storesBytes * patienceMsPerByte, longestPatienceMs) }),
       };
       const response = await (wish.retry === false

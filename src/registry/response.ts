@@ -1,6 +1,7 @@
 // Reading a registry's answers: the statuses that count as success, and its errors in the specification's shape.
 import type { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
+import { given } from '../given.ts';
 import { type Json, parseJson } from '../oci/json.ts';
 import { TransientError, isTransientStatus, parseRetryAfter } from './retry.ts';
 
@@ -55,15 +56,15 @@ export async function failureOf(response: Response, task: string): Promise<Regis
   }
   const hint = response.status < 300 && page !== '' ? gatewayHint : hintFor(response.status, errors, title, response.url.host);
   const isAuth = response.status === 401 || response.status === 403;
-  return new RegistryError(message, request, { ...(hint === undefined ? {} : { hint }), code: isAuth ? 'ERR_AUTH' : 'ERR_REGISTRY' });
+  return new RegistryError(message, request, { hint, code: isAuth ? 'ERR_AUTH' : 'ERR_REGISTRY' });
 }
 
 /** The same refusal in other words, or with another hint. */
 export function changed(error: RegistryError, to: { readonly message?: string; readonly hint?: string }): RegistryError {
   const { method, url, status, errors, code } = error;
   const hint = to.hint ?? error.hint;
-  const request = { method, url, errors, ...(status === undefined ? {} : { status }) };
-  const options = { cause: error.cause, ...(hint === undefined ? {} : { hint }), ...(code === 'ERR_AUTH' ? { code } : {}) };
+  const request = { method, url, errors, ...given({ status }) };
+  const options = { cause: error.cause, ...given({ hint }), ...(code === 'ERR_AUTH' ? { code } : {}) };
   return new RegistryError(to.message ?? error.message, request, options);
 }
 

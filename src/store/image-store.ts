@@ -4,6 +4,7 @@ import { lstat, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
+import { given } from '../given.ts';
 import { type LockKind, tryLock, waitForLock } from '../linux/file-lock.ts';
 import { type Descriptor, formatDescriptor, parseDescriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -132,7 +133,7 @@ export async function openStoreSink(
     writeRoot: async (root, writing) => {
       await layout.writeManifest(root, writing);
       const { mediaType, digest, bytes, platform } = root;
-      const descriptor = { mediaType, digest, size: bytes.length, ...(platform === undefined ? {} : { platform }) };
+      const descriptor = { mediaType, digest, size: bytes.length, ...given({ platform }) };
       await checkWhole(store, descriptor, writing);
       const json = formatDescriptor(descriptor);
       await changeIndex(store, writing, (entries) => renamed(entries, json, names));

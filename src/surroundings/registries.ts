@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import { type Clouds, openClouds } from '../cloud/clouds.ts';
 import { type RegistryClient, createConnections, createRegistryClient } from '../registry/client.ts';
 import { type Credentials, loadCredentials } from '../registry/credentials.ts';
@@ -39,7 +40,7 @@ export async function accessRegistries(
   const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
   const onFound = (message: string): void => emit({ kind: 'note', level: 'debug', message });
   const { credentialHelpers } = request;
-  const builtIn = credentialHelpers === undefined ? {} : { builtIn: credentialHelpers };
+  const builtIn = given({ builtIn: credentialHelpers });
   const clouds = openClouds({
     env,
     names,
@@ -94,8 +95,7 @@ export function readHostRules(request: HostSettings): (insecure: boolean, skipTl
     return {
       insecure: insecure || request.insecureRegistries.has(host),
       skipTlsVerify: skipTlsVerify || request.skipTlsVerifyRegistries.has(host),
-      ...(certificates === undefined ? {} : { certificates }),
-      ...(clientCertificate === undefined ? {} : { clientCertificate }),
+      ...given({ certificates, clientCertificate }),
     };
   };
 }
