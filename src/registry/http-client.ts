@@ -177,7 +177,7 @@ function createDispatcher(options: HttpOptions, rules: HostRules, proxy: URL | u
     timeout: options.connectTimeoutMs ?? 30_000,
     ...tlsOptions(rules),
   };
-  // Bodies are large and few, and HTTP/1.1 gives each its own connection; every registry speaks it.
+  // ARCHITECTURE.md says why.
   const common = { allowH2: false, maxHeaderSize: 16_384 };
   if (proxy === undefined) return new Agent({ ...common, connect: withAlerts(buildConnector({ ...connect, allowH2: false })) });
   return new ProxyAgent({

@@ -36,7 +36,8 @@ const list: Readonly<Record<string, readonly (readonly [what: string, file: stri
   F02: [
     ['an end in good order before its length', down, 'that ends in good order before its length'],
     ['chunks without an end', down, 'in chunks whose last one never comes'],
-    ['HTTP/2, which is not spoken', ways, 'or only HTTP/2, is told as that'],
+    ['streams of HTTP/2: it is not spoken', ways, 'a server that would rather speak HTTP/2 is spoken to in HTTP/1.1'],
+    ['nothing but HTTP/2', ways, 'or only HTTP/2, is told as that'],
   ],
   F03: [
     ['too long', faults, 'a blob that is longer than its descriptor is stopped at once'],
@@ -73,6 +74,7 @@ const list: Readonly<Record<string, readonly (readonly [what: string, file: stri
     ['401 to a chunk', up, 'a token that runs out before a chunk is renewed'],
     ['every third request', matrix, 'a token that is good for three requests is renewed'],
     ['clocks an hour and a year off', tokens, 'a registry whose clock is ${what}'],
+    ['our own clock so', ways, 'a builder whose own clock is an hour or a year off'],
   ],
   F09: [
     ['down, slow, 503', tokens, 'a token server that is down, slow or broken for a while'],
@@ -154,6 +156,7 @@ const list: Readonly<Record<string, readonly (readonly [what: string, file: stri
   ],
   F25: [
     ['closed as we send', ways, 'a server that closes its connections just while requests are sent'],
+    ['one stream: there are none', ways, 'a server that would rather speak HTTP/2 is spoken to in HTTP/1.1'],
     ['a thousand layers, one connection', ways, 'a thousand tiny layers, and a server that takes one connection at a time'],
   ],
   B34: [['cut off, BOM, UTF-16, trailing, key twice, deep, 8 MiB, NaN', images, 'a manifest, an index and a config ${what} are refused']],
