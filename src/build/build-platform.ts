@@ -99,7 +99,8 @@ export async function buildPlatform(parts: PlatformBuild, isLast: boolean): Prom
       // Trouble with the cache never fails a build: it goes on without what can't be read.
       const broken = cache === undefined || !mayBeOfCache(error) || ports.signal.aborted ? [] : cache.takeBroken(error);
       if (broken.length === 0) throw error;
-      const message = `${broken.join('; ')}: building again without it`;
+      const more = broken.length === 1 ? '' : `, and ${broken.length - 1} more`;
+      const message = `what the cache has can't be used: ${broken[0] ?? ''}${more}; building again without it`;
       ports.emit({ kind: 'warning', code: `cache-broken ${broken.join(' ')}`, message });
       await borrowing.giveBack();
       disk.clear();
