@@ -13,7 +13,7 @@ import type { BuildPorts } from './ports.ts';
 import { atFrom } from './prepare.ts';
 import type { BuildRequest } from './request.ts';
 import type { StageResult } from './stage.ts';
-import { scratchImage, withDefaultPath } from './start-image.ts';
+import { scratchImage, asBase } from './start-image.ts';
 
 export interface EnteredBase {
   readonly image: Image;
@@ -57,7 +57,7 @@ export async function enterBase(
   return await atFrom(planned, async () => {
     const { image, layers } = await bases.fetch(name, platform, isWanted);
     image.layers.forEach(scope.earlyPush.send);
-    return { image: withDefaultPath(image), files: new StageFiles(stageFiles, { ...outlook, layers }), name };
+    return { image: asBase(image), files: new StageFiles(stageFiles, { ...outlook, layers }), name };
   });
 }
 

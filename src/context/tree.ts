@@ -19,6 +19,8 @@ export interface SourceTree {
   readonly hasOwnRules?: boolean;
   /** True for what is never to be seen (the builder's own folder inside the context). */
   readonly hides?: (path: ByteString) => boolean;
+  /** True for what is this container's where a RUN wrote the files: what it made there is not among them. */
+  readonly isForeign?: (path: ByteString) => boolean;
   /** False where all files are to belong to 0:0, as those of a build context. */
   readonly keepsOwners: boolean;
   /** Seconds since 1970: a commit's time, a download's, that of the newest file in an archive. A folder has none. */

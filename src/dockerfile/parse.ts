@@ -27,6 +27,7 @@ export function parseDockerfile(source: string | Buffer, name: string): Dockerfi
   const stages: { from: FromInstruction; instructions: Instruction[] }[] = [];
   for (const statement of readStatements(lines, directives.count, directives.escape)) {
     if (isDamaged) refuseDamage(statement, name);
+    refuseNul(statement, name);
     const instruction = parseStatement(statement, context);
     const stage = stages.at(-1);
     if (instruction.kind === 'from') stages.push({ from: instruction, instructions: [] });
@@ -90,6 +91,13 @@ function refuseDamage(statement: Statement, name: string): void {
   if (at < 0 && !heredocs.some((heredoc) => heredoc.rawBody.includes('\uFFFD'))) return;
   const range = at < 0 ? rangeOf(line, 0, line.text.length) : rangeOf(line, at, at + 1);
   throw new DockerfileError(`Cannot parse ${name}: it is not UTF-8 text`, range, { hint: 'save the file as UTF-8' });
+}
+
+// A program would take its argument to end there, and no path can hold one. A file that COPY writes can.
+function refuseNul({ line }: Statement, name: string): void {
+  const at = line.text.indexOf('\0');
+  if (at < 0) return;
+  throw new DockerfileError(`Cannot parse ${name}: an instruction holds a NUL byte`, rangeOf(line, at, at + 1), { hint: 'remove it' });
 }
 
 function beforeFrom(instruction: Instruction): DockerfileError {
