@@ -1,9 +1,8 @@
 // All that can go wrong between us and a registry, and the test that holds its outcome: one error line or the image, never a tag that moved
 // for nothing. F are faults of registries, networks and their programs; B is bad input. A case without a test fails here.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
+import { type CaseList, testList } from '../../support/case-list.ts';
 
 const down = 'unit/registry/broken-downloads';
 const up = 'unit/registry/broken-uploads';
@@ -23,8 +22,7 @@ const credentials = 'unit/registry/credentials';
 const pem = 'unit/surroundings/pem-files';
 const cache = 'integration/build/layer-cache';
 
-/** By id: each case, the file below test/ that holds it, and words of its title, or of the row that gives its title. */
-const list: Readonly<Record<string, readonly (readonly [what: string, file: string, title: string])[]>> = {
+const list: CaseList = {
   F01: [
     [
       'reset before the first byte, after it, in the middle, before the last',
@@ -246,12 +244,4 @@ test('every fault and every bad input on the way to a registry is in the list', 
   assert.deepEqual(Object.keys(list), ids);
 });
 
-for (const [id, cases] of Object.entries(list))
-  test(`${id} has a test for each of its cases`, () => {
-    assert.ok(cases.length > 0);
-    for (const [what, file, title] of cases) {
-      // As it stands there, however its lines are broken.
-      const source = readFileSync(join(import.meta.dirname, '../..', `${file}.test.ts`), 'utf8');
-      assert.ok(source.includes(title), `${what}: test/${file}.test.ts has no "${title}"`);
-    }
-  });
+testList(list);
