@@ -78,6 +78,7 @@ export class RepositoryRequests {
         ? this.#transport.attempt(request, signal)
         : this.#transport.send(request, signal, this.#retry));
       // A 401 from where we were redirected to is not the registry's, and gets no answer from us.
+      if (response.status === 403 && this.isOurs(response.url)) return { ...response, advice: this.#authorizer.advice() };
       if (response.status !== 401 || !this.isOurs(response.url)) return response;
       const again = attempt <= 2 && (await this.#answer(response, authorization, scopes, attempt, signal));
       if (!again && refusals === 'any') return response;

@@ -18,6 +18,8 @@ export interface Response {
   readonly url: URL;
   /** How often it was asked for, where nobody is to ask once more. */
   readonly tries?: number;
+  /** What to try where it was refused to whom it was asked for by. */
+  readonly advice?: string | undefined;
 }
 
 /** The first value of a header. */
@@ -54,7 +56,8 @@ export async function failureOf(response: Response, task: string): Promise<Regis
     const isSpent = response.tries !== undefined;
     return new TransientError(message, request, { retryAfterMs, isSpent, ...(response.status === 429 ? { hint: tooManyHint } : {}) });
   }
-  const hint = response.status < 300 && page !== '' ? gatewayHint : hintFor(response.status, errors, title, response.url.host);
+  const hint =
+    response.status < 300 && page !== '' ? gatewayHint : (response.advice ?? hintFor(response.status, errors, title, response.url.host));
   const isAuth = response.status === 401 || response.status === 403;
   return new RegistryError(message, request, { hint, code: isAuth ? 'ERR_AUTH' : 'ERR_REGISTRY' });
 }
@@ -148,7 +151,7 @@ export function htmlInstead(response: Response, what: string): RegistryError {
   );
 }
 
-const tooManyHint = 'many registries allow more to those who log in: give credentials, or use a mirror';
+const tooManyHint = 'many registries allow more to those who log in: give credentials, or name a mirror with --registry-mirror';
 const gatewayHint = 'a proxy or a login page stands before the registry: open the URL in a browser, or check HTTPS_PROXY and NO_PROXY';
 
 /** The specification's error list, or the title of a page. */
@@ -199,7 +202,8 @@ export function clientCertificateHint(host: string): string {
 function hintFor(status: number, errors: RegistryError['errors'], title: string, host: string): string | undefined {
   // nginx: "400 No required SSL certificate was sent", "400 The SSL certificate error".
   if (status === 400 && /\bSSL certificate\b/i.test(title)) return clientCertificateHint(host);
-  if (errors.some((error) => error.code === 'NAME_UNKNOWN')) return 'some registries want a repository to be created before the first push';
+  if (errors.some((error) => error.code === 'NAME_UNKNOWN'))
+    return 'some registries want a repository to be created before the first push (aws ecr create-repository)';
   if (status === 401 || status === 403) return `check the credentials for ${host} and what they allow`;
   if (status === 405) return `${host} may be read-only, such as a cache of another registry`;
   if (status === 413) return 'the registry, or a proxy in front of it, limits the size of uploads';

@@ -69,7 +69,14 @@ export function openRegistries(
 ): { readonly pull: RegistryClient; readonly push: RegistryClient } {
   const { names, credentials, emit } = around;
   const rules = readHostRules(request);
-  const common = { names, credentials, emit, userAgent: request.userAgent, proxies: proxiesFrom(around.env) };
+  const common = {
+    names,
+    credentials,
+    emit,
+    userAgent: request.userAgent,
+    proxies: proxiesFrom(around.env),
+    authorities: authoritiesOf(around.env),
+  };
   const pull = {
     ...common,
     hostRules: rules(request.insecurePull, request.skipTlsVerifyPull),
@@ -129,6 +136,12 @@ export function trustCertificates(env: Readonly<Record<string, string | undefine
   const bundled = new Set(getCACertificates('bundled').map((pem) => pem.trim()));
   // The image's own file has none but those, and to read them again takes 10 ms.
   if (!found.isSubsetOf(bundled)) setDefaultCACertificates([...bundled.union(found)]);
+}
+
+/** Where `trustCertificates` looks. */
+function authoritiesOf(env: Readonly<Record<string, string | undefined>>): string | undefined {
+  const places = ['SSL_CERT_DIR', 'SSL_CERT_FILE'].flatMap((name) => (env[name] ? [`${env[name]} (${name})`] : []));
+  return places.length === 0 ? undefined : `${places.join(' or ')}, where authorities are looked for`;
 }
 
 function listFolder(folder: string): readonly string[] {

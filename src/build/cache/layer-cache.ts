@@ -212,7 +212,8 @@ export class LayerCache implements AsyncDisposable {
     } catch (error) {
       if (signal.aborted || this.#target === undefined) return;
       this.#target = undefined;
-      const reason = error instanceof Error ? error.message : String(error);
+      const hint = error instanceof BuilderError && error.hint !== undefined ? `; ${error.hint}` : '';
+      const reason = `${error instanceof Error ? error.message : String(error)}${hint}`;
       emit({ kind: 'warning', code: `cache-write ${target.name}`, message: `the cache ${target.name} is not written: ${reason}` });
     }
   }
