@@ -19,6 +19,7 @@ import type { BuildRecord as CacheRecord } from './cache/record.ts';
 import { type Outlook, mayBeOfCache, openCache, openKeptMounts, openOutlook } from './cache/outlook.ts';
 import { type BaseScope, enterBase } from './enter-base.ts';
 import { layerCompression } from './layer-compression.ts';
+import { refuseForeignRuns } from './foreign-runs.ts';
 import { exportsOf } from './export-files.ts';
 import { executeInstruction, type ExecutionContext, foreseeRun } from './execute.ts';
 import { finishImage, formatTime } from './finish.ts';
@@ -147,6 +148,7 @@ async function attemptBuild(
   const { dockerfile, request, ports, bases, borrowing, folders, epoch, label } = parts;
   const { emit, signal } = ports;
   const outlook = await openOutlook(parts, cache);
+  if (request.cache !== undefined) await refuseForeignRuns(outlook.plan, outlook.willRun, bases.describe);
   const destinations = request.output.noPush ? [] : request.output.destinations;
   await using earlyPush = openEarlyPush({ registry: ports.registry, destinations, emit, signal });
   using spool = new Spool(folders.layers);

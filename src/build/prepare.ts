@@ -11,7 +11,7 @@ import { judgeBuildArgs } from './build-args.ts';
 import { warnOfViolations } from './checks.ts';
 import { refuseForeignRuns } from './foreign-runs.ts';
 import { refuseWhatNeedsPrivileges } from './instructions/run.ts';
-import { type BuildPlan, planBuild } from './plan.ts';
+import { type BuildPlan, hasRun, planBuild } from './plan.ts';
 import { describePlan } from './plan-text.ts';
 import type { BuildPorts } from './ports.ts';
 import type { BuildRequest } from './request.ts';
@@ -43,7 +43,8 @@ export async function prepareBuild(
   for (const { stage } of plan.stages) {
     for (const instruction of stage.instructions) if (instruction.kind === 'run') refuseEarly(instruction, request);
   }
-  if (!request.planOnly) refuseForeignRuns(plan, request, (name) => known.get(name));
+  // What a cache has of them is known later.
+  if (!request.planOnly && request.cache === undefined) await refuseForeignRuns(plan, hasRun, bases.describe);
   const workingDirOf = ({ base }: PlannedStage): string | undefined =>
     base.kind === 'scratch' ? '/' : base.kind === 'image' ? (known.get(base.image)?.config.config.workingDir ?? '/') : undefined;
   refuseWorkInContexts(plan.stages, workingDirOf, refused);
