@@ -2,22 +2,24 @@
 import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError } from '../errors.ts';
 import { mayStartPrograms } from '../linux/foreign-programs.ts';
-import type { BaseImages } from './base-images.ts';
+import type { Image } from '../oci/image.ts';
 import type { BuildPlan } from './plan.ts';
+import type { BuildRequest } from './request.ts';
 
 /**
- * Refuses a RUN that is going to be executed (`willRun`) where the kernel does not start its stage's programs.
+ * Refuses a RUN whose stage's programs the kernel does not start. A cache may have what it makes: then it is tried.
  * @throws ERR_UNSUPPORTED, pinned to the RUN
  */
-export async function refuseForeignRuns(
+export function refuseForeignRuns(
   plan: BuildPlan,
-  willRun: (planned: PlannedStage) => boolean,
-  describe: BaseImages['describe'],
+  request: BuildRequest,
+  imageOf: (name: string) => Image | undefined,
   mayStart: (architecture: string) => boolean = mayStartPrograms,
-): Promise<void> {
+): void {
+  if (request.cache !== undefined) return;
   for (const planned of plan.stages) {
     const run = planned.stage.instructions.find(({ kind }) => kind === 'run');
-    const architecture = run === undefined || !willRun(planned) ? undefined : await architectureOf(planned, plan, describe);
+    const architecture = run === undefined ? undefined : architectureOf(planned, plan, imageOf);
     if (run === undefined || architecture === undefined || mayStart(architecture)) continue;
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot run commands for linux/${architecture}: this machine starts no such programs`, {
       range: run.range,
@@ -27,14 +29,12 @@ export async function refuseForeignRuns(
 }
 
 /** Of the programs that are there: the base image's, whatever was asked for. */
-async function architectureOf(planned: PlannedStage, plan: BuildPlan, describe: BaseImages['describe']): Promise<string | undefined> {
+function architectureOf(planned: PlannedStage, plan: BuildPlan, imageOf: (name: string) => Image | undefined): string | undefined {
   const { base, stage } = planned;
   if (base.kind === 'stage') {
     const below = plan.stages.find((other) => other.stage.index === base.index);
-    return below === undefined ? undefined : await architectureOf(below, plan, describe);
+    return below === undefined ? undefined : architectureOf(below, plan, imageOf);
   }
-  const platform = plan.platforms.get(stage.index);
-  // Known by now: it was asked for when the plan was made.
-  const image = base.kind === 'image' && platform !== undefined ? await describe(base.image, platform) : undefined;
-  return image?.config.architecture ?? platform?.architecture;
+  const image = base.kind === 'image' ? imageOf(base.image) : undefined;
+  return image?.config.architecture ?? plan.platforms.get(stage.index)?.architecture;
 }

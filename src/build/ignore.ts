@@ -1,6 +1,5 @@
 // Which ignore rules hold for the build context.
 import { resolve } from 'node:path';
-import { given } from '../given.ts';
 import { bytesFromText } from '../bytes.ts';
 import { applyIgnoreFile } from '../context/ignore-file.ts';
 import type { IgnoreRules } from '../context/ignore.ts';
@@ -12,7 +11,8 @@ import type { BuildRequest } from './request.ts';
 /** The context with the rules of --ignorefile, of `<Dockerfile>.dockerignore`, or of its own .dockerignore. @throws ERR_CONTEXT */
 export function withIgnoreFile(tree: SourceTree, request: Pick<BuildRequest, 'ignoreFile'>, file: DockerfileText): SourceTree {
   return applyIgnoreFile(tree, {
-    ...given({ dockerfilePath: file.path, ignoreFile: request.ignoreFile }),
+    ...(file.path === undefined ? {} : { dockerfilePath: file.path }),
+    ...(request.ignoreFile === undefined ? {} : { ignoreFile: request.ignoreFile }),
   });
 }
 

@@ -7,7 +7,6 @@ import { pipeline } from 'node:stream/promises';
 import { BuilderError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { findImage } from '../store/find-image.ts';
-import type { ImageStore } from '../store/image-store.ts';
 import { standardOutput } from '../store/whole-file.ts';
 import { type OpenArchive, openArchive, placesIn } from '../transports/archives.ts';
 import type { CopyOptions } from '../transports/copy.ts';
@@ -24,7 +23,7 @@ import { copyOptionsOf, temporaryFolderOf } from './transport-request.ts';
 
 /** One archive of all images that are named; an image that is named twice is in it once, with both names. */
 export async function runSaveCommand(input: CommandInput): Promise<number> {
-  const { settings, positionals, env, signal } = input;
+  const { settings, positionals, signal } = input;
   if (positionals.length === 0)
     throw new BuilderError('ERR_USAGE', 'Cannot save: an image is needed', { hint: 'yadokari save --output FILE IMAGE…' });
   const asked = settings.choice('format', saveFormats, 'docker-archive');
@@ -33,7 +32,7 @@ export async function runSaveCommand(input: CommandInput): Promise<number> {
   if (output === undefined && process.stdout.isTTY)
     throw new BuilderError('ERR_USAGE', 'Cannot save to a terminal', { hint: 'name a file with --output, or send it on by > or |' });
   const path = output === undefined || output === '-' ? standardOutput : resolve(output);
-  const images = await namesByImage(storeOf(settings, env), positionals, signal);
+  const images = await namesByImage(input);
   if (format === 'docker-archive' || format === 'oci-archive') {
     await using archive = await openArchive(format, path, signal);
     await saveAll(images, archive, input);
@@ -66,14 +65,18 @@ export async function runLoadCommand(input: CommandInput): Promise<number> {
 }
 
 /** By the digest of each image the whole names that it was asked for by. */
-async function namesByImage(
-  store: ImageStore,
-  words: readonly string[],
-  signal: AbortSignal,
-): Promise<readonly (readonly [Digest, readonly string[]])[]> {
+async function namesByImage({
+  settings,
+  positionals,
+  env,
+  report,
+  signal,
+}: CommandInput): Promise<readonly (readonly [Digest, readonly string[]])[]> {
   const images = new Map<Digest, readonly string[]>();
-  for (const word of words) {
-    const { image, name } = await findImage(store, word, signal);
+  for (const word of positionals) {
+    const { image, name } = await findImage(storeOf(settings, env), word, signal);
+    if (image.view.kind === 'index')
+      report.emit({ kind: 'note', level: 'info', message: `${word} is an index: its image for one platform is saved; push copies all` });
     const { digest } = image.descriptor;
     images.set(digest, [...(images.get(digest) ?? []), ...(name === undefined || name.includes('@') ? [] : [name])]);
   }

@@ -1,7 +1,6 @@
 // One run of the program: argv and env in, an exit status out.
 import { didYouMean } from '../dockerfile/suggest.ts';
 import { BuilderError } from '../errors.ts';
-import { given } from '../given.ts';
 import { type Command, type CommandInput, type Invocation, flagsOf } from './command.ts';
 import { commands, executor, findCommand } from './commands.ts';
 import { describeFailure, exitStatusOf } from './exit.ts';
@@ -112,7 +111,7 @@ function reportSettings(settings: Settings, isTerminal: boolean, env: Environmen
     verbosity: settings.choice('verbosity', verbosities, 'info'),
     timestamps: settings.boolean('log-timestamp'),
     isLive: canDraw && asked !== 'text' && format !== 'json',
-    ...given({ dialect }),
+    ...(dialect === undefined ? {} : { dialect }),
   };
 }
 

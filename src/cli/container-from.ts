@@ -5,7 +5,6 @@ import { makeContainer } from '../containers/make-container.ts';
 import { parseVolume } from '../containers/mounts.ts';
 import type { ContainerState } from '../containers/state.ts';
 import { BuilderError } from '../errors.ts';
-import { given } from '../given.ts';
 import { parseSize } from './size.ts';
 import { splitDigest } from '../oci/digest.ts';
 import type { Json } from '../oci/json.ts';
@@ -33,15 +32,18 @@ export async function runFromCommand(input: CommandInput): Promise<number> {
   const memory = settings.text('memory');
   if (memory !== undefined) parseSize('memory', memory);
   const pidsLimit = settings.number('pids-limit');
+  const network = settings.text('network');
   const name = settings.text('name');
   const wanted = {
-    ...given({ name }),
+    ...(name === undefined ? {} : { name }),
     platform,
     created: new Date().toISOString(),
     run: {
       volumes: settings.list('volume'),
       hosts: settings.list('add-host').map(checkHost),
-      ...given({ memory, pidsLimit }),
+      ...(memory === undefined ? {} : { memory }),
+      ...(pidsLimit === undefined ? {} : { pidsLimit }),
+      ...(network === undefined ? {} : { network }),
     },
   };
   const containers = new ContainerStore(store.folder);

@@ -4,7 +4,6 @@ import { parseMount, parseVolume } from '../containers/mounts.ts';
 import { type RunRequest, runInContainer } from '../containers/run.ts';
 import type { ContainerState } from '../containers/state.ts';
 import { BuilderError } from '../errors.ts';
-import { given } from '../given.ts';
 import type { CommandInput } from './command.ts';
 import { containersOf, waiting } from './container-from.ts';
 import { passSignals } from './pass-signals.ts';
@@ -56,7 +55,7 @@ function shellOf({ config }: ContainerState): string {
 function requestOf({ settings, env }: CommandInput, { run }: ContainerState, argv: readonly string[]): RunRequest {
   const text = <Key extends string>(key: Key, flag: string): { readonly [K in Key]?: string } => {
     const value = settings.text(flag);
-    return given({ [key]: value }) as { [K in Key]?: string }; // TypeScript widens a computed key
+    return (value === undefined ? {} : { [key]: value }) as { [K in Key]?: string }; // TypeScript widens a computed key
   };
   const memory = settings.text('memory') ?? run.memory;
   const pidsLimit = settings.number('pids-limit') ?? run.pidsLimit;
@@ -68,11 +67,13 @@ function requestOf({ settings, env }: CommandInput, { run }: ContainerState, arg
     env: settings.list('env').flatMap((item) => variableOf(item, env)),
     fallbackEnv: proxiesIn(env),
     mounts: [...[...run.volumes, ...settings.list('volume')].map(parseVolume), ...settings.list('mount').map(parseMount)],
+    isOffline: (settings.text('network') ?? run.network) === 'none',
     keepsHosts: settings.boolean('no-hosts'),
     addedCapabilities: settings.list('cap-add'),
     droppedCapabilities: settings.list('cap-drop'),
     ...(memory === undefined ? {} : { memoryBytes: parseSize('memory', memory) }),
-    ...given({ pidsLimit }),
+    // As with podman, nothing is no limit.
+    ...(pidsLimit === undefined || pidsLimit < 1 ? {} : { pidsLimit }),
   };
 }
 

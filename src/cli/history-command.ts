@@ -7,21 +7,22 @@ import { formatAge, formatBytes } from '../report/units.ts';
 import { findImage } from '../store/find-image.ts';
 import type { CommandInput } from './command.ts';
 import { storeOf } from './store-request.ts';
-import { notOneImage } from './stored-image.ts';
+import { withStoredImage } from './stored-image.ts';
 import { formatRows, presentMembers } from './table.ts';
 
 /** What made each layer, the last first, as podman prints it. */
 export async function runHistoryCommand({ settings, positionals, env, stdout, signal }: CommandInput): Promise<number> {
   const store = storeOf(settings, env);
-  const { image } = await findImage(store, onlyImage(positionals, 'history'), signal);
-  if (image.config === undefined || image.view.kind === 'index') throw notOneImage(image.names[0] ?? image.id);
-  const { layers } = image.view;
+  const text = onlyImage(positionals, 'history');
+  const { names } = (await findImage(store, text, signal)).image;
+  const { image, config } = await withStoredImage({ store, text, settings }, signal, async (stored) => await Promise.resolve(stored));
+  const { layers } = image;
   const isHuman = settings.boolean('human', true);
   const isWhole = settings.boolean('no-trunc');
   let layer = 0;
-  const sizes = image.config.image.history.map(({ emptyLayer }) => (emptyLayer === true ? 0 : (layers[layer++]?.size ?? 0)));
-  const entries = image.config.image.history.map((entry, position) => ({ entry, sizeBytes: sizes[position] ?? 0 })).toReversed();
-  const id = (position: number): string => (position === 0 ? splitDigest(image.id).hex : '<missing>');
+  const sizes = image.config.history.map(({ emptyLayer }) => (emptyLayer === true ? 0 : (layers[layer++]?.descriptor.size ?? 0)));
+  const entries = image.config.history.map((entry, position) => ({ entry, sizeBytes: sizes[position] ?? 0 })).toReversed();
+  const id = (position: number): string => (position === 0 ? splitDigest(config.descriptor.digest).hex : '<missing>');
   if (settings.boolean('quiet')) {
     stdout.write(entries.map((_entry, position) => `${isWhole ? id(position) : id(position).slice(0, 12)}\n`).join(''));
     return 0;
@@ -36,7 +37,7 @@ export async function runHistoryCommand({ settings, positionals, env, stdout, si
       ['CreatedBy', isWhole || command.length <= 45 ? command : `${command.slice(0, 42)}...`],
       ['Size', isHuman ? formatBytes(sizeBytes) : String(sizeBytes)],
       ['Comment', entry.comment ?? ''],
-      ['Tags', position === 0 ? [...image.names] : []],
+      ['Tags', position === 0 ? [...names] : []],
     ]);
   });
   const json = entries.map(({ entry, sizeBytes }, position) =>
@@ -46,7 +47,7 @@ export async function runHistoryCommand({ settings, positionals, env, stdout, si
       ['CreatedBy', entry.createdBy],
       ['size', sizeBytes],
       ['comment', entry.comment],
-      ['tags', position === 0 && image.names.length > 0 ? [...image.names] : undefined],
+      ['tags', position === 0 && names.length > 0 ? [...names] : undefined],
     ]),
   );
   const columns = [

@@ -41,7 +41,7 @@ export async function runInspectCommand(input: CommandInput): Promise<number> {
     return 0;
   }
   const about = async (): Promise<Json> => {
-    if (isStored) return await inspectStored(storeOf(settings, env), name, signal);
+    if (isStored) return await inspectStored(storeOf(settings, env), name, settings, signal);
     const tags = await tagsBeside(place, settings.boolean('no-tags'), means, signal);
     return await inspectImage({ place, source, tags }, means.platform, signal);
   };

@@ -2,28 +2,29 @@
 import { splitDigest } from '../oci/digest.ts';
 import { type Json, type JsonObject, parseJson } from '../oci/json.ts';
 import { findImage } from '../store/find-image.ts';
-import { type ImageStore, openStoreSource } from '../store/image-store.ts';
-import { notOneImage } from './stored-image.ts';
+import type { ImageStore } from '../store/image-store.ts';
+import type { Settings } from './settings.ts';
+import { withStoredImage } from './stored-image.ts';
 
-/** What buildah knows of an image, and of it as a container would see it. */
-export async function inspectStored(store: ImageStore, text: string, signal: AbortSignal): Promise<JsonObject> {
+/** What buildah knows of an image, of an index of the one for a platform, and of it as a container would see it. */
+export async function inspectStored(store: ImageStore, text: string, settings: Settings, signal: AbortSignal): Promise<JsonObject> {
   const { image, name } = await findImage(store, text, signal);
-  if (image.config === undefined || image.view.kind === 'index') throw notOneImage(text);
-  await using source = await openStoreSource(store, image, signal);
-  const config = parseJson(image.config.text);
-  return new Map<string, Json>([
-    ['Type', 'yadokari'],
-    ['FromImage', name ?? image.names[0] ?? ''],
-    ['FromImageID', splitDigest(image.id).hex],
-    ['FromImageDigest', image.descriptor.digest],
-    ['Names', [...image.names]],
-    ['Config', image.config.text],
-    ['Manifest', source.root.bytes.toString('utf8')],
-    ['Container', ''],
-    ['ContainerID', ''],
-    ['MountPoint', ''],
-    ['ImageAnnotations', new Map(image.view.annotations)],
-    ['OCIv1', config],
-    ['Docker', config],
-  ]);
+  return await withStoredImage({ store, text, settings }, signal, async ({ manifest, config, image: { annotations } }) => {
+    const configText = config.bytes.toString('utf8');
+    return new Map<string, Json>([
+      ['Type', 'yadokari'],
+      ['FromImage', name ?? image.names[0] ?? ''],
+      ['FromImageID', splitDigest(config.descriptor.digest).hex],
+      ['FromImageDigest', manifest.digest],
+      ['Names', [...image.names]],
+      ['Config', configText],
+      ['Manifest', manifest.bytes.toString('utf8')],
+      ['Container', ''],
+      ['ContainerID', ''],
+      ['MountPoint', ''],
+      ['ImageAnnotations', new Map(annotations)],
+      ['OCIv1', parseJson(configText)],
+      ['Docker', parseJson(configText)],
+    ]);
+  });
 }

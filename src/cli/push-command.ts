@@ -17,6 +17,7 @@ import { type ImageStore, openStoreSource } from '../store/image-store.ts';
 import { openLayoutSource } from '../store/oci-layout.ts';
 import { accessRegistries } from '../surroundings/registries.ts';
 import { convertedSource } from '../transports/convert.ts';
+import type { CopyOptions } from '../transports/copy.ts';
 import { storePlace } from '../transports/store-place.ts';
 import { isPlaceName, parsePlace } from '../transports/transport.ts';
 import { registryPlace, transports } from '../transports/transports.ts';
@@ -63,7 +64,10 @@ async function pushFromStore(input: CommandInput, name: string, destination: str
   const to = isPlaceName(target, transports) ? parsePlace(target, transports) : registryPlace(withDefaultTag(parseReference(target)));
   await using means = await openMeans(settings, '', { env, emit: report.emit });
   await using blobs = openBlobStore(temporaryFolderOf(settings, env));
-  const options = copyOptionsOf(settings);
+  // What was built for several platforms, or pulled for all, goes as a whole where it can.
+  const isChosen = ['all', 'override-os', 'override-arch', 'override-variant'].some((flag) => settings.has(flag));
+  const isWhole = image.view.kind === 'index' && to.transport.hasIndexes && !isChosen;
+  const options: CopyOptions = { ...copyOptionsOf(settings), ...(isWhole ? { selection: { kind: 'all' } } : {}) };
   const plain = settings.boolean('disable-compression') ? { compression: 'none' as const } : {};
   const copied = await copyWithRetries(
     storePlace(store, image.descriptor.digest),

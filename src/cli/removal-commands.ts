@@ -7,8 +7,8 @@ import { findImage, listImages } from '../store/find-image.ts';
 import { localName } from '../store/image-names.ts';
 import { type ImageStore, addNames, untag } from '../store/image-store.ts';
 import { type RemovedImage, removeImage, removeWholeImage, unusedImages } from '../store/remove-images.ts';
-import { findLeftovers, readPins, sweepStore } from '../store/store-sweep.ts';
-import { blobsOf, totalOf } from '../store/store-usage.ts';
+import { emptyCache, findLeftovers, readPins, sweepStore } from '../store/store-sweep.ts';
+import { type CacheUsage, blobsOf, cacheUsage, totalOf } from '../store/store-usage.ts';
 import type { CommandInput } from './command.ts';
 import { containersOf } from './container-from.ts';
 import { asStoreOwner } from './store-owner.ts';
@@ -99,7 +99,7 @@ function checkOperands(positionals: readonly string[], isAll: boolean, isPrune: 
   if (!isAll && !isPrune && positionals.length === 0) throw fail('a name or an id is needed, or --all');
 }
 
-/** Images without a name (or without a container) and everything that killed processes left; prints the ids. */
+/** Images without a name (or without a container), results of builds and everything that killed processes left; prints the ids. */
 export async function runPruneCommand(input: CommandInput): Promise<number> {
   const leftovers = containersOf(input).leftovers();
   return leftovers.length === 0 ? await prune(input, []) : await asStoreOwner(input, 'prune', async () => await prune(input, leftovers));
@@ -118,13 +118,16 @@ async function prune({ settings, env, report, stdout, signal }: CommandInput, le
     if (id !== undefined) stdout.write(`${splitDigest(id).hex}\n`);
   }
   const onWait = (): void => report.emit({ kind: 'note', level: 'info', message: `waiting for others who work with ${store.folder}` });
+  // Before the images' blobs: what is in both goes with the last of the two.
+  const { results, uniqueBytes } = await emptyCache(store, onWait, signal);
   const swept = (await sweepStore(store, onWait, signal)) ?? [];
-  const freed = swept.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  if (!settings.boolean('quiet')) report.line('info', `${formatCount(swept.length, 'file')} removed, ${formatBytes(freed)} freed`);
+  const freed = swept.reduce((sum, { sizeBytes }) => sum + sizeBytes, uniqueBytes);
+  const cached = results === 0 ? '' : ` and ${formatCount(results, 'result')} of builds`;
+  if (!settings.boolean('quiet')) report.line('info', `${formatCount(swept.length, 'file')}${cached} removed, ${formatBytes(freed)} freed`);
   return 0;
 }
 
-/** What each image takes, what of that no other needs, and whether a container uses it. */
+/** What each image takes, what of that no other needs, and whether a container uses it; and what builds have kept. */
 export async function runDiskUsageCommand({ settings, env, stdout, signal }: CommandInput): Promise<number> {
   const store = storeOf(settings, env);
   const pins = await readPins(store);
@@ -138,6 +141,15 @@ export async function runDiskUsageCommand({ settings, env, stdout, signal }: Com
     const unique = totalOf(new Map([...blobs].filter(([digest]) => owners.get(digest) === 1)));
     return { id: shortId(image, settings.boolean('no-trunc')), isUsed, size: totalOf(blobs), unique, name: image.names[0] ?? '<none>' };
   });
+  const cache = await cacheUsage(store);
+  if (cache.results > 0)
+    rows.push({
+      id: 'cache',
+      isUsed: false,
+      size: cache.sizeBytes,
+      unique: cache.uniqueBytes,
+      name: `${formatCount(cache.results, 'result')} of builds`,
+    });
   const columns = ['ID', 'RECLAIMABLE', 'SIZE', 'UNIQUE', 'NAME'];
   const of = ['ID', 'Reclaimable', 'Size', 'Unique', 'Name'];
   stdout.write(
@@ -169,14 +181,18 @@ export async function runDiskUsageCommand({ settings, env, stdout, signal }: Com
     ),
   );
   if (settings.boolean('json') || settings.has('format')) return 0;
-  stdout.write(totalsOf(parts, await leftoverBytes(store, signal)));
+  stdout.write(totalsOf(parts, await leftoverBytes(store, signal), cache));
   return 0;
 }
 
-function totalsOf(parts: readonly { readonly blobs: ReadonlyMap<Digest, number>; readonly isUsed: boolean }[], leftover: number): string {
+function totalsOf(
+  parts: readonly { readonly blobs: ReadonlyMap<Digest, number>; readonly isUsed: boolean }[],
+  leftover: number,
+  { uniqueBytes }: CacheUsage,
+): string {
   const all = new Map(parts.flatMap(({ blobs }) => [...blobs]));
   const used = new Map(parts.filter(({ isUsed }) => isUsed).flatMap(({ blobs }) => [...blobs]));
-  const total = totalOf(all) + leftover;
+  const total = totalOf(all) + leftover + uniqueBytes;
   return [
     ...(leftover === 0 ? [] : [`Leftover:     ${formatBytes(leftover)}\n`]),
     `Reclaimable:  ${formatBytes(total - totalOf(used))}\n`,

@@ -1,7 +1,6 @@
 // argv and env → BuildRequest: validated once, at the door.
 import { resolve } from 'node:path';
 import { BuilderError } from '../errors.ts';
-import { given } from '../given.ts';
 import type { BuildRequest, NamedContextSpec, SecretSpec } from '../build/request.ts';
 import type { OutputRequest } from '../outputs/output-request.ts';
 import { leftOutBy, varRun } from '../build/ignored-paths.ts';
@@ -41,16 +40,18 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
   const context = settings.text('context') ?? positional ?? bucketContext(settings.text('bucket')) ?? around.defaultContext;
   refuseTwoFromInput(dockerfile, context);
   const ofFiles = settings.list('build-arg-file').flatMap((path) => readBuildArgFile(path, around.workingDirectory));
-  const buildArgsGiven = parseBuildArgs([...ofFiles, ...settings.list('build-arg')], around.env);
-  const buildArgs = withEpochOf(around.env, buildArgsGiven);
+  const given = parseBuildArgs([...ofFiles, ...settings.list('build-arg')], around.env);
+  const buildArgs = withEpochOf(around.env, given);
   const host = hostPlatform(around.nodeArch);
   const platforms = platformsOf(settings, host);
   refuseSeveralInOne(platforms, output);
+  const subPath = settings.text('context-sub-path');
   const ignoreFile = settings.text('ignorefile');
+  const baseFolder = makeBaseFolder(settings, around.workingDirectory);
   return {
     dockerfile,
     context,
-    ...given({ contextSubPath: settings.text('context-sub-path'), baseFolder: makeBaseFolder(settings, around.workingDirectory) }),
+    ...(subPath === undefined ? {} : { contextSubPath: subPath }),
     ...(ignoreFile === undefined ? {} : { ignoreFile: resolve(around.workingDirectory, ignoreFile) }),
     appliesUnpackedRules: around.isKanikos === true,
     namedContexts: namedContexts(settings),
@@ -64,7 +65,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     platforms,
     platform: platforms[0] ?? host,
     buildPlatform: host,
-    ...shapeOf(settings, buildArgsGiven, around.env, output),
+    ...shapeOf(settings, given, around.env, output),
     alwaysUnpack: settings.boolean('materialize'),
     borrowsContext: settings.boolean('borrow-context') || around.hasTerminal !== true,
     ignorePaths: ignoredPaths(settings),
@@ -74,6 +75,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     preservesRoot: settings.boolean('preserve-context'),
     ...(hasCache(settings) ? { cache: makeCacheRequest(settings, output, around.workingDirectory) } : {}),
     ...storeRequest(settings, around.workingDirectory),
+    ...(baseFolder === undefined ? {} : { baseFolder }),
     tellsContents: settings.has('report') || settings.has('events-file'),
     printChecks: !settings.boolean('no-check'),
     printsPlan: settings.boolean('print-plan'),
@@ -176,12 +178,13 @@ function shapeOf(
   const imageFormat = settings.choice('image-format', ['inherit', 'docker', 'oci'], 'inherit');
   refuseContradictions(output, compression, imageFormat);
   const level = settings.number('compression-level');
+  const timestamp = timestampOf(settings, buildArgs);
   return {
     compression,
     ...(level === undefined || level === -1 ? {} : { compressionLevel: checkedLevel(level, compression) }),
     imageFormat,
     reproducible: settings.boolean('reproducible'),
-    ...given({ timestamp: timestampOf(settings, buildArgs) }),
+    ...(timestamp === undefined ? {} : { timestamp }),
     omitsHistory: settings.boolean('omit-history'),
     ...mergingOf(settings),
   };

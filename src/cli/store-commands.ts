@@ -66,7 +66,7 @@ const listed: readonly Command[] = [
   {
     name: 'prune',
     usage: '[flags]',
-    about: 'remove images without a name, and what else nobody needs',
+    about: 'remove images without a name, the cache of builds, and what else nobody needs',
     groups: pruneGroups,
     run: runPruneCommand,
   },

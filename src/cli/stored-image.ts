@@ -1,5 +1,4 @@
 // An image of the store, for commands that read it.
-import { BuilderError } from '../errors.ts';
 import { hostPlatform, parsePlatform } from '../oci/platform.ts';
 import { type StoredImage, readImage } from '../oci/stored-image.ts';
 import { findImage } from '../store/find-image.ts';
@@ -17,9 +16,4 @@ export async function withStoredImage<Value>(
   const host = hostPlatform(process.arch);
   const wanted = settings.text('platform');
   return await use(await readImage(source, wanted === undefined ? host : parsePlatform(wanted, host), signal));
-}
-
-/** What to throw for an entry of the store that is not one image. */
-export function notOneImage(name: string): BuilderError {
-  return new BuilderError('ERR_UNSUPPORTED', `Cannot use ${name} as an image: it is an index of several, or something else`);
 }

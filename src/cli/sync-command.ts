@@ -1,9 +1,7 @@
 // `yadokari sync --src KIND --dest KIND SOURCE DESTINATION`: many images at once, as skopeo syncs them.
-import { readFile, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { makeFolder } from '../folders.ts';
 import { BuilderError, systemCode } from '../errors.ts';
-import { given } from '../given.ts';
 import type { Reference } from '../oci/reference.ts';
 import { openRegistrySide } from '../surroundings/registry-side.ts';
 import type { CopyMeans } from '../transports/copy.ts';
@@ -52,7 +50,7 @@ async function syncOne(item: SyncSource, target: SyncTarget, means: CopyMeans, i
       if (!isQuiet) report.line('info', `would copy ${item.place.name} -> ${to.name}`);
       return true;
     }
-    makeParent(to);
+    await makeParent(to);
     const { digest } = await copyWithRetries(item.place, to, copyOptionsOf(settings), { ...input, means });
     if (!isQuiet) report.line('info', `${item.place.name} -> ${to.name} ${digest}`);
     return true;
@@ -110,7 +108,7 @@ function sideFor({ credential, tlsVerify, certificateFolder }: SyncRegistry, { s
     ...sideOf(settings, 'src-'),
     ...(credential === undefined ? {} : { credential: { kind: 'password' as const, ...credential } }),
     ...(tlsVerify === undefined ? {} : { isLenient: !tlsVerify }),
-    ...given({ certificateFolder }),
+    ...(certificateFolder === undefined ? {} : { certificateFolder }),
   };
 }
 
@@ -123,6 +121,6 @@ async function readSyncFile(path: string): Promise<string> {
   throw new BuilderError('ERR_USAGE', `Cannot read ${path}: it has more than ${fileLimitBytes} bytes`);
 }
 
-function makeParent({ transport, path }: Place): void {
-  if (transport.name === 'dir' && path !== undefined) makeFolder(dirname(path));
+async function makeParent({ transport, path }: Place): Promise<void> {
+  if (transport.name === 'dir' && path !== undefined) await mkdir(dirname(path), { recursive: true });
 }

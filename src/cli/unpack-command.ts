@@ -29,7 +29,7 @@ export async function runUnpackCommand(input: CommandInput): Promise<number> {
   const temporary = join(dirname(folder), `.${randomUUID()}.tmp`);
   mkdirSync(temporary, { mode: 0o755 });
   try {
-    await withStoredImage({ store, text, settings }, signal, async ({ image }) => await unpackImage(image, temporary, report.emit, signal));
+    await withStoredImage({ store, text, settings }, signal, async ({ image }) => await unpackImage(image, temporary, report, signal));
     await rmdir(folder).catch((error: unknown) => {
       if (systemCode(error) !== 'ENOENT') throw error;
     });

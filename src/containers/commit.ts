@@ -2,7 +2,6 @@
 import { bytesFromText } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import { given } from '../given.ts';
 import { plainRoot } from '../files/root.ts';
 import type { BlobStore } from '../layer/store.ts';
 import type { Compression } from '../oci/media-type.ts';
@@ -114,7 +113,7 @@ function historyOf(
   const own: HistoryEntry = {
     created,
     createdBy: settings.createdBy ?? (shell === '' ? '/bin/sh' : shell),
-    ...given({ author: config.author }),
+    ...(config.author === undefined ? {} : { author: config.author }),
     ...(comment === '' ? {} : { comment }),
   };
   return squashes ? [own] : [...config.history, ...settings.history, own];

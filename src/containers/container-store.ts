@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path/posix';
-import { makeNamedFolder } from '../folders.ts';
 import { bytesFromText, fsPath } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { removeTree } from '../files/remove.ts';
@@ -148,7 +147,7 @@ export class ContainerStore {
 
   async #lock(signal: AbortSignal): Promise<Disposable> {
     // Nobody else may enter: what is in a container's root may be setuid.
-    makeNamedFolder(this.#folder, 'the folder of working containers', 0o700);
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     return await waitForLock(bytesFromText(join(this.#folder, 'lock')), 'exclusive', signal);
   }
 
@@ -163,6 +162,9 @@ export class ContainerStore {
       if (systemCode(error) === 'ENOENT') return [];
       throw new BuilderError('ERR_ROOTFS', `Cannot list the containers in ${this.#folder}: ${systemCode(error) ?? 'unknown reason'}`, {
         cause: error,
+        ...(systemCode(error) === 'EACCES'
+          ? { hint: 'they are those of the user who made them; images are shared, containers are not' }
+          : {}),
       });
     }
   }

@@ -11,7 +11,6 @@ import { isUrlSource } from '../context/source-word.ts';
 import type { SourceTree } from '../context/tree.ts';
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import { given } from '../given.ts';
 import { EntryWriter } from '../files/entry-writer.ts';
 import { openFile } from '../files/read-file.ts';
 import { absolutePath } from '../files/resolve.ts';
@@ -91,8 +90,9 @@ function startJob(container: OpenContainer, root: Root, draft: TreeDraft, reques
   return {
     target,
     policy: {
-      parents: { mode: 0o755, ...given({ owner }) },
-      ...given({ owner, chmod }),
+      parents: { mode: 0o755, ...(owner === undefined ? {} : { owner }) },
+      ...(owner === undefined ? {} : { owner }),
+      ...(chmod === undefined ? {} : { chmod }),
     },
     destination: { path, isDirectory },
     written: [],

@@ -2,16 +2,15 @@
 import { bytesFromText } from '../bytes.ts';
 import type { Emit } from '../events.ts';
 import { plainRoot } from '../files/root.ts';
-import { openEntries } from '../layer/open-entries.ts';
 import { splitDigest } from '../oci/digest.ts';
+import type { Image } from '../oci/image.ts';
 import { emptyImageConfig } from '../oci/image-config.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { StoredImage } from '../oci/stored-image.ts';
 import { ContentNotes } from '../rootfs/content-notes.ts';
 import { scanRoot, settleClock } from '../rootfs/scan.ts';
 import { writeSnapshot } from '../rootfs/snapshot-file.ts';
-import { unpackLayer } from '../rootfs/unpack.ts';
-import { createUnpackReport, tellUnpackReport } from '../rootfs/unpack-report.ts';
+import { unpackImage } from '../rootfs/unpack-image.ts';
 import type { ContainerStore, OpenContainer } from './container-store.ts';
 import { type ContainerState, type RunSettings, noSettings } from './state.ts';
 
@@ -33,12 +32,12 @@ export interface NewContainer {
   readonly created: string;
 }
 
-/** Makes a container and gives its state. Nothing stays of one that can't be made. @throws ERR_USAGE for its name, and as `unpackLayer` */
+/** Makes a container and gives its state. Nothing stays of one that can't be made. @throws ERR_USAGE for its name, and as `unpackImage` */
 export async function makeContainer(store: ContainerStore, wanted: NewContainer, emit: Emit, signal: AbortSignal): Promise<ContainerState> {
   const naming = wanted.name === undefined ? { base: nameFor(wanted.base?.name) } : { name: wanted.name };
   using container = await store.create(naming, (id, name) => describe(wanted, id, name), signal);
   try {
-    await unpackImage(container, wanted.base?.stored, emit, signal);
+    await fill(container, wanted.base?.stored.image ?? { layers: [] }, emit, signal);
     return await store.update(container.state.id, (state) => ({ ...state, status: 'ready' }), signal);
   } catch (error) {
     await store.remove(container, new AbortController().signal);
@@ -78,16 +77,10 @@ function nameFor(imageName: string | undefined): string {
   return last === '' ? 'working-container' : `${last}-working-container`;
 }
 
-async function unpackImage(container: OpenContainer, stored: StoredImage | undefined, emit: Emit, signal: AbortSignal): Promise<void> {
-  const root = plainRoot(bytesFromText(container.rootFolder));
+async function fill(container: OpenContainer, image: Pick<Image, 'layers'>, emit: Emit, signal: AbortSignal): Promise<void> {
   const notes = new ContentNotes();
-  const report = createUnpackReport(notes);
-  for (const layer of stored?.image.layers ?? []) {
-    const entries = openEntries(layer, signal, (oddity) => report.oddities.add(oddity));
-    await unpackLayer(root, entries, report, signal);
-  }
-  tellUnpackReport(report, emit);
-  const tree = await scanRoot(root, signal);
+  await unpackImage(image, container.rootFolder, { notes, emit }, signal);
+  const tree = await scanRoot(plainRoot(bytesFromText(container.rootFolder)), signal);
   await writeSnapshot(container.snapshotPath, { tree, notes });
   // A change in the same clock tick as the newest one seen would keep its ctime.
   await settleClock(tree, signal);

@@ -1,10 +1,8 @@
 // `run`: a command with the container's root as its own, as its config says or the command line.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
-import { makeFolder } from '../folders.ts';
 import { bytesFromText, textFromBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
-import { given } from '../given.ts';
 import { accountFiles, homeOf, resolveUser } from '../linux/accounts.ts';
 import { makeLimitedGroups } from '../linux/control-groups.ts';
 import { tryLock } from '../linux/file-lock.ts';
@@ -26,6 +24,8 @@ export interface RunRequest {
   readonly fallbackEnv: ReadonlyMap<string, string>;
   readonly mounts: readonly WantedMount[];
   readonly hostName?: string;
+  /** Without the machine's network. */
+  readonly isOffline: boolean;
   /** `/etc/hosts` is the image's. */
   readonly keepsHosts: boolean;
   readonly addedCapabilities: readonly string[];
@@ -54,7 +54,8 @@ export async function runInContainer(container: OpenContainer, request: RunReque
   const prepared = await prepare(container, request, store, signal);
   const { id } = container.state;
   const groups = makeLimitedGroups(`yadokari-${id.slice(0, 12)}-${process.pid}`, {
-    ...given({ memoryBytes: request.memoryBytes, pids: request.pidsLimit }),
+    ...(request.memoryBytes === undefined ? {} : { memoryBytes: request.memoryBytes }),
+    ...(request.pidsLimit === undefined ? {} : { pids: request.pidsLimit }),
   });
   try {
     const exit = await runContainer({ ...prepared, controlGroups: groups.doors }, nodePath, onSignal);
@@ -119,6 +120,7 @@ async function prepare(
     mounts,
     memory,
     hostName,
+    isOffline: request.isOffline,
     ...(hasTerminalGroup() ? { terminalGroup } : {}),
     capabilities: chosenCapabilities(request.addedCapabilities, request.droppedCapabilities),
     argv: request.argv,
@@ -150,7 +152,7 @@ function writeOwnFiles(
   keepsHosts: boolean,
 ): readonly { readonly source: string; readonly target: string; readonly mode: 'ro' | 'rw' }[] {
   const own = join(folder, 'own');
-  makeFolder(own, 0o755);
+  mkdirSync(own, { recursive: true, mode: 0o755 });
   const file = (name: string, target: string, text: string, mode: 'ro' | 'rw') => {
     const source = join(own, name);
     // Others may be running with the very file: it is written to, not replaced.

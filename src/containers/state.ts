@@ -1,6 +1,5 @@
 // What is known of a working container besides its files: a value, kept as JSON that a person can read.
 import { BuilderError } from '../errors.ts';
-import { given } from '../given.ts';
 import { parseAnnotations } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { type HistoryEntry, type ImageConfig, formatImageConfig, parseImageConfig } from '../oci/image-config.ts';
@@ -25,6 +24,8 @@ export interface RunSettings {
   readonly hosts: readonly string[];
   readonly memory?: string;
   readonly pidsLimit?: number;
+  /** `none`; else the machine's. */
+  readonly network?: string;
 }
 
 export interface ContainerState {
@@ -68,7 +69,7 @@ export function formatState(state: ContainerState): string {
       createdBy: settings.createdBy,
       historyComment: settings.historyComment,
     }),
-    run: objectOf({ volumes: [...run.volumes], hosts: [...run.hosts], memory: run.memory, pidsLimit: run.pidsLimit }),
+    run: objectOf({ volumes: [...run.volumes], hosts: [...run.hosts], memory: run.memory, pidsLimit: run.pidsLimit, network: run.network }),
     // Entries that are to come are kept as a config has them.
     history: parseJson(formatImageConfig({ ...emptyConfig, history: settings.history })),
     config: parseJson(formatImageConfig(state.config)),
@@ -89,20 +90,24 @@ export function parseState(text: string, path: string): ContainerState {
       name: textAt(root, 'name') ?? '',
       status,
       created: textAt(root, 'created') ?? '',
-      ...given({ image: digestAt(root, 'image'), imageId: textAt(root, 'imageId') }),
+      ...given('image', digestAt(root, 'image')),
+      ...given('imageId', textAt(root, 'imageId')),
       imageName: textAt(root, 'imageName') ?? '',
       isMounted: root.get('isMounted') === true,
       mountPoints: textsAt(root, 'mountPoints'),
       config: configAt(root, 'config'),
       settings: {
         annotations: parseAnnotations(settings.get('annotations'), 'annotations') ?? new Map(),
-        ...given({ createdBy: textAt(settings, 'createdBy'), historyComment: textAt(settings, 'historyComment') }),
+        ...given('createdBy', textAt(settings, 'createdBy')),
+        ...given('historyComment', textAt(settings, 'historyComment')),
         history: configAt(root, 'history').history,
       },
       run: {
         volumes: textsAt(run, 'volumes'),
         hosts: textsAt(run, 'hosts'),
-        ...given({ memory: textAt(run, 'memory'), pidsLimit: numberAt(run, 'pidsLimit') }),
+        ...given('memory', textAt(run, 'memory')),
+        ...given('pidsLimit', numberAt(run, 'pidsLimit')),
+        ...given('network', textAt(run, 'network')),
       },
     };
   } catch (error) {
@@ -152,4 +157,10 @@ function numberAt(object: JsonObject, key: string): number | undefined {
 function textsAt(object: JsonObject, key: string): readonly string[] {
   const value = object.get(key);
   return Array.isArray(value) ? value.filter((item: Json) => typeof item === 'string') : [];
+}
+
+function given<Key extends string, Value>(key: Key, value: Value | undefined): { readonly [K in Key]?: Value } {
+  const object: { [K in Key]?: Value } = {};
+  if (value !== undefined) object[key] = value;
+  return object;
 }

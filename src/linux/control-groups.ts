@@ -15,6 +15,8 @@ export interface Limits {
 export interface GroupDoor {
   readonly enter: string;
   readonly leave: string;
+  /** A limit to be set when who started the command is out again: all his threads would count. */
+  readonly late?: { readonly file: string; readonly value: string };
 }
 
 /** Groups that were made for one command. */
@@ -54,7 +56,10 @@ export function makeLimitedGroups(name: string, { memoryBytes, pids }: Limits): 
         const home = isUnified ? join(mountPoint, own.get('') ?? '/') : folder;
         doors.push({ enter: join(group, 'cgroup.procs'), leave: join(home, 'cgroup.procs') });
       }
-      writeFileSync(join(group, limitFile(controller, isUnified)), String(value));
+      const file = join(group, limitFile(controller, isUnified));
+      // Whether it is taken shows now.
+      writeFileSync(file, String(value));
+      if (controller === 'pids') doors.push(late(doors.pop(), file, value));
     }
     return { doors, remove: async () => await removeGroups(made) };
   } catch (error) {
@@ -66,6 +71,12 @@ export function makeLimitedGroups(name: string, { memoryBytes, pids }: Limits): 
       hint: 'run as root, or in a session that systemd delegates control groups to',
     });
   }
+}
+
+function late(door: GroupDoor | undefined, file: string, value: number): GroupDoor {
+  if (door === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot limit processes: there is no group');
+  writeFileSync(file, 'max');
+  return { ...door, late: { file, value: String(value) } };
 }
 
 function limitFile(controller: string, isUnified: boolean): string {

@@ -5,7 +5,6 @@ import { getSystemErrorMap } from 'node:util';
 import { address, errno as lastErrno, load } from 'koffi';
 import { type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
-import { given } from '../given.ts';
 
 /** What a system call takes: an integer, a buffer whose address is passed, or null. */
 export type Argument = number | bigint | Uint8Array | null;
@@ -46,6 +45,7 @@ const numbers = {
     fcntl: 72,
     flock: 73,
     ioctl: 16,
+    socket: 41,
     getdents64: 217,
     openat: 257,
     close: 3,
@@ -111,6 +111,7 @@ const numbers = {
     fcntl: 25,
     flock: 32,
     ioctl: 29,
+    socket: 198,
     getdents64: 61,
     openat: 56,
     close: 57,
@@ -221,7 +222,7 @@ export function systemError(errno: number, syscall: string, path?: ByteString): 
   const [code, text] = getSystemErrorMap().get(-errno) ?? [errnoName(errno), 'system error'];
   const shown = path === undefined ? undefined : textFromBytes(path);
   const error = new Error(`${code}: ${text}, ${syscall}${shown === undefined ? '' : ` '${shown}'`}`);
-  return Object.assign(error, { code, errno: -errno, syscall, ...given({ path: shown }) });
+  return Object.assign(error, { code, errno: -errno, syscall, ...(shown === undefined ? {} : { path: shown }) });
 }
 
 /** The positive errno of a name such as `'ENOENT'`. */

@@ -1,6 +1,5 @@
 // os/arch/variant, as in image indexes, `--platform` and `--custom-platform`.
 import { BuilderError } from '../errors.ts';
-import { given } from '../given.ts';
 
 export interface Platform {
   readonly os: string;
@@ -79,7 +78,7 @@ export function parsePlatform(text: string, host: Platform): Platform {
       },
     );
   }
-  return normalizePlatform({ os: first, architecture: second, ...given({ variant }) });
+  return normalizePlatform({ os: first, architecture: second, ...(variant === undefined ? {} : { variant }) });
 }
 
 /** Lower case, usual names, and no variant where it says nothing (arm64/v8, amd64/v1). */
@@ -94,7 +93,8 @@ export function normalizePlatform(platform: Platform): Platform {
   return {
     os: platform.os.toLowerCase(),
     architecture,
-    ...given({ variant, osVersion: platform.osVersion }),
+    ...(variant === undefined ? {} : { variant }),
+    ...(platform.osVersion === undefined ? {} : { osVersion: platform.osVersion }),
   };
 }
 

@@ -1,6 +1,5 @@
 // Where the images of a build go: the only one as it is, or several that an index names, which goes last.
 import { join } from 'node:path';
-import { given } from '../given.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { encodeIndex } from '../oci/image-index.ts';
@@ -10,12 +9,13 @@ import { formatCommonName, formatReference, formatRepository } from '../oci/refe
 import type { ImageSink } from '../oci/source-and-sink.ts';
 import { type StoredImage, writeImageBlobs } from '../oci/stored-image.ts';
 import { openOciArchiveSink } from '../store/oci-archive.ts';
+import { imageStore, storeSink } from '../store/image-store.ts';
 import { openLayoutSink } from '../store/oci-layout.ts';
 import type { OutputRequest, PushedImage } from './output-request.ts';
 import { namesOf } from './output-names.ts';
-import { type StoreOutput, storeSink } from './store-image.ts';
+import type { StoreOutput } from './store-image.ts';
 import { type FileExports, type PublishPorts, publishImage, retryPush, writePushed, writeResults } from './publish.ts';
-import { makeFolder } from '../folders.ts';
+import { makeFolder } from '../store/make-folder.ts';
 
 export interface Published {
   readonly digest: Digest;
@@ -57,7 +57,7 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
   let sizeBytes = 0;
   const each = async (task: (sink: ImageSink) => Promise<void>): Promise<void> => {
     for (const { sink, phase, detail } of targets) {
-      emit({ kind: 'phase', phase, ...given({ detail }) });
+      emit({ kind: 'phase', phase, ...(detail === undefined ? {} : { detail }) });
       await (phase === 'pushing' ? retryPush(output, ports, async () => await task(sink)) : task(sink));
     }
   };
@@ -71,7 +71,7 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
       });
       for (const { path } of output.exports.filter(({ type }) => type === 'local')) {
         const folder = join(path, formatPlatform(platform).replaceAll('/', '_'));
-        makeFolder(folder);
+        await makeFolder(folder);
         await files.copyTo(folder);
       }
       entries.push({ mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length, platform });
@@ -101,7 +101,7 @@ async function writeOciArchive(
   signal: AbortSignal,
 ): Promise<void> {
   const [first, ...others] = namesOf(output).map(formatCommonName);
-  await using archive = openOciArchiveSink({ folder: path, ...given({ tag: first }) }, others, signal);
+  await using archive = openOciArchiveSink({ folder: path, ...(first === undefined ? {} : { tag: first }) }, others, signal);
   for (const image of images) {
     await writeImageBlobs(archive, image, signal);
     await archive.writeManifest(image.manifest, signal);
@@ -132,6 +132,7 @@ function targetsOf(output: OutputRequest, { registry }: PublishPorts): readonly 
   ];
 }
 
-function storeTarget(store: StoreOutput): Target {
-  return { sink: storeSink(store), names: store.names.map((name) => `store:${name}`), phase: 'writing', detail: store.folder };
+/** The store is held by the whole build. */
+function storeTarget({ folder, names }: StoreOutput): Target {
+  return { sink: storeSink(imageStore(folder), names), names: names.map((name) => `store:${name}`), phase: 'writing', detail: folder };
 }

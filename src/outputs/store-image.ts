@@ -2,7 +2,6 @@
 import { Readable } from 'node:stream';
 import type { Emit } from '../events.ts';
 import { splitDigest } from '../oci/digest.ts';
-import type { ImageSink } from '../oci/source-and-sink.ts';
 import { type StoredImage, writeImage } from '../oci/stored-image.ts';
 import { imageStore, openStoreSink } from '../store/image-store.ts';
 
@@ -14,19 +13,6 @@ export interface StoreOutput {
 
 /** Images that were pulled for this build, by what the store calls them. */
 export type PulledBases = ReadonlyMap<string, StoredImage>;
-
-/** The store as a place for several images, one call after the other. */
-export function storeSink({ folder, names }: StoreOutput): ImageSink {
-  const inStore = async (task: (sink: ImageSink) => Promise<void>, signal: AbortSignal): Promise<void> => {
-    await using sink = await openStoreSink(imageStore(folder), names, signal);
-    await task(sink);
-  };
-  return {
-    writeBlobs: (blobs, signal) => inStore((sink) => sink.writeBlobs(blobs, signal), signal),
-    writeManifest: (manifest, signal) => inStore((sink) => sink.writeManifest(manifest, signal), signal),
-    writeRoot: (root, signal) => inStore((sink) => sink.writeRoot(root, signal), signal),
-  };
-}
 
 /** Writes the image, then names it. @throws ERR_USAGE where the store can't be written, ERR_LAYER */
 export async function storeImage(

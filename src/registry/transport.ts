@@ -2,7 +2,6 @@
 import type { Readable } from 'node:stream';
 import { isIP } from 'node:net';
 import { RegistryError } from '../errors.ts';
-import { given } from '../given.ts';
 import { findBaseUrl } from './base-url.ts';
 import { type Exchange, observed } from './notes.ts';
 import { bareHost, isLoopback } from './proxy.ts';
@@ -60,7 +59,7 @@ export function createTransport(options: TransportOptions): Transport {
   const ownRetry: Retry = {
     policy: options.retryPolicy ?? defaultRetryPolicy,
     clock: options.clock ?? systemClock,
-    ...given({ tell: options.onRetry }),
+    ...(options.onRetry === undefined ? {} : { tell: options.onRetry }),
   };
   const bases = new JointWork<string, URL>();
   const allowsHttp = (host: string): boolean =>
@@ -80,7 +79,8 @@ export function createTransport(options: TransportOptions): Transport {
           url,
           headers: { 'user-agent': options.userAgent, ...headers, ...(length === undefined ? {} : { 'content-length': String(length) }) },
           ...(request.body === undefined ? {} : { body: request.body.open() }),
-          ...given({ extraPatienceMs: request.extraPatienceMs, patience: request.patience }),
+          ...(request.extraPatienceMs === undefined ? {} : { extraPatienceMs: request.extraPatienceMs }),
+          ...(request.patience === undefined ? {} : { patience: request.patience }),
           ...(request.body !== undefined && request.body.sizeBytes === undefined ? { isGrowing: true } : {}),
         },
         signal,

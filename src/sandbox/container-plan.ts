@@ -26,6 +26,8 @@ export interface ContainerPlan {
   readonly mounts: readonly ContainerMount[];
   readonly memory: readonly ContainerMemory[];
   readonly hostName: string;
+  /** A network namespace of its own, where nobody but itself can be reached. */
+  readonly isOffline: boolean;
   /** Group of terminals; undefined where that id is not mapped. */
   readonly terminalGroup?: number;
   /** Capabilities that root keeps inside, by number. */

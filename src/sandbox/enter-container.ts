@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { bytesFromText } from '../bytes.ts';
 import { boundCapabilities } from '../linux/capabilities.ts';
 import { attempt, systemError } from '../linux/libc.ts';
+import { raiseLoopback } from '../linux/loopback.ts';
 import { Processes, type Exit } from '../linux/process.ts';
 import { explainRefusal } from '../linux/refusal.ts';
 import { type StartAnswer, programCandidates, startProgram } from '../linux/start-program.ts';
@@ -17,18 +18,24 @@ import { bindMount, changeRoot, mountNew } from './mount.ts';
 interface OpenDoor {
   readonly enter: number;
   readonly leave: number;
+  readonly late?: { readonly file: number; readonly value: string };
 }
 
 /** Enters the world of the plan; gives open files of the control groups, which can't be reached from inside. */
 function enterWorld(plan: ContainerPlan): readonly OpenDoor[] {
   const open = (path: string): number => openSync(path, fsConstants.O_WRONLY);
-  const groups = plan.controlGroups.map(({ enter, leave }) => ({ enter: open(enter), leave: open(leave) }));
+  const groups = plan.controlGroups.map(({ enter, leave, late }) => ({
+    enter: open(enter),
+    leave: open(leave),
+    ...(late === undefined ? {} : { late: { ...late, file: open(late.file) } }),
+  }));
   // A device that is made inside is never opened: nothing else guards the host's disks from real root.
   bindMount(plan.rootFolder, plan.rootFolder, ['nodev']);
   for (const { source, target, mode } of plan.mounts) bindMount(source, target, mode === 'rw' ? ['nodev'] : ['readonly', 'nodev']);
   for (const { target, options } of plan.memory) mountNew('tmpfs', target, ['nosuid', 'nodev'], options);
   mountSystem(plan.system, plan.terminalGroup);
   setHostName(plan.hostName);
+  if (plan.isOffline) raiseLoopback();
   changeRoot(plan.rootFolder);
   boundCapabilities(new Set(plan.capabilities));
   return groups;
@@ -55,10 +62,10 @@ function start(plan: ContainerPlan, groups: readonly OpenDoor[]): StartAnswer {
     );
   } finally {
     closeSync(ownRoot);
-    for (const { enter, leave } of groups) {
+    for (const { enter, leave, late } of groups) {
       writeSync(leave, '0');
-      closeSync(leave);
-      closeSync(enter);
+      if (late !== undefined) writeSync(late.file, late.value);
+      for (const file of [enter, leave, ...(late === undefined ? [] : [late.file])]) closeSync(file);
     }
   }
 }

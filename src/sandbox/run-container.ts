@@ -33,7 +33,8 @@ export async function runContainer(
   const setpriv = requireProgram('setpriv', 'util-linux');
   const enter = join(import.meta.dirname, `enter-container${extname(import.meta.filename)}`);
   // If we are killed, setpriv has unshare killed, and unshare the first process inside, and so the whole namespace.
-  const args = ['--pdeathsig', 'KILL', '--', unshare, '--mount', '--pid', '--ipc', '--uts', '--fork', '--kill-child', '--'];
+  const namespaces = ['--mount', '--pid', '--ipc', '--uts', ...(plan.isOffline ? ['--net'] : [])];
+  const args = ['--pdeathsig', 'KILL', '--', unshare, ...namespaces, '--fork', '--kill-child', '--'];
   const node = [realpathSync(nodePath), '--disable-sigusr1', '--no-warnings', '--max-semi-space-size=1', enter];
   const child = spawn(setpriv, [...args, ...node], {
     stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe'],
@@ -56,9 +57,10 @@ export async function runContainer(
 function exitOf(outcome: StartOutcome | undefined, status: number, child: ChildProcess): ContainerExit {
   if (outcome?.kind === 'started') return { status, lacksGroups: outcome.lacksGroups };
   if (outcome?.kind === 'refused') return { status: outcome.exitCode, refusal: outcome.reason, lacksGroups: false };
-  const hint = whyNamespacesFail();
+  const reason = whyNamespacesFail();
   const state = outcome?.message ?? `${child.spawnfile} ended with status ${status}`;
-  throw new BuilderError('ERR_UNSUPPORTED', `Cannot make namespaces for the command: ${state}`, { hint });
+  const hint = reason === undefined ? {} : { hint: reason };
+  throw new BuilderError('ERR_UNSUPPORTED', `Cannot make namespaces for the command: ${state}`, hint);
 }
 
 async function readOutcome(pipe: Readable): Promise<StartOutcome | undefined> {

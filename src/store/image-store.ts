@@ -1,10 +1,9 @@
 // The images of this machine: an OCI layout whose entries are named by whole references, with locks beside it. Blobs are written first
 // and index.json changes in one rename, so whoever is killed leaves at most blobs that nothing names, which a sweep finds.
-import { lstat, mkdir, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, lstat, mkdir, open } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
-import { given } from '../given.ts';
 import { type LockKind, tryLock, waitForLock } from '../linux/file-lock.ts';
 import { type Descriptor, formatDescriptor, parseDescriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -13,14 +12,16 @@ import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import { blobPath } from './blob-file.ts';
 import { readIndexEntries, writeIndexEntries } from './layout-index.ts';
 import { refName } from './layout-referrers.ts';
-import { noteBlobs } from './layout-removal.ts';
-import { makeFolder } from '../folders.ts';
+import { namesIn, noteBlobs } from './layout-removal.ts';
+import { makeFolder } from './make-folder.ts';
 import { openLayoutSink, openLayoutSource } from './oci-layout.ts';
 
 /** Where a store is. `images/` is the layout, and `containers/ID/state.json` say which of its images are in use. */
 export interface ImageStore {
   readonly folder: string;
   readonly layout: string;
+  /** Results of builds, a layout each. */
+  readonly cache: string;
 }
 
 /** What one manifest or index of the store is called. */
@@ -35,7 +36,7 @@ export interface StoreEntry {
 const locks = { blobs: 'blobs.lock', index: 'index.lock' } as const;
 
 export function imageStore(folder: string): ImageStore {
-  return { folder, layout: join(folder, 'images') };
+  return { folder, layout: join(folder, 'images'), cache: join(folder, 'cache') };
 }
 
 /** What there is, in the order in which it came. A store that is not there is empty. @throws ERR_LAYER when index.json is malformed */
@@ -76,15 +77,20 @@ export async function removeEntries(store: ImageStore, digests: ReadonlySet<Dige
 
 /**
  * While it is held nothing of the store is removed: for who reads an image, makes a container of it, or writes blobs that nothing names
- * yet. Others may hold it too. Who may only read the store gets by without.
+ * yet. Others may hold it too. The store is made where it is missing; who may only read it gets by without holding it.
  */
 export async function holdStore(store: ImageStore, signal: AbortSignal): Promise<Disposable> {
   try {
-    return await lockStore(store, 'blobs', 'shared', signal);
+    return await openStore(store, signal);
   } catch (error) {
-    if (['EACCES', 'EROFS', 'ENOENT'].includes(systemCode(error) ?? '')) return { [Symbol.dispose]: () => undefined };
+    if (error instanceof BuilderError && error.code === 'ERR_USAGE') return { [Symbol.dispose]: () => undefined };
     throw error;
   }
+}
+
+async function openStore(store: ImageStore, signal: AbortSignal): Promise<Disposable> {
+  await makeStore(store);
+  return await lockStore(store, 'blobs', 'shared', signal);
 }
 
 /** @throws SystemError where the lock's file can't be opened; `onWait` is called once while others have it */
@@ -125,22 +131,56 @@ export async function openStoreSink(
   names: readonly string[],
   signal: AbortSignal,
 ): Promise<ImageSink & AsyncDisposable & { readonly finish: () => Promise<void> }> {
-  await makeStore(store);
-  const held = await lockStore(store, 'blobs', 'shared', signal);
+  const held = await openStore(store, signal);
+  return {
+    ...storeSink(store, names),
+    finish: async () => await Promise.resolve(),
+    [Symbol.asyncDispose]: async () => await releaseLock(held),
+  };
+}
+
+/** The same for who holds the store as long as the image is written. */
+export function storeSink(store: ImageStore, names: readonly string[]): ImageSink {
   const layout = openLayoutSink({ folder: store.layout });
   return {
     ...layout,
+    writeBlobs: async (blobs, writing) => {
+      await makeStore(store);
+      await linkResults(
+        store,
+        blobs.map(({ descriptor }) => descriptor.digest),
+      );
+      await layout.writeBlobs(blobs, writing);
+    },
     writeRoot: async (root, writing) => {
       await layout.writeManifest(root, writing);
       const { mediaType, digest, bytes, platform } = root;
-      const descriptor = { mediaType, digest, size: bytes.length, ...given({ platform }) };
+      const descriptor = { mediaType, digest, size: bytes.length, ...(platform === undefined ? {} : { platform }) };
       await checkWhole(store, descriptor, writing);
       const json = formatDescriptor(descriptor);
       await changeIndex(store, writing, (entries) => renamed(entries, json, names));
     },
-    finish: async () => await Promise.resolve(),
-    [Symbol.asyncDispose]: async () => await releaseLock(held),
   };
+}
+
+/** What a build has just kept in the cache is on disk once, under two names. Whoever writes blobs looks whether it is what it should be. */
+async function linkResults({ layout, cache }: ImageStore, digests: readonly Digest[]): Promise<void> {
+  const results = await namesIn(cache);
+  for (const digest of results.length === 0 ? [] : digests) {
+    const place = blobPath(layout, digest);
+    await makeFolder(dirname(place));
+    for (const result of results) if (await isLinked(blobPath(join(cache, result), digest), place)) break;
+  }
+}
+
+/** Also where there is one already. */
+async function isLinked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    return systemCode(error) === 'EEXIST'; // not there, on another disk, or somebody else's: it is copied then
+  }
 }
 
 /** What was written before the store was held may be gone again. @throws ERR_LAYER naming the first blob that is missing */
@@ -223,7 +263,7 @@ function withName(json: JsonObject, name: string): JsonObject {
 
 async function makeStore({ folder, layout }: ImageStore): Promise<void> {
   try {
-    makeFolder(folder, 0o700);
+    await makeFolder(folder, 0o700);
     // By the umask, as all else in it: who may share the folder may share the images.
     await mkdir(layout).catch(unlessThere);
     for (const name of Object.values(locks)) await (await open(join(folder, name), 'a', 0o666)).close();

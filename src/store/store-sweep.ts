@@ -10,6 +10,7 @@ import { blobPath, readBlobFile } from './blob-file.ts';
 import { type ImageStore, listEntries, lockStore, tryLockStore } from './image-store.ts';
 import { textOf } from './layout-index.ts';
 import { namesIn, noteBlobs } from './layout-removal.ts';
+import { type CacheUsage, cacheUsage } from './store-usage.ts';
 
 /** What was in the way, or is. */
 export interface Leftover {
@@ -65,6 +66,15 @@ export async function sweepStore(
     if (systemCode(error) === 'ENOENT') return []; // there is no store
     throw error;
   }
+}
+
+/** Empties the cache of the store, when no build works with it; gives what it held. @throws SystemError */
+export async function emptyCache(store: ImageStore, onWait: () => void, signal: AbortSignal): Promise<CacheUsage> {
+  if ((await namesIn(store.cache)).length === 0) return { results: 0, sizeBytes: 0, uniqueBytes: 0 };
+  using _blobs = await lockStore(store, 'blobs', 'exclusive', signal, onWait);
+  const usage = await cacheUsage(store);
+  for (const result of await namesIn(store.cache)) await rm(join(store.cache, result), { recursive: true, force: true });
+  return usage;
 }
 
 /** What a sweep would remove. Others may be about to name some of it. @throws as `sweepStore` */

@@ -7,7 +7,6 @@ import { openContext, type OpenedContext } from '../context/source.ts';
 import type { SourceTree } from '../context/tree.ts';
 import { contextName } from '../dockerfile/stage-needs.ts';
 import type { Emit } from '../events.ts';
-import { given } from '../given.ts';
 import type { MovedFolders } from '../files/moved-folders.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import type { GitAccess } from './git-access.ts';
@@ -51,7 +50,7 @@ export async function openContexts(
   options: ContextOptions,
   stack: AsyncDisposableStack,
 ): Promise<Contexts> {
-  const subPath = given({ subPath: request.contextSubPath });
+  const subPath = request.contextSubPath === undefined ? {} : { subPath: request.contextSubPath };
   const { appliesUnpackedRules } = request;
   const main = await openOne(request.context, request, sources, { ...options, ...subPath, appliesUnpackedRules });
   stack.defer(main.close);
@@ -64,7 +63,7 @@ async function openOne(
   { download, git, openObject, moved, standardInput }: ContextSources,
   options: ContextOptions & { readonly subPath?: string; readonly appliesUnpackedRules?: boolean },
 ): Promise<OpenedContext> {
-  const subPath = given({ subPath: options.subPath });
+  const subPath = options.subPath === undefined ? {} : { subPath: options.subPath };
   return await openContext(place, {
     workingDirectory: options.workingDirectory,
     privateFolder: join(request.builderFolder, contextsFolder),
@@ -75,7 +74,7 @@ async function openOne(
     openObject,
     download,
     moved,
-    ...given({ standardInput }),
+    ...(standardInput === undefined ? {} : { standardInput }),
     emit: options.emit,
     signal: options.signal,
   });

@@ -1,7 +1,6 @@
 // Repositories for contexts and ADD: who may see which credentials, and what the settings mean.
-import { makeFolder } from '../folders.ts';
 import { diskView } from '../files/disk-view.ts';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import type { LookupFunction } from 'node:net';
 import { join } from 'node:path';
 import { bytesFromText } from '../bytes.ts';
@@ -73,7 +72,7 @@ export function prepareGit(options: GitAccessOptions): GitAccess {
     },
     add: async (request, signal) => {
       const location = withChecksum(parseLocation(request.repository), request);
-      makeFolder(options.privateFolder, 0o755);
+      mkdirSync(options.privateFolder, { recursive: true, mode: 0o755 });
       const own = mkdtempSync(join(options.privateFolder, 'git-'));
       made.push(own);
       const keepsGitFolder = request.keepsGitFolder || location.keepsGitFolder === true;

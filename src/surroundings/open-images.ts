@@ -24,7 +24,7 @@ export async function openImages(
   stack: AsyncDisposableStack,
 ): Promise<Pick<BuildPorts, 'resolveImage' | 'pulledBases'>> {
   const pulledBases = new Map<string, StoredImage>();
-  // Nothing that this build reads is removed by somebody who cleans up.
+  // Nothing that this build reads or writes is removed by somebody who cleans up.
   if (request.store !== undefined) stack.use(await holdStore(imageStore(request.store.folder), signal));
   return { resolveImage: imageResolver(request, client, named, { pulledBases, emit }), pulledBases };
 }

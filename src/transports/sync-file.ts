@@ -2,7 +2,6 @@
 // such a file (30 ms). skopeo-sync(1), YAML file content.
 import { createRequire } from 'node:module';
 import { BuilderError } from '../errors.ts';
-import { given } from '../given.ts';
 import { isDigest } from '../oci/digest.ts';
 import { parseReference } from '../oci/reference.ts';
 
@@ -53,7 +52,9 @@ function parseRegistry(host: string, value: unknown, fail: Fail): SyncRegistry {
         parsePattern(host, repository, pattern, fail),
       ]),
     ),
-    ...given({ credential, tlsVerify, certificateFolder: folder }),
+    ...(credential === undefined ? {} : { credential }),
+    ...(tlsVerify === undefined ? {} : { tlsVerify }),
+    ...(folder === undefined ? {} : { certificateFolder: folder }),
   };
 }
 

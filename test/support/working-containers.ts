@@ -89,7 +89,7 @@ export async function openContainerBench(caller: Caller): Promise<ContainerBench
 const asUser = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--'] as const;
 
 /** As the image has it: from sources each of a hundred commands would take a second more. */
-async function writeProgram(folder: string): Promise<readonly [string, ...string[]]> {
+export async function writeProgram(folder: string): Promise<readonly [string, ...string[]]> {
   mkdirSync(folder);
   for (const [name, bytes] of (await bundlePrograms(root)).files) writeFileSync(join(folder, name), bytes);
   writeFileSync(join(folder, 'package.json'), '{}');

@@ -2,7 +2,6 @@
 import type { Instruction } from '../../dockerfile/instruction.ts';
 import { expandWord, expandWords } from '../../dockerfile/words.ts';
 import { BuilderError } from '../../errors.ts';
-import { given } from '../../given.ts';
 import type { Effect, StageState } from '../effect.ts';
 import type { StageStep } from '../stage.ts';
 import { describeCopy, expandCopy } from '../instructions/copy.ts';
@@ -70,7 +69,7 @@ export async function foreseeStage(
       before: state,
       effect,
       makesLayer,
-      ...given({ key }),
+      ...(key === undefined ? {} : { key }),
       parts,
       isDetached,
       reads: known?.reads ?? [],
@@ -83,7 +82,7 @@ export async function foreseeStage(
     }
     state = effect.state;
   }
-  return { steps, state, ...given({ chain }) };
+  return { steps, state, ...(chain === undefined ? {} : { chain }) };
 }
 
 async function knownParts(instruction: Instruction, state: StageState, scope: PartsScope): Promise<StepParts | undefined> {

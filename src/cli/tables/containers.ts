@@ -18,7 +18,6 @@ const historyFlag: FlagSpec = {
   about: "an entry of its own in the image's history",
 };
 
-const oneNetwork = 'commands share the network of this machine';
 const ownNamespace = 'commands have a namespace of their own, and can not join others';
 
 /** Taken in the form that says what is so anyway. */
@@ -29,7 +28,14 @@ function namespaceFlag(name: string, about = ownNamespace): FlagSpec {
 const runtimeFlags: readonly FlagSpec[] = [
   { name: 'isolation', kind: 'text', about: '', inert: 'there is one kind: namespaces of our own making' },
   ...['ipc', 'pid', 'uts', 'cgroupns'].map((name) => namespaceFlag(name)),
-  { name: 'network', kind: 'text', value: 'host', choices: ['host'], about: `host: ${oneNetwork}`, aliases: ['net'] },
+  {
+    name: 'network',
+    kind: 'text',
+    value: 'host|none',
+    choices: ['host', 'none'],
+    about: "this machine's (default), or none but loopback",
+    aliases: ['net'],
+  },
   { name: 'runtime', kind: 'text', about: '', unsupported: 'there is no other runtime here' },
   { name: 'runtime-flag', kind: 'list', about: '', unsupported: 'there is no other runtime here' },
   { name: 'no-pivot', kind: 'boolean', about: '', unsupported: 'commands are always confined to their root' },

@@ -35,7 +35,7 @@ export const placeFlags: readonly FlagSpec[] = [
   },
   { name: 'compress-level', kind: 'number', aliases: ['compression-level'], value: 'N', about: 'gzip 0 to 9, zstd 1 to 19' },
   { name: 'disable-compression', short: 'D', kind: 'boolean', about: 'plain layers' },
-  { name: 'all', kind: 'boolean', about: 'all images of an index' },
+  { name: 'all', kind: 'boolean', about: 'false: of an index the image for this machine (default: all)' },
   { name: 'digestfile', kind: 'text', isCommon: true, value: 'FILE', about: "write the copy's digest here" },
   { name: 'rm', kind: 'boolean', about: '', unsupported: 'yadokari rmi removes an image afterwards' },
   ...signingFlags,

@@ -17,6 +17,7 @@ const formatFlags: readonly FlagSpec[] = [
 ];
 const noHeading: FlagSpec = { name: 'noheading', short: 'n', kind: 'boolean', isCommon: true, about: 'no heading above the columns' };
 const noTrunc: FlagSpec = { name: 'no-trunc', kind: 'boolean', about: 'ids and commands at full length' };
+const platformFlag: FlagSpec = { name: 'platform', kind: 'text', value: 'OS/ARCH', about: 'which image of an index' };
 const force: FlagSpec = { name: 'force', short: 'f', kind: 'boolean', isCommon: true, about: '' };
 
 export const imagesGroups: readonly FlagGroup[] = [
@@ -120,12 +121,11 @@ export const historyGroups: readonly FlagGroup[] = [
       noHeading,
       noTrunc,
       { name: 'human', short: 'H', kind: 'boolean', about: 'false: times and sizes as they are' },
+      platformFlag,
     ],
   },
   ...closing,
 ];
-
-const platformFlag: FlagSpec = { name: 'platform', kind: 'text', value: 'OS/ARCH', about: 'which image of an index' };
 
 export const diffGroups: readonly FlagGroup[] = [
   {

@@ -1,5 +1,4 @@
 // Instructions that hold a command: RUN, CMD, ENTRYPOINT and SHELL.
-import { given } from '../../given.ts';
 import { readFlags } from '../flags.ts';
 import type { Command, CommandInstruction, Heredoc, RunInstruction, ShellInstruction } from '../instruction.ts';
 import { mistake } from '../instruction-line.ts';
@@ -22,7 +21,8 @@ export function parseRun(line: InstructionLine): RunInstruction {
     kind: 'run',
     mounts: flags.all('mount'),
     devices: flags.all('device'),
-    ...given({ network, security }),
+    ...(network === undefined ? {} : { network }),
+    ...(security === undefined ? {} : { security }),
     command,
   };
 }

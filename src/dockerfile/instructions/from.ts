@@ -1,5 +1,4 @@
 // FROM and ARG: what a stage is made of before it has any content.
-import { given } from '../../given.ts';
 import { splitBlanks, splitQuoted } from '../command-line.ts';
 import { readFlags } from '../flags.ts';
 import type { ArgInstruction, FromInstruction } from '../instruction.ts';
@@ -42,7 +41,7 @@ export function parseFrom(line: InstructionLine): FromInstruction {
     kind: 'from',
     image: image.text,
     imageRange: line.rangeOf(image),
-    ...given({ platform }),
+    ...(platform === undefined ? {} : { platform }),
     ...(as === undefined || name === undefined ? {} : { name: name.text, asKeyword: as.text }),
   };
 }

@@ -15,6 +15,7 @@ for (const caller of ['root', 'user'] as const) {
     if (bench === undefined) return;
     after(() => bench[Symbol.dispose]());
     testRun(bench);
+    testLimits(bench, caller);
     testCommit(bench);
     testNames(bench);
     testEnd(bench, caller);
@@ -41,6 +42,31 @@ function testRun({ must, run }: ContainerBench): void {
     const { status: failure, stderr: reason } = run('run', 'nobody', 'true');
     assert.equal(failure, 125);
     assert.match(reason, /^error: Cannot find container "nobody": there is no such container/);
+  });
+}
+
+function testLimits({ must, run }: ContainerBench, caller: Caller): void {
+  test('a command without network has loopback alone, whether run says so or from did', () => {
+    const interfaces = ['sh', '-c', 'while read name rest; do case $name in *:*) echo $name;; esac; done < /proc/net/dev'];
+    assert.equal(must('run', '--network=none', 'runner', ...interfaces), 'lo:');
+    const offline = must('from', '--network', 'none', 'busybox');
+    assert.equal(must('run', offline, ...interfaces), 'lo:');
+    assert.equal(must('run', '--net=host', offline, 'cat', '/proc/net/dev').includes(':'), true);
+    must('rm', offline);
+  });
+
+  test('limits on memory and processes hold for the command alone, or are refused by name', (t) => {
+    const bombs = 'for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait';
+    const { status, stderr } = run('run', '--pids-limit=5', 'runner', 'sh', '-c', bombs);
+    if (stderr.startsWith('error: Cannot honour --pids-limit: no control group can be had here')) {
+      assert.equal(status, 125);
+      assert.equal(caller, 'user', stderr);
+      return t.diagnostic('no control groups for this user');
+    }
+    assert.match(stderr, /can't fork/);
+    assert.equal(must('run', '--pids-limit=5', 'runner', 'sh', '-c', 'sleep 0 & wait; echo few'), 'few');
+    assert.equal(run('run', '--memory=32m', 'runner', 'dd', 'if=/dev/zero', 'of=/dev/null', 'bs=100M', 'count=1').status, 137);
+    assert.equal(must('run', '--memory=64m', 'runner', 'echo', 'fits'), 'fits');
   });
 }
 

@@ -7,21 +7,24 @@ import { after, before, describe, test } from 'node:test';
 import { run } from '../../support/command.ts';
 import { startFakeRegistry } from '../../support/fake-registry.ts';
 import { sandboxMissing } from '../../support/sandbox-build.ts';
+import { writeProgram } from '../../support/working-containers.ts';
 
 const checkout = join(import.meta.dirname, '../../..');
 const skip = spawnSync('skopeo', ['--version']).status === 0 ? sandboxMissing : 'skopeo is not installed';
 
 describe('yadokari build with the store of this machine', { skip, timeout: 300_000 }, () => {
   let top = '';
-  before(() => {
+  let program: readonly string[] = [];
+  before(async () => {
     top = mkdtempSync('/var/tmp/yadokari-kept-');
+    program = await writeProgram(join(top, 'app'));
     mkdirSync(join(top, 'context'));
     writeFileSync(join(top, 'context/file'), 'context\n');
   });
   after(() => rmSync(top, { recursive: true, force: true }));
 
   const yadokari = async (...args: readonly string[]) =>
-    await run([join(checkout, 'bin/yadokari'), ...args], { cwd: join(top, 'context'), env: { YADOKARI_ROOT: join(top, 'store') } });
+    await run([...program, ...args], { cwd: join(top, 'context'), env: { YADOKARI_ROOT: join(top, 'store') } });
   const build = async (dockerfile: string, ...flags: readonly string[]) => {
     writeFileSync(join(top, 'context/Dockerfile'), dockerfile);
     return await yadokari('build', `--build-context=base=oci-layout://${checkout}/test/conformance/base:base`, '--no-check', ...flags, '.');
@@ -79,6 +82,58 @@ describe('yadokari build with the store of this machine', { skip, timeout: 300_0
     assert.match(asked.output, /Cannot pull .*team\/base:1/);
     const { stdout } = await yadokari('images', '--format', '{{.Name}}:{{.Tag}}');
     assert.ok(stdout.includes(name), stdout);
+  });
+
+  test('names an index of several platforms, which is one image for whoever asks for one, and goes on as a whole', async () => {
+    const text =
+      'FROM --platform=$BUILDPLATFORM base AS tool\nRUN sleep 2 && echo tool > /tool\nFROM scratch\nCOPY --from=tool /tool /tool\n';
+    writeFileSync(join(top, 'context/Dockerfile'), text);
+    const { promise: begun, resolve } = Promise.withResolvers<void>();
+    const flags = [
+      '--platform',
+      'linux/amd64,linux/arm64',
+      '-t',
+      'several',
+      `--build-context=base=oci-layout://${checkout}/test/conformance/base:base`,
+    ];
+    const building = run([...program, 'build', ...flags, '.'], {
+      cwd: join(top, 'context'),
+      env: { YADOKARI_ROOT: join(top, 'store') },
+      onOutput: (said) => (said.includes('sleep 2') ? resolve() : undefined),
+    });
+    await begun;
+    const pruned = await yadokari('prune');
+    const built = await building;
+    assert.equal(built.status, 0, built.output);
+    assert.match(pruned.stderr, /^waiting for others who work with .*\/store\n/, 'nobody takes away what is being written');
+    const index = JSON.parse((await yadokari('inspect', '--raw', 'several')).stdout) as { manifests: { digest: string }[] }; // image-spec
+    assert.equal(index.manifests.length, 2);
+    for (const [position, architecture] of ['amd64', 'arm64'].entries()) {
+      const format = '{{.FromImageDigest}} {{.OCIv1.architecture}}';
+      const { stdout } = await yadokari('inspect', `--platform=linux/${architecture}`, '--format', format, 'several');
+      assert.equal(stdout.trim(), `${index.manifests[position]?.digest} ${architecture}`);
+    }
+    assert.match((await yadokari('history', '--platform=linux/arm64', 'several')).stdout, /COPY \/tool \/tool/);
+    assert.match((await yadokari('images', '--format', '{{.Name}} {{.Digest}}', 'several')).stdout, /^localhost\/several +sha256:/);
+    const pushed = await yadokari('push', 'several', `oci:${top}/several:all`);
+    assert.equal(pushed.status, 0, pushed.output);
+    const copied = await run(['skopeo', 'copy', '-q', '--all', '--insecure-policy', `oci:${top}/several:all`, `dir:${top}/several-dir`]);
+    assert.equal(copied.status, 0, copied.output);
+  });
+
+  test('keeps what it found out once on disk, which du counts and prune takes away', async () => {
+    assert.equal((await build('FROM base\nRUN head -c 100000 /dev/urandom > /noise\n', '-q', '-t', 'noise')).status, 0);
+    const usage = async () => JSON.parse((await yadokari('du', '--json')).stdout) as { id: string; size: number; unique: number }[];
+    const cache = (await usage()).find(({ id }) => id === 'cache');
+    assert.ok(cache !== undefined && cache.size > 100_000 && cache.size - cache.unique > 100_000, JSON.stringify(cache));
+    const { stdout, stderr } = await yadokari('prune');
+    assert.match(`${stdout}${stderr}`, /and \d+ results of builds removed/);
+    assert.ok((await usage()).every(({ id }) => id !== 'cache'));
+    assert.equal(
+      (await run(['skopeo', 'copy', '-q', '--insecure-policy', `oci:${top}/store/images:localhost/noise:latest`, `dir:${top}/noise`]))
+        .status,
+      0,
+    );
   });
 
   test('leaves no image where another place was named, and no RUN can touch the store', async () => {
