@@ -6,7 +6,7 @@ import { commands, executor, findCommand } from './commands.ts';
 import { describeFailure, exitStatusOf } from './exit.ts';
 import { errorText, isErrorCode } from './error-help.ts';
 import { type ParsedFlags, parseFlags } from './flags.ts';
-import { helpText, overviewText, usageOf } from './help.ts';
+import { familyText, helpText, overviewText, usageOf } from './help.ts';
 import { ciNames, dialectOf } from '../report/dialect.ts';
 import { logFormats, verbosities } from '../report/level.ts';
 import { pluginInvocation } from './plugin.ts';
@@ -51,7 +51,10 @@ async function runInvocation(
     const table = flagsOf(command);
     const parsed = parseFlags(rest, table, command.endsAtOperand);
     if (parsed.values.has('help') || parsed.values.has('version')) {
-      stdout.write(parsed.values.has('help') ? helpText(command) : `yadokari ${version}\n`);
+      // A word before --help that kaniko's form has no use for is a command's, or the first of one.
+      const asked = command === executor ? parsed.positionals : [];
+      const help = (): string => (asked.length === 0 ? helpText(command) : askedHelp(asked));
+      stdout.write(parsed.values.has('help') ? help() : `yadokari ${version}\n`);
       return 0;
     }
     refuseStray(command, parsed);
@@ -77,25 +80,30 @@ function askedHelp(words: readonly string[]): string {
   const [first = ''] = names;
   if (names.length === 1 && isErrorCode(first)) return errorText(first);
   const command = names.join(' ') === executor.name ? executor : findCommand(names)?.command;
-  if (command === undefined) throw unknownCommand(first);
-  return helpText(command, words.includes('--all'));
+  if (command !== undefined) return helpText(command, words.includes('--all'));
+  const family = names.length === 1 ? familyText(first) : undefined;
+  if (family === undefined) throw unknownCommand(names);
+  return family;
 }
 
 /** kaniko's form takes flags only, and a command's operands are named in its usage. @throws ERR_USAGE */
 function refuseStray(command: Command, { positionals }: ParsedFlags): void {
   const [first] = positionals;
   if (first === undefined) return;
-  if (command === executor) throw unknownCommand(first);
+  if (command === executor) throw unknownCommand(positionals);
   if (command.takesOperands === true) return;
   throw new BuilderError('ERR_USAGE', `Cannot use argument ${JSON.stringify(first)}: there is nothing it could mean`, {
     hint: usageOf(command),
   });
 }
 
-function unknownCommand(word: string): BuilderError {
+function unknownCommand([word = '', next]: readonly string[]): BuilderError {
   const names = [...commands.map(({ name }) => name), 'help'];
-  return new BuilderError('ERR_USAGE', `Cannot run command ${JSON.stringify(word)}: there is no such command`, {
-    hint: didYouMean(word, names) ?? `one of ${names.join(', ')}`,
+  const family = names.filter((name) => name.startsWith(`${word} `));
+  const text = family.length > 0 && next !== undefined ? `${word} ${next}` : word;
+  const state = family.length > 0 && next === undefined ? 'it is the first word of several' : 'there is no such command';
+  return new BuilderError('ERR_USAGE', `Cannot run command ${JSON.stringify(text)}: ${state}`, {
+    hint: family.length > 0 ? `one of ${family.join(', ')}` : (didYouMean(word, names) ?? `one of ${names.join(', ')}`),
   });
 }
 

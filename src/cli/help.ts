@@ -45,6 +45,14 @@ export function overviewText(): string {
   ]);
 }
 
+/** The commands whose first word it is: `cache`; undefined where there are none. */
+export function familyText(word: string): string | undefined {
+  const family = commands.filter(({ name }) => name.startsWith(`${word} `));
+  const width = Math.max(...family.map(({ name }) => name.length)) + 2;
+  const listed = family.map(({ name, about }) => `  ${name.padEnd(width)}${about}`);
+  return family.length === 0 ? undefined : lines([`Usage: ${program} ${word} COMMAND [flags]`, '', ...listed]);
+}
+
 /** One screen: the flags that most people need, and the names of the others; all of them with `isWhole`. */
 export function helpText(command: Command, isWhole = false): string {
   const groups = command.groups.map(({ title, flags }) => ({ title, flags: flags.filter(({ about }) => about !== '') }));

@@ -25,6 +25,7 @@ export interface BuildCacheOptions extends Omit<ForesightOptions, 'onKey'> {
 
 /** Stands for what a result does not depend on. */
 const none = '-';
+const missed = 'not in the cache';
 
 export class BuildCache {
   readonly #options: BuildCacheOptions;
@@ -142,15 +143,15 @@ export class BuildCache {
 
   async #explain(planned: PlannedStage, step: ForeseenStep, label: StepLabel): Promise<void> {
     const message = await this.#describeMiss(planned, step);
-    this.#options.emit({ kind: 'note', level: 'info', message, step: label });
+    this.#options.emit({ kind: 'note', level: message === missed ? 'debug' : 'info', message, step: label });
   }
 
   // A cache without a record has one reason for all misses, which is said once.
   async #describeMiss(planned: PlannedStage, step: ForeseenStep): Promise<string> {
     const isCold = (await this.#before) === undefined;
-    if (isCold && this.#isColdTold) return 'not in the cache';
+    if (isCold && this.#isColdTold) return missed;
     this.#isColdTold ||= isCold;
-    return `not in the cache: ${await this.#whyMissed(planned, step)}`;
+    return `${missed}: ${await this.#whyMissed(planned, step)}`;
   }
 
   async #whyMissed(planned: PlannedStage, step: ForeseenStep): Promise<string> {

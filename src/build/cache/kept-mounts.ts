@@ -234,7 +234,7 @@ function tooLarge(mostBytes: number): BuilderError {
 }
 
 function megabytes(bytes: number): string {
-  return `${Number((bytes / 1e6).toPrecision(2))} MB`;
+  return `${Math.max(0.1, Number((bytes / 1e6).toPrecision(2)))} MB`;
 }
 
 function removeAt(path: ByteString): void {

@@ -15,6 +15,16 @@ function run(...argv: readonly string[]): { readonly status: number | null; read
 const refused: readonly { readonly argv: readonly string[]; readonly status: number; readonly lines: readonly RegExp[] }[] = [
   { argv: ['sh'], status: 1, lines: [/^error: Cannot run command "sh": there is no such command$/, /^ {2}try: one of build, check/] },
   { argv: ['biuld', '.'], status: 1, lines: [/^error: Cannot run command "biuld"/, /^ {2}try: did you mean build\?/] },
+  {
+    argv: ['cache'],
+    status: 1,
+    lines: [
+      /^error: Cannot run command "cache": it is the first word of several$/,
+      /^ {2}try: one of cache list, cache prune, cache explain$/,
+    ],
+  },
+  { argv: ['cache', 'sweep'], status: 1, lines: [/^error: Cannot run command "cache sweep": there is no such/, /try: one of cache list/] },
+  { argv: ['biuld', '--help'], status: 1, lines: [/^error: Cannot run command "biuld"/, /^ {2}try: did you mean build\?/] },
   { argv: ['version', 'now'], status: 1, lines: [/^error: Cannot use argument "now"/, /^ {2}try: yadokari version$/] },
   {
     argv: ['--destinaton=x'],
@@ -33,6 +43,17 @@ const refused: readonly { readonly argv: readonly string[]; readonly status: num
     lines: [/^error: Cannot use platform "foo": no operating system and no architecture/, /^ {2}try: for example linux/],
   },
 ];
+test('the first word of several commands has a help of its own', () => {
+  for (const argv of [
+    ['cache', '--help'],
+    ['help', 'cache'],
+  ]) {
+    const { status, stdout } = run(...argv);
+    assert.equal(status, 0);
+    assert.match(stdout, /^Usage: yadokari cache COMMAND \[flags\]\n\n {2}cache list .*\n {2}cache prune .*\n {2}cache explain .*\n$/);
+  }
+});
+
 for (const { argv, status, lines } of refused)
   test(`${argv.join(' ')} ends with status ${status} and ${lines.length + 1} lines on standard error`, () => {
     const result = run(...argv);
