@@ -31,6 +31,7 @@ git git
 setfattr attr
 xz xz-utils
 bzip2 bzip2
+faketime faketime
 zstd zstd
 chromium chromium
 jsonschema python3-jsonschema

@@ -28,7 +28,7 @@ export class BuilderError extends Error {
   constructor(
     code: ErrorCode,
     message: string,
-    options?: { readonly cause?: unknown; readonly hint?: string; readonly range?: SourceRange },
+    options?: { readonly cause?: unknown; readonly hint?: string | undefined; readonly range?: SourceRange | undefined },
   ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
@@ -48,7 +48,7 @@ export interface SourceRange {
 export class DockerfileError extends BuilderError {
   override readonly range: SourceRange;
 
-  constructor(message: string, range: SourceRange, options?: { readonly cause?: unknown; readonly hint?: string }) {
+  constructor(message: string, range: SourceRange, options?: { readonly cause?: unknown; readonly hint?: string | undefined }) {
     super('ERR_DOCKERFILE', message, options);
     this.range = range;
   }
@@ -66,10 +66,10 @@ export class RegistryError extends BuilderError {
     request: {
       readonly method: string;
       readonly url: string;
-      readonly status?: number;
+      readonly status?: number | undefined;
       readonly errors?: readonly { readonly code: string; readonly message: string }[];
     },
-    options?: { readonly cause?: unknown; readonly hint?: string; readonly code?: 'ERR_REGISTRY' | 'ERR_AUTH' },
+    options?: { readonly cause?: unknown; readonly hint?: string | undefined; readonly code?: 'ERR_REGISTRY' | 'ERR_AUTH' | undefined },
   ) {
     super(options?.code ?? 'ERR_REGISTRY', message, options);
     this.method = request.method;
@@ -89,8 +89,8 @@ export class CommandError extends BuilderError {
 
   constructor(
     message: string,
-    command: { readonly argv: readonly string[]; readonly exitCode?: number; readonly signalName?: string },
-    options?: { readonly cause?: unknown; readonly hint?: string; readonly ranAs?: string },
+    command: { readonly argv: readonly string[]; readonly exitCode?: number | undefined; readonly signalName?: string | undefined },
+    options?: { readonly cause?: unknown; readonly hint?: string | undefined; readonly ranAs?: string | undefined },
   ) {
     super('ERR_COMMAND', message, options);
     this.argv = command.argv;
@@ -106,8 +106,8 @@ export function pinnedTo(range: SourceRange | undefined, error: unknown, hint?: 
   const [place, tried] = [error.range ?? range, hint ?? error.hint];
   return new BuilderError(error.code, error.message, {
     cause: error.cause,
-    ...(place === undefined ? {} : { range: place }),
-    ...(tried === undefined ? {} : { hint: tried }),
+    range: place,
+    hint: tried,
   });
 }
 

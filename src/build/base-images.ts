@@ -155,5 +155,5 @@ function wrap(name: string, error: unknown): unknown {
   if (!(error instanceof BuilderError) || error.code === 'ERR_ABORTED') return error;
   const why = error.message.replace(/^Cannot pull \S+: /, '');
   const hint = isOnHub(name) ? [error.hint, hubHint(name)].filter((each) => each !== undefined).join('; ') : error.hint;
-  return new BuilderError(error.code, `Cannot pull ${name}: ${why}`, { cause: error.cause, ...(hint === undefined ? {} : { hint }) });
+  return new BuilderError(error.code, `Cannot pull ${name}: ${why}`, { cause: error.cause, hint });
 }

@@ -244,10 +244,7 @@ function refusalOf(
   { why, hint }: { readonly why: string; readonly hint: string },
   range?: BuilderError['range'],
 ): BuilderError {
-  return new BuilderError('ERR_CONTEXT', `Cannot run in ${textFromBytes(folder)}: ${why}`, {
-    hint,
-    ...(range === undefined ? {} : { range }),
-  });
+  return new BuilderError('ERR_CONTEXT', `Cannot run in ${textFromBytes(folder)}: ${why}`, { hint, range });
 }
 
 function shelvableOf({ lendable, rootPath, protectedPaths }: BorrowingOptions): readonly Shelvable[] {

@@ -5,6 +5,7 @@ import { bytesFromText } from '../bytes.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import type { BlobStore } from '../layer/store.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Layer } from '../oci/image.ts';
@@ -18,6 +19,7 @@ import type { BuildRecord as CacheRecord } from './cache/record.ts';
 import { type Outlook, mayBeOfCache, openCache, openKeptMounts, openOutlook } from './cache/outlook.ts';
 import { type BaseScope, enterBase } from './enter-base.ts';
 import { layerCompression } from './layer-compression.ts';
+import { refuseForeignRuns } from './foreign-runs.ts';
 import { exportsOf } from './export-files.ts';
 import { executeInstruction, type ExecutionContext, foreseeRun } from './execute.ts';
 import { finishImage, formatTime } from './finish.ts';
@@ -98,7 +100,8 @@ export async function buildPlatform(parts: PlatformBuild, isLast: boolean): Prom
       // Trouble with the cache never fails a build: it goes on without what can't be read.
       const broken = cache === undefined || !mayBeOfCache(error) || ports.signal.aborted ? [] : cache.takeBroken(error);
       if (broken.length === 0) throw error;
-      const message = `${broken.join('; ')}: building again without it`;
+      const more = broken.length === 1 ? '' : `, and ${broken.length - 1} more`;
+      const message = `what the cache has can't be used: ${broken[0] ?? ''}${more}; building again without it`;
       ports.emit({ kind: 'warning', code: `cache-broken ${broken.join(' ')}`, message });
       await borrowing.giveBack();
       disk.clear();
@@ -124,7 +127,7 @@ interface StepNumbers {
 
 function openDisk({ request, ports, folders, borrowing, ownRoot }: PlatformBuild): Disk {
   const { emit, signal } = ports;
-  const own = ownRoot === undefined ? {} : { ownRoot };
+  const own = given({ ownRoot });
   return new Disk({ root: rootOf(request, borrowing), folder: bytesFromText(folders.stages), ground: borrowing, ...own, emit, signal });
 }
 
@@ -145,6 +148,7 @@ async function attemptBuild(
   const { dockerfile, request, ports, bases, borrowing, folders, epoch, label } = parts;
   const { emit, signal } = ports;
   const outlook = await openOutlook(parts, cache);
+  if (request.cache !== undefined) await refuseForeignRuns(outlook.plan, outlook.willRun, bases.describe);
   const destinations = request.output.noPush ? [] : request.output.destinations;
   await using earlyPush = openEarlyPush({ registry: ports.registry, destinations, emit, signal });
   using spool = new Spool(folders.layers);
@@ -159,7 +163,7 @@ async function attemptBuild(
   const created = (): string => formatTime(epoch === undefined ? ports.now() : epoch * 1000);
   const common = { dockerfile, request, ports, bases, disk, stageFiles, earlyPush, sources, finished, created, label };
   const numbers = numberSteps(outlook.plan, parts.otherSteps);
-  const target = await buildStages({ ...common, numbers, ...(epoch === undefined ? {} : { epoch }), ...outlook });
+  const target = await buildStages({ ...common, numbers, ...given({ epoch }), ...outlook });
   void kept?.save(); // while the image is published
   await borrowing.giveBack();
   await outlook.cache?.keepRecord();
@@ -167,12 +171,12 @@ async function attemptBuild(
   // What pushes is what was started: nothing goes out past files that somebody else has had his hands on.
   ports.verifySeal();
   // Encoded once: the same bytes go everywhere.
-  const files = exportsOf(target.files, { ...(epoch === undefined ? {} : { epoch }), emit, signal });
+  const files = exportsOf(target.files, { ...given({ epoch }), emit, signal });
   const telling = request.tellsContents ? tellContents(image, { request, plan: outlook.plan, bases, made, emit, signal }) : undefined;
   await parts.publish(encodeImage(image), files);
   await telling;
   const cacheRecord = outlook.cache?.record();
-  return { steps: countSteps(outlook.plan), ...(cacheRecord === undefined ? {} : { cacheRecord }) };
+  return { steps: countSteps(outlook.plan), ...given({ cacheRecord }) };
 }
 
 interface StageFilesParts {
@@ -198,7 +202,7 @@ function stageFilesOptions(
       store,
       // What comes out the same each time is hardly new: it is better asked for than sent.
       ...(epoch === undefined ? { onGrowing: earlyPush.sendGrowing } : { latestTime: epoch }),
-      ...(request.timestamp === undefined ? {} : { earliestTime: request.timestamp }),
+      ...given({ earliestTime: request.timestamp }),
     },
     leftOut: leftOutBy(request.ignorePaths),
     alwaysOnDisk: request.alwaysUnpack,
@@ -255,7 +259,7 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
       instructions: isReplaced ? [] : stage.instructions,
       isFinished: isReplaced,
       from: stage.from.range,
-      ...(base.inherited === undefined ? {} : { inherited: base.inherited }),
+      ...given({ inherited: base.inherited }),
     },
     {
       dockerfile,
@@ -265,9 +269,9 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
       numbers,
       created: build.created,
       hasFixedTime: build.epoch !== undefined,
-      ...(cache === undefined ? {} : { cache }),
+      ...given({ cache }),
       onRecalled: build.earlyPush.send,
-      ...(merges === undefined ? {} : { merges }),
+      ...given({ merges }),
       secrets: ports.secrets,
       emit: ports.emit,
       signal: ports.signal,
@@ -282,7 +286,7 @@ function executionContext(build: Build, planned: PlannedStage, platform: Platfor
   const { signal } = ports;
   const emit = explainHidden(ports.emit);
   return {
-    scope: { files, platform, ...(build.epoch === undefined ? {} : { sourceDateEpoch: build.epoch }), emit, signal },
+    scope: { files, platform, ...given({ sourceDateEpoch: build.epoch }), emit, signal },
     ...sources.contextFor(planned, platform),
     buildArgs: request.buildArgs,
     globalArgs: plan.globalArgs,

@@ -1,10 +1,12 @@
 // The story of a build: a plan for each platform, their images one after the other, and what is published of them.
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { hideCredentials } from '../context/source-word.ts';
 import { BuilderError } from '../errors.ts';
 import type { BuildEvent, Emit } from '../events.ts';
+import { given } from '../given.ts';
 import { openBlobStore } from '../layer/store.ts';
 import { type Json, formatJson } from '../oci/json.ts';
 import { formatPlatform } from '../oci/platform.ts';
@@ -55,7 +57,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   const publishing = { registry, results, bases: pulledBases, isFresh: true, emit, signal };
   const publication = isIndex(asked) ? indexPublication(asked.output, publishing) : imagePublication(asked.output, publishing);
   const ownRoot = openOwnRoot(asked, borrowing);
-  const common = { dockerfile, ports, bases, borrowing, store, folders, ...(ownRoot === undefined ? {} : { ownRoot }) };
+  const common = { dockerfile, ports, bases, borrowing, store, folders, ...given({ ownRoot }) };
   const built: BuiltPlatform[] = [];
   try {
     for (const [position, { request, plan, epoch }] of prepared.entries()) {
@@ -96,7 +98,7 @@ async function prepare(
   const plan = await prepareBuild(dockerfile, asked, ports, bases, borrowing.refused);
   const epochDefault = plan.globalArgs.get('SOURCE_DATE_EPOCH');
   const epoch = readEpoch(asked, epochDefault, ports);
-  return { request: withEpoch(asked, epochDefault, epoch), plan, epoch: epoch === undefined ? {} : { epoch } };
+  return { request: withEpoch(asked, epochDefault, epoch), plan, epoch: given({ epoch }) };
 }
 
 /** Several platforms always make one; a single one where BuildKit's argument says so. */
@@ -142,7 +144,7 @@ function makeFolders(builderFolder: string): { readonly layers: string; readonly
   try {
     // What a build that was killed in this very container left behind.
     rmSync(folders.stages, { recursive: true, force: true });
-    for (const folder of Object.values(folders)) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    for (const folder of Object.values(folders)) makeFolder(folder, 0o700);
   } catch (error) {
     throw new BuilderError('ERR_ROOTFS', `Cannot use ${builderFolder} as the builder's folder`, {
       cause: error,

@@ -8,6 +8,7 @@ import { locate } from '../context/tree.ts';
 import { diskView } from '../files/disk-view.ts';
 import { pathIn } from '../paths.ts';
 import { BuilderError, systemCode } from '../errors.ts';
+import { given } from '../given.ts';
 import type { BuildPorts } from './ports.ts';
 
 export interface DockerfileText {
@@ -84,7 +85,7 @@ export function withIgnoreFile(
   asked: { readonly ignoreFile?: string; readonly workingDirectory: string },
 ): BuildPorts {
   const choice = {
-    ...(dockerfile.path === undefined ? {} : { dockerfilePath: dockerfile.path }),
+    ...given({ dockerfilePath: dockerfile.path }),
     ...(asked.ignoreFile === undefined ? {} : { ignoreFile: resolve(asked.workingDirectory, asked.ignoreFile) }),
   };
   return { ...ports, context: applyIgnoreFile(ports.context, choice) };

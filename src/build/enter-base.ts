@@ -2,6 +2,7 @@
 import type { SourceTree } from '../context/tree.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { appendLayer, type Image } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
 import { StageFiles, type StageFilesOptions, type StageOutlook } from '../rootfs/stage-files.ts';
@@ -12,7 +13,7 @@ import type { BuildPorts } from './ports.ts';
 import { atFrom } from './prepare.ts';
 import type { BuildRequest } from './request.ts';
 import type { StageResult } from './stage.ts';
-import { scratchImage, withDefaultPath } from './start-image.ts';
+import { scratchImage, asBase } from './start-image.ts';
 
 export interface EnteredBase {
   readonly image: Image;
@@ -56,7 +57,7 @@ export async function enterBase(
   return await atFrom(planned, async () => {
     const { image, layers } = await bases.fetch(name, platform, isWanted);
     image.layers.forEach(scope.earlyPush.send);
-    return { image: withDefaultPath(image), files: new StageFiles(stageFiles, { ...outlook, layers }), name };
+    return { image: asBase(image), files: new StageFiles(stageFiles, { ...outlook, layers }), name };
   });
 }
 
@@ -69,7 +70,7 @@ export function needsFiles({ stage }: PlannedStage): boolean {
 async function enterFolder(scope: BaseScope, name: string, folder: SourceTree, platform: Platform): Promise<EnteredBase> {
   const { request, ports, stageFiles } = scope;
   const files = new StageFiles(stageFiles, { layers: [] });
-  const epoch = scope.epoch === undefined ? {} : { sourceDateEpoch: scope.epoch };
+  const epoch = given({ sourceDateEpoch: scope.epoch });
   const { layer } = await copyFolder(files, folder, { ...epoch, emit: ports.emit, signal: ports.signal });
   const history = { created: scope.created(), createdBy: `FROM ${name}`, comment: 'buildkit.exporter.image.v0' };
   return { image: appendLayer(scratchImage(platform, request), layer, history), files, name };

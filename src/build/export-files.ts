@@ -1,5 +1,5 @@
 // An image's files without the image: as an archive with the owners they have in it, or in a folder of whoever builds.
-import { mkdirSync } from 'node:fs';
+import { makeFolder } from '../folders.ts';
 import { bytesFromText } from '../bytes.ts';
 import type { Emit } from '../events.ts';
 import { EntryWriter } from '../files/entry-writer.ts';
@@ -22,7 +22,7 @@ export function exportsOf(
   return {
     archive: () => writeArchive(entries()),
     copyTo: async (folder) => {
-      mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
       const report = createUnpackReport();
       const writer = new EntryWriter(plainRoot(bytesFromText(folder)), {
         kind: 'layer',

@@ -1,4 +1,5 @@
 // The last stage's image as it is published: labels, annotations, platform and times.
+import { given } from '../given.ts';
 import type { Image } from '../oci/image.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import type { Platform } from '../oci/platform.ts';
@@ -18,7 +19,7 @@ export function finishImage(image: Image, request: BuildRequest, platform: Platf
     os: platform.os,
     architecture: platform.architecture,
     ...variantOf(image, platform),
-    ...(created === undefined ? {} : { created }),
+    ...given({ created }),
     ...(request.omitsHistory ? { history: [] } : {}),
     config: { ...image.config.config, labels: new Map([...image.config.config.labels, ...request.labels]) },
   };
@@ -30,5 +31,5 @@ export function finishImage(image: Image, request: BuildRequest, platform: Platf
 
 function variantOf(image: Image, platform: Platform): { readonly variant?: string } {
   const variant = platform.variant ?? (image.config.architecture === platform.architecture ? image.config.variant : undefined);
-  return variant === undefined ? {} : { variant };
+  return given({ variant });
 }

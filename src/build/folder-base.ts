@@ -2,6 +2,7 @@
 import { selectSources } from '../context/select.ts';
 import type { SourceTree } from '../context/tree.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import type { WrittenLayer } from '../layer/write.ts';
 import { rootPath } from '../paths.ts';
 import type { StageFiles } from '../rootfs/stage-files.ts';
@@ -15,7 +16,7 @@ export async function copyFolder(
   options: { readonly sourceDateEpoch?: number; readonly emit: Emit; readonly signal: AbortSignal },
 ): Promise<WrittenLayer> {
   const { sourceDateEpoch, emit, signal } = options;
-  const epoch = sourceDateEpoch === undefined ? {} : { mtimeSeconds: sourceDateEpoch };
+  const epoch = given({ mtimeSeconds: sourceDateEpoch });
   const draft = await files.draft();
   const target = new CopyTarget(draft, { instruction: `FROM ${folder.label}` });
   const job: CopyJob = {

@@ -2,24 +2,22 @@
 import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError } from '../errors.ts';
 import { mayStartPrograms } from '../linux/foreign-programs.ts';
-import type { Image } from '../oci/image.ts';
+import type { BaseImages } from './base-images.ts';
 import type { BuildPlan } from './plan.ts';
-import type { BuildRequest } from './request.ts';
 
 /**
- * Refuses a RUN whose stage's programs the kernel does not start. A cache may have what it makes: then it is tried.
+ * Refuses a RUN that is going to be executed (`willRun`) where the kernel does not start its stage's programs.
  * @throws ERR_UNSUPPORTED, pinned to the RUN
  */
-export function refuseForeignRuns(
+export async function refuseForeignRuns(
   plan: BuildPlan,
-  request: BuildRequest,
-  imageOf: (name: string) => Image | undefined,
+  willRun: (planned: PlannedStage) => boolean,
+  describe: BaseImages['describe'],
   mayStart: (architecture: string) => boolean = mayStartPrograms,
-): void {
-  if (request.cache !== undefined) return;
+): Promise<void> {
   for (const planned of plan.stages) {
     const run = planned.stage.instructions.find(({ kind }) => kind === 'run');
-    const architecture = run === undefined ? undefined : architectureOf(planned, plan, imageOf);
+    const architecture = run === undefined || !willRun(planned) ? undefined : await architectureOf(planned, plan, describe);
     if (run === undefined || architecture === undefined || mayStart(architecture)) continue;
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot run commands for linux/${architecture}: this machine starts no such programs`, {
       range: run.range,
@@ -29,12 +27,14 @@ export function refuseForeignRuns(
 }
 
 /** Of the programs that are there: the base image's, whatever was asked for. */
-function architectureOf(planned: PlannedStage, plan: BuildPlan, imageOf: (name: string) => Image | undefined): string | undefined {
+async function architectureOf(planned: PlannedStage, plan: BuildPlan, describe: BaseImages['describe']): Promise<string | undefined> {
   const { base, stage } = planned;
   if (base.kind === 'stage') {
     const below = plan.stages.find((other) => other.stage.index === base.index);
-    return below === undefined ? undefined : architectureOf(below, plan, imageOf);
+    return below === undefined ? undefined : await architectureOf(below, plan, describe);
   }
-  const image = base.kind === 'image' ? imageOf(base.image) : undefined;
-  return image?.config.architecture ?? plan.platforms.get(stage.index)?.architecture;
+  const platform = plan.platforms.get(stage.index);
+  // Known by now: it was asked for when the plan was made.
+  const image = base.kind === 'image' && platform !== undefined ? await describe(base.image, platform) : undefined;
+  return image?.config.architecture ?? platform?.architecture;
 }

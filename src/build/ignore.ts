@@ -1,5 +1,6 @@
 // Which ignore rules hold for the build context.
 import { resolve } from 'node:path';
+import { given } from '../given.ts';
 import { bytesFromText } from '../bytes.ts';
 import { applyIgnoreFile } from '../context/ignore-file.ts';
 import type { IgnoreRules } from '../context/ignore.ts';
@@ -11,8 +12,7 @@ import type { BuildRequest } from './request.ts';
 /** The context with the rules of --ignorefile, of `<Dockerfile>.dockerignore`, or of its own .dockerignore. @throws ERR_CONTEXT */
 export function withIgnoreFile(tree: SourceTree, request: Pick<BuildRequest, 'ignoreFile'>, file: DockerfileText): SourceTree {
   return applyIgnoreFile(tree, {
-    ...(file.path === undefined ? {} : { dockerfilePath: file.path }),
-    ...(request.ignoreFile === undefined ? {} : { ignoreFile: request.ignoreFile }),
+    ...given({ dockerfilePath: file.path, ignoreFile: request.ignoreFile }),
   });
 }
 

@@ -3,6 +3,7 @@ import type { Dockerfile, RunInstruction } from '../dockerfile/instruction.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError, DockerfileError, pinnedTo } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import type { Image } from '../oci/image.ts';
 import type { BaseImages } from './base-images.ts';
 import { type RefusedFolder, refuseWorkInContexts } from './context-work.ts';
@@ -10,7 +11,7 @@ import { judgeBuildArgs } from './build-args.ts';
 import { warnOfViolations } from './checks.ts';
 import { refuseForeignRuns } from './foreign-runs.ts';
 import { refuseWhatNeedsPrivileges } from './instructions/run.ts';
-import { type BuildPlan, planBuild } from './plan.ts';
+import { type BuildPlan, hasRun, planBuild } from './plan.ts';
 import { describePlan } from './plan-text.ts';
 import type { BuildPorts } from './ports.ts';
 import type { BuildRequest } from './request.ts';
@@ -42,13 +43,14 @@ export async function prepareBuild(
   for (const { stage } of plan.stages) {
     for (const instruction of stage.instructions) if (instruction.kind === 'run') refuseEarly(instruction, request);
   }
-  if (!request.planOnly) refuseForeignRuns(plan, request, (name) => known.get(name));
+  // What a cache has of them is known later.
+  if (!request.planOnly && request.cache === undefined) await refuseForeignRuns(plan, hasRun, bases.describe);
   const workingDirOf = ({ base }: PlannedStage): string | undefined =>
     base.kind === 'scratch' ? '/' : base.kind === 'image' ? (known.get(base.image)?.config.config.workingDir ?? '/') : undefined;
   refuseWorkInContexts(plan.stages, workingDirOf, refused);
   if (request.printChecks) {
     const { ignore } = ports.context;
-    warnOfViolations(dockerfile, request, { ...(ignore === undefined ? {} : { ignore }), baseImage: (name) => known.get(name) }, emit);
+    warnOfViolations(dockerfile, request, { ...given({ ignore }), baseImage: (name) => known.get(name) }, emit);
   }
   if (request.printsPlan || request.planOnly) {
     for (const message of describePlan(dockerfile, plan, request)) emit({ kind: 'plan', message });
@@ -63,7 +65,7 @@ export async function atFrom<Value>(planned: PlannedStage, task: () => Promise<V
   } catch (error) {
     if (!(error instanceof BuilderError) || error.range !== undefined || error.code === 'ERR_ABORTED') throw error;
     const range = planned.stage.from.imageRange ?? planned.stage.from.range;
-    const hint = error.hint === undefined ? {} : { hint: error.hint };
+    const hint = given({ hint: error.hint });
     throw error.code === 'ERR_REFERENCE' ? new DockerfileError(error.message, range, { cause: error, ...hint }) : pinnedTo(range, error);
   }
 }

@@ -2,8 +2,9 @@
 // the way where the image has that folder: as with any engine a RUN sees the image's. The folder is renamed, and what is mounted in it
 // goes along. Nothing of a user's is touched: the folder is the container's, and so ends with it. Where it can't be renamed (overlayfs
 // moves no folder of a lower layer, EXDEV), it stays, and a RUN sees the mounts beside the image's files.
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
 import { systemCode } from '../errors.ts';
 import type { MovedFolders } from '../files/moved-folders.ts';
@@ -35,7 +36,7 @@ export class ShelvedFolder {
   /** Puts the folder into the builder's; undefined where that can't be done. @throws SystemError for anything else */
   static shelve(shelvable: Shelvable, builderFolder: string, moved: MovedFolders): ShelvedFolder | undefined {
     const shelf = join(builderFolder, shelfName);
-    mkdirSync(shelf, { recursive: true, mode: 0o700 });
+    makeFolder(shelf, 0o700);
     const name = String(readdirSync(shelf).length);
     const place = bytesFromText(join(shelf, name));
     // First written down: the next start in this container finds it.

@@ -7,6 +7,7 @@ import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { contextName, resolveSource } from '../dockerfile/stage-needs.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError, type SourceRange } from '../errors.ts';
+import { given } from '../given.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { BaseImages } from './base-images.ts';
 import type { ExecutionContext } from './execute.ts';
@@ -67,7 +68,7 @@ export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan:
         copy: { sources: async (from) => (from?.value === undefined ? ports.context : await named(from.value, true, from.range)) },
         add: {
           download: async (url, signal) => await ports.download(url, { signal }),
-          ...(ports.git === undefined ? {} : { git: ports.git }),
+          ...given({ git: ports.git }),
         },
       };
     },
@@ -102,7 +103,7 @@ async function openSource(
     const label = `stage ${stage?.name ?? source.index}`;
     const result = finished.get(source.index);
     if (result === undefined) throw new BuilderError('ERR_INTERNAL', `Cannot read from ${label}: it was not built`);
-    return { files: await result.files.view(), label, keepsOwners: true };
+    return { files: await result.files.view(), label, keepsOwners: true, isForeign: stageFiles.disk.root.protection.covers };
   }
   const folder = source.kind === 'context' ? ports.namedFolders.get(source.name) : undefined;
   if (folder !== undefined) return folder;

@@ -4,6 +4,7 @@ import type { Dockerfile, Instruction, RunInstruction } from '../dockerfile/inst
 import { parseOnbuild } from '../dockerfile/parse.ts';
 import { BuilderError, type SourceRange } from '../errors.ts';
 import type { BuildEvent, Emit, StepLabel } from '../events.ts';
+import { given } from '../given.ts';
 import { appendHistory, appendLayer, type Image, type Layer } from '../oci/image.ts';
 import type { HistoryEntry } from '../oci/image-config.ts';
 import type { StageLayer } from '../rootfs/stage-layer.ts';
@@ -124,7 +125,7 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
     } else if (history !== undefined) image = appendHistory(image, timed(history, created, run));
     if (written !== undefined) await run.cache?.keep(position, written.layer, created);
     const durationMs = performance.now() - stepStarted - run.files.takeAheadMs();
-    run.emit({ kind: 'step.finished', step, durationMs, ...(layer === undefined ? {} : { layer }) });
+    run.emit({ kind: 'step.finished', step, durationMs, ...given({ layer }) });
   }
   if (single !== undefined) image = await appendSingleLayer(image, single, run);
   image = withTimes(image, inheritedHistory, run);
@@ -186,7 +187,7 @@ export function initialState(image: Image, inherited?: StageState): StageState {
   }
   return {
     config,
-    ...(image.config.author === undefined ? {} : { author: image.config.author }),
+    ...given({ author: image.config.author }),
     args: new Map(),
     environment,
     hasCmd: false,
@@ -271,5 +272,5 @@ function textOf(instruction: Instruction): string {
 }
 
 function authorOf(state: StageState): { readonly author?: string } {
-  return state.author === undefined ? {} : { author: state.author };
+  return given({ author: state.author });
 }

@@ -2,6 +2,7 @@
 import { type ImageConfig, emptyImageConfig } from '../oci/image-config.ts';
 import type { Image } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
+import { workingDirAfter } from './instructions/workdir.ts';
 import type { BuildRequest } from './request.ts';
 
 /** The search path of an image that says nothing else. */
@@ -18,9 +19,10 @@ export function scratchImage(platform: Platform, request: Pick<BuildRequest, 'im
   };
 }
 
-/** The image with a search path. */
-export function withDefaultPath<Base extends { readonly config: ImageConfig }>(image: Base): Base {
-  const { env } = image.config.config;
-  if (env.some((item) => item.startsWith('PATH='))) return image;
-  return { ...image, config: { ...image.config, config: { ...image.config.config, env: [...env, defaultPath] } } };
+/** The image as a base: with a search path, and a working directory that begins at the root. */
+export function asBase<Base extends { readonly config: ImageConfig }>(image: Base): Base {
+  const { env, workingDir } = image.config.config;
+  const path = env.some((item) => item.startsWith('PATH=')) ? [] : [defaultPath];
+  const folder = workingDir === undefined ? {} : { workingDir: workingDirAfter(workingDir) };
+  return { ...image, config: { ...image.config, config: { ...image.config.config, env: [...env, ...path], ...folder } } };
 }

@@ -1,5 +1,5 @@
 // What a warmer does: base images from their registries into a folder that builders read from.
-import { mkdir } from 'node:fs/promises';
+import { makeFolder } from '../folders.ts';
 import { join } from 'node:path';
 import { bytesFromText } from '../bytes.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
@@ -51,7 +51,7 @@ export function imagesToWarm(
 export async function warmImages(images: readonly WantedImage[], scope: WarmScope): Promise<number> {
   const { folder, emit, signal } = scope;
   try {
-    await mkdir(folder.path, { recursive: true });
+    makeFolder(folder.path);
   } catch (error) {
     throw new BuilderError('ERR_USAGE', `Cannot use ${folder.path} for base images: ${systemCode(error) ?? 'it is no folder'}`, {
       cause: error,

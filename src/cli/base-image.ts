@@ -1,5 +1,6 @@
 // The image that a container begins with: in the store, or fetched into it.
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { type Platform, hostPlatform, parsePlatform } from '../oci/platform.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import { readImage, type StoredImage } from '../oci/stored-image.ts';
@@ -38,7 +39,7 @@ export async function obtainImage(
   try {
     const image = await copyInto(store, place ?? registryPlace(withDefaultTag(parseReference(text))), options, input);
     const [name] = image.names;
-    return { image, ...(name === undefined ? {} : { name }) };
+    return { image, ...given({ name }) };
   } catch (error) {
     if (found === undefined || policy === 'always' || policy === 'true' || !(error instanceof BuilderError) || signal.aborted) throw error;
     return found;
@@ -73,6 +74,6 @@ export function platformOf(settings: Settings): Platform {
   return {
     os: settings.text('os') ?? host.os,
     architecture: architecture ?? host.architecture,
-    ...(variant === undefined ? {} : { variant }),
+    ...given({ variant }),
   };
 }

@@ -1,6 +1,7 @@
 // `executor [build]`: in a container of our own the build itself, anywhere else the same in a throwaway root.
-import { mkdirSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { buildImage } from '../build/build.ts';
 import { readDockerfile, withIgnoreFile } from '../build/dockerfile-file.ts';
 import type { BuildRequest, BuildResult } from '../build/request.ts';
@@ -14,6 +15,7 @@ import { parseDockerfile } from '../dockerfile/parse.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { BuilderError, DockerfileError } from '../errors.ts';
 import type { Emit, StepLabel } from '../events.ts';
+import { given } from '../given.ts';
 import { appFolder, findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
 import { tellAccepted } from './accepted.ts';
 import { codeLine, describeBuildFailure, exitStatusOf, failureRange, signalNumbers } from './exit.ts';
@@ -144,7 +146,7 @@ async function buildHere(input: CommandInput, { mainPath, form, workingDirectory
       return fail(report, error, at, describeBuildFailure(error, at, false));
     }
     const { ignoreFile } = request;
-    const ports = withIgnoreFile(world.ports, file, { workingDirectory, ...(ignoreFile === undefined ? {} : { ignoreFile }) });
+    const ports = withIgnoreFile(world.ports, file, { workingDirectory, ...given({ ignoreFile }) });
     const result = await buildImage(dockerfile, request, ports);
     if (result !== undefined) summarize(input, { result, output: request.output }, elapsedMs());
     return 0;
@@ -173,7 +175,7 @@ async function withInput(
       hint: 'a folder as context and --dockerfile=-, or an archive on standard input',
     });
   const context = join(request.builderFolder, contextsFolder, 'none');
-  mkdirSync(context, { recursive: true });
+  makeFolder(context);
   return { request: { ...request, dockerfile: '-', context }, standardInput: bytes };
 }
 

@@ -2,6 +2,7 @@
 import { type ListedEntry, chooseStale, listEntries } from '../build/cache/listing.ts';
 import { parseDuration } from '../dockerfile/duration.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { hostPlatform } from '../oci/platform.ts';
 import { type EntryPlace, openPlace } from '../outputs/entry-place.ts';
 import { accessRegistries } from '../surroundings/registries.ts';
@@ -73,7 +74,7 @@ async function prune(input: CommandInput, place: EntryPlace): Promise<void> {
   const mostBytes = most === undefined ? undefined : parseBytes(most);
   if (most !== undefined && mostBytes === undefined)
     throw new BuilderError('ERR_USAGE', `Cannot use --max-size=${most}: expected a size such as 500MB or 20GB`);
-  const rules = { olderThanMs: ageNs / 1_000_000, ...(mostBytes === undefined ? {} : { mostBytes }), nowMs: Date.now() };
+  const rules = { olderThanMs: ageNs / 1_000_000, ...given({ mostBytes }), nowMs: Date.now() };
   const entries = await listEntries(place, signal);
   const stale = chooseStale(entries, rules);
   const isTried = settings.boolean('dryrun');

@@ -7,6 +7,7 @@ import { formatViolations } from '../dockerfile/check-output.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import { DockerfileError } from '../errors.ts';
+import { given } from '../given.ts';
 import { dialectOf } from '../report/dialect.ts';
 import { harmless } from '../report/text.ts';
 import type { CommandInput } from './command.ts';
@@ -37,7 +38,7 @@ export async function runCheckCommand(input: CommandInput): Promise<number> {
   try {
     dockerfile = parseDockerfile(file.text, file.name);
     const ignore = useIgnoreFile(contextFolder, request, file);
-    const violations = findViolations(dockerfile, request, { ...(ignore === undefined ? {} : { ignore }), baseImage: () => undefined });
+    const violations = findViolations(dockerfile, request, { ...given({ ignore }), baseImage: () => undefined });
     const checked = { path: file.name, text: dockerfile.text };
     if (format === 'github') stdout.write(annotations(violations, file.name));
     else stdout.write(formatViolations(violations, checked, format === 'codequality' ? 'gitlab' : format));

@@ -1,6 +1,7 @@
 // One run of the program: argv and env in, an exit status out.
 import { didYouMean } from '../dockerfile/suggest.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { type Command, type CommandInput, type Invocation, flagsOf } from './command.ts';
 import { commands, executor, findCommand } from './commands.ts';
 import { describeFailure, exitStatusOf } from './exit.ts';
@@ -119,7 +120,7 @@ function reportSettings(settings: Settings, isTerminal: boolean, env: Environmen
     verbosity: settings.choice('verbosity', verbosities, 'info'),
     timestamps: settings.boolean('log-timestamp'),
     isLive: canDraw && asked !== 'text' && format !== 'json',
-    ...(dialect === undefined ? {} : { dialect }),
+    ...given({ dialect }),
   };
 }
 

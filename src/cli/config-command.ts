@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import { formatTime } from '../build/finish.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { digestOf } from '../oci/digest.ts';
 import { type HistoryEntry, type ImageConfig, emptyImageConfig, formatImageConfig, parseImageConfig } from '../oci/image-config.ts';
 import { MediaType } from '../oci/media-type.ts';
@@ -63,11 +64,11 @@ async function startingConfig(input: CommandInput, place: Place | undefined): Pr
 
 /** With the layers that are named, and an entry of history for each; for none where there is something to say. */
 async function withLayers(config: ImageConfig, place: Place | undefined, { settings, env, signal }: CommandInput): Promise<ImageConfig> {
-  const given = settings.text('created');
-  const seconds = given === undefined ? epochOf(env) : secondsOf('created', given);
+  const time = settings.text('created');
+  const seconds = time === undefined ? epochOf(env) : secondsOf('created', time);
   const created = seconds === undefined ? {} : { created: formatTime(seconds * 1000) };
-  const [by, comment] = [settings.text('created-by'), settings.text('history-comment')];
-  const entry: HistoryEntry = { ...created, ...(by === undefined ? {} : { createdBy: by }), ...(comment === undefined ? {} : { comment }) };
+  const [createdBy, comment] = [settings.text('created-by'), settings.text('history-comment')];
+  const entry: HistoryEntry = { ...created, ...given({ createdBy, comment }) };
   const words = settings.list('layer');
   const diffIds = [...config.diffIds];
   for (const word of words) {
@@ -75,7 +76,7 @@ async function withLayers(config: ImageConfig, place: Place | undefined, { setti
     diffIds.push((await readLayerPiece(piece, signal)).layer.diffId);
   }
   const ofLayers = words.map((): HistoryEntry => ({ createdBy: 'yadokari layer', ...entry }));
-  const isTold = words.length === 0 && (by !== undefined || comment !== undefined);
+  const isTold = words.length === 0 && (createdBy !== undefined || comment !== undefined);
   const history = [...config.history, ...ofLayers, ...(isTold ? [{ ...entry, emptyLayer: true }] : [])];
   return { ...config, ...created, diffIds, history };
 }

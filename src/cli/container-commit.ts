@@ -6,6 +6,7 @@ import { type CommitOptions, commitContainer } from '../containers/commit.ts';
 import { removeMountPoints } from '../containers/run.ts';
 import type { ContainerState } from '../containers/state.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { openBlobStore } from '../layer/store.ts';
 import { splitDigest } from '../oci/digest.ts';
 import { hostPlatform } from '../oci/platform.ts';
@@ -54,7 +55,7 @@ function optionsOf({ settings }: CommandInput): CommitOptions {
   return {
     family: settings.choice('format', ['oci', 'docker', 'v2s2'], 'oci') === 'oci' ? 'oci' : 'docker',
     squashes: settings.boolean('squash'),
-    ...(timestamp === undefined ? {} : { timestamp }),
+    ...given({ timestamp }),
     omitsHistory: settings.boolean('omit-history'),
     labels: new Map(settings.boolean('identity-label', true) ? [['io.yadokari.version', version]] : []),
     unsetEnv: settings.list('unsetenv'),

@@ -10,6 +10,7 @@ import { applyIgnoreFile } from '../context/ignore-file.ts';
 import { isUrlSource } from '../context/source-word.ts';
 import type { SourceTree } from '../context/tree.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { diskView } from '../files/disk-view.ts';
 import { Spool } from '../files/spool.ts';
 import { realPlace } from '../files/real-place.ts';
@@ -44,8 +45,7 @@ export async function runCopyIntoCommand(input: CommandInput, verb: 'COPY' | 'AD
       sources: sources.map((word) => wordIn(input, word)),
       destination: words.length > 1 ? (words.at(-1) ?? '') : '',
       tree,
-      ...(chown === undefined ? {} : { chown }),
-      ...(chmod === undefined ? {} : { chmod }),
+      ...given({ chown, chmod }),
       unpacks: verb === 'ADD',
     },
     {

@@ -5,6 +5,7 @@ import { makeContainer } from '../containers/make-container.ts';
 import { parseVolume } from '../containers/mounts.ts';
 import type { ContainerState } from '../containers/state.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { parseSize } from './size.ts';
 import { splitDigest } from '../oci/digest.ts';
 import type { Json } from '../oci/json.ts';
@@ -35,15 +36,13 @@ export async function runFromCommand(input: CommandInput): Promise<number> {
   const network = settings.text('network');
   const name = settings.text('name');
   const wanted = {
-    ...(name === undefined ? {} : { name }),
+    ...given({ name }),
     platform,
     created: new Date().toISOString(),
     run: {
       volumes: settings.list('volume'),
       hosts: settings.list('add-host').map(checkHost),
-      ...(memory === undefined ? {} : { memory }),
-      ...(pidsLimit === undefined ? {} : { pidsLimit }),
-      ...(network === undefined ? {} : { network }),
+      ...given({ memory, pidsLimit, network }),
     },
   };
   const containers = new ContainerStore(store.folder);

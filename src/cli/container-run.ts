@@ -4,6 +4,7 @@ import { parseMount, parseVolume } from '../containers/mounts.ts';
 import { type RunRequest, runInContainer } from '../containers/run.ts';
 import type { ContainerState } from '../containers/state.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import type { CommandInput } from './command.ts';
 import { containersOf, waiting } from './container-from.ts';
 import { passSignals } from './pass-signals.ts';
@@ -55,7 +56,7 @@ function shellOf({ config }: ContainerState): string {
 function requestOf({ settings, env }: CommandInput, { run }: ContainerState, argv: readonly string[]): RunRequest {
   const text = <Key extends string>(key: Key, flag: string): { readonly [K in Key]?: string } => {
     const value = settings.text(flag);
-    return (value === undefined ? {} : { [key]: value }) as { [K in Key]?: string }; // TypeScript widens a computed key
+    return given({ [key]: value }) as { [K in Key]?: string }; // TypeScript widens a computed key
   };
   const memory = settings.text('memory') ?? run.memory;
   const pidsLimit = settings.number('pids-limit') ?? run.pidsLimit;

@@ -4,6 +4,7 @@
 import { parsePort } from '../dockerfile/ports.ts';
 import { parseSignal } from '../dockerfile/signals.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import type { ImageConfig, RunConfig } from '../oci/image-config.ts';
 import type { Json, JsonObject } from '../oci/json.ts';
 import { commandOf } from './command-words.ts';
@@ -80,13 +81,15 @@ function changedRun(run: RunConfig, settings: Settings, env: Environment): RunCo
       workingDir: settings.has('workingdir') ? folderOf('workingdir', settings.text('workingdir') ?? '') : workingDir,
       stopSignal: settings.has('stop-signal') ? signalOf(settings.text('stop-signal') ?? '') : stopSignal,
     }),
-    ...given('entrypoint', settings.has('entrypoint') ? commandOf('entrypoint', settings.text('entrypoint') ?? '', 'shell') : entrypoint),
-    ...given('cmd', settings.has('cmd') ? commandOf('cmd', settings.text('cmd') ?? '', 'words') : cmd),
-    ...given('shell', settings.has('shell') ? commandOf('shell', settings.text('shell') ?? '', 'words') : shell),
-    ...given('healthcheck', changedHealthcheck(healthcheck, settings)),
-    ...given('exposedPorts', changedList(run.exposedPorts, settings.list('port').flatMap(portsOf))),
-    ...given('volumes', changedList(run.volumes, settings.list('volume').map(volumeOf))),
-    ...given('onBuild', settings.has('onbuild') ? [...(run.onBuild ?? []), ...settings.list('onbuild')] : run.onBuild),
+    ...given({
+      entrypoint: settings.has('entrypoint') ? commandOf('entrypoint', settings.text('entrypoint') ?? '', 'shell') : entrypoint,
+      cmd: settings.has('cmd') ? commandOf('cmd', settings.text('cmd') ?? '', 'words') : cmd,
+      shell: settings.has('shell') ? commandOf('shell', settings.text('shell') ?? '', 'words') : shell,
+      healthcheck: changedHealthcheck(healthcheck, settings),
+      exposedPorts: changedList(run.exposedPorts, settings.list('port').flatMap(portsOf)),
+      volumes: changedList(run.volumes, settings.list('volume').map(volumeOf)),
+      onBuild: settings.has('onbuild') ? [...(run.onBuild ?? []), ...settings.list('onbuild')] : run.onBuild,
+    }),
   };
 }
 
@@ -188,8 +191,4 @@ function signalOf(name: string): string {
 /** Without what is empty or not there. */
 function filled<Key extends string>(texts: { readonly [K in Key]: string | undefined }): { readonly [K in Key]?: string } {
   return Object.fromEntries(Object.entries(texts).filter(([, value]) => value !== undefined && value !== '')) as { [K in Key]?: string }; // the same keys
-}
-
-function given<Key extends string, Value>(key: Key, value: Value | undefined): { readonly [K in Key]?: Value } {
-  return (value === undefined ? {} : { [key]: value }) as { [K in Key]?: Value }; // TypeScript widens a computed key to string
 }

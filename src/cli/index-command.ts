@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { parseDuration } from '../dockerfile/duration.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import type { StoredManifest } from '../oci/manifest.ts';
 import { formatPlatform, hostPlatform } from '../oci/platform.ts';
 import { formatCommonName, formatRepository } from '../oci/reference.ts';
@@ -74,7 +75,7 @@ async function findSources(
     look: async (looking: AbortSignal): Promise<readonly IndexImage[]> => {
       await using opened = new AsyncDisposableStack();
       const source = opened.use(await place.openSource(from, looking));
-      const images = await readIndexImages(source, { annotations, ...(platform === undefined ? {} : { platform }) }, looking);
+      const images = await readIndexImages(source, { annotations, ...given({ platform }) }, looking);
       stack.use(opened.move());
       return images;
     },

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BuilderError, systemCode } from '../errors.ts';
+import { given } from '../given.ts';
 import { type Json, parseJson } from '../oci/json.ts';
 import { type Platform, hostPlatform, parsePlatform } from '../oci/platform.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
@@ -40,7 +41,7 @@ export async function indexSources(
     overrides.delete(name);
     const isPlace = isPlaceName(name, transports);
     const place = isPlace ? parsePlace(name, transports) : registryPlace(withDefaultTag(parseReference(name)));
-    if (place.transport.hasManifests) return { place, ...(platform === undefined ? {} : { platform }) };
+    if (place.transport.hasManifests) return { place, ...given({ platform }) };
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot use ${name} for an index: an image has no digest there`, {
       hint: `yadokari copy ${name} oci:FOLDER:TAG`,
     });

@@ -1,6 +1,7 @@
 // `inspect --tree` and `--waste`: what the layers of an image hold, for people, and gates for CI that go by it.
 import { BuilderError } from '../errors.ts';
 import type { ImageContents } from '../events.ts';
+import { given } from '../given.ts';
 import { readContents } from '../layer/image-contents.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { ImageSource } from '../oci/source-and-sink.ts';
@@ -55,7 +56,7 @@ function readGates(settings: Settings): Gates {
     throw new BuilderError('ERR_USAGE', `Cannot use --highest-wasted-bytes=${wasted}: expected a size`, { hint: 'for example 20MB' });
   return {
     ...(efficiency === undefined ? {} : { efficiency: partOfOne('lowest-efficiency', efficiency) }),
-    ...(wastedBytes === undefined ? {} : { wastedBytes }),
+    ...given({ wastedBytes }),
     ...(share === undefined ? {} : { userWastedShare: partOfOne('highest-user-wasted-percent', share) }),
   };
 }

@@ -3,6 +3,7 @@ import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { bytesFromText } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
+import { given } from '../given.ts';
 import { openBlobStore } from '../layer/store.ts';
 import type { Owner } from '../linux/owners.ts';
 import { clampPath, rootPath } from '../paths.ts';
@@ -70,7 +71,7 @@ function choicesOf(settings: Settings, latestTime: number | undefined): Omit<Lay
     ...(level === undefined ? {} : { level: checkedLevel(level, settings.text('compress-format')) }),
     ownerOf: ownersBy(settings),
     ...(time === undefined ? {} : { time: secondsOf('mtime', time) }),
-    ...(latestTime === undefined ? {} : { latestTime }),
+    ...given({ latestTime }),
     removed: settings.list('whiteout').map(removedPath),
   };
 }

@@ -1,8 +1,9 @@
 // `login REGISTRY` writes credentials where builds look for them, as kaniko's command of this name does; `logout` takes them away. With
 // files in the place of a registry, `login` brings a pod's Secrets there, from an init container.
-import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
 import { dockerHub } from '../oci/reference.ts';
@@ -165,7 +166,7 @@ function objectOf(value: Json | undefined, path: string): JsonObject {
 /** In one step, for its owner's eyes only; through a link to where that leads. */
 function replacePrivately(path: string, content: string | Buffer): void {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path), 0o700);
     const place = existsSync(path) ? realpathSync(path) : path;
     const temporary = join(dirname(place), `.${basename(place)}.yadokari`);
     rmSync(temporary, { force: true });

@@ -5,7 +5,6 @@ import {
   fstatSync,
   ftruncateSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readSync,
   renameSync,
@@ -14,6 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { openSink } from '../report/sink.ts';
 
@@ -50,7 +50,7 @@ export function openReportFile(path: string, name: string): ReportFile {
 function openFile(path: string, name: string): number {
   const { O_RDWR, O_WRONLY, O_CREAT, O_APPEND, O_NOCTTY, O_NONBLOCK } = constants;
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     const found = statSync(path, { throwIfNoEntry: false });
     // A pipe that nobody reads is refused rather than waited for.
     const access = found === undefined || found.isFile() ? O_RDWR : O_WRONLY;
@@ -65,7 +65,7 @@ function openFile(path: string, name: string): number {
 function putBack(from: number, path: string): void {
   const temporary = join(dirname(path), `.${basename(path)}.yadokari`);
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return;
     const to = openSync(temporary, 'wx', 0o644);
     try {

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { BuildEvent } from '../events.ts';
+import { given } from '../given.ts';
 import { BuildRecord } from '../report/build-record.ts';
 import { ciNames, detectCi } from '../report/dialect.ts';
 import { jobSummary, resultVariables } from '../report/job-summary.ts';
@@ -99,7 +100,7 @@ function openGithubFiles(
     return path === undefined || !existsSync(path) ? undefined : stack.use(openReportFile(path, `$${variable}`));
   };
   const [summary, output] = [open('GITHUB_STEP_SUMMARY'), open('GITHUB_OUTPUT')];
-  return { ...(summary === undefined ? {} : { summary }), ...(output === undefined ? {} : { output }) };
+  return given({ summary, output });
 }
 
 /** A report that the files get, too. */

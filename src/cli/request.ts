@@ -1,6 +1,7 @@
 // argv and env → BuildRequest: validated once, at the door.
 import { resolve } from 'node:path';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import type { BuildRequest, NamedContextSpec, SecretSpec } from '../build/request.ts';
 import type { OutputRequest } from '../outputs/output-request.ts';
 import { leftOutBy, varRun } from '../build/ignored-paths.ts';
@@ -40,18 +41,16 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
   const context = settings.text('context') ?? positional ?? bucketContext(settings.text('bucket')) ?? around.defaultContext;
   refuseTwoFromInput(dockerfile, context);
   const ofFiles = settings.list('build-arg-file').flatMap((path) => readBuildArgFile(path, around.workingDirectory));
-  const given = parseBuildArgs([...ofFiles, ...settings.list('build-arg')], around.env);
-  const buildArgs = withEpochOf(around.env, given);
+  const buildArgsGiven = parseBuildArgs([...ofFiles, ...settings.list('build-arg')], around.env);
+  const buildArgs = withEpochOf(around.env, buildArgsGiven);
   const host = hostPlatform(around.nodeArch);
   const platforms = platformsOf(settings, host);
   refuseSeveralInOne(platforms, output);
-  const subPath = settings.text('context-sub-path');
   const ignoreFile = settings.text('ignorefile');
-  const baseFolder = makeBaseFolder(settings, around.workingDirectory);
   return {
     dockerfile,
     context,
-    ...(subPath === undefined ? {} : { contextSubPath: subPath }),
+    ...given({ contextSubPath: settings.text('context-sub-path'), baseFolder: makeBaseFolder(settings, around.workingDirectory) }),
     ...(ignoreFile === undefined ? {} : { ignoreFile: resolve(around.workingDirectory, ignoreFile) }),
     appliesUnpackedRules: around.isKanikos === true,
     namedContexts: namedContexts(settings),
@@ -65,7 +64,7 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     platforms,
     platform: platforms[0] ?? host,
     buildPlatform: host,
-    ...shapeOf(settings, given, around.env, output),
+    ...shapeOf(settings, buildArgsGiven, around.env, output),
     alwaysUnpack: settings.boolean('materialize'),
     borrowsContext: settings.boolean('borrow-context') || around.hasTerminal !== true,
     ignorePaths: ignoredPaths(settings),
@@ -75,7 +74,6 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     preservesRoot: settings.boolean('preserve-context'),
     ...(hasCache(settings) ? { cache: makeCacheRequest(settings, output, around.workingDirectory) } : {}),
     ...storeRequest(settings, around.workingDirectory),
-    ...(baseFolder === undefined ? {} : { baseFolder }),
     tellsContents: settings.has('report') || settings.has('events-file'),
     printChecks: !settings.boolean('no-check'),
     printsPlan: settings.boolean('print-plan'),
@@ -178,13 +176,12 @@ function shapeOf(
   const imageFormat = settings.choice('image-format', ['inherit', 'docker', 'oci'], 'inherit');
   refuseContradictions(output, compression, imageFormat);
   const level = settings.number('compression-level');
-  const timestamp = timestampOf(settings, buildArgs);
   return {
     compression,
     ...(level === undefined || level === -1 ? {} : { compressionLevel: checkedLevel(level, compression) }),
     imageFormat,
     reproducible: settings.boolean('reproducible'),
-    ...(timestamp === undefined ? {} : { timestamp }),
+    ...given({ timestamp: timestampOf(settings, buildArgs) }),
     omitsHistory: settings.boolean('omit-history'),
     ...mergingOf(settings),
   };

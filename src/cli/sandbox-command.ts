@@ -1,8 +1,10 @@
 // `yadokari build` outside a container: the same command line, its paths translated, in a throwaway root.
-import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { BuilderError, systemCode } from '../errors.ts';
+import { given } from '../given.ts';
 import { runInSandbox } from '../sandbox/launch.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import { heldPath, outFolder, sandboxPath, type VisiblePath } from '../sandbox/plan.ts';
@@ -146,7 +148,7 @@ export function translate(
     // A pipe or a device is written to as it is; the streams are inherited.
     if (/^\/(?:dev\/(?:stdout|stderr|null|fd\/\d+)|proc\/self\/fd\/\d+)$/.test(absolute)) return absolute;
     if (isSpecialFile(absolute)) return show(absolute, 'rw', 'file');
-    outputs.push({ path: absolute, kind, ...(isReport === undefined ? {} : { isReport }) });
+    outputs.push({ path: absolute, kind, ...given({ isReport }) });
     return `${outFolder}${absolute}`;
   };
   const context = contextOf(input);
@@ -179,7 +181,7 @@ export function translate(
 function openStore({ settings, env, report }: CommandInput): string | undefined {
   const { folder } = storeOf(settings, env);
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
     accessSync(folder, constants.W_OK);
     return folder;
   } catch (error) {
@@ -196,18 +198,18 @@ function contextOf({ flags, positionals }: Pick<CommandInput, 'flags' | 'positio
 }
 
 /** Variables that name files of the host. */
-function translateEnvironment(given: CommandInput['env'], { show, take, hold }: Doors): Readonly<Record<string, string>> {
+function translateEnvironment(before: CommandInput['env'], { show, take, hold }: Doors): Readonly<Record<string, string>> {
   const env: Record<string, string> = {};
-  const results = given['BUILDER_OUTPUT'];
+  const results = before['BUILDER_OUTPUT'];
   if (results !== undefined && results !== '') env['BUILDER_OUTPUT'] = dirname(take(join(results, builderOutputFile), 'file'));
-  const agent = given['SSH_AUTH_SOCK'];
+  const agent = before['SSH_AUTH_SOCK'];
   if (agent !== undefined && agent !== '' && existsSync(agent)) env['SSH_AUTH_SOCK'] = show(agent, 'ro');
   // What others have written there stays: the build adds to it.
   for (const name of ['GITHUB_STEP_SUMMARY', 'GITHUB_OUTPUT']) {
-    const path = given[name];
+    const path = before[name];
     if (path !== undefined && existsSync(path)) env[name] = hold(path, 'file');
   }
-  return { ...env, ...showCredentials(given, show) };
+  return { ...env, ...showCredentials(before, show) };
 }
 
 function rewritePlace(place: string, { show }: Doors): string {

@@ -1,8 +1,9 @@
 // What a build in the sandbox writes for the host: it waits in the sandbox's folder, so no RUN can reach the place it is for,
 // and is brought there when everything inside has ended.
-import { constants, lstatSync, mkdirSync, realpathSync, statSync } from 'node:fs';
-import { copyFile, mkdir, rename, rm } from 'node:fs/promises';
+import { constants, lstatSync, realpathSync, statSync } from 'node:fs';
+import { copyFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { copyImage } from '../oci/copy-image.ts';
 import { checkOutputPlace } from '../outputs/output-place.ts';
@@ -20,7 +21,7 @@ export interface SandboxOutput {
 export function prepareOutputs(outputs: readonly SandboxOutput[], outbox: string): void {
   for (const { path, kind } of outputs) {
     checkOutputPlace(path, kind);
-    mkdirSync(dirname(join(outbox, path)), { recursive: true });
+    makeFolder(dirname(join(outbox, path)));
   }
 }
 
@@ -51,7 +52,7 @@ async function deliverLayout(from: string, to: string, options: { readonly tag: 
 
 async function deliverFile(from: string, to: string): Promise<void> {
   try {
-    await mkdir(dirname(to), { recursive: true });
+    makeFolder(dirname(to));
     const target = statSync(to, { throwIfNoEntry: false }) === undefined ? to : realpathSync(to);
     const temporary = join(dirname(target), `.${basename(target)}.yadokari`);
     try {

@@ -1,7 +1,9 @@
 // `yadokari sync --src KIND --dest KIND SOURCE DESTINATION`: many images at once, as skopeo syncs them.
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { BuilderError, systemCode } from '../errors.ts';
+import { given } from '../given.ts';
 import type { Reference } from '../oci/reference.ts';
 import { openRegistrySide } from '../surroundings/registry-side.ts';
 import type { CopyMeans } from '../transports/copy.ts';
@@ -50,7 +52,7 @@ async function syncOne(item: SyncSource, target: SyncTarget, means: CopyMeans, i
       if (!isQuiet) report.line('info', `would copy ${item.place.name} -> ${to.name}`);
       return true;
     }
-    await makeParent(to);
+    makeParent(to);
     const { digest } = await copyWithRetries(item.place, to, copyOptionsOf(settings), { ...input, means });
     if (!isQuiet) report.line('info', `${item.place.name} -> ${to.name} ${digest}`);
     return true;
@@ -108,7 +110,7 @@ function sideFor({ credential, tlsVerify, certificateFolder }: SyncRegistry, { s
     ...sideOf(settings, 'src-'),
     ...(credential === undefined ? {} : { credential: { kind: 'password' as const, ...credential } }),
     ...(tlsVerify === undefined ? {} : { isLenient: !tlsVerify }),
-    ...(certificateFolder === undefined ? {} : { certificateFolder }),
+    ...given({ certificateFolder }),
   };
 }
 
@@ -121,6 +123,6 @@ async function readSyncFile(path: string): Promise<string> {
   throw new BuilderError('ERR_USAGE', `Cannot read ${path}: it has more than ${fileLimitBytes} bytes`);
 }
 
-async function makeParent({ transport, path }: Place): Promise<void> {
-  if (transport.name === 'dir' && path !== undefined) await mkdir(dirname(path), { recursive: true });
+function makeParent({ transport, path }: Place): void {
+  if (transport.name === 'dir' && path !== undefined) makeFolder(dirname(path));
 }

@@ -41,7 +41,7 @@ const refused: Readonly<Record<string, string>> = {
 /** @throws ERR_USAGE where the file is not one, ERR_UNSUPPORTED naming what can't be honoured of a chosen target */
 export function parseTargetsFile(text: string, path: string, env: Environment): TargetsFile {
   const fail = (why: string, hint?: string): never => {
-    throw new BuilderError('ERR_USAGE', `Cannot use --targets-file ${path}: ${why}`, hint === undefined ? {} : { hint });
+    throw new BuilderError('ERR_USAGE', `Cannot use --targets-file ${path}: ${why}`, { hint });
   };
   if (/\.(?:hcl|ya?ml)$/i.test(path)) return fail(`${path.endsWith('.hcl') ? 'HCL' : 'Compose'} is not read`, other);
   const root = readObject(text, fail);
@@ -183,7 +183,7 @@ function flagsOf(fields: JsonObject, { place, path, resolveText }: FlagScope): T
   const fieldOf = (key: string, value: Json): Field => {
     const refuse = (what: string, hint?: string): never => {
       const message = `Cannot build ${place} of ${path}: ${what === '' ? key : `${key} (${what})`} can't be honoured`;
-      throw new BuilderError('ERR_UNSUPPORTED', message, hint === undefined ? {} : { hint });
+      throw new BuilderError('ERR_UNSUPPORTED', message, { hint });
     };
     const text = (item: Json): string =>
       item === null || typeof item === 'object' ? refuse('its value') : resolveText(String(item), `${place}.${key}`);

@@ -1,6 +1,7 @@
 // Traces of a build for an OpenTelemetry collector, where the environment names one. Nobody waits long for it, and no build fails of it.
 import { createRequire } from 'node:module';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import { anonymous } from '../registry/credentials.ts';
 import { loadNames } from '../registry/names.ts';
 import type { exportSpans as exportToCollector } from '../report/open-telemetry.ts';
@@ -55,11 +56,10 @@ export async function openTelemetry(
     answer.body.destroy();
     return answer.status;
   };
-  const parent = parentOf(env['TRACEPARENT']);
+  const parent = given({ parent: parentOf(env['TRACEPARENT']) });
   const finish = async (): Promise<void> => {
     try {
-      if (spans.list.length > 0)
-        await exportSpans(spans.list, { resource: resourceOf(env), format, timeoutMs, send, ...(parent === undefined ? {} : { parent }) });
+      if (spans.list.length > 0) await exportSpans(spans.list, { resource: resourceOf(env), format, timeoutMs, send, ...parent });
     } catch (error) {
       const why = error instanceof Error && error.name !== 'TimeoutError' ? error.message : `no answer within ${timeoutMs / 1000} s`;
       warn(`no traces were sent to ${new URL(url).host}: ${why}`);
@@ -90,11 +90,10 @@ function endpointOf(env: Environment): string | undefined {
 }
 
 function resourceOf(env: Environment): Readonly<Record<string, string>> {
-  const given = pairsOf(env['OTEL_RESOURCE_ATTRIBUTES']);
   return {
     'service.name': 'yadokari',
     'service.version': version,
-    ...given,
+    ...pairsOf(env['OTEL_RESOURCE_ATTRIBUTES']),
     ...(env['OTEL_SERVICE_NAME'] ? { 'service.name': env['OTEL_SERVICE_NAME'] } : {}),
   };
 }

@@ -1,7 +1,8 @@
 // Flags of commands that move images → how each side is reached, and what is copied.
-import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { makeNamedFolder } from '../folders.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import type { Emit } from '../events.ts';
 import { type Platform, hostPlatform, normalizePlatform, parsePlatform } from '../oci/platform.ts';
 import { type RegistrySide, openRegistrySide } from '../surroundings/registry-side.ts';
@@ -33,7 +34,7 @@ export async function openMeans(
 /** Where large files may wait: not in memory, where /tmp often is. The builder's image has none, so it is made. */
 export function temporaryFolderOf(settings: Settings, env: Environment): string {
   const folder = settings.text('tmpdir') ?? (env['TMPDIR'] || '/var/tmp');
-  mkdirSync(folder, { recursive: true });
+  makeNamedFolder(folder, 'the folder for temporary files');
   return folder;
 }
 
@@ -42,12 +43,11 @@ export function sideOf(settings: Settings, prefix: SidePrefix): RegistrySide {
   const text = (name: string): string | undefined => settings.text(`${prefix}${name}`);
   const authFile = text('authfile') ?? settings.text('authfile');
   const folder = text('cert-dir');
-  const credential = credentialOf(settings, prefix);
   return {
     isLenient: !settings.boolean(`${prefix}tls-verify`, true),
     hosts: hostSettingsOf(settings, process.cwd()),
     ...(folder === undefined ? {} : { certificateFolder: resolve(folder) }),
-    ...(credential === undefined ? {} : { credential }),
+    ...given({ credential: credentialOf(settings, prefix) }),
     ...(authFile === undefined ? {} : { authFile: resolve(authFile) }),
     userAgent: `yadokari/${version}`,
   };
@@ -57,8 +57,8 @@ function credentialOf(settings: Settings, prefix: SidePrefix): RegistrySide['cre
   const text = (name: string): string | undefined => settings.text(`${prefix}${name}`);
   const [pair, user, password, token] = ['creds', 'username', 'password', 'registry-token'].map(text);
   const isNobody = settings.boolean(`${prefix}no-creds`);
-  const given = [pair !== undefined, user !== undefined || password !== undefined, token !== undefined, isNobody].filter(Boolean);
-  if (given.length > 1) {
+  const ways = [pair !== undefined, user !== undefined || password !== undefined, token !== undefined, isNobody].filter(Boolean);
+  if (ways.length > 1) {
     const names = ['creds', 'username', 'registry-token', 'no-creds'].map((name) => `--${prefix}${name}`).join(', ');
     throw new BuilderError('ERR_USAGE', `Cannot use several of ${names}: one says who it is`);
   }
@@ -99,14 +99,12 @@ export function copyOptionsOf(settings: Settings): CopyOptions {
       hint: 'every registry and engine since 2016 reads v2s2',
     });
   const compression = compressionOf(settings);
-  const level = settings.number('compress-level');
   if (format === 'v2s2' && compression === 'zstd')
     throw new BuilderError('ERR_USAGE', "Cannot use --format=v2s2 with --compress-format=zstd: Docker's format has no word for it");
   return {
     selection: selectionOf(settings),
     ...(settings.has('format') ? { family: format === 'oci' ? 'oci' : 'docker' } : {}),
-    ...(compression === undefined ? {} : { compression }),
-    ...(level === undefined ? {} : { level }),
+    ...given({ compression, level: settings.number('compress-level') }),
     preservesDigests: settings.boolean('preserve-digests'),
     withReferrers: settings.boolean('with-referrers'),
     removesSignatures: settings.boolean('remove-signatures'),

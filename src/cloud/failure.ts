@@ -18,7 +18,7 @@ export function failuresOf(cloud: 'AWS' | 'Google' | 'Azure'): SourceFailures {
 
 /** ERR_AUTH, with a hint where there is one. */
 export function credentialError(message: string, hint?: string, cause?: unknown): BuilderError {
-  return new BuilderError('ERR_AUTH', message, { cause, ...(hint === undefined ? {} : { hint }) });
+  return new BuilderError('ERR_AUTH', message, { cause, hint });
 }
 
 /** Asks; where nobody answers, what `fail` makes of it is thrown. */

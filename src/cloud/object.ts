@@ -80,7 +80,7 @@ async function begin(
         const why = final.message.replace(/^Cannot /, 'can not ');
         throw new BuilderError('ERR_CONTEXT', `Cannot read ${object.name}: ${why}`, {
           cause: final,
-          ...(final.hint === undefined ? {} : { hint: final.hint }),
+          hint: final.hint,
         });
       }
     }

@@ -2,6 +2,7 @@
 import { bytesFromText } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import { plainRoot } from '../files/root.ts';
 import type { BlobStore } from '../layer/store.ts';
 import type { Compression } from '../oci/media-type.ts';
@@ -113,7 +114,7 @@ function historyOf(
   const own: HistoryEntry = {
     created,
     createdBy: settings.createdBy ?? (shell === '' ? '/bin/sh' : shell),
-    ...(config.author === undefined ? {} : { author: config.author }),
+    ...given({ author: config.author }),
     ...(comment === '' ? {} : { comment }),
   };
   return squashes ? [own] : [...config.history, ...settings.history, own];

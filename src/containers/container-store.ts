@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path/posix';
+import { makeNamedFolder } from '../folders.ts';
 import { bytesFromText, fsPath } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { removeTree } from '../files/remove.ts';
@@ -147,7 +148,7 @@ export class ContainerStore {
 
   async #lock(signal: AbortSignal): Promise<Disposable> {
     // Nobody else may enter: what is in a container's root may be setuid.
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    makeNamedFolder(this.#folder, 'the folder of working containers', 0o700);
     return await waitForLock(bytesFromText(join(this.#folder, 'lock')), 'exclusive', signal);
   }
 

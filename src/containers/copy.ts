@@ -11,6 +11,7 @@ import { isUrlSource } from '../context/source-word.ts';
 import type { SourceTree } from '../context/tree.ts';
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import { EntryWriter } from '../files/entry-writer.ts';
 import { openFile } from '../files/read-file.ts';
 import { absolutePath } from '../files/resolve.ts';
@@ -90,9 +91,8 @@ function startJob(container: OpenContainer, root: Root, draft: TreeDraft, reques
   return {
     target,
     policy: {
-      parents: { mode: 0o755, ...(owner === undefined ? {} : { owner }) },
-      ...(owner === undefined ? {} : { owner }),
-      ...(chmod === undefined ? {} : { chmod }),
+      parents: { mode: 0o755, ...given({ owner }) },
+      ...given({ owner, chmod }),
     },
     destination: { path, isDirectory },
     written: [],

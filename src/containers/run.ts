@@ -1,8 +1,10 @@
 // `run`: a command with the container's root as its own, as its config says or the command line.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
+import { makeFolder } from '../folders.ts';
 import { bytesFromText, textFromBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import { accountFiles, homeOf, resolveUser } from '../linux/accounts.ts';
 import { makeLimitedGroups } from '../linux/control-groups.ts';
 import { tryLock } from '../linux/file-lock.ts';
@@ -54,8 +56,7 @@ export async function runInContainer(container: OpenContainer, request: RunReque
   const prepared = await prepare(container, request, store, signal);
   const { id } = container.state;
   const groups = makeLimitedGroups(`yadokari-${id.slice(0, 12)}-${process.pid}`, {
-    ...(request.memoryBytes === undefined ? {} : { memoryBytes: request.memoryBytes }),
-    ...(request.pidsLimit === undefined ? {} : { pids: request.pidsLimit }),
+    ...given({ memoryBytes: request.memoryBytes, pids: request.pidsLimit }),
   });
   try {
     const exit = await runContainer({ ...prepared, controlGroups: groups.doors }, nodePath, onSignal);
@@ -152,7 +153,7 @@ function writeOwnFiles(
   keepsHosts: boolean,
 ): readonly { readonly source: string; readonly target: string; readonly mode: 'ro' | 'rw' }[] {
   const own = join(folder, 'own');
-  mkdirSync(own, { recursive: true, mode: 0o755 });
+  makeFolder(own, 0o755);
   const file = (name: string, target: string, text: string, mode: 'ro' | 'rw') => {
     const source = join(own, name);
     // Others may be running with the very file: it is written to, not replaced.

@@ -1,5 +1,6 @@
 // What is known of a working container besides its files: a value, kept as JSON that a person can read.
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { parseAnnotations } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { type HistoryEntry, type ImageConfig, formatImageConfig, parseImageConfig } from '../oci/image-config.ts';
@@ -90,24 +91,20 @@ export function parseState(text: string, path: string): ContainerState {
       name: textAt(root, 'name') ?? '',
       status,
       created: textAt(root, 'created') ?? '',
-      ...given('image', digestAt(root, 'image')),
-      ...given('imageId', textAt(root, 'imageId')),
+      ...given({ image: digestAt(root, 'image'), imageId: textAt(root, 'imageId') }),
       imageName: textAt(root, 'imageName') ?? '',
       isMounted: root.get('isMounted') === true,
       mountPoints: textsAt(root, 'mountPoints'),
       config: configAt(root, 'config'),
       settings: {
         annotations: parseAnnotations(settings.get('annotations'), 'annotations') ?? new Map(),
-        ...given('createdBy', textAt(settings, 'createdBy')),
-        ...given('historyComment', textAt(settings, 'historyComment')),
+        ...given({ createdBy: textAt(settings, 'createdBy'), historyComment: textAt(settings, 'historyComment') }),
         history: configAt(root, 'history').history,
       },
       run: {
         volumes: textsAt(run, 'volumes'),
         hosts: textsAt(run, 'hosts'),
-        ...given('memory', textAt(run, 'memory')),
-        ...given('pidsLimit', numberAt(run, 'pidsLimit')),
-        ...given('network', textAt(run, 'network')),
+        ...given({ memory: textAt(run, 'memory'), pidsLimit: numberAt(run, 'pidsLimit'), network: textAt(run, 'network') }),
       },
     };
   } catch (error) {
@@ -157,10 +154,4 @@ function numberAt(object: JsonObject, key: string): number | undefined {
 function textsAt(object: JsonObject, key: string): readonly string[] {
   const value = object.get(key);
   return Array.isArray(value) ? value.filter((item: Json) => typeof item === 'string') : [];
-}
-
-function given<Key extends string, Value>(key: Key, value: Value | undefined): { readonly [K in Key]?: Value } {
-  const object: { [K in Key]?: Value } = {};
-  if (value !== undefined) object[key] = value;
-  return object;
 }

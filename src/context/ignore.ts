@@ -2,6 +2,7 @@
 // counting for all below it. Pure: nothing here touches a disk.
 import { trim } from '../blanks.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { compileGlobstar, hasWildcard } from './pattern.ts';
 import type { PathMatcher } from './pattern.ts';
 
@@ -70,7 +71,7 @@ export function judge({ rules }: IgnoreRules, path: string, parent?: IgnoreVerdi
     isIgnored = !rule.isException;
     deciding = rule;
   }
-  return { isIgnored, matched, ...(deciding === undefined ? {} : { rule: deciding }) };
+  return { isIgnored, matched, ...given({ rule: deciding }) };
 }
 
 /** Judges a path from the top, component by component. */
@@ -110,7 +111,7 @@ function compileRule(text: string, line: number, where: string): IgnoreRule | un
     if (!(error instanceof BuilderError)) throw error;
     throw new BuilderError(error.code, `${error.message} (${where})`, {
       cause: error,
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      hint: error.hint,
     });
   }
 }

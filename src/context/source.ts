@@ -1,10 +1,12 @@
 // `--context` and `--build-context`: from a place as people write it to a folder that can be copied from.
-import { createReadStream, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { bytesFromText, textFromBytes } from '../bytes.ts';
 import type { ByteString } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import { applyIgnoreFile } from './ignore-file.ts';
 import type { MovedFolders } from '../files/moved-folders.ts';
 import { isGitContext } from './source-word.ts';
@@ -171,7 +173,7 @@ function statIfThere(path: string): ReturnType<typeof statSync> {
 }
 
 async function inPrivateFolder(options: ContextOptions, fill: (folder: string) => Promise<FilledFolder>): Promise<OpenedFolder> {
-  mkdirSync(options.privateFolder, { recursive: true, mode: 0o755 });
+  makeFolder(options.privateFolder, 0o755);
   const own = mkdtempSync(join(options.privateFolder, 'context-'));
   const close = async (): Promise<void> => rmSync(own, { recursive: true, force: true });
   try {
@@ -193,7 +195,7 @@ function enterSubPath(place: string, folder: string, subPath: string | undefined
 }
 
 function originOf({ timeSeconds, isUnpacked = false }: OpenedFolder): Pick<SourceTree, 'timeSeconds' | 'isUnpacked'> {
-  return { isUnpacked, ...(timeSeconds === undefined ? {} : { timeSeconds }) };
+  return { isUnpacked, ...given({ timeSeconds }) };
 }
 
 function tellOfIgnoreFile(tree: SourceTree, emit: Emit): void {

@@ -1,6 +1,7 @@
 // What COPY and ADD read from, and how a path in it is found without ever leaving it.
 import type { ByteString } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import type { FileStat, FileView } from '../files/file-view.ts';
 import { type Nodes, followPath, rootPath } from '../paths.ts';
 import type { IgnoreRules } from './ignore.ts';
@@ -18,6 +19,8 @@ export interface SourceTree {
   readonly hasOwnRules?: boolean;
   /** True for what is never to be seen (the builder's own folder inside the context). */
   readonly hides?: (path: ByteString) => boolean;
+  /** True for what is this container's where a RUN wrote the files: what it made there is not among them. */
+  readonly isForeign?: (path: ByteString) => boolean;
   /** False where all files are to belong to 0:0, as those of a build context. */
   readonly keepsOwners: boolean;
   /** Seconds since 1970: a commit's time, a download's, that of the newest file in an archive. A folder has none. */
@@ -48,5 +51,5 @@ export function locate(files: FileView, path: ByteString): Located {
   const { path: end, node, missing, link, isLoop } = followPath(nodes, path, 'follow', mostSourceLinks);
   if (isLoop) return { kind: 'loop', path: end };
   if (node !== undefined) return { kind: 'found', path: end, stat: node };
-  return { kind: 'missing', path: end, missing, ...(link === undefined ? {} : { link }) };
+  return { kind: 'missing', path: end, missing, ...given({ link }) };
 }

@@ -1,4 +1,5 @@
 // Everything below a selected source that is to be copied, parents first, in the order of names.
+import { given } from '../given.ts';
 import { textFromBytes } from '../bytes.ts';
 import type { ByteString } from '../bytes.ts';
 import { judge, judgePath, mayTakeBack } from './ignore.ts';
@@ -46,7 +47,7 @@ interface Rules {
 export function* walkSelection(tree: SourceTree, root: WalkRoot, excludes?: IgnoreRules): Generator<WalkItem> {
   if (root.stat.type !== 'directory') return;
   const ignore = tree.ignore === undefined || root.path === rootPath ? undefined : judgePath(tree.ignore, textFromBytes(root.path));
-  const start: Place = { inTree: root.path, relative: rootPath, pending: [], ...(ignore === undefined ? {} : { ignore }) };
+  const start: Place = { inTree: root.path, relative: rootPath, pending: [], ...given({ ignore }) };
   yield* walkDirectory({ tree, excludes, includes: root.includes }, start);
 }
 
@@ -89,9 +90,7 @@ function judgeHere(rules: Rules, parent: Place, inTree: ByteString, relative: By
     inTree,
     relative,
     pending: [],
-    ...(ignore === undefined ? {} : { ignore }),
-    ...(exclude === undefined ? {} : { exclude }),
-    ...(include === undefined ? {} : { include }),
+    ...given({ ignore, exclude, include }),
   };
 }
 

@@ -1,6 +1,7 @@
 // Parser directives: `# syntax=`, `# escape=` and `# check=` in the first lines of a Dockerfile.
 import { DockerfileError } from '../errors.ts';
 import type { SourceRange } from '../errors.ts';
+import { given } from '../given.ts';
 import type { SourceLine } from './lines.ts';
 
 export interface Directives {
@@ -48,7 +49,7 @@ export function readDirectives(lines: readonly SourceLine[]): Directives {
   }
   const syntax = values.get('syntax') ?? syntaxAfterShebang(lines);
   const check = values.get('check');
-  return { escape, count, ...(syntax === undefined ? {} : { syntax }), ...(check === undefined ? {} : { check }) };
+  return { escape, count, ...given({ syntax, check }) };
 }
 
 // A shebang ends the directives, except that the syntax is still found on the line behind it.

@@ -1,4 +1,5 @@
 // The images that a Dockerfile names, of stages that nothing needs, too.
+import { given } from '../given.ts';
 import type { Dockerfile } from './instruction.ts';
 import { referencesOf, resolveSource } from './stage-needs.ts';
 import { type PlanOptions, planStages } from './stages.ts';
@@ -19,6 +20,6 @@ export function imagesOf(dockerfile: Dockerfile, options: Omit<PlanOptions, 'tar
       return source.kind === 'image' ? source.image : undefined;
     });
     const images = [base.kind === 'image' ? base.image : undefined, ...sources].filter((image) => image !== undefined);
-    return images.map((image) => ({ image, ...(platform === undefined ? {} : { platform }) }));
+    return images.map((image) => ({ image, ...given({ platform }) }));
   });
 }

@@ -26,7 +26,7 @@ export function mistake(
   hint?: string,
 ): DockerfileError {
   const range = line.rangeOf(span ?? line.command.keyword);
-  return new DockerfileError(`Cannot parse ${line.name}: ${state}`, range, hint === undefined ? {} : { hint });
+  return new DockerfileError(`Cannot parse ${line.name}: ${state}`, range, { hint });
 }
 
 /** The rest of the line as the one argument an instruction takes. @throws ERR_DOCKERFILE when there is none */

@@ -3,6 +3,7 @@
 import { isUtf8 } from 'node:buffer';
 import { DockerfileError } from '../errors.ts';
 import type { SourceRange } from '../errors.ts';
+import { given } from '../given.ts';
 import { readDirectives } from './directives.ts';
 import type { ArgInstruction, Dockerfile, FromInstruction, Instruction, Stage } from './instruction.ts';
 import { isBlankLine, rangeOf, splitLines } from './lines.ts';
@@ -26,6 +27,7 @@ export function parseDockerfile(source: string | Buffer, name: string): Dockerfi
   const stages: { from: FromInstruction; instructions: Instruction[] }[] = [];
   for (const statement of readStatements(lines, directives.count, directives.escape)) {
     if (isDamaged) refuseDamage(statement, name);
+    refuseNul(statement, name);
     const instruction = parseStatement(statement, context);
     const stage = stages.at(-1);
     if (instruction.kind === 'from') stages.push({ from: instruction, instructions: [] });
@@ -38,8 +40,7 @@ export function parseDockerfile(source: string | Buffer, name: string): Dockerfi
     name,
     text,
     escape: directives.escape,
-    ...(directives.syntax === undefined ? {} : { syntax: directives.syntax }),
-    ...(directives.check === undefined ? {} : { check: directives.check }),
+    ...given({ syntax: directives.syntax, check: directives.check }),
     globalArgs,
     stages: stages.map(({ from, instructions }, index): Stage => {
       return { index, from, instructions, ...(from.name === undefined ? {} : { name: from.name.toLowerCase() }) };
@@ -67,8 +68,10 @@ export function parseOnbuild(expression: string, origin: SourceRange): Instructi
     return instruction;
   } catch (error) {
     if (!(error instanceof DockerfileError)) throw error;
-    const hint = error.hint === undefined ? {} : { hint: error.hint };
-    throw new DockerfileError(`Cannot use ONBUILD trigger ${shown} of the base: ${error.message}`, origin, { cause: error, ...hint });
+    throw new DockerfileError(`Cannot use ONBUILD trigger ${shown} of the base: ${error.message}`, origin, {
+      cause: error,
+      hint: error.hint,
+    });
   }
 }
 
@@ -88,6 +91,13 @@ function refuseDamage(statement: Statement, name: string): void {
   if (at < 0 && !heredocs.some((heredoc) => heredoc.rawBody.includes('\uFFFD'))) return;
   const range = at < 0 ? rangeOf(line, 0, line.text.length) : rangeOf(line, at, at + 1);
   throw new DockerfileError(`Cannot parse ${name}: it is not UTF-8 text`, range, { hint: 'save the file as UTF-8' });
+}
+
+// A program would take its argument to end there, and no path can hold one. A file that COPY writes can.
+function refuseNul({ line }: Statement, name: string): void {
+  const at = line.text.indexOf('\0');
+  if (at < 0) return;
+  throw new DockerfileError(`Cannot parse ${name}: an instruction holds a NUL byte`, rangeOf(line, at, at + 1), { hint: 'remove it' });
 }
 
 function beforeFrom(instruction: Instruction): DockerfileError {

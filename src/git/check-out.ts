@@ -1,6 +1,7 @@
 // A repository into a folder: fetched without a git program, checked by hash, written without following a link.
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { bytesFromText, joinBytes, textFromBytes } from '../bytes.ts';
 import type { ByteString } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
@@ -44,7 +45,7 @@ export async function checkOut(location: GitLocation, into: string, options: Che
   const packs = mkdtempSync(`${into}-packs-`);
   try {
     const top = bytesFromText(into);
-    mkdirSync(into, { recursive: true });
+    makeFolder(into);
     chmodSync(into, 0o755);
     const { remote, folder } = location;
     const keepsGitFolder = options.keepsGitFolder && folder === undefined;

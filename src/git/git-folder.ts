@@ -1,9 +1,10 @@
 // `.git` for those who keep it: what a shallow clone with its head detached at the commit would have.
 // gitrepository-layout(5), gitformat-pack(5) "Version 2 pack-*.idx files", gitformat-index(5).
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { makeFolder } from '../folders.ts';
 import { bufferFromBytes, textFromBytes } from '../bytes.ts';
 import type { ByteString } from '../bytes.ts';
 import type { FetchedCommit } from './fetch-commit.ts';
@@ -20,8 +21,7 @@ export interface GitFolderContents extends FetchedCommit {
 /** Writes `.git` into a checkout. `git status` then finds it clean. */
 export function writeGitFolder(checkout: ByteString, contents: GitFolderContents): void {
   const git = join(textFromBytes(checkout), '.git');
-  for (const folder of ['objects/info', 'objects/pack', 'refs/heads', 'refs/tags', 'info'])
-    mkdirSync(join(git, folder), { recursive: true, mode: 0o755 });
+  for (const folder of ['objects/info', 'objects/pack', 'refs/heads', 'refs/tags', 'info']) makeFolder(join(git, folder), 0o755);
   const { pack, commit, ref, shallow, url, items } = contents;
   const write = (name: string, content: string | Buffer): void => writeFileSync(join(git, name), content, { mode: 0o644 });
   write('HEAD', `${commit}\n`);

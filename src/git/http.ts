@@ -1,6 +1,7 @@
 // git's smart HTTP protocol: one GET for the greeting, one POST for each question. gitprotocol-http(5).
 import type { Readable } from 'node:stream';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { PacketReader } from './packet.ts';
 import type { UploadPack } from './protocol.ts';
 import { type GitRemote, describeRemote } from './remote.ts';
@@ -43,7 +44,7 @@ export async function openHttp(
     'user-agent': 'git/2 (yadokari)',
     'accept-encoding': 'identity',
     'git-protocol': 'version=2',
-    ...(authorization === undefined ? {} : { authorization }),
+    ...given({ authorization }),
   };
   const base = describeRemote({ ...remote, user: undefined, path: remote.path.replace(/\/+$/, '') });
   const url = new URL(`${base}${service}`);
@@ -99,5 +100,5 @@ async function check(answer: HttpAnswer, remote: GitRemote, hasCredentials: bool
 
 function refusal(answer: HttpAnswer, name: string, state: string, hint?: string): BuilderError {
   answer.body.destroy();
-  return new BuilderError('ERR_CONTEXT', `Cannot read ${name}: ${state}`, hint === undefined ? {} : { hint });
+  return new BuilderError('ERR_CONTEXT', `Cannot read ${name}: ${state}`, { hint });
 }

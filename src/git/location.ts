@@ -151,5 +151,5 @@ export function checkCommit(place: string, text: string): string {
 }
 
 function refusal(place: string, state: string, hint?: string): BuilderError {
-  return new BuilderError('ERR_CONTEXT', `Cannot use repository ${redact(place)}: ${state}`, hint === undefined ? {} : { hint });
+  return new BuilderError('ERR_CONTEXT', `Cannot use repository ${redact(place)}: ${state}`, { hint });
 }

@@ -6,6 +6,7 @@ import { type WritableHeader, blockSize, fitsHeader } from './header.ts';
 import { HeaderWriter } from './header-writer.ts';
 import type { Meter } from './meter.ts';
 import { formatPax, formatPaxTime } from './pax.ts';
+import { show } from './show.ts';
 
 /** What has been written so far. */
 export interface Counted {
@@ -226,7 +227,7 @@ function clampTime(time: Timestamp, earliest: number, latest: number): Timestamp
 function recordsOf(entry: Entry, path: ByteString, isInHeader: boolean, mtime: Timestamp): (readonly [string, Buffer | string])[] {
   const { uid, gid, xattrs, linkTarget } = entry;
   const records: (readonly [string, Buffer | string])[] = [];
-  if (!isInHeader) records.push(['path', path]);
+  if (!isInHeader) records.push(['path', withoutNul(path)]);
   if (linkTarget !== undefined && !fitsLink(linkTarget)) records.push(['linkpath', linkTarget]);
   if (uid > largestHeaderId) records.push(['uid', String(uid)]);
   if (gid > largestHeaderId) records.push(['gid', String(gid)]);
@@ -234,6 +235,12 @@ function recordsOf(entry: Entry, path: ByteString, isInHeader: boolean, mtime: T
   if (xattrs.size > 0)
     for (const [name, value] of [...xattrs].sort(([a], [b]) => (a < b ? -1 : 1))) records.push([`SCHILY.xattr.${name}`, value]);
   return records;
+}
+
+// COPY's JSON form can name such a path; no reader would take it.
+function withoutNul(path: ByteString): ByteString {
+  if (path.includes('\0')) throw new BuilderError('ERR_LAYER', `Cannot write ${show(path)} into a layer: its name holds a NUL byte`);
+  return path;
 }
 
 // Only a path can be cut in two.

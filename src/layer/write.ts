@@ -1,6 +1,7 @@
 // Entries to a layer in one pass: tar, both digests, size. The same entries always give the same bytes.
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
+import { given } from '../given.ts';
 import type { GrowingLayer, Layer } from '../oci/image.ts';
 import { type Compression, type MediaFamily, layerMediaType } from '../oci/media-type.ts';
 import type { Entry } from './entry.ts';
@@ -99,7 +100,7 @@ export async function* writeArchive(entries: AsyncIterable<Entry> | Iterable<Ent
 }
 
 function levelOf({ level }: Pick<LayerOptions, 'level'>): { readonly level?: number } {
-  return level === undefined ? {} : { level };
+  return given({ level });
 }
 
 // A stream of Node's works on what it was given while it asks for more.

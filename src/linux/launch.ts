@@ -205,15 +205,25 @@ function reason(errno: number, syscall: string): string {
 }
 
 function spawnRequest(request: LaunchRequest, stdio: SpawnRequest['stdio']): SpawnRequest {
+  const env = [...request.env].map(([key, value]) => `${key}=${value}`);
+  for (const text of [...request.argv, ...env]) refuseNul(text);
   return {
     candidates: programCandidates(request.argv[0] ?? '', request.env.get('PATH') ?? ''),
     argv: request.argv.map(bytesFromText),
-    env: [...request.env].map(([key, value]) => bytesFromText(`${key}=${value}`)),
+    env: env.map(bytesFromText),
     cwd: request.cwd,
     root: request.root,
     ...request.user,
     stdio,
   };
+}
+
+// The JSON form and a base's variables can hold one; the kernel would hand over what stands before it.
+function refuseNul(text: string): void {
+  const at = text.indexOf('\0');
+  if (at < 0) return;
+  const around = JSON.stringify(text.slice(Math.max(0, at - 20), at + 20));
+  throw new BuilderError('ERR_UNSUPPORTED', `Cannot run a command with ${around}: no argument or variable can hold a NUL byte`);
 }
 
 /** Waits without turning the event loop, so that nothing happens between a command's start and our knowing its pid. */

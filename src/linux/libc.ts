@@ -5,6 +5,7 @@ import { getSystemErrorMap } from 'node:util';
 import { address, errno as lastErrno, load } from 'koffi';
 import { type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 
 /** What a system call takes: an integer, a buffer whose address is passed, or null. */
 export type Argument = number | bigint | Uint8Array | null;
@@ -222,7 +223,7 @@ export function systemError(errno: number, syscall: string, path?: ByteString): 
   const [code, text] = getSystemErrorMap().get(-errno) ?? [errnoName(errno), 'system error'];
   const shown = path === undefined ? undefined : textFromBytes(path);
   const error = new Error(`${code}: ${text}, ${syscall}${shown === undefined ? '' : ` '${shown}'`}`);
-  return Object.assign(error, { code, errno: -errno, syscall, ...(shown === undefined ? {} : { path: shown }) });
+  return Object.assign(error, { code, errno: -errno, syscall, ...given({ path: shown }) });
 }
 
 /** The positive errno of a name such as `'ENOENT'`. */

@@ -1,5 +1,6 @@
 // OCI image-spec descriptor.md: a typed pointer to content.
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { type Digest, isDigest } from './digest.ts';
 import type { Json, JsonObject } from './json.ts';
 import type { Platform } from './platform.ts';
@@ -64,7 +65,7 @@ export function parseDescriptor(value: Json, place: string): Descriptor {
     mediaType,
     digest,
     size,
-    ...(platform === undefined ? {} : { platform }),
+    ...given({ platform }),
     ...(annotations === undefined || annotations.size === 0 ? {} : { annotations }),
     ...(Array.isArray(urls) && urls.length > 0 ? { urls: urls.filter((url: Json) => typeof url === 'string') } : {}),
     ...(typeof artifactType === 'string' && artifactType !== '' ? { artifactType } : {}),
@@ -105,7 +106,6 @@ function parsePlatformObject(value: Json | undefined, place: string): Platform |
   return {
     os: text('os') ?? 'unknown',
     architecture: text('architecture') ?? 'unknown',
-    ...(variant === undefined ? {} : { variant }),
-    ...(osVersion === undefined ? {} : { osVersion }),
+    ...given({ variant, osVersion }),
   };
 }

@@ -1,6 +1,7 @@
 // OCI image-spec config.md: what an image says about itself. Foreign JSON: members that we don't know are kept, and
 // keys such as `__proto__` are only keys, so maps stand where JSON has objects with free keys.
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { type Digest, isDigest } from './digest.ts';
 import { type Json, type JsonObject, parseJson, formatJson } from './json.ts';
 
@@ -59,7 +60,7 @@ export function emptyImageConfig(platform: { readonly os: string; readonly archi
   return {
     architecture: platform.architecture,
     os: platform.os,
-    ...(platform.variant === undefined ? {} : { variant: platform.variant }),
+    ...given({ variant: platform.variant }),
     config: { env: [], labels: new Map(), unknown: new Map() },
     diffIds: [],
     history: [],
@@ -81,10 +82,12 @@ export function parseImageConfig(text: string): ImageConfig {
   return {
     architecture: text_(root, 'architecture') ?? '',
     os: text_(root, 'os') ?? '',
-    ...given('variant', text_(root, 'variant')),
-    ...given('osVersion', text_(root, 'os.version')),
-    ...given('created', text_(root, 'created')),
-    ...given('author', text_(root, 'author')),
+    ...given({
+      variant: text_(root, 'variant'),
+      osVersion: text_(root, 'os.version'),
+      created: text_(root, 'created'),
+      author: text_(root, 'author'),
+    }),
     config: parseRunConfig(run ?? new Map()),
     diffIds: (diffIds ?? []).map((id) => {
       if (isDigest(id)) return id;
@@ -172,18 +175,21 @@ function parseRunConfig(run: JsonObject): RunConfig {
   }
   const escaped = run.get('ArgsEscaped');
   return {
-    ...given('user', text_(run, 'User') || undefined),
-    ...given('exposedPorts', keys(run, 'ExposedPorts')),
+    ...given({ user: text_(run, 'User') || undefined, exposedPorts: keys(run, 'ExposedPorts') }),
     env: strings(run, 'Env') ?? [],
-    ...given('entrypoint', strings(run, 'Entrypoint')),
-    ...given('cmd', strings(run, 'Cmd')),
-    ...given('volumes', keys(run, 'Volumes')),
-    ...given('workingDir', text_(run, 'WorkingDir') || undefined),
+    ...given({
+      entrypoint: strings(run, 'Entrypoint'),
+      cmd: strings(run, 'Cmd'),
+      volumes: keys(run, 'Volumes'),
+      workingDir: text_(run, 'WorkingDir') || undefined,
+    }),
     labels: parsedLabels,
-    ...given('stopSignal', text_(run, 'StopSignal') || undefined),
-    ...given('healthcheck', parseHealthcheck(run.get('Healthcheck'))),
-    ...given('shell', strings(run, 'Shell')),
-    ...given('onBuild', strings(run, 'OnBuild')),
+    ...given({
+      stopSignal: text_(run, 'StopSignal') || undefined,
+      healthcheck: parseHealthcheck(run.get('Healthcheck')),
+      shell: strings(run, 'Shell'),
+      onBuild: strings(run, 'OnBuild'),
+    }),
     ...(escaped === true ? { argsEscaped: true } : {}),
     unknown: rest(run, knownRun),
   };
@@ -213,11 +219,13 @@ function parseHealthcheck(value: Json | undefined): Healthcheck | undefined {
   if (!(value instanceof Map)) throw malformed('config.Healthcheck', 'an object');
   return {
     test: strings(value, 'Test') ?? [],
-    ...given('intervalNs', whole(value, 'Interval')),
-    ...given('timeoutNs', whole(value, 'Timeout')),
-    ...given('startPeriodNs', whole(value, 'StartPeriod')),
-    ...given('startIntervalNs', whole(value, 'StartInterval')),
-    ...given('retries', whole(value, 'Retries')),
+    ...given({
+      intervalNs: whole(value, 'Interval'),
+      timeoutNs: whole(value, 'Timeout'),
+      startPeriodNs: whole(value, 'StartPeriod'),
+      startIntervalNs: whole(value, 'StartInterval'),
+      retries: whole(value, 'Retries'),
+    }),
   };
 }
 
@@ -241,10 +249,12 @@ function parseHistory(value: Json | undefined): readonly HistoryEntry[] {
   return value.map((entry: Json) => {
     if (!(entry instanceof Map)) throw malformed('history', 'a list of objects');
     return {
-      ...given('created', text_(entry, 'created')),
-      ...given('createdBy', text_(entry, 'created_by')),
-      ...given('comment', text_(entry, 'comment')),
-      ...given('author', text_(entry, 'author')),
+      ...given({
+        created: text_(entry, 'created'),
+        createdBy: text_(entry, 'created_by'),
+        comment: text_(entry, 'comment'),
+        author: text_(entry, 'author'),
+      }),
       ...(entry.get('empty_layer') === true ? { emptyLayer: true } : {}),
     };
   });
@@ -308,12 +318,6 @@ function rest(object: JsonObject, known: ReadonlySet<string>): JsonObject {
 
 function sorted<Value>(map: ReadonlyMap<string, Value>): [string, Value][] {
   return [...map].toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-}
-
-function given<Key extends string, Value>(key: Key, value: Value | undefined): { readonly [K in Key]?: Value } {
-  const object: { [K in Key]?: Value } = {};
-  if (value !== undefined) object[key] = value;
-  return object;
 }
 
 function malformed(member: string, expected: string): BuilderError {

@@ -1,5 +1,6 @@
 // os/arch/variant, as in image indexes, `--platform` and `--custom-platform`.
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 
 export interface Platform {
   readonly os: string;
@@ -78,7 +79,7 @@ export function parsePlatform(text: string, host: Platform): Platform {
       },
     );
   }
-  return normalizePlatform({ os: first, architecture: second, ...(variant === undefined ? {} : { variant }) });
+  return normalizePlatform({ os: first, architecture: second, ...given({ variant }) });
 }
 
 /** Lower case, usual names, and no variant where it says nothing (arm64/v8, amd64/v1). */
@@ -93,8 +94,7 @@ export function normalizePlatform(platform: Platform): Platform {
   return {
     os: platform.os.toLowerCase(),
     architecture,
-    ...(variant === undefined ? {} : { variant }),
-    ...(platform.osVersion === undefined ? {} : { osVersion: platform.osVersion }),
+    ...given({ variant, osVersion: platform.osVersion }),
   };
 }
 

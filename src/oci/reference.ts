@@ -1,5 +1,6 @@
 // Image names: `[registry/]repository[:tag][@digest]`, with Docker Hub's defaults. distribution/reference's grammar.
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { type Digest, parseDigest } from './digest.ts';
 
 export interface Reference {
@@ -25,7 +26,7 @@ const hostPattern = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0
  */
 export function parseReference(text: string): Reference {
   const fail = (why: string, hint?: string): never => {
-    throw new BuilderError('ERR_REFERENCE', `Cannot use image name ${JSON.stringify(text)}: ${why}`, hint === undefined ? {} : { hint });
+    throw new BuilderError('ERR_REFERENCE', `Cannot use image name ${JSON.stringify(text)}: ${why}`, { hint });
   };
   if (text === '') return fail('it is empty');
   refuseUser(text);
@@ -43,17 +44,16 @@ export function parseReference(text: string): Reference {
   const slash = path.indexOf('/');
   const first = slash === -1 ? '' : path.slice(0, slash);
   const hasRegistry = first.includes('.') || first.includes(':') || first === 'localhost' || first !== first.toLowerCase();
-  const given = hasRegistry ? first : 'docker.io';
+  const host = hasRegistry ? first : 'docker.io';
   const rest = hasRegistry ? path.slice(slash + 1) : path;
-  if (!isHost(given)) return fail(`${JSON.stringify(given)} is not a registry host`);
-  const onHub = dockerHubNames.has(given.toLowerCase());
+  if (!isHost(host)) return fail(`${JSON.stringify(host)} is not a registry host`);
+  const onHub = dockerHubNames.has(host.toLowerCase());
   if (rest !== rest.toLowerCase()) return fail('a repository name must be lower case', `write ${rest.toLowerCase()}`);
   if (!repositoryPattern.test(rest)) return fail(`${JSON.stringify(rest)} is not a repository name`);
   return {
-    registry: onHub ? dockerHub : given,
+    registry: onHub ? dockerHub : host,
     repository: onHub && !rest.includes('/') ? `library/${rest}` : rest,
-    ...(tag === undefined ? {} : { tag }),
-    ...(digest === undefined ? {} : { digest }),
+    ...given({ tag, digest }),
   };
 }
 

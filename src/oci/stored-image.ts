@@ -2,6 +2,7 @@
 // what is digested, pushed and written.
 import { Readable } from 'node:stream';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { type Descriptor, formatAnnotations, formatDescriptor, isForeign } from './descriptor.ts';
 import { digestOf } from './digest.ts';
 import type { Image, ImageBlob, Layer } from './image.ts';
@@ -99,7 +100,7 @@ export async function readImage(source: ImageSource, platform: Platform, signal:
 export async function writeImage(sink: ImageSink, stored: StoredImage, signal: AbortSignal): Promise<void> {
   await writeImageBlobs(sink, stored, signal);
   const { os, architecture, variant } = stored.image.config;
-  const platform = { os, architecture, ...(variant === undefined ? {} : { variant }) };
+  const platform = { os, architecture, ...given({ variant }) };
   await sink.writeRoot({ ...stored.manifest, platform }, signal);
 }
 
@@ -115,7 +116,7 @@ export async function writeImageBlobs(sink: ImageSink, { config, image }: Stored
 /** A blob of a source. */
 export function blobOf(source: ImageSource, descriptor: Descriptor): ImageBlob {
   const { from } = source;
-  return { descriptor, open: (signal) => source.open(descriptor, signal), ...(from === undefined ? {} : { from }) };
+  return { descriptor, open: (signal) => source.open(descriptor, signal), ...given({ from }) };
 }
 
 /**
@@ -132,7 +133,7 @@ export async function chooseManifest(
     const view = parseManifest(manifest.bytes, manifest.mediaType);
     if (view.kind === 'manifest') return { manifest, view };
     const entry = selectPlatform(view, platform);
-    manifest = { ...(await source.manifest(entry, signal)), ...(entry.platform === undefined ? {} : { platform: entry.platform }) };
+    manifest = { ...(await source.manifest(entry, signal)), ...given({ platform: entry.platform }) };
   }
   throw nestedTooDeep(source);
 }

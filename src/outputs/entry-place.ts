@@ -9,7 +9,7 @@ import { type Reference, formatRepository } from '../oci/reference.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { encodeImage } from '../oci/stored-image.ts';
 import { readLayout, writeLayout } from '../store/oci-layout.ts';
-import { makeFolder } from '../store/make-folder.ts';
+import { makeFolder } from '../folders.ts';
 
 /** A repository, or a folder. */
 export type CachePlace =
@@ -91,7 +91,7 @@ function layoutPlace(folder: string, platform: Platform): EntryPlace {
       const entry = join(folder, key);
       const beside = join(folder, `.${randomUUID()}.tmp`);
       try {
-        await makeFolder(folder);
+        makeFolder(folder);
         await writeLayout({ folder: beside, tag: key }, encodeImage(image), signal);
         await rm(entry, { recursive: true, force: true });
         await rename(beside, entry);

@@ -8,7 +8,7 @@ import type { RegistryClient } from '../registry/client.ts';
 import { withoutUserinfo } from '../registry/download.ts';
 import { redactUrl } from '../registry/response.ts';
 import { checkOutputPlace } from './output-place.ts';
-import { makeFolder } from '../store/make-folder.ts';
+import { makeFolder } from '../folders.ts';
 
 export interface OutputFile {
   readonly path: string;
@@ -73,7 +73,7 @@ async function overwrite(file: FileHandle, text: string): Promise<void> {
 }
 
 async function replace(path: string, text: string): Promise<void> {
-  await makeFolder(dirname(path), 0o755);
+  makeFolder(dirname(path), 0o755);
   const temporary = join(dirname(path), `.${basename(path)}.yadokari`);
   await rm(temporary, { force: true });
   // O_EXCL and O_NOFOLLOW by 'wx': what a RUN planted under our temporary name is never written through.

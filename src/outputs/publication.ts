@@ -1,5 +1,6 @@
 // Where the images of a build go: the only one as it is, or several that an index names, which goes last.
 import { join } from 'node:path';
+import { given } from '../given.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { encodeIndex } from '../oci/image-index.ts';
@@ -15,7 +16,7 @@ import type { OutputRequest, PushedImage } from './output-request.ts';
 import { namesOf } from './output-names.ts';
 import type { StoreOutput } from './store-image.ts';
 import { type FileExports, type PublishPorts, publishImage, retryPush, writePushed, writeResults } from './publish.ts';
-import { makeFolder } from '../store/make-folder.ts';
+import { makeFolder } from '../folders.ts';
 
 export interface Published {
   readonly digest: Digest;
@@ -57,7 +58,7 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
   let sizeBytes = 0;
   const each = async (task: (sink: ImageSink) => Promise<void>): Promise<void> => {
     for (const { sink, phase, detail } of targets) {
-      emit({ kind: 'phase', phase, ...(detail === undefined ? {} : { detail }) });
+      emit({ kind: 'phase', phase, ...given({ detail }) });
       await (phase === 'pushing' ? retryPush(output, ports, async () => await task(sink)) : task(sink));
     }
   };
@@ -71,7 +72,7 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
       });
       for (const { path } of output.exports.filter(({ type }) => type === 'local')) {
         const folder = join(path, formatPlatform(platform).replaceAll('/', '_'));
-        await makeFolder(folder);
+        makeFolder(folder);
         await files.copyTo(folder);
       }
       entries.push({ mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length, platform });
@@ -101,7 +102,7 @@ async function writeOciArchive(
   signal: AbortSignal,
 ): Promise<void> {
   const [first, ...others] = namesOf(output).map(formatCommonName);
-  await using archive = openOciArchiveSink({ folder: path, ...(first === undefined ? {} : { tag: first }) }, others, signal);
+  await using archive = openOciArchiveSink({ folder: path, ...given({ tag: first }) }, others, signal);
   for (const image of images) {
     await writeImageBlobs(archive, image, signal);
     await archive.writeManifest(image.manifest, signal);

@@ -2,6 +2,7 @@
 import type { ByteString } from '../bytes.ts';
 import { textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { decompressArchive } from '../layer/decompress-archive.ts';
 import { decompress } from '../layer/decompress.ts';
 import type { Entry, LocalEntry } from '../layer/entry.ts';
@@ -66,7 +67,7 @@ export async function makeLayer(origin: LayerOrigin, choices: LayerChoices, stor
     ...compressed(compression, choices.level),
     family: 'oci',
     store,
-    ...(latestTime === undefined ? {} : { latestTime }),
+    ...given({ latestTime }),
   } as const;
   const written = await writeLayer(entries, options, signal);
   return { layer: written.layer, compression, entries: written.entries, plainBytes: written.uncompressedBytes, owners: [...owners] };
@@ -75,7 +76,7 @@ export async function makeLayer(origin: LayerOrigin, choices: LayerChoices, stor
 /** Bytes that do not depend on what a machine has: zlib's, at a level. */
 function compressed(compression: Compression, level: number | undefined): { readonly compression: Compression; readonly level?: number } {
   const chosen = level ?? (compression === 'gzip' ? defaultZlibLevel : undefined);
-  return { compression, ...(chosen === undefined ? {} : { level: chosen }) };
+  return { compression, ...given({ level: chosen }) };
 }
 
 async function keptLayer(origin: LayerOrigin, choices: LayerChoices, store: BlobStore, signal: AbortSignal): Promise<LayerPiece> {

@@ -84,6 +84,15 @@ export class Authorizer {
     return await this.#reload(this.#credential, signal);
   }
 
+  /** What to try after a 403: somebody was known, and may not, or nobody was named. */
+  advice(): string | undefined {
+    const { credentials, registry, repository } = this.#options;
+    if (this.#credential === undefined)
+      return `give credentials for ${registry}: none were found (looked in: ${credentials.sources(registry).join(', ')})`;
+    const source = credentials.answeredBy?.(registry, repository);
+    return source === undefined ? undefined : `check what the credentials of ${source} allow at ${registry}`;
+  }
+
   /** What to say about a 401 that stays. */
   async refusal(response: Response, task: string): Promise<BuilderError> {
     const failure = await failureOf(response, task);
@@ -198,7 +207,8 @@ export class Authorizer {
       signal,
     );
     if (response.status === 401) throw await this.refusal(response, task);
-    return await this.#keep(await expect(response, [200], task));
+    const answer = response.status === 403 ? { ...response, advice: this.advice() } : response;
+    return await this.#keep(await expect(answer, [200], task));
   }
 
   async #exchange(

@@ -1,5 +1,6 @@
 // Where a registry answers: by HTTPS, or where that is allowed by HTTP. An answer settles it; a failure only says to ask again.
 import { BuilderError, RegistryError } from '../errors.ts';
+import { given } from '../given.ts';
 import { dockerHub } from '../oci/reference.ts';
 import { type Response, discard, failureOf } from './response.ts';
 import { type Retry, TransientError, isTransientStatus, withRetries } from './retry.ts';
@@ -71,7 +72,7 @@ function neither(host: string, secure: RegistryError, plain: RegistryError): Reg
   const [overTls, overPlain] = [reasonOf(secure), reasonOf(plain)];
   const why = overTls === overPlain ? overTls : `over HTTPS ${overTls}; over HTTP ${overPlain}`;
   const hint = isWithoutTls(secure) ? plain.hint : (secure.hint ?? plain.hint);
-  const options = { cause: secure, ...(hint === undefined ? {} : { hint }) };
+  const options = { cause: secure, ...given({ hint }) };
   const request = { method: secure.method, url: secure.url };
   const message = `Cannot reach ${host}${viaProxy.exec(plain.message)?.[1] ?? ''}: ${why}`;
   // A certificate that is not trusted stays so, whatever HTTP says; without TLS only HTTP counts.

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { type Json, parseJson } from '../oci/json.ts';
 import { type Credential, fromUserAndSecret, normalizeKey } from './docker-config.ts';
 
@@ -91,7 +92,7 @@ async function runHelper({ path, env, helperTimeoutMs }: Helper, registry: strin
   } finally {
     child.stderr.destroy();
   }
-  return { exitCode, output, complaint: readable(said, output), ...(failure === undefined ? {} : { failure }) };
+  return { exitCode, output, complaint: readable(said, output), ...given({ failure }) };
 }
 
 function parseOutput(output: string, fail: (why: string) => BuilderError): Credential | undefined {

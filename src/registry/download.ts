@@ -42,7 +42,7 @@ export async function fetchFile(
     response = await transport.send({ method: 'GET', url: request, headers: sent, patience: serverPatience, task }, signal);
   } catch (error) {
     if (!(error instanceof RegistryError) || error instanceof TransientError) throw error;
-    throw new BuilderError('ERR_CONTEXT', error.message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+    throw new BuilderError('ERR_CONTEXT', error.message, { cause: error, hint: error.hint });
   }
   if (response.status !== 200 && response.status !== 304) {
     await discard(response);

@@ -41,6 +41,6 @@ export async function exchange(transport: Transport, question: Question, signal:
     return { status: response.status, url: response.url, body: response.body };
   } catch (error) {
     if (!(error instanceof RegistryError) || error instanceof TransientError) throw error;
-    throw new BuilderError('ERR_CONTEXT', error.message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+    throw new BuilderError('ERR_CONTEXT', error.message, { cause: error, hint: error.hint });
   }
 }

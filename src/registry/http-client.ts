@@ -49,6 +49,8 @@ export interface HttpOptions extends Partial<PaceLimits> {
   readonly names: Names;
   readonly hostRules: (host: string) => HostRules;
   readonly proxies?: ProxySettings;
+  /** Where certificates of authorities are looked for, in words. */
+  readonly authorities?: string | undefined;
   readonly connectTimeoutMs?: number;
   /** From the last byte sent to the first of the answer; as `stallTimeoutMs` where left out. */
   readonly answerTimeoutMs?: number;
@@ -88,7 +90,7 @@ export function createHttpClient(options: HttpOptions): HttpClient {
     const proxy = proxyOf(request.url);
     const failure = (why: string): TransientError =>
       new TransientError(`${unreachable(request.url.host, proxy)}: ${why}`, { method: request.method, url: redactUrl(request.url) });
-    const wordsFor = (error: unknown): BuilderError => networkError(error, request, proxy);
+    const wordsFor = (error: unknown): BuilderError => networkError(error, request, { proxy, authorities: options.authorities });
     const { source, body } = outgoing(request.body, limits, (why) => stalled.abort(failure(why)));
     let sourceFailure: Error | undefined;
     source?.once('error', (error) => (sourceFailure = error));
@@ -177,7 +179,7 @@ function createDispatcher(options: HttpOptions, rules: HostRules, proxy: URL | u
     timeout: options.connectTimeoutMs ?? 30_000,
     ...tlsOptions(rules),
   };
-  // Bodies are large and few, and HTTP/1.1 gives each its own connection; every registry speaks it.
+  // ARCHITECTURE.md says why.
   const common = { allowH2: false, maxHeaderSize: 16_384 };
   if (proxy === undefined) return new Agent({ ...common, connect: withAlerts(buildConnector({ ...connect, allowH2: false })) });
   return new ProxyAgent({

@@ -4,6 +4,7 @@ import { Resolver } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { type LookupFunction, isIP } from 'node:net';
 import { BuilderError, systemCode } from '../errors.ts';
+import { given } from '../given.ts';
 import { relayTo } from './name-relay.ts';
 
 export interface Address {
@@ -153,7 +154,7 @@ async function ask(name: string, resolver: Resolver): Promise<{ readonly address
   const first = await v4;
   const second = first.addresses.length === 0 ? await v6 : await Promise.race([v6, pause()]);
   const failure = first.failure ?? second.failure;
-  return { addresses: [...first.addresses, ...second.addresses], ...(failure === undefined ? {} : { failure }) };
+  return { addresses: [...first.addresses, ...second.addresses], ...given({ failure }) };
 }
 
 async function settle(
@@ -193,7 +194,7 @@ function localhost(host: string): readonly Address[] | undefined {
 
 function nameError(code: 'ENOTFOUND' | 'EAI_AGAIN', host: string, cause?: unknown): NodeJS.ErrnoException {
   const why = code === 'ENOTFOUND' ? 'no such host' : 'no name server answered';
-  const error: NodeJS.ErrnoException = new Error(`Cannot resolve ${host}: ${why}`, cause === undefined ? {} : { cause });
+  const error: NodeJS.ErrnoException = new Error(`Cannot resolve ${host}: ${why}`, { cause });
   error.code = code;
   return error;
 }

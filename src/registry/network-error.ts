@@ -1,5 +1,6 @@
 // What broke between us and a registry, in our words: whether it may pass, and what to try.
 import { BuilderError, RegistryError, systemCode } from '../errors.ts';
+import { given } from '../given.ts';
 import { clientCertificateHint, redactUrl } from './response.ts';
 import { TransientError, isTransientStatus } from './retry.ts';
 
@@ -8,17 +9,24 @@ export function unreachable(host: string, proxy: URL | undefined): string {
   return `Cannot reach ${host}${proxy === undefined ? '' : ` through the proxy ${proxy.host}`}`;
 }
 
-/** What a failed connection or a body that broke off means, in our words; a BuilderError stays what it is. */
-export function networkError(error: unknown, request: { readonly method: string; readonly url: URL }, proxy?: URL): BuilderError {
+/**
+ * What a failed connection or a body that broke off means, in our words; a BuilderError stays what it is. `authorities` says where
+ * their certificates are looked for.
+ */
+export function networkError(
+  error: unknown,
+  request: { readonly method: string; readonly url: URL },
+  { proxy, authorities }: { readonly proxy?: URL | undefined; readonly authorities?: string | undefined } = {},
+): BuilderError {
   if (error instanceof BuilderError) return error;
   const codes = codesOf(error);
   const url = redactUrl(request.url);
   const host = request.url.host;
   const status = proxyStatusOf(error);
   const why = status === undefined ? reasonOf(error, codes) : `the proxy answered ${status}`;
-  const hint = status === 407 ? proxyPasswordHint : hintFor(codes, host);
+  const hint = status === 407 ? proxyPasswordHint : hintFor(codes, host, authorities);
   // What undici says of a proxy's status is said by then.
-  const options = { ...(status === undefined ? { cause: error } : {}), ...(hint === undefined ? {} : { hint }) };
+  const options = { ...(status === undefined ? { cause: withoutAdvice(error, codes) } : {}), ...given({ hint }) };
   const message = `${unreachable(host, proxy)}: ${why}`;
   return codes.some((code) => passing.has(code)) || (status !== undefined && isTransientStatus(status))
     ? new TransientError(message, { method: request.method, url }, { ...options, isRefusal: codes.some((code) => refusals.has(code)) })
@@ -79,7 +87,7 @@ const clientCertificateCode =
 /** Whose reason may be our clock. */
 const datedCodes: ReadonlySet<string> = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
 
-const certificateCode = /^(?:CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS_CERT)/;
+const untrustedCode = /^(?:CERT_UNTRUSTED|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_)/;
 
 const withoutTls: ReadonlySet<string> = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG']);
 
@@ -116,14 +124,23 @@ function proxyStatusOf(error: unknown): number | undefined {
 
 const proxyPasswordHint = 'give the proxy its user and password, as in HTTPS_PROXY=http://user:password@host:port';
 
-function hintFor(codes: readonly string[], host: string): string | undefined {
-  if (codes.some((code) => certificateCode.test(code))) {
-    return `trust its authority with --registry-certificate ${host}=<file>, or skip the check with --skip-tls-verify-registry ${host}`;
-  }
+function hintFor(codes: readonly string[], host: string, authorities = 'a file that SSL_CERT_FILE names'): string | undefined {
+  const skip = `--skip-tls-verify-registry ${host} skips the check`;
+  if (codes.some((code) => untrustedCode.test(code)))
+    return `put its authority's certificate into ${authorities}, or name it with --registry-certificate ${host}=<file>; ${skip}`;
+  if (codes.includes('ERR_TLS_CERT_ALTNAME_INVALID')) return `call it by a name that its certificate is for; ${skip}`;
+  if (codes.some((code) => datedCodes.has(code))) return `renew its certificate, or set the clock of this machine; ${skip}`;
   if (codes.some((code) => clientCertificateCode.test(code))) return clientCertificateHint(host);
   if (codes.some((code) => withoutTls.has(code))) return `allow plain HTTP with --insecure-registry ${host}`;
   if (codes.includes('ENOTFOUND') && !host.endsWith('docker.io')) return 'check the name of the host';
   return undefined;
+}
+
+/** What Node says of flags for itself is no advice for who runs us. */
+function withoutAdvice(error: unknown, codes: readonly string[]): unknown {
+  const advice = /; if the root CA is installed locally, .*$/s;
+  if (!(error instanceof Error) || !advice.test(error.message)) return error;
+  return Object.assign(new Error(error.message.replace(advice, '')), { code: codes[0] });
 }
 
 function codesOf(error: unknown): readonly string[] {

@@ -1,6 +1,7 @@
 // Which proxy a request goes through: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, as Go's programs read them.
 import { BlockList, isIP } from 'node:net';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 
 /** The variables' values; undefined where unset. */
 export interface ProxySettings {
@@ -30,8 +31,7 @@ export function proxiesFrom(env: Readonly<Record<string, string | undefined>>): 
   const http = read('HTTP_PROXY') ?? all;
   const https = read('HTTPS_PROXY') ?? all;
   return {
-    ...(http === undefined ? {} : { http }),
-    ...(https === undefined ? {} : { https }),
+    ...given({ http, https }),
     bypass: bypassFrom(env['no_proxy'] || env['NO_PROXY'] || ''),
   };
 }

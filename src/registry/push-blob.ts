@@ -1,6 +1,7 @@
 // One blob goes into a repository: it is there, or on its way, or can be mounted from where it is; else it is sent.
 import { BuilderError, RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ImageBlob } from '../oci/image.ts';
@@ -113,7 +114,7 @@ async function transfer(
   const isNew = options.isFresh === true && begun === undefined && blob.from === undefined;
   const session = isNew && size <= smallBytes ? undefined : await beginUnlessThere(repository, digest, { begun, isNew }, signal);
   if (session === 'exists') return 'exists';
-  await upload(context, repository, { blob, options, ...(session === undefined ? {} : { session }) }, signal);
+  await upload(context, repository, { blob, options, ...given({ session }) }, signal);
   return 'transferred';
 }
 
@@ -146,7 +147,7 @@ async function upload(
   const tell = progressOf(context.emit, repository);
   const onBytes = (doneBytes: number): void => tell(blob.descriptor, doneBytes);
   const { chunkBytes } = options;
-  const wishes = { onBytes, ...(session === undefined ? {} : { session }), ...(chunkBytes === undefined ? {} : { chunkBytes }) };
+  const wishes = { onBytes, ...given({ session, chunkBytes }) };
   await uploadBlob(repository, blob, wishes, signal);
 }
 

@@ -1,5 +1,6 @@
 // An image goes to its destinations as it is stored: blobs first and in parallel, the manifest when they are all there, then its tags.
 import { BuilderError, RegistryError } from '../errors.ts';
+import { given } from '../given.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ImageBlob } from '../oci/image.ts';
 import type { StoredManifest } from '../oci/manifest.ts';
@@ -89,7 +90,7 @@ export function repositorySink(context: PushContext, { names, earlier, onNamed }
         const from = sameRegistry(blob.from, at) ?? earlier;
         const { descriptor, open } = blob;
         sent.set(descriptor.digest, blob);
-        await pushBlob(context, { descriptor, open, ...(from === undefined ? {} : { from }) }, at, options, inner);
+        await pushBlob(context, { descriptor, open, ...given({ from }) }, at, options, inner);
       });
     },
     writeManifest: async (manifest, signal) => {

@@ -1,4 +1,5 @@
 // Requests to one repository: each with the proof of who we are that the registry wants, asked for anew where that has expired.
+import { given } from '../given.ts';
 import type { Reference } from '../oci/reference.ts';
 import { Authorizer } from './authorization.ts';
 import type { Credentials } from './credentials.ts';
@@ -68,15 +69,16 @@ export class RepositoryRequests {
       const request: Request = {
         method,
         url,
-        headers: { ...wish.headers, ...(authorization === undefined ? {} : { authorization }) },
+        headers: { ...wish.headers, ...given({ authorization }) },
         task: wish.task,
-        ...(wish.body === undefined ? {} : { body: wish.body }),
+        ...given({ body: wish.body }),
         ...(wish.storesBytes === undefined ? {} : { extraPatienceMs: Math.min(wish.storesBytes * patienceMsPerByte, longestPatienceMs) }),
       };
       const response = await (wish.retry === false
         ? this.#transport.attempt(request, signal)
         : this.#transport.send(request, signal, this.#retry));
       // A 401 from where we were redirected to is not the registry's, and gets no answer from us.
+      if (response.status === 403 && this.isOurs(response.url)) return { ...response, advice: this.#authorizer.advice() };
       if (response.status !== 401 || !this.isOurs(response.url)) return response;
       const again = attempt <= 2 && (await this.#answer(response, authorization, scopes, attempt, signal));
       if (!again && refusals === 'any') return response;

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
+import { given } from '../given.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, digestOf, isDigest, splitDigest } from '../oci/digest.ts';
 import { type StoredManifest, isSchema1Type, manifestLimitBytes, servedType, storedManifest } from '../oci/manifest.ts';
@@ -216,7 +217,7 @@ export class Repository {
       retry: false,
       storesBytes: size,
       task,
-      ...(body === undefined ? {} : { body }),
+      ...given({ body }),
     };
     await discard(await expect(await this.requests.send('PUT', url, wish, signal), [201, 200, 204], task));
   }

@@ -1,6 +1,7 @@
 // Reading a registry's answers: the statuses that count as success, and its errors in the specification's shape.
 import type { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
+import { given } from '../given.ts';
 import { type Json, parseJson } from '../oci/json.ts';
 import { TransientError, isTransientStatus, parseRetryAfter } from './retry.ts';
 
@@ -17,6 +18,8 @@ export interface Response {
   readonly url: URL;
   /** How often it was asked for, where nobody is to ask once more. */
   readonly tries?: number;
+  /** What to try where it was refused to whom it was asked for by. */
+  readonly advice?: string | undefined;
 }
 
 /** The first value of a header. */
@@ -53,17 +56,18 @@ export async function failureOf(response: Response, task: string): Promise<Regis
     const isSpent = response.tries !== undefined;
     return new TransientError(message, request, { retryAfterMs, isSpent, ...(response.status === 429 ? { hint: tooManyHint } : {}) });
   }
-  const hint = response.status < 300 && page !== '' ? gatewayHint : hintFor(response.status, errors, title, response.url.host);
+  const hint =
+    response.status < 300 && page !== '' ? gatewayHint : (response.advice ?? hintFor(response.status, errors, title, response.url.host));
   const isAuth = response.status === 401 || response.status === 403;
-  return new RegistryError(message, request, { ...(hint === undefined ? {} : { hint }), code: isAuth ? 'ERR_AUTH' : 'ERR_REGISTRY' });
+  return new RegistryError(message, request, { hint, code: isAuth ? 'ERR_AUTH' : 'ERR_REGISTRY' });
 }
 
 /** The same refusal in other words, or with another hint. */
 export function changed(error: RegistryError, to: { readonly message?: string; readonly hint?: string }): RegistryError {
   const { method, url, status, errors, code } = error;
   const hint = to.hint ?? error.hint;
-  const request = { method, url, errors, ...(status === undefined ? {} : { status }) };
-  const options = { cause: error.cause, ...(hint === undefined ? {} : { hint }), ...(code === 'ERR_AUTH' ? { code } : {}) };
+  const request = { method, url, errors, ...given({ status }) };
+  const options = { cause: error.cause, ...given({ hint }), ...(code === 'ERR_AUTH' ? { code } : {}) };
   return new RegistryError(to.message ?? error.message, request, options);
 }
 
@@ -147,7 +151,7 @@ export function htmlInstead(response: Response, what: string): RegistryError {
   );
 }
 
-const tooManyHint = 'many registries allow more to those who log in: give credentials, or use a mirror';
+const tooManyHint = 'many registries allow more to those who log in: give credentials, or name a mirror with --registry-mirror';
 const gatewayHint = 'a proxy or a login page stands before the registry: open the URL in a browser, or check HTTPS_PROXY and NO_PROXY';
 
 /** The specification's error list, or the title of a page. */
@@ -198,7 +202,8 @@ export function clientCertificateHint(host: string): string {
 function hintFor(status: number, errors: RegistryError['errors'], title: string, host: string): string | undefined {
   // nginx: "400 No required SSL certificate was sent", "400 The SSL certificate error".
   if (status === 400 && /\bSSL certificate\b/i.test(title)) return clientCertificateHint(host);
-  if (errors.some((error) => error.code === 'NAME_UNKNOWN')) return 'some registries want a repository to be created before the first push';
+  if (errors.some((error) => error.code === 'NAME_UNKNOWN'))
+    return 'some registries want a repository to be created before the first push (aws ecr create-repository)';
   if (status === 401 || status === 403) return `check the credentials for ${host} and what they allow`;
   if (status === 405) return `${host} may be read-only, such as a cache of another registry`;
   if (status === 413) return 'the registry, or a proxy in front of it, limits the size of uploads';

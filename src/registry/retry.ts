@@ -1,6 +1,7 @@
 // When a request is tried again, and how long we wait before: one table for the whole room.
 import { setTimeout } from 'node:timers/promises';
 import { RegistryError } from '../errors.ts';
+import { given } from '../given.ts';
 
 /** Time and chance, so that tests need not wait. */
 export interface Clock {
@@ -73,7 +74,7 @@ export class TransientError extends RegistryError {
 
 interface TransientOptions {
   readonly cause?: unknown;
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   readonly retryAfterMs?: number | undefined;
   readonly isRefusal?: boolean;
   readonly isSpent?: boolean;
@@ -151,12 +152,12 @@ export class Patience {
   }
 
   #spent({ message, method, url, status, errors, cause, hint, retryAfterMs, isRefusal }: TransientError, more = ''): TransientError {
-    const request = { method, url, errors, ...(status === undefined ? {} : { status }) };
+    const request = { method, url, errors, ...given({ status }) };
     const task = this.#task === undefined ? '' : `Cannot ${this.#task}: `;
     const tries = this.#failures > 1 ? ` (tried ${this.#failures} times)` : '';
     return new TransientError(`${message.startsWith(task) ? '' : task}${message}${more}${tries}`, request, {
       cause,
-      ...(hint === undefined ? {} : { hint }),
+      hint,
       retryAfterMs,
       isRefusal,
       isSpent: true,

@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream';
 import { isIP } from 'node:net';
 import { RegistryError } from '../errors.ts';
+import { given } from '../given.ts';
 import { findBaseUrl } from './base-url.ts';
 import { type Exchange, observed } from './notes.ts';
 import { bareHost, isLoopback } from './proxy.ts';
@@ -59,7 +60,7 @@ export function createTransport(options: TransportOptions): Transport {
   const ownRetry: Retry = {
     policy: options.retryPolicy ?? defaultRetryPolicy,
     clock: options.clock ?? systemClock,
-    ...(options.onRetry === undefined ? {} : { tell: options.onRetry }),
+    ...given({ tell: options.onRetry }),
   };
   const bases = new JointWork<string, URL>();
   const allowsHttp = (host: string): boolean =>
@@ -79,8 +80,7 @@ export function createTransport(options: TransportOptions): Transport {
           url,
           headers: { 'user-agent': options.userAgent, ...headers, ...(length === undefined ? {} : { 'content-length': String(length) }) },
           ...(request.body === undefined ? {} : { body: request.body.open() }),
-          ...(request.extraPatienceMs === undefined ? {} : { extraPatienceMs: request.extraPatienceMs }),
-          ...(request.patience === undefined ? {} : { patience: request.patience }),
+          ...given({ extraPatienceMs: request.extraPatienceMs, patience: request.patience }),
           ...(request.body !== undefined && request.body.sizeBytes === undefined ? { isGrowing: true } : {}),
         },
         signal,

@@ -1,4 +1,5 @@
 // A build as Markdown, for the page of a job (GitHub's $GITHUB_STEP_SUMMARY), and as variables for the jobs after it.
+import { given } from '../given.ts';
 import type { BuildRecord, StepRecord } from './build-record.ts';
 import { stepPlace } from './describe.ts';
 import { colourless, harmless, shortened } from './text.ts';
@@ -46,7 +47,7 @@ export function jobSummary(record: BuildRecord): string {
 export function resultVariables(record: BuildRecord): { readonly digest: string; readonly image?: string } | undefined {
   const { finished, image } = record;
   if (finished?.digest === undefined) return undefined;
-  return { digest: finished.digest, ...(image === undefined ? {} : { image }) };
+  return { digest: finished.digest, ...given({ image }) };
 }
 
 function row(each: StepRecord, failed: StepRecord | undefined): string {

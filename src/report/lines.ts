@@ -1,6 +1,7 @@
 // Events as lines of text that come one after the other: what a CI log shows, and a file keeps.
 import type { SourceRange } from '../errors.ts';
 import type { BuildEvent, StepLabel } from '../events.ts';
+import { given } from '../given.ts';
 import { asName, describe, describeEnd, stepPrefix } from './describe.ts';
 import { type Dialect, type Group, withoutCommands } from './dialect.ts';
 import { harmless } from './text.ts';
@@ -157,7 +158,7 @@ export class TextLines {
   }
 
   #annotate(message: string, range: SourceRange): void {
-    const place = this.#file === undefined ? {} : { file: this.#file };
+    const place = given({ file: this.#file });
     const line = this.#options.dialect?.annotate({ level: 'warning', message: harmless(message), range, ...place });
     if (line !== undefined) this.#options.print(line, 'raw');
   }

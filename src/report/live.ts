@@ -78,7 +78,7 @@ export function liveView({ sink, print, isTold, isColored, now }: LiveOptions): 
     output.update(event);
     if (event.kind === 'output') return;
     if (event.kind === 'step.finished') {
-      if (isTold(event)) print(`${stepPrefix(event.step)} ${event.step.text} ‥ ${describeEnd(event)}`, 'step');
+      if (isTold(event)) print(finished(event, sink.columns() - 1), 'step');
       return;
     }
     lines.emit(event);
@@ -92,6 +92,13 @@ export function liveView({ sink, print, isTold, isColored, now }: LiveOptions): 
   const timer = setInterval(paint, frameMs);
   timer.unref();
   return { emit, around, end };
+}
+
+/** One line, where the terminal is wide enough for the end of the step and some of its text. */
+function finished(event: Extract<BuildEvent, { readonly kind: 'step.finished' }>, width: number): string {
+  const end = ` ‥ ${describeEnd(event)}`;
+  const text = colourless(harmless(`${stepPrefix(event.step)} ${event.step.text}`));
+  return `${shortened(text, Math.max(30, width - end.length))}${end}`;
 }
 
 /** The text on the left, the time on the right. */

@@ -1,5 +1,6 @@
 // Bytes of an image that nobody needs: which instruction stored them, where, and what to do about it.
 import type { FolderSize, HiddenFiles, ImageContents } from '../events.ts';
+import { given } from '../given.ts';
 import { formatBytes, formatCount } from './units.ts';
 
 /** What is said of a layer: the instruction that made it. */
@@ -74,7 +75,7 @@ export function findWaste(contents: ImageContents, maker: (layer: number) => Lay
       if (folder === undefined || isGone) continue;
       const { line } = maker(number);
       const what = `${nameOf(maker(number))} leaves ${formatBytes(folder.bytes)} in /${path.slice(0, -1)}`;
-      found.push({ bytes: folder.bytes, what, fix, ...(line === undefined ? {} : { line }) });
+      found.push({ bytes: folder.bytes, what, fix, ...given({ line }) });
     }
   }
   return found
@@ -133,7 +134,7 @@ function nameOf({ text, line }: LayerMaker): string {
 }
 
 function lineOf({ line }: LayerMaker): { readonly line?: number } {
-  return line === undefined ? {} : { line };
+  return given({ line });
 }
 
 /** The instruction of a history's `created_by`, as people write it. */

@@ -1,6 +1,7 @@
 // The disk that is our root: which image it holds now, and how it comes to hold another one. A stage that is read from later is
 // moved aside; the layers can always be unpacked again.
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
+import { makeFolder } from '../folders.ts';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
 import { pathIn } from '../paths.ts';
@@ -228,7 +229,7 @@ export class Disk {
       return;
     }
     const folder = joinBytes(this.#folder, bytesFromText(`stage-${this.#moves++}`));
-    mkdirSync(fsPath(folder), { recursive: true, mode: 0o755 });
+    makeFolder(fsPath(folder), 0o755);
     await setRootAside(this.root, folder, this.#signal);
     this.#heldFolders.restore();
     this.#asides.push({ folder, held: this.#held });

@@ -92,6 +92,6 @@ export async function namingLayer<Value>(number: number, count: number, layer: L
   } catch (error) {
     if (!(error instanceof BuilderError) || error.code === 'ERR_ABORTED') throw error;
     const message = `Cannot unpack layer ${number + 1} of ${count} (${layer.descriptor.digest}): ${error.message}`;
-    throw new BuilderError(error.code, message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+    throw new BuilderError(error.code, message, { cause: error, hint: error.hint });
   }
 }

@@ -1,5 +1,6 @@
 // The container's own files, put away before an image is unpacked over them, and back after the build (--preserve-context).
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { makeFolder } from '../folders.ts';
 import { type ByteString, bytesFromText, fsPath } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { Root } from '../files/root.ts';
@@ -29,7 +30,7 @@ export class OwnRoot {
   /** Moves all that is not protected out of the root, the first time that it is called; tells whether it did. @throws ERR_ROOTFS */
   async putAway(signal: AbortSignal): Promise<boolean> {
     if (this.#isAway) return false;
-    mkdirSync(fsPath(this.#folder), { recursive: true, mode: 0o755 });
+    makeFolder(fsPath(this.#folder), 0o755);
     this.#isAway = true;
     await setRootAside(this.#root, this.#folder, signal);
     return true;

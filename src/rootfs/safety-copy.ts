@@ -1,6 +1,7 @@
 // A copy of what a RUN could destroy though it is not the image's, and what was destroyed put back from it. RED.
 import { closeSync, linkSync, mkdirSync, openSync, readSync, statfsSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { makeFolder } from '../folders.ts';
 import { type ByteString, bytesFromText, fsPath, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { createEntry } from '../files/create.ts';
@@ -21,7 +22,7 @@ const spareBytes = 64 * 1024 * 1024;
  * @throws ERR_ROOTFS where there is no room, SystemError
  */
 export async function copyAside(from: Root, tree: Tree, to: Root, signal: AbortSignal): Promise<void> {
-  mkdirSync(fsPath(to.path), { recursive: true, mode: 0o700 });
+  makeFolder(fsPath(to.path), 0o700);
   const { bavail, bsize } = statfsSync(fsPath(to.path), { bigint: true });
   let needed = BigInt(spareBytes);
   for (const [, stat] of tree.entries()) if (typeOfMode(stat.mode) === 'file') needed += BigInt(Math.ceil(stat.size / stat.links));

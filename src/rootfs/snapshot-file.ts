@@ -81,7 +81,7 @@ function readLine(line: string, columns: TreeColumns, notes: ContentNotes, direc
 
 function damaged(path: string, cause?: unknown): BuilderError {
   return new BuilderError('ERR_ROOTFS', `Cannot tell what has changed: ${path} is missing or damaged`, {
-    ...(cause === undefined ? {} : { cause }),
+    cause,
     hint: 'commit with --squash needs no snapshot',
   });
 }

@@ -1,6 +1,7 @@
 // What somebody makes in a borrowed folder while an image works there, told from what is the image's: only what changed while the
 // builder was at work is. RED.
-import { lstatSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { makeFolder } from '../folders.ts';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
 import { systemCode } from '../errors.ts';
 import { reach } from '../files/long-path.ts';
@@ -41,7 +42,7 @@ export function moveStrangers(ground: Ground): boolean {
   };
   const move = (path: ByteString): void => {
     hasMoved = true;
-    const target = freeName(pathIn(ground.place, path), (parent) => mkdirSync(fsPath(parent), { recursive: true, mode: 0o755 }));
+    const target = freeName(pathIn(ground.place, path), (parent) => makeFolder(fsPath(parent), 0o755));
     reach(pathIn(ground.folder, path), (from) => renameToFree(from, target));
   };
   childrenOf(ground, rootPath).forEach(visit);

@@ -1,6 +1,7 @@
 // The inside, built on the empty folder that becomes `/`: our own mounts, then what a container runtime gives every container.
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path/posix';
+import { makeFolder } from '../folders.ts';
 import { call } from '../linux/libc.ts';
 import { bindMount, mountNew } from './mount.ts';
 import { type Bind, type SandboxPlan, builderFolder, hostFolder } from './plan.ts';
@@ -55,7 +56,7 @@ function bindInto(root: string, bind: Bind): void {
     copyInto(bind.source, target);
     return;
   }
-  if (bind.kind === 'folder') mkdirSync(target, { recursive: true });
+  if (bind.kind === 'folder') makeFolder(target);
   else makeFile(target);
   bindMount(bind.source, target, bind.mode === 'rw' ? ['nodev'] : ['readonly', 'nodev']);
 }
@@ -69,7 +70,7 @@ function holdInMemory(folder: string): void {
 /** A file of its own, which can be removed where a mount can't. */
 function copyInto(source: string, target: string): void {
   if (existsSync(target)) return; // it shows through from an outer bind
-  mkdirSync(dirname(target), { recursive: true });
+  makeFolder(dirname(target));
   writeFileSync(target, readFileSync(source), { mode: 0o600, flag: 'wx' });
 }
 
@@ -114,6 +115,6 @@ function present(folder: string, names: readonly string[]): readonly string[] {
 /** An empty file to mount on; one that shows through from an outer bind is as good. */
 function makeFile(path: string): void {
   if (existsSync(path)) return;
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   writeFileSync(path, '');
 }

@@ -1,4 +1,5 @@
 // Which ids the inside of a user namespace gets: the caller's own as root, and the caller's ranges after it.
+import { given } from '../given.ts';
 
 /** A range that /etc/subuid or /etc/subgid gives to someone. */
 export interface IdRange {
@@ -40,7 +41,7 @@ export function chooseMapping(
   if (uids !== undefined && gids !== undefined && missing === undefined) return { mapping: { kind: 'ranges', uids, gids } };
   return {
     mapping: { kind: 'own' },
-    ...(missing === undefined ? {} : { missing }),
+    ...given({ missing }),
     note: `${missing ?? ''}: files that do not belong to root will do so while building, and a RUN as another user will fail`,
   };
 }

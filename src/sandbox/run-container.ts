@@ -57,10 +57,9 @@ export async function runContainer(
 function exitOf(outcome: StartOutcome | undefined, status: number, child: ChildProcess): ContainerExit {
   if (outcome?.kind === 'started') return { status, lacksGroups: outcome.lacksGroups };
   if (outcome?.kind === 'refused') return { status: outcome.exitCode, refusal: outcome.reason, lacksGroups: false };
-  const reason = whyNamespacesFail();
+  const hint = whyNamespacesFail();
   const state = outcome?.message ?? `${child.spawnfile} ended with status ${status}`;
-  const hint = reason === undefined ? {} : { hint: reason };
-  throw new BuilderError('ERR_UNSUPPORTED', `Cannot make namespaces for the command: ${state}`, hint);
+  throw new BuilderError('ERR_UNSUPPORTED', `Cannot make namespaces for the command: ${state}`, { hint });
 }
 
 async function readOutcome(pipe: Readable): Promise<StartOutcome | undefined> {

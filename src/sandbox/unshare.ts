@@ -67,7 +67,6 @@ async function tryNamespaces(program: string, mapping: IdMapping): Promise<void>
   child.stderr.setEncoding('utf8').on('data', (chunk) => (said = `${said}${String(chunk)}`.slice(0, 400)));
   const status = await exitStatus(child);
   if (status === 0) return;
-  const reason = whyNamespacesFail();
-  const hint = reason === undefined ? {} : { hint: reason };
-  throw new BuilderError('ERR_UNSUPPORTED', `Cannot make namespaces: ${said.trim() || `unshare ended with status ${status}`}`, hint);
+  const hint = whyNamespacesFail();
+  throw new BuilderError('ERR_UNSUPPORTED', `Cannot make namespaces: ${said.trim() || `unshare ended with status ${status}`}`, { hint });
 }

@@ -1,6 +1,7 @@
 // The outputs and inputs on the host, before and after: outputs must be there to be mounted, and leave nothing when unused.
-import { closeSync, lstatSync, mkdirSync, openSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path/posix';
+import { makeFolder } from '../folders.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { VisiblePath } from './plan.ts';
 
@@ -34,7 +35,7 @@ function kindAt(path: string): 'file' | 'folder' | undefined {
 
 function makeOutput(entry: VisiblePath): void {
   try {
-    mkdirSync(entry.kind === 'folder' ? entry.path : dirname(entry.path), { recursive: true });
+    makeFolder(entry.kind === 'folder' ? entry.path : dirname(entry.path));
     if (entry.kind === 'file') closeSync(openSync(entry.path, 'wx', 0o644));
   } catch (error) {
     throw new BuilderError('ERR_USAGE', `Cannot write ${entry.path}: ${systemCode(error) ?? 'it can not be made'}`, { cause: error });

@@ -10,7 +10,7 @@ import { BuilderError, systemCode } from '../errors.ts';
 import { verify } from '../layer/meter.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, splitDigest } from '../oci/digest.ts';
-import { makeFolder } from './make-folder.ts';
+import { makeFolder } from '../folders.ts';
 
 /** Where a blob stands in a layout. A digest is hex by construction, so the path can't leave the folder. */
 export function blobPath(folder: string, digest: Digest): string {
@@ -38,7 +38,7 @@ export async function writeBlobFile(folder: string, descriptor: Descriptor, cont
     return;
   }
   try {
-    await makeFolder(dirname(path));
+    makeFolder(dirname(path));
   } catch (error) {
     const reason = systemCode(error) ?? 'unknown reason';
     throw new BuilderError('ERR_USAGE', `Cannot write an image to ${folder}: no folder can be made there (${reason})`, { cause: error });

@@ -1,4 +1,5 @@
 // An image as the one tar file that `docker load` and `podman load` read. There is no specification but their code.
+import { given } from '../given.ts';
 import { bytesFromText } from '../bytes.ts';
 import type { Entry } from '../layer/entry.ts';
 import { writeArchive } from '../layer/write.ts';
@@ -50,7 +51,7 @@ async function* entriesOf(
 
 /** A name as archives have it: by its tag, if it has one. */
 export function repoTag({ registry, repository, tag }: Reference): string {
-  return formatCommonName({ registry, repository, ...(tag === undefined ? {} : { tag }) });
+  return formatCommonName({ registry, repository, ...given({ tag }) });
 }
 
 function fileEntry(name: string, size: number, content: AsyncIterable<Buffer>): Entry {

@@ -1,5 +1,6 @@
 // What a word of a command line means in the store: a name, a short one, an id or the beginning of one, a digest.
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { type Digest, isDigest, splitDigest } from '../oci/digest.ts';
 import { type ImageConfig, parseImageConfig } from '../oci/image-config.ts';
 import { type ImageIndex, type ImageManifest, configLimitBytes, manifestLimitBytes, parseManifest } from '../oci/manifest.ts';
@@ -46,7 +47,7 @@ export async function findImageIfAny(store: ImageStore, text: string, signal: Ab
   const found = entryOf(text, entries);
   if (found !== undefined) {
     const { entry, name } = found;
-    return { image: await describeImage(store, entry, signal), ...(name === undefined ? {} : { name }) };
+    return { image: await describeImage(store, entry, signal), ...given({ name }) };
   }
   const wanted = /^(?:sha256:)?([0-9a-f]{3,64})$/.exec(text)?.[1];
   if (wanted === undefined && !isDigest(text)) return undefined;
@@ -96,7 +97,7 @@ export interface FoundEntry {
 function entryOf(text: string, entries: readonly StoreEntry[]): FoundEntry | undefined {
   const name = nameOf(text, entries);
   const entry = entries.find(({ descriptor, names }) => (name === undefined ? descriptor.digest === text : names.includes(name)));
-  return entry === undefined ? undefined : { entry, ...(name === undefined ? {} : { name }) };
+  return entry === undefined ? undefined : { entry, ...given({ name }) };
 }
 
 /** The whole name that is meant; with a digest that of an image of this repository, whatever its tag is. */

@@ -13,7 +13,7 @@ import { type Digest, splitDigest } from '../oci/digest.ts';
 import { manifestLimitBytes, storedManifest } from '../oci/manifest.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import { replaceFile, writeBeside } from './blob-file.ts';
-import { makeFolder } from './make-folder.ts';
+import { makeFolder } from '../folders.ts';
 
 const version = 'Directory Transport Version: 1.1\n';
 const signatureFile = /^(?:[0-9a-f]{64}-)?signature-\d{1,4}$/;
@@ -61,7 +61,7 @@ export async function openFolderSink(folder: string): Promise<ImageSink> {
   const names = await listed(folder);
   if (names.length > 0 && !names.includes('version') && !names.every(isOwn))
     throw new BuilderError('ERR_USAGE', `Cannot write an image to ${folder}: it holds other files`, { hint: 'name an empty folder' });
-  await inWords(folder, makeFolder(folder));
+  await inWords(folder, (async () => makeFolder(folder))());
   await replaceFile(join(folder, 'version'), version);
   const written = new Set<string>();
   const write = async (name: string, { digest, size }: Pick<Descriptor, 'digest' | 'size'>, open_: Opener, signal: AbortSignal) => {

@@ -4,6 +4,7 @@ import { link, lstat, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
+import { given } from '../given.ts';
 import { type LockKind, tryLock, waitForLock } from '../linux/file-lock.ts';
 import { type Descriptor, formatDescriptor, parseDescriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -13,7 +14,7 @@ import { blobPath } from './blob-file.ts';
 import { readIndexEntries, writeIndexEntries } from './layout-index.ts';
 import { refName } from './layout-referrers.ts';
 import { namesIn, noteBlobs } from './layout-removal.ts';
-import { makeFolder } from './make-folder.ts';
+import { makeFolder } from '../folders.ts';
 import { openLayoutSink, openLayoutSource } from './oci-layout.ts';
 
 /** Where a store is. `images/` is the layout, and `containers/ID/state.json` say which of its images are in use. */
@@ -155,7 +156,7 @@ export function storeSink(store: ImageStore, names: readonly string[]): ImageSin
     writeRoot: async (root, writing) => {
       await layout.writeManifest(root, writing);
       const { mediaType, digest, bytes, platform } = root;
-      const descriptor = { mediaType, digest, size: bytes.length, ...(platform === undefined ? {} : { platform }) };
+      const descriptor = { mediaType, digest, size: bytes.length, ...given({ platform }) };
       await checkWhole(store, descriptor, writing);
       const json = formatDescriptor(descriptor);
       await changeIndex(store, writing, (entries) => renamed(entries, json, names));
@@ -168,7 +169,7 @@ async function linkResults({ layout, cache }: ImageStore, digests: readonly Dige
   const results = await namesIn(cache);
   for (const digest of results.length === 0 ? [] : digests) {
     const place = blobPath(layout, digest);
-    await makeFolder(dirname(place));
+    makeFolder(dirname(place));
     for (const result of results) if (await isLinked(blobPath(join(cache, result), digest), place)) break;
   }
 }
@@ -263,7 +264,7 @@ function withName(json: JsonObject, name: string): JsonObject {
 
 async function makeStore({ folder, layout }: ImageStore): Promise<void> {
   try {
-    await makeFolder(folder, 0o700);
+    makeFolder(folder, 0o700);
     // By the umask, as all else in it: who may share the folder may share the images.
     await mkdir(layout).catch(unlessThere);
     for (const name of Object.values(locks)) await (await open(join(folder, name), 'a', 0o666)).close();

@@ -1,6 +1,7 @@
 // An OCI layout as one tar file, as skopeo, podman and buildah write and read it.
 import { Readable } from 'node:stream';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { type Descriptor, formatDescriptor } from '../oci/descriptor.ts';
 import { splitDigest } from '../oci/digest.ts';
 import { formatJson } from '../oci/json.ts';
@@ -63,7 +64,7 @@ export function openOciArchive(path: string, signal: AbortSignal): ImageArchive 
       },
       writeManifest: async (manifest) => void (await writeManifest(manifest)),
       writeRoot: async (root) => {
-        const descriptor = { ...(await writeManifest(root)), ...(root.platform === undefined ? {} : { platform: root.platform }) };
+        const descriptor = { ...(await writeManifest(root)), ...given({ platform: root.platform }) };
         if (names.length === 0) entries.push(descriptor);
         for (const name of names) entries.push({ ...descriptor, annotations: new Map([[refName, name]]) });
       },

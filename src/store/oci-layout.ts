@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { parseJson } from '../oci/json.ts';
@@ -86,7 +87,7 @@ export function openLayoutSink({ folder, tag }: LayoutReference, moreTags: reado
     writeRoot: async (root, signal) => {
       const descriptor: Descriptor = {
         ...(await writeManifest(root, signal)),
-        ...(root.platform === undefined ? {} : { platform: root.platform }),
+        ...given({ platform: root.platform }),
       };
       for (const name of [tag, ...moreTags])
         await addIndexEntry(folder, name === undefined ? descriptor : { ...descriptor, annotations: new Map([[refName, name]]) });
@@ -136,12 +137,12 @@ export async function openLayoutIn(
   const manifest = async (descriptor: Descriptor, reading: AbortSignal): Promise<StoredManifest> =>
     storedManifest(await bytes(descriptor, manifestLimitBytes, reading), descriptor.mediaType, descriptor.digest);
   const index = await readIndex(files, signal);
-  const named = { folder: files.name, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) };
+  const named = { folder: files.name, ...given({ tag, digest }) };
   const entry = chooseEntry(index, named, platform);
   const root = await manifest(entry, signal);
   return {
     name: files.name,
-    root: { ...root, ...(entry.platform === undefined ? {} : { platform: entry.platform }) },
+    root: { ...root, ...given({ platform: entry.platform }) },
     manifest,
     bytes,
     open: files.open,

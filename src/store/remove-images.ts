@@ -1,5 +1,6 @@
 // Taking images out of the store, by podman's rules: a name goes alone while the image has others, and nobody's image goes by accident.
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import type { Digest } from '../oci/digest.ts';
 import { type StoreImage, findEntry, findImage, listImages } from './find-image.ts';
 import { type ImageStore, type StoreEntry, removeEntries, removeNames } from './image-store.ts';
@@ -76,7 +77,7 @@ async function meant(store: ImageStore, text: string, signal: AbortSignal): Prom
     signal.throwIfAborted();
     const found = await findEntry(store, text);
     if (found === undefined) throw error;
-    return { entries: [found.entry], id: found.entry.descriptor.digest, ...(found.name === undefined ? {} : { name: found.name }) };
+    return { entries: [found.entry], id: found.entry.descriptor.digest, ...given({ name: found.name }) };
   }
 }
 

@@ -1,8 +1,9 @@
 // What stood in the root before the first build of a container: CI systems run several builds in one, and what an earlier one
 // left behind must not be taken for the container's own.
-import { lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../folders.ts';
 import { type ByteString, bytesFromBuffer, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { childPath } from '../paths.ts';
@@ -82,7 +83,7 @@ function readMemory(file: string, root: string): Memory | undefined {
 function writeMemory(file: string, memory: Memory): void {
   try {
     const temporary = `${file}.new`;
-    mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
+    makeFolder(dirname(file), 0o755);
     rmSync(temporary, { recursive: true, force: true });
     writeFileSync(temporary, JSON.stringify(memory), { flag: 'wx', mode: 0o600 });
     renameSync(temporary, file);

@@ -136,7 +136,7 @@ function changeWarning(folder: ByteString, paths: readonly ByteString[], step: S
   return {
     kind: 'warning',
     code: `context-changed ${step?.number ?? 0} ${textFromBytes(folder)}`,
-    message: `the context changed while this RUN ran, by it or by somebody else (${amount}: ${list(paths)})`,
+    message: `the context changed while this RUN ran, by it or by somebody else (${amount}: ${list(paths)}); what a RUN makes there is not the image's`,
     ...(step === undefined ? {} : { range: step.range }),
   };
 }

@@ -7,6 +7,7 @@ import { openContext, type OpenedContext } from '../context/source.ts';
 import type { SourceTree } from '../context/tree.ts';
 import { contextName } from '../dockerfile/stage-needs.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import type { MovedFolders } from '../files/moved-folders.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import type { GitAccess } from './git-access.ts';
@@ -50,7 +51,7 @@ export async function openContexts(
   options: ContextOptions,
   stack: AsyncDisposableStack,
 ): Promise<Contexts> {
-  const subPath = request.contextSubPath === undefined ? {} : { subPath: request.contextSubPath };
+  const subPath = given({ subPath: request.contextSubPath });
   const { appliesUnpackedRules } = request;
   const main = await openOne(request.context, request, sources, { ...options, ...subPath, appliesUnpackedRules });
   stack.defer(main.close);
@@ -63,7 +64,7 @@ async function openOne(
   { download, git, openObject, moved, standardInput }: ContextSources,
   options: ContextOptions & { readonly subPath?: string; readonly appliesUnpackedRules?: boolean },
 ): Promise<OpenedContext> {
-  const subPath = options.subPath === undefined ? {} : { subPath: options.subPath };
+  const subPath = given({ subPath: options.subPath });
   return await openContext(place, {
     workingDirectory: options.workingDirectory,
     privateFolder: join(request.builderFolder, contextsFolder),
@@ -74,7 +75,7 @@ async function openOne(
     openObject,
     download,
     moved,
-    ...(standardInput === undefined ? {} : { standardInput }),
+    ...given({ standardInput }),
     emit: options.emit,
     signal: options.signal,
   });

@@ -1,6 +1,7 @@
 // Repositories for contexts and ADD: who may see which credentials, and what the settings mean.
+import { makeFolder } from '../folders.ts';
 import { diskView } from '../files/disk-view.ts';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import type { LookupFunction } from 'node:net';
 import { join } from 'node:path';
 import { bytesFromText } from '../bytes.ts';
@@ -72,7 +73,7 @@ export function prepareGit(options: GitAccessOptions): GitAccess {
     },
     add: async (request, signal) => {
       const location = withChecksum(parseLocation(request.repository), request);
-      mkdirSync(options.privateFolder, { recursive: true, mode: 0o755 });
+      makeFolder(options.privateFolder, 0o755);
       const own = mkdtempSync(join(options.privateFolder, 'git-'));
       made.push(own);
       const keepsGitFolder = request.keepsGitFolder || location.keepsGitFolder === true;

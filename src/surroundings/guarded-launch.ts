@@ -10,6 +10,7 @@ import { type Launcher, createLauncher } from '../linux/launch.ts';
 import { type Mount, readMounts } from '../linux/mounts.ts';
 import { Processes } from '../linux/process.ts';
 import type { ContextWatch } from './context-watch.ts';
+import type { MountWatch } from './mount-watch.ts';
 import { type SecretFile, isForOnce, takeForGood } from './secret-files.ts';
 
 export interface RunGuard {
@@ -18,6 +19,7 @@ export interface RunGuard {
   /** Folders that somebody gave us to read from. */
   readonly folders: readonly string[];
   readonly watch: ContextWatch;
+  readonly mounts: MountWatch;
   /** The step that is being executed. */
   readonly step: () => StepLabel | undefined;
   /** @throws ERR_TAMPERED when a RUN changed the builder's own files. */
@@ -44,7 +46,7 @@ export function launcherOf(stack: AsyncDisposableStack): Required<Pick<BuildPort
 
 /** `launch` with the guard around it. */
 export function guardLaunch(launch: Launcher['launch'], guard: RunGuard): Launcher['launch'] {
-  const { verifySeal, watch, step, emit } = guard;
+  const { verifySeal, watch, mounts, step, emit } = guard;
   const { ours, others, once } = sortSecrets(guard.secretFiles, guard.folders);
   let isTold = false;
   return async (request) => {
@@ -55,12 +57,18 @@ export function guardLaunch(launch: Launcher['launch'], guard: RunGuard): Launch
     try {
       if (!isTold) warnOfReadable([...others, ...hidden.left.flatMap(({ path }) => byRealPath.get(path) ?? [])], emit);
       isTold = true;
+      mounts.before();
+      // What was told before belongs to nobody's output.
+      emit({ kind: 'phase', phase: 'running' });
       return await launch(request);
     } finally {
       hidden.restore();
       verifySeal();
       // A command that failed is looked after too; a build that was stopped wants to end.
-      if (!request.signal.aborted) await watch.after(step(), request.signal);
+      if (!request.signal.aborted) {
+        mounts.after(request.argv.join(' '), step());
+        await watch.after(step(), request.signal);
+      }
     }
   };
 }

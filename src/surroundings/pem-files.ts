@@ -64,5 +64,5 @@ function read(path: string, flag: string): string {
 }
 
 function unusable(flag: string, path: string, why: string, cause?: unknown): BuilderError {
-  return new BuilderError('ERR_USAGE', `Cannot use ${flag} ${path}: ${why}`, cause === undefined ? {} : { cause });
+  return new BuilderError('ERR_USAGE', `Cannot use ${flag} ${path}: ${why}`, { cause });
 }

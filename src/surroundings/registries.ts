@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import { type Clouds, openClouds } from '../cloud/clouds.ts';
 import { type RegistryClient, createConnections, createRegistryClient } from '../registry/client.ts';
 import { type Credentials, loadCredentials } from '../registry/credentials.ts';
@@ -39,7 +40,7 @@ export async function accessRegistries(
   const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
   const onFound = (message: string): void => emit({ kind: 'note', level: 'debug', message });
   const { credentialHelpers } = request;
-  const builtIn = credentialHelpers === undefined ? {} : { builtIn: credentialHelpers };
+  const builtIn = given({ builtIn: credentialHelpers });
   const clouds = openClouds({
     env,
     names,
@@ -68,7 +69,14 @@ export function openRegistries(
 ): { readonly pull: RegistryClient; readonly push: RegistryClient } {
   const { names, credentials, emit } = around;
   const rules = readHostRules(request);
-  const common = { names, credentials, emit, userAgent: request.userAgent, proxies: proxiesFrom(around.env) };
+  const common = {
+    names,
+    credentials,
+    emit,
+    userAgent: request.userAgent,
+    proxies: proxiesFrom(around.env),
+    authorities: authoritiesOf(around.env),
+  };
   const pull = {
     ...common,
     hostRules: rules(request.insecurePull, request.skipTlsVerifyPull),
@@ -94,8 +102,7 @@ export function readHostRules(request: HostSettings): (insecure: boolean, skipTl
     return {
       insecure: insecure || request.insecureRegistries.has(host),
       skipTlsVerify: skipTlsVerify || request.skipTlsVerifyRegistries.has(host),
-      ...(certificates === undefined ? {} : { certificates }),
-      ...(clientCertificate === undefined ? {} : { clientCertificate }),
+      ...given({ certificates, clientCertificate }),
     };
   };
 }
@@ -129,6 +136,12 @@ export function trustCertificates(env: Readonly<Record<string, string | undefine
   const bundled = new Set(getCACertificates('bundled').map((pem) => pem.trim()));
   // The image's own file has none but those, and to read them again takes 10 ms.
   if (!found.isSubsetOf(bundled)) setDefaultCACertificates([...bundled.union(found)]);
+}
+
+/** Where `trustCertificates` looks. */
+function authoritiesOf(env: Readonly<Record<string, string | undefined>>): string | undefined {
+  const places = ['SSL_CERT_DIR', 'SSL_CERT_FILE'].flatMap((name) => (env[name] ? [`${env[name]} (${name})`] : []));
+  return places.length === 0 ? undefined : `${places.join(' or ')}, where authorities are looked for`;
 }
 
 function listFolder(folder: string): readonly string[] {

@@ -26,6 +26,7 @@ import { recoverShelf } from '../build/shelved-folder.ts';
 import { recoverContexts } from './recover-contexts.ts';
 import { type RegistryAccess, accessRegistries, openRegistries } from './registries.ts';
 import { findContainerFiles, containerFilesList } from './container-files.ts';
+import { watchMounts } from './mount-watch.ts';
 import { followSteps, guardLaunch, launcherOf } from './guarded-launch.ts';
 import { isKeptOnDisk } from '../build/ignored-paths.ts';
 import type { BuildRequest, RegistryRequest } from '../build/request.ts';
@@ -91,6 +92,7 @@ export async function openSurroundings(
         secretFiles: findSecretFiles(request, network.credentialFiles, claims.protectedPaths),
         folders: claims.foreignFolders,
         watch,
+        mounts: watchMounts(readMounts(), request.rootPath, claims.own, emit),
         step,
         verifySeal: claims.verifySeal,
         emit,
@@ -154,6 +156,8 @@ interface Claims {
   readonly protectedPaths: readonly ByteString[];
   /** Folders that somebody gave us to read from. */
   readonly foreignFolders: readonly string[];
+  /** What the builder has, reads and writes by itself. */
+  readonly own: readonly string[];
   /** @throws ERR_TAMPERED when a RUN changed the builder's own files. */
   readonly verifySeal: () => void;
 }
@@ -176,6 +180,7 @@ function claimPaths(request: BuildRequest, { main, named }: Contexts, ownFolders
   return {
     protectedPaths: protectedPaths(rootPath, own, containerFiles.names),
     foreignFolders: contexts.filter((folder) => !isPrivate(folder)),
+    own: [...own, ...contexts, '/busybox'],
     verifySeal: sealFolder(...writable(sealed)),
   };
 }

@@ -2,6 +2,7 @@
 // change keeps its bytes, and so its digest; a config always does, so that the image's id stays.
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import { decompress } from '../layer/decompress.ts';
 import { verify } from '../layer/meter.ts';
 import type { BlobStore, StoredBlob } from '../layer/store.ts';
@@ -66,7 +67,7 @@ export async function convertedSource(
   const root = await convertManifest(conversion, source.root, 0, signal);
   if (root === source.root) return source;
   const { manifests, blobs } = conversion;
-  const platform = source.root.platform === undefined ? {} : { platform: source.root.platform };
+  const platform = given({ platform: source.root.platform });
   return {
     ...source,
     root: { ...root, ...platform },
@@ -211,7 +212,7 @@ async function pack(
   // What was taken apart and is put together otherwise must still be the layer that the config names.
   const subject = `layer ${layer.digest} of ${source.name}`;
   const plain = diffId === undefined ? unpacked : verify(unpacked, { digest: diffId, subject });
-  return await storeCompressed(plain, { compression: wanted, ...(level === undefined ? {} : { level }), store: means.store }, signal);
+  return await storeCompressed(plain, { compression: wanted, ...given({ level }), store: means.store }, signal);
 }
 
 /** How a layer is to be compressed anew; undefined where it stays. Docker's family has no word for zstd, so there it becomes gzip. */

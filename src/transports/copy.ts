@@ -1,6 +1,7 @@
 // An image from one place to another, with what the other place expects changed and nothing else.
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import type { BlobStore } from '../layer/store.ts';
 import { copyImage } from '../oci/copy-image.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -84,11 +85,11 @@ function changesFor(from: Place, to: Place, options: CopyOptions, { root }: Imag
   }
   const [only] = transport.families;
   const wanted = options.family ?? (transport.families.includes(family) ? undefined : only);
-  return { ...(wanted === undefined ? {} : { family: wanted }), ...compressionFor(from, to, options) };
+  return { ...given({ family: wanted }), ...compressionFor(from, to, options) };
 }
 
 function compressionFor(from: Place, to: Place, { compression, level }: CopyOptions): Changes {
-  const by = level === undefined ? {} : { level };
+  const by = given({ level });
   if (to.transport.layers === 'plain') {
     if (compression === undefined || compression === 'none') return { compression: 'none' };
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot copy to ${to.name} with ${compression}: layers are plain there`);

@@ -1,5 +1,6 @@
 // An index made of images that are there already, in whatever places, and brought to where it shall be: images first, the index last.
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { copyNamed } from '../oci/copy-image.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { parseImageConfig } from '../oci/image-config.ts';
@@ -154,7 +155,7 @@ async function withPlatform(image: IndexImage, signal: AbortSignal): Promise<Ind
     });
   const config = parseImageConfig((await source.bytes(view.config, configLimitBytes, signal)).toString('utf8'));
   const { os, architecture, variant, osVersion } = config;
-  const more = { ...(variant === undefined ? {} : { variant }), ...(osVersion === undefined ? {} : { osVersion }) };
+  const more = given({ variant, osVersion });
   return { ...image, descriptor: { ...descriptor, platform: { os, architecture, ...more } } };
 }
 

@@ -2,6 +2,7 @@
 // such a file (30 ms). skopeo-sync(1), YAML file content.
 import { createRequire } from 'node:module';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { isDigest } from '../oci/digest.ts';
 import { parseReference } from '../oci/reference.ts';
 
@@ -52,9 +53,7 @@ function parseRegistry(host: string, value: unknown, fail: Fail): SyncRegistry {
         parsePattern(host, repository, pattern, fail),
       ]),
     ),
-    ...(credential === undefined ? {} : { credential }),
-    ...(tlsVerify === undefined ? {} : { tlsVerify }),
-    ...(folder === undefined ? {} : { certificateFolder: folder }),
+    ...given({ credential, tlsVerify, certificateFolder: folder }),
   };
 }
 

@@ -1,5 +1,6 @@
 // The transports there are: registries, OCI layouts and docker archives, each as source and sink.
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { isDigest } from '../oci/digest.ts';
 import { type Reference, formatCommonName, formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
@@ -96,7 +97,7 @@ export function layoutPlace(layout: LayoutReference): Place {
     transport: oci,
     name: `oci:${formatLayout(layout)}`,
     path: layout.folder,
-    ...(layout.tag === undefined ? {} : { imageName: layout.tag }),
+    ...given({ imageName: layout.tag }),
     openSource: async ({ platform }, signal) => undisposed(await openLayoutSource(layout, platform, signal)),
     openSink: async (_means, moreNames) => unfinished(openLayoutSink(forWriting(layout), moreNames)),
     listNames: async (_means, signal) => await layoutTags(layout.folder, signal),
@@ -110,7 +111,7 @@ export function ociArchivePlace(archive: LayoutReference): Place {
     transport: ociArchive,
     name: `oci-archive:${formatLayout(archive)}`,
     path: archive.folder,
-    ...(archive.tag === undefined ? {} : { imageName: archive.tag }),
+    ...given({ imageName: archive.tag }),
     openSource: async (means, signal) => await openOciArchiveSource(archive, means, signal),
     openSink: (_means, moreNames, signal) => Promise.resolve(openOciArchiveSink(forWriting(archive), moreNames, signal)),
     listNames: async ({ temporaryFolder }, signal) => await ociArchiveTags(archive.folder, temporaryFolder, signal),
@@ -124,7 +125,7 @@ function parseDockerArchive(text: string): Place {
   return dockerArchivePlace({
     path,
     ...(position === undefined ? {} : { position: Number(position) }),
-    ...(named === undefined ? {} : { reference: named }),
+    ...given({ reference: named }),
   });
 }
 
@@ -137,7 +138,7 @@ export function dockerArchivePlace(choice: ArchiveChoice): Place {
     transport: dockerArchive,
     name,
     path,
-    ...(named === undefined ? {} : { imageName: named }),
+    ...given({ imageName: named }),
     openSource: async ({ temporaryFolder }, signal) => await openDockerArchiveSource(choice, temporaryFolder, signal),
     openSink: async (_means, moreNames, signal) => {
       if (position !== undefined) throw malformed(name, 'a number chooses an image to read');
@@ -183,7 +184,7 @@ function parseLayoutPlace(transport: string, text: string): LayoutReference {
     return { folder: splitPath(transport, text.slice(0, -digest.length - 1)).path, digest };
   }
   const { path, rest } = splitPath(transport, text);
-  return { folder: path, ...(rest === undefined ? {} : { tag: rest }) };
+  return { folder: path, ...given({ tag: rest }) };
 }
 
 function formatLayout({ folder, tag, digest }: LayoutReference): string {

@@ -54,7 +54,8 @@ export function mapPod(tree: ImageTree, foreign: Foreign): PodMap {
 }
 
 /** What every engine has of its own, and no image expects to see. */
-const engineOwn = /^(?:(?:dev|proc|sys|run\/secrets)(?:\/|$)|etc\/(?:hosts|hostname|resolv\.conf|mtab)$|run\/\.containerenv$|\.dockerenv$)/;
+export const engineOwn =
+  /^(?:(?:dev|proc|sys|run\/secrets)(?:\/|$)|etc\/(?:hosts|hostname|resolv\.conf|mtab)$|run\/\.containerenv$|\.dockerenv$)/;
 
 /** Places on the disk where the image has something, and a RUN can't see it. */
 export function hiddenPlaces(tree: ImageTree, map: PodMap, foreign: Foreign): readonly ByteString[] {

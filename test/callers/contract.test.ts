@@ -60,7 +60,10 @@ const files: readonly Line[] = [
   ['/kaniko is open to all', 'case $(stat -c %a /kaniko) in 777 | 1777) ;; *) exit 1 ;; esac'],
   ['KANIKO_DIR moves it', `KANIKO_DIR=/elsewhere ${dry()}; test -d /elsewhere`],
   ['busybox is a volume, and /bin/sh a link to it', "grep -q ' /busybox ' /proc/mounts; test -x /bin/sh; /busybox/sh -c true"],
-  ['the helpers of Google, AWS and Azure answer by their names in credHelpers', seen('test/unit/registry/credentials.test.ts', 'a helper')],
+  [
+    'the helpers of Google, AWS and Azure answer by their names in credHelpers',
+    seen('test/integration/cloud/registries.test.ts', 'helpers that config.json names are answered without a program'),
+  ],
   ['/kaniko can be copied into another image', seen('test/e2e/copied-builder.test.ts', 'twice in a job')],
 ];
 
@@ -168,6 +171,9 @@ const outputs: readonly Line[] = [
 ];
 
 const shape = (text: string): string => `${config(text)}; ${push()}; ${noConfig}`;
+/** A program on PATH that knows the password, and answers for the registry alone. */
+const helper = (name: string): string =>
+  `printf '#!/busybox/sh\\nread host; test $1 = get && test $host = %s && echo "{\\"Username\\":\\"crab\\",\\"Secret\\":\\"secret\\"}"' $R > /kaniko/docker-credential-${name}; chmod +x /kaniko/docker-credential-${name}`;
 const configs: readonly Line[] = [
   ['auth', shape(`{"auths":{"@R@":{"auth":"${basic}"}}}`)],
   ['username and password', shape('{"auths":{"@R@":{"username":"crab","password":"secret"}}}')],
@@ -179,7 +185,11 @@ const configs: readonly Line[] = [
     'proxies.default is no trouble',
     shape(`{"proxies":{"default":{"httpProxy":"http://127.0.0.1:1"}},"auths":{"@R@":{"auth":"${basic}"}}}`),
   ],
-  ['credsStore and credHelpers', seen('test/unit/registry/credentials.test.ts', 'a helper gets the host on stdin')],
+  [
+    'credHelpers, for their host and before auths',
+    `${helper('crab')}; ${shape(`{"credHelpers":{"@R@":"crab"},"credsStore":"none","auths":{"@R@":{"auth":"d3Jvbmc6d3Jvbmc="}}}`)}`,
+  ],
+  ['credsStore, for every host', `${helper('shell')}; ${shape('{"credsStore":"shell"}')}`],
   [
     'a Secret mounted whole, its file named .dockerconfigjson',
     `printf '{"auths":{"%s":{"auth":"${basic}"}}}' $R > /kaniko/.docker/.dockerconfigjson; ${push()}; ${noConfig}`,

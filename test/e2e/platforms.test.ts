@@ -127,6 +127,17 @@ describe('several platforms', () => {
     assert.match(output, /^error: .*linux\/arm64/m);
     assert.doesNotMatch(output, /\[linux\/amd64|pulled/);
     assert.equal(image, undefined);
+    const cached = ['--custom-platform=linux/arm64', '--cache', `--cache-repo=${scene.registry.host}/foreign/cache`];
+    const alone = await scene.build({ dockerfile, args: cached });
+    assert.match(alone.output, /^error: Cannot run commands for linux\/arm64[^]*Dockerfile:3:1/m);
+    assert.doesNotMatch(alone.output, /^FROM|pulled/m);
+  });
+
+  test('a base that is for another platform, and no index, is warned of', async () => {
+    const dockerfile = 'FROM @REG@/base\nCOPY Dockerfile /\n';
+    const { status, output } = await scene.build({ dockerfile, args: ['--custom-platform=linux/arm64'] });
+    assert.equal(status, 0, output);
+    assert.match(output, /^warning: \S+\/base:latest is for linux\/amd64, not for linux\/arm64$/m);
   });
 
   test('nothing has the name where the second platform fails, and a place for one image is refused at once', async () => {

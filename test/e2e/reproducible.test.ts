@@ -64,15 +64,21 @@ async function contextAt(place: string, order: readonly string[], time: string):
   return place;
 }
 
+type FileSystem = 'xfs' | 'btrfs' | 'ext4' | 'tmpfs';
+/** ext4 without its index lists names in the order in which they were made. */
+const options: Readonly<Partial<Record<FileSystem, readonly string[]>>> = { ext4: ['-O', '^dir_index'] };
+
 /** A folder on a file system of its own; undefined where this machine has none of the kind. */
-async function fileSystem(kind: 'xfs' | 'btrfs' | 'tmpfs'): Promise<string | undefined> {
+async function fileSystem(kind: FileSystem): Promise<string | undefined> {
   const place = join(folder, kind);
   await mkdir(place);
   try {
     if (kind === 'tmpfs') await must(['mount', '-t', 'tmpfs', '-o', 'size=400m', 'tmpfs', place]);
     else {
       await must(['truncate', '-s', '400M', `${place}.img`]);
-      await must([`mkfs.${kind}`, '-q', `${place}.img`], { env: { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` } });
+      await must([`mkfs.${kind}`, '-q', ...(options[kind] ?? []), `${place}.img`], {
+        env: { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` },
+      });
       await must(['mount', '-o', 'loop', `${place}.img`, place]);
     }
   } catch {
@@ -80,6 +86,15 @@ async function fileSystem(kind: 'xfs' | 'btrfs' | 'tmpfs'): Promise<string | und
   }
   mounted.push(place);
   return place;
+}
+
+/** Mounts that have the builder believe it is then: Debian's libfaketime in place of a library that glibc keeps for its name alone. */
+async function clockIn(date: string): Promise<readonly string[]> {
+  const library = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
+  if (!existsSync(library)) return [];
+  const settings = join(folder, 'faketimerc');
+  await writeFile(settings, `@${date}\n`);
+  return [`${library}:/kaniko/lib/libdl.so.2:ro`, `${settings}:/etc/faketimerc:ro`];
 }
 
 interface Variant {
@@ -105,7 +120,8 @@ async function build({
 }: Variant): Promise<{ readonly digest: string; readonly layers: unknown }> {
   const context = await contextAt(await mkdtemp(join(folder, 'context-')), order, time);
   const repository = `same/${name}`;
-  const flags = [`--destination=${scene.registry.host}/${repository}:latest`, '--insecure', '--insecure-pull', '--reproducible', ...args];
+  const destination = `--destination=${scene.registry.host}/${repository}:latest`;
+  const flags = [destination, '--insecure', '--insecure-pull', '--reproducible', '--log-timestamp', ...args];
   const pod = inPod({
     image: root ?? scene.builder,
     command: root === undefined ? flags : ['/kaniko/executor', ...flags],
@@ -115,6 +131,7 @@ async function build({
   });
   const result = await runContainer(pod);
   assert.equal(result.status, 0, `${name}: ${result.output.slice(-3000)}`);
+  if (volumes.some((volume) => volume.includes('faketime'))) assert.match(result.output, /^2040-02-29T/m);
   const image = await readRegistryImage(scene.registry.host, repository, 'latest');
   assert.ok(image !== undefined);
   return { digest: image.digest, layers: image.manifest['layers'] };
@@ -140,14 +157,16 @@ test(
   async (t) => {
     const nothing = join(folder, 'nothing');
     await writeFile(nothing, '');
+    const lacking: string[] = [];
+    const clock = await clockIn('2040-02-29 12:00:00');
+    if (clock.length === 0) lacking.push('another clock');
     const isal = existsSync('/usr/lib/x86_64-linux-gnu/libisal.so.2') ? [`${nothing}:/kaniko/lib/libisal.so.2:ro`] : [];
     const first = await build({ name: 'first', order: names, time: '2001-02-03T04:05:06.789Z' });
     await delay(1100); // no two are made within one second
     const variants: Variant[] = [
       { name: 'one-cpu', order: names.toReversed(), time: '2031-12-30T23:59:59Z', volumes: isal, extra: ['--cpuset-cpus=0'] },
     ];
-    const lacking: string[] = [];
-    for (const kind of ['xfs', 'btrfs', 'tmpfs'] as const) {
+    for (const kind of ['xfs', 'btrfs', 'ext4', 'tmpfs'] as const) {
       const place = await fileSystem(kind);
       if (place === undefined) lacking.push(kind);
       else
@@ -157,6 +176,7 @@ test(
           order: names.toSorted(),
           time: '2026-01-01T00:00:00Z',
           args: [`--kaniko-dir=/builder-${kind}`],
+          volumes: kind === 'ext4' ? clock : [],
         });
     }
     for (const variant of variants) {

@@ -72,8 +72,39 @@ const run = await endOf(async () => {
   await away(900);
   await client.pushImage(storedOf(layerOf(someBytes(1000))), [named('after')], {}, signal);
 });
+// With the limits that users have: a pull and a push stand still for half a minute in the middle of a body, and go on.
+const patient = testClient({ clock: systemClock });
+const halfAMinute = await endOf(async () => {
+  const { image } = await patient.pullImage(named('base'), platform, signal);
+  const [isPulling, isPushing] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const rest = Promise.all([isPulling.promise, isPushing.promise]).then(async () => await away(30_000));
+  registry.inject({
+    method: 'GET',
+    path: /blobs/,
+    act: async (_request, response) => {
+      response.writeHead(200, { 'content-length': content.length });
+      response.write(content.subarray(0, 1_000_000));
+      isPulling.resolve();
+      await rest;
+      response.end(content.subarray(1_000_000));
+    },
+  });
+  registry.inject({
+    method: 'PUT',
+    path: /uploads/,
+    act: async (request, _response, proceed) => {
+      isPushing.resolve();
+      await rest;
+      request.resume();
+      await proceed();
+    },
+  });
+  const pulling = buffer(image.layers[0]?.open(signal) ?? assert.fail());
+  await Promise.all([pulling, patient.pushImage(storedOf(layerOf(someBytes(20_000_000))), [named('patient')], {}, signal)]);
+  assert.deepEqual(await pulling, content);
+});
 network('down');
 const forEver = await endOf(async () => void (await client.pushImage(storedOf(layerOf(someBytes(1000))), [named('never')], {}, signal)));
 assert.ok(!registry.manifests.has('app/never:v1'));
-process.stdout.write(JSON.stringify({ pull, push, run, 'for ever': forEver }));
+process.stdout.write(JSON.stringify({ pull, push, run, 'half a minute': halfAMinute, 'for ever': forEver }));
 process.exit(0);

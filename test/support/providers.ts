@@ -20,6 +20,8 @@ export interface Provider {
   readonly mounts: boolean;
   /** False where it does not say which blobs it has. */
   readonly heads?: false;
+  /** Where its repositories are, if not below one name. */
+  readonly within?: string;
   /** With `cert` it speaks TLS, and so does all that it leads to. */
   readonly start: (server?: ServerOptions) => Promise<RunningProvider>;
 }
@@ -267,8 +269,9 @@ export const providers: readonly Provider[] = [
       ),
   },
   {
-    // tokens come from another host and live for minutes, and only the first scope of a request counts
+    // tokens come from another host and live for minutes, and only the first scope of a request counts; groups have groups
     name: 'GitLab',
+    within: 'group/sub/project',
     credential: password('gitlab-ci-token'),
     mounts: true,
     start: async (server) => {

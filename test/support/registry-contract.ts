@@ -25,6 +25,8 @@ export interface ContractOptions {
   readonly mounts?: boolean;
   /** False for one that does not say which blobs it has. */
   readonly heads?: boolean;
+  /** Where its repositories are: one name, or several with slashes. */
+  readonly within?: string;
 }
 
 /** Registers the suite; `host`, and what clients need to get there, are asked for when the tests run. */
@@ -32,8 +34,9 @@ export function registryContract(
   name: string,
   host: () => string,
   options: () => Partial<RegistryClientOptions> = () => ({}),
-  { skip = false, mounts = true, heads = true }: ContractOptions = {},
+  { skip = false, mounts = true, heads = true, within = 'contract' }: ContractOptions = {},
 ): void {
+  const at = (): string => `${host()}/${within}`;
   const exists = heads ? 'exists' : 'transferred';
   const mounted = mounts ? 'mounted' : 'transferred';
   const contract = (title: string, work: () => Promise<void>): unknown => test(`${name}: ${title}`, { skip }, work);
@@ -43,7 +46,7 @@ export function registryContract(
     await using client = testClient();
     const content = someBytes(300_000);
     const image = storedOf(layerOf(content), layerOf(Buffer.alloc(0)));
-    const reference = parseReference(`${host()}/contract/image:v1`);
+    const reference = parseReference(`${at()}/image:v1`);
     const [pushed] = await client.pushImage(image, [reference], {}, signal);
     assert.equal(pushed?.digest, image.manifest.digest);
     const pulled = await client.pullImage(reference, platform, signal);
@@ -59,12 +62,12 @@ export function registryContract(
   contract('a second push sends no blob again, and another repository gets them by mounting', async () => {
     await using first = testClient();
     const image = storedOf(layerOf(someBytes(50_000)));
-    const reference = parseReference(`${host()}/contract/source:v1`);
+    const reference = parseReference(`${at()}/source:v1`);
     await first.pushImage(image, [reference], {}, signal);
     await using client = testClient();
     await client.pushImage(image, [reference, { ...reference, tag: 'v2' }], {}, signal);
     const pulled = await client.pullImage({ ...reference, tag: 'v2' }, platform, signal);
-    await client.pushImage(pulled, [parseReference(`${host()}/contract/mounted:v1`)], {}, signal);
+    await client.pushImage(pulled, [parseReference(`${at()}/mounted:v1`)], {}, signal);
     const how = client.events.flatMap((event) =>
       event.kind === 'blob.finished' && event.direction === 'push' ? [`${event.repository.split('/').at(-1)} ${event.how}`] : [],
     );
@@ -74,7 +77,7 @@ export function registryContract(
   contract('one push to several repositories sends each blob once', async () => {
     await using client = testClient();
     const image = storedOf(layerOf(someBytes(50_000)));
-    const destinations = ['one:a', 'one:b', 'two:a'].map((item) => parseReference(`${host()}/contract/many-${item}`));
+    const destinations = ['one:a', 'one:b', 'two:a'].map((item) => parseReference(`${at()}/many-${item}`));
     const pushed = await client.pushImage(image, destinations, {}, signal);
     assert.deepEqual(
       pushed.map((item) => item.reference.tag),
@@ -87,21 +90,21 @@ export function registryContract(
   contract('a layer that was pushed ahead is not sent again with its image, and later repositories mount it', async () => {
     await using client = testClient();
     const layer = layerOf(someBytes(40_000));
-    const destinations = ['one:a', 'two:a'].map((item) => parseReference(`${host()}/contract/ahead-${item}`));
+    const destinations = ['one:a', 'two:a'].map((item) => parseReference(`${at()}/ahead-${item}`));
     const transfers = (): readonly string[] =>
       client.events.flatMap((event) =>
         event.kind === 'blob.finished' && event.descriptor.digest === layer.descriptor.digest ? [`${event.repository} ${event.how}`] : [],
       );
     await client.pushLayer(layer, destinations, signal);
-    assert.deepEqual(transfers(), [`${host()}/contract/ahead-one transferred`]);
+    assert.deepEqual(transfers(), [`${at()}/ahead-one transferred`]);
     await client.pushImage(storedOf(layer), destinations, {}, signal);
-    assert.deepEqual(transfers(), [`${host()}/contract/ahead-one transferred`, `${host()}/contract/ahead-two ${mounted}`]);
+    assert.deepEqual(transfers(), [`${at()}/ahead-one transferred`, `${at()}/ahead-two ${mounted}`]);
   });
 
   contract('a layer that is sent while it is being written is sent once, and later repositories mount it', async () => {
     await using client = testClient();
     const growing = growingLayer();
-    const destinations = ['one:a', 'two:a'].map((item) => parseReference(`${host()}/contract/growing-${item}`));
+    const destinations = ['one:a', 'two:a'].map((item) => parseReference(`${at()}/growing-${item}`));
     growing.write(someBytes(200_000));
     const sending = client.pushGrowing(growing, destinations, signal);
     growing.write(someBytes(100_000));
@@ -113,7 +116,7 @@ export function registryContract(
     const transfers = client.events.flatMap((event) =>
       event.kind === 'blob.finished' && event.descriptor.digest === layer.descriptor.digest ? [`${event.repository} ${event.how}`] : [],
     );
-    assert.deepEqual(transfers, [`${host()}/contract/growing-one transferred`, `${host()}/contract/growing-two ${mounted}`]);
+    assert.deepEqual(transfers, [`${at()}/growing-one transferred`, `${at()}/growing-two ${mounted}`]);
     const anew = client.events.flatMap((event) => (event.kind === 'note' && event.message.includes('sent anew') ? [event.message] : []));
     assert.deepEqual(anew, []);
     for (const destination of destinations) {
@@ -133,7 +136,7 @@ export function registryContract(
     );
     const text = `{ "layers":${JSON.stringify([layer])},"x":98765432109876543210,"config":${JSON.stringify(config)},"schemaVersion":2}\n`;
     const root = memory.keep(text, MediaType.ociManifest);
-    const [first, second] = ['odd:v1', 'odd-again:v1'].map((item) => parseReference(`${host()}/contract/${item}`));
+    const [first, second] = ['odd:v1', 'odd-again:v1'].map((item) => parseReference(`${at()}/${item}`));
     assert.ok(first !== undefined && second !== undefined);
     await copyImage(memory.source(root), client.openSink([first], {}), signal);
     const pulled = await client.pullImage(first, platform, signal);
@@ -154,7 +157,7 @@ export function registryContract(
     });
     const text = JSON.stringify({ manifests: entries, schemaVersion: 2, mediaType: MediaType.ociIndex }, null, 3);
     const root = memory.keep(text, MediaType.ociIndex);
-    const [first, second] = ['copied:v1', 'copied-on:v1'].map((item) => parseReference(`${host()}/contract/${item}`));
+    const [first, second] = ['copied:v1', 'copied-on:v1'].map((item) => parseReference(`${at()}/${item}`));
     assert.ok(first !== undefined && second !== undefined);
     await copyImage(memory.source(root), client.openSink([first], {}), signal);
     assert.equal(await copyImage(await client.openSource(first, signal), client.openSink([second], {}), signal), root.digest);
@@ -176,7 +179,7 @@ export function registryContract(
 
   contract('a name that is not there is undefined to findImage() and a 404 to pullImage()', async () => {
     await using client = testClient();
-    const reference = parseReference(`${host()}/contract/nothing:here`);
+    const reference = parseReference(`${at()}/nothing:here`);
     assert.equal(await client.findImage(reference, platform, signal), undefined);
     assert.equal(await client.resolve(reference, signal), undefined);
     await assert.rejects(client.pullImage(reference, platform, signal), (error) => error instanceof RegistryError && error.status === 404);
@@ -184,12 +187,12 @@ export function registryContract(
 
   contract('checkPush() leaves nothing behind', async () => {
     await using client = testClient();
-    await client.checkPush(parseReference(`${host()}/contract/probe`), signal);
-    assert.equal(await client.resolve(parseReference(`${host()}/contract/probe:latest`), signal), undefined);
+    await client.checkPush(parseReference(`${at()}/probe`), signal);
+    assert.equal(await client.resolve(parseReference(`${at()}/probe:latest`), signal), undefined);
   });
 
   contract('a blob can be sent in chunks, and its upload asked how far it is', async () => {
-    const reference = parseReference(`${host()}/contract/chunks`);
+    const reference = parseReference(`${at()}/chunks`);
     const common = { names: namesFromTable(new Map()), hostRules: () => ({}), userAgent: 'yadokari-test', credentials: anonymous };
     const { credentials, ...reached } = { ...common, ...options() };
     const transport = createTransport(reached);
@@ -197,13 +200,13 @@ export function registryContract(
       const base = await transport.baseUrl(reference.registry, signal);
       const repository = new Repository({ reference, base, transport, credentials });
       const content = someBytes(250_001);
-      let at = (await repository.startUpload(signal)).location;
+      let place = (await repository.startUpload(signal)).location;
       for (let start = 0; start < content.length; start += 100_000) {
         const part = content.subarray(start, start + 100_000);
-        at = (await repository.patchBlob(at, start, { open: () => part, sizeBytes: part.length }, signal)).location;
+        place = (await repository.patchBlob(place, start, { open: () => part, sizeBytes: part.length }, signal)).location;
       }
-      assert.equal((await repository.uploadStatus(at, signal))?.doneBytes, content.length);
-      await repository.putBlob(at, layerOf(content).descriptor, undefined, signal);
+      assert.equal((await repository.uploadStatus(place, signal))?.doneBytes, content.length);
+      await repository.putBlob(place, layerOf(content).descriptor, undefined, signal);
       assert.equal(await repository.hasBlob(digestOf(content), signal), heads ? 'yes' : 'unknown');
     } finally {
       await transport.close();
@@ -215,7 +218,7 @@ export function registryContract(
     const layer = layerOf(someBytes(1000));
     const wrong = { ...layer, open: () => layerOf(someBytes(1000)).open(signal) };
     await assert.rejects(
-      client.pushImage(storedOf(wrong), [parseReference(`${host()}/contract/wrong:v1`)], {}, signal),
+      client.pushImage(storedOf(wrong), [parseReference(`${at()}/wrong:v1`)], {}, signal),
       /DIGEST_INVALID|BLOB_UPLOAD_INVALID/,
     );
   });

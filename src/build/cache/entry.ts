@@ -60,7 +60,7 @@ export function entryImage(entry: CacheEntry, platform: Platform): Image {
 export function parseEntry({ annotations, layers, config }: Image, key: CacheKey, platform?: Platform): CacheEntry {
   const mark = (name: string): string => annotations.get(`${prefix}.${name}`) ?? '';
   const fail = (state: string): never => {
-    throw new BuilderError('ERR_LAYER', `Cannot use the cache entry ${key.slice(0, 12)}: ${state}`);
+    throw new BuilderError('ERR_LAYER', `Cannot use a cache entry: ${state}`);
   };
   if (mark('version') !== version) fail('it is not one of this version');
   if (mark('key') !== key) fail('it is an entry of another key');

@@ -2,6 +2,7 @@
 import type { Instruction } from '../../dockerfile/instruction.ts';
 import { expandWord, expandWords } from '../../dockerfile/words.ts';
 import { BuilderError } from '../../errors.ts';
+import { given } from '../../given.ts';
 import type { Effect, StageState } from '../effect.ts';
 import type { StageStep } from '../stage.ts';
 import { describeCopy, expandCopy } from '../instructions/copy.ts';
@@ -69,7 +70,7 @@ export async function foreseeStage(
       before: state,
       effect,
       makesLayer,
-      ...(key === undefined ? {} : { key }),
+      ...given({ key }),
       parts,
       isDetached,
       reads: known?.reads ?? [],
@@ -82,7 +83,7 @@ export async function foreseeStage(
     }
     state = effect.state;
   }
-  return { steps, state, ...(chain === undefined ? {} : { chain }) };
+  return { steps, state, ...given({ chain }) };
 }
 
 async function knownParts(instruction: Instruction, state: StageState, scope: PartsScope): Promise<StepParts | undefined> {

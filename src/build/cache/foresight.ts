@@ -12,7 +12,7 @@ import type { BuildPlan } from '../plan.ts';
 import type { BuildPorts } from '../ports.ts';
 import type { BuildRequest } from '../request.ts';
 import { type StageStep, initialState, stepsOfStage } from '../stage.ts';
-import { scratchImage, withDefaultPath } from '../start-image.ts';
+import { scratchImage, asBase } from '../start-image.ts';
 import { type ForeseenStage, type ForeseenStep, foreseeStage } from './foresee.ts';
 import { type KeyPart, digestOfTexts } from './key.ts';
 import { sourceParts } from './source-parts.ts';
@@ -117,7 +117,7 @@ export class Foresight {
       const chain = folder === undefined ? digestOfTexts(['scratch']) : await this.#chainOfFolder(folder);
       return { state: initialState(scratchImage(platform, request)), chain, onBuild: [] };
     }
-    const image = withDefaultPath(await bases.describe(base.kind === 'image' ? base.image : base.name, platform));
+    const image = asBase(await bases.describe(base.kind === 'image' ? base.image : base.name, platform));
     const { onBuild = [], ...config } = image.config.config;
     const state = initialState({ ...image, config: { ...image.config, config } });
     return { state, chain: digestOfTexts(['image', ...image.config.diffIds]), onBuild };

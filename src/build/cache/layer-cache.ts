@@ -131,7 +131,7 @@ export class LayerCache implements AsyncDisposable {
       this.#given.delete(key);
     }
     this.#broken.clear();
-    return messages;
+    return [...new Set(messages)];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -157,7 +157,7 @@ export class LayerCache implements AsyncDisposable {
       const image = await this.#ask(place, tag);
       const entry = image === undefined ? undefined : parse(image);
       if (entry !== undefined && Date.parse(entry.stored) > this.#options.now() + clockSkewMs)
-        throw new BuilderError('ERR_LAYER', `Cannot use ${tag.slice(0, 12)}: it says that it was stored at ${entry.stored}`);
+        throw new BuilderError('ERR_LAYER', `Cannot use a cache entry: it says that it was stored at ${entry.stored}`);
       return entry === undefined || this.#isExpired(entry) ? undefined : entry;
     } catch (error) {
       this.#options.signal.throwIfAborted();
@@ -186,7 +186,7 @@ export class LayerCache implements AsyncDisposable {
     const { emit } = this.#options;
     const reason = error instanceof Error ? error.message : String(error);
     if (error instanceof BuilderError && ['ERR_LAYER', 'ERR_DIGEST_MISMATCH', 'ERR_UNSUPPORTED', 'ERR_UNSAFE_PATH'].includes(error.code)) {
-      emit({ kind: 'warning', code: `cache-entry ${key}`, message: `an entry of the cache ${place.name} is not used: ${reason}` });
+      emit({ kind: 'warning', code: `cache-entry ${key}`, message: `${place.name}:${key.slice(0, 12)} is not used: ${reason}` });
       return;
     }
     if (!this.#sources.includes(place)) return;
@@ -212,7 +212,8 @@ export class LayerCache implements AsyncDisposable {
     } catch (error) {
       if (signal.aborted || this.#target === undefined) return;
       this.#target = undefined;
-      const reason = error instanceof Error ? error.message : String(error);
+      const hint = error instanceof BuilderError && error.hint !== undefined ? `; ${error.hint}` : '';
+      const reason = `${error instanceof Error ? error.message : String(error)}${hint}`;
       emit({ kind: 'warning', code: `cache-write ${target.name}`, message: `the cache ${target.name} is not written: ${reason}` });
     }
   }

@@ -84,7 +84,7 @@ export function whyMissed(step: RecordedStep, position: number, before: BuildRec
   const at = others[position];
   const twin = at?.text === step.text ? at : (others.find(({ text }) => text === step.text) ?? at);
   if (twin === undefined) return 'it is a new step';
-  if (twin.key === step.key) return 'its result was not kept, or is too old';
+  if (twin.key === step.key) return "its result was not kept, is too old, or can't be used";
   if (twin.text !== step.text) return `the instruction changed: it was ${twin.text}`;
   if (twin.parts.size === 0) return 'something that it reads changed';
   const names = [...new Set([...twin.parts.keys(), ...step.parts.keys()])];

@@ -3,6 +3,7 @@
 import { textFromBytes } from '../../bytes.ts';
 import type { ByteString } from '../../bytes.ts';
 import { BuilderError, systemCode } from '../../errors.ts';
+import { given } from '../../given.ts';
 import type { OpenContent } from '../../files/file-view.ts';
 import { decompressArchive } from '../../layer/decompress-archive.ts';
 import type { Entry, Metadata, Timestamp } from '../../layer/entry.ts';
@@ -120,8 +121,7 @@ class Extraction {
       type,
       size: 0,
       ...this.#metadataOf(entry),
-      ...(entry.linkTarget === undefined ? {} : { linkTarget: entry.linkTarget }),
-      ...(entry.device === undefined ? {} : { device: entry.device }),
+      ...given({ linkTarget: entry.linkTarget, device: entry.device }),
     };
     if (type !== 'file') return target.put(place, node);
     const spooled = await spool.add(entry.content ?? [], signal);

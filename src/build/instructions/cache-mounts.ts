@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { chmodSync } from 'node:fs';
 import { chmod, lchown, mkdir, rename, rm, symlink } from 'node:fs/promises';
+import { makeFolder } from '../../folders.ts';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../../bytes.ts';
 import { type SourceTree, locate } from '../../context/tree.ts';
 import type { Flag } from '../../dockerfile/instruction.ts';
@@ -77,7 +78,7 @@ export class CacheMounts {
   /** Takes all locks, before anything is made. Only `locked` ones are waited for, first and in one order: nobody waits in a ring. */
   async lock(mounts: readonly CacheMount[]): Promise<void> {
     if (mounts.length === 0) return;
-    await mkdir(fsPath(this.#scope.cacheFolder), { recursive: true, mode: 0o700 });
+    makeFolder(fsPath(this.#scope.cacheFolder), 0o700);
     const { kept, cacheFolder } = this.#scope;
     // Before they are locked: who waits for another build here has what that build leaves.
     if (kept !== undefined) await Promise.all(mounts.map((mount) => kept.bring(cacheOnDisk(cacheFolder, mount))));
@@ -160,7 +161,7 @@ export class CacheMounts {
   /** The folder to show. A new cache has the attributes that the mount asks for, and what `from` has. */
   async #open(flag: Flag, mount: CacheMount, folder: ByteString, copying: (kind: 'exclusive') => Promise<Disposable>): Promise<ByteString> {
     const { cacheFolder, treeOf, signal } = this.#scope;
-    await mkdir(fsPath(cacheFolder), { recursive: true, mode: 0o700 });
+    makeFolder(fsPath(cacheFolder), 0o700);
     using _ = await copying('exclusive');
     if (await isNew(folder)) {
       if (mount.from !== undefined) {
@@ -229,7 +230,7 @@ async function subfolder(flag: Flag, folder: ByteString, source: string): Promis
     throw new DockerfileError(`Cannot mount ${source} of the cache: it is not a folder`, flag.range);
   }
   const path = pathIn(folder, located.path);
-  await mkdir(fsPath(path), { recursive: true, mode: 0o755 });
+  makeFolder(fsPath(path), 0o755);
   return path;
 }
 

@@ -10,6 +10,7 @@ import type { SourceTree } from '../../context/tree.ts';
 import { walkSelection } from '../../context/walk.ts';
 import type { WalkItem } from '../../context/walk.ts';
 import { BuilderError } from '../../errors.ts';
+import { given } from '../../given.ts';
 import type { FileStat } from '../../files/file-view.ts';
 import type { Spool } from '../../files/spool.ts';
 import type { Metadata, Timestamp } from '../../layer/entry.ts';
@@ -149,7 +150,7 @@ class Copier {
       size: stat.size,
       ...this.#metadataOf(path, stat),
       ...(stat.type === 'symlink' ? { linkTarget: files.linkTarget(path) } : {}),
-      ...(stat.device === undefined ? {} : { device: stat.device }),
+      ...given({ device: stat.device }),
     };
     const source = { files, path, open: () => files.open(path) };
     target.put(place, node, stat.type === 'file' ? source : undefined);

@@ -7,6 +7,7 @@ import type { Selection } from '../../context/select.ts';
 import type { SourceTree } from '../../context/tree.ts';
 import type { CopyInstruction, Flag, Heredoc } from '../../dockerfile/instruction.ts';
 import { BuilderError, DockerfileError, pinnedTo, type SourceRange } from '../../errors.ts';
+import { given } from '../../given.ts';
 import { lookupOwner } from '../../linux/accounts.ts';
 import type { Effect, StageState, StepScope } from '../effect.ts';
 import { parseModeChange } from './copy-mode.ts';
@@ -120,11 +121,10 @@ export async function startJob(copy: ExpandedCopy, state: StageState, scope: Ste
     replaces,
   });
   const destination = readDestination(copy, state, target);
-  const epoch = scope.sourceDateEpoch === undefined ? {} : { mtimeSeconds: scope.sourceDateEpoch };
+  const epoch = given({ mtimeSeconds: scope.sourceDateEpoch });
   const policy: CopyPolicy = {
-    parents: { mode: chmod?.octal ?? 0o755, ...(owner === undefined ? {} : { owner }), ...epoch },
-    ...(owner === undefined ? {} : { owner }),
-    ...(chmod === undefined ? {} : { chmod }),
+    parents: { mode: chmod?.octal ?? 0o755, ...given({ owner }), ...epoch },
+    ...given({ owner, chmod }),
     ...epoch,
   };
   const patterns = instruction.excludes.flatMap((flag) => (flag.value === undefined ? [] : [flag.value]));

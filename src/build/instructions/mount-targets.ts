@@ -235,7 +235,7 @@ function moveAside(target: string, path: ByteString): { readonly path: ByteStrin
     const hint = systemCode(error) === 'EBUSY' ? 'it is a mount point of this container' : undefined;
     throw new BuilderError('ERR_ROOTFS', `Cannot mount at ${target}: what is there can't be moved aside`, {
       cause: error,
-      ...(hint === undefined ? {} : { hint }),
+      hint,
     });
   }
   return { path: aside, handle: openHandle(aside, false) };

@@ -5,6 +5,7 @@ import { posix } from 'node:path';
 import { trim } from '../../blanks.ts';
 import { type ByteString, bytesFromText, fsPath, textFromBytes } from '../../bytes.ts';
 import { BuilderError, CommandError, DockerfileError } from '../../errors.ts';
+import { given } from '../../given.ts';
 import type { Command, RunInstruction } from '../../dockerfile/instruction.ts';
 import { accountFiles, homeOf, resolveUser } from '../../linux/accounts.ts';
 import type { LaunchRequest, LaunchResult } from '../../linux/launch.ts';
@@ -120,7 +121,6 @@ async function withMounts(
     try {
       const mountTargets = placements.targets;
       const { secretIds } = mounts;
-      emit({ kind: 'phase', phase: 'running' });
       return { result: await action(argv, mounts.env), mountTargets, unchanged: placements.unchanged, secretIds };
     } finally {
       mounts.close();
@@ -207,7 +207,7 @@ function failure(
   const memory = `for want of memory${limit === undefined ? '' : `: the limit of this container is ${Math.round(limit / 1_048_576)} MiB`}`;
   const about = {
     ...(wasOutOfMemory ? { hint: 'raise resources.limits.memory of the pod, or have the command do less at a time (make -j1)' } : {}),
-    ...(ranAs === undefined ? {} : { ranAs }),
+    ...given({ ranAs }),
   };
   if (!('exitCode' in result)) {
     const why = wasOutOfMemory && result.signalName === 'SIGKILL' ? ` ${memory}` : '';
@@ -254,7 +254,7 @@ function pinned<Value>(instruction: RunInstruction, action: () => Value): Value 
     if (!(error instanceof BuilderError) || error.code !== 'ERR_DOCKERFILE' || error instanceof DockerfileError) throw error;
     throw new DockerfileError(error.message, instruction.range, {
       cause: error,
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      hint: error.hint,
     });
   }
 }

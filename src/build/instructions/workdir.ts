@@ -2,6 +2,7 @@
 import { bytesFromText, textFromBytes } from '../../bytes.ts';
 import type { WordInstruction } from '../../dockerfile/instruction.ts';
 import { BuilderError } from '../../errors.ts';
+import { given } from '../../given.ts';
 import { lookupOwner } from '../../linux/accounts.ts';
 import { clampPath } from '../../paths.ts';
 import type { Effect, StageState, StepScope } from '../effect.ts';
@@ -27,8 +28,8 @@ export async function executeWorkdir(instruction: WordInstruction, state: StageS
   const target = new CopyTarget(draft, { instruction: scope.step.text });
   const path = target.follow(bytesFromText(workingDir));
   const owner = await readOwner(instruction, state, scope);
-  const epoch = scope.sourceDateEpoch === undefined ? {} : { mtimeSeconds: scope.sourceDateEpoch };
-  target.makeDirectories(path, { mode: 0o755, ...(owner === undefined ? {} : { owner }), ...epoch });
+  const epoch = given({ mtimeSeconds: scope.sourceDateEpoch });
+  target.makeDirectories(path, { mode: 0o755, ...given({ owner }), ...epoch });
   target.finish();
   return { ...effect, touched: { kind: 'drafted', draft } };
 }

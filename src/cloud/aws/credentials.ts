@@ -1,5 +1,6 @@
 // AWS credentials, from where AWS's own clients take them and in their order: the environment, a web identity token (IRSA), profiles,
 // the container's agent (ECS, EKS Pod Identity), the machine's metadata server. Files are held or read when this is opened.
+import { given } from '../../given.ts';
 import { failuresOf, refusalOf } from '../failure.ts';
 import { type CloudAccess, type CloudAnswer, type Environment, isLinkLocal, isSafeForSecrets, objectOf, readable, textAt } from '../ask.ts';
 import { type HeldFile, holdFile } from '../held-file.ts';
@@ -70,8 +71,8 @@ function regionOf({ env, profiles }: Pick<Around, 'env' | 'profiles'>): string |
 async function obtain(around: Around, signal: AbortSignal): Promise<Passing<SourcedKeys> | undefined> {
   const { env, profiles } = around;
   if (!profiles.isChosenByName) {
-    const given = ofEnvironment(env);
-    if (given !== undefined) return { value: given };
+    const value = ofEnvironment(env);
+    if (value !== undefined) return { value };
     const [role, file] = [env['AWS_ROLE_ARN'], env['AWS_WEB_IDENTITY_TOKEN_FILE']];
     if (file !== undefined && file !== '') {
       if (role === undefined || role === '') throw failed('AWS_WEB_IDENTITY_TOKEN_FILE', 'AWS_ROLE_ARN is not set');
@@ -130,7 +131,7 @@ async function ofCredentialSource(around: Around, name: string, source: string, 
 function staticKeys(profile: Profile, source: string): SourcedKeys | undefined {
   const [id, secret, sessionToken] = ['aws_access_key_id', 'aws_secret_access_key', 'aws_session_token'].map((key) => profile.get(key));
   if (id === undefined || secret === undefined) return undefined;
-  return { id, secret, source, ...(sessionToken === undefined ? {} : { sessionToken }) };
+  return { id, secret, source, ...given({ sessionToken }) };
 }
 
 /** Where STS is asked for a role when nobody names a region. */
@@ -235,7 +236,7 @@ function keysOf(answer: CloudAnswer, source: string, nowMs: number): Passing<Sou
   if (id === undefined || secret === undefined) throw failed(source, 'it answered without keys');
   const expiration = textAt(root, 'Expiration');
   return {
-    value: { id, secret, source, ...(sessionToken === undefined ? {} : { sessionToken }) },
+    value: { id, secret, source, ...given({ sessionToken }) },
     ...(expiration === undefined ? {} : { lifeMs: lifeUntil(Date.parse(expiration), answer.header('date'), nowMs) }),
   };
 }

@@ -1,6 +1,7 @@
 // AWS Signature Version 4: a request's headers with the proof that we hold a secret key.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 import { createHash, createHmac } from 'node:crypto';
+import { given } from '../../given.ts';
 
 export interface AwsKeys {
   readonly id: string;
@@ -32,7 +33,7 @@ export function signed(request: Unsigned, keys: AwsKeys, { region, service, atMs
     ...request.headers,
     'x-amz-date': date,
     ...(service === 's3' ? { 'x-amz-content-sha256': payload } : {}),
-    ...(keys.sessionToken === undefined ? {} : { 'x-amz-security-token': keys.sessionToken }),
+    ...given({ 'x-amz-security-token': keys.sessionToken }),
   };
   const named = Object.entries({ ...headers, host: request.url.host }).toSorted(([a], [b]) => (a < b ? -1 : 1));
   const names = named.map(([name]) => name).join(';');

@@ -1,6 +1,7 @@
 // The kinds of files that hold Google credentials, and how each becomes an access token.
 // https://google.aip.dev/auth/4110 and /4117 (external accounts)
 import { createSign } from 'node:crypto';
+import { given } from '../../given.ts';
 import { type Json, type JsonObject, parseJson } from '../../oci/json.ts';
 import { type CloudAccess, type CloudAnswer, type Environment, isLinkLocal, isSafeForSecrets, objectOf, textAt } from '../ask.ts';
 import { holdFile, namedPlace } from '../held-file.ts';
@@ -65,7 +66,7 @@ async function byKey(opened: Opened, signal: AbortSignal): Promise<Passing<strin
   const head = {
     alg: 'RS256',
     typ: 'JWT',
-    ...(textAt(root, 'private_key_id') === undefined ? {} : { kid: textAt(root, 'private_key_id') }),
+    ...given({ kid: textAt(root, 'private_key_id') }),
   };
   const text = [head, claims].map((part) => Buffer.from(JSON.stringify(part), 'utf8').toString('base64url')).join('.');
   let signature: string;
@@ -122,9 +123,9 @@ async function subjectFromUrl(opened: Opened, from: JsonObject, signal: AbortSig
   const url = new URL(text);
   // What it answers is as good as a password, and its headers may hold one.
   if (!isLinkLocal(url) && !isSafeForSecrets(url)) throw failed(source, `its credential_source ${url.host} is not an https address`);
-  const given = from.get('headers');
+  const named = from.get('headers');
   const headers = Object.fromEntries(
-    given instanceof Map ? [...given].flatMap(([name, value]) => (typeof value === 'string' ? [[name.toLowerCase(), value]] : [])) : [],
+    named instanceof Map ? [...named].flatMap(([name, value]) => (typeof value === 'string' ? [[name.toLowerCase(), value]] : [])) : [],
   );
   const ask = isLinkLocal(url) ? access.askBeside : access.ask;
   const answer = await reach(source, async () => await ask({ method: 'GET', url, headers, task: 'get a subject token' }, signal));

@@ -1,4 +1,5 @@
 // Instructions that hold a command: RUN, CMD, ENTRYPOINT and SHELL.
+import { given } from '../../given.ts';
 import { readFlags } from '../flags.ts';
 import type { Command, CommandInstruction, Heredoc, RunInstruction, ShellInstruction } from '../instruction.ts';
 import { mistake } from '../instruction-line.ts';
@@ -21,8 +22,7 @@ export function parseRun(line: InstructionLine): RunInstruction {
     kind: 'run',
     mounts: flags.all('mount'),
     devices: flags.all('device'),
-    ...(network === undefined ? {} : { network }),
-    ...(security === undefined ? {} : { security }),
+    ...given({ network, security }),
     command,
   };
 }

@@ -1,4 +1,5 @@
 // COPY and ADD: flags, sources (words and heredocs) and a destination.
+import { given } from '../../given.ts';
 import type { Span } from '../command-line.ts';
 import { splitBlanks } from '../command-line.ts';
 import { readFlags } from '../flags.ts';
@@ -28,21 +29,22 @@ export function parseCopy(line: InstructionLine, kind: 'copy' | 'add'): CopyInst
   if (line.heredocs.length > 0 && parseHeredocWord(destination.text) !== undefined) {
     throw mistake(line, "the destination can't be a heredoc", destination, `put the path last: ${line.name} ${destination.text} /path`);
   }
-  const unpack = flags.bool('unpack');
   return {
     ...line.common,
     kind,
     sources: readSources(line, words.slice(0, -1)),
     destination: destination.text,
-    ...optional('from', checkFrom(line, flags)),
-    ...optional('chown', flags.one('chown')),
-    ...optional('chmod', flags.one('chmod')),
-    ...optional('checksum', flags.one('checksum')),
+    ...given({
+      from: checkFrom(line, flags),
+      chown: flags.one('chown'),
+      chmod: flags.one('chmod'),
+      checksum: flags.one('checksum'),
+      unpack: flags.bool('unpack'),
+    }),
     link: flags.bool('link') ?? false,
     parents: flags.bool('parents') ?? false,
     excludes: flags.all('exclude'),
     keepGitDir: flags.bool('keep-git-dir') ?? false,
-    ...(unpack === undefined ? {} : { unpack }),
   };
 }
 
@@ -83,8 +85,4 @@ function checkFrom(line: InstructionLine, flags: Flags): Flag | undefined {
     throw mistake(line, "--from can't hold variables", span, `put FROM ${from.value} AS name above, and write --from=name`);
   }
   return from;
-}
-
-function optional<Key extends string>(key: Key, flag: Flag | undefined): Partial<Record<Key, Flag>> {
-  return flag === undefined ? {} : ({ [key]: flag } as Partial<Record<Key, Flag>>); // TypeScript widens a computed key to string
 }

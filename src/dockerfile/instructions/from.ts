@@ -1,4 +1,5 @@
 // FROM and ARG: what a stage is made of before it has any content.
+import { given } from '../../given.ts';
 import { splitBlanks, splitQuoted } from '../command-line.ts';
 import { readFlags } from '../flags.ts';
 import type { ArgInstruction, FromInstruction } from '../instruction.ts';
@@ -41,7 +42,7 @@ export function parseFrom(line: InstructionLine): FromInstruction {
     kind: 'from',
     image: image.text,
     imageRange: line.rangeOf(image),
-    ...(platform === undefined ? {} : { platform }),
+    ...given({ platform }),
     ...(as === undefined || name === undefined ? {} : { name: name.text, asKeyword: as.text }),
   };
 }

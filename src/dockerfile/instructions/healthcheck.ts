@@ -1,5 +1,6 @@
 // HEALTHCHECK NONE, and HEALTHCHECK [--interval=… …] CMD command.
 import { trimStart } from '../../blanks.ts';
+import { given } from '../../given.ts';
 import { splitBlanks } from '../command-line.ts';
 import type { Span } from '../command-line.ts';
 import { parseDuration } from '../duration.ts';
@@ -22,13 +23,13 @@ export function parseHealthcheck(line: InstructionLine): HealthcheckInstruction 
     'start-interval': 'string',
     retries: 'string',
   });
-  const times = {
-    ...optional('intervalNs', readDuration(line, flags, 'interval')),
-    ...optional('timeoutNs', readDuration(line, flags, 'timeout')),
-    ...optional('startPeriodNs', readDuration(line, flags, 'start-period')),
-    ...optional('startIntervalNs', readDuration(line, flags, 'start-interval')),
-    ...optional('retries', readRetries(line, flags)),
-  };
+  const times = given({
+    intervalNs: readDuration(line, flags, 'interval'),
+    timeoutNs: readDuration(line, flags, 'timeout'),
+    startPeriodNs: readDuration(line, flags, 'start-period'),
+    startIntervalNs: readDuration(line, flags, 'start-interval'),
+    retries: readRetries(line, flags),
+  });
   const { rest } = line.command;
   const [{ text: type } = { text: '' }] = splitBlanks(rest);
   const text = trimStart(rest.text.slice(type.length));
@@ -69,8 +70,4 @@ function readRetries(line: InstructionLine, flags: Flags): number | undefined {
 
 function spanOf(line: InstructionLine, flag: string): Span | undefined {
   return line.command.flags.find((candidate) => candidate.text.startsWith(`--${flag}=`));
-}
-
-function optional<Key extends string>(key: Key, value: number | undefined): Partial<Record<Key, number>> {
-  return value === undefined ? {} : ({ [key]: value } as Partial<Record<Key, number>>); // TypeScript widens a computed key to string
 }

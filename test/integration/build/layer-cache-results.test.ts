@@ -60,8 +60,8 @@ describe('results from the layer cache', { skip: whyNot, timeout: 300_000 }, () 
     { name: 'links and modes', dockerfile: 'FROM base\nRUN echo 1 > /a && ln /a /b && ln -s a /c && chmod 4711 /a\nRUN chown 5:6 /b\n' },
     { name: 'a linked copy', dockerfile: 'FROM base\nRUN echo 1 > /a\nCOPY --link d /a/\n' },
     {
-      name: 'a stage that stands on another',
-      dockerfile: 'FROM base AS one\nRUN echo 1 > /a\nFROM one\nWORKDIR /w\nCOPY d .\nRUN cat /a b > c\n',
+      name: 'a stage that stands on another, and an ADD',
+      dockerfile: 'FROM base AS one\nRUN echo 1 > /a\nFROM one\nWORKDIR /w\nADD d .\nRUN cat /a b > c\n',
     },
     { name: 'triggers of a stage', dockerfile: 'FROM base AS one\nONBUILD COPY a /a\nONBUILD RUN cat /a > /b\nFROM one\nRUN cat /b\n' },
     {

@@ -62,6 +62,12 @@ function launchHere(script: string, changes: Partial<LaunchRequest> = {}): Promi
     .then((result) => ({ result, ...lines }));
 }
 
+test('launch() refuses a NUL byte, at which a command would take an argument or a variable to end', options, async () => {
+  const refused = { code: 'ERR_UNSUPPORTED', message: /^Cannot run a command with "(?:A=)?a\\u0000b": no argument or variable can hold/ };
+  await assert.rejects(launch('a\0b'), refused);
+  await assert.rejects(launch('true', { env: new Map([['A', 'a\0b']]) }), refused);
+});
+
 test('launch() keeps stdout and stderr apart, in lines', options, async () => {
   const { stdout, stderr } = await launch('echo a; echo b >&2; printf "c\\r\\nd"');
   assert.deepEqual(stdout, ['a', 'c', 'd']);

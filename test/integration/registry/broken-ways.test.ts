@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
 import { promisify } from 'node:util';
 import { type Reference, parseReference } from '../../../src/oci/reference.ts';
 import type { RegistryClientOptions } from '../../../src/registry/client.ts';
@@ -23,7 +24,7 @@ import { type KeyPair, missingOpenssl, selfSigned, signedBy } from '../../suppor
 import { type FakeRegistry, answer, startFakeRegistry } from '../../support/fake-registry.ts';
 import { startForwardProxy } from '../../support/forward-proxy.ts';
 import { layerOf, someBytes, storedOf } from '../../support/image.ts';
-import { type TestClient, testClient } from '../../support/registry-client.ts';
+import { type TestClient, passwordFor, testClient } from '../../support/registry-client.ts';
 
 const skip = missingOpenssl;
 const { signal } = new AbortController();
@@ -154,6 +155,30 @@ test('a server that speaks only TLS 1.0, or only HTTP/2, is told as that', { ski
   await assert.rejects(clientOf().resolve(at(newer), signal), /: it speaks no HTTP\/1\.1$/);
 });
 
+// So there are no streams that could be reset one by one, no GOAWAY, and no limit of streams to one connection.
+test('a server that would rather speak HTTP/2 is spoken to in HTTP/1.1, through a proxy too', { skip }, async () => {
+  const { server: registry } = await registryWith({});
+  const versions = new Set<string>();
+  const server = createSecureServer({ ...pem(good), allowHTTP1: true }, (request, response) => {
+    versions.add(request.httpVersion);
+    registry.emit('request', request, response);
+  });
+  const port = await listen(server);
+  const proxy = await startForwardProxy();
+  opened.push(proxy.stop);
+  for (const options of [{}, { proxies: proxiesFrom({ HTTPS_PROXY: proxy.url }) }]) {
+    const client = clientOf(options);
+    await push(client, at(port), 4);
+    await pull(client, at(port));
+    assert.deepEqual(client.lines(), []);
+  }
+  assert.deepEqual([...versions], ['1.1']);
+  const willing = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['http/1.1', 'h2'] });
+  await once(willing, 'secureConnect');
+  assert.equal(willing.alpnProtocol, 'h2');
+  willing.destroy();
+});
+
 test('a registry with TLS that sends us to an address without it is not followed', { skip }, async () => {
   const { port, inject } = await registryWith(pem(good));
   const plain = await registryWith({});
@@ -281,6 +306,38 @@ test('a thousand tiny layers, and a server that takes one connection at a time, 
   await pull(narrow, at(port, '127.0.0.1'));
 });
 
+const fakeTime = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
+test(
+  'a builder whose own clock is an hour or a year off pushes and pulls with tokens, and says that the clocks differ',
+  { skip: !existsSync(fakeTime) && 'libfaketime is not installed' },
+  async () => {
+    const registry = await startFakeRegistry({ auth: { kind: 'token', user: 'me', password: 's3cret', expiresIn: 300 } });
+    opened.push(registry.stop);
+    await push(clientOf({ credentials: passwordFor('me', 's3cret') }), parseReference(`${registry.host}/app/image:v1`));
+    registry.requests.length = 0;
+    const auth = Buffer.from('me:s3cret').toString('base64');
+    const ends = ['-1h', '+1h', '-1y', '+1y'].map(async (clock) => {
+      const env = {
+        ...process.env,
+        LD_PRELOAD: fakeTime,
+        FAKETIME: clock,
+        FAKETIME_DONT_FAKE_MONOTONIC: '1',
+        DOCKER_AUTH_CONFIG: JSON.stringify({ auths: { [registry.host]: { auth } } }),
+      };
+      const main = join(import.meta.dirname, '../../../src/main.ts');
+      const to = `docker://${registry.host}/copied/clock:v${clock.replace('+', '-plus')}`;
+      const argv = ['--disable-warning=ExperimentalWarning', main, 'copy', `docker://${registry.host}/app/image:v1`, to];
+      const { stderr } = await promisify(execFile)(process.execPath, argv, { env });
+      assert.match(stderr, /the clock of .* minutes (?:ahead of|behind) ours/, clock);
+    });
+    await Promise.all(ends);
+    assert.equal([...registry.manifests.keys()].filter((name) => name.startsWith('copied/clock:')).length, ends.length);
+    // One to pull, and one to push.
+    // None is asked for twice: one pulls, one mounts, one pushes.
+    assert.equal(registry.requests.filter(({ path }) => path.startsWith('/token')).length, 3 * ends.length);
+  },
+);
+
 const noNamespace =
   process.getuid?.() !== 0 ? 'only root may take a network away' : ['/usr/bin/unshare', '/usr/sbin/ip'].find((path) => !existsSync(path));
 test(
@@ -289,12 +346,12 @@ test(
   async () => {
     const probe = join(import.meta.dirname, '../../support/partition-probe.ts');
     const argv = ['--net', process.execPath, '--disable-warning=ExperimentalWarning', probe];
-    const { stdout } = await promisify(execFile)('/usr/bin/unshare', argv, { timeout: 60_000 });
+    const { stdout } = await promisify(execFile)('/usr/bin/unshare', argv, { timeout: 180_000 });
     const told = JSON.parse(stdout) as Record<string, string>; // what the probe writes
     assert.match(
       told['for ever'] ?? '',
       /^Cannot .*(?:no route|unreachable|timed out|stalled|no answer|took no byte).* \(tried \d times\)/,
     );
-    assert.deepEqual({ ...told, 'for ever': '' }, { pull: 'well', push: 'well', run: 'well', 'for ever': '' });
+    assert.deepEqual({ ...told, 'for ever': '' }, { pull: 'well', push: 'well', run: 'well', 'half a minute': 'well', 'for ever': '' });
   },
 );

@@ -135,7 +135,7 @@ for (const { where, host, rules } of [
         await using client = clientFor(rules);
         await assert.rejects(client.checkPush(reference, signal), {
           message: /^Cannot push to \S+: cannot reach \S+:\d+: over HTTPS its certificate is self-signed; over HTTP answered 400$/,
-          hint: /^trust its authority with --registry-certificate \S+=<file>, or skip the check with --skip-tls-verify-registry \S+$/,
+          hint: /^put its authority's certificate into \S.*, or name it with --registry-certificate \S+=<file>; --skip-tls-verify-registry \S+ skips the check$/,
         });
         assert.deepEqual(client.waits, []);
         await using careless = clientFor({ ...rules, skipTlsVerify: true });

@@ -90,8 +90,8 @@ const ways: readonly NamedWay[] = [
     },
   },
   ...providers.flatMap((provider): readonly NamedWay[] => {
-    const { name, mounts, heads = true } = provider;
-    const contract = { mounts, heads };
+    const { name, mounts, heads = true, within } = provider;
+    const contract = { mounts, heads, ...(within === undefined ? {} : { within }) };
     return [
       { name: `${name} with TLS through a proxy`, contract, open: async (opened, tls) => await openProvider(provider, opened, tls) },
       { name: `${name} behind nginx`, contract, open: async (opened) => await openProvider(provider, opened, undefined) },

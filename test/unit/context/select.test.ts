@@ -114,6 +114,12 @@ for (const [word, message, hint] of [
   });
 }
 
+test('selectSources() says of a place that RUN could not fill whose it is', () => {
+  using folder = new Folder('tmp/');
+  const tree = { ...folder.tree(), isForeign: (path: string) => path.startsWith('tmp/') };
+  assert.match(failure(() => selectSources(tree, '/tmp/out/app')).hint ?? '', /^what a RUN makes there is not the image's/);
+});
+
 test('walkSelection() leaves out what is ignored, excluded or hidden, parents first', () => {
   using folder = new Folder('a/b/c.txt', 'a/b/d.md', 'a/own/x', 'a/z', 'node_modules/m/x.js');
   const tree = folder.tree('node_modules\n**/*.md', (path) => path === 'a/own' || path.startsWith('a/own/'));

@@ -177,6 +177,12 @@ for (const [what, content] of [
   });
 }
 
+test('writeLayer() refuses a name with a NUL byte, which no reader takes', async (context) => {
+  await using store = openBlobStore(temporaryFolder(context));
+  const written = writeLayer(stream([file('a\0b', 'x')]), { compression: 'gzip', family: 'oci', store }, signal);
+  await assert.rejects(written, { code: 'ERR_LAYER', message: /its name holds a NUL byte$/ });
+});
+
 test('writeLayer() fails with the reason of its entries', async (context) => {
   await using store = openBlobStore(temporaryFolder(context));
   const broken = async function* (): AsyncGenerator<Entry> {

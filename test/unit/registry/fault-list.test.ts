@@ -1,9 +1,8 @@
 // All that can go wrong between us and a registry, and the test that holds its outcome: one error line or the image, never a tag that moved
 // for nothing. F are faults of registries, networks and their programs; B is bad input. A case without a test fails here.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
+import { type CaseList, testList } from '../../support/case-list.ts';
 
 const down = 'unit/registry/broken-downloads';
 const up = 'unit/registry/broken-uploads';
@@ -23,8 +22,7 @@ const credentials = 'unit/registry/credentials';
 const pem = 'unit/surroundings/pem-files';
 const cache = 'integration/build/layer-cache';
 
-/** By id: each case, the file below test/ that holds it, and words of its title, or of the row that gives its title. */
-const list: Readonly<Record<string, readonly (readonly [what: string, file: string, title: string])[]>> = {
+const list: CaseList = {
   F01: [
     [
       'reset before the first byte, after it, in the middle, before the last',
@@ -36,7 +34,8 @@ const list: Readonly<Record<string, readonly (readonly [what: string, file: stri
   F02: [
     ['an end in good order before its length', down, 'that ends in good order before its length'],
     ['chunks without an end', down, 'in chunks whose last one never comes'],
-    ['HTTP/2, which is not spoken', ways, 'or only HTTP/2, is told as that'],
+    ['streams of HTTP/2: it is not spoken', ways, 'a server that would rather speak HTTP/2 is spoken to in HTTP/1.1'],
+    ['nothing but HTTP/2', ways, 'or only HTTP/2, is told as that'],
   ],
   F03: [
     ['too long', faults, 'a blob that is longer than its descriptor is stopped at once'],
@@ -73,6 +72,7 @@ const list: Readonly<Record<string, readonly (readonly [what: string, file: stri
     ['401 to a chunk', up, 'a token that runs out before a chunk is renewed'],
     ['every third request', matrix, 'a token that is good for three requests is renewed'],
     ['clocks an hour and a year off', tokens, 'a registry whose clock is ${what}'],
+    ['our own clock so', ways, 'a builder whose own clock is an hour or a year off'],
   ],
   F09: [
     ['down, slow, 503', tokens, 'a token server that is down, slow or broken for a while'],
@@ -154,6 +154,7 @@ const list: Readonly<Record<string, readonly (readonly [what: string, file: stri
   ],
   F25: [
     ['closed as we send', ways, 'a server that closes its connections just while requests are sent'],
+    ['one stream: there are none', ways, 'a server that would rather speak HTTP/2 is spoken to in HTTP/1.1'],
     ['a thousand layers, one connection', ways, 'a thousand tiny layers, and a server that takes one connection at a time'],
   ],
   B34: [['cut off, BOM, UTF-16, trailing, key twice, deep, 8 MiB, NaN', images, 'a manifest, an index and a config ${what} are refused']],
@@ -243,12 +244,4 @@ test('every fault and every bad input on the way to a registry is in the list', 
   assert.deepEqual(Object.keys(list), ids);
 });
 
-for (const [id, cases] of Object.entries(list))
-  test(`${id} has a test for each of its cases`, () => {
-    assert.ok(cases.length > 0);
-    for (const [what, file, title] of cases) {
-      // As it stands there, however its lines are broken.
-      const source = readFileSync(join(import.meta.dirname, '../..', `${file}.test.ts`), 'utf8');
-      assert.ok(source.includes(title), `${what}: test/${file}.test.ts has no "${title}"`);
-    }
-  });
+testList(list);

@@ -55,3 +55,19 @@ for (const when of ['in one piece with it', 'a little later', 'when the next req
     }
   });
 }
+
+test('a certificate that is not trusted says where authorities are looked for, and nothing of flags of Node', () => {
+  const words = 'self-signed certificate; if the root CA is installed locally, try running Node.js with --use-system-ca';
+  const failure = Object.assign(new Error(words), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+  const error = networkError(failure, { method: 'GET', url }, { authorities: '/certs (SSL_CERT_DIR), where authorities are looked for' });
+  assert.match(
+    String(error.hint),
+    /^put its authority's certificate into \/certs \(SSL_CERT_DIR\), where .* --registry-certificate reg\.test=/,
+  );
+  assert.deepEqual(error.cause instanceof Error && [error.cause.message, 'code' in error.cause && error.cause.code], [
+    'self-signed certificate',
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+  ]);
+  assert.match(String(networkError(withCode('CERT_HAS_EXPIRED'), { method: 'GET', url }).hint), /^renew its certificate/);
+  assert.match(String(networkError(withCode('ERR_TLS_CERT_ALTNAME_INVALID'), { method: 'GET', url }).hint), /^call it by a name/);
+});

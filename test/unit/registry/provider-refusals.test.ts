@@ -86,7 +86,7 @@ const refusals: readonly {
     fault: { method: 'POST', path: /uploads/, act: answer(403, 'DENIED', {}, 'permission_denied: write_package') },
     code: 'ERR_AUTH',
     says: /403 DENIED: permission_denied: write_package$/,
-    hint: /check the credentials for 127\.0\.0\.1:\d+ and what they allow/,
+    hint: /^give credentials for 127\.0\.0\.1:\d+: none were found/,
   },
 ];
 for (const { name, fault, code, says, hint } of refusals)

@@ -4,7 +4,7 @@ import type { RegistryClientOptions } from '../../../src/registry/client.ts';
 import { type RunningProvider, providers } from '../../support/providers.ts';
 import { registryContract } from '../../support/registry-contract.ts';
 
-for (const { name, credential, mounts, heads = true, start } of providers) {
+for (const { name, credential, mounts, heads = true, within, start } of providers) {
   let running: RunningProvider | undefined;
   before(async () => {
     running = await start();
@@ -21,6 +21,6 @@ for (const { name, credential, mounts, heads = true, start } of providers) {
     name,
     () => running?.registry.host ?? '',
     () => ({ credentials }),
-    { mounts, heads },
+    { mounts, heads, ...(within === undefined ? {} : { within }) },
   );
 }

@@ -116,3 +116,13 @@ test('a low terminal shows no more lines than it has', () => {
   assert.equal(screen.text.split('\n').length, 2);
   report.close();
 });
+
+test('a step that is done is one line, however long its command', () => {
+  const screen = new Screen(60);
+  const report = liveOn(screen);
+  const long = stepLabel({ number: 2, total: 3, overall: { number: 5, total: 9 }, stage: 'build', text: `RUN ${'make all; '.repeat(20)}` });
+  report.emit({ kind: 'step.started', step: long });
+  report.emit({ kind: 'step.finished', step: long, durationMs: 3400 });
+  report.close();
+  assert.equal(screen.text, '[build 2/3] RUN make all; make all; make al… ‥ done in 3.4s');
+});

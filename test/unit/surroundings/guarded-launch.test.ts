@@ -6,6 +6,7 @@ import { buildImage } from '../../../src/build/build.ts';
 import { watchContexts } from '../../../src/surroundings/context-watch.ts';
 import type { BuildPorts } from '../../../src/build/ports.ts';
 import type { BuildRequest } from '../../../src/build/request.ts';
+import { watchMounts } from '../../../src/surroundings/mount-watch.ts';
 import { guardLaunch, isForUsToRemove } from '../../../src/surroundings/guarded-launch.ts';
 import { bytesFromText } from '../../../src/bytes.ts';
 import { parseDockerfile } from '../../../src/dockerfile/parse.ts';
@@ -73,6 +74,7 @@ describe('what stands around a RUN', () => {
       secretFiles: [{ path: join(folder, 'token'), instead: 'it otherwise', isRead: true }],
       folders: [],
       watch: watchContexts([], { rootPath, builderFolder: folder, emit: () => undefined }),
+      mounts: watchMounts([], rootPath, [], () => undefined),
       step: () => undefined,
       verifySeal,
       emit: () => undefined,

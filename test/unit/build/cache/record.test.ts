@@ -22,7 +22,7 @@ const rows: readonly {
   { now: step('RUN a', base), says: 'the cache knows no earlier build of this' },
   { before: [], now: step('RUN a', base), says: 'it is a new step' },
   { before: [step('RUN a', base, 'other')], now: step('RUN a', base), says: 'it is a new step' },
-  { before: [step('RUN a', base)], now: step('RUN a', base), says: 'its result was not kept, or is too old' },
+  { before: [step('RUN a', base)], now: step('RUN a', base), says: "its result was not kept, is too old, or can't be used" },
   { before: [step('RUN a', base)], now: step('RUN a', { ...base, 'steps before': 'x' }), says: 'the base changed' },
   {
     before: [step('RUN a', base), step('RUN b', base)],
