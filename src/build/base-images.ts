@@ -1,7 +1,7 @@
 // The images that stages start from and COPY reads from: each resolved once, its layers downloaded once, in parallel, while
 // they are being unpacked.
 import { Readable } from 'node:stream';
-import { BuilderError } from '../errors.ts';
+import { BuilderError, messageOf } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Layer, Image } from '../oci/image.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
@@ -11,7 +11,7 @@ import { createLimit } from '../registry/limit.ts';
 import type { StageLayer } from '../rootfs/stage-layer.ts';
 
 /** An image whose layers come to our disk when they are asked for. */
-export interface FetchedImage {
+interface FetchedImage {
   /** Its layers are read from the disk where they are there or on their way, else from where the image is. */
   readonly image: Image;
   readonly layers: readonly StageLayer[];
@@ -62,7 +62,7 @@ export function createBaseImages({ resolve, store, retries, emit, signal }: Base
       } catch (error) {
         const most = retriesAfter(error, retries);
         if (retry > most || signal.aborted) throw error;
-        const message = `${error instanceof Error ? error.message : String(error)}; pulling ${name} again (${retry} of ${most})`;
+        const message = `${messageOf(error)}; pulling ${name} again (${retry} of ${most})`;
         emit({ kind: 'warning', code: `pull-retry ${name} ${retry}`, message });
       }
     }

@@ -3,7 +3,7 @@
 import { accessSync, constants, realpathSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { type ByteString, bytesFromText, joinBytes, textFromBytes } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, messageOf, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { MovedFolders } from '../files/moved-folders.ts';
 import type { Protection } from '../files/root.ts';
@@ -165,7 +165,7 @@ export class Borrowing implements Ground {
       await borrowed.giveBack();
     } catch (error) {
       if (error instanceof BuilderError) throw error;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       throw new BuilderError('ERR_ROOTFS', `Cannot give ${textFromBytes(place.folder)} all its files back: ${why}`, {
         cause: error,
         hint: 'start the builder again with this context: it goes on with it',

@@ -21,7 +21,7 @@ export interface StageState {
 }
 
 /** What an instruction did to the files of its stage. */
-export type Touched =
+type Touched =
   | { readonly kind: 'nothing' }
   /**
    * Whatever a command changed on the disk. `except` are paths there, with all below, that only the builder itself changed (the

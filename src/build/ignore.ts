@@ -10,7 +10,7 @@ import { diskView } from '../files/disk-view.ts';
 import type { BuildRequest } from './request.ts';
 
 /** The context with the rules of --ignorefile, of `<Dockerfile>.dockerignore`, or of its own .dockerignore. @throws ERR_CONTEXT */
-export function withIgnoreFile(tree: SourceTree, request: Pick<BuildRequest, 'ignoreFile'>, file: DockerfileText): SourceTree {
+function withIgnoreFile(tree: SourceTree, request: Pick<BuildRequest, 'ignoreFile'>, file: DockerfileText): SourceTree {
   return applyIgnoreFile(tree, {
     ...given({ dockerfilePath: file.path, ignoreFile: request.ignoreFile }),
   });

@@ -1,5 +1,5 @@
 // Which stages are built and in what order: the language's plan, made again once the bases' ONBUILD triggers are known.
-import { DockerfileError } from '../errors.ts';
+import { DockerfileError, messageOf } from '../errors.ts';
 import type { Dockerfile, Instruction } from '../dockerfile/instruction.ts';
 import { parseOnbuild } from '../dockerfile/parse.ts';
 import { contextName, triggersOfStage } from '../dockerfile/stage-needs.ts';
@@ -117,6 +117,6 @@ function platformOf(planned: PlannedStage, request: BuildRequest): Platform {
     return parsePlatform(planned.platform, request.buildPlatform);
   } catch (error) {
     const { range } = planned.stage.from;
-    throw new DockerfileError(error instanceof Error ? error.message : String(error), range, { cause: error });
+    throw new DockerfileError(messageOf(error), range, { cause: error });
   }
 }

@@ -1,4 +1,5 @@
 // What the image holds, for the files that tell of a build: read while it is published, as far as its layers are at hand.
+import { messageOf } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { readContents } from '../layer/image-contents.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -28,7 +29,7 @@ export async function tellContents(image: Image, scope: ContentsScope): Promise<
     emit({ kind: 'image.contents', platform: formatPlatform(request.platform), ...contents });
   } catch (error) {
     if (signal.aborted) return; // whoever waits for the build is told
-    const message = `cannot tell what the image holds: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `cannot tell what the image holds: ${messageOf(error)}`;
     emit({ kind: 'warning', code: 'image-contents', message });
   }
 }

@@ -13,7 +13,7 @@ import { withRealPlaces } from '../surroundings/real-places.ts';
 import { openSurroundings } from '../surroundings/surroundings.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
-import { BuilderError, DockerfileError } from '../errors.ts';
+import { BuilderError, DockerfileError, messageOf } from '../errors.ts';
 import type { Emit, StepLabel } from '../events.ts';
 import { given } from '../given.ts';
 import { appFolder, findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
@@ -242,8 +242,4 @@ function fail(report: Report, error: unknown, { dockerfile, step, elapsedMs }: F
   report.emit({ kind: 'build.finished', durationMs: elapsedMs(), failure: message });
   for (const line of lines) report.line('error', line);
   return exitStatusOf(error);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

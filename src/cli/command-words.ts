@@ -18,7 +18,7 @@ export function commandOf(flag: string, text: string, otherwise: 'words' | 'shel
  * Words between blanks, with quotes and backslashes read as a shell reads them; nothing is expanded.
  * @throws ERR_USAGE for a quote without end, and for what only a shell could do
  */
-export function splitWords(flag: string, text: string): readonly string[] {
+function splitWords(flag: string, text: string): readonly string[] {
   const fail = (why: string): BuilderError =>
     new BuilderError('ERR_USAGE', `Cannot use --${flag} ${text}: ${why}`, { hint: `a JSON list leaves no doubt: ["/bin/sh", "-c", "…"]` });
   const words: string[] = [];

@@ -3,7 +3,7 @@ import { BuilderError } from '../errors.ts';
 import { type Command, type CommandInput, flagsOf } from './command.ts';
 import type { FlagSpec } from './flags.ts';
 
-export const shells = ['bash', 'zsh', 'fish'] as const;
+const shells = ['bash', 'zsh', 'fish'] as const;
 
 /** The programs that the builder is called by; `executor` has kaniko's form too. */
 const programs = ['yadokari', 'executor'];

@@ -20,7 +20,7 @@ import {
 } from './tables/containers.ts';
 
 /** As root of the store. */
-export const asOwner =
+const asOwner =
   (command: string, act: (input: CommandInput) => Promise<number>): Command['run'] =>
   async (input) =>
     await asStoreOwner(input, command, async () => await act(input));

@@ -1,7 +1,7 @@
 // A failure → an exit status and the lines that a person reads: what failed, where, because, what to try.
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { formatDockerfileError, formatPlace, withoutControls } from '../dockerfile/message.ts';
-import { BuilderError, CommandError, type ErrorCode, DockerfileError, type SourceRange, systemCode } from '../errors.ts';
+import { BuilderError, CommandError, DockerfileError, type ErrorCode, type SourceRange, messageOf, systemCode } from '../errors.ts';
 import type { StepLabel } from '../events.ts';
 import { stepPlace } from '../report/describe.ts';
 
@@ -37,7 +37,7 @@ export const signalNumbers: Readonly<Record<string, number>> = {
 /** The lines of a failure. A mistake of ours says so; nothing here prints a stack unless `isVerbose`. */
 export function describeFailure(error: unknown, isVerbose: boolean): readonly string[] {
   if (!(error instanceof BuilderError)) {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     const stack = isVerbose && error instanceof Error && error.stack !== undefined ? [error.stack] : [];
     return [`error: ${text}`, ...stack, '  this is a mistake in yadokari itself; --verbosity=debug shows where'];
   }

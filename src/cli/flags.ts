@@ -4,7 +4,7 @@ import { didYouMean } from '../dockerfile/suggest.ts';
 import { BuilderError } from '../errors.ts';
 import { foreignFlags } from './foreign-flags.ts';
 
-export type FlagKind = 'text' | 'boolean' | 'number' | 'duration' | 'list' | 'comma-list';
+type FlagKind = 'text' | 'boolean' | 'number' | 'duration' | 'list' | 'comma-list';
 
 /**
  * What an empty value says, as a pipeline makes it of a variable that is not set: as if the flag were not there, nothing more on a

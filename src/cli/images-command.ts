@@ -40,7 +40,7 @@ export function shortId({ id }: Pick<StoreImage, 'id'>, isWhole = false): string
 }
 
 /** When it was made; 0 where it doesn't say. */
-export function createdMs({ config }: StoreImage): number {
+function createdMs({ config }: StoreImage): number {
   const time = Date.parse(config?.image.created ?? '');
   return Number.isNaN(time) ? 0 : time;
 }

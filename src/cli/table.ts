@@ -6,7 +6,7 @@ import { printJson } from './print-json.ts';
 import type { Settings } from './settings.ts';
 
 /** Columns three blanks apart, the last one as it is. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
+function formatTable(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
   for (const row of rows) for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
   const line = (row: readonly string[]): string =>

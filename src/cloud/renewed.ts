@@ -69,8 +69,8 @@ export function lifeUntil(until: number, serverDate: string | undefined, nowMs: 
   return Number.isFinite(life) ? Math.max(life, 60_000) : 60_000;
 }
 
-/** What an `expires_in` of seconds says, number or text; `otherwiseMs` where it says nothing. */
-export function lifeOfSeconds(seconds: unknown, otherwiseMs: number): number {
+/** Milliseconds that an `expires_in` of seconds says, number or text; five minutes where it says nothing. */
+export function lifeOfSeconds(seconds: unknown): number {
   const number = typeof seconds === 'string' ? Number(seconds) : seconds;
-  return typeof number === 'number' && Number.isFinite(number) && number > 0 ? Math.max(number * 1000, 60_000) : otherwiseMs;
+  return typeof number === 'number' && Number.isFinite(number) && number > 0 ? Math.max(number * 1000, 60_000) : 300_000;
 }

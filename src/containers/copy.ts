@@ -1,8 +1,8 @@
 // `copy` and `add`: files into a container's root, by what COPY and ADD of a Dockerfile are made of, onto the disk instead of a layer.
 import { createHash, type Hash } from 'node:crypto';
-import { posix } from 'node:path';
+import { modifiedSeconds, nameInUrl } from '../build/instructions/download-name.ts';
 import { bytesFromText, textFromBytes } from '../bytes.ts';
-import { extractArchive, isArchiveFile } from '../build/instructions/add-archive.ts';
+import { extractArchiveFile, isArchiveFile } from '../build/instructions/add-archive.ts';
 import { parseModeChange } from '../build/instructions/copy-mode.ts';
 import { CopyTarget, type Owner, absoluteIn } from '../build/instructions/copy-target.ts';
 import { type CopyJob, copyLooseFile, copySelection } from '../build/instructions/copy-tree.ts';
@@ -24,7 +24,7 @@ import { TreeDraft, readDraft } from '../rootfs/tree-draft.ts';
 import type { OpenContainer } from './container-store.ts';
 
 /** A file from the network. */
-export interface Downloaded {
+interface Downloaded {
   readonly body: AsyncIterable<Buffer>;
   readonly lastModified?: string | undefined;
 }
@@ -113,12 +113,7 @@ async function copyWord(job: CopyJob, word: string, { tree, unpacks }: CopyReque
   for (const selection of selections) {
     const { type } = selection.stat;
     if (unpacks && type === 'file' && (await isArchiveFile(tree.files.open(selection.path), job.signal))) {
-      const { chunks, close } = tree.files.open(selection.path);
-      try {
-        await extractArchive(job, word, streamOf(chunks));
-      } finally {
-        close();
-      }
+      await extractArchiveFile(job, word, tree.files.open(selection.path));
       kinds.push('dir');
     } else {
       await copySelection(job, tree, selection);
@@ -131,14 +126,8 @@ async function copyWord(job: CopyJob, word: string, { tree, unpacks }: CopyReque
 async function copyDownload(job: CopyJob, word: string, { download, signal }: CopyScope): Promise<void> {
   const url = new URL(word);
   const { body, lastModified } = await download(url, signal);
-  const name = posix.basename(decodeURIComponent(url.pathname)) || 'index.html';
-  const modified = Math.floor(Date.parse(lastModified ?? '') / 1000);
-  const time = Number.isNaN(modified) ? {} : { mtimeSeconds: modified };
-  await copyLooseFile(job, { name: bytesFromText(name), content: body, mode: 0o600, ...time });
-}
-
-async function* streamOf(chunks: Iterable<Buffer>): AsyncGenerator<Buffer> {
-  yield* chunks;
+  const name = bytesFromText(nameInUrl(url) ?? 'index.html');
+  await copyLooseFile(job, { name, content: body, mode: 0o600, ...given({ mtimeSeconds: modifiedSeconds({ lastModified }) }) });
 }
 
 /** Hashes entries on their way to the disk. */

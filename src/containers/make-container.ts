@@ -15,7 +15,7 @@ import type { ContainerStore, OpenContainer } from './container-store.ts';
 import { type ContainerState, type RunSettings, noSettings } from './state.ts';
 
 /** The image to begin with. */
-export interface BaseImage {
+interface BaseImage {
   readonly stored: StoredImage;
   /** As the store calls it; its id where it has no name. */
   readonly name: string;

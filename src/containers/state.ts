@@ -3,7 +3,7 @@ import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
 import { parseAnnotations } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
-import { type HistoryEntry, type ImageConfig, formatImageConfig, parseImageConfig } from '../oci/image-config.ts';
+import { type HistoryEntry, type ImageConfig, emptyImageConfig, formatImageConfig, parseImageConfig } from '../oci/image-config.ts';
 import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
 
 /** What becomes of the image besides its files and its config. */
@@ -72,7 +72,7 @@ export function formatState(state: ContainerState): string {
     }),
     run: objectOf({ volumes: [...run.volumes], hosts: [...run.hosts], memory: run.memory, pidsLimit: run.pidsLimit, network: run.network }),
     // Entries that are to come are kept as a config has them.
-    history: parseJson(formatImageConfig({ ...emptyConfig, history: settings.history })),
+    history: parseJson(formatImageConfig({ ...emptyImageConfig({ os: '', architecture: '' }), history: settings.history })),
     config: parseJson(formatImageConfig(state.config)),
   });
   return `${JSON.stringify(JSON.parse(formatJson(root)), null, 2)}\n`;
@@ -111,15 +111,6 @@ export function parseState(text: string, path: string): ContainerState {
     throw new BuilderError('ERR_ROOTFS', `Cannot read ${path}: it is not the state of a container`, { cause: error });
   }
 }
-
-const emptyConfig: ImageConfig = {
-  architecture: '',
-  os: '',
-  config: { env: [], labels: new Map(), unknown: new Map() },
-  diffIds: [],
-  history: [],
-  unknown: new Map(),
-};
 
 function objectOf(members: Readonly<Record<string, Json | undefined>>): JsonObject {
   return new Map(Object.entries(members).flatMap(([key, value]): [string, Json][] => (value === undefined ? [] : [[key, value]])));

@@ -7,7 +7,7 @@ import { compileGlobstar, hasWildcard } from './pattern.ts';
 import type { PathMatcher } from './pattern.ts';
 
 /** One line of an ignore file, or one --exclude. */
-export interface IgnoreRule {
+interface IgnoreRule {
   /** Cleaned: no `!`, no slash at either end. */
   readonly pattern: string;
   /** As the author wrote it, for messages. */

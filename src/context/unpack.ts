@@ -1,7 +1,7 @@
 // An archive as a context: into a private folder, and nowhere else. RED: names come from strangers; nothing is ever written
 // below a symbolic link, and what would lead out is refused, not bent.
 import { bytesFromText, textFromBytes } from '../bytes.ts';
-import { BuilderError } from '../errors.ts';
+import { BuilderError, messageOf } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { EntryWriter } from '../files/entry-writer.ts';
 import { plainRoot } from '../files/root.ts';
@@ -46,7 +46,7 @@ export async function unpackContext(
     });
   } catch (error) {
     if (signal.aborted) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new BuilderError('ERR_CONTEXT', `Cannot unpack context ${name}: ${reason}`, { cause: error });
   }
   if (count === 0) throw new BuilderError('ERR_CONTEXT', `Cannot unpack context ${name}: it is not a tar archive, or an empty one`);

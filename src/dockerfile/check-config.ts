@@ -6,7 +6,7 @@ import { ruleOf } from './check-rules.ts';
 import type { RuleName } from './check-rules.ts';
 
 /** Names of rules, or all of them. */
-export type RuleSet = 'all' | ReadonlySet<string>;
+type RuleSet = 'all' | ReadonlySet<string>;
 
 export interface CheckConfig {
   readonly skip: RuleSet;

@@ -1,6 +1,7 @@
 // What is said of an entry that can't be put on disk. Callers put in front what they were doing.
-import { type ByteString, textFromBytes } from '../bytes.ts';
+import type { ByteString } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
+import { show } from '../layer/show.ts';
 
 /** What makes no sense in an archive. */
 export function malformed(path: ByteString, state: string): BuilderError {
@@ -22,9 +23,4 @@ export async function within(path: ByteString, write: () => Promise<unknown>): P
     const reason = error instanceof Error ? error.message : code;
     throw new BuilderError('ERR_ROOTFS', `entry ${show(path)} can't be written: ${reason}`, { cause: error });
   }
-}
-
-/** A path for a message. */
-export function show(path: ByteString): string {
-  return JSON.stringify(textFromBytes(path).slice(0, 300));
 }

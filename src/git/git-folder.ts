@@ -45,7 +45,7 @@ export function writeGitFolder(checkout: ByteString, contents: GitFolderContents
 }
 
 /** The index of a pack, so that git finds objects in it. */
-export function packIndex(pack: Pack): Buffer {
+function packIndex(pack: Pack): Buffer {
   const objects = pack.list();
   const ends = new Map<number, number>();
   const offsets = objects.map(([, offset]) => offset).sort((one, other) => one - other);

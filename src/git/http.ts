@@ -6,7 +6,7 @@ import { PacketReader } from './packet.ts';
 import type { UploadPack } from './protocol.ts';
 import { type GitRemote, describeRemote } from './remote.ts';
 
-export interface HttpQuestion {
+interface HttpQuestion {
   readonly method: 'GET' | 'POST';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
@@ -15,7 +15,7 @@ export interface HttpQuestion {
   readonly task: string;
 }
 
-export interface HttpAnswer {
+interface HttpAnswer {
   readonly status: number;
   /** Where it came from, redirects followed. */
   readonly url: URL;

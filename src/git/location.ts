@@ -81,15 +81,7 @@ function readFragment(place: string, fragment: string): Fragment {
   return { ref: given(ref), folder: given(folder), commit: given(commit) };
 }
 
-interface Query {
-  readonly ref: string | undefined;
-  readonly folder: string | undefined;
-  readonly checksum: string | undefined;
-  readonly fetchesByCommit: boolean;
-  readonly keepsGitFolder: boolean | undefined;
-  readonly submodules: boolean | undefined;
-  readonly mtime: 'checkout' | 'commit';
-}
+type Query = Omit<GitLocation, 'remote'>;
 
 function readQuery(place: string, text: string): Query {
   const values = new Map<string, string>();

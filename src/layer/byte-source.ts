@@ -7,14 +7,17 @@ const nothing = Buffer.alloc(0);
 export class ByteSource {
   readonly #iterator: AsyncIterator<Buffer>;
   readonly #signal: AbortSignal;
+  readonly #tooShort: () => BuilderError;
   #chunk: Buffer = nothing;
   #at = 0;
   /** Bytes of the chunks before this one. */
   #passed = 0;
 
-  constructor(source: AsyncIterable<Buffer>, signal: AbortSignal) {
+  /** `tooShort` is what to throw where the stream ends within what was asked for. */
+  constructor(source: AsyncIterable<Buffer>, signal: AbortSignal, tooShort = endsTooEarly) {
     this.#iterator = source[Symbol.asyncIterator]();
     this.#signal = signal;
+    this.#tooShort = tooShort;
   }
 
   /** Bytes that were taken so far. */
@@ -33,7 +36,7 @@ export class ByteSource {
 
   /** @throws ERR_LAYER when the stream ends before */
   async take(length: number): Promise<Buffer> {
-    return (await this.takeOrEnd(length)) ?? cut();
+    return (await this.takeOrEnd(length)) ?? this.#cut();
   }
 
   /** The next `length` bytes, or undefined when the stream has ended just here. @throws ERR_LAYER when it ends within them */
@@ -43,7 +46,7 @@ export class ByteSource {
     const whole = Buffer.allocUnsafe(length);
     let filled = 0;
     while (filled < length) {
-      if (this.#at === this.#chunk.length && !(await this.#fill())) return filled === 0 ? undefined : cut();
+      if (this.#at === this.#chunk.length && !(await this.#fill())) return filled === 0 ? undefined : this.#cut();
       const count = this.#chunk.copy(whole, filled, this.#at, this.#at + length - filled);
       filled += count;
       this.#at += count;
@@ -53,8 +56,8 @@ export class ByteSource {
 
   /** Up to `length` bytes, at least one. @throws ERR_LAYER when the stream has ended */
   async takeSome(length: number): Promise<Buffer> {
-    if (this.#at === this.#chunk.length && !(await this.#fill())) return cut();
-    return this.takeNow(Math.min(length, this.#chunk.length - this.#at)) ?? cut();
+    if (this.#at === this.#chunk.length && !(await this.#fill())) return this.#cut();
+    return this.takeNow(Math.min(length, this.#chunk.length - this.#at)) ?? this.#cut();
   }
 
   /** Reads the rest, so that whoever verifies the stream sees its end; tells whether there was anything but zeros. */
@@ -71,6 +74,10 @@ export class ByteSource {
     await this.#iterator.return?.();
   }
 
+  #cut(): never {
+    throw this.#tooShort();
+  }
+
   async #fill(): Promise<boolean> {
     this.#signal.throwIfAborted();
     this.#passed += this.#chunk.length;
@@ -85,6 +92,6 @@ export class ByteSource {
   }
 }
 
-function cut(): never {
-  throw new BuilderError('ERR_LAYER', 'Cannot read archive: it ends too early');
+function endsTooEarly(): BuilderError {
+  return new BuilderError('ERR_LAYER', 'Cannot read archive: it ends too early');
 }

@@ -14,7 +14,7 @@ export async function* decompressArchive(source: AsyncIterable<Buffer>, signal: 
   const format = sniffCompression(head);
   try {
     if (format === 'bzip2') yield* decompressBzip2(whole);
-    else if (format === 'xz') yield* decompressXz(whole);
+    else if (format === 'xz') yield* decompressXz(whole, signal);
     else yield* decompress(whole, signal);
   } finally {
     // The others let go by themselves, without waiting for what is under way.

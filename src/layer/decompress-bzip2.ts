@@ -1,6 +1,7 @@
 // bzip2, for ADD of local archives: Node's zlib hasn't it, and a program from the image must never read the build's files.
 // Whole blocks are decoded at once from a window that surely holds one, so that memory stays the same for any size.
 import { BuilderError } from '../errors.ts';
+import { BitWindow } from './bit-window.ts';
 
 const blockMagic = 0x314159265359;
 const endMagic = 0x177245385090;
@@ -12,7 +13,7 @@ const maxCodeLength = 20;
 
 /** The plain bytes of a bzip2 file, which may be several streams in a row. @throws BuilderError ERR_LAYER for damaged data */
 export async function* decompressBzip2(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const input = new Window(source);
+  const input = new BitWindow(source, () => damaged('it ends too early'));
   let level = await readStreamHeader(input);
   if (level === undefined) throw damaged('it does not begin as one');
   let streamCrc = 0;
@@ -37,76 +38,11 @@ export async function* decompressBzip2(source: AsyncIterable<Buffer>): AsyncGene
   await input.drain();
 }
 
-async function readStreamHeader(input: Window): Promise<number | undefined> {
+async function readStreamHeader(input: BitWindow): Promise<number | undefined> {
   await input.fill(4);
   if (input.available < 4 || input.bits(24) !== 0x425a68) return undefined;
   const level = input.bits(8) - 0x30;
   return level >= 1 && level <= 9 ? level : undefined;
-}
-
-/** Bytes ahead, read as bits from the highest. */
-class Window {
-  readonly #source: AsyncIterator<Buffer>;
-  #bytes = Buffer.alloc(0);
-  #bit = 0;
-  #isDone = false;
-
-  constructor(source: AsyncIterable<Buffer>) {
-    this.#source = source[Symbol.asyncIterator]();
-  }
-
-  /** Whole bytes ahead. */
-  get available(): number {
-    return this.#bytes.length - Math.ceil(this.#bit / 8);
-  }
-
-  async fill(size: number): Promise<void> {
-    if (this.available >= size || this.#isDone) return;
-    const chunks: Buffer[] = [this.#bytes.subarray(this.#bit >>> 3)];
-    this.#bit &= 7;
-    let length = chunks[0]?.length ?? 0;
-    while (length < size + 1) {
-      const next = await this.#source.next();
-      if (next.done === true) {
-        this.#isDone = true;
-        break;
-      }
-      chunks.push(Buffer.from(next.value)); // it is only lent
-      length += next.value.length;
-    }
-    this.#bytes = Buffer.concat(chunks);
-  }
-
-  async drain(): Promise<void> {
-    while (!this.#isDone) this.#isDone = (await this.#source.next()).done === true;
-  }
-
-  /** The next `count` bits (up to 24) without taking them; zeros past the end. */
-  peek(count: number): number {
-    const at = this.#bit >>> 3;
-    const bytes = this.#bytes;
-    const word = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
-    return (word << (this.#bit & 7)) >>> (32 - count);
-  }
-
-  skip(count: number): void {
-    this.#bit += count;
-    if (this.#bit > this.#bytes.length * 8) throw damaged('it ends too early');
-  }
-
-  bits(count: number): number {
-    const value = this.peek(count);
-    this.skip(count);
-    return value;
-  }
-
-  word(): number {
-    return this.bits(16) * 0x10000 + this.bits(16);
-  }
-
-  alignToByte(): void {
-    this.#bit = (this.#bit + 7) & ~7;
-  }
 }
 
 /** A canonical Huffman code: for each length the last code that has it, and where its symbols start. */
@@ -123,7 +59,7 @@ interface Block {
   readonly start: number;
 }
 
-function decodeBlock(input: Window, capacity: number): Block {
+function decodeBlock(input: BitWindow, capacity: number): Block {
   if (input.bits(1) === 1) throw damaged('it uses randomised blocks, which no bzip2 has written since 1999');
   const origin = input.bits(24);
   const used = readUsedBytes(input);
@@ -139,7 +75,7 @@ function decodeBlock(input: Window, capacity: number): Block {
   return { bytes: bytes.subarray(0, length), start };
 }
 
-function readUsedBytes(input: Window): number[] {
+function readUsedBytes(input: BitWindow): number[] {
   const groups = input.bits(16);
   const used: number[] = [];
   for (let group = 0; group < 16; group += 1) {
@@ -151,7 +87,7 @@ function readUsedBytes(input: Window): number[] {
   return used;
 }
 
-function readSelectors(input: Window, codeCount: number): Uint8Array {
+function readSelectors(input: BitWindow, codeCount: number): Uint8Array {
   const count = input.bits(15);
   if (count === 0) throw damaged('a block has no selectors');
   const recent = Array.from({ length: codeCount }, (_, index) => index);
@@ -167,7 +103,7 @@ function readSelectors(input: Window, codeCount: number): Uint8Array {
   return selectors;
 }
 
-function readCode(input: Window, symbolCount: number): Code {
+function readCode(input: BitWindow, symbolCount: number): Code {
   const lengths = new Uint8Array(symbolCount);
   let length = input.bits(5);
   for (let symbol = 0; symbol < symbolCount; symbol += 1) {
@@ -201,7 +137,7 @@ interface Tables {
 }
 
 // Huffman, then runs of the most recent byte, then move-to-front. Returns how many bytes the block has.
-function readSymbols(input: Window, { selectors, codes, used }: Tables, bytes: Uint32Array, counts: Uint32Array): number {
+function readSymbols(input: BitWindow, { selectors, codes, used }: Tables, bytes: Uint32Array, counts: Uint32Array): number {
   const recent = Uint8Array.from(used);
   const endOfBlock = used.length + 1;
   let length = 0;
@@ -232,7 +168,7 @@ function readSymbols(input: Window, { selectors, codes, used }: Tables, bytes: U
   }
 }
 
-function readSymbol(input: Window, { limits, offsets, symbols, shortest }: Code): number {
+function readSymbol(input: BitWindow, { limits, offsets, symbols, shortest }: Code): number {
   const ahead = input.peek(maxCodeLength);
   for (let length = shortest; length <= maxCodeLength; length += 1) {
     const code = ahead >>> (maxCodeLength - length);

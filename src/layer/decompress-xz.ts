@@ -2,15 +2,17 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { BuilderError } from '../errors.ts';
-import { LzmaDecoder } from './lzma.ts';
+import { ByteSource } from './byte-source.ts';
+import { LzmaDecoder, damaged } from './lzma.ts';
+import { createCheck } from './xz-check.ts';
 
 const lzma2 = 0x21;
 // xz -9 needs 64 MiB; what a file asks for beyond this would be our memory.
 const largestDictionary = 128 * 1024 * 1024;
 
 /** The plain bytes of an .xz file, which may be several streams. @throws BuilderError ERR_LAYER, ERR_UNSUPPORTED for filters and huge dictionaries */
-export async function* decompressXz(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const input = new Input(source);
+export async function* decompressXz(source: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const input = new ByteSource(source, signal, () => damaged('it ends too early'));
   let streams = 0;
   for (;;) {
     const header = await input.takeOrEnd(4);
@@ -23,7 +25,7 @@ export async function* decompressXz(source: AsyncIterable<Buffer>): AsyncGenerat
   if (streams === 0) throw damaged('it is empty');
 }
 
-async function* readStream(input: Input, start: Buffer): AsyncGenerator<Buffer> {
+async function* readStream(input: ByteSource, start: Buffer): AsyncGenerator<Buffer> {
   const header = Buffer.concat([start, await input.take(8)]);
   if (header.toString('latin1', 0, 6) !== '\xfd7zXZ\0') throw damaged('what follows is no stream');
   if (crc32(header.subarray(6, 8)) !== header.readUInt32LE(8)) throw damaged('its header has a wrong checksum');
@@ -43,7 +45,7 @@ async function* readStream(input: Input, start: Buffer): AsyncGenerator<Buffer> 
   }
 }
 
-async function* readBlock(input: Input, headerSize: number, checkType: number): AsyncGenerator<Buffer, Sizes> {
+async function* readBlock(input: ByteSource, headerSize: number, checkType: number): AsyncGenerator<Buffer, Sizes> {
   const start = input.position - 1;
   const rest = Buffer.from(await input.take(headerSize * 4 + 3));
   const header = Buffer.concat([Buffer.from([headerSize]), rest.subarray(0, -4)]);
@@ -93,7 +95,7 @@ function readDictionarySize(header: Buffer): number {
 }
 
 // LZMA2: a control byte in front of each chunk says what it is and what it resets.
-async function* readChunks(input: Input, decoder: LzmaDecoder): AsyncGenerator<Buffer> {
+async function* readChunks(input: ByteSource, decoder: LzmaDecoder): AsyncGenerator<Buffer> {
   let needsDictionary = true;
   let needsProperties = true;
   for (;;) {
@@ -124,7 +126,7 @@ async function* readChunks(input: Input, decoder: LzmaDecoder): AsyncGenerator<B
   }
 }
 
-async function readIndex(input: Input, blocks: BlockSizes): Promise<void> {
+async function readIndex(input: ByteSource, blocks: BlockSizes): Promise<void> {
   let crc = crc32(Buffer.from([0]));
   let length = 1;
   const nextByte = async (): Promise<number> => {
@@ -171,67 +173,6 @@ class BlockSizes {
   }
 }
 
-interface Check {
-  readonly update: (bytes: Buffer) => void;
-  readonly digest: () => Buffer;
-}
-
-function createCheck(type: number): Check {
-  if (type === 4) return new Crc64();
-  if (type === 10) {
-    const hash = createHash('sha256');
-    return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest() };
-  }
-  if (type === 1) {
-    let value = 0;
-    return {
-      update: (bytes) => (value = crc32(bytes, value)),
-      digest: () => {
-        const digest = Buffer.alloc(4);
-        digest.writeUInt32LE(value);
-        return digest;
-      },
-    };
-  }
-  if (type === 0) return { update: () => undefined, digest: () => Buffer.alloc(0) };
-  throw new BuilderError('ERR_UNSUPPORTED', `Cannot decompress data: the xz stream has checks of unknown kind ${type}`);
-}
-
-/** CRC-64 of ECMA-182, in two halves because bigints are slow. */
-class Crc64 implements Check {
-  static readonly #low = new Uint32Array(256);
-  static readonly #high = new Uint32Array(256);
-  static {
-    for (let byte = 0; byte < 256; byte += 1) {
-      let value = BigInt(byte);
-      for (let bit = 0; bit < 8; bit += 1) value = (value & 1n) === 1n ? (value >> 1n) ^ 0xc96c5795d7870f42n : value >> 1n;
-      Crc64.#low[byte] = Number(value & 0xffffffffn);
-      Crc64.#high[byte] = Number(value >> 32n);
-    }
-  }
-  #lowHalf = 0xffffffff;
-  #highHalf = 0xffffffff;
-
-  update(bytes: Buffer): void {
-    let low = this.#lowHalf;
-    let high = this.#highHalf;
-    for (const byte of bytes) {
-      const index = (low ^ byte) & 0xff;
-      low = ((low >>> 8) | (high << 24)) ^ (Crc64.#low[index] ?? 0);
-      high = (high >>> 8) ^ (Crc64.#high[index] ?? 0);
-    }
-    this.#lowHalf = low;
-    this.#highHalf = high;
-  }
-
-  digest(): Buffer {
-    const digest = Buffer.alloc(8);
-    digest.writeUInt32LE(~this.#lowHalf >>> 0, 0);
-    digest.writeUInt32LE(~this.#highHalf >>> 0, 4);
-    return digest;
-  }
-}
-
 /** Numbers of seven bits a byte, the lowest first. */
 class Numbers {
   readonly #bytes: Buffer;
@@ -253,54 +194,4 @@ class Numbers {
     }
     throw damaged('a number in a header is too long');
   }
-}
-
-/** A stream of bytes by exact counts. */
-class Input {
-  readonly #source: AsyncIterator<Buffer>;
-  #bytes: Buffer = Buffer.alloc(0);
-  #taken = 0;
-
-  constructor(source: AsyncIterable<Buffer>) {
-    this.#source = source[Symbol.asyncIterator]();
-  }
-
-  /** Bytes taken so far. */
-  get position(): number {
-    return this.#taken;
-  }
-
-  /** The next `size` bytes, valid until the next call. @throws BuilderError ERR_LAYER where there are fewer */
-  async take(size: number): Promise<Buffer> {
-    const bytes = await this.takeOrEnd(size);
-    if (bytes === undefined && size > 0) throw damaged('it ends too early');
-    return bytes ?? Buffer.alloc(0);
-  }
-
-  /** As `take`; undefined at the very end. */
-  async takeOrEnd(size: number): Promise<Buffer | undefined> {
-    if (this.#bytes.length < size) await this.#read(size);
-    if (this.#bytes.length === 0) return undefined;
-    if (this.#bytes.length < size) throw damaged('it ends too early');
-    const taken = this.#bytes.subarray(0, size);
-    this.#bytes = this.#bytes.subarray(size);
-    this.#taken += size;
-    return taken;
-  }
-
-  async #read(size: number): Promise<void> {
-    const chunks = [this.#bytes];
-    let length = this.#bytes.length;
-    while (length < size) {
-      const next = await this.#source.next();
-      if (next.done === true) break;
-      chunks.push(Buffer.from(next.value)); // it is only lent
-      length += next.value.length;
-    }
-    this.#bytes = Buffer.concat(chunks);
-  }
-}
-
-function damaged(state: string): BuilderError {
-  return new BuilderError('ERR_LAYER', `Cannot decompress data: the xz stream is damaged, ${state}`);
 }

@@ -263,6 +263,7 @@ export class LzmaDecoder {
   }
 }
 
-function damaged(state: string): BuilderError {
+/** What makes no sense in an .xz file. */
+export function damaged(state: string): BuilderError {
   return new BuilderError('ERR_LAYER', `Cannot decompress data: the xz stream is damaged, ${state}`);
 }

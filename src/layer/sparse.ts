@@ -6,7 +6,7 @@ import { blockSize, number } from './header.ts';
 import { type PaxRecords, maximumMetaSize, parsePaxNumber } from './pax.ts';
 
 /** A run of stored bytes and where in the file it belongs. */
-export interface SparseRegion {
+interface SparseRegion {
   readonly offset: number;
   readonly length: number;
 }

@@ -11,7 +11,7 @@ import type { Layer } from '../oci/image.ts';
 import { Meter, verify } from './meter.ts';
 
 /** A blob that is being written. */
-export interface BlobWriter {
+interface BlobWriter {
   readonly write: (chunk: Uint8Array) => Promise<void>;
   /** What is written, from its start, as it comes; nobody has verified it. Fails where the blob is discarded. */
   readonly follow: (signal: AbortSignal) => Readable;

@@ -1,6 +1,7 @@
 // The names that say "gone": image-spec layer.md#whiteouts. What they do to a root is rootfs/unpack.ts.
 import type { ByteString } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
+import type { LocalEntry } from './entry.ts';
 import { show } from './show.ts';
 
 const prefix = '.wh.';
@@ -33,6 +34,23 @@ export function whiteoutOf(path: ByteString): Whiteout | undefined {
 export function whiteoutPath(path: ByteString): ByteString {
   const slash = path.lastIndexOf('/');
   return `${path.slice(0, slash + 1)}${prefix}${path.slice(slash + 1)}` as ByteString; // bytes joined
+}
+
+/** The entry that says that `path` of the layers below is gone. */
+export function whiteoutEntry(path: ByteString): LocalEntry {
+  const mtime = { seconds: 0, nanoseconds: 0 };
+  return { type: 'file', path: whiteoutPath(path), mode: 0, uid: 0, gid: 0, mtime, xattrs: new Map(), size: 0 };
+}
+
+/** For a name that readers of a layer would take for a whiteout. */
+export function reservedName(path: ByteString): BuilderError {
+  return new BuilderError(
+    'ERR_LAYER',
+    `Cannot store ${show(`/${path}` as ByteString)} in a layer: names that begin with .wh. mark deletions`,
+    {
+      hint: 'remove the file in the same RUN',
+    },
+  );
 }
 
 /** True where a path's last name can't be stored in a layer, as readers would take it for a whiteout. */

@@ -38,17 +38,12 @@ export const runCapabilities: ReadonlySet<number> = new Set(
     .map(([, number]) => number),
 );
 
-/** The capability sets of the calling thread, as masks. */
-export function currentCapabilities(): { readonly effective: bigint; readonly permitted: bigint; readonly inheritable: bigint } {
-  const words = Buffer.alloc(24);
-  call('capget', [header(), words]);
-  const mask = (offset: number): bigint => BigInt(words.readUInt32LE(offset)) | (BigInt(words.readUInt32LE(offset + 12)) << 32n);
-  return { effective: mask(0), permitted: mask(4), inheritable: mask(8) };
-}
-
 /** Whether the calling thread may use `capability`. */
 export function hasCapability(capability: number): boolean {
-  return ((currentCapabilities().effective >> BigInt(capability)) & 1n) === 1n;
+  const words = Buffer.alloc(24);
+  call('capget', [header(), words]);
+  const effective = BigInt(words.readUInt32LE(0)) | (BigInt(words.readUInt32LE(12)) << 32n);
+  return ((effective >> BigInt(capability)) & 1n) === 1n;
 }
 
 /**

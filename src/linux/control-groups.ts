@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path/posix';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, messageOf, systemCode } from '../errors.ts';
 
 export interface Limits {
   readonly memoryBytes?: number;
@@ -65,7 +65,7 @@ export function makeLimitedGroups(name: string, { memoryBytes, pids }: Limits): 
   } catch (error) {
     for (const group of made) rmdirSync(group);
     const flags = wanted.map(({ flag }) => flag).join(' and ');
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot honour ${flags}: no control group can be had here: ${reason}`, {
       cause: error,
       hint: 'run as root, or in a session that systemd delegates control groups to',

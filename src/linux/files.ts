@@ -78,15 +78,15 @@ export function renameToFree(from: ByteString, to: ByteString): void {
   renameSync(fsPath(from), fsPath(to));
 }
 
-/** lstat of a path into `target` at `offset`; false where there is nothing. @throws SystemError for anything but absence */
-export function statInto(path: ByteString, target: Float64Array, offset = 0): boolean {
+/** lstat of a path into `target`; false where there is nothing. @throws SystemError for anything but absence */
+export function statInto(path: ByteString, target: Float64Array): boolean {
   const result = attempt('statx', currentDirectory, cString(path), noFollow, basicStats, statBytes);
   if (result < 0) {
     const error = systemError(-result, 'lstat', path);
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false;
     throw error;
   }
-  decodeStat(statWords, target, offset);
+  decodeStat(statWords, target, 0);
   return true;
 }
 

@@ -5,7 +5,6 @@ import { type ByteString, bytesFromBuffer } from '../bytes.ts';
 export interface Mount {
   /** Absolute, as this process sees it. */
   readonly target: ByteString;
-  readonly filesystem: string;
   readonly isReadOnly: boolean;
 }
 
@@ -21,9 +20,8 @@ export function parseMounts(table: ByteString): Mount[] {
     const fields = line.split(' ');
     const [, , , , target, options] = fields;
     const separator = fields.indexOf('-', 6);
-    const filesystem = fields[separator + 1];
-    if (target === undefined || options === undefined || separator === -1 || filesystem === undefined) continue;
-    mounts.push({ target: decodeOctal(target), filesystem, isReadOnly: options.split(',').includes('ro') });
+    if (target === undefined || options === undefined || separator === -1 || fields[separator + 1] === undefined) continue;
+    mounts.push({ target: decodeOctal(target), isReadOnly: options.split(',').includes('ro') });
   }
   return mounts;
 }

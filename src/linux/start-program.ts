@@ -23,7 +23,7 @@ export interface SpawnRequest {
 }
 
 /** Where starting failed. */
-export type SpawnStep = 'root' | 'directory' | 'groups' | 'gid' | 'uid' | 'execute';
+type SpawnStep = 'root' | 'directory' | 'groups' | 'gid' | 'uid' | 'execute';
 
 /** What became of a start. `head` is the beginning of the file that the kernel refused, where there is one. */
 export type StartAnswer =

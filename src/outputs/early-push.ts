@@ -1,6 +1,6 @@
 // Layers leave for the registry as soon as they are written, large ones while they are, and later steps run meanwhile. It is a head start and no more: what
 // fails here is sent again with the image, and only then is it an error. No tag points to what an unfinished build sent.
-import { BuilderError } from '../errors.ts';
+import { BuilderError, messageOf } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { GrowingLayer, Layer } from '../oci/image.ts';
 import type { Reference } from '../oci/reference.ts';
@@ -35,7 +35,7 @@ export function openEarlyPush({ registry, destinations, emit, signal }: EarlyPus
       await push();
     } catch (error) {
       if (inner.aborted) return;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       emit({ kind: 'note', level: 'debug', message: `${name} could not be sent early: ${reason}` });
     }
   };

@@ -3,7 +3,7 @@
 import { constants } from 'node:fs';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, messageOf, systemCode } from '../errors.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { withoutUserinfo } from '../registry/download.ts';
 import { redactUrl } from '../registry/response.ts';
@@ -87,5 +87,5 @@ async function replace(path: string, text: string): Promise<void> {
 }
 
 function reason(error: unknown): string {
-  return systemCode(error) ?? (error instanceof Error ? error.message : String(error));
+  return systemCode(error) ?? messageOf(error);
 }

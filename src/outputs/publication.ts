@@ -18,7 +18,7 @@ import type { StoreOutput } from './store-image.ts';
 import { type FileExports, type PublishPorts, publishImage, retryPush, writePushed, writeResults } from './publish.ts';
 import { makeFolder } from '../folders.ts';
 
-export interface Published {
+interface Published {
   readonly digest: Digest;
   readonly pushed: readonly PushedImage[];
   /** What engines call the image: the digest of its config, or that of an index. */

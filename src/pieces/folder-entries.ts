@@ -5,7 +5,7 @@ import { isDirectoryMode } from '../files/resolve.ts';
 import { plainRoot } from '../files/root.ts';
 import type { LocalEntry } from '../layer/entry.ts';
 import type { Warn } from '../layer/read.ts';
-import { isReservedName, whiteoutOf, whiteoutPath } from '../layer/whiteout.ts';
+import { isReservedName, whiteoutEntry, whiteoutOf } from '../layer/whiteout.ts';
 import { childPath, comparePaths, rootPath } from '../paths.ts';
 import { captureChanges } from '../rootfs/capture.ts';
 import { scanRoot } from '../rootfs/scan.ts';
@@ -37,20 +37,6 @@ export async function folderEntries(
   }
   changes.sort((a, b) => comparePaths(a.path, b.path));
   return withOpaque(captureChanges(root, changes, signal), opaque);
-}
-
-/** A whiteout of a path. */
-export function whiteoutEntry(path: ByteString): LocalEntry {
-  return {
-    type: 'file',
-    path: whiteoutPath(path),
-    mode: 0,
-    uid: 0,
-    gid: 0,
-    mtime: { seconds: 0, nanoseconds: 0 },
-    xattrs: new Map(),
-    size: 0,
-  };
 }
 
 /** Each directory's mark comes before anything else in it. */

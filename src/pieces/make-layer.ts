@@ -10,12 +10,12 @@ import { defaultZlibLevel } from '../layer/gzip.ts';
 import { verify } from '../layer/meter.ts';
 import { type Warn, readEntries } from '../layer/read.ts';
 import type { BlobStore } from '../layer/store.ts';
-import { isReservedName } from '../layer/whiteout.ts';
+import { isReservedName, whiteoutEntry } from '../layer/whiteout.ts';
 import { storeCompressed, writeLayer } from '../layer/write.ts';
 import { type Compression, layerMediaType } from '../oci/media-type.ts';
 import { namesOf } from '../paths.ts';
 import type { Owner } from '../linux/owners.ts';
-import { folderEntries, whiteoutEntry } from './folder-entries.ts';
+import { folderEntries } from './folder-entries.ts';
 import { type LayerPiece, readLayerPiece } from './layer-piece.ts';
 import { type Piece, pieceOf, readFileChunks } from './piece.ts';
 

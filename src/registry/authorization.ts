@@ -276,7 +276,8 @@ export function mergeScopes(scopes: readonly string[]): readonly string[] {
   return [...byName].map(([name, actions]) => (actions.size === 0 ? name : `${name}:${[...actions].toSorted().join(',')}`));
 }
 
-function basic(credential: { readonly user: string; readonly password: string }): string {
+/** The header of RFC 7617. */
+export function basic(credential: { readonly user: string; readonly password: string }): string {
   return `Basic ${Buffer.from(`${credential.user}:${credential.password}`, 'utf8').toString('base64')}`;
 }
 

@@ -24,7 +24,7 @@ import { deleteImage, listTags } from './tags.ts';
 import { type Transport, type TransportOptions, createTransport } from './transport.ts';
 
 /** Where else to look for the images of a registry. */
-export interface MirrorRules {
+interface MirrorRules {
   /** By registry: `host[/prefix]`, tried in order before the registry itself. */
   readonly mirrors: ReadonlyMap<string, readonly string[]>;
   /** The registry itself is not asked where it has mirrors. */

@@ -1,6 +1,7 @@
 // A file from the web, for ADD: the registry client's own connections and name resolution, and nobody's credentials.
 import type { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
+import { basic } from './authorization.ts';
 import { header, discard, redactUrl } from './response.ts';
 import { TransientError } from './retry.ts';
 import type { Transport } from './transport.ts';
@@ -9,10 +10,8 @@ export interface Download {
   readonly status: number;
   readonly lastModified: string | undefined;
   readonly etag: string | undefined;
-  readonly contentDisposition: string | undefined;
   /** Bytes, where the server says so. */
   readonly sizeBytes: number | undefined;
-  readonly finalUrl: URL;
   /** The receiver owns it. */
   readonly body: Readable;
 }
@@ -53,9 +52,7 @@ export async function fetchFile(
     status: response.status,
     lastModified: header(response, 'last-modified'),
     etag: header(response, 'etag'),
-    contentDisposition: header(response, 'content-disposition'),
     sizeBytes: length === undefined || !/^\d{1,15}$/.test(length) ? undefined : Number(length),
-    finalUrl: response.url,
     body: response.body,
   };
 }
@@ -67,6 +64,6 @@ export function withoutUserinfo(url: URL): { readonly request: URL; readonly sec
   request.password = '';
   request.hash = '';
   if (url.username === '' && url.password === '') return { request, secrets: {} };
-  const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-  return { request, secrets: { authorization: `Basic ${Buffer.from(pair, 'utf8').toString('base64')}` } };
+  const [user, password] = [decodeURIComponent(url.username), decodeURIComponent(url.password)];
+  return { request, secrets: { authorization: basic({ user, password }) } };
 }

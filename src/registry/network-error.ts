@@ -1,5 +1,5 @@
 // What broke between us and a registry, in our words: whether it may pass, and what to try.
-import { BuilderError, RegistryError, systemCode } from '../errors.ts';
+import { BuilderError, RegistryError, messageOf, systemCode } from '../errors.ts';
 import { given } from '../given.ts';
 import { clientCertificateHint, redactUrl } from './response.ts';
 import { TransientError, isTransientStatus } from './retry.ts';
@@ -103,7 +103,7 @@ export function isNoHttp(error: unknown): boolean {
 }
 
 function reasonOf(error: unknown, codes: readonly string[]): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (codes.some((code) => clientCertificateCode.test(code))) return 'it wants a client certificate, or another one than ours';
   for (const code of codes) {
     const reason = reasons.get(code);

@@ -82,7 +82,7 @@ export function pacedUpload(source: Readable, limits: PaceLimits, onStall: (why:
 }
 
 /** "30 s". */
-export function seconds(durationMs: number): string {
+function seconds(durationMs: number): string {
   return `${durationMs / 1000} s`;
 }
 

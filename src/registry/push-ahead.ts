@@ -6,6 +6,7 @@ import type { GrowingLayer, Layer } from '../oci/image.ts';
 import type { Reference } from '../oci/reference.ts';
 import { allOrAbort } from './all-or-abort.ts';
 import { type PushContext, progressOf, pushBlob } from './push-blob.ts';
+import { cancelUpload, patchGrowing, startUpload } from './upload-verbs.ts';
 import { counted } from './upload.ts';
 
 /** A registry that takes a blob while it comes has nothing left to do at its end but to say so. */
@@ -50,7 +51,7 @@ export async function pushGrowing(
 async function sendGrowing({ open, emit }: PushContext, growing: GrowingLayer, reference: Reference, signal: AbortSignal): Promise<URL> {
   const repository = await open(reference, signal);
   if (!repository.takesGrowing) throw new BuilderError('ERR_UNSUPPORTED', `${repository.name} did not take such a blob before`);
-  const { location } = await repository.startUpload(signal, { retry: false });
+  const { location } = await startUpload(repository, signal, { retry: false });
   const tell = progressOf(emit, repository);
   let descriptor: Descriptor | undefined;
   growing.finished.then(
@@ -59,10 +60,10 @@ async function sendGrowing({ open, emit }: PushContext, growing: GrowingLayer, r
   );
   const onBytes = (doneBytes: number): void => (descriptor === undefined ? undefined : tell(descriptor, doneBytes));
   try {
-    return await repository.patchGrowing(location, () => counted(growing.open(signal), onBytes), answerMs, signal);
+    return await patchGrowing(repository, location, () => counted(growing.open(signal), onBytes), answerMs, signal);
   } catch (error) {
     if (!signal.aborted) repository.takesGrowing = false;
-    void repository.cancelUpload(location, AbortSignal.timeout(answerMs)).catch(() => undefined);
+    void cancelUpload(repository, location, AbortSignal.timeout(answerMs)).catch(() => undefined);
     throw error;
   }
 }

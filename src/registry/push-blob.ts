@@ -9,7 +9,8 @@ import type { Reference } from '../oci/reference.ts';
 import type { JointWork } from './joint-work.ts';
 import type { Limit } from './limit.ts';
 import { progressStepBytes } from './pull.ts';
-import type { Repository, UploadSession } from './repository.ts';
+import type { Repository } from './repository.ts';
+import { type UploadSession, cancelUpload, mountBlob, putBlob, startUpload } from './upload-verbs.ts';
 import { uploadBlob } from './upload.ts';
 
 export interface PushOptions {
@@ -70,7 +71,7 @@ async function finishBegun(
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    await repository.putBlob(await begun, descriptor, undefined, signal);
+    await putBlob(repository, await begun, descriptor, undefined, signal);
     return true;
   } catch (error) {
     signal.throwIfAborted();
@@ -128,12 +129,12 @@ async function beginUnlessThere(
   { begun, isNew }: { readonly begun: UploadSession | undefined; readonly isNew: boolean },
   signal: AbortSignal,
 ): Promise<UploadSession | 'exists' | undefined> {
-  const beginning = isNew ? repository.startUpload(signal, { retry: false }) : Promise.resolve(begun);
+  const beginning = isNew ? startUpload(repository, signal, { retry: false }) : Promise.resolve(begun);
   const [there, opening] = await Promise.allSettled([repository.hasBlob(digest, signal), beginning]);
   signal.throwIfAborted();
   const session = opening.status === 'fulfilled' ? opening.value : undefined;
   if (there.status === 'fulfilled' && there.value !== 'yes') return session;
-  if (session !== undefined) await repository.cancelUpload(session.location, signal);
+  if (session !== undefined) await cancelUpload(repository, session.location, signal);
   if (there.status === 'rejected') throw there.reason;
   return 'exists';
 }
@@ -170,7 +171,7 @@ async function mount(
 ): Promise<UploadSession | 'mounted' | undefined> {
   if (from === repository.reference.repository) return undefined;
   try {
-    return await repository.mount(digest, from, signal);
+    return await mountBlob(repository, digest, from, signal);
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof RegistryError) return undefined;

@@ -1,5 +1,5 @@
 // An image goes to its destinations as it is stored: blobs first and in parallel, the manifest when they are all there, then its tags.
-import { BuilderError, RegistryError } from '../errors.ts';
+import { BuilderError, RegistryError, messageOf } from '../errors.ts';
 import { given } from '../given.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ImageBlob } from '../oci/image.ts';
@@ -13,6 +13,7 @@ import { isImmutableTag } from './immutable-tag.ts';
 import { putReferrer } from './referrers.ts';
 import type { Repository } from './repository.ts';
 import { changed } from './response.ts';
+import { cancelUpload, startUpload } from './upload-verbs.ts';
 
 /**
  * Pushes to every destination; the answer has one entry for each, in their order. A registry that fails doesn't stop the others.
@@ -50,7 +51,7 @@ export async function pushTo(
 function pushFailure(failures: readonly unknown[], destinations: readonly Reference[], pushed: ReadonlyMap<Reference, Digest>): unknown {
   const [first] = failures;
   if (!(first instanceof RegistryError) || destinations.length === 1) return first;
-  const messages = failures.map((failure) => (failure instanceof Error ? failure.message : String(failure)));
+  const messages = failures.map(messageOf);
   const list = (items: readonly Reference[]): string => (items.length === 0 ? 'nothing' : items.map(formatReference).join(', '));
   const [done, left] = [destinations.filter((item) => pushed.has(item)), destinations.filter((item) => !pushed.has(item))];
   return changed(first, { message: `${messages.join('; ')}; pushed: ${list(done)}; not pushed: ${list(left)}` });
@@ -76,7 +77,7 @@ export function repositorySink(context: PushContext, { names, earlier, onNamed }
     } catch (error) {
       const lacking = lackingBlobs(error, [...sent.values()]);
       if (lacking.length === 0) throw error;
-      const message = `${error instanceof Error ? error.message : String(error)}; sending ${lacking.length} of its blobs again`;
+      const message = `${messageOf(error)}; sending ${lacking.length} of its blobs again`;
       context.emit({ kind: 'warning', code: 'blob-lost', message });
       await allOrAbort(signal, lacking, async (blob, inner) => await sendAgain(context, blob, at, options, inner));
       return await put();
@@ -123,9 +124,9 @@ function lackingBlobs(error: unknown, sent: readonly ImageBlob[]): readonly Imag
  * @throws RegistryError with ERR_AUTH when we may not.
  */
 export async function probePush(repository: Repository, signal: AbortSignal): Promise<void> {
-  const { location } = await repository.startUpload(signal);
+  const { location } = await startUpload(repository, signal);
   // Nobody needs to wait for that, nor for its failure.
-  void repository.cancelUpload(location, signal).catch(() => undefined);
+  void cancelUpload(repository, location, signal).catch(() => undefined);
 }
 
 interface ManifestWish {

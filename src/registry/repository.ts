@@ -1,26 +1,16 @@
 // One repository of one registry, all verbs of the distribution-spec that we use, no policy.
 import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
-import { given } from '../given.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, digestOf, isDigest, splitDigest } from '../oci/digest.ts';
 import { type StoredManifest, isSchema1Type, manifestLimitBytes, servedType, storedManifest } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
 import type { Reference } from '../oci/reference.ts';
-import { locationOf } from './location.ts';
 import { type RepositoryOptions, RepositoryRequests, type Wish } from './repository-requests.ts';
 import { type Response, changed, discard, expect, failureOf, header, htmlInstead, isHtml, readJson } from './response.ts';
-import { type Retry, TransientError, isTransientStatus, withRetries } from './retry.ts';
-import type { Body } from './transport.ts';
+import { type Retry, isTransientStatus, withRetries } from './retry.ts';
 
 const manifestTypes = [MediaType.ociIndex, MediaType.ociManifest, MediaType.dockerList, MediaType.dockerManifest].join(', ');
-/** An upload that was begun. */
-export interface UploadSession {
-  readonly location: URL;
-  /** A chunk that is not the last may not have fewer. */
-  readonly chunkMinBytes: number;
-}
 
 /** Verbs on one repository. Every failure is a RegistryError that names the task. */
 export class Repository {
@@ -185,123 +175,9 @@ export class Repository {
     throw htmlInstead(response, `blob ${digest} of ${this.name}`);
   }
 
-  /** distribution-spec end-4a: where to send the bytes. */
-  async startUpload(signal: AbortSignal, { retry = true } = {}): Promise<UploadSession> {
-    const task = `start an upload to ${this.name}`;
-    const wish: Wish = { access: 'push', retry, task };
-    const response = await expect(await this.requests.send('POST', 'blobs/uploads/', wish, signal), [202, 201], task);
-    return await sessionOf(response, task);
-  }
-
-  /** distribution-spec end-11, one try: 'mounted', or the session that was begun instead. */
-  async mount(digest: Digest, from: string, signal: AbortSignal): Promise<UploadSession | 'mounted'> {
-    const query = `?mount=${encodeURIComponent(digest)}&from=${encodeURIComponent(from)}`;
-    const task = `mount a blob of ${from} in ${this.name}`;
-    const wish: Wish = { access: 'push', mountFrom: from, retry: false, task };
-    const response = await expect(await this.requests.send('POST', `blobs/uploads/${query}`, wish, signal), [201, 202], task);
-    if (response.status === 202) return await sessionOf(response, task);
-    await discard(response);
-    return 'mounted';
-  }
-
-  /** distribution-spec end-6: the whole blob in one PUT, or the end of one that was sent in chunks. */
-  async putBlob(location: URL, { digest, size }: Descriptor, body: Body | undefined, signal: AbortSignal): Promise<void> {
-    const task = `push blob ${digest} to ${this.name}`;
-    const url = new URL(location);
-    // appended by hand: URLSearchParams would re-encode what the registry wrote there
-    url.search = `${url.search === '' ? '?' : `${url.search}&`}digest=${encodeURIComponent(digest)}`;
-    const headers = { 'content-type': 'application/octet-stream' };
-    const wish: Wish = {
-      access: 'push',
-      headers,
-      retry: false,
-      storesBytes: size,
-      task,
-      ...given({ body }),
-    };
-    await discard(await expect(await this.requests.send('PUT', url, wish, signal), [201, 200, 204], task));
-  }
-
-  /** distribution-spec end-5: bytes `start` to `start + body.sizeBytes`; the next location and the bytes that are there. */
-  async patchBlob(
-    location: URL,
-    start: number,
-    body: Body & { readonly sizeBytes: number },
-    signal: AbortSignal,
-  ): Promise<{ readonly location: URL; readonly doneBytes: number }> {
-    const task = `push a chunk to ${this.name}`;
-    const end = start + body.sizeBytes;
-    const headers = { 'content-type': 'application/octet-stream', 'content-range': `${start}-${end - 1}` };
-    const response = await this.requests.send(
-      'PATCH',
-      location,
-      { access: 'push', headers, body, retry: false, storesBytes: body.sizeBytes, task },
-      signal,
-    );
-    await discard(await expect(response, [202, 201, 204], task));
-    return { location: header(response, 'location') === undefined ? location : locationOf(response, task), doneBytes: end };
-  }
-
-  /**
-   * end-5 as docker push does it: all there is and all that is still to come, without a length. The next location.
-   * @throws TransientError when no answer has come `answerMs` after the last byte
-   */
-  async patchGrowing(location: URL, open: () => Readable, answerMs: number, signal: AbortSignal): Promise<URL> {
-    const task = `push a growing blob to ${this.name}`;
-    const late = new AbortController();
-    let timer: NodeJS.Timeout | undefined;
-    const openTimed = (): Readable => {
-      clearTimeout(timer);
-      const source = open();
-      const onEnd = (): void => late.abort(new TransientError(`Cannot ${task}: no answer`, { method: 'PATCH', url: this.name }));
-      source.once('end', () => (timer = setTimeout(onEnd, answerMs)));
-      return source;
-    };
-    const headers = { 'content-type': 'application/octet-stream' };
-    const wish: Wish = { access: 'push', headers, body: { open: openTimed }, retry: false, task };
-    try {
-      const response = await this.requests.send('PATCH', location, wish, AbortSignal.any([signal, late.signal]));
-      await discard(await expect(response, [202, 201, 204], task));
-      return header(response, 'location') === undefined ? location : locationOf(response, task);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  /** distribution-spec end-13: how far an upload got; undefined where its session is gone or says nothing. */
-  async uploadStatus(location: URL, signal: AbortSignal): Promise<{ readonly location: URL; readonly doneBytes: number } | undefined> {
-    const task = `look up an upload to ${this.name}`;
-    const response = await this.requests.send('GET', location, { access: 'push', task }, signal);
-    await discard(response);
-    const range = /^(?:bytes=)?0-(\d{1,15})$/.exec(header(response, 'range')?.trim() ?? '');
-    if (response.status !== 204 || range === null) return undefined;
-    // "0-0" may mean one byte or none: such a session is not worth keeping.
-    const last = Number(range[1]);
-    if (last === 0) return undefined;
-    return { location: header(response, 'location') === undefined ? location : locationOf(response, task), doneBytes: last + 1 };
-  }
-
-  /** distribution-spec end-14, best effort: a registry that keeps the session will expire it. */
-  async cancelUpload(location: URL, signal: AbortSignal): Promise<void> {
-    try {
-      await discard(
-        await this.requests.send('DELETE', location, { access: 'push', retry: false, task: `cancel an upload to ${this.name}` }, signal),
-      );
-    } catch {
-      signal.throwIfAborted();
-    }
-  }
-
   #named(target: string): string {
     return isDigest(target) ? `${this.name}@${target}` : `${this.name}:${target}`;
   }
-}
-
-async function sessionOf(response: Response, task: string): Promise<UploadSession> {
-  await discard(response);
-  // distribution-spec: pushing a blob in chunks
-  const least = header(response, 'oci-chunk-min-length');
-  return { location: locationOf(response, task), chunkMinBytes: least !== undefined && /^\d{1,12}$/.test(least) ? Number(least) : 0 };
 }
 
 function digestLike(model: Digest, bytes: Buffer): Digest {

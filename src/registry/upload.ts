@@ -2,8 +2,9 @@
 import { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
 import type { ImageBlob } from '../oci/image.ts';
-import type { Repository, UploadSession } from './repository.ts';
+import type { Repository } from './repository.ts';
 import { Patience, TransientError, progressBytes } from './retry.ts';
+import { type UploadSession, patchBlob, putBlob, startUpload, uploadStatus } from './upload-verbs.ts';
 
 export interface UploadOptions {
   /** Gets the number of bytes sent so far; it may fall when an upload starts over. */
@@ -93,7 +94,7 @@ interface Upload {
 async function nextSession({ repository, state }: Upload, signal: AbortSignal): Promise<UploadSession> {
   const { session } = state;
   state.session = undefined;
-  return session ?? (await repository.startUpload(signal));
+  return session ?? (await startUpload(repository, signal));
 }
 
 async function sendWhole(upload: Upload, signal: AbortSignal): Promise<void> {
@@ -108,7 +109,7 @@ async function sendWhole(upload: Upload, signal: AbortSignal): Promise<void> {
     return opened;
   };
   try {
-    await repository.putBlob(location, descriptor, { open, sizeBytes: descriptor.size }, signal);
+    await putBlob(repository, location, descriptor, { open, sizeBytes: descriptor.size }, signal);
   } finally {
     opened?.destroy();
   }
@@ -140,7 +141,7 @@ async function sendChunks(upload: Upload, signal: AbortSignal): Promise<void> {
       const open = (): Readable => counted(Readable.from(chunk(), { objectMode: false }), (sent) => options.onBytes(before + sent));
       state.doneBytes = before;
       state.unfinished = { ...session, location: at.location };
-      at = await repository.patchBlob(at.location, before, { open, sizeBytes }, signal);
+      at = await patchBlob(repository, at.location, before, { open, sizeBytes }, signal);
       state.unfinished = undefined;
     }
     // Reading on to the end is what lets the source say that its digest was wrong.
@@ -148,7 +149,7 @@ async function sendChunks(upload: Upload, signal: AbortSignal): Promise<void> {
   } finally {
     await reader.close();
   }
-  await repository.putBlob(at.location, descriptor, undefined, signal);
+  await putBlob(repository, at.location, descriptor, undefined, signal);
 }
 
 /** The session whose chunk broke off, and the bytes that the registry has; undefined where there is none to go on with. */
@@ -160,7 +161,7 @@ async function resumed(
   state.unfinished = undefined;
   if (unfinished === undefined) return undefined;
   const { size, digest } = source.descriptor;
-  const status = await repository.uploadStatus(unfinished.location, signal);
+  const status = await uploadStatus(repository, unfinished.location, signal);
   if (status === undefined || status.doneBytes > size) return undefined;
   repository.retry.tell?.(`going on with blob ${digest} after ${status.doneBytes} of ${size} bytes`);
   return { session: { ...unfinished, location: status.location }, doneBytes: status.doneBytes };

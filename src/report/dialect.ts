@@ -10,7 +10,7 @@ export interface Group {
   readonly isFolded: boolean;
 }
 
-export interface Annotation {
+interface Annotation {
   readonly level: 'error' | 'warning';
   readonly message: string;
   /** The Dockerfile's name, where the place is in it. */

@@ -67,7 +67,7 @@ export function eventsSchema(): Value {
     msg: { type: 'string' },
   };
   const event = (kind: string, fields: Fields): Value => {
-    const { properties, required } = objectSchema(fields, true);
+    const { properties, required } = objectSchema(fields);
     const own = { level: common.level, time: common.time, kind: { const: kind }, msg: common.msg };
     // A note has a level of its own: that is the line's.
     return closed({ ...own, ...properties }, [...new Set([...Object.keys(own), ...required])]);
@@ -99,14 +99,14 @@ function schemaOf(shape: Shape, mayName: boolean): Value {
   if (shape === 'digest') return { type: 'string', pattern: digestPattern };
   if ('oneOf' in shape) return { enum: Object.keys(shape.oneOf) };
   if ('list' in shape) return { type: 'array', items: schemaOf(shape.list, true) };
-  const { properties, required } = objectSchema(shape.object, true);
+  const { properties, required } = objectSchema(shape.object);
   return closed(properties, required);
 }
 
-function objectSchema(fields: Fields, mayName: boolean): { readonly properties: Value; readonly required: readonly string[] } {
+function objectSchema(fields: Fields): { readonly properties: Value; readonly required: readonly string[] } {
   const entries = Object.entries(fields).map(([name, field]) => {
     const isOptional = typeof field === 'object' && 'maybe' in field;
-    return { name, isOptional, schema: schemaOf(isOptional ? field.maybe : field, mayName) };
+    return { name, isOptional, schema: schemaOf(isOptional ? field.maybe : field, true) };
   });
   return {
     properties: Object.fromEntries(entries.map(({ name, schema }) => [name, schema])),

@@ -26,7 +26,7 @@ export interface ReportOptions {
 }
 
 /** Where in a Dockerfile a failure is. */
-export interface FailurePlace {
+interface FailurePlace {
   readonly file: string;
   readonly range: SourceRange;
 }

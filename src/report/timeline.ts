@@ -2,7 +2,7 @@
 import type { BuildEvent, Phase, StepLabel } from '../events.ts';
 
 /** Times are milliseconds since 1970. */
-export interface Span {
+interface Span {
   readonly phase: Phase;
   readonly from: number;
   to: number;

@@ -4,7 +4,7 @@
 // kill -9: `recover` goes on from any of them, in any container that has the folder. See ARCHITECTURE.md. RED.
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, rmdirSync, utimesSync } from 'node:fs';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, messageOf, systemCode } from '../errors.ts';
 import { tryLock } from '../linux/file-lock.ts';
 import { renameToFree } from '../linux/files.ts';
 import { type Journal, emptyJournal, endWork, readJournal, writeJournal } from './borrow-journal.ts';
@@ -288,8 +288,4 @@ function inUse(folder: ByteString): BuilderError {
 
 function shown(folder: ByteString, path: ByteString): string {
   return textFromBytes(joinBytes(folder, path));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

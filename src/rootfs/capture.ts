@@ -1,9 +1,8 @@
 // Changes to the entries of a layer. Docker's conventions: explicit whiteouts in front of their siblings, each path once,
 // hard links by their first name.
-import { type ByteString, textFromBytes } from '../bytes.ts';
-import { BuilderError } from '../errors.ts';
+import { type ByteString } from '../bytes.ts';
 import type { LocalEntry } from '../layer/entry.ts';
-import { isReservedName, whiteoutPath } from '../layer/whiteout.ts';
+import { isReservedName, reservedName, whiteoutEntry } from '../layer/whiteout.ts';
 import { type OpenEntry, openEntry } from './read-entry.ts';
 import type { Root } from '../files/root.ts';
 import { type Change, type TreeEntry, typeOfMode } from './scanned-tree.ts';
@@ -26,7 +25,7 @@ export function* captureChanges(root: Root, changes: readonly Change[], signal: 
     signal.throwIfAborted();
     if (deletions.size > 0) yield* whiteoutsAbove(change.path, directories, deletions);
     if (change.kind === 'deleted') continue;
-    if (isReservedName(change.path)) throw reserved(change.path);
+    if (isReservedName(change.path)) throw reservedName(change.path);
     const key = linkKey(change);
     const first = key === undefined ? undefined : firstNames.get(key);
     if (first !== undefined) {
@@ -97,22 +96,7 @@ function* whiteoutsAbove(path: ByteString, directories: Set<ByteString>, deletio
     if (above === '.') break;
   }
   for (const parent of parents.reverse()) {
-    for (const deleted of deletions.get(parent) ?? []) yield whiteout(deleted);
+    for (const deleted of deletions.get(parent) ?? []) yield whiteoutEntry(deleted);
     deletions.delete(parent);
   }
-}
-
-function whiteout(path: ByteString): LocalEntry {
-  const mtime = { seconds: 0, nanoseconds: 0 };
-  return { type: 'file', path: whiteoutPath(path), mode: 0, uid: 0, gid: 0, mtime, xattrs: new Map(), size: 0 };
-}
-
-function reserved(path: ByteString): BuilderError {
-  return new BuilderError(
-    'ERR_LAYER',
-    `Cannot store ${JSON.stringify(`/${textFromBytes(path)}`)} in a layer: names that begin with .wh. mark deletions`,
-    {
-      hint: 'remove the file in the same RUN',
-    },
-  );
 }

@@ -2,7 +2,7 @@
 import type { ByteString } from '../bytes.ts';
 import { openFileWith } from '../files/read-file.ts';
 import type { LocalEntry, Metadata } from '../layer/entry.ts';
-import { splitDevice } from '../linux/files.ts';
+import { splitDevice, statFieldCount, statInto } from '../linux/files.ts';
 import { readXattrs } from '../files/metadata.ts';
 import { reach } from '../files/long-path.ts';
 import { absolutePath, readLink } from '../files/resolve.ts';
@@ -32,7 +32,14 @@ export function openEntry(root: Root, path: ByteString, stat: TreeEntry): OpenEn
   return { entry: common, close };
 }
 
-function metadataOf(stat: TreeEntry, xattrs: Metadata['xattrs']): Metadata {
+/** What is at `path`, however long that is; undefined for nothing. @throws SystemError */
+export function statOf(root: Root, path: ByteString): TreeEntry | undefined {
+  const numbers = new Float64Array(statFieldCount);
+  return reach(absolutePath(root, path), (short) => statInto(short, numbers)) ? entryAt(numbers) : undefined;
+}
+
+/** What a stat says of metadata, with the extended attributes. */
+export function metadataOf(stat: TreeEntry, xattrs: Metadata['xattrs']): Metadata {
   const mtime = { seconds: stat.mtimeSeconds, nanoseconds: stat.mtimeNanoseconds };
   return { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, mtime, xattrs };
 }

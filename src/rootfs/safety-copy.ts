@@ -9,9 +9,8 @@ import { reach } from '../files/long-path.ts';
 import { applyMetadata, readXattrs } from '../files/metadata.ts';
 import { absolutePath } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
-import { setTimes, statFieldCount, statInto } from '../linux/files.ts';
-import { openEntry } from './read-entry.ts';
-import { entryAt } from './tree-columns.ts';
+import { setTimes } from '../linux/files.ts';
+import { metadataOf, openEntry, statOf } from './read-entry.ts';
 import { type Tree, type TreeEntry, typeOfMode } from './scanned-tree.ts';
 
 const entriesPerTurn = 64;
@@ -147,9 +146,7 @@ function beginsWith(whole: ByteString, start: ByteString): boolean {
 }
 
 function restoreMetadata(copy: Root, to: Root, path: ByteString, was: TreeEntry): void {
-  const mtime = { seconds: was.mtimeSeconds, nanoseconds: was.mtimeNanoseconds };
-  const xattrs = reach(absolutePath(copy, path), readXattrs);
-  const metadata = { mode: was.mode & 0o7777, uid: was.uid, gid: was.gid, mtime, xattrs };
+  const metadata = metadataOf(was, reach(absolutePath(copy, path), readXattrs));
   reach(absolutePath(to, path), (short) => applyMetadata(short, metadata, typeOfMode(was.mode) === 'symlink', refuse));
 }
 
@@ -166,11 +163,6 @@ function freePath(root: Root, path: ByteString): ByteString {
     const free = `${path}${bytesFromText(`.yadokari-${number}`)}` as ByteString; // bytes and ASCII
     if (statOf(root, free) === undefined) return free;
   }
-}
-
-function statOf(root: Root, path: ByteString): TreeEntry | undefined {
-  const numbers = new Float64Array(statFieldCount);
-  return reach(absolutePath(root, path), (short) => statInto(short, numbers)) ? entryAt(numbers) : undefined;
 }
 
 function parentOf(path: ByteString): ByteString {

@@ -2,16 +2,13 @@
 import { linkSync, mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { type ByteString, fsPath, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
-import type { Metadata } from '../layer/entry.ts';
-import { statFieldCount, statInto } from '../linux/files.ts';
 import { createEntry } from '../files/create.ts';
 import { applyMetadata, readXattrs, removeStaleXattrs } from '../files/metadata.ts';
 import { createProtection } from './protect.ts';
-import { openEntry } from './read-entry.ts';
+import { metadataOf, openEntry, statOf } from './read-entry.ts';
 import { listNames } from '../files/remove.ts';
 import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
 import { type Root, plainRoot } from '../files/root.ts';
-import { entryAt } from './tree-columns.ts';
 import type { TreeEntry } from './scanned-tree.ts';
 import { childPath } from '../paths.ts';
 
@@ -70,7 +67,7 @@ class Move {
     if (stat === undefined) return;
     const source = absolutePath(this.#from, path);
     const target = absolutePath(this.#to, path);
-    const metadata: Metadata = { ...metadataOf(stat), xattrs: readXattrs(source) };
+    const metadata = metadataOf(stat, readXattrs(source));
     for (const name of listNames(this.#from, path)) await this.#child(childPath(path, name));
     removeStaleXattrs(target, metadata);
     // What the other side refuses to hold was refused when it was unpacked, and told then.
@@ -147,16 +144,6 @@ class Move {
   #statOf(path: ByteString): TreeEntry | undefined {
     return statOf(this.#from, path);
   }
-}
-
-function statOf(root: Root, path: ByteString): TreeEntry | undefined {
-  const numbers = new Float64Array(statFieldCount);
-  return statInto(absolutePath(root, path), numbers) ? entryAt(numbers) : undefined;
-}
-
-function metadataOf(stat: TreeEntry): Omit<Metadata, 'xattrs'> {
-  const mtime = { seconds: stat.mtimeSeconds, nanoseconds: stat.mtimeNanoseconds };
-  return { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, mtime };
 }
 
 function failure(error: unknown, path: ByteString): unknown {

@@ -4,7 +4,7 @@ import { type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { FileView, OpenContent } from '../files/file-view.ts';
 import type { LocalEntry, Metadata, Timestamp } from '../layer/entry.ts';
-import { isReservedName, whiteoutPath } from '../layer/whiteout.ts';
+import { isReservedName, reservedName, whiteoutEntry } from '../layer/whiteout.ts';
 import { comparePaths, rootPath, splitPath } from '../paths.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import type { TreeNode } from '../tree/node.ts';
@@ -181,19 +181,4 @@ async function gatherSources(entries: readonly DraftEntry[], signal: AbortSignal
     else paths.push(each.source.path);
   }
   for (const [files, paths] of wanted) await files.gather(paths, signal);
-}
-
-/** The entry that says that `path` of the layers below is gone. */
-export function whiteoutEntry(path: ByteString): LocalEntry {
-  const mtime = { seconds: 0, nanoseconds: 0 };
-  return { type: 'file', path: whiteoutPath(path), mode: 0, uid: 0, gid: 0, mtime, xattrs: new Map(), size: 0 };
-}
-
-/** For a name that readers of a layer would take for a whiteout. */
-export function reservedName(path: ByteString): BuilderError {
-  return new BuilderError(
-    'ERR_LAYER',
-    `Cannot store ${JSON.stringify(`/${textFromBytes(path)}`)} in a layer: names that begin with .wh. mark deletions`,
-    { hint: 'remove the file in the same RUN' },
-  );
 }

@@ -5,6 +5,7 @@ import { constants } from 'node:os';
 import { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { bytesFromText } from '../bytes.ts';
+import { messageOf } from '../errors.ts';
 import { boundCapabilities } from '../linux/capabilities.ts';
 import { attempt, systemError } from '../linux/libc.ts';
 import { raiseLoopback } from '../linux/loopback.ts';
@@ -131,7 +132,7 @@ async function main(): Promise<void> {
     const plan = JSON.parse(first.done === true ? '' : first.value) as ContainerPlan; // written by the launcher of the same version
     live(plan, { [Symbol.asyncIterator]: () => lines });
   } catch (error) {
-    tell({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+    tell({ kind: 'failed', message: messageOf(error) });
     process.exit(125);
   }
 }

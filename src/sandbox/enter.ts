@@ -1,6 +1,7 @@
 // The first process inside: builds the world of the plan, changes into it, gives up the powers that this took, and becomes the
 // builder. It runs from the host's files itself; nothing of it is left after the last line.
 import { closeSync, readFileSync, writeSync } from 'node:fs';
+import { messageOf } from '../errors.ts';
 import { Capability, boundCapabilities } from '../linux/capabilities.ts';
 import { holdInvocation, invocationOption } from '../linux/invocation.ts';
 import { call } from '../linux/libc.ts';
@@ -37,6 +38,6 @@ function answer(value: EnterAnswer): void {
 try {
   enter();
 } catch (error) {
-  answer({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+  answer({ kind: 'failed', message: messageOf(error) });
   process.exitCode = 1;
 }

@@ -23,7 +23,7 @@ export const programPath = programFolders.join(':');
 const systemAdministrator = 21; // CAP_SYS_ADMIN
 
 /** The path of an installed program; undefined where there is none. */
-export function findProgram(name: string): string | undefined {
+function findProgram(name: string): string | undefined {
   return programFolders.map((folder) => join(folder, name)).find(isExecutable);
 }
 

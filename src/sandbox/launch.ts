@@ -26,7 +26,7 @@ export interface SandboxRequest {
 }
 
 /** What the build leaves behind: no file of the host is writable inside, so they wait in the sandbox's own folder. */
-export interface Outputs {
+interface Outputs {
   /** Told which folder of the host is `outFolder` inside, before anything starts. */
   readonly prepare: (outbox: string) => void;
   /** Called when everything inside has ended; what a RUN may have put there is not to be trusted. */

@@ -30,7 +30,7 @@ export function mountNew(type: string, target: string, flags: readonly Exclude<M
 }
 
 /** Forbids things at a mount and all below it, whatever is allowed or forbidden already (Linux 5.12). @throws SystemError */
-export function forbid(target: string, forbidden: readonly MountAttribute[]): void {
+function forbid(target: string, forbidden: readonly MountAttribute[]): void {
   if (forbidden.length === 0) return;
   // struct mount_attr: attr_set, attr_clr, propagation, userns_fd; eight bytes each.
   const attr = Buffer.alloc(32);

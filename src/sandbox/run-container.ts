@@ -7,6 +7,7 @@ import { BuilderError } from '../errors.ts';
 import type { ContainerPlan, StartOutcome } from './container-plan.ts';
 import { programPath, requireProgram, whyNamespacesFail } from './host.ts';
 import { exitStatus } from './root-removal.ts';
+import { readAnswer } from './supervise.ts';
 
 /** Signals that somebody sends to us and means for the command. */
 export const passedSignals = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'] as const;
@@ -48,7 +49,7 @@ export async function runContainer(
   const ended = exitStatus(child);
   using _signals = onSignal((name) => void orders.write(`${name}\n`));
   orders.write(`${JSON.stringify(plan)}\n`);
-  const outcome = await readOutcome(outcomes);
+  const outcome = await readAnswer<StartOutcome>(outcomes);
   const status = await ended;
   orders.destroy();
   return exitOf(outcome, status, child);
@@ -60,13 +61,4 @@ function exitOf(outcome: StartOutcome | undefined, status: number, child: ChildP
   const hint = whyNamespacesFail();
   const state = outcome?.message ?? `${child.spawnfile} ended with status ${status}`;
   throw new BuilderError('ERR_UNSUPPORTED', `Cannot make namespaces for the command: ${state}`, { hint });
-}
-
-async function readOutcome(pipe: Readable): Promise<StartOutcome | undefined> {
-  let line = '';
-  for await (const chunk of pipe) {
-    line += String(chunk);
-    if (line.endsWith('\n')) return JSON.parse(line) as StartOutcome; // written by the first process, of our own version
-  }
-  return undefined;
 }

@@ -37,7 +37,7 @@ export async function superviseBuilder(child: ChildProcess, plan: SandboxPlan, s
     // A first process that dies early breaks the pipe; its answer and its status tell more than EPIPE does.
     planPipe.on('error', () => undefined);
     planPipe.end(JSON.stringify(plan));
-    const answer = await readAnswer(answerPipe);
+    const answer = await readAnswer<EnterAnswer>(answerPipe);
     if (answer?.kind === 'entered') life.enteredAtMs = performance.now();
     const status = await ended;
     if (answer?.kind === 'entered') return status;
@@ -79,12 +79,12 @@ function signalName(reason: unknown): NodeJS.Signals {
   return (['SIGINT', 'SIGHUP', 'SIGQUIT'] as const).find((name) => name === wanted) ?? 'SIGTERM';
 }
 
-/** The first line; its end doesn't come before that of unshare(1), which holds the pipe too. */
-async function readAnswer(pipe: Readable): Promise<EnterAnswer | undefined> {
+/** What the first process inside says in one line; the pipe doesn't end before unshare(1), which holds it too. */
+export async function readAnswer<Answer>(pipe: Readable): Promise<Answer | undefined> {
   let line = '';
   for await (const chunk of pipe) {
     line += String(chunk);
-    if (line.endsWith('\n')) return JSON.parse(line) as EnterAnswer; // written by the first process, of our own version
+    if (line.endsWith('\n')) return JSON.parse(line) as Answer; // written by the first process, of our own version
   }
   return undefined;
 }

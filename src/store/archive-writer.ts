@@ -103,7 +103,8 @@ class Queue {
   }
 }
 
-function fileEntry(name: string, size: number, content: AsyncIterable<Buffer>): Entry {
+/** A file of an archive of ours. */
+export function fileEntry(name: string, size: number, content: AsyncIterable<Buffer>): Entry {
   const mtime = { seconds: 0, nanoseconds: 0 };
   return { type: 'file', path: bytesFromText(name), size, content, mode: 0o644, uid: 0, gid: 0, mtime, xattrs: new Map() };
 }

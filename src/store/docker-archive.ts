@@ -1,12 +1,12 @@
 // An image as the one tar file that `docker load` and `podman load` read. There is no specification but their code.
 import { given } from '../given.ts';
-import { bytesFromText } from '../bytes.ts';
 import type { Entry } from '../layer/entry.ts';
 import { writeArchive } from '../layer/write.ts';
 import { splitDigest } from '../oci/digest.ts';
 import { type Json, formatJson } from '../oci/json.ts';
 import { type Reference, formatCommonName } from '../oci/reference.ts';
 import type { StoredImage } from '../oci/stored-image.ts';
+import { fileEntry } from './archive-writer.ts';
 import { writeWholeFile } from './whole-file.ts';
 
 /**
@@ -52,20 +52,6 @@ async function* entriesOf(
 /** A name as archives have it: by its tag, if it has one. */
 export function repoTag({ registry, repository, tag }: Reference): string {
   return formatCommonName({ registry, repository, ...given({ tag }) });
-}
-
-function fileEntry(name: string, size: number, content: AsyncIterable<Buffer>): Entry {
-  return {
-    type: 'file',
-    path: bytesFromText(name),
-    size,
-    content,
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-    mtime: { seconds: 0, nanoseconds: 0 },
-    xattrs: new Map(),
-  };
 }
 
 async function* one(bytes: Buffer): AsyncGenerator<Buffer, void, undefined> {

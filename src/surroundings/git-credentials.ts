@@ -1,5 +1,6 @@
 // Which credentials a git server gets. RED: nobody else's.
 import type { GitRemote } from '../git/remote.ts';
+import { basic } from '../registry/authorization.ts';
 
 export interface GitCredentialSources {
   readonly secrets: ReadonlyMap<string, Buffer>;
@@ -13,30 +14,26 @@ export interface GitCredentialSources {
 
 /** The Authorization header for a repository, undefined where there is none for it. */
 export function authorizationFor(remote: GitRemote, { secrets, env, isTop, top }: GitCredentialSources): string | undefined {
-  if (remote.password !== undefined) return basic(remote.user ?? '', remote.password);
+  if (remote.password !== undefined) return basic({ user: remote.user ?? '', password: remote.password });
   const host = remote.host.includes(':') ? `[${remote.host}]` : remote.host;
   const suffixes = [...(remote.port === undefined ? [] : [`.${host}:${remote.port}`]), `.${host}`, ...(isTop ? [''] : [])];
   for (const suffix of suffixes) {
     const header = textOf(secrets.get(`GIT_AUTH_HEADER${suffix}`));
     if (header !== undefined) return header;
     const token = textOf(secrets.get(`GIT_AUTH_TOKEN${suffix}`));
-    if (token !== undefined) return basic('x-access-token', token);
+    if (token !== undefined) return basic({ user: 'x-access-token', password: token });
   }
   // A token in the place of the user, as hosts allow.
-  if (remote.user !== undefined) return basic(remote.user, '');
-  if (isTop && (top.user !== undefined || top.password !== undefined)) return basic(top.user ?? '', top.password ?? '');
+  if (remote.user !== undefined) return basic({ user: remote.user, password: '' });
+  if (isTop && (top.user !== undefined || top.password !== undefined)) return basic({ user: top.user ?? '', password: top.password ?? '' });
   const token = env['GIT_TOKEN'];
-  if (token !== undefined && token !== '') return basic(token, '');
+  if (token !== undefined && token !== '') return basic({ user: token, password: '' });
   const { GIT_USERNAME: user = '', GIT_PASSWORD: password = '' } = env;
-  return user === '' && password === '' ? undefined : basic(user, password);
+  return user === '' && password === '' ? undefined : basic({ user, password });
 }
 
 // A secret's file ends with a line end more often than not.
 function textOf(secret: Buffer | undefined): string | undefined {
   const text = secret?.toString('utf8').trim();
   return text === undefined || text === '' || /\p{Cc}/u.test(text) ? undefined : text;
-}
-
-function basic(user: string, password: string): string {
-  return `Basic ${Buffer.from(`${user}:${password}`, 'utf8').toString('base64')}`;
 }

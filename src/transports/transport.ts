@@ -25,7 +25,7 @@ export interface Transport extends TransportTraits {
   readonly parse: (text: string) => Place;
 }
 
-export type TransportName = 'docker' | 'oci' | 'oci-archive' | 'docker-archive' | 'dir' | 'store';
+type TransportName = 'docker' | 'oci' | 'oci-archive' | 'docker-archive' | 'dir' | 'store';
 
 /** Where one image is, or will be. */
 export interface Place {

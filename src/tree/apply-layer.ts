@@ -1,8 +1,8 @@
 // A layer's entries onto a tree, by the rules of image-spec layer.md: what `rootfs/unpack.ts` does to a disk, without one.
 import type { ByteString } from '../bytes.ts';
-import { textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { Entry } from '../layer/entry.ts';
+import { show } from '../layer/show.ts';
 import { whiteoutOf } from '../layer/whiteout.ts';
 import { type ImageTree, rootNode } from './image-tree.ts';
 import type { TreeNode } from './node.ts';
@@ -153,8 +153,4 @@ function nodeOf(entry: Entry): TreeNode {
 
 function malformed(path: ByteString, state: string): BuilderError {
   return new BuilderError('ERR_LAYER', `entry ${show(path)} ${state}`);
-}
-
-function show(path: ByteString): string {
-  return JSON.stringify(textFromBytes(path));
 }

@@ -16,6 +16,7 @@ import { namesFromTable } from '../../src/registry/names.ts';
 import { imageMemory } from './image-memory.ts';
 import { growingLayer, layerOf, someBytes, storedOf } from './image.ts';
 import { type TestClient, testClient as openClient } from './registry-client.ts';
+import { patchBlob, putBlob, startUpload, uploadStatus } from '../../src/registry/upload-verbs.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
 
@@ -200,13 +201,13 @@ export function registryContract(
       const base = await transport.baseUrl(reference.registry, signal);
       const repository = new Repository({ reference, base, transport, credentials });
       const content = someBytes(250_001);
-      let place = (await repository.startUpload(signal)).location;
+      let place = (await startUpload(repository, signal)).location;
       for (let start = 0; start < content.length; start += 100_000) {
         const part = content.subarray(start, start + 100_000);
-        place = (await repository.patchBlob(place, start, { open: () => part, sizeBytes: part.length }, signal)).location;
+        place = (await patchBlob(repository, place, start, { open: () => part, sizeBytes: part.length }, signal)).location;
       }
-      assert.equal((await repository.uploadStatus(place, signal))?.doneBytes, content.length);
-      await repository.putBlob(place, layerOf(content).descriptor, undefined, signal);
+      assert.equal((await uploadStatus(repository, place, signal))?.doneBytes, content.length);
+      await putBlob(repository, place, layerOf(content).descriptor, undefined, signal);
       assert.equal(await repository.hasBlob(digestOf(content), signal), heads ? 'yes' : 'unknown');
     } finally {
       await transport.close();

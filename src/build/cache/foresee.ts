@@ -13,7 +13,7 @@ import { type CacheKey, type KeyPart, digestOfTexts, keyOf } from './key.ts';
 import { type PartsScope, type StepParts, stepParts } from './step-parts.ts';
 
 /** State and history after an instruction, as if it had been executed. */
-export type ForeseenEffect = Pick<Effect, 'state' | 'history'>;
+type ForeseenEffect = Pick<Effect, 'state' | 'history'>;
 
 export interface ForeseenStep extends StageStep {
   readonly before: StageState;

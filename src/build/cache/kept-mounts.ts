@@ -3,7 +3,7 @@
 // never through a link, and takes its place only whole. Trouble is a warning, and a cache that is as it was here.
 import { type Stats, chmodSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { type ByteString, fsPath } from '../../bytes.ts';
-import { BuilderError } from '../../errors.ts';
+import { BuilderError, messageOf } from '../../errors.ts';
 import type { Emit } from '../../events.ts';
 import { diskView } from '../../files/disk-view.ts';
 import { EntryWriter } from '../../files/entry-writer.ts';
@@ -191,7 +191,7 @@ export class KeptMounts implements KeptCaches {
   }
 
   #warn(code: string, { id }: CacheOnDisk, state: string, error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     this.#options.emit({ kind: 'warning', code: `cache-mount-${code} ${id}`, message: `the cache ${id} ${state}: ${reason}` });
   }
 }

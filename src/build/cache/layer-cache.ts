@@ -1,6 +1,6 @@
 // Entries by key, from several places and into one. Trouble with a place is a warning and a miss: it never fails a build.
 import { Readable } from 'node:stream';
-import { BuilderError } from '../../errors.ts';
+import { BuilderError, messageOf } from '../../errors.ts';
 import type { Emit } from '../../events.ts';
 import type { BlobStore } from '../../layer/store.ts';
 import type { Image, Layer } from '../../oci/image.ts';
@@ -84,7 +84,7 @@ export class LayerCache implements AsyncDisposable {
       } catch (error) {
         signal.throwIfAborted();
         // It only explains. Where the place does not answer, look-ups say so.
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = messageOf(error);
         emit({ kind: 'note', level: 'debug', message: `${place.name}:${tag} can't be read: ${reason}` });
       }
     }
@@ -184,7 +184,7 @@ export class LayerCache implements AsyncDisposable {
   // An entry that is no good is a miss; a place that does not answer is not asked again.
   #judgeFailure(place: EntryPlace, key: CacheKey, error: unknown): void {
     const { emit } = this.#options;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     if (error instanceof BuilderError && ['ERR_LAYER', 'ERR_DIGEST_MISMATCH', 'ERR_UNSUPPORTED', 'ERR_UNSAFE_PATH'].includes(error.code)) {
       emit({ kind: 'warning', code: `cache-entry ${key}`, message: `${place.name}:${key.slice(0, 12)} is not used: ${reason}` });
       return;
@@ -213,7 +213,7 @@ export class LayerCache implements AsyncDisposable {
       if (signal.aborted || this.#target === undefined) return;
       this.#target = undefined;
       const hint = error instanceof BuilderError && error.hint !== undefined ? `; ${error.hint}` : '';
-      const reason = `${error instanceof Error ? error.message : String(error)}${hint}`;
+      const reason = `${messageOf(error)}${hint}`;
       emit({ kind: 'warning', code: `cache-write ${target.name}`, message: `the cache ${target.name} is not written: ${reason}` });
     }
   }
@@ -245,7 +245,7 @@ export class LayerCache implements AsyncDisposable {
       try {
         yield* entry.layer.open(opening);
       } catch (error) {
-        if (!opening.aborted) broken.set(entry.key, error instanceof Error ? error.message : String(error));
+        if (!opening.aborted) broken.set(entry.key, messageOf(error));
         throw error;
       }
     };

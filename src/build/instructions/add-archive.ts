@@ -2,7 +2,7 @@
 // what is there. RED: names come from strangers; every parent is resolved inside the destination.
 import { textFromBytes } from '../../bytes.ts';
 import type { ByteString } from '../../bytes.ts';
-import { BuilderError, systemCode } from '../../errors.ts';
+import { BuilderError, messageOf, systemCode } from '../../errors.ts';
 import { given } from '../../given.ts';
 import type { OpenContent } from '../../files/file-view.ts';
 import { decompressArchive } from '../../layer/decompress-archive.ts';
@@ -60,6 +60,18 @@ export async function isArchiveFile({ chunks, close }: OpenContent, signal: Abor
   return await beginsArchive(Buffer.concat(head), signal);
 }
 
+/** `extractArchive` of an open file, which is closed then. */
+export async function extractArchiveFile(job: CopyJob, name: string, { chunks, close }: OpenContent): Promise<void> {
+  async function* bytes(): AsyncGenerator<Buffer> {
+    yield* chunks;
+  }
+  try {
+    await extractArchive(job, name, bytes());
+  } finally {
+    close();
+  }
+}
+
 /**
  * Unpacks an archive into the job's destination, which becomes a directory. Owners are the archive's unless --chown is given;
  * --chmod does not apply, not to new directories either, and the archive's own root entry changes nothing.
@@ -74,7 +86,7 @@ export async function extractArchive(job: CopyJob, name: string, bytes: AsyncIte
     extraction.finish();
   } catch (error) {
     if (job.signal.aborted) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     const code = error instanceof BuilderError ? error.code : 'ERR_ROOTFS';
     throw new BuilderError(code, `Cannot unpack '${name}': ${reason}`, { cause: error });
   }

@@ -10,11 +10,12 @@ import { isDigest } from '../../oci/digest.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { Download } from '../../registry/download.ts';
 import type { Effect, StageState } from '../effect.ts';
-import { archiveProbeSize, beginsArchive, extractArchive, isArchiveFile } from './add-archive.ts';
+import { archiveProbeSize, beginsArchive, extractArchive, extractArchiveFile, isArchiveFile } from './add-archive.ts';
 import { copyHeredocs, expandCopy, expandFlag, finishJob, selectAll, startJob } from './copy.ts';
 import type { CopyScope, ExpandedCopy, SelectedWord } from './copy.ts';
 import { copyLooseFile, copySelection } from './copy-tree.ts';
 import type { CopyJob } from './copy-tree.ts';
+import { modifiedSeconds, nameInUrl } from './download-name.ts';
 
 /** What a repository is wanted for. */
 export interface GitRequest {
@@ -94,12 +95,7 @@ async function addSource(source: Source, job: CopyJob, add: ExpandedAdd, scope: 
         const mayBeArchive = add.instruction.unpack !== false && selection.stat.type === 'file';
         if (mayBeArchive && (await isArchiveFile(files.open(selection.path), job.signal))) {
           noteRead?.(selection.path);
-          const { chunks, close } = files.open(selection.path);
-          try {
-            await extractArchive(job, source.word, streamOf(chunks));
-          } finally {
-            close();
-          }
+          await extractArchiveFile(job, source.word, files.open(selection.path));
         } else await copySelection(job, source.tree, selection);
       }
       return;
@@ -114,9 +110,11 @@ async function addDownload(url: URL, job: CopyJob, { instruction, checksum }: Ex
   const subject = `${url.origin}${url.pathname} with --checksum`;
   const digest = checksum?.digest;
   const { head, whole } = await peek(digest === undefined ? body : verify(body, { digest, subject }));
-  const name = nameOf(url);
+  const name = nameInUrl(url) ?? '__unnamed__';
   if (instruction.unpack === true && (await beginsArchive(head, job.signal))) return await extractArchive(job, name, whole);
-  await copyLooseFile(job, { name: bytesFromText(name), content: whole, mode: 0o600, mtimeSeconds: timeOf(download) });
+  // A server that doesn't say when leaves 1970, so that the same file gives the same layer.
+  const mtimeSeconds = modifiedSeconds(download) ?? 0;
+  await copyLooseFile(job, { name: bytesFromText(name), content: whole, mode: 0o600, mtimeSeconds });
 }
 
 function readChecksum({ checksum }: CopyInstruction, scope: AddScope): Checksum | undefined {
@@ -147,28 +145,6 @@ function parseUrl(word: string, { range }: CopyInstruction): URL {
   } catch (error) {
     throw new DockerfileError(`Cannot add '${word}': it is not a valid URL`, range, { cause: error });
   }
-}
-
-function nameOf(url: URL): string {
-  const last = url.pathname.split('/').findLast((part) => part !== '');
-  if (last === undefined) return '__unnamed__';
-  let name: string;
-  try {
-    name = decodeURIComponent(last);
-  } catch {
-    return last; // a percent sign that is no escape stands for itself
-  }
-  return name.split('/').findLast((part) => part !== '' && part !== '.' && part !== '..' && !part.includes('\0')) ?? '__unnamed__';
-}
-
-// A server that doesn't say when leaves 1970, so that the same file gives the same layer.
-function timeOf({ lastModified }: Download): number {
-  const time = lastModified === undefined ? Number.NaN : Date.parse(lastModified);
-  return Number.isNaN(time) ? 0 : Math.floor(time / 1000);
-}
-
-async function* streamOf(chunks: Iterable<Buffer>): AsyncGenerator<Buffer> {
-  yield* chunks;
 }
 
 /** The first bytes of a stream, and the stream as it was. */

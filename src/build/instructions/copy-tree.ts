@@ -92,10 +92,7 @@ export async function copyLooseFile(job: CopyJob, file: LooseFile): Promise<void
 }
 
 /** The path that a file named `name` gets, with its directories made. */
-export function placeFile(
-  { target, destination, policy }: Pick<CopyJob, 'target' | 'destination' | 'policy'>,
-  name: ByteString,
-): ByteString {
+function placeFile({ target, destination, policy }: Pick<CopyJob, 'target' | 'destination' | 'policy'>, name: ByteString): ByteString {
   target.makeDirectories(destination.isDirectory ? destination.path : splitPath(destination.path).parent, policy.parents);
   const isInside = destination.isDirectory || target.isDirectory(destination.path);
   return isInside ? childPath(destination.path, name) : destination.path;

@@ -43,7 +43,7 @@ export type Mount =
     } & FileAttributes)
   | ({ readonly type: 'ssh'; readonly id: string; readonly target: string | undefined; readonly isRequired: boolean } & FileAttributes);
 
-export type MountType = Mount['type'];
+type MountType = Mount['type'];
 
 const types: readonly MountType[] = ['bind', 'cache', 'tmpfs', 'secret', 'ssh'];
 const aliases: ReadonlyMap<string, string> = new Map([

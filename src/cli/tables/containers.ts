@@ -5,6 +5,7 @@ import { logFlags } from './log.ts';
 import { configGroups } from './pieces.ts';
 import { storeFlags } from './store-root.ts';
 import { copyGroups, sideFlags } from './transports.ts';
+import { unsupportedFlags } from './unsupported.ts';
 
 /** `-v` is a volume here, as with buildah. */
 const plainLogFlags: readonly FlagSpec[] = logFlags.map(({ short, ...flag }) =>
@@ -18,16 +19,15 @@ const historyFlag: FlagSpec = {
   about: "an entry of its own in the image's history",
 };
 
-const ownNamespace = 'commands have a namespace of their own, and can not join others';
-
 /** Taken in the form that says what is so anyway. */
-function namespaceFlag(name: string, about = ownNamespace): FlagSpec {
-  return { name, kind: 'text', value: 'private', choices: ['private', ''], about: `private: ${about}` };
+function namespaceFlag(name: string): FlagSpec {
+  const about = 'private: commands have a namespace of their own, and can not join others';
+  return { name, kind: 'text', value: 'private', choices: ['private', ''], about };
 }
 
 const runtimeFlags: readonly FlagSpec[] = [
   { name: 'isolation', kind: 'text', about: '', inert: 'there is one kind: namespaces of our own making' },
-  ...['ipc', 'pid', 'uts', 'cgroupns'].map((name) => namespaceFlag(name)),
+  ...['ipc', 'pid', 'uts', 'cgroupns'].map(namespaceFlag),
   {
     name: 'network',
     kind: 'text',
@@ -121,31 +121,15 @@ export const fromGroups: readonly FlagGroup[] = [
       { name: 'add-host', kind: 'list', empty: 'refused', value: 'NAME:ADDRESS', about: 'a line of /etc/hosts; may be repeated' },
       ...limitFlags,
       ...runtimeFlags,
-      ...['cap-add', 'cap-drop'].map((name): FlagSpec => ({ name, kind: 'list', about: '', unsupported: 'give it to run' })),
-      ...ofVirtualMachines.map((name): FlagSpec => ({
-        name,
-        kind: 'text',
-        about: '',
-        unsupported: 'there are limits on memory and processes only',
-      })),
-      ...['dns', 'dns-option', 'dns-search'].map((name): FlagSpec => ({
-        name,
-        kind: 'list',
-        about: '',
-        unsupported: 'names are resolved as on this machine',
-      })),
-      ...['device', 'security-opt', 'ulimit'].map((name): FlagSpec => ({
-        name,
-        kind: 'list',
-        about: '',
-        unsupported: 'it is not for here',
-      })),
-      ...['userns', 'userns-uid-map', 'userns-gid-map', 'userns-uid-map-user', 'userns-gid-map-group'].map((name): FlagSpec => ({
-        name,
-        kind: 'list',
-        about: '',
-        unsupported: 'ids are those of /etc/subuid and /etc/subgid',
-      })),
+      ...unsupportedFlags('list', ['cap-add', 'cap-drop'], 'give it to run'),
+      ...unsupportedFlags('text', ofVirtualMachines, 'there are limits on memory and processes only'),
+      ...unsupportedFlags('list', ['dns', 'dns-option', 'dns-search'], 'names are resolved as on this machine'),
+      ...unsupportedFlags('list', ['device', 'security-opt', 'ulimit'], 'it is not for here'),
+      ...unsupportedFlags(
+        'list',
+        ['userns', 'userns-uid-map', 'userns-gid-map', 'userns-uid-map-user', 'userns-gid-map-group'],
+        'ids are those of /etc/subuid and /etc/subgid',
+      ),
       { name: 'http-proxy', kind: 'boolean', about: '', inert: 'run passes the variables of proxies on' },
       { name: 'decryption-key', kind: 'list', about: '', unsupported: 'encrypted layers are not part of this version' },
     ],
@@ -233,12 +217,7 @@ export const commitGroups: readonly FlagGroup[] = [
       { name: 'unsetenv', kind: 'list', empty: 'no item', value: 'NAME', about: 'leave this variable out; may be repeated' },
       { name: 'disable-compression', short: 'D', kind: 'boolean', about: 'store the new layer as a plain archive' },
       { name: 'manifest', kind: 'text', about: '', unsupported: 'indexes are made by: yadokari index' },
-      ...['sign-by', 'encryption-key', 'encrypt-layer'].map((name): FlagSpec => ({
-        name,
-        kind: 'list',
-        about: '',
-        unsupported: 'images are signed and encrypted by tools of their own',
-      })),
+      ...unsupportedFlags('list', ['sign-by', 'encryption-key', 'encrypt-layer'], 'images are signed and encrypted by tools of their own'),
     ],
   },
   {

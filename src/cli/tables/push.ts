@@ -5,7 +5,7 @@ import { destinationFlags, pushFlags, resultFileFlags } from './output.ts';
 import { directRegistryFlags, hostFlags } from './registry.ts';
 import { storeFlags } from './store-root.ts';
 import { storeHowFlags } from './store.ts';
-import { compressFormats, imageFormats, sideFlags, signingFlags } from './transports.ts';
+import { compressFormats, formatFlag, sideFlags, signingFlags } from './transports.ts';
 
 /** Of kaniko's form alone. */
 export const registryOnlyFlags: readonly FlagSpec[] = [
@@ -16,15 +16,7 @@ export const registryOnlyFlags: readonly FlagSpec[] = [
 
 /** Of buildah's form alone. */
 export const placeFlags: readonly FlagSpec[] = [
-  {
-    name: 'format',
-    short: 'f',
-    kind: 'text',
-    isCommon: true,
-    value: 'oci|v2s2',
-    choices: imageFormats,
-    about: 'convert manifests (default: as they are)',
-  },
+  formatFlag,
   {
     name: 'compress-format',
     kind: 'text',

@@ -3,6 +3,7 @@ import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
 import { hostFlags } from './registry.ts';
 import { storeFlags } from './store-root.ts';
+import { unsupportedFlags } from './unsupported.ts';
 
 const noSignatures = 'signatures are made by a tool of their own (cosign, notation), before or after the copy';
 const noEncryption = 'encrypted layers are not part of this version';
@@ -55,22 +56,27 @@ export const programFlags: readonly FlagSpec[] = [
 
 export const signingFlags: readonly FlagSpec[] = [
   { name: 'remove-signatures', kind: 'boolean', about: 'leave out signatures that lie beside an image in dir:' },
-  ...['sign-by', 'sign-by-sigstore', 'sign-by-sigstore-private-key', 'sign-passphrase-file', 'sign-identity'].map((name): FlagSpec => ({
-    name,
-    kind: 'text',
-    about: '',
-    unsupported: noSignatures,
-  })),
-  ...['encryption-key', 'decryption-key', 'encrypt-layer'].map((name): FlagSpec => ({
-    name,
-    kind: 'list',
-    about: '',
-    unsupported: noEncryption,
-  })),
+  ...unsupportedFlags(
+    'text',
+    ['sign-by', 'sign-by-sigstore', 'sign-by-sigstore-private-key', 'sign-passphrase-file', 'sign-identity'],
+    noSignatures,
+  ),
+  ...unsupportedFlags('list', ['encryption-key', 'decryption-key', 'encrypt-layer'], noEncryption),
 ];
 
 export const imageFormats = ['oci', 'v2s2', 'v2s1'] as const;
 export const compressFormats = ['gzip', 'zstd', 'none'] as const;
+
+/** The families of manifests, for what is copied. */
+export const formatFlag: FlagSpec = {
+  name: 'format',
+  short: 'f',
+  kind: 'text',
+  isCommon: true,
+  value: 'oci|v2s2',
+  choices: imageFormats,
+  about: 'convert manifests (default: as they are)',
+};
 
 const chosenFlags: readonly FlagSpec[] = [
   {
@@ -84,15 +90,7 @@ const chosenFlags: readonly FlagSpec[] = [
   { name: 'platform', kind: 'comma-list', isCommon: true, value: 'OS/ARCH,…', about: 'the images for these' },
   { name: 'multi-arch', kind: 'text', value: 'system|all', choices: ['system', 'all', 'index-only'], about: 'system, or all as --all' },
   { name: 'preserve-digests', kind: 'boolean', isCommon: true, about: 'fail where a digest would change' },
-  {
-    name: 'format',
-    short: 'f',
-    kind: 'text',
-    isCommon: true,
-    value: 'oci|v2s2',
-    choices: imageFormats,
-    about: 'convert manifests (default: as they are)',
-  },
+  formatFlag,
 ];
 
 const changeFlags: readonly FlagSpec[] = [

@@ -11,7 +11,7 @@ import { type Profile, type Profiles, readProfiles } from './profile.ts';
 import { type AwsKeys, signed } from './sign.ts';
 
 /** Keys, and the source that gave them, for messages. */
-export interface SourcedKeys extends AwsKeys {
+interface SourcedKeys extends AwsKeys {
   readonly source: string;
 }
 

@@ -14,7 +14,7 @@ const suffixes: readonly (readonly [region: RegExp, suffix: string])[] = [
 ];
 
 /** Domain of the partition that a region is in. */
-export function suffixOf(region: string): string {
+function suffixOf(region: string): string {
   return suffixes.find(([pattern]) => pattern.test(region))?.[1] ?? 'amazonaws.com';
 }
 

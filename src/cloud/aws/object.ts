@@ -10,7 +10,7 @@ import { endpointFrom, endpointOf } from './endpoints.ts';
 import { encodeStrictly, signed } from './sign.ts';
 
 /** What is read where a context names a bucket alone, as in kaniko. */
-export const usualObject = 'context.tar.gz';
+const usualObject = 'context.tar.gz';
 
 /**
  * `s3://BUCKET/KEY`. S3_ENDPOINT (or AWS_ENDPOINT_URL_S3) names another server; S3_FORCE_PATH_STYLE puts the bucket into the path.

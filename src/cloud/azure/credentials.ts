@@ -17,7 +17,7 @@ import { failuresOf, refusalOf } from '../failure.ts';
 import { type HeldFile, holdFile } from '../held-file.ts';
 import { type Passing, Renewed, lifeOfSeconds } from '../renewed.ts';
 
-export interface AzureToken {
+interface AzureToken {
   readonly token: string;
   readonly source: string;
 }
@@ -211,7 +211,7 @@ function tokenOf(answer: CloudAnswer, source: string): Passing<AzureToken> {
   const root = objectOf(answer, 'get an Azure token');
   const token = textAt(root, 'access_token');
   if (token === undefined) throw failed(source, 'it answered without a token');
-  return { value: { token, source }, lifeMs: lifeOfSeconds(root.get('expires_in'), 300_000) };
+  return { value: { token, source }, lifeMs: lifeOfSeconds(root.get('expires_in')) };
 }
 
 function wordsOf(root: JsonObject): readonly (Json | undefined)[] {

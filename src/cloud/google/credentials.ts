@@ -9,7 +9,7 @@ import { type Passing, Renewed, lifeOfSeconds } from '../renewed.ts';
 import { type GoogleKeyFile, openKeyFile } from './key-file.ts';
 import { failuresOf } from '../failure.ts';
 
-export interface SourcedToken {
+interface SourcedToken {
   readonly token: string;
   readonly source: string;
 }
@@ -101,5 +101,5 @@ async function ofMachine(env: Environment, access: CloudAccess, signal: AbortSig
   const root = objectOf(answer, task);
   const token = textAt(root, 'access_token');
   if (token === undefined) throw failed(source, 'it answered without a token');
-  return { value: { token, source }, lifeMs: lifeOfSeconds(root.get('expires_in'), 300_000) };
+  return { value: { token, source }, lifeMs: lifeOfSeconds(root.get('expires_in')) };
 }

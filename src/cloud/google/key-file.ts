@@ -173,7 +173,7 @@ async function askForToken(
   const root = objectOf(await post(opened, url, headers, new URLSearchParams(form).toString(), signal), 'get a Google access token');
   const value = textAt(root, 'access_token');
   if (value === undefined) throw failed(opened.source, `${url.host} answered without a token`);
-  return { value, lifeMs: lifeOfSeconds(root.get('expires_in'), 300_000) };
+  return { value, lifeMs: lifeOfSeconds(root.get('expires_in')) };
 }
 
 async function post(

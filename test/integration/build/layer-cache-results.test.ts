@@ -94,11 +94,11 @@ describe('results from the layer cache', { skip: whyNot, timeout: 300_000 }, () 
     const dockerfile = 'FROM base\nADD https://h.example/f /f\nRUN cat /f > /g\n';
     let asked = 0;
     const withContent = async (content: string): Promise<RootBuild> => {
-      const download: BuildPorts['download'] = async (url) => {
+      const download: BuildPorts['download'] = async () => {
         asked++;
         const body = Readable.from([Buffer.from(content)], { objectMode: false });
-        const nothing = { lastModified: undefined, etag: undefined, contentDisposition: undefined, sizeBytes: undefined };
-        return await Promise.resolve({ status: 200, ...nothing, finalUrl: url, body });
+        const nothing = { lastModified: undefined, etag: undefined, sizeBytes: undefined };
+        return await Promise.resolve({ status: 200, ...nothing, body });
       };
       return await build(dockerfile, place, { ports: { download } });
     };

@@ -61,7 +61,7 @@ function xz(parts: Parts): Buffer {
 }
 
 async function plain(file: Buffer, chunkSize = 5): Promise<string> {
-  return Buffer.concat(await Array.fromAsync(decompressXz(chunks(file, chunkSize)))).toString('latin1');
+  return Buffer.concat(await Array.fromAsync(decompressXz(chunks(file, chunkSize), new AbortController().signal))).toString('latin1');
 }
 
 const littleEndian = (hex: string): readonly number[] => [...Buffer.from(hex, 'hex').reverse()];

@@ -13,7 +13,7 @@ afterEach(async () => {
   await server.stop();
 });
 
-test('download() follows redirects, and tells where it ended and what the server said of the file', async () => {
+test('download() follows redirects, and tells what the server said of the file', async () => {
   server.inject({ path: /^\/old/, act: answer(302, 'MOVED', { location: '/new/file.txt?x=1' }) });
   server.inject({
     path: /^\/new/,
@@ -22,14 +22,12 @@ test('download() follows redirects, and tells where it ended and what the server
     },
   });
   await using client = testClient();
-  const { body, finalUrl, ...rest } = await client.download(new URL(`${server.url}/old`), { signal });
+  const { body, ...rest } = await client.download(new URL(`${server.url}/old`), { signal });
   assert.equal(await text(body), 'hello');
-  assert.equal(finalUrl.pathname, '/new/file.txt');
   assert.deepEqual(rest, {
     status: 200,
     lastModified: 'Sat, 21 Nov 2026 10:00:00 GMT',
     etag: '"v1"',
-    contentDisposition: undefined,
     sizeBytes: 5,
   });
 });

@@ -27,7 +27,6 @@ test('createProtection() of nothing, or of the root, protects nothing', () => {
 test('mountsBelow() gives mount points as paths in the root', () => {
   const mounts = ['/', '/proc', '/proc/sys', '/x', '/x/y z', '/xy'].map((target) => ({
     target: bytes(target),
-    filesystem: 'tmpfs',
     isReadOnly: false,
   }));
   assert.deepEqual(mountsBelow(bytes('/'), mounts), ['proc', 'proc/sys', 'x', 'x/y z', 'xy']);
