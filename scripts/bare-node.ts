@@ -1,8 +1,8 @@
 // The base image of the example: this machine's Node on an otherwise empty root, so that a first build needs no registry.
 import { existsSync, readFileSync } from 'node:fs';
-import type { RunConfig } from '../src/oci/image-config.ts';
 import { readLoader, withoutSections } from './elf.ts';
 import { type ImageFile, file, directory, sharedObjects } from './image-files.ts';
+import type { RunConfig } from '../src/oci/run-config.ts';
 
 /** Node in /usr/local/bin, the libraries it is loaded with where this machine has them, and two users. */
 export function bareNodeFiles(): readonly ImageFile[] {

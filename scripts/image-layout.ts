@@ -1,12 +1,13 @@
 // Images that we make ourselves, as OCI layouts: the builder's, and a bare Node for the example.
 import { type Image, appendLayer, withRunConfig } from '../src/oci/image.ts';
-import { type RunConfig, emptyImageConfig } from '../src/oci/image-config.ts';
+import { emptyImageConfig } from '../src/oci/image-config.ts';
 import { hostPlatform } from '../src/oci/platform.ts';
 import type { Digest } from '../src/oci/digest.ts';
 import { encodeImage } from '../src/oci/stored-image.ts';
 import { writeLayout } from '../src/store/oci-layout.ts';
 import type { ImageFile } from './image-files.ts';
 import { layerOf } from './image-layers.ts';
+import type { RunConfig } from '../src/oci/run-config.ts';
 
 /** One layer: its files, and what its history says. */
 export interface Part {

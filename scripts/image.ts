@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { appFiles, debugFiles, runtimeFiles } from './image-files.ts';
 import type { ImageFile } from './image-files.ts';
-import type { RunConfig } from '../src/oci/image-config.ts';
 import { type Part, builderConfig, writeImageLayout } from './image-layout.ts';
+import type { RunConfig } from '../src/oci/run-config.ts';
 
 const root = join(import.meta.dirname, '..');
 

@@ -1,53 +1,39 @@
 // The image works where a context is mounted: its folder is borrowed for that, where the image really has something there, and only as
 // long as RUN has to see it. Read-only contexts, and people at a terminal who were not asked, get an error instead.
-import { accessSync, constants, realpathSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { type ByteString, bytesFromText, joinBytes, textFromBytes } from '../bytes.ts';
 import { BuilderError, messageOf, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import type { MovedFolders } from '../files/moved-folders.ts';
 import type { Protection } from '../files/root.ts';
-import { type Mount, readMounts } from '../linux/mounts.ts';
-import { keepsChangeTimes } from '../linux/statfs.ts';
-import { isWithin, pathBelow } from '../paths.ts';
+import { cleanPath, isWithin, pathBelow } from '../paths.ts';
 import { BorrowedFolder } from '../rootfs/borrowed-folder.ts';
 import { isAboutHidden } from '../rootfs/hidden-folder.ts';
 import type { BorrowOptions } from '../rootfs/recover-from-copy.ts';
 import type { Ground } from '../rootfs/ground.ts';
 import { createProtection } from '../rootfs/protect.ts';
+import {
+  type BorrowGround,
+  type BorrowPlace,
+  type Lendable,
+  mountElsewhere,
+  findPlaces,
+  firstName,
+  shelvableOf,
+  stayingNames,
+} from './borrow-places.ts';
 import type { RefusedFolder } from './context-work.ts';
 import type { BuildRequest } from './request.ts';
-import { type Shelvable, ShelvedFolder, findShelvable } from './shelved-folder.ts';
+import { type Shelvable, ShelvedFolder } from './shelved-folder.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 
-/** What a build may borrow. */
-export interface Lendable {
-  /** Folders that somebody gave us to read from. */
-  readonly folders: readonly string[];
-  /** Is told where their content is. */
-  readonly moved: MovedFolders;
-  /** False where somebody sits in front of it who was not asked. */
-  readonly isAllowed: boolean;
-  /** Names in the root that every image has: such a folder is never only the contexts'. */
-  readonly imageFolders: ReadonlySet<string>;
-}
-
-/** A folder that can be borrowed, or why it can't be. */
-interface Place {
-  /** Absolute. */
-  readonly folder: ByteString;
-  /** Below the root. */
-  readonly path: ByteString;
-  readonly refusal: { readonly why: string; readonly hint: string } | undefined;
-  borrowed?: BorrowedFolder;
-}
-
-export interface BorrowingOptions extends BorrowOptions {
+export interface BorrowingOptions extends BorrowOptions, BorrowGround {
   readonly builderFolder: string;
-  readonly rootPath: string;
-  readonly protectedPaths: readonly ByteString[];
-  readonly lendable: Lendable | undefined;
   readonly emit: Emit;
+}
+
+/** A folder that can be borrowed, and the loan while there is one. */
+interface Place extends BorrowPlace {
+  borrowed?: BorrowedFolder;
 }
 
 export class Borrowing implements Ground {
@@ -189,7 +175,7 @@ export class Borrowing implements Ground {
       each === 'refused' ? [] : [bytesFromText(relative(this.#options.rootPath, textFromBytes(folder)))],
     );
     const isShelved = (path: ByteString): boolean => shelved.some((top) => isWithin(path, top));
-    const kept = protectedPaths.filter((path) => !isOpen(clean(path)) && !isShelved(clean(path)));
+    const kept = protectedPaths.filter((path) => !isOpen(cleanPath(path)) && !isShelved(cleanPath(path)));
     const hidden = open.flatMap(({ path, borrowed }) => (borrowed === undefined ? [] : [joinBytes(path, borrowed.name)]));
     this.#current = createProtection([...kept, ...hidden]);
   }
@@ -202,7 +188,7 @@ export function explainHidden(emit: Emit): Emit {
     emit(event);
     if (isTold || event.kind !== 'output' || !isAboutHidden(event.line)) return;
     isTold = true;
-    const message = `this command came upon the folder that has the context's files meanwhile; ${elsewhere}`;
+    const message = `this command came upon the folder that has the context's files meanwhile; ${mountElsewhere}`;
     emit({ kind: 'warning', code: 'borrowed-seen', message, range: event.step.range });
   };
 }
@@ -226,17 +212,15 @@ export function borrowOptions(builderFolder: string, emit: Emit, signal: AbortSi
   return { copies: bytesFromText(join(builderFolder, 'borrowed')), warn, signal };
 }
 
-const elsewhere = 'mount the context where the image does not work: -v $PWD:/context, --context=dir:///context';
-
 /** With what to do instead, where it is not a stop. */
 function borrowFailure(error: unknown, folder: ByteString): unknown {
   if (error instanceof BuilderError) {
     if (error.code === 'ERR_ABORTED') return error;
-    return new BuilderError(error.code, error.message, { cause: error.cause, hint: error.hint ?? elsewhere });
+    return new BuilderError(error.code, error.message, { cause: error.cause, hint: error.hint ?? mountElsewhere });
   }
   if (!(error instanceof Error) || systemCode(error) === undefined) return error;
   const message = `Cannot move the files of ${textFromBytes(folder)} out of the way: ${error.message}`;
-  return new BuilderError('ERR_CONTEXT', message, { cause: error, hint: elsewhere });
+  return new BuilderError('ERR_CONTEXT', message, { cause: error, hint: mountElsewhere });
 }
 
 function refusalOf(
@@ -245,71 +229,4 @@ function refusalOf(
   range?: BuilderError['range'],
 ): BuilderError {
   return new BuilderError('ERR_CONTEXT', `Cannot run in ${textFromBytes(folder)}: ${why}`, { hint, range });
-}
-
-function shelvableOf({ lendable, rootPath, protectedPaths }: BorrowingOptions): readonly Shelvable[] {
-  if (lendable === undefined) return [];
-  const contexts = lendable.folders.map((folder) => bytesFromText(realpathSync(folder)));
-  const mounts = readMounts().flatMap(({ target }) => (target === '/' || target === rootPath ? [] : [target]));
-  return findShelvable(bytesFromText(rootPath), contexts, { mounts, covered: protectedPaths.map(clean), shared: lendable.imageFolders });
-}
-
-function findPlaces(options: BorrowingOptions): readonly Place[] {
-  const { lendable, rootPath, protectedPaths } = options;
-  const mounts = readMounts();
-  const places = new Map<ByteString, Place>();
-  for (const given of lendable?.folders ?? []) {
-    const real = bytesFromText(realpathSync(given));
-    const folder = folderToBorrow(real, mounts, options);
-    const path = bytesFromText(relative(rootPath, textFromBytes(folder)));
-    if (path === '' || path.startsWith('..') || places.has(folder)) continue;
-    const outer = protectedPaths.map(clean).find((each) => each !== path && isWithin(path, each));
-    places.set(folder, { folder, path, refusal: refusalFor(folder, outer, lendable?.isAllowed === true) });
-  }
-  return [...places.values()];
-}
-
-/** All of the mount that the context is in; in the container's own root, what is not the image's. */
-function folderToBorrow(context: ByteString, mounts: readonly Mount[], { rootPath, protectedPaths }: BorrowingOptions): ByteString {
-  const targets = mounts.map(({ target }) => target).filter((target) => target !== '/' && isWithin(context, target));
-  const nearest = targets.toSorted((a, b) => b.length - a.length)[0];
-  if (nearest !== undefined && nearest.length > rootPath.length) return nearest;
-  const below = bytesFromText(relative(rootPath, textFromBytes(context)));
-  const covering = protectedPaths.map(clean).filter((path) => isWithin(below, path));
-  const outermost = covering.toSorted((a, b) => a.length - b.length)[0] ?? below;
-  return joinBytes(bytesFromText(rootPath), outermost);
-}
-
-function refusalFor(folder: ByteString, outer: ByteString | undefined, isAllowed: boolean): Place['refusal'] {
-  const where = 'the image has that folder, but the context is mounted there';
-  try {
-    accessSync(textFromBytes(folder), constants.W_OK);
-  } catch {
-    return { why: `${where}, and can't be written`, hint: elsewhere };
-  }
-  if (outer !== undefined) return { why: `${where}, inside of /${textFromBytes(outer)}, which is not the image's`, hint: elsewhere };
-  if (!keepsChangeTimes(folder)) return { why: `${where}, on a filesystem that does not keep the times of changes`, hint: elsewhere };
-  if (isAllowed) return undefined;
-  const hint = `${elsewhere}; or let its files be moved out of the way until the end of the build: --borrow-context`;
-  return { why: where, hint };
-}
-
-/** Names in a place that can't be moved: they are mounts, or lead to one or to what is the builder's. */
-function stayingNames(top: ByteString, { protectedPaths, lendable, rootPath }: BorrowingOptions): readonly ByteString[] {
-  const mounted = new Set(readMounts().map(({ target }) => bytesFromText(relative(rootPath, textFromBytes(target)))));
-  const contexts = new Set((lendable?.folders ?? []).map((folder) => bytesFromText(relative(rootPath, realpathSync(folder)))));
-  const names = protectedPaths.map(clean).flatMap((path) => {
-    const isInside = path !== top && isWithin(path, top);
-    return isInside && (mounted.has(path) || !contexts.has(path)) ? [firstName(path, top)] : [];
-  });
-  return [...new Set(names)];
-}
-
-function firstName(path: ByteString, top: ByteString): ByteString {
-  const [first = ''] = path.slice(top.length + 1).split('/');
-  return first as ByteString; // a part of bytes
-}
-
-function clean(path: ByteString): ByteString {
-  return path.replace(/^\/+|\/+$/g, '') as ByteString; // a part of bytes
 }

@@ -1,8 +1,9 @@
 // What an instruction does to the image, and what it may have touched on disk.
 import type { ByteString } from '../bytes.ts';
-import type { HistoryEntry, RunConfig } from '../oci/image-config.ts';
+import type { HistoryEntry } from '../oci/image-config.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { Emit, StepLabel } from '../events.ts';
+import { type RunConfig } from '../oci/run-config.ts';
 import type { StageFiles } from '../rootfs/stage-files.ts';
 import type { TreeDraft } from '../rootfs/tree-draft.ts';
 

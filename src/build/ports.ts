@@ -6,7 +6,7 @@ import type { PulledBases } from '../outputs/store-image.ts';
 import type { Launcher } from '../linux/launch.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import type { ResolveImage } from './base-images.ts';
-import type { Lendable } from './borrowing.ts';
+import { type Lendable } from './borrow-places.ts';
 import type { AddScope } from './instructions/add.ts';
 
 export interface BuildPorts {

@@ -1,7 +1,7 @@
 // The flags of a health check, applied to the one that was there.
 import { parseDuration } from '../dockerfile/duration.ts';
 import { BuilderError } from '../errors.ts';
-import type { Healthcheck } from '../oci/image-config.ts';
+import { type Healthcheck } from '../oci/run-config.ts';
 import { commandOf } from './command-words.ts';
 import type { Settings } from './settings.ts';
 

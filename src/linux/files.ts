@@ -1,6 +1,7 @@
 // What node:fs can't do to one file: times to the nanosecond, device nodes, a stat that says everything without bigints.
-import { constants, lstatSync, renameSync } from 'node:fs';
+import { type BigIntStats, constants, lstatSync, renameSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
+import { systemCode } from '../errors.ts';
 import { attempt, call, cString, errnoOf, systemError } from './libc.ts';
 
 const currentDirectory = -100; // AT_FDCWD
@@ -88,6 +89,16 @@ export function statInto(path: ByteString, target: Float64Array): boolean {
   }
   decodeStat(statWords, target, 0);
   return true;
+}
+
+/** lstat by node:fs, of what may be gone; undefined where nothing is. @throws SystemError for anything but absence */
+export function lstatIfThere(path: ByteString): BigIntStats | undefined {
+  try {
+    return lstatSync(fsPath(path), { bigint: true });
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
 }
 
 /** fstat into `target`. @throws SystemError */

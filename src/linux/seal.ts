@@ -1,9 +1,10 @@
 // Notices whether a RUN changed anything of the builder's own. What runs is in memory, but a changed certificate, library or blob
 // must not go unnoticed.
 import { createHash } from 'node:crypto';
-import { type BigIntStats, closeSync, constants, lstatSync, openSync, readSync, readdirSync, readlinkSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, openSync, readSync, readdirSync, readlinkSync } from 'node:fs';
 import { type ByteString, bytesFromBuffer, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError } from '../errors.ts';
+import { lstatIfThere } from './files.ts';
 import { keepsChangeTimes } from './statfs.ts';
 
 interface Sealed {
@@ -28,7 +29,7 @@ export function sealWith(keepsTimes: (path: ByteString) => boolean, folders: rea
   for (const folder of folders) note(folder, sealed, keepsTimes(folder));
   return () => {
     for (const [path, seal] of sealed) {
-      const stats = statOf(path);
+      const stats = lstatIfThere(path);
       const stamp = stats === undefined ? undefined : stampOf(stats);
       if (stamp === seal.stamp) continue;
       const isSame = stats !== undefined && seal.substance !== undefined && substanceOf(path, stats) === seal.substance;
@@ -40,20 +41,11 @@ export function sealWith(keepsTimes: (path: ByteString) => boolean, folders: rea
 }
 
 function note(path: ByteString, sealed: Map<ByteString, Sealed>, keepsTimes: boolean): void {
-  const stats = statOf(path);
+  const stats = lstatIfThere(path);
   if (stats === undefined) return;
   sealed.set(path, { stamp: stampOf(stats), substance: keepsTimes ? undefined : substanceOf(path, stats) });
   // A new name changes the times of its folder, so the list itself need not be kept.
   if (stats.isDirectory()) for (const name of namesIn(path)) note(joinBytes(path, name), sealed, keepsTimes);
-}
-
-function statOf(path: ByteString): BigIntStats | undefined {
-  try {
-    return lstatSync(fsPath(path), { bigint: true });
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
-    throw error;
-  }
 }
 
 function stampOf(stats: BigIntStats): string {

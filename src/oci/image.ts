@@ -2,9 +2,10 @@
 import type { Readable } from 'node:stream';
 import type { Descriptor } from './descriptor.ts';
 import type { Digest } from './digest.ts';
-import type { HistoryEntry, ImageConfig, RunConfig } from './image-config.ts';
+import type { HistoryEntry, ImageConfig } from './image-config.ts';
 import type { MediaFamily } from './media-type.ts';
 import type { Reference } from './reference.ts';
+import { type RunConfig } from './run-config.ts';
 
 /** Content with a digest, and where to get it. */
 export interface ImageBlob {

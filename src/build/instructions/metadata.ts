@@ -15,7 +15,7 @@ import type {
 } from '../../dockerfile/instruction.ts';
 import { parsePort } from '../../dockerfile/ports.ts';
 import { parseSignal } from '../../dockerfile/signals.ts';
-import type { Healthcheck, RunConfig } from '../../oci/image-config.ts';
+import { type Healthcheck, type RunConfig } from '../../oci/run-config.ts';
 import type { Effect, StageState } from '../effect.ts';
 import { goDuration, goList, goQuoteList } from '../go-format.ts';
 

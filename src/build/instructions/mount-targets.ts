@@ -2,29 +2,17 @@
 // The root is the command's to change, so nothing found later is trusted: what we put is known again by its inode, folders are
 // never followed through links, and no process of the command is alive when we come back.
 import { randomBytes } from 'node:crypto';
-import {
-  type BigIntStats,
-  chmodSync,
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  renameSync,
-  rmdirSync,
-} from 'node:fs';
+import { type BigIntStats, ftruncateSync, lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../../bytes.ts';
 import { BuilderError, systemCode } from '../../errors.ts';
-import { setTimes } from '../../linux/files.ts';
+import { lstatIfThere, setTimes } from '../../linux/files.ts';
 import { applyMetadata, readXattrs } from '../../files/metadata.ts';
 import { createProtection } from '../../rootfs/protect.ts';
 import { removeTree } from '../../files/remove.ts';
 import { absolutePath, resolvePath } from '../../files/resolve.ts';
 import type { Root } from '../../files/root.ts';
+import { type Handle, type Identity, closeHandle, identityOf, isGone, isSame, openHandle, parentOf } from './held-thing.ts';
+import { type MadeFolders, existingParent, makeFolders, removeFolders } from './made-folders.ts';
 import { timestampOf } from './mount-copy.ts';
 
 /** Mounts that containers have for passing things, so that targets below them are fine. */
@@ -41,11 +29,6 @@ export interface Thing {
   readonly isSecret?: boolean;
 }
 
-interface Identity {
-  readonly device: bigint;
-  readonly inode: bigint;
-}
-
 interface Placed {
   readonly target: string;
   /** The path below the root, and the same on disk. */
@@ -56,15 +39,8 @@ interface Placed {
   readonly thing: Thing;
   readonly handle: Handle;
   readonly aside: { readonly path: ByteString; readonly handle: Handle } | undefined;
-  readonly createdFolders: readonly { readonly path: ByteString; readonly identity: Identity }[];
+  readonly createdFolders: MadeFolders;
   readonly times: readonly { readonly path: ByteString; readonly before: BigIntStats; readonly after: BigIntStats }[];
-}
-
-/** An open descriptor tells whether a thing still has a name anywhere. */
-interface Handle {
-  readonly path: ByteString;
-  readonly identity: Identity;
-  readonly fd: number | undefined;
 }
 
 /** The targets of one RUN, from put() to restore(). */
@@ -256,85 +232,4 @@ function moveTree(from: ByteString, to: ByteString): void {
   const metadata = { uid: Number(stats.uid), gid: Number(stats.gid), mode: Number(stats.mode) & 0o7777, mtime: timestampOf(stats.mtimeNs) };
   applyMetadata(to, { ...metadata, xattrs: readXattrs(from) }, false, () => undefined);
   rmdirSync(fsPath(from));
-}
-
-function openHandle(path: ByteString, isWritable: boolean): Handle {
-  const stats = lstatSync(fsPath(path), { bigint: true });
-  // Neither links nor sockets can be opened, and devices had better not be.
-  if (!stats.isFile() && !stats.isDirectory()) return { path, identity: identityOf(stats), fd: undefined };
-  const access = isWritable ? constants.O_RDWR : constants.O_RDONLY;
-  return { path, identity: identityOf(stats), fd: openSync(fsPath(path), access | constants.O_NOFOLLOW | constants.O_NONBLOCK) };
-}
-
-function closeHandle({ fd }: Handle): void {
-  if (fd !== undefined) closeSync(fd);
-}
-
-function isGone({ fd, path }: Handle): boolean {
-  if (fd === undefined) return true;
-  const stats = fstatSync(fd);
-  if (stats.nlink === 0) return true;
-  // Some filesystems never count the links of a folder.
-  return stats.isDirectory() && readlinkSync(`/proc/self/fd/${fd}`, 'latin1') === `${path} (deleted)`;
-}
-
-/** The deepest folder on the way to `path` that exists. @throws ERR_ROOTFS when a file is in the way */
-function existingParent(path: ByteString): ByteString {
-  for (let at = path; ; at = parentOf(at)) {
-    const stats = lstatIfThere(at);
-    if (stats?.isDirectory() === true) return at;
-    if (stats !== undefined)
-      throw new BuilderError('ERR_ROOTFS', `Cannot make folder ${textFromBytes(path)}: ${textFromBytes(at)} is not a folder`);
-  }
-}
-
-function makeFolders(from: ByteString, to: ByteString): Placed['createdFolders'] {
-  const made: { readonly path: ByteString; readonly identity: Identity }[] = [];
-  const names = to
-    .slice(from === '/' ? 1 : from.length + 1)
-    .split('/')
-    .filter((name) => name !== '');
-  let at = from;
-  for (const name of names) {
-    at = joinBytes(at, name as ByteString); // a part of one
-    mkdirSync(fsPath(at));
-    chmodSync(fsPath(at), 0o755); // whatever our umask
-    made.push({ path: at, identity: identityOf(lstatSync(fsPath(at), { bigint: true })) });
-  }
-  return made;
-}
-
-/** Removes folders that we made, unless the command uses them now. */
-function removeFolders(folders: Placed['createdFolders']): void {
-  for (const { path, identity } of folders.toReversed()) {
-    const now = lstatIfThere(path);
-    if (now === undefined || !isSame(identityOf(now), identity)) return;
-    try {
-      rmdirSync(fsPath(path));
-    } catch (error) {
-      if (systemCode(error) === 'ENOTEMPTY') return;
-      throw error;
-    }
-  }
-}
-
-function lstatIfThere(path: ByteString): BigIntStats | undefined {
-  try {
-    return lstatSync(fsPath(path), { bigint: true });
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
-    throw error;
-  }
-}
-
-function identityOf(stats: BigIntStats): Identity {
-  return { device: stats.dev, inode: stats.ino };
-}
-
-function isSame(a: Identity, b: Identity): boolean {
-  return a.device === b.device && a.inode === b.inode;
-}
-
-function parentOf(path: ByteString): ByteString {
-  return (path.slice(0, path.lastIndexOf('/')) || '/') as ByteString; // a part of one
 }

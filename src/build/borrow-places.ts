@@ -1,0 +1,110 @@
+// Which folders of a pod's contexts a build may borrow, and why it may not borrow the others.
+import { accessSync, constants, realpathSync } from 'node:fs';
+import { relative } from 'node:path';
+import { type ByteString, bytesFromText, joinBytes, textFromBytes } from '../bytes.ts';
+import type { MovedFolders } from '../files/moved-folders.ts';
+import { type Mount, readMounts } from '../linux/mounts.ts';
+import { keepsChangeTimes } from '../linux/statfs.ts';
+import { cleanPath, isWithin } from '../paths.ts';
+import { type Shelvable, findShelvable } from './shelved-folder.ts';
+
+/** What a build may borrow. */
+export interface Lendable {
+  /** Folders that somebody gave us to read from. */
+  readonly folders: readonly string[];
+  /** Is told where their content is. */
+  readonly moved: MovedFolders;
+  /** False where somebody sits in front of it who was not asked. */
+  readonly isAllowed: boolean;
+  /** Names in the root that every image has: such a folder is never only the contexts'. */
+  readonly imageFolders: ReadonlySet<string>;
+}
+
+/** A folder that can be borrowed, or why it can't be. */
+export interface BorrowPlace {
+  /** Absolute. */
+  readonly folder: ByteString;
+  /** Below the root. */
+  readonly path: ByteString;
+  readonly refusal: { readonly why: string; readonly hint: string } | undefined;
+}
+
+/** The root that is built in, and what of it is not the image's. */
+export interface BorrowGround {
+  readonly rootPath: string;
+  readonly protectedPaths: readonly ByteString[];
+  readonly lendable: Lendable | undefined;
+}
+
+/** What to try where nothing can be borrowed. */
+export const mountElsewhere = 'mount the context where the image does not work: -v $PWD:/context, --context=dir:///context';
+
+/** Folders of the container's own that only lead to contexts. */
+export function shelvableOf({ lendable, rootPath, protectedPaths }: BorrowGround): readonly Shelvable[] {
+  if (lendable === undefined) return [];
+  const contexts = lendable.folders.map((folder) => bytesFromText(realpathSync(folder)));
+  const mounts = readMounts().flatMap(({ target }) => (target === '/' || target === rootPath ? [] : [target]));
+  return findShelvable(bytesFromText(rootPath), contexts, {
+    mounts,
+    covered: protectedPaths.map(cleanPath),
+    shared: lendable.imageFolders,
+  });
+}
+
+/** The folders of contexts in the root, each once. */
+export function findPlaces(options: BorrowGround): readonly BorrowPlace[] {
+  const { lendable, rootPath, protectedPaths } = options;
+  const mounts = readMounts();
+  const places = new Map<ByteString, BorrowPlace>();
+  for (const given of lendable?.folders ?? []) {
+    const real = bytesFromText(realpathSync(given));
+    const folder = folderToBorrow(real, mounts, options);
+    const path = bytesFromText(relative(rootPath, textFromBytes(folder)));
+    if (path === '' || path.startsWith('..') || places.has(folder)) continue;
+    const outer = protectedPaths.map(cleanPath).find((each) => each !== path && isWithin(path, each));
+    places.set(folder, { folder, path, refusal: refusalFor(folder, outer, lendable?.isAllowed === true) });
+  }
+  return [...places.values()];
+}
+
+/** All of the mount that the context is in; in the container's own root, what is not the image's. */
+function folderToBorrow(context: ByteString, mounts: readonly Mount[], { rootPath, protectedPaths }: BorrowGround): ByteString {
+  const targets = mounts.map(({ target }) => target).filter((target) => target !== '/' && isWithin(context, target));
+  const nearest = targets.toSorted((a, b) => b.length - a.length)[0];
+  if (nearest !== undefined && nearest.length > rootPath.length) return nearest;
+  const below = bytesFromText(relative(rootPath, textFromBytes(context)));
+  const covering = protectedPaths.map(cleanPath).filter((path) => isWithin(below, path));
+  const outermost = covering.toSorted((a, b) => a.length - b.length)[0] ?? below;
+  return joinBytes(bytesFromText(rootPath), outermost);
+}
+
+function refusalFor(folder: ByteString, outer: ByteString | undefined, isAllowed: boolean): BorrowPlace['refusal'] {
+  const where = 'the image has that folder, but the context is mounted there';
+  try {
+    accessSync(textFromBytes(folder), constants.W_OK);
+  } catch {
+    return { why: `${where}, and can't be written`, hint: mountElsewhere };
+  }
+  if (outer !== undefined) return { why: `${where}, inside of /${textFromBytes(outer)}, which is not the image's`, hint: mountElsewhere };
+  if (!keepsChangeTimes(folder)) return { why: `${where}, on a filesystem that does not keep the times of changes`, hint: mountElsewhere };
+  if (isAllowed) return undefined;
+  const hint = `${mountElsewhere}; or let its files be moved out of the way until the end of the build: --borrow-context`;
+  return { why: where, hint };
+}
+
+/** Names in a place that can't be moved: they are mounts, or lead to one or to what is the builder's. */
+export function stayingNames(top: ByteString, { protectedPaths, lendable, rootPath }: BorrowGround): readonly ByteString[] {
+  const mounted = new Set(readMounts().map(({ target }) => bytesFromText(relative(rootPath, textFromBytes(target)))));
+  const contexts = new Set((lendable?.folders ?? []).map((folder) => bytesFromText(relative(rootPath, realpathSync(folder)))));
+  const names = protectedPaths.map(cleanPath).flatMap((path) => {
+    const isInside = path !== top && isWithin(path, top);
+    return isInside && (mounted.has(path) || !contexts.has(path)) ? [firstName(path, top)] : [];
+  });
+  return [...new Set(names)];
+}
+
+/** The first name of `path` below `top`. */
+export function firstName(path: ByteString, top: ByteString): ByteString {
+  const [first = ''] = path.slice(top.length + 1).split('/');
+  return first as ByteString; // a part of bytes
+}
