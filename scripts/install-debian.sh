@@ -37,6 +37,7 @@ chromium chromium
 jsonschema python3-jsonschema
 fish fish
 zsh zsh
+rsync rsync
 LIST
 # Debian's static busybox has the same program name as the dynamic one, so the package is asked for.
 dpkg -s busybox-static >/dev/null 2>&1 || missing="$missing busybox-static"

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { parse } from 'yaml';
 import { builderImage } from '../support/builder.ts';
 import { type CallersScene, plain, startCallersScene } from '../support/callers-scene.ts';
@@ -30,6 +31,11 @@ describe('callers', { skip: missingContainerd() ?? false, timeout: 600_000 }, ()
   const nameOf = (repository: string): string => scene.nameOf(repository);
   const context = async (): Promise<string> => await scene.context();
   const pushed = async (repository: string): Promise<string> => await scene.pushed(repository);
+  const archive = (): Buffer =>
+    tarArchive([
+      { name: 'Dockerfile', content: dockerfile },
+      { name: 'hello', content: 'hello\n' },
+    ]);
   const succeed = async (pod: Pod): Promise<PodResult> => await scene.succeed(pod);
 
   test("Tekton: the steps of the catalog's task, with its workspace, results and home", async () => {
@@ -248,16 +254,23 @@ describe('callers', { skip: missingContainerd() ?? false, timeout: 600_000 }, ()
     }
   });
 
-  test('docker run and kubectl run: the context as an archive on standard input', async () => {
+  test('kubectl run --stdin: a pod whose standard input is attached gets the context as an archive', async () => {
+    for (const round of [1, 2]) {
+      const args = ['--dockerfile=Dockerfile', '--context=tar://stdin', `--destination=${nameOf('kubectl')}`, ...plain];
+      const pod = await startPod(scene.containerd, { image, args, stdin: true });
+      await pod.send(gzipSync(archive()));
+      const { status, output } = await pod.ended;
+      assert.equal(status, 0, output);
+      assert.ok(output.includes(await pushed('kubectl')), `round ${round}: ${output}`);
+    }
+  });
+
+  test('docker run: the context as an archive on standard input', async () => {
     const name = await builderImage();
-    const archive = tarArchive([
-      { name: 'Dockerfile', content: dockerfile },
-      { name: 'hello', content: 'hello\n' },
-    ]);
     const limits = ['--network=host', '--ulimit', 'nofile=20000:20000', '--ulimit', 'nproc=5000:5000'];
     for (const round of [1, 2]) {
       const args = ['--context=tar://stdin', `--destination=${nameOf('stdin')}`, '--quiet', ...plain];
-      const said = await must(podmanCommand(['run', '--rm', '-i', ...limits, name, ...args]), { input: archive });
+      const said = await must(podmanCommand(['run', '--rm', '-i', ...limits, name, ...args]), { input: archive() });
       assert.match(said, new RegExp(`@${await pushed('stdin')}\\n$`), `round ${round}`);
     }
   });

@@ -15,7 +15,8 @@ export type CriMethod =
   | 'StartContainer'
   | 'StopContainer'
   | 'ContainerStatus'
-  | 'ExecSync';
+  | 'ExecSync'
+  | 'Attach';
 
 /** Field names as in runtime.proto, in camel case; enums are their names, 64-bit numbers are numbers. */
 export class CriClient {

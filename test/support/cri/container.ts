@@ -17,6 +17,8 @@ export interface PodContainer {
   readonly env?: Readonly<Record<string, string>>;
   readonly workingDir?: string;
   readonly tty?: boolean;
+  /** Its standard input is open until the first who is attached to it is gone (stdinOnce). */
+  readonly stdin?: boolean;
   readonly mounts?: readonly PodMount[];
   readonly securityContext?: SecurityContext;
   readonly memoryLimitBytes?: number;
@@ -66,6 +68,7 @@ export function containerConfig(name: string, container: PodContainer): object {
     envs: Object.entries({ ...clusterEnv, ...container.env }).map(([key, value]) => ({ key, value })),
     logPath: `${name}.log`,
     tty: container.tty === true,
+    ...(container.stdin === true ? { stdin: true, stdinOnce: true } : {}),
     linux: { resources: resourcesOf(container), securityContext: securityContextOf(container.securityContext ?? {}) },
   };
 }

@@ -1,6 +1,7 @@
 // Pods as a kubelet asks for them: a sandbox, its volumes, init containers one after another, then the container, each with
 // the mounts and limits that a kubelet adds. The network is the node's, so that tests reach their registries.
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -39,6 +40,8 @@ export interface RunningPod {
   readonly stop: (graceSeconds: number) => Promise<void>;
   /** Runs a command in the container, as `kubectl exec` does. */
   readonly exec: (argv: readonly string[]) => Promise<{ readonly status: number; readonly output: string }>;
+  /** Sends it by standard input, and is gone, as `kubectl attach --stdin` does. */
+  readonly send: (bytes: Uint8Array) => Promise<void>;
 }
 
 /** Runs a pod to its end and removes it. @throws Error when it does not start. */
@@ -159,6 +162,10 @@ async function startContainer(sandbox: Sandbox, name: string, container: PodCont
   return {
     ended: follow(),
     stop,
+    send: async (bytes) => {
+      const { url } = await client.call('Attach', { containerId, stdin: true, stdout: true, stderr: true });
+      await sendInput(asText(url), bytes);
+    },
     exec: async (argv) => {
       const answer = await client.call('ExecSync', { containerId, cmd: argv, timeout: 60 });
       const output = [answer['stdout'], answer['stderr']].map((bytes) =>
@@ -167,6 +174,17 @@ async function startContainer(sandbox: Sandbox, name: string, container: PodCont
       return { status: asNumber(answer['exitCode']), output: output.join('') };
     },
   };
+}
+
+/** By the protocol of kubectl's attach and exec: messages of a socket of the web, whose first byte is the number of the stream. */
+async function sendInput(url: string, bytes: Uint8Array): Promise<void> {
+  const socket = new WebSocket(url.replace(/^http/, 'ws'), ['v4.channel.k8s.io']);
+  const failure = once(socket, 'error').then(() => Promise.reject(new Error(`cannot attach at ${url}`)));
+  await Promise.race([once(socket, 'open'), failure]);
+  const chunk = 32 * 1024;
+  for (let at = 0; at < bytes.length; at += chunk) socket.send(Buffer.concat([Buffer.of(0), bytes.subarray(at, at + chunk)]));
+  socket.close();
+  await Promise.race([once(socket, 'close'), failure]);
 }
 
 /** In the order of a kubelet: those of the manifest, the token, then the files that it keeps for each container. */
