@@ -20,7 +20,7 @@ export function withHostPaths(report: Report, env: Environment): Report {
 
 function translated(event: BuildEvent, onHost: (text: string) => string): BuildEvent {
   if (event.kind === 'image.written') return { ...event, destination: onHost(event.destination) };
-  if (event.kind === 'warning' || event.kind === 'note') return { ...event, message: onHost(event.message) };
+  if (event.kind === 'warning' || event.kind === 'note' || event.kind === 'plan') return { ...event, message: onHost(event.message) };
   if (event.kind === 'phase' && event.detail !== undefined) return { ...event, detail: onHost(event.detail) };
   return event;
 }

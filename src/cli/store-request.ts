@@ -1,6 +1,6 @@
 // Which image store a command works with.
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { type ImageStore, imageStore } from '../store/image-store.ts';
 import type { Environment, Settings } from './settings.ts';
 
@@ -12,5 +12,7 @@ export function storeOf(settings: Settings, env: Environment): ImageStore {
 /** Root's or the user's own. */
 function defaultRoot(env: Environment): string {
   if (process.getuid?.() === 0) return '/var/lib/yadokari';
-  return join(env['XDG_DATA_HOME'] || join(env['HOME'] || homedir(), '.local/share'), 'yadokari');
+  const data = env['XDG_DATA_HOME'] ?? '';
+  // XDG Base Directory Specification: a relative path is invalid, and to be ignored.
+  return join(isAbsolute(data) ? data : join(env['HOME'] || homedir(), '.local/share'), 'yadokari');
 }

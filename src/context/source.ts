@@ -12,6 +12,7 @@ import type { MovedFolders } from '../files/moved-folders.ts';
 import { isGitContext } from './source-word.ts';
 import { diskView } from '../files/disk-view.ts';
 import { isWithin, pathIn } from '../paths.ts';
+import { tellingRefusals } from './refused-files.ts';
 import { locate } from './tree.ts';
 import type { SourceTree } from './tree.ts';
 import { type FilledFolder, unpackContext } from './unpack.ts';
@@ -64,9 +65,13 @@ export async function openContext(place: string, options: ContextOptions): Promi
   const opened = await openPlace(place, options);
   try {
     const folder = enterSubPath(place, opened.folder, options.subPath);
+    const label = 'the build context';
     const tree: SourceTree = {
-      files: opened.isUnpacked === true ? diskView(bytesFromText(folder)) : diskView(bytesFromText(realpathSync(folder)), options.moved),
-      label: 'the build context',
+      files:
+        opened.isUnpacked === true
+          ? diskView(bytesFromText(folder))
+          : tellingRefusals(diskView(bytesFromText(realpathSync(folder)), options.moved), label),
+      label,
       keepsOwners: false,
       ...originOf(opened),
       hasOwnRules: opened.isUnpacked !== true || options.appliesUnpackedRules === true,

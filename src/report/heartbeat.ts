@@ -28,7 +28,8 @@ const activities: Readonly<Record<string, string>> = {
 
 /**
  * Passes every event on, and a `heartbeat` where `next` was told nothing that it prints. `isLine` says what it prints.
- * The first event starts it: a report that nobody tells anything, as the one for a wrong command line, has nothing to repeat.
+ * The first event of some work starts it: a report that is told nothing but warnings and notes has nothing to repeat, as the one of a
+ * build that goes on in a sandbox, by a report of its own.
  */
 export function withHeartbeat(next: Emit, isLine: (event: BuildEvent) => boolean, now: () => number): Heartbeat {
   const transfers = new Transfers();
@@ -39,7 +40,7 @@ export function withHeartbeat(next: Emit, isLine: (event: BuildEvent) => boolean
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
   const emit: Emit = (event) => {
-    if (!isClosed) timer ??= setInterval(tick, 500).unref();
+    if (!isClosed && event.kind !== 'warning' && event.kind !== 'note') timer ??= setInterval(tick, 500).unref();
     transfers.update(event);
     if (event.kind === 'phase') {
       const activity = `${activities[event.phase] ?? event.phase}${event.detail === undefined ? '' : ` ${event.detail}`}`;

@@ -19,6 +19,8 @@ test('withHostPaths() shows the paths that people wrote, in events and in lines'
   const message = `Cannot read ${inside}/x: EACCES`;
   const warning: BuildEvent = { kind: 'warning', code: 'c', message };
   assert.deepEqual(shown(warning), { ...warning, message: 'Cannot read /home/me/app/x: EACCES' });
+  const plan: BuildEvent = { kind: 'plan', message: `${inside}/D for linux/amd64` };
+  assert.deepEqual(shown(plan), { ...plan, message: '/home/me/app/D for linux/amd64' });
   const written: BuildEvent = { kind: 'image.written', destination: `oci:${inside}`, digest: 'sha256:1', sizeBytes: 1 };
   assert.deepEqual(shown(written), { ...written, destination: 'oci:/home/me/app' });
   const lines: string[] = [];

@@ -8,6 +8,7 @@ import test from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { bytesFromText } from '../../../src/bytes.ts';
 import { applyIgnoreFile } from '../../../src/context/ignore-file.ts';
+import { tellingRefusals } from '../../../src/context/refused-files.ts';
 import { openContext } from '../../../src/context/source.ts';
 import type { ContextOptions } from '../../../src/context/source.ts';
 import { isGitContext, isGitSource, isUrlSource } from '../../../src/context/source-word.ts';
@@ -319,4 +320,15 @@ test('words that name repositories and URLs are told apart from files', () => {
   for (const word of ['./x', 'a.git', 'github.com/a/b', 'a:b', 'file'])
     assert.deepEqual([isGitSource(word), isUrlSource(word)], [false, false], word);
   assert.equal(isGitContext('github.com/a/b'), true);
+});
+
+test('tellingRefusals() names a file that is closed to us, and passes on what else goes wrong', () => {
+  const failing = (code: string) => (): never => {
+    throw Object.assign(new Error(`${code}: open`), { code });
+  };
+  const files = diskView(bytesFromText(tmpdir()));
+  const open = (code: string) => (): unknown =>
+    tellingRefusals({ ...files, open: failing(code) }, 'the build context').open(bytesFromText('a/keys'));
+  assert.throws(open('EACCES'), { code: 'ERR_CONTEXT', message: "Cannot read 'a/keys' in the build context: permission denied" });
+  assert.throws(open('ENOENT'), { code: 'ENOENT' });
 });
