@@ -56,7 +56,9 @@ export async function runLoadCommand(input: CommandInput): Promise<number> {
   const temporaryFolder = temporaryFolderOf(settings, env);
   await using archive = path === undefined || path === '-' ? await spoolInput(temporaryFolder, signal) : undefined;
   const options = copyOptionsOf(settings);
-  for (const { place, names } of await placesIn(archive?.path ?? resolve(path ?? ''), temporaryFolder, signal)) {
+  const places = await placesIn(archive?.path ?? resolve(path ?? ''), temporaryFolder, signal);
+  if (places.length === 0) throw new BuilderError('ERR_LAYER', `Cannot load ${path ?? 'standard input'}: there is no image in it`);
+  for (const { place, names } of places) {
     const whole = wholeNames(place, names);
     const image = await copyInto(store, place, options, input, whole);
     for (const name of whole.length === 0 ? [image.id] : whole) stdout.write(`Loaded image: ${name}\n`);

@@ -26,6 +26,12 @@ export function splitDigest(digest: Digest): { readonly algorithm: 'sha256' | 's
   return digest.startsWith('sha512:') ? { algorithm: 'sha512', hex: digest.slice(7) } : { algorithm: 'sha256', hex: digest.slice(7) };
 }
 
+/** Whether bytes in memory have this digest, of whichever algorithm. */
+export function hasDigest(bytes: Uint8Array, digest: Digest): boolean {
+  const { algorithm, hex } = splitDigest(digest);
+  return createHash(algorithm).update(bytes).digest('hex') === hex;
+}
+
 /** The sha256 digest of bytes in memory. */
 export function digestOf(bytes: Uint8Array | string): Digest {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;

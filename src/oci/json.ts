@@ -7,19 +7,20 @@ export type JsonObject = ReadonlyMap<string, Json>;
 export type Json = null | boolean | number | bigint | string | readonly Json[] | JsonObject;
 
 /**
+ * `subject` is what messages call it.
  * @throws ERR_LAYER when the text is not JSON, or an object in it has a key twice: readers differ in which of the two they take. The
  * message holds the reason and the place, not the text.
  */
-export function parseJson(text: string): Json {
+export function parseJson(text: string, subject = 'JSON'): Json {
   let value: unknown;
   try {
     value = JSON.parse(text, (_key, item: unknown, context?: { source?: string }) => revive(item, context?.source));
   } catch (error) {
     const why = error instanceof RangeError ? 'it is nested too deep' : error instanceof Error ? error.message.replace(/, ".*$/s, '') : '';
-    throw new BuilderError('ERR_LAYER', `Cannot read JSON: ${why || 'malformed'}`);
+    throw new BuilderError('ERR_LAYER', `Cannot read ${subject}: ${why || 'malformed'}`);
   }
   const again = findRepeatedKey(text);
-  if (again !== undefined) throw new BuilderError('ERR_LAYER', `Cannot read JSON: a key comes twice at position ${again}`);
+  if (again !== undefined) throw new BuilderError('ERR_LAYER', `Cannot read ${subject}: a key comes twice at position ${again}`);
   return value as Json; // what `revive` returns for every kind of JSON value
 }
 

@@ -63,7 +63,7 @@ const kinds: ReadonlyMap<string, { readonly kind: 'manifest' | 'index'; readonly
  */
 export function parseManifest(bytes: Uint8Array, contentType: string | undefined): ImageManifest | ImageIndex {
   if (bytes.length > manifestLimitBytes) throw malformedManifest(`it has more than ${manifestLimitBytes} bytes`);
-  const root = parseJson(Buffer.from(bytes).toString('utf8'));
+  const root = parseJson(Buffer.from(bytes).toString('utf8'), 'the manifest');
   if (!(root instanceof Map)) throw malformedManifest('it is not an object');
   refuseSchema1(root, contentType);
   if (root.get('schemaVersion') !== 2) throw malformedManifest('schemaVersion is not 2');
@@ -96,7 +96,13 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
  * @throws as `parseManifest`
  */
 export function storedManifest(bytes: Buffer, contentType: string | undefined, digest: Digest = digestOf(bytes)): StoredManifest {
-  return { bytes, mediaType: parseManifest(bytes, contentType).mediaType, digest };
+  try {
+    return { bytes, mediaType: parseManifest(bytes, contentType).mediaType, digest };
+  } catch (error) {
+    if (!(error instanceof BuilderError)) throw error;
+    const message = error.message.replace(/^(Cannot \w+) the manifest/, `$1 manifest ${digest}`);
+    throw new BuilderError(error.code, message, { cause: error.cause, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+  }
 }
 
 /**

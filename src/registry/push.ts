@@ -162,9 +162,14 @@ function isKindRefused({ status, errors }: RegistryError): boolean {
   return status === 415 || errors.some(({ code }) => code === 'MANIFEST_INVALID');
 }
 
-function otherKindHint({ mediaType }: StoredManifest): string {
+/** Of a manifest; distribution-spec: registries should take 4 MiB, and many take no more. */
+const commonLimitBytes = 4 * 1024 * 1024;
+
+function otherKindHint({ mediaType, bytes }: StoredManifest): string {
+  if (bytes.length > commonLimitBytes)
+    return `the manifest has ${bytes.length} bytes, and most registries take no more than ${commonLimitBytes}`;
   const [kind, other] = mediaType.startsWith('application/vnd.docker.') ? ['docker', 'oci'] : ['oci', 'docker'];
-  return `the registry may not take ${kind} images: try --image-format=${other}`;
+  return `the registry may not take ${kind} images: try --image-format=${other}, or for a copy --format=${other}`;
 }
 
 function repositoryOf([first]: readonly Reference[]): Reference {

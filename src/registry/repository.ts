@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { BuilderError, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { type Digest, digestOf, isDigest, splitDigest } from '../oci/digest.ts';
+import { type Digest, digestOf, hasDigest, isDigest, splitDigest } from '../oci/digest.ts';
 import { type StoredManifest, isSchema1Type, manifestLimitBytes, servedType, storedManifest } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
 import type { Reference } from '../oci/reference.ts';
@@ -107,7 +107,7 @@ export class Repository {
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof RegistryError)) throw error;
-      const stored = await this.#isStored(target, content.digest, error, signal);
+      const stored = await this.#isStored(target, content.bytes, error, signal);
       if (stored === 'yes') return;
       throw stored === 'unknown' && error.code !== 'ERR_AUTH'
         ? changed(error, { message: `${error.message}; it may have been stored all the same` })
@@ -117,7 +117,8 @@ export class Repository {
     const claimed = header(response, 'docker-content-digest');
     // A web server that answers 200 to anything would otherwise pass for a registry.
     const stored = claimed !== undefined && isDigest(claimed) && response.status === 201 ? claimed : await this.resolve(target, signal);
-    if (stored === content.digest) return;
+    // Registries call what comes by a tag by its sha256, whatever it is called elsewhere.
+    if (stored !== undefined && hasDigest(content.bytes, stored)) return;
     throw new BuilderError(
       'ERR_DIGEST_MISMATCH',
       `Cannot ${task}: the registry says it stored ${stored ?? 'nothing'}, not ${content.digest}`,
@@ -125,7 +126,7 @@ export class Repository {
   }
 
   /** Whether a PUT that failed was done all the same: its answer got lost, or a second try was refused as a tag may not change. */
-  async #isStored(target: string, digest: Digest, failure: RegistryError, signal: AbortSignal): Promise<'yes' | 'no' | 'unknown'> {
+  async #isStored(target: string, bytes: Buffer, failure: RegistryError, signal: AbortSignal): Promise<'yes' | 'no' | 'unknown'> {
     // Who no longer answers is not waited for once more.
     const retry = failure.status !== undefined;
     const wish: Wish = { access: 'pull', headers: { accept: manifestTypes }, retry, task: `look up ${this.#named(target)}` };
@@ -135,7 +136,7 @@ export class Repository {
       if (response.status === 404) return 'no';
       const claimed = header(response, 'docker-content-digest');
       if (response.status !== 200 || claimed === undefined) return 'unknown';
-      return claimed === digest ? 'yes' : 'no';
+      return isDigest(claimed) && hasDigest(bytes, claimed) ? 'yes' : 'no';
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof BuilderError) return 'unknown';

@@ -56,8 +56,7 @@ export async function failureOf(response: Response, task: string): Promise<Regis
     const isSpent = response.tries !== undefined;
     return new TransientError(message, request, { retryAfterMs, isSpent, ...(response.status === 429 ? { hint: tooManyHint } : {}) });
   }
-  const hint =
-    response.status < 300 && page !== '' ? gatewayHint : (response.advice ?? hintFor(response.status, errors, title, response.url.host));
+  const hint = response.status < 300 && page !== '' ? gatewayHint : (response.advice ?? hintFor(response, errors, title));
   const isAuth = response.status === 401 || response.status === 403;
   return new RegistryError(message, request, { hint, code: isAuth ? 'ERR_AUTH' : 'ERR_REGISTRY' });
 }
@@ -199,11 +198,14 @@ export function clientCertificateHint(host: string): string {
   return `give a client certificate with --registry-client-cert ${host}=<certificate>,<key>`;
 }
 
-function hintFor(status: number, errors: RegistryError['errors'], title: string, host: string): string | undefined {
+function hintFor({ status, method, url }: Response, errors: RegistryError['errors'], title: string): string | undefined {
+  const { host } = url;
   // nginx: "400 No required SSL certificate was sent", "400 The SSL certificate error".
   if (status === 400 && /\bSSL certificate\b/i.test(title)) return clientCertificateHint(host);
   if (errors.some((error) => error.code === 'NAME_UNKNOWN'))
-    return 'some registries want a repository to be created before the first push (aws ecr create-repository)';
+    return method === 'GET'
+      ? 'check the name of the repository'
+      : 'some registries want a repository to be created before the first push (aws ecr create-repository)';
   if (status === 401 || status === 403) return `check the credentials for ${host} and what they allow`;
   if (status === 405) return `${host} may be read-only, such as a cache of another registry`;
   if (status === 413) return 'the registry, or a proxy in front of it, limits the size of uploads';

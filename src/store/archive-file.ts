@@ -9,6 +9,7 @@ import { type ByteString, bytesFromText } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { decompress, sniffCompression } from '../layer/decompress.ts';
 import { verify } from '../layer/meter.ts';
+import type { Entry } from '../layer/entry.ts';
 import { readEntries } from '../layer/read.ts';
 import { StoredContent } from '../layer/stored-content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -91,7 +92,7 @@ function archiveFile(path: string, file: FileHandle, places: ReadonlyMap<ByteStr
 async function readPlaces(file: FileHandle, path: string, signal: AbortSignal): Promise<ReadonlyMap<ByteString, Place>> {
   const places = new Map<ByteString, Place>();
   const { size } = await file.stat();
-  for await (const entry of readEntries(readRange(file, { offset: 0, size }, signal), signal)) {
+  for await (const entry of named(path, readEntries(readRange(file, { offset: 0, size }, signal), signal))) {
     const name = clampPath(entry.path);
     if (entry.type === 'symlink' && entry.linkTarget !== undefined) {
       const target = entry.linkTarget.startsWith('/') ? entry.linkTarget : childPath(splitPath(name).parent, entry.linkTarget);
@@ -101,6 +102,16 @@ async function readPlaces(file: FileHandle, path: string, signal: AbortSignal): 
     if (places.size > entryLimit) throw unreadable(path, `it has more than ${entryLimit} files`);
   }
   return places;
+}
+
+/** The entries; what is wrong with them is told with the archive's name. */
+async function* named(path: string, entries: AsyncIterable<Entry>): AsyncGenerator<Entry, void, undefined> {
+  try {
+    yield* entries;
+  } catch (error) {
+    const [, state] = error instanceof BuilderError ? (/^Cannot read archive: (.*)$/s.exec(error.message) ?? []) : [];
+    throw state === undefined ? error : unreadable(path, state);
+  }
 }
 
 async function* readRange(file: FileHandle, { offset, size }: ArchivedFile, signal: AbortSignal): AsyncGenerator<Buffer, void, undefined> {

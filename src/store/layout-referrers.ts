@@ -6,6 +6,8 @@ import { describeReferrer } from '../oci/referrer.ts';
 
 /** image-spec annotations.md: what an entry of a layout is called. */
 export const refName = 'org.opencontainers.image.ref.name';
+/** The whole name, which buildx, docker and containerd write beside the tag alone. */
+export const containerdName = 'io.containerd.image.name';
 
 /** The entries about `subject`. @throws ERR_LAYER for an entry whose manifest can't be read */
 export async function findReferrers(

@@ -22,7 +22,7 @@ import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import { type StoredImage, readImage, writeImage } from '../oci/stored-image.ts';
 import { openBlobFile, writeBlobFile } from './blob-file.ts';
 import { addIndexEntry, malformed, readIndexEntries, textOf } from './layout-index.ts';
-import { findReferrers, refName, referrerEntry } from './layout-referrers.ts';
+import { containerdName, findReferrers, refName, referrerEntry } from './layout-referrers.ts';
 
 /** Which image of a layout: `path[:tag]` or `path@digest`. */
 export interface LayoutReference {
@@ -168,7 +168,7 @@ export async function listLayout(files: LayoutFiles, signal: AbortSignal): Promi
   const images = new Map<Digest, readonly string[]>();
   for (const { digest, annotations, artifactType } of (await readIndex(files, signal)).manifests) {
     if (artifactType !== undefined) continue;
-    const name = annotations?.get(refName);
+    const name = annotations?.get(containerdName) ?? annotations?.get(refName);
     images.set(digest, [...(images.get(digest) ?? []), ...(name === undefined ? [] : [name])]);
   }
   return images;

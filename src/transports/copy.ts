@@ -9,7 +9,7 @@ import { type StoredManifest, parseManifest } from '../oci/manifest.ts';
 import type { Compression, MediaFamily } from '../oci/media-type.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import { type Changes, convertedSource } from './convert.ts';
-import { copyReferrers } from './referrers.ts';
+import { copyReferrers, refuseReferrers } from './referrers.ts';
 import { type Selection, selectedSource } from './select.ts';
 import type { Means, Place, Signature } from './transport.ts';
 
@@ -65,6 +65,7 @@ export async function copyBetween(
   if (!isSame) checkDigests(from, to, options, { selected, converted });
   const signatures = await signaturesFor(from, to, options, isSame);
   await using sink = await to.openSink(means.to, options.moreNames ?? [], signal);
+  if (options.withReferrers === true) await refuseReferrers({ source: converted, sink, to }, signal);
   const copied: Digest[] = [];
   const digest = await copyImage(converted, noting(sink, copied), signal);
   const referrers = options.withReferrers === true ? await copyReferrers({ source: converted, sink, to }, copied, signal) : 0;

@@ -8,15 +8,23 @@ import type { Place } from './transport.ts';
 /** So many referrers of one image; more are an attack. */
 const referrerLimit = 1000;
 
+interface Way {
+  readonly source: ImageSource;
+  readonly sink: ImageSink;
+  readonly to: Place;
+}
+
+/** Before anything is copied. @throws ERR_UNSUPPORTED where the image itself has referrers, and there can't be any */
+export async function refuseReferrers({ source, sink, to }: Way, signal: AbortSignal): Promise<void> {
+  const found = sink.writeReferrer === undefined ? await source.referrers?.(source.root.digest, signal) : undefined;
+  if (found !== undefined && found.length > 0) throw noPlace(to);
+}
+
 /**
  * Copies the referrers of manifests that were copied, and theirs. @returns how many
  * @throws ERR_UNSUPPORTED where there can't be any
  */
-export async function copyReferrers(
-  { source, sink, to }: { readonly source: ImageSource; readonly sink: ImageSink; readonly to: Place },
-  subjects: readonly Digest[],
-  signal: AbortSignal,
-): Promise<number> {
+export async function copyReferrers({ source, sink, to }: Way, subjects: readonly Digest[], signal: AbortSignal): Promise<number> {
   const { referrers } = source;
   // A place without them has none to bring along.
   if (referrers === undefined) return 0;
@@ -27,8 +35,7 @@ export async function copyReferrers(
     for (const descriptor of await referrers(subject, signal)) {
       if (known.has(descriptor.digest)) continue;
       known.add(descriptor.digest);
-      if (sink.writeReferrer === undefined)
-        throw new BuilderError('ERR_UNSUPPORTED', `Cannot copy referrers to ${to.name}: an image can't have any there`);
+      if (sink.writeReferrer === undefined) throw noPlace(to);
       if (++count > referrerLimit)
         throw new BuilderError('ERR_LAYER', `Cannot copy ${source.name}: it has more than ${referrerLimit} referrers`);
       const manifest = await source.manifest(descriptor, signal);
@@ -38,4 +45,8 @@ export async function copyReferrers(
     }
   }
   return count;
+}
+
+function noPlace(to: Place): BuilderError {
+  return new BuilderError('ERR_UNSUPPORTED', `Cannot copy referrers to ${to.name}: an image can't have any there`);
 }

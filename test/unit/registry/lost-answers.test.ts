@@ -1,5 +1,6 @@
 // What was done although its answer says otherwise, or got lost, and what was not done although the answer says so.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { RegistryError } from '../../../src/errors.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
@@ -135,3 +136,19 @@ for (const { status, code, hint } of [
     assert.deepEqual(at.client.waits, []);
     assert.equal(at.registry.manifests.size, 0);
   });
+
+test('a manifest that is known by its sha512 is stored where the registry names its sha256, and not where it names another', async () => {
+  const { manifest, ...rest } = storedOf(layerOf(someBytes(10)));
+  const digest = `sha512:${createHash('sha512').update(manifest.bytes).digest('hex')}` as const;
+  const stored = { ...rest, manifest: { ...manifest, digest } };
+  const [pushed] = await at.client.pushImage(stored, [at.named('app/image:v1')], {}, signal);
+  assert.equal(pushed?.digest, digest);
+  const other = digestOf('other');
+  at.registry.inject({
+    method: 'PUT',
+    path: /manifests/,
+    act: async (_, response) => await Promise.resolve(void response.writeHead(201, { 'docker-content-digest': other }).end()),
+  });
+  const failed = at.client.pushImage(stored, [at.named('app/image:v2')], {}, signal);
+  await assert.rejects(failed, { code: 'ERR_DIGEST_MISMATCH' });
+});

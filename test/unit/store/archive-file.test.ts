@@ -30,3 +30,16 @@ for (const [what, compress] of [
     assert.deepEqual(readdirSync(temporary), []);
   });
 }
+
+test('openArchiveFile() names the archive that ends too early, or is none', async (context) => {
+  const folder = temporaryFolder(context);
+  const whole = tar([{ path: 'layer.tar', content: randomBytes(3000) }]);
+  for (const [name, bytes, state] of [
+    ['cut.tar', whole.subarray(0, 2000), 'it ends too early'],
+    ['text', Buffer.alloc(1024, 'text '), 'its checksum is not an octal number'],
+  ] as const) {
+    const path = join(folder, name);
+    writeFileSync(path, bytes);
+    await assert.rejects(openArchiveFile(path, folder, signal), { code: 'ERR_LAYER', message: `Cannot read archive ${path}: ${state}` });
+  }
+});

@@ -9,7 +9,8 @@ import { verify } from '../../../src/layer/meter.ts';
 import type { Digest } from '../../../src/oci/digest.ts';
 import type { Image } from '../../../src/oci/image.ts';
 import { blobPath } from '../../../src/store/blob-file.ts';
-import { parseLayoutReference, readLayout, writeLayout } from '../../../src/store/oci-layout.ts';
+import { MediaType } from '../../../src/oci/media-type.ts';
+import { listLayout, parseLayoutReference, readLayout, writeLayout } from '../../../src/store/oci-layout.ts';
 import { layerOf, someBytes, storedOf } from '../../support/image.ts';
 
 const { signal } = new AbortController();
@@ -129,4 +130,21 @@ test('a blob that is a directory is refused', async () => {
 test('a folder that is no layout is named', async () => {
   await using place = await workplace();
   await assert.rejects(readLayout({ folder: place.path }, platform, signal), { code: 'ERR_LAYER', message: /there is no oci-layout file/ });
+});
+
+test('listLayout() takes the whole name that buildx and containerd write, and else the one of the annotation for names', async () => {
+  const entry = (digit: string, annotations: Record<string, string>): object => ({
+    mediaType: MediaType.ociManifest,
+    digest: `sha256:${digit.repeat(64)}`,
+    size: 2,
+    annotations,
+  });
+  const whole = { 'io.containerd.image.name': 'quay.io/team/app:3.1', 'org.opencontainers.image.ref.name': '3.1' };
+  const manifests = [entry('a', whole), entry('b', { 'org.opencontainers.image.ref.name': 'v1' })];
+  const texts = new Map([
+    ['oci-layout', '{"imageLayoutVersion":"1.0.0"}'],
+    ['index.json', JSON.stringify({ schemaVersion: 2, manifests })],
+  ]);
+  const files = { name: 'x', text: async (path: string) => await Promise.resolve(texts.get(path)), open: () => assert.fail() };
+  assert.deepEqual([...(await listLayout(files, signal)).values()], [['quay.io/team/app:3.1'], ['v1']]);
 });
