@@ -47,7 +47,7 @@ async function runInvocation(
     }
     const plugin = words.some((word) => word !== '') ? undefined : pluginInvocation(invocation.env, flagsOf(executor));
     const env = plugin?.env ?? invocation.env;
-    const { command, rest } = findCommand(words) ?? { command: executor, rest: plugin?.words ?? words };
+    const { command, rest } = findCommand(words) ?? findBehindFlags(words) ?? { command: executor, rest: plugin?.words ?? words };
     ({ failureStatus } = command);
     const table = flagsOf(command);
     const parsed = parseFlags(rest, table, command.endsAtOperand);
@@ -85,6 +85,27 @@ function askedHelp(words: readonly string[]): string {
   const family = names.length === 1 ? familyText(first) : undefined;
   if (family === undefined) throw unknownCommand(names);
   return family;
+}
+
+/** A command whose flags stand before it, as skopeo, podman and buildah have their own there: `--insecure-policy copy A B`. */
+function findBehindFlags(words: readonly string[]): ReturnType<typeof findCommand> {
+  if (words[0]?.startsWith('-') !== true) return undefined;
+  for (const position of words.keys()) {
+    const found = findCommand(words.slice(position));
+    const before = words.slice(0, position);
+    if (found !== undefined && areFlagsOf(found.command, before)) return { command: found.command, rest: [...before, ...found.rest] };
+  }
+  return undefined;
+}
+
+/** Whether the words are whole flags: none of them waits for a value. */
+function areFlagsOf(command: Command, words: readonly string[]): boolean {
+  try {
+    return parseFlags(words, flagsOf(command)).positionals.length === 0;
+  } catch (error) {
+    if (error instanceof BuilderError) return false;
+    throw error;
+  }
 }
 
 /** kaniko's form takes flags only, and a command's operands are named in its usage. @throws ERR_USAGE */

@@ -2,15 +2,17 @@
 // files in the place of a registry, `login` brings a pod's Secrets there, from an init container.
 import { existsSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, dirname, isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { makeFolder } from '../folders.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
 import { dockerHub } from '../oci/reference.ts';
 import { findEntry, normalizeKey, parseDockerConfig } from '../registry/docker-config.ts';
 import { onceMark } from '../surroundings/secret-files.ts';
+import { tellAccepted } from './accepted.ts';
 import type { CommandInput } from './command.ts';
-import type { Environment } from './settings.ts';
+import { askingFlags } from './tables/push.ts';
+import type { Environment, Settings } from './settings.ts';
 import { readStandardInput } from './standard-input.ts';
 
 /** The name of Docker Hub in every config.json. */
@@ -19,6 +21,7 @@ const hubKey = 'https://index.docker.io/v1/';
 /** Keeps user and password in config.json, or copies files; nothing is asked of the registry. */
 export async function runLoginCommand(input: CommandInput): Promise<number> {
   const { settings, positionals, env, report } = input;
+  tellAccepted(settings, askingFlags, env, report.emit);
   if (['from-file', 'secret-file', 'once'].some((name) => settings.has(name))) return await copyFiles(input);
   const [registry, ...others] = positionals;
   if (registry === undefined || others.length > 0) {
@@ -37,7 +40,7 @@ export async function runLoginCommand(input: CommandInput): Promise<number> {
       hint: user === '' ? 'give --username' : 'give --password-stdin, or --password',
     });
   }
-  const path = join(configFolder(env), 'config.json');
+  const path = configFile(settings, env);
   keepCredential(path, registry, Buffer.from(`${user}:${password}`).toString('base64'));
   if ((env['DOCKER_AUTH_CONFIG'] ?? '') !== '') {
     const message = `DOCKER_AUTH_CONFIG is set, and what it says of ${registry} comes before ${path}`;
@@ -60,7 +63,7 @@ export async function runLogoutCommand({ settings, positionals, env, report }: C
       },
     );
   }
-  const path = join(configFolder(env), 'config.json');
+  const path = configFile(settings, env);
   const text = readIfThere(path);
   const config: JsonObject = text === undefined ? new Map() : objectOf(parseJson(text), path);
   const before = config.get('auths');
@@ -80,7 +83,7 @@ async function copyFiles({ settings, positionals, env, report }: CommandInput): 
   const [other] = [...positionals, ...others];
   if (other !== undefined) throw new BuilderError('ERR_USAGE', `Cannot log in to ${other} and copy files: one at a time`);
   const config = settings.text('from-file');
-  const target = join(configFolder(env), 'config.json');
+  const target = configFile(settings, env);
   const copies = [...(config === undefined ? [] : [[target, config] as const]), ...secretFiles(settings.list('secret-file'))];
   if (copies.length === 0) {
     throw new BuilderError('ERR_USAGE', 'Cannot log in: --once is about copies of files, and none is named', {
@@ -123,9 +126,10 @@ function readLimited(path: string): Buffer {
   throw new BuilderError('ERR_AUTH', `Cannot copy ${path}: it has more than ${fileLimitBytes} bytes`);
 }
 
-function configFolder(env: Environment): string {
-  const named = env['DOCKER_CONFIG'] ?? '';
-  return named === '' ? join(env['HOME'] ?? homedir(), '.docker') : named;
+function configFile(settings: Settings, env: Environment): string {
+  const given = settings.text('authfile');
+  if (given !== undefined) return resolve(given);
+  return join(env['DOCKER_CONFIG'] || join(env['HOME'] ?? homedir(), '.docker'), 'config.json');
 }
 
 /** Changes the one entry, and leaves all else in the file as it is. */

@@ -99,8 +99,8 @@ export function copyOptionsOf(settings: Settings): CopyOptions {
       hint: 'every registry and engine since 2016 reads v2s2',
     });
   const compression = compressionOf(settings);
-  if (format === 'v2s2' && compression === 'zstd')
-    throw new BuilderError('ERR_USAGE', "Cannot use --format=v2s2 with --compress-format=zstd: Docker's format has no word for it");
+  if (['v2s2', 'docker'].includes(format) && compression === 'zstd')
+    throw new BuilderError('ERR_USAGE', `Cannot use --format=${format} with --compress-format=zstd: Docker's format has no word for it`);
   return {
     selection: selectionOf(settings),
     ...(settings.has('format') ? { family: format === 'oci' ? 'oci' : 'docker' } : {}),

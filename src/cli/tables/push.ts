@@ -42,6 +42,19 @@ export const pushGroups: readonly FlagGroup[] = [
   { title: 'What is told', flags: logFlags },
 ];
 
+const authFileFlag: FlagSpec = {
+  name: 'authfile',
+  kind: 'text',
+  value: 'FILE',
+  about: 'this file (default: config.json in $DOCKER_CONFIG or ~/.docker)',
+};
+
+/** What other tools have because they ask the registry whether it knows you. */
+export const askingFlags: readonly FlagSpec[] = [
+  { name: 'tls-verify', kind: 'boolean', about: '', inert: 'nothing is asked of the registry' },
+  { name: 'cert-dir', kind: 'text', about: '', inert: 'nothing is asked of the registry' },
+];
+
 export const loginGroups: readonly FlagGroup[] = [
   {
     title: 'Who you are',
@@ -63,6 +76,8 @@ export const loginGroups: readonly FlagGroup[] = [
         about: 'the password itself, for all to see',
         kaniko: 'same',
       },
+      authFileFlag,
+      ...askingFlags,
     ],
   },
   {
@@ -100,7 +115,7 @@ export const loginGroups: readonly FlagGroup[] = [
 export const logoutGroups: readonly FlagGroup[] = [
   {
     title: 'Where from',
-    flags: [{ name: 'all', short: 'a', kind: 'boolean', isCommon: true, about: 'from every registry' }],
+    flags: [{ name: 'all', short: 'a', kind: 'boolean', isCommon: true, about: 'from every registry' }, authFileFlag],
   },
   { title: 'What is told', flags: logFlags },
 ];

@@ -64,7 +64,7 @@ export const signingFlags: readonly FlagSpec[] = [
   ...unsupportedFlags('list', ['encryption-key', 'decryption-key', 'encrypt-layer'], noEncryption),
 ];
 
-export const imageFormats = ['oci', 'v2s2', 'v2s1'] as const;
+export const imageFormats = ['oci', 'v2s2', 'docker', 'v2s1'] as const;
 export const compressFormats = ['gzip', 'zstd', 'none'] as const;
 
 /** The families of manifests, for what is copied. */
@@ -112,6 +112,8 @@ const changeFlags: readonly FlagSpec[] = [
     about: '',
     inert: 'plain layers stay plain unless --compress-format says otherwise',
   },
+  { name: 'image-parallel-copies', kind: 'number', about: '', inert: 'several layers of an image go at a time as it is' },
+  { name: 'dest-force-compress-format', kind: 'boolean', about: '', inert: '--compress-format is for all layers' },
   { name: 'dest-precompute-digests', kind: 'boolean', about: '', inert: 'a layer is always looked for before it is sent' },
   { name: 'with-referrers', kind: 'boolean', isCommon: true, about: 'signatures and the like go along' },
 ];

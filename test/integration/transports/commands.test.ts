@@ -266,6 +266,7 @@ test('referrers go along, from layout to registry and back, and theirs', { skip 
     (await yadokari('copy', ...bare, `oci:${layout}:v1`, `dir:${join(folder, 'referred-dir')}`)).stderr,
     /Cannot copy referrers to dir:/,
   );
+  assert.ok(!(await readdir(join(folder, 'referred-dir'))).includes('manifest.json'));
 });
 
 test('a digest that would change is refused with --preserve-digests, and so are signatures of another one', { skip }, async () => {
@@ -385,6 +386,10 @@ test('logout takes away what login kept, and leaves all else in the file', { ski
   assert.equal((await yadokari('logout', guarded.host)).status, 0);
   assert.deepEqual(JSON.parse(await readFile(path, 'utf8')), { auths: { 'other.example': { auth: 'YTpi' } }, detachKeys: 'x' });
   assert.match((await yadokari('logout', guarded.host)).stderr, /has no credentials for it/);
+  const aside = join(folder, 'aside.json');
+  assert.equal((await yadokari('login', '--tls-verify=false', `--authfile=${aside}`, guarded.host, '-u', 'ada', '-p', 'secret')).status, 0);
+  const place = `docker://${guarded.host}/closed/app`;
+  assert.equal((await yadokari('--tls-verify=false', '--authfile', aside, 'list-tags', place)).status, 0);
   assert.equal((await yadokari('logout', '--all')).status, 0);
   assert.deepEqual(JSON.parse(await readFile(path, 'utf8')), { auths: {}, detachKeys: 'x' });
 });
