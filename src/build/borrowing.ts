@@ -77,12 +77,16 @@ export class Borrowing implements Ground {
     return hasMoved;
   }
 
+  suits(tree: ImageTree, isForRun: boolean): boolean {
+    const isShelfRight = !isForRun || !this.#shelvable.some((shelvable) => this.#isOther(shelvable, tree));
+    return isShelfRight && this.#places.every((place) => !isMisplaced(place, tree));
+  }
+
   async adjust(tree: ImageTree, isForRun: boolean): Promise<boolean> {
     let hasChanged = false;
     for (const place of this.#places) {
-      const isNeeded = tree.at(place.path) !== undefined;
-      if (isNeeded === (place.borrowed !== undefined)) continue;
-      if (!isNeeded) await this.#giveBack(place);
+      if (!isMisplaced(place, tree)) continue;
+      if (place.borrowed !== undefined) await this.#giveBack(place);
       else if (place.refusal === undefined) await this.#borrow(place);
       else if (isForRun) throw refusalOf(place.folder, place.refusal);
       else continue;
@@ -99,19 +103,25 @@ export class Borrowing implements Ground {
 
   // Before the image has anything there, and after it has nothing there any more.
   #adjustShelf(tree: ImageTree): boolean {
-    const { lendable, rootPath, builderFolder } = this.#options;
+    const { lendable, builderFolder } = this.#options;
     let hasChanged = false;
     for (const shelvable of this.#shelvable) {
       const { folder } = shelvable;
       const shelved = this.#shelved.get(folder);
-      const path = bytesFromText(relative(rootPath, textFromBytes(folder)));
-      if (lendable === undefined || shelved === 'refused' || (tree.at(path) !== undefined) === (shelved !== undefined)) continue;
+      if (lendable === undefined || shelved === 'refused' || !this.#isOther(shelvable, tree)) continue;
       if (shelved === undefined) this.#shelved.set(folder, ShelvedFolder.shelve(shelvable, builderFolder, lendable.moved) ?? 'refused');
       else this.#unshelve(folder, shelved);
       this.#protect();
       hasChanged = hasChanged || this.#shelved.get(folder) !== 'refused';
     }
     return hasChanged;
+  }
+
+  // The image has something where nothing was shelved, or nothing where something was.
+  #isOther({ folder }: Shelvable, tree: ImageTree): boolean {
+    const shelved = this.#shelved.get(folder);
+    const path = bytesFromText(relative(this.#options.rootPath, textFromBytes(folder)));
+    return this.#options.lendable !== undefined && shelved !== 'refused' && (tree.at(path) !== undefined) !== (shelved !== undefined);
   }
 
   #unshelve(folder: ByteString, shelved: ShelvedFolder): void {
@@ -229,4 +239,9 @@ function refusalOf(
   range?: BuilderError['range'],
 ): BuilderError {
   return new BuilderError('ERR_CONTEXT', `Cannot run in ${textFromBytes(folder)}: ${why}`, { hint, range });
+}
+
+// The image has something in a folder that was not borrowed, or nothing in one that was.
+function isMisplaced({ path, borrowed }: Place, tree: ImageTree): boolean {
+  return (tree.at(path) !== undefined) !== (borrowed !== undefined);
 }

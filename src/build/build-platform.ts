@@ -277,7 +277,8 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
       signal: ports.signal,
     },
   );
-  disk.keep(isNeededAfter(plan, stage.index, position + 1, ['base', 'copy', 'mount']));
+  const isNeeded = (...why: Parameters<typeof isNeededAfter>[3]): boolean => isNeededAfter(plan, stage.index, position + 1, why);
+  disk.keep(isNeeded('base') ? 'begun with' : isNeeded('copy', 'mount') ? 'read' : 'none');
   return result;
 }
 

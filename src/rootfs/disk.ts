@@ -1,15 +1,14 @@
 // The disk that is our root: which image it holds now, and how it comes to hold another one. A stage that is read from later is
 // moved aside; the layers can always be unpacked again.
 import { chmodSync } from 'node:fs';
-import { makeFolder } from '../folders.ts';
-import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
+import { type ByteString, fsPath, textFromBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
-import { pathIn } from '../paths.ts';
 import { absolutePath } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
 import type { Entry } from '../layer/entry.ts';
 import { openEntries } from '../layer/open-entries.ts';
 import type { Digest } from '../oci/digest.ts';
+import type { Layer } from '../oci/image.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import { type PodMap, hiddenPlaces, isSamePodMap, mapPod, plainPodMap } from '../tree/pod-map.ts';
 import { clearRoot } from './clear.ts';
@@ -17,11 +16,13 @@ import { ContentNotes } from './content-notes.ts';
 import { namingLayer } from './follow-layer.ts';
 import type { Ground } from './ground.ts';
 import { HeldFolders } from './held-folders.ts';
+import { Asides, type HeldImage, isPrefix } from './held-image.ts';
 import { type UnpackReport, createUnpackReport, tellUnpackReport } from './unpack-report.ts';
 import type { OwnRoot } from './own-root.ts';
 import { takeRootBack, setRootAside } from './set-aside.ts';
 import { type StageLayer, readArriving } from './stage-layer.ts';
 import { turnLinks } from './turn-links.ts';
+import { type KnownFiles, undoChanges } from './undo.ts';
 import { unpackLayer } from './unpack.ts';
 
 /** What to make of a stage's layers while they are unpacked. */
@@ -31,34 +32,25 @@ export interface HoldOptions {
   /** The stage's tree, once all layers have gone by. */
   readonly tree: () => ImageTree;
   /** Undefined where the tree is only known once all layers have gone by. */
-  readonly known?: ImageTree;
+  readonly known?: KnownFiles;
   readonly isForRun?: boolean;
-}
-
-/** An image on disk, in the root or aside. */
-interface HeldImage {
-  /** The diff_ids of the layers that were unpacked or captured, in order. */
-  readonly chain: Digest[];
-  readonly notes: ContentNotes;
-  map: PodMap;
 }
 
 export class Disk {
   readonly root: Root;
   readonly ground: Ground | undefined;
-  readonly #folder: ByteString;
   readonly #ownRoot: OwnRoot | undefined;
   readonly #emit: Emit;
   readonly #signal: AbortSignal;
-  readonly #asides: { readonly folder: ByteString; readonly held: HeldImage }[] = [];
+  readonly #asides: Asides;
   readonly #heldFolders: HeldFolders;
   /** Places of which was said already that the image's own can't be seen there. */
   readonly #told = new Set<ByteString>();
-  #moves = 0;
   // At first whatever the engine, or an earlier build in this container, left behind: no layer says so, and it must go.
   #held: HeldImage | undefined;
   #isEmpty = false;
-  #isKept = false;
+  /** Whether what it holds is read later, and whether a stage begins with it. */
+  #use: 'none' | 'read' | 'begun with' = 'none';
 
   /** `folder` is the builder's own, for what is set aside; it must be protected in `root`. */
   constructor(options: {
@@ -72,7 +64,7 @@ export class Disk {
   }) {
     this.root = options.root;
     this.ground = options.ground;
-    this.#folder = options.folder;
+    this.#asides = new Asides(options.folder);
     this.#ownRoot = options.ownRoot;
     this.#emit = options.emit;
     this.#signal = options.signal;
@@ -91,8 +83,8 @@ export class Disk {
 
   /** How many of these layers would not have to be unpacked. */
   countHeld(layers: readonly StageLayer[]): number {
-    const candidates = [...(this.#held === undefined ? [] : [this.#held]), ...this.#asides.map(({ held }) => held)];
-    return Math.max(0, ...candidates.map(({ chain }) => (isPrefix(chain, layers) ? chain.length : 0)));
+    const { chain } = this.#held ?? { chain: [] };
+    return Math.max(isPrefix(chain, layers) ? chain.length : 0, this.#asides.countHeld(layers));
   }
 
   /** True where the root is what these layers say already. */
@@ -125,6 +117,7 @@ export class Disk {
   async settle(tree: ImageTree): Promise<boolean> {
     const held = this.#held;
     if (held === undefined) return false;
+    held.tree = tree;
     const map = mapPod(tree, this.root.protection);
     this.#tellHidden(hiddenPlaces(tree, map, this.root.protection));
     if (!(await this.#turn(held, map))) return false;
@@ -141,9 +134,9 @@ export class Disk {
     this.#held?.chain.push(diffId);
   }
 
-  /** Says whether the files that the root holds now will be read once another image is there. */
-  keep(isRead: boolean): void {
-    this.#isKept = isRead;
+  /** Says what the files that the root holds now are needed for once another image is there. */
+  keep(use: 'none' | 'read' | 'begun with'): void {
+    this.#use = use;
   }
 
   /** Where a stage's file is on disk that layer `layer` of the stage brought; undefined where it is not. It may be something else. */
@@ -153,10 +146,7 @@ export class Disk {
       const place = this.#held.map.toDisk(path);
       return this.root.protection.covers(place) ? undefined : absolutePath(this.root, place);
     }
-    const aside = this.#asides.find(({ held }) => isThere(held));
-    if (aside === undefined) return undefined;
-    const place = aside.held.map.toDisk(path);
-    return this.root.protection.covers(place) ? undefined : pathIn(aside.folder, place);
+    return this.#asides.placeOf(layers, layer, path, this.root.protection);
   }
 
   /** Empties the root of what was there before the build. @throws ERR_ROOTFS */
@@ -197,30 +187,59 @@ export class Disk {
 
   async #begin(layers: readonly StageLayer[], { known, isForRun = false }: HoldOptions): Promise<HeldImage> {
     if (this.#held !== undefined && isPrefix(this.#held.chain, layers)) {
-      if (known !== undefined) await this.ground?.adjust(known, isForRun);
+      if (known !== undefined) await this.ground?.adjust(known.tree, isForRun);
       return this.#held;
+    }
+    if (known !== undefined) {
+      const undone = await this.#undo(layers, known, isForRun);
+      if (undone !== undefined) return undone;
     }
     // Some engines make it 0555, and no layer says what it should be; root without capabilities can't even empty it then.
     if (this.#held === undefined) chmodSync(fsPath(this.root.path), 0o755);
     await this.#leave();
-    if (known !== undefined) await this.ground?.adjust(known, isForRun);
-    const [best] = this.#asides
-      .filter(({ held }) => isPrefix(held.chain, layers))
-      .toSorted((a, b) => b.held.chain.length - a.held.chain.length);
+    if (known !== undefined) await this.ground?.adjust(known.tree, isForRun);
+    const best = this.#asides.takeBest(layers);
     this.#isEmpty = false;
     if (best === undefined) {
       chmodSync(fsPath(this.root.path), 0o755);
       this.#held = { chain: [], notes: new ContentNotes(), map: plainPodMap };
       return this.#held;
     }
-    this.#asides.splice(this.#asides.indexOf(best), 1);
     await takeRootBack(this.root, best.folder, this.#signal);
     this.#held = best.held;
     return best.held;
   }
 
+  /**
+   * Back to layers that the root began with, where that is less than to unpack them again; undefined where it can't be, or went wrong.
+   * A RUN that has left something behind that is in no layer is a reason to empty the root.
+   */
+  async #undo(layers: readonly StageLayer[], known: KnownFiles, isForRun: boolean): Promise<HeldImage | undefined> {
+    const held = this.#held;
+    if (held?.tree === undefined || this.#use === 'begun with' || layers.length === 0) return undefined;
+    if (layers.some(({ diffId }, number) => held.chain[number] !== diffId)) return undefined;
+    const isSameGround = this.ground?.suits(known.tree, isForRun) !== false;
+    if (!isSameGround || !isSamePodMap(held.map, mapPod(known.tree, this.root.protection))) return undefined;
+    const { notes, map } = held;
+    const aside = this.#use === 'read' ? { folder: this.#asides.newFolder(), held, since: layers.length } : undefined;
+    // While it is under way the root is nothing that anybody knows.
+    this.#held = { chain: [], notes, map };
+    const undoing = { root: this.root, from: held.tree, to: known, map, notes, ...aside };
+    const other = await this.#orClear(() => undoChanges(undoing, this.#signal));
+    if (aside !== undefined) this.#asides.add(aside);
+    this.#use = 'none';
+    const isBack = other === undefined;
+    const message = isBack
+      ? 'what RUN made of the base is undone'
+      : `the root is emptied: /${textFromBytes(other)} is not what the base has, after what RUN made of it was undone`;
+    this.#emit({ kind: 'note', level: 'debug', message });
+    if (isBack) this.#held = { chain: layers.map(({ diffId }) => diffId), notes, map, tree: known.tree };
+    else this.clear();
+    return this.#held;
+  }
+
   async #leave(): Promise<void> {
-    if (this.#held === undefined || !this.#isKept) {
+    if (this.#held === undefined || this.#use === 'none') {
       if (this.#held === undefined && (await this.#ownRoot?.putAway(this.#signal)) === true) {
         this.#heldFolders.restore();
         this.#isEmpty = true;
@@ -228,13 +247,12 @@ export class Disk {
       if (!this.#isEmpty) this.clear();
       return;
     }
-    const folder = joinBytes(this.#folder, bytesFromText(`stage-${this.#moves++}`));
-    makeFolder(fsPath(folder), 0o755);
+    const folder = this.#asides.newFolder();
     await setRootAside(this.root, folder, this.#signal);
     this.#heldFolders.restore();
-    this.#asides.push({ folder, held: this.#held });
+    this.#asides.add({ folder, held: this.#held, since: 0 });
     this.#held = undefined;
-    this.#isKept = false;
+    this.#use = 'none';
     this.#isEmpty = true;
   }
 
@@ -246,40 +264,38 @@ export class Disk {
     { follow }: HoldOptions,
   ): Promise<number | undefined> {
     let count = 0;
-    try {
-      for (const [number, stageLayer] of layers.entries()) {
-        if (number < held.chain.length) continue;
-        const detail = `layer ${number + 1} of ${layers.length}`;
-        this.#emit({ kind: 'phase', phase: 'pulling', detail });
-        const unpacked = await readArriving(stageLayer, async (layer) => {
-          this.#emit({ kind: 'phase', phase: 'unpacking', detail });
-          const entries = openEntries(layer, this.#signal, (oddity) => report.oddities.add(oddity));
-          return await namingLayer(number, layers.length, layer, () =>
-            unpackLayer(this.root, follow(entries, number), report, this.#signal),
-          );
-        });
-        if (unpacked === undefined) return undefined;
-        count += unpacked;
-        held.chain.push(stageLayer.diffId);
-      }
-    } catch (error) {
-      this.#clearAfterFailure();
-      throw error;
+    for (const [number, stageLayer] of layers.entries()) {
+      if (number < held.chain.length) continue;
+      const detail = `layer ${number + 1} of ${layers.length}`;
+      this.#emit({ kind: 'phase', phase: 'pulling', detail });
+      const unpack = async (layer: Layer): Promise<number> => {
+        this.#emit({ kind: 'phase', phase: 'unpacking', detail });
+        const entries = openEntries(layer, this.#signal, (oddity) => report.oddities.add(oddity));
+        return await namingLayer(number, layers.length, layer, () => unpackLayer(this.root, follow(entries, number), report, this.#signal));
+      };
+      const unpacked = await this.#orClear(() => readArriving(stageLayer, unpack));
+      if (unpacked === undefined) return undefined;
+      count += unpacked;
+      held.chain.push(stageLayer.diffId);
     }
     return count;
   }
 
   // What was unpacked may be nothing that anybody vouches for.
-  #clearAfterFailure(): void {
-    if (this.#signal.aborted) return;
+  async #orClear<Value>(task: () => Promise<Value>): Promise<Value> {
+    try {
+      return await task();
+    } catch (error) {
+      if (!this.#signal.aborted) this.#tryClear();
+      throw error;
+    }
+  }
+
+  #tryClear(): void {
     try {
       this.clear();
     } catch {
       // the failure itself says more
     }
   }
-}
-
-function isPrefix(chain: readonly Digest[], layers: readonly StageLayer[]): boolean {
-  return chain.length <= layers.length && chain.every((diffId, index) => layers[index]?.diffId === diffId);
 }

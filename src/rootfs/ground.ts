@@ -7,6 +7,8 @@ export interface Ground {
   readonly protection: Protection;
   /** Before the disk changes: what others made meanwhile is put out of the way; tells whether there was any. */
   readonly begin: (tree: ImageTree) => boolean;
+  /** True where `adjust` has nothing to do. */
+  readonly suits: (tree: ImageTree, isForRun: boolean) => boolean;
   /**
    * Gets the folders that an image needs, and gives back those that it doesn't; the disk must have nothing in them then. Tells whether
    * `protection` is another one now. @throws ERR_CONTEXT where a RUN would not see the image's files

@@ -2,7 +2,9 @@
 import { linkSync, mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { type ByteString, fsPath, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
+import { makeFolder } from '../folders.ts';
 import { createEntry } from '../files/create.ts';
+import { DirectoryFinish } from '../files/directory-finish.ts';
 import { applyMetadata, readXattrs, removeStaleXattrs } from '../files/metadata.ts';
 import { createProtection } from './protect.ts';
 import { metadataOf, openEntry, statOf } from './read-entry.ts';
@@ -10,7 +12,7 @@ import { listNames } from '../files/remove.ts';
 import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
 import { type Root, plainRoot } from '../files/root.ts';
 import type { TreeEntry } from './scanned-tree.ts';
-import { childPath } from '../paths.ts';
+import { childPath, pathIn, splitPath } from '../paths.ts';
 
 const top = '.' as ByteString; // ASCII
 
@@ -21,6 +23,22 @@ const top = '.' as ByteString; // ASCII
  */
 export async function setRootAside(root: Root, folder: ByteString, signal: AbortSignal): Promise<void> {
   await new Move(root, plainRoot(folder), signal).directory(top);
+}
+
+/**
+ * Moves these paths, with all below them, to their places in `folder`; one that is not there is passed over, what is protected stays.
+ * Directories that they were in keep their times. @throws ERR_ROOTFS; the root is then partly moved
+ */
+export async function setPathsAside(root: Root, folder: ByteString, paths: readonly ByteString[], signal: AbortSignal): Promise<void> {
+  const move = new Move(root, plainRoot(folder), signal);
+  const times = new DirectoryFinish(root);
+  for (const path of paths) {
+    const { parent } = splitPath(path);
+    times.keepTime(parent);
+    makeFolder(fsPath(pathIn(folder, parent)), 0o755);
+    await move.path(path);
+  }
+  times.finish(true);
 }
 
 /** Moves all that is in `folder` back into the root, which must be empty, and removes the folder. @throws ERR_ROOTFS */
@@ -72,6 +90,11 @@ class Move {
     removeStaleXattrs(target, metadata);
     // What the other side refuses to hold was refused when it was unpacked, and told then.
     applyMetadata(target, metadata, false, () => undefined);
+  }
+
+  /** Moves what is at a path, if anything is, into its directory on the other side. */
+  async path(path: ByteString): Promise<void> {
+    if (this.#statOf(path) !== undefined) await this.#child(path);
   }
 
   async #child(path: ByteString): Promise<void> {

@@ -21,7 +21,7 @@ import type { RunChanges, RunExceptions } from './run-changes.ts';
 import { draftDifference } from './draft-difference.ts';
 import { type StageLayer, readArriving } from './stage-layer.ts';
 import { type ContentSource, type DraftEntry, TreeDraft, readDraft } from './tree-draft.ts';
-import { type TreeContents, type TreeFile, treeView } from './tree-view.ts';
+import { type TreeFile, treeView } from './tree-view.ts';
 
 /** What the stages of a build share. */
 export interface StageFilesOptions {
@@ -128,8 +128,11 @@ export class StageFiles {
 
   /** The files, to be read from: as they are when they are asked for. */
   async view(): Promise<FileView> {
-    const contents: TreeContents = { gather: (files, signal) => this.#gather(files, signal), open: (file) => this.#open(file) };
-    return treeView(await this.tree(), contents);
+    return this.#viewOf(await this.tree());
+  }
+
+  #viewOf(tree: ImageTree): FileView {
+    return treeView(tree, { gather: (files, signal) => this.#gather(files, signal), open: (file) => this.#open(file) });
   }
 
   /** A draft of what an instruction makes of the files; `write` makes a layer of it. */
@@ -221,7 +224,7 @@ export class StageFiles {
     const outcome = await disk.hold(this.#layers, {
       follow: (entries, number) => (isWhole ? followLayer(entries, tree, number, this.#kept) : entries),
       tree: () => tree,
-      ...(isWhole ? {} : { known: tree }),
+      ...(isWhole ? {} : { known: { tree, files: this.#viewOf(tree) } }),
       isForRun,
     });
     // What was read of other bytes than the layer's says nothing.

@@ -20,7 +20,7 @@ import { type UnpackReport, withPossibleOwner } from './unpack-report.ts';
  */
 export async function unpackLayer(
   root: Root,
-  entries: AsyncIterable<Entry>,
+  entries: AsyncIterable<Entry> | Iterable<Entry>,
   report: UnpackReport,
   signal: AbortSignal,
   map: PodMap = plainPodMap,

@@ -228,10 +228,10 @@ test('a stage that is read later is set aside, and comes back whole', { skip }, 
   const one = bench.stage([await bench.layer('base', shell)]);
   await run(bench, one, 'echo 1 > /one; chmod 700 /d; ln /one /etc/1');
   const was = describe(bench.rootFolder);
-  bench.disk.keep(true);
+  bench.disk.keep('begun with');
   const two = bench.stage([await bench.layer('other', [...shell, { path: 'other', content: 'o' }])]);
   await run(bench, two, 'test ! -e /one; test ! -e /etc/1; test -e /other');
-  bench.disk.keep(true);
+  bench.disk.keep('begun with');
   const three = await one.continue();
   await three.prepareRun();
   assert.deepEqual(describe(bench.rootFolder), was);
@@ -251,7 +251,7 @@ test('a stage reads the same from the disk, from where it was set aside, and fro
     draft.link(at('again'), at('d/f'));
     await one.write(draft);
     const onDisk = await digestOf(bench, await one.view());
-    bench.disk.keep(true);
+    bench.disk.keep('begun with');
     const empty = bench.stage([await bench.layer('other', shell)]);
     await empty.prepareRun();
     const aside = await digestOf(bench, await one.view());
@@ -302,7 +302,7 @@ test(
     ]);
     await one.prepareRun();
     assert.deepEqual(modes(), ['0711', '1777', '0755']);
-    bench.disk.keep(true);
+    bench.disk.keep('begun with');
     const two = bench.stage([await bench.layer('two', shell)]);
     await two.prepareRun();
     assert.deepEqual(modes(), before);

@@ -1,0 +1,80 @@
+// An image on disk, in the root or aside, whole or what is left of it.
+import { type ByteString, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
+import { makeFolder } from '../folders.ts';
+import type { Protection } from '../files/root.ts';
+import type { Digest } from '../oci/digest.ts';
+import { pathIn } from '../paths.ts';
+import type { ImageTree } from '../tree/image-tree.ts';
+import type { PodMap } from '../tree/pod-map.ts';
+import type { ContentNotes } from './content-notes.ts';
+import type { StageLayer } from './stage-layer.ts';
+
+export interface HeldImage {
+  /** The diff_ids of the layers that were unpacked or captured, in order. */
+  readonly chain: Digest[];
+  readonly notes: ContentNotes;
+  map: PodMap;
+  /** What it says, and maybe what later layers of its stage say; undefined until all its layers are there. */
+  tree?: ImageTree;
+}
+
+interface Aside {
+  readonly folder: ByteString;
+  readonly held: HeldImage;
+  /** The first layer of which it has the files; 0 where it is whole. */
+  readonly since: number;
+}
+
+/** True where these layers begin with all that an image has. */
+export function isPrefix(chain: readonly Digest[], layers: readonly StageLayer[]): boolean {
+  return chain.length <= layers.length && chain.every((diffId, index) => layers[index]?.diffId === diffId);
+}
+
+/** Images that were moved out of the root, each in a folder of its own. */
+export class Asides {
+  readonly #folder: ByteString;
+  readonly #asides: Aside[] = [];
+  #count = 0;
+
+  constructor(folder: ByteString) {
+    this.#folder = folder;
+  }
+
+  /** A new folder for the next one. */
+  newFolder(): ByteString {
+    const folder = joinBytes(this.#folder, bytesFromText(`stage-${this.#count++}`));
+    makeFolder(fsPath(folder), 0o755);
+    return folder;
+  }
+
+  add(aside: Aside): void {
+    this.#asides.push(aside);
+  }
+
+  /** How many of these layers a whole image here has. */
+  countHeld(layers: readonly StageLayer[]): number {
+    return this.#best(layers)?.held.chain.length ?? 0;
+  }
+
+  /** The whole image that has the most of these layers, which is no longer here then. */
+  takeBest(layers: readonly StageLayer[]): Aside | undefined {
+    const best = this.#best(layers);
+    if (best !== undefined) this.#asides.splice(this.#asides.indexOf(best), 1);
+    return best;
+  }
+
+  /** Where a file is that layer `layer` of a stage brought, as `Disk.placeOf`. */
+  placeOf(layers: readonly StageLayer[], layer: number, path: ByteString, protection: Protection): ByteString | undefined {
+    const isThere = ({ held, since }: Aside): boolean => layer >= since && layer < held.chain.length && isPrefix(held.chain, layers);
+    const aside = this.#asides.find(isThere);
+    if (aside === undefined) return undefined;
+    const place = aside.held.map.toDisk(path);
+    return protection.covers(place) ? undefined : pathIn(aside.folder, place);
+  }
+
+  #best(layers: readonly StageLayer[]): Aside | undefined {
+    return this.#asides
+      .filter(({ held, since }) => since === 0 && isPrefix(held.chain, layers))
+      .toSorted((a, b) => b.held.chain.length - a.held.chain.length)[0];
+  }
+}

@@ -1,0 +1,89 @@
+// The root back to what it was some RUNs ago, for a stage that begins with the same layers: only what differs is touched. What the
+// trees say is what is done, and what is on the disk then has to be what they say: a RUN can leave behind what is in no layer.
+import type { ByteString } from '../bytes.ts';
+import type { FileView } from '../files/file-view.ts';
+import type { Root } from '../files/root.ts';
+import type { Timestamp } from '../layer/entry.ts';
+import { readPossibleOwner } from '../linux/owners.ts';
+import type { ImageTree } from '../tree/image-tree.ts';
+import { typeBits } from '../tree/node.ts';
+import type { PodMap } from '../tree/pod-map.ts';
+import type { ContentNotes } from './content-notes.ts';
+import { draftDifference } from './draft-difference.ts';
+import { scanRoot } from './scan.ts';
+import type { Tree, TreeEntry } from './scanned-tree.ts';
+import { setPathsAside } from './set-aside.ts';
+import { type DraftEntry, readDraft } from './tree-draft.ts';
+import { unpackLayer } from './unpack.ts';
+import { createUnpackReport } from './unpack-report.ts';
+
+/** What a stage is, and its files, wherever they are. */
+export interface KnownFiles {
+  readonly tree: ImageTree;
+  readonly files: FileView;
+}
+
+export interface Undoing {
+  readonly root: Root;
+  /** What the root holds, which began as a clone of `to`; it may say more than is on disk. */
+  readonly from: ImageTree;
+  readonly to: KnownFiles;
+  /** Of both. */
+  readonly map: PodMap;
+  /** Of the root. */
+  readonly notes: ContentNotes;
+  /** An empty folder for the files that go: who reads them later finds them at their places in it. */
+  readonly folder?: ByteString;
+}
+
+/**
+ * Makes the root what `to` says. Gives the first path that is not so then, and `undefined` where all is right.
+ * @throws ERR_ROOTFS, and what reading the files throws
+ */
+export async function undoChanges(undoing: Undoing, signal: AbortSignal): Promise<ByteString | undefined> {
+  const { root, from, to, map, notes, folder } = undoing;
+  const entries = draftDifference(from, to.tree, to.files);
+  // Contents are read before anything moves.
+  const contents = await readDraft(to.tree, entries, signal);
+  if (folder !== undefined) await setPathsAside(root, folder, leaving(entries, from, map), signal);
+  await unpackLayer(root, contents, createUnpackReport(notes), signal, map);
+  return findOther(await scanRoot(root, signal), undoing);
+}
+
+/** What goes, by its place on the disk: all that is no directory, and directories with all that is in them. */
+function leaving(entries: readonly DraftEntry[], from: ImageTree, map: PodMap): readonly ByteString[] {
+  const isLeft = ({ kind, path }: DraftEntry): boolean => {
+    const node = from.at(path);
+    return node !== undefined && (kind === 'gone' || !from.isDirectory(node));
+  };
+  return entries.filter(isLeft).map(({ path }) => map.toDisk(path));
+}
+
+function isSameTime(entry: TreeEntry, { seconds, nanoseconds }: Timestamp): boolean {
+  return entry.mtimeSeconds === seconds && entry.mtimeNanoseconds === nanoseconds;
+}
+
+/** The first path that is not what the tree says, on the disk or in the tree. */
+function findOther(scan: Tree, { root: { protection }, to: { tree: to }, map }: Undoing): ByteString | undefined {
+  const possibleOwner = readPossibleOwner();
+  const turned = new Set(map.turned.flatMap(({ held, free }) => [held, free]));
+  const isForeign = (place: ByteString): boolean => protection.holds(place) || turned.has(place);
+  for (const [place, entry] of scan.entries()) {
+    if (isForeign(place)) continue;
+    const number = to.at(map.toImage(place));
+    if (number === undefined) return place;
+    const node = to.node(number);
+    const { uid, gid } = possibleOwner(node);
+    // The kernel gives all links one mode, whatever a layer says.
+    const mode = typeBits[node.type] | (node.type === 'symlink' ? 0o777 : node.mode);
+    const isSame = entry.mode === mode && entry.uid === uid && entry.gid === gid;
+    const hasContent = node.type !== 'file' || (entry.size === node.size && isSameTime(entry, node.mtime));
+    if (!isSame || !hasContent) return place;
+  }
+  for (const [path, number] of to.walk()) {
+    const place = map.toDisk(path);
+    const mayLack = protection.covers(place) || isForeign(place) || to.node(number).device !== undefined;
+    if (!mayLack && scan.get(place) === undefined) return place;
+  }
+  return undefined;
+}
