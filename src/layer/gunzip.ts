@@ -2,7 +2,7 @@
 import { BuilderError } from '../errors.ts';
 import { Inflater } from '../linux/inflate.ts';
 
-const outputBytes = 256 * 1024;
+const outputBytes = 1024 * 1024;
 
 /**
  * The plain bytes. A chunk is valid until the next is asked for. The source is read to its very end: zeros behind a member end the

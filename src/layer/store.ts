@@ -43,7 +43,8 @@ export interface BlobStore extends AsyncDisposable {
   readonly close: () => Promise<void>;
 }
 
-const readSize = 256 * 1024;
+const readSize = 512 * 1024;
+const gatheredSize = 256 * 1024;
 
 /** A store in `folder`, which must exist and be on a disk with room for the layers. */
 export function openBlobStore(folder: string): BlobStore {
@@ -89,13 +90,23 @@ export function openBlobStore(folder: string): BlobStore {
   return { create, close, release, receive, [Symbol.asyncDispose]: close };
 }
 
+// A network's pieces are small, and a write costs as much as copying many of them together.
 async function fill(blob: GrowingBlob, layer: Layer, signal: AbortSignal): Promise<void> {
+  const gathered = Buffer.allocUnsafeSlow(Math.min(gatheredSize, layer.descriptor.size));
+  let length = 0;
+  const flush = async (): Promise<void> => {
+    if (length > 0) await blob.write(gathered.subarray(0, length));
+    length = 0;
+  };
   for await (const chunk of layer.open(signal)) {
     signal.throwIfAborted();
     const bytes: unknown = chunk;
     if (!Buffer.isBuffer(bytes)) throw new BuilderError('ERR_INTERNAL', 'Cannot store a layer: the stream is not of bytes');
-    await blob.write(bytes);
+    if (length + bytes.length > gathered.length) await flush();
+    if (bytes.length > gathered.length) await blob.write(bytes);
+    else length += bytes.copy(gathered, length);
   }
+  await flush();
   blob.finish();
 }
 

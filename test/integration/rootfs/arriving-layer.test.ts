@@ -19,7 +19,7 @@ import { temporaryFolder } from '../../support/tree.ts';
 const skip = process.getuid?.() === 0 ? false : 'needs root to give files their owners';
 const platform = { os: 'linux', architecture: 'amd64' };
 const random = randomFrom(3);
-const noise = Buffer.from(Array.from({ length: 700_000 }, () => random(256))).toString('latin1');
+const noise = Buffer.from(Array.from({ length: 3_000_000 }, () => random(256))).toString('latin1');
 
 const right: readonly TarOptions[] = [
   { path: 'first', content: 'first' },
