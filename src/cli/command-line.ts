@@ -119,13 +119,23 @@ function refuseStray(command: Command, { positionals }: ParsedFlags): void {
   });
 }
 
+/** Words of img, podman and docker that mean one thing with one of them and another with another. */
+const wordsElsewhere: Readonly<Record<string, string>> = {
+  ls: 'yadokari images lists images, yadokari containers lists containers',
+  list: 'yadokari images lists images, yadokari containers lists containers',
+  remove: 'yadokari rmi removes images, yadokari rm removes containers',
+  image: 'yadokari images, rmi, prune, tag, history, save, load and others stand for themselves',
+  system: 'yadokari du and yadokari prune',
+};
+
 function unknownCommand([word = '', next]: readonly string[]): BuilderError {
   const names = [...commands.map(({ name }) => name), 'help'];
   const family = names.filter((name) => name.startsWith(`${word} `));
   const text = family.length > 0 && next !== undefined ? `${word} ${next}` : word;
   const state = family.length > 0 && next === undefined ? 'it is the first word of several' : 'there is no such command';
+  const other = wordsElsewhere[word] ?? didYouMean(word, names);
   return new BuilderError('ERR_USAGE', `Cannot run command ${JSON.stringify(text)}: ${state}`, {
-    hint: family.length > 0 ? `one of ${family.join(', ')}` : (didYouMean(word, names) ?? `one of ${names.join(', ')}`),
+    hint: family.length > 0 ? `one of ${family.join(', ')}` : (other ?? `one of ${names.join(', ')}`),
   });
 }
 

@@ -34,6 +34,7 @@ export const executor: Command = {
 export const commands: readonly Command[] = [
   {
     name: 'build',
+    aliases: ['bud'],
     usage: '[flags] [CONTEXT]',
     takesOperands: true,
     about: 'build an image, as docker build and buildah do',

@@ -97,7 +97,7 @@ const listed: readonly Command[] = [
     name: 'rm',
     usage: '[flags] CONTAINER…',
     takesOperands: true,
-    about: 'remove containers',
+    about: 'remove containers; images go by rmi',
     groups: removeGroups,
     run: asOwner('rm', runRemoveCommand),
   },

@@ -24,7 +24,7 @@ import { storeOf } from './store-request.ts';
 import { openMeans, temporaryFolderOf } from './transport-request.ts';
 import { version } from './version.ts';
 
-/** Commits and prints the image's id. */
+/** Commits and prints the image's id, or writes it to a file. */
 export async function runCommitCommand(input: CommandInput): Promise<number> {
   const { settings, positionals, report, stdout, signal } = input;
   const [name, text, ...others] = positionals;
@@ -44,9 +44,10 @@ export async function runCommitCommand(input: CommandInput): Promise<number> {
   else await writeToPlace(input, image, place);
   const id = splitDigest(image.config.descriptor.digest).hex;
   const file = settings.text('iidfile');
-  if (file !== undefined) await writeFile(file, `sha256:${id}`);
   if (settings.boolean('rm')) await containers.remove(container, signal);
-  stdout.write(`${id}\n`);
+  // One or the other, as with buildah.
+  if (file === undefined) stdout.write(`${id}\n`);
+  else await writeFile(file, `sha256:${id}`);
   return 0;
 }
 

@@ -112,12 +112,13 @@ export async function runMountCommand(input: CommandInput): Promise<number> {
   return 0;
 }
 
-/** Forgets that containers are mounted, and prints their ids. */
+/** Forgets that containers are mounted, and prints the ids of those that were. */
 export async function runUnmountCommand(input: CommandInput): Promise<number> {
   const containers = containersOf(input);
   const mounted = containers.list().filter(({ isMounted }) => isMounted);
   return await forEach(input, mounted, async (name) => {
-    const { id } = containers.find(name);
+    const { id, isMounted } = containers.find(name);
+    if (!isMounted) return undefined;
     await containers.update(id, (state) => ({ ...state, isMounted: false }), input.signal);
     return id;
   });
@@ -129,7 +130,11 @@ export function waiting({ report }: Pick<CommandInput, 'report'>, name: string):
 }
 
 /** Those that are named, or `all` with `--all`; goes on where one fails, as others may have nothing to do with it. */
-async function forEach(input: CommandInput, all: readonly ContainerState[], act: (name: string) => Promise<string>): Promise<number> {
+async function forEach(
+  input: CommandInput,
+  all: readonly ContainerState[],
+  act: (name: string) => Promise<string | undefined>,
+): Promise<number> {
   const { positionals, settings, stdout, report } = input;
   const isAll = settings.boolean('all');
   if (isAll === positionals.length > 0) {
@@ -139,7 +144,8 @@ async function forEach(input: CommandInput, all: readonly ContainerState[], act:
   const failures: unknown[] = [];
   for (const name of isAll ? all.map(({ id }) => id) : positionals) {
     try {
-      stdout.write(`${await act(name)}\n`);
+      const id = await act(name);
+      if (id !== undefined) stdout.write(`${id}\n`);
     } catch (error) {
       failures.push(error);
     }

@@ -8,6 +8,7 @@ import type { CommandInput } from './command.ts';
 import { containersOf } from './container-from.ts';
 import { renderTemplate } from './go-template.ts';
 import { printJson } from './print-json.ts';
+import { formatRows } from './table.ts';
 
 const idLength = 12;
 
@@ -27,8 +28,9 @@ function listText(shown: readonly ContainerState[], { settings }: Pick<CommandIn
   const lines = (texts: readonly string[]): string => texts.map((text) => (text.endsWith('\n') ? text : `${text}\n`)).join('');
   const template = settings.text('format');
   if (settings.boolean('json') || template === 'json') return `${shown.length === 0 ? 'null' : printJson(shown.map(jsonOf))}\n`;
-  if (template !== undefined) return lines(shown.map((state) => renderTemplate(unescaped(template), templateValue(state, short))));
-  if (settings.boolean('quiet')) return lines(shown.map(({ id }) => (isWhole ? id : id)));
+  // Ids are whole there, and blanks part columns, as with buildah.
+  if (template !== undefined) return formatRows(shown.map(templateValue), { columns: [] }, settings);
+  if (settings.boolean('quiet')) return lines(shown.map(({ id }) => id));
   const width = isWhole ? 64 : idLength;
   const row = (id: string, builder: string, image: string, imageName: string, name: string): string =>
     `${id.padEnd(width)}  ${builder.padEnd(8)} ${image.padEnd(width)} ${imageName.padEnd(32)} ${name}`.trimEnd();
@@ -78,11 +80,11 @@ function jsonOf({ id, imageId = '', imageName, name }: ContainerState): Json {
   ]);
 }
 
-function templateValue({ id, imageId = '', imageName, name }: ContainerState, short: (id: string) => string): Json {
+function templateValue({ id, imageId = '', imageName, name }: ContainerState): JsonObject {
   return new Map<string, Json>([
-    ['ContainerID', short(id)],
+    ['ContainerID', id],
     ['Builder', '   *'],
-    ['ImageID', short(imageId)],
+    ['ImageID', imageId],
     ['ImageName', imageName],
     ['ContainerName', name],
   ]);

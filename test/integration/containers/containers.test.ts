@@ -109,6 +109,14 @@ function testNames({ must, run, storeFolder }: ContainerBench): void {
       must('ps', '-n', '--filter', `id=${id}`),
       `${id.slice(0, 12)}     *     ${imageId(storeFolder)} localhost/busybox:latest         ${first}`,
     );
+    // Whole ids in templates, and blanks part columns.
+    const template = '{{.ContainerName}} {{.ContainerID}}';
+    assert.equal(must('ps', '--filter', `id=${id}`, '--format', template), `${first}   ${id}`);
+    const committed = join(storeFolder, '../iid');
+    assert.equal(must('commit', '--iidfile', committed, first, 'by-file'), '');
+    assert.match(readFileSync(committed, 'utf8'), /^sha256:[0-9a-f]{64}$/);
+    must('rmi', 'by-file');
+    assert.equal(must('umount', first), '', 'it was not mounted');
     assert.equal(must('rename', first, 'other'), '');
     assert.match(run('rename', 'other', 'runner').stderr, /^error: Cannot call a container "runner": there is one of that name/);
     assert.equal(must('containers', '--format', '{{.ContainerName}}', '--filter', 'name=other'), 'other');

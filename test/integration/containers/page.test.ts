@@ -47,6 +47,8 @@ for (const caller of ['root', 'user'] as const) {
       assert.equal(status, 0, stderr);
       assert.match(stdout, /\nbye\n$/);
       assert.match(stdout, /localhost\/site +latest/);
+      if (blocks.some(({ needs }) => needs.length === 3 && needs.every((need) => has.has(need))))
+        assert.match(stdout, /^from two containers deep$/m);
     });
   });
 }
