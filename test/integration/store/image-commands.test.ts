@@ -1,18 +1,16 @@
 // The commands about the store, run as a person runs them, beside the real buildah, podman, skopeo and umoci on images of their own.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { promisify } from 'node:util';
 import { digestOf } from '../../../src/oci/digest.ts';
+import { type CommandResult, run } from '../../support/command.ts';
 import { type RunningRegistry, missingDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
 import { pushImage } from '../../support/image-writer.ts';
 import { tar } from '../../support/tar.ts';
 
-const run = promisify(execFile);
 const program = join(import.meta.dirname, '../../../bin/yadokari');
 const missing = ['buildah', 'podman', 'skopeo', 'umoci'].filter((name) => !existsSync(`/usr/bin/${name}`));
 const skip =
@@ -36,23 +34,8 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-interface Ended {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function ended(file: string, args: readonly string[]): Promise<Ended> {
-  try {
-    const { stdout, stderr } = await run(file, args, {
-      cwd: folder,
-      env: { ...process.env, HOME: folder, YADOKARI_ROOT: join(folder, 'store') },
-    });
-    return { status: 0, stdout, stderr };
-  } catch (error) {
-    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
-    return { status: code, stdout, stderr };
-  }
+async function ended(file: string, args: readonly string[]): Promise<CommandResult> {
+  return await run([file, ...args], { cwd: folder, env: { HOME: folder, YADOKARI_ROOT: join(folder, 'store') } });
 }
 
 async function out(file: string, ...args: readonly string[]): Promise<string> {

@@ -12,6 +12,7 @@ import { copyImage } from '../../../src/oci/copy-image.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 import { MediaType } from '../../../src/oci/media-type.ts';
 import { openLayoutSink } from '../../../src/store/oci-layout.ts';
+import { type CommandResult, run as command } from '../../support/command.ts';
 import { type RunningRegistry, missingDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
 import { answer, startFakeRegistry } from '../../support/fake-registry.ts';
 import { imageMemory } from '../../support/image-memory.ts';
@@ -40,23 +41,11 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-interface Ended {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
+async function ended(file: string, args: readonly string[]): Promise<CommandResult> {
+  return await command([file, ...args], { env: { HOME: folder } });
 }
 
-async function ended(file: string, args: readonly string[]): Promise<Ended> {
-  try {
-    const { stdout, stderr } = await run(file, args, { env: { ...process.env, HOME: folder } });
-    return { status: 0, stdout, stderr };
-  } catch (error) {
-    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
-    return { status: code, stdout, stderr };
-  }
-}
-
-const yadokari = async (...args: readonly string[]): Promise<Ended> => await ended(program, args);
+const yadokari = async (...args: readonly string[]): Promise<CommandResult> => await ended(program, args);
 const content = (name: string): Buffer => tar([{ path: name, content: name.repeat(200) }]);
 
 async function digestOfSkopeo(place: string): Promise<string> {

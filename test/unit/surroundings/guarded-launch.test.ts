@@ -5,7 +5,6 @@ import { after, before, describe, test } from 'node:test';
 import { buildImage } from '../../../src/build/build.ts';
 import { watchContexts } from '../../../src/surroundings/context-watch.ts';
 import type { BuildPorts } from '../../../src/build/ports.ts';
-import type { BuildRequest } from '../../../src/build/request.ts';
 import { watchMounts } from '../../../src/surroundings/mount-watch.ts';
 import { guardLaunch, isForUsToRemove } from '../../../src/surroundings/guarded-launch.ts';
 import { bytesFromText } from '../../../src/bytes.ts';
@@ -14,50 +13,10 @@ import { BuilderError } from '../../../src/errors.ts';
 import { diskView } from '../../../src/files/disk-view.ts';
 import type { LaunchResult } from '../../../src/linux/launch.ts';
 import { type Mount, parseMounts } from '../../../src/linux/mounts.ts';
-import { parseReference } from '../../../src/oci/reference.ts';
+import { plainRequest } from '../../support/build-in-root.ts';
 
-const platform = { os: 'linux', architecture: 'amd64' };
 const signal = new AbortController().signal;
-const request: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
-  dockerfile: 'Dockerfile',
-  context: '.',
-  appliesUnpackedRules: false,
-  namedContexts: [],
-  git: new Map(),
-  targets: [],
-  buildArgs: new Map(),
-  secrets: [],
-  ssh: new Map(),
-  labels: new Map(),
-  annotations: new Map(),
-  platforms: [platform],
-  platform,
-  buildPlatform: platform,
-  compression: 'gzip',
-  imageFormat: 'inherit',
-  reproducible: false,
-  omitsHistory: false,
-  alwaysUnpack: false,
-  borrowsContext: false,
-  ignorePaths: [],
-  network: 'default',
-  cleanup: false,
-  preCleanup: false,
-  preservesRoot: false,
-  tellsContents: false,
-  printChecks: false,
-  printsPlan: false,
-  planOnly: false,
-  downloadRetries: 0,
-  output: {
-    destinations: [parseReference('registry.example/a:1')],
-    noPush: false,
-    exports: [],
-    skipPushPermissionCheck: true,
-    ignoreImmutableTags: false,
-    pushRetries: 0,
-  },
-};
+const request = { ...plainRequest, borrowsContext: false };
 
 describe('what stands around a RUN', () => {
   let folder = '';
