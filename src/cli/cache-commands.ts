@@ -44,6 +44,7 @@ export const cacheCommands: readonly Command[] = [
     takesOperands: true,
     about: 'say of each step whether it is in the cache, and why not; build nothing',
     groups: ownBuildGroups,
+    tellsAccepted: true,
     run: async (input) => await runExplainCommand(input, ['cache']),
   },
 ];

@@ -2,7 +2,8 @@
 import { didYouMean } from '../dockerfile/suggest.ts';
 import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
-import { type Command, type CommandInput, type Invocation, flagsOf } from './command.ts';
+import { tellAccepted } from './accepted.ts';
+import { type Command, type CommandInput, type Invocation, flagsOf, listedFlags } from './command.ts';
 import { commands, executor, findCommand } from './commands.ts';
 import { describeFailure, exitStatusOf } from './exit.ts';
 import { errorText, isErrorCode } from './error-help.ts';
@@ -65,6 +66,8 @@ async function runInvocation(
     const hasTerminal = stderr.isTerminal && (env['CI'] ?? '') === '';
     const { values: flags, positionals } = parsed;
     enterWorkingDirectory(env);
+    // A build tells it by itself: once, though it is run again in a sandbox, and to its report.
+    if (command.tellsAccepted !== true) tellAccepted(settings, listedFlags(command), env, report.emit);
     const again: CommandInput['again'] = async (next) => await runInvocation(next, streams, signal);
     return await command.run({ settings, positionals, flags, env, report, stdout, hasTerminal, signal, again });
   } catch (error) {

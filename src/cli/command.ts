@@ -18,6 +18,8 @@ export interface Command {
   readonly groups: readonly FlagGroup[];
   /** Taken and not looked at: other commands' flags, so that a command line can be used again with another word before it. */
   readonly accepts?: readonly FlagSpec[];
+  /** Says by itself which of its flags change nothing here. */
+  readonly tellsAccepted?: true;
   /** The status of failures, where a failure of ours has to be told from that of a command that is run. */
   readonly failureStatus?: number;
   /** Other words for it, as other tools have them. */
@@ -48,8 +50,14 @@ export interface CommandInput {
   readonly again: (invocation: Invocation) => Promise<number>;
 }
 
-/** The flags of a command, listed ones first. */
-export function flagsOf({ groups, accepts = [] }: Command): readonly FlagSpec[] {
-  const listed = groups.flatMap(({ flags }) => flags);
+/** The flags that a command has for itself. */
+export function listedFlags({ groups }: Command): readonly FlagSpec[] {
+  return groups.flatMap(({ flags }) => flags);
+}
+
+/** All that it takes, those first. */
+export function flagsOf(command: Command): readonly FlagSpec[] {
+  const { accepts = [] } = command;
+  const listed = listedFlags(command);
   return [...listed, ...accepts.filter(({ name }) => !listed.some((each) => each.name === name))];
 }

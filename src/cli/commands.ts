@@ -28,6 +28,7 @@ export const executor: Command = {
   usage: '[flags]',
   about: 'build an image and push it, as kaniko does',
   groups: buildGroups,
+  tellsAccepted: true,
   run: async (input) => await runBuildCommand(input, 'executor'),
 };
 
@@ -39,6 +40,7 @@ export const commands: readonly Command[] = [
     takesOperands: true,
     about: 'build an image, as docker build and buildah do',
     groups: ownBuildGroups,
+    tellsAccepted: true,
     run: async (input) => await runBuildCommand(input, 'build'),
   },
   {
@@ -56,6 +58,7 @@ export const commands: readonly Command[] = [
     takesOperands: true,
     about: 'print what a build would do and, with --cache, what it would not',
     groups: ownBuildGroups,
+    tellsAccepted: true,
     run: async (input) => await runExplainCommand(input),
   },
   {

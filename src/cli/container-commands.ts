@@ -1,6 +1,5 @@
 // The commands that work with containers, by buildah's names.
-import { tellAccepted } from './accepted.ts';
-import { type Command, type CommandInput, flagsOf } from './command.ts';
+import { type Command, type CommandInput } from './command.ts';
 import { runCommitCommand } from './container-commit.ts';
 import { runCopyIntoCommand } from './container-copy.ts';
 import { runFromCommand, runMountCommand, runRemoveCommand, runRenameCommand, runUnmountCommand } from './container-from.ts';
@@ -25,7 +24,7 @@ const asOwner =
   async (input) =>
     await asStoreOwner(input, command, async () => await act(input));
 
-const listed: readonly Command[] = [
+export const containerCommands: readonly Command[] = [
   {
     name: 'from',
     usage: '[flags] IMAGE|scratch',
@@ -102,12 +101,3 @@ const listed: readonly Command[] = [
     run: asOwner('rm', runRemoveCommand),
   },
 ];
-
-/** With a word for buildah's flags that change nothing here. */
-export const containerCommands: readonly Command[] = listed.map((command) => ({
-  ...command,
-  run: async (input) => {
-    tellAccepted(input.settings, flagsOf(command), input.env, input.report.emit);
-    return await command.run(input);
-  },
-}));

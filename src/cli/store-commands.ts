@@ -1,7 +1,6 @@
 // The commands about the images of this machine, by buildah's, podman's and img's names.
-import { tellAccepted } from './accepted.ts';
 import { runLoadCommand, runSaveCommand } from './archive-commands.ts';
-import { type Command, flagsOf } from './command.ts';
+import { type Command } from './command.ts';
 import { runDiffCommand } from './diff-command.ts';
 import { runHistoryCommand } from './history-command.ts';
 import { runImagesCommand } from './images-command.ts';
@@ -22,7 +21,7 @@ import {
 } from './tables/store.ts';
 import { runUnpackCommand } from './unpack-command.ts';
 
-const listed: readonly Command[] = [
+export const storeCommands: readonly Command[] = [
   {
     name: 'images',
     usage: '[flags] [IMAGE]',
@@ -118,12 +117,3 @@ const listed: readonly Command[] = [
     run: runUnpackCommand,
   },
 ];
-
-/** With a word for flags that change nothing here. */
-export const storeCommands: readonly Command[] = listed.map((command) => ({
-  ...command,
-  run: async (input) => {
-    tellAccepted(input.settings, flagsOf(command), input.env, input.report.emit);
-    return await command.run(input);
-  },
-}));

@@ -1,8 +1,7 @@
 // The commands that look at images and move them, by skopeo's names, and those that make one piece by piece.
-import { tellAccepted } from './accepted.ts';
 import { runAssembleCommand } from './assemble-command.ts';
 import { runConfigCommand } from './config-command.ts';
-import { type Command, type CommandInput, flagsOf } from './command.ts';
+import { type Command, type CommandInput } from './command.ts';
 import { runConfigureCommand } from './container-config.ts';
 import { runCopyIntoCommand } from './container-copy.ts';
 import { containersOf } from './container-from.ts';
@@ -22,7 +21,7 @@ import { assembleGroups, layerGroups, manifestGroups } from './tables/pieces.ts'
 import { runSyncCommand } from './sync-command.ts';
 import { inspectGroups, namesGroups, syncGroups } from './tables/transports.ts';
 
-const listed: readonly Command[] = [
+export const transportCommands: readonly Command[] = [
   {
     name: 'copy',
     usage: '[flags] SOURCE DESTINATION | CONTAINER SOURCE… DESTINATION',
@@ -138,12 +137,3 @@ async function runAnyConfigCommand(input: CommandInput): Promise<number> {
   if (word === undefined || isPlaceName(word, transports)) return await runConfigCommand(input);
   return await runConfigureCommand(input);
 }
-
-/** With a word for skopeo's flags that change nothing here. */
-export const transportCommands: readonly Command[] = listed.map((command) => ({
-  ...command,
-  run: async (input) => {
-    tellAccepted(input.settings, flagsOf(command), input.env, input.report.emit);
-    return await command.run(input);
-  },
-}));
