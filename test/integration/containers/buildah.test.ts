@@ -1,5 +1,5 @@
-// The same scripts by the real buildah and by us: config, history, annotations and files of what is committed are equal, but for what
-// `differences` lists, each with its reason.
+// The same scripts by the real buildah and by us, as root and some of them as an ordinary user with ranges of ids: config, history,
+// annotations and files of what is committed are equal, but for what `differences` lists, each with its reason.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createReadStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { after, suite, test } from 'node:test';
 import { createGunzip } from 'node:zlib';
 import { type FlatNode, flatten } from '../../support/flatten.ts';
 import { readTar } from '../../support/tar-reader.ts';
-import { openContainerBench, whyNoContainers } from '../../support/working-containers.ts';
+import { type ContainerBench, openContainerBench, whyNoContainers } from '../../support/working-containers.ts';
 
 /** Lines of a script; `$c` is its container, which begins as busybox unless the script says otherwise. */
 interface Script {
@@ -98,52 +98,63 @@ const differences = {
   dockerOnly: new Set(['container', 'container_config', 'docker_version', 'parent', 'id']),
 };
 
-const skip = whyNoContainers('root') || (spawnSync('buildah', ['--version']).status !== 0 && 'buildah is not installed');
-const bench = skip === false ? await openContainerBench('root') : undefined;
+/** What an ordinary user's ranges of ids may change: owners, and who may do what. */
+const byUser: ReadonlySet<string> = new Set([
+  'owners and times',
+  'a user who writes',
+  'an archive unpacked',
+  'one layer of all',
+  'from nothing',
+]);
 
-suite('scripts by buildah and by us', { skip }, () => {
-  if (bench === undefined) return;
-  const { folder, env, argv, must } = bench;
-  const engine = ['--root', join(folder, 'buildah'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs'];
+for (const caller of ['root', 'user'] as const) {
+  const skip = whyNoContainers(caller) || (spawnSync('buildah', ['--version']).status !== 0 && 'buildah is not installed');
+  const bench = skip === false ? await openContainerBench(caller) : undefined;
+  suite(`scripts by buildah and by us, as ${caller === 'root' ? 'root' : 'an ordinary user'}`, { skip }, () => {
+    if (bench !== undefined) testScripts(bench, caller === 'root' ? scripts : scripts.filter(({ name }) => byUser.has(name)));
+  });
+}
+
+function testScripts(bench: ContainerBench, chosen: readonly Script[]): void {
+  const { folder, storeFolder, argv, must } = bench;
+  // One shell is the caller's, and all that it starts.
+  const asCaller = argv().slice(0, argv().indexOf('--') + 1);
+  const engine = ['buildah', '--root', join(folder, 'buildah'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs'];
+  const env = { ...bench.env, BUILDAH_ISOLATION: 'chroot', XDG_RUNTIME_DIR: join(folder, 'xdg') };
+  const shell = (text: string, cwd = folder) =>
+    spawnSync('env', [...asCaller, 'sh', '-ec', text], { cwd, encoding: 'utf8', env, timeout: 120_000 });
   after(() => {
-    spawnSync('buildah', [...engine, 'rm', '--all']);
+    shell(`${engine.join(' ')} rm --all`);
     bench[Symbol.dispose]();
   });
   writeSources(folder);
-  must('copy', '--quiet', `oci:${join(bench.storeFolder, 'images')}:localhost/busybox:latest`, `oci:${folder}/base:busybox`);
-  const theirStore = `containers-storage:[vfs@${folder}/buildah+${folder}/run]localhost/busybox:latest`;
-  execFileSync('skopeo', ['copy', '-q', '--insecure-policy', `oci:${folder}/base:busybox`, theirStore], { stdio: 'pipe' });
-  const tools = {
-    buildah: ['buildah', ...engine],
-    yadokari: [...argv()],
-  };
-  for (const [number, script] of scripts.entries()) {
+  must('copy', '--quiet', `oci:${join(storeFolder, 'images')}:localhost/busybox:latest`, `oci:${folder}/base:busybox`);
+  const pull = `mkdir -m 700 xdg; ${engine.join(' ')} tag $(${engine.join(' ')} pull -q oci:base:busybox) localhost/busybox:latest`;
+  const { status, stderr } = shell(pull);
+  assert.equal(status, 0, stderr);
+  const tools = { buildah: engine, yadokari: argv().slice(asCaller.length) };
+  for (const [number, script] of chosen.entries()) {
     test(`buildah and yadokari make the same image: ${script.name}`, async () => {
       const images = [];
       for (const [name, command] of Object.entries(tools)) {
         const layout = join(folder, name, String(number));
-        mkdirSync(layout, { recursive: true });
         const call = command.map((word) => `'${word}'`).join(' ');
-        const text = ['set -e', `c=case-${number}`, `${call} from --name $c ${script.from ?? 'localhost/busybox:latest'}`]
-          .concat(script.lines.map((line) => `${call} ${line}`))
-          .concat(
-            `${call} commit --quiet --rm ${(script.commit ?? []).join(' ')} $c ${script.isDocker === true ? `dir:${layout}` : `oci:${layout}:case`}`,
-          )
-          .join('\n');
-        const { status, stderr } = spawnSync('sh', ['-c', text], {
-          cwd: join(folder, 'sources'),
-          encoding: 'utf8',
-          env: { ...env, BUILDAH_ISOLATION: 'chroot' },
-          timeout: 120_000,
-        });
-        assert.equal(status, 0, `${name}: ${stderr}`);
+        const place = script.isDocker === true ? `dir:${layout}` : `oci:${layout}:case`;
+        const lines = [
+          `mkdir -p ${layout}; c=case-${number}`,
+          `${call} from --name $c ${script.from ?? 'localhost/busybox:latest'}`,
+          ...script.lines.map((line) => `${call} ${line}`),
+          `${call} commit --quiet --rm ${(script.commit ?? []).join(' ')} $c ${place}`,
+        ];
+        const ended = shell(lines.join('\n'), join(folder, 'sources'));
+        assert.equal(ended.status, 0, `${name}: ${ended.stderr}`);
         images.push(await imageIn(layout, script.isDocker));
       }
       const [theirs, ours] = images;
       assert.deepEqual(ours, theirs);
     });
   }
-});
+}
 
 function writeSources(folder: string): void {
   const sources = join(folder, 'sources');
