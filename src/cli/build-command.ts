@@ -1,6 +1,6 @@
 // `executor [build]`: in a container of our own the build itself, anywhere else the same in a throwaway root.
 import { realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { makeFolder } from '../folders.ts';
 import { buildImage } from '../build/build.ts';
 import { readDockerfile, withIgnoreFile } from '../build/dockerfile-file.ts';
@@ -125,7 +125,9 @@ async function buildHere(input: CommandInput, { mainPath, form, workingDirectory
     const registry = makeRegistryRequest(settings, env, workingDirectory);
     const { request, standardInput } = await withInput(withRealPlaces(asked), settings.has('dockerfile'), signal);
     const ownFolders = [dirname(mainPath), process.execPath, ...ownFiles.map((name) => join(home, name))];
-    const around = { env, workingDirectory, ownFolders, standardInput, emit: progress.emit, signal };
+    const eventsFile = settings.text('events-file');
+    const growingFiles = eventsFile === undefined ? [] : [resolve(workingDirectory, eventsFile)];
+    const around = { env, workingDirectory, ownFolders, growingFiles, standardInput, emit: progress.emit, signal };
     await using world = await openSurroundings(request, registry, around);
     const { contextFolder } = world;
     const file = await readDockerfile(

@@ -42,6 +42,8 @@ export interface SurroundingsOptions {
   readonly workingDirectory: string;
   /** Folders and files of the builder that no RUN may change; what is not there is left out. */
   readonly ownFolders: readonly string[];
+  /** What the builder itself writes while a RUN runs. */
+  readonly growingFiles: readonly string[];
   /** What has come by standard input, where somebody has looked at it already. */
   readonly standardInput?: AsyncIterable<Buffer> | undefined;
   readonly emit: Emit;
@@ -92,7 +94,7 @@ export async function openSurroundings(
         secretFiles: findSecretFiles(request, network.credentialFiles, claims.protectedPaths),
         folders: claims.foreignFolders,
         watch,
-        mounts: watchMounts(readMounts(), request.rootPath, claims.own, emit),
+        mounts: watchMounts(readMounts(), request.rootPath, [...claims.own, ...options.growingFiles], emit),
         step,
         verifySeal: claims.verifySeal,
         emit,

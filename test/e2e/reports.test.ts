@@ -48,6 +48,8 @@ test('--events-file of a build that fails ends with the failure, its time and th
   });
   assert.equal(result.status, 3, result.output);
   const file = join(folder, 'sub/events.json');
+  const warned = eventsIn(file).filter((event) => event.kind === 'warning' && event.code.startsWith('run-mount'));
+  assert.deepEqual(warned, [], 'what the builder writes there is no RUN’s');
   const finished = eventsIn(file).findLast(({ kind }) => kind === 'build.finished');
   assert.ok(finished?.kind === 'build.finished' && /exit code 3|code 3/.test(finished.failure ?? ''), JSON.stringify(finished));
   assert.match(readFileSync(file, 'utf8').trimEnd().split('\n').at(-1) ?? '', /^\{"level":"error",/);
