@@ -8,7 +8,7 @@ import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
 import type { BlobStore } from '../layer/store.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Layer } from '../oci/image.ts';
+import type { Image, Layer } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
 import { type StoredImage, encodeImage } from '../oci/stored-image.ts';
 import { type Borrowing, explainHidden } from './borrowing.ts';
@@ -29,6 +29,7 @@ import type { FileExports } from '../outputs/publish.ts';
 import { type BuildPlan, beginsAgain, isNeededAfter, isPartOfTarget } from './plan.ts';
 import type { BuildRequest } from './request.ts';
 import { openSources, type BuildSources } from './sources.ts';
+import { type StepNumbers, countSteps, numberSteps } from './step-numbers.ts';
 import { buildStage, type StageResult } from './stage.ts';
 import { tellContents } from './tell-contents.ts';
 import { BaseTrees } from '../rootfs/base-trees.ts';
@@ -69,6 +70,8 @@ interface Build extends Omit<BaseScope, 'finished'>, Outlook {
   readonly finished: Map<number, StageResult>;
   readonly label: string;
   readonly numbers: StepNumbers;
+  /** Gets the image of the stage that is built, as it grows. */
+  readonly onImage: (image: Image, stage: number) => void;
 }
 
 /** What there is to say of a platform that is built. */
@@ -115,16 +118,6 @@ function emptyStages({ folders }: PlatformBuild): void {
   mkdirSync(folders.stages, { mode: 0o700 });
 }
 
-/** How many steps a plan has, ONBUILD triggers included. */
-export function countSteps({ stages, triggerCounts }: BuildPlan): number {
-  return stages.reduce((sum, { stage }) => sum + stage.instructions.length + (triggerCounts.get(stage.index) ?? 0), 0);
-}
-
-interface StepNumbers {
-  readonly next: () => number;
-  readonly total: number;
-}
-
 function openDisk({ request, ports, folders, borrowing, ownRoot }: PlatformBuild): Disk {
   const { emit, signal } = ports;
   const own = given({ ownRoot });
@@ -161,9 +154,17 @@ async function attemptBuild(
   const finished = new Map<number, StageResult>();
   const sources = openSources(dockerfile, request, outlook.plan, { finished, stageFiles, bases, ports, kept });
   const created = (): string => formatTime(epoch === undefined ? ports.now() : epoch * 1000);
-  const common = { dockerfile, request, ports, bases, disk, stageFiles, earlyPush, sources, finished, created, label };
+  let unfinished: { readonly image: Image; readonly stage: number } | undefined;
+  const onImage: Build['onImage'] = (image, stage) => void (unfinished = { image, stage });
+  const tell = async (what: NonNullable<typeof unfinished>): Promise<void> => {
+    if (request.tellsContents) await tellContents(what.image, { ...what, request, plan: outlook.plan, bases, made, emit, signal });
+  };
+  const common = { dockerfile, request, ports, bases, disk, stageFiles, earlyPush, sources, finished, created, label, onImage };
   const numbers = numberSteps(outlook.plan, parts.otherSteps);
-  const target = await buildStages({ ...common, numbers, ...given({ epoch }), ...outlook });
+  const target = await buildStages({ ...common, numbers, ...given({ epoch }), ...outlook }).catch(async (error: unknown) => {
+    if (unfinished !== undefined && !signal.aborted) await tell(unfinished);
+    throw error;
+  });
   void kept?.save(); // while the image is published
   await borrowing.giveBack();
   await outlook.cache?.keepRecord();
@@ -172,7 +173,7 @@ async function attemptBuild(
   ports.verifySeal();
   // Encoded once: the same bytes go everywhere.
   const files = exportsOf(target.files, { ...given({ epoch }), emit, signal });
-  const telling = request.tellsContents ? tellContents(image, { request, plan: outlook.plan, bases, made, emit, signal }) : undefined;
+  const telling = tell({ image, stage: outlook.plan.targets[0] ?? -1 });
   await parts.publish(encodeImage(image), files);
   await telling;
   const cacheRecord = outlook.cache?.record();
@@ -271,6 +272,7 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
       hasFixedTime: build.epoch !== undefined,
       ...given({ cache }),
       onRecalled: build.earlyPush.send,
+      onImage: (image) => build.onImage(image, stage.index),
       ...given({ merges }),
       secrets: ports.secrets,
       emit: ports.emit,
@@ -292,11 +294,6 @@ function executionContext(build: Build, planned: PlannedStage, platform: Platfor
     buildArgs: request.buildArgs,
     globalArgs: plan.globalArgs,
   };
-}
-
-function numberSteps(plan: BuildPlan, { before, after }: PlatformBuild['otherSteps']): StepNumbers {
-  let number = before;
-  return { next: () => ++number, total: before + countSteps(plan) + after };
 }
 
 function timestampOf(ms: number): Timestamp {

@@ -63,6 +63,8 @@ export interface StageRun {
   readonly cache?: StageCache;
   /** Gets each layer that a cache gave. */
   readonly onRecalled?: (layer: Layer) => void;
+  /** Gets the image as it is before the first step, and after each. */
+  readonly onImage?: (image: Image) => void;
   /** All changes become one layer at the end, or everything that there is. */
   readonly merges?: 'new' | 'all';
   readonly secrets: ReadonlyMap<string, Buffer>;
@@ -90,6 +92,7 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
   const inheritedHistory = image.config.history.length;
   for (const [position, { instruction, escape }] of steps.entries()) {
     run.signal.throwIfAborted();
+    run.onImage?.(image);
     const step = labelOf(instruction, { number: position + 1, total: steps.length }, start.name, run);
     let stepStarted = performance.now();
     run.emit({ kind: 'step.started', step });

@@ -1,4 +1,5 @@
-// What the image holds, for the files that tell of a build: read while it is published, as far as its layers are at hand.
+// What the image holds, for the files that tell of a build: read while it is published, as far as its layers are at hand; of a build that
+// fails, what the stage holds that it failed in.
 import { messageOf } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { readContents } from '../layer/image-contents.ts';
@@ -12,6 +13,8 @@ import type { BuildRequest } from './request.ts';
 export interface ContentsScope {
   readonly request: BuildRequest;
   readonly plan: BuildPlan;
+  /** The stage that the image is of. */
+  readonly stage: number | undefined;
   readonly bases: BaseImages;
   /** Layers that this build has made. */
   readonly made: ReadonlySet<Digest>;
@@ -34,10 +37,10 @@ export async function tellContents(image: Image, scope: ContentsScope): Promise<
   }
 }
 
-async function countBaseLayers({ plan, request, bases }: ContentsScope): Promise<number> {
-  let index = plan.targets[0];
+async function countBaseLayers({ plan, stage, request, bases }: ContentsScope): Promise<number> {
+  let index = stage;
   for (;;) {
-    const base = plan.stages.find(({ stage }) => stage.index === index)?.base;
+    const base = plan.stages.find((planned) => planned.stage.index === index)?.base;
     if (base?.kind === 'image')
       return (await bases.describe(base.image, plan.platforms.get(index ?? -1) ?? request.platform)).layers.length;
     if (base?.kind !== 'stage') return 0;

@@ -10,11 +10,12 @@ import { type LayerMaker, findWaste, instructionOf, sumWaste } from './waste.ts'
 const depth = 7;
 
 /** One section for each platform, and its waste. */
-export function contentsSections({ contents, steps }: BuildRecord): readonly string[] {
+export function contentsSections({ contents, steps, finished }: BuildRecord): readonly string[] {
   return contents.map((each) => {
     const makers = makersOf(each, steps);
     const name = contents.length === 1 ? '' : ` for ${html(each.platform)}`;
-    return `<section><h2>Layers${name}</h2>\n${layerTrees(each, makers)}\n${waste(each, makers)}</section>`;
+    const howFar = finished?.failure === undefined ? '' : ' as far as the build got';
+    return `<section><h2>Layers${name}${howFar}</h2>\n${layerTrees(each, makers)}\n${waste(each, makers)}</section>`;
   });
 }
 
