@@ -1,4 +1,5 @@
 // Every failure that a person should read: a code from a closed list, one sentence, and the cause.
+import { getSystemErrorMessage } from 'node:util';
 
 /** What kind of thing went wrong; `cli/exit.ts` alone turns a code into an exit status. */
 export type ErrorCode =
@@ -120,4 +121,12 @@ export function systemCode(error: unknown): string | undefined {
 /** What went wrong, in its own words. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Why a call failed, in the system's words (`no such file or directory`); of what is no failure of the system, its message. */
+export function systemReason(error: unknown): string {
+  if (systemCode(error) === 'EISDIR') return 'it is a directory'; // the system speaks of an illegal operation
+  const words =
+    error instanceof Error && 'errno' in error && typeof error.errno === 'number' ? getSystemErrorMessage(error.errno) : undefined;
+  return words ?? messageOf(error);
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { bytesFromText } from '../bytes.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { imagesOf } from '../dockerfile/images.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { waitForLock } from '../linux/file-lock.ts';
 import { type Platform, formatPlatform, parsePlatform } from '../oci/platform.ts';
@@ -53,7 +53,7 @@ export async function warmImages(images: readonly WantedImage[], scope: WarmScop
   try {
     makeFolder(folder.path);
   } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot use ${folder.path} for base images: ${systemCode(error) ?? 'it is no folder'}`, {
+    throw new BuilderError('ERR_USAGE', `Cannot use ${folder.path} for base images: ${systemReason(error)}`, {
       cause: error,
     });
   }

@@ -9,7 +9,7 @@ export function tellAccepted(settings: Settings, table: readonly FlagSpec[], env
   const byReason = new Map<string, string[]>();
   for (const spec of table) {
     const reason = spec.inert ?? missingSwitch(spec, settings) ?? overruling(spec, settings);
-    if (reason === undefined || !isOn(spec, settings)) continue;
+    if (reason === undefined || !(spec.inert === undefined ? isOn(spec, settings) : settings.has(spec.name))) continue;
     byReason.set(reason, [...(byReason.get(reason) ?? []), `--${spec.name}`]);
   }
   const reasons = [...byReason].map(([reason, names]) => `${names.join(', ')} (${reason})`);

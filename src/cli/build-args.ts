@@ -1,7 +1,7 @@
 // --build-arg and --build-arg-file → the values of ARGs.
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import type { Environment } from './settings.ts';
 
 const limitBytes = 1024 * 1024;
@@ -32,7 +32,7 @@ export function readBuildArgFile(path: string, workingDirectory: string): readon
     text = readFileSync(place, 'utf8');
   } catch (error) {
     if (error instanceof BuilderError) throw error;
-    return fail(systemCode(error) === 'ENOENT' ? 'it does not exist' : (systemCode(error) ?? String(error)), error);
+    return fail(systemCode(error) === 'ENOENT' ? 'it does not exist' : systemReason(error), error);
   }
   return text.split(/\r?\n/).flatMap((line, index) => {
     if (/^\s*(?:#|$)/.test(line)) return [];

@@ -59,7 +59,7 @@ async function runInvocation(
       stdout.write(parsed.values.has('help') ? help() : `yadokari ${version}\n`);
       return 0;
     }
-    refuseStray(command, parsed);
+    refuseStray(command, parsed, rest);
     const settings = new Settings(parsed, table, env);
     isVerbose = ['trace', 'debug'].includes(settings.text('verbosity') ?? 'info');
     report = createReport({ ...reportSettings(settings, stderr.isTerminal, env), sink: stderr, now: Date.now });
@@ -112,10 +112,10 @@ function areFlagsOf(command: Command, words: readonly string[]): boolean {
 }
 
 /** kaniko's form takes flags only, and a command's operands are named in its usage. @throws ERR_USAGE */
-function refuseStray(command: Command, { positionals }: ParsedFlags): void {
+function refuseStray(command: Command, { positionals }: ParsedFlags, words: readonly string[]): void {
   const [first] = positionals;
   if (first === undefined) return;
-  if (command === executor) throw unknownCommand(positionals);
+  if (command === executor) throw unknownCommand(positionals, meantBy(first, words[words.indexOf(first) - 1]));
   if (command.takesOperands === true) return;
   throw new BuilderError('ERR_USAGE', `Cannot use argument ${JSON.stringify(first)}: there is nothing it could mean`, {
     hint: usageOf(command),
@@ -131,14 +131,28 @@ const wordsElsewhere: Readonly<Record<string, string>> = {
   system: 'yadokari du and yadokari prune',
 };
 
-function unknownCommand([word = '', next]: readonly string[]): BuilderError {
+/** What a word may have been meant for where kaniko's form takes none. */
+function meantBy(word: string, before: string | undefined): string | undefined {
+  if (before?.startsWith('--') === true && /^(?:true|false)$/i.test(word)) return `a switch has its value behind a "=": ${before}=${word}`;
+  if (/^[\u2010-\u2015\u2212]/.test(word))
+    return `flags begin with two plain dashes, and this one with a long one: --${word.replace(/^[^\w]+/, '')}`;
+  if (/(?:^|\/)(?:sh|bash|cat|sleep)$/.test(word))
+    return `the image runs the builder: for ${word} set its entry point (command in a pod; tag debug has /busybox)`;
+  if (word === '.' || word.includes('/')) return `a context is given by --context=${word}`;
+  return undefined;
+}
+
+/** For who finds no command by its name. */
+const lost = '`help` lists the commands; without one there are only flags, and values with blanks need quotes';
+
+function unknownCommand([word = '', next]: readonly string[], meant?: string): BuilderError {
   const names = [...commands.map(({ name }) => name), 'help'];
   const family = names.filter((name) => name.startsWith(`${word} `));
   const text = family.length > 0 && next !== undefined ? `${word} ${next}` : word;
   const state = family.length > 0 && next === undefined ? 'it is the first word of several' : 'there is no such command';
-  const other = wordsElsewhere[word] ?? didYouMean(word, names);
+  const other = meant ?? wordsElsewhere[word] ?? didYouMean(word, names);
   return new BuilderError('ERR_USAGE', `Cannot run command ${JSON.stringify(text)}: ${state}`, {
-    hint: family.length > 0 ? `one of ${family.join(', ')}` : (other ?? `one of ${names.join(', ')}`),
+    hint: family.length > 0 ? `one of ${family.join(', ')}` : (other ?? lost),
   });
 }
 

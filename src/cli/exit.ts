@@ -1,7 +1,16 @@
 // A failure → an exit status and the lines that a person reads: what failed, where, because, what to try.
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { formatDockerfileError, formatPlace, withoutControls } from '../dockerfile/message.ts';
-import { BuilderError, CommandError, DockerfileError, type ErrorCode, type SourceRange, messageOf, systemCode } from '../errors.ts';
+import {
+  BuilderError,
+  CommandError,
+  DockerfileError,
+  type ErrorCode,
+  type SourceRange,
+  messageOf,
+  systemCode,
+  systemReason,
+} from '../errors.ts';
 import type { StepLabel } from '../events.ts';
 import { stepPlace } from '../report/describe.ts';
 
@@ -46,8 +55,11 @@ export function describeFailure(error: unknown, isVerbose: boolean): readonly st
   let hint = error.hint;
   const said = [error.message];
   for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
-    // Many a message tells its cause itself.
-    if (!said.some((message) => message.toLowerCase().includes(cause.message.toLowerCase()))) lines.push(`  because: ${cause.message}`);
+    // Many a message tells its cause itself, or what the system says of it; OpenSSL speaks of its own source, and is always put into words.
+    const isSaid = [cause.message, systemReason(cause)].some((text) =>
+      said.some((above) => above.toLowerCase().includes(text.toLowerCase())),
+    );
+    if (!isSaid && !/^[0-9A-F]+:error:/.test(cause.message)) lines.push(`  because: ${cause.message}`);
     said.push(cause.message);
     hint ??= cause instanceof BuilderError ? cause.hint : systemHints[systemCode(cause) ?? ''];
   }

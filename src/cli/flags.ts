@@ -4,7 +4,8 @@ import { didYouMean } from '../dockerfile/suggest.ts';
 import { BuilderError } from '../errors.ts';
 import { foreignFlags } from './foreign-flags.ts';
 
-type FlagKind = 'text' | 'boolean' | 'number' | 'duration' | 'list' | 'comma-list';
+/** A count is a number that is not negative. */
+type FlagKind = 'text' | 'boolean' | 'number' | 'count' | 'duration' | 'list' | 'comma-list';
 
 /**
  * What an empty value says, as a pipeline makes it of a variable that is not set: as if the flag were not there, nothing more on a
@@ -91,6 +92,7 @@ export function parseFlags(argv: readonly string[], table: readonly FlagSpec[], 
       if (spec === undefined) throw unknownFlag(`--${name}`, [...byName.keys()]);
       store(values, spec, `--${name}`, equals === -1 ? undefined : word.slice(equals + 1), rest);
     } else if (word.startsWith('-') && word.length > 1) {
+      refuseSingleDash(word, byName);
       const spec = byShort.get(word.slice(1, 2));
       if (spec === undefined) throw unknownFlag(word.slice(0, 2), []);
       const attached = word.slice(2);
@@ -132,6 +134,7 @@ function checkValue(spec: FlagSpec, written: string, value: string): void {
   };
   if (spec.kind === 'boolean') parseBoolean(written, value);
   if (spec.kind === 'number' && !/^-?\d{1,9}$/.test(value)) fail('a whole number');
+  if (spec.kind === 'count' && !/^\d{1,9}$/.test(value)) fail('a whole number, 0 or more');
   if (spec.kind === 'duration' && (parseDuration(value) ?? -1) < 0) fail('a duration with its unit, such as 6h or 336h');
   if (spec.unsupportedChoice === value)
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot honour ${written}=${value}: it is not written here`, {
@@ -150,6 +153,13 @@ function takesEmpty(values: Map<string, string[]>, spec: FlagSpec, written: stri
   }
   if (meaning === 'not set') values.delete(spec.name); // the last value counts
   return meaning !== 'none' && meaning !== 'clears'; // a list of nothing is a list
+}
+
+/** To pflag `-cache` is `-c` with the value `ache`: what nobody means, and what only fails later, as something else. */
+function refuseSingleDash(word: string, byName: ReadonlyMap<string, FlagSpec>): void {
+  const [name = ''] = word.slice(1).split('=', 1);
+  if (name.length < 2 || !byName.has(name)) return;
+  throw new BuilderError('ERR_USAGE', `Cannot use -${name}: whole names of flags have two dashes`, { hint: `-${word}` });
 }
 
 function unknownFlag(written: string, names: readonly string[]): BuilderError {

@@ -16,5 +16,8 @@ export const foreignFlags: ReadonlyMap<string, string> = new Map([
   ['--rm', 'leave it out: nothing of a RUN stays behind'],
   ['--build-args', 'use --build-arg NAME=VALUE, once for each'],
   ['--tls-verify', 'use --skip-tls-verify, or --skip-tls-verify-registry HOST'],
+  ['--username', 'credentials come from config.json; `executor login` writes them there'],
+  ['--password', 'credentials come from config.json; `executor login` writes them there'],
+  ['--azure-container-registry-config', 'leave it out: the helper acr (--credential-helpers) reads AZURE_CLIENT_ID and the like'],
   ['--creds', 'credentials come from config.json; `yadokari login` writes them there'],
 ]);

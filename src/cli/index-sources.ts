@@ -1,7 +1,7 @@
 // The images that an index shall name: as operands, flags, or a list that a workflow made of its tasks' results.
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason } from '../errors.ts';
 import { given } from '../given.ts';
 import { type Json, parseJson } from '../oci/json.ts';
 import { type Platform, hostPlatform, parsePlatform } from '../oci/platform.ts';
@@ -60,7 +60,7 @@ async function jsonText(place: string, workingDirectory: string): Promise<string
     const bytes = place === '-' ? await readStandardInput() : readFileSync(resolve(workingDirectory, place));
     if (bytes.length <= jsonLimitBytes) return bytes.toString('utf8');
   } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot read --from-json ${place}: ${systemCode(error) ?? 'unreadable'}`, { cause: error });
+    throw new BuilderError('ERR_USAGE', `Cannot read --from-json ${place}: ${systemReason(error)}`, { cause: error });
   }
   throw new BuilderError('ERR_USAGE', `Cannot read --from-json ${place}: it has more than ${jsonLimitBytes} bytes`);
 }

@@ -1,6 +1,6 @@
 // `yadokari inspect`, `list-tags`, `delete` and `manifest-digest`: what is at a place, as skopeo tells it.
 import { readFile, stat } from 'node:fs/promises';
-import { BuilderError, RegistryError, systemCode } from '../errors.ts';
+import { BuilderError, RegistryError, systemReason } from '../errors.ts';
 import { digestOf } from '../oci/digest.ts';
 import { type Json, parseJson } from '../oci/json.ts';
 import { manifestLimitBytes } from '../oci/manifest.ts';
@@ -97,7 +97,7 @@ async function readManifest(path: string): Promise<Buffer> {
     return await readFile(path);
   } catch (error) {
     if (error instanceof BuilderError) throw error;
-    throw new BuilderError('ERR_USAGE', `Cannot read ${path}: ${systemCode(error) ?? 'unknown reason'}`, { cause: error });
+    throw new BuilderError('ERR_USAGE', `Cannot read ${path}: ${systemReason(error)}`, { cause: error });
   }
 }
 

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, realpathSync, renameSync, rmSync, statSync, w
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { makeFolder } from '../folders.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
 import { dockerHub } from '../oci/reference.ts';
 import { findEntry, normalizeKey, parseDockerConfig } from '../registry/docker-config.ts';
@@ -121,7 +121,7 @@ function readLimited(path: string): Buffer {
   try {
     if (statSync(path).size <= fileLimitBytes) return readFileSync(path);
   } catch (error) {
-    throw new BuilderError('ERR_AUTH', `Cannot read ${path}: ${systemCode(error) ?? 'unreadable'}`, { cause: error });
+    throw new BuilderError('ERR_AUTH', `Cannot read ${path}: ${systemReason(error)}`, { cause: error });
   }
   throw new BuilderError('ERR_AUTH', `Cannot copy ${path}: it has more than ${fileLimitBytes} bytes`);
 }
@@ -158,7 +158,7 @@ function readIfThere(path: string): string | undefined {
     return text.trim() === '' ? undefined : text;
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
-    throw new BuilderError('ERR_AUTH', `Cannot read ${path}: ${systemCode(error) ?? 'unreadable'}`, { cause: error });
+    throw new BuilderError('ERR_AUTH', `Cannot read ${path}: ${systemReason(error)}`, { cause: error });
   }
 }
 
@@ -177,7 +177,7 @@ function replacePrivately(path: string, content: string | Buffer): void {
     writeFileSync(temporary, content, { mode: 0o600, flag: 'wx' });
     renameSync(temporary, place);
   } catch (error) {
-    throw new BuilderError('ERR_AUTH', `Cannot write ${path}: ${systemCode(error) ?? 'unknown reason'}`, {
+    throw new BuilderError('ERR_AUTH', `Cannot write ${path}: ${systemReason(error)}`, {
       cause: error,
       hint: 'DOCKER_CONFIG names the folder; one that is mounted from a Secret can not be changed',
     });

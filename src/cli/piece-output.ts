@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import type { ImageBlob } from '../oci/image.ts';
 import type { Json } from '../oci/json.ts';
 import type { StoredManifest } from '../oci/manifest.ts';
@@ -87,7 +87,7 @@ async function writePiece({ open }: ImageBlob, path: string, signal: AbortSignal
   } catch (error) {
     const code = systemCode(error);
     if (error instanceof BuilderError || code === undefined) throw error;
-    throw new BuilderError('ERR_USAGE', `Cannot write ${path}: ${code === 'ENOENT' ? 'its folder does not exist' : code}`, {
+    throw new BuilderError('ERR_USAGE', `Cannot write ${path}: ${code === 'ENOENT' ? 'its folder does not exist' : systemReason(error)}`, {
       cause: error,
     });
   }

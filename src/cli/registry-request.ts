@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import type { HostSettings, RegistryRequest } from '../build/request.ts';
 import { BuilderError } from '../errors.ts';
-import { dockerHub } from '../oci/reference.ts';
+import { dockerHub, parseReference } from '../oci/reference.ts';
 import { type BuiltInHelper, builtInHelpers } from '../registry/credentials.ts';
 import { normalizeKey } from '../registry/docker-config.ts';
 import { checkMirror } from '../registry/mirror.ts';
@@ -25,17 +25,27 @@ export function makeRegistryRequest(settings: Settings, env: Environment, workin
     mirrors.set(registry, [...(mirrors.get(registry) ?? []), mirror]);
   }
   for (const mirror of [...mirrors.values()].flat()) checkMirror(mirror);
+  const hosts = hostSettingsOf(settings, workingDirectory);
   return {
     insecurePush: settings.boolean('insecure'),
     insecurePull: settings.boolean('insecure-pull'),
     skipTlsVerifyPush: settings.boolean('skip-tls-verify'),
     skipTlsVerifyPull: settings.boolean('skip-tls-verify-pull'),
-    ...hostSettingsOf(settings, workingDirectory),
+    ...hosts,
+    skipTlsVerifyRegistries: settings.boolean('skip-tls-verify')
+      ? hosts.skipTlsVerifyRegistries.union(new Set(registriesPushedTo(settings)))
+      : hosts.skipTlsVerifyRegistries,
     mirrors,
     onlyMirrors: settings.boolean('skip-default-registry-fallback'),
     ...(settings.has('credential-helpers') ? { credentialHelpers: credentialHelpers(settings) } : {}),
     userAgent: `yadokari/${version}${suffix === undefined || suffix === '' ? '' : ` (${suffix.replace(/[^\x20-\x7e]|[()]/g, '')})`}`,
   };
+}
+
+/** kaniko's --skip-tls-verify holds for pulling, too: a base comes from where the image goes more often than not. */
+function registriesPushedTo(settings: Settings): readonly string[] {
+  const names = [...settings.list('destination'), ...settings.list('cache-repo').filter((place) => !place.startsWith('oci:'))];
+  return names.map((name) => parseReference(name).registry);
 }
 
 /** What is said of single registries. @throws ERR_USAGE for a malformed item */
@@ -47,14 +57,21 @@ export function hostSettingsOf(settings: Settings, workingDirectory: string): Ho
     if (certificate === '' || key === '') {
       throw new BuilderError('ERR_USAGE', `Cannot use --registry-client-cert ${host}=${files}: expected HOST=CERTIFICATE,KEY`);
     }
-    clientCertificates.set(host, { certificate: path(certificate), key: path(key) });
+    clientCertificates.set(hostOf(host), { certificate: path(certificate), key: path(key) });
   }
   return {
-    insecureRegistries: new Set(settings.list('insecure-registry')),
-    skipTlsVerifyRegistries: new Set(settings.list('skip-tls-verify-registry')),
-    certificates: new Map([...settings.pairs('registry-certificate')].map(([host, file]) => [host, path(certificateFile(host, file))])),
+    insecureRegistries: new Set(settings.list('insecure-registry').map(hostOf)),
+    skipTlsVerifyRegistries: new Set(settings.list('skip-tls-verify-registry').map(hostOf)),
+    certificates: new Map(
+      [...settings.pairs('registry-certificate')].map(([host, file]) => [hostOf(host), path(certificateFile(host, file))]),
+    ),
     clientCertificates,
   };
+}
+
+/** `HOST[:PORT]`, also of what is written as a URL. */
+function hostOf(text: string): string {
+  return text.replace(/^https?:\/\//i, '').replace(/\/.*$/, '');
 }
 
 function certificateFile(host: string, file: string): string {

@@ -1,7 +1,7 @@
 // `yadokari report`: the page of a build from its events file.
 import { createReadStream, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import { BuildRecord } from '../report/build-record.ts';
 import { parseEvent } from '../report/event-json.ts';
 import { buildPage } from '../report/page.ts';
@@ -53,6 +53,6 @@ function writePage(path: string, page: string): void {
   try {
     writeFileSync(path, page);
   } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot write --output ${path}: ${systemCode(error) ?? String(error)}`, { cause: error });
+    throw new BuilderError('ERR_USAGE', `Cannot write --output ${path}: ${systemReason(error)}`, { cause: error });
   }
 }

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { makeFolder } from '../folders.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason } from '../errors.ts';
 import { openSink } from '../report/sink.ts';
 
 export interface ReportFile extends Disposable {
@@ -56,7 +56,7 @@ function openFile(path: string, name: string): number {
     const access = found === undefined || found.isFile() ? O_RDWR : O_WRONLY;
     return openSync(path, access | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK, 0o644);
   } catch (error) {
-    const reason = systemCode(error) ?? String(error);
+    const reason = systemReason(error);
     throw new BuilderError('ERR_USAGE', `Cannot write ${name} ${path}: ${reason}`, { cause: error });
   }
 }

@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { makeFolder } from '../folders.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason } from '../errors.ts';
 import { given } from '../given.ts';
 import { runInSandbox } from '../sandbox/launch.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
@@ -185,7 +185,7 @@ function openStore({ settings, env, report }: CommandInput): string | undefined 
     accessSync(folder, constants.W_OK);
     return folder;
   } catch (error) {
-    const message = `the image store ${folder} can't be used: ${systemCode(error) ?? String(error)}`;
+    const message = `the image store ${folder} can't be used: ${systemReason(error)}`;
     if (settings.has('root') || settings.has('tag'))
       throw new BuilderError('ERR_USAGE', `Cannot keep images: ${message}`, { cause: error, hint: '--root DIR names another folder' });
     report.emit({ kind: 'warning', code: 'store', message });

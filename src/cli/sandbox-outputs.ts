@@ -4,7 +4,7 @@ import { constants, lstatSync, realpathSync, statSync } from 'node:fs';
 import { copyFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { makeFolder } from '../folders.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import { copyImage } from '../oci/copy-image.ts';
 import { checkOutputPlace } from '../outputs/output-place.ts';
 import { openLayoutSink, openLayoutSource } from '../store/oci-layout.ts';
@@ -66,6 +66,6 @@ async function deliverFile(from: string, to: string): Promise<void> {
       await copyFile(from, target);
     }
   } catch (error) {
-    throw new BuilderError('ERR_ROOTFS', `Cannot write ${to}: ${systemCode(error) ?? 'unknown failure'}`, { cause: error });
+    throw new BuilderError('ERR_ROOTFS', `Cannot write ${to}: ${systemReason(error)}`, { cause: error });
   }
 }

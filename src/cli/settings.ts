@@ -7,6 +7,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Reads values by flag name; kaniko lets a few variables win over their flag (`environmentWins`). */
 export class Settings {
   readonly #values: ReadonlyMap<string, readonly string[]>;
+  readonly #table: readonly FlagSpec[];
 
   /** @throws ERR_USAGE for a flag that can't be honoured. */
   constructor(flags: ParsedFlags, table: readonly FlagSpec[], env: Environment) {
@@ -20,6 +21,7 @@ export class Settings {
       refuseUnsupported(spec, values.get(spec.name));
     }
     this.#values = values;
+    this.#table = table;
   }
 
   has(name: string): boolean {
@@ -50,7 +52,10 @@ export class Settings {
     const pairs = new Map<string, string>();
     for (const item of this.list(name)) {
       const equals = item.indexOf('=');
-      if (equals <= 0) throw new BuilderError('ERR_USAGE', `Cannot use --${name} ${JSON.stringify(item)}: expected KEY=VALUE`);
+      if (equals <= 0) {
+        const shape = this.#table.find((spec) => spec.name === name)?.value ?? 'KEY=VALUE';
+        throw new BuilderError('ERR_USAGE', `Cannot use --${name} ${JSON.stringify(item)}: expected ${shape}`);
+      }
       pairs.set(item.slice(0, equals), item.slice(equals + 1));
     }
     return pairs;

@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { makeFolder } from '../folders.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason } from '../errors.ts';
 import { given } from '../given.ts';
 import type { Reference } from '../oci/reference.ts';
 import { openRegistrySide } from '../surroundings/registry-side.ts';
@@ -118,7 +118,7 @@ async function readSyncFile(path: string): Promise<string> {
   try {
     if ((await stat(path)).size <= fileLimitBytes) return await readFile(path, 'utf8');
   } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot read ${path}: ${systemCode(error) ?? 'unreadable'}`, { cause: error });
+    throw new BuilderError('ERR_USAGE', `Cannot read ${path}: ${systemReason(error)}`, { cause: error });
   }
   throw new BuilderError('ERR_USAGE', `Cannot read ${path}: it has more than ${fileLimitBytes} bytes`);
 }

@@ -1,7 +1,7 @@
 // A build with `--targets-file`: one target of it where an Indexed Job says which, else the chosen ones, one after the other.
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason } from '../errors.ts';
 import { configPaths } from '../registry/credentials.ts';
 import type { CommandInput } from './command.ts';
 import type { Environment } from './settings.ts';
@@ -81,7 +81,7 @@ function readText(place: string, path: string): string {
   try {
     if (statSync(place).size <= limitBytes) return readFileSync(place, 'utf8');
   } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot read --targets-file ${path}: ${systemCode(error) ?? 'unreadable'}`, { cause: error });
+    throw new BuilderError('ERR_USAGE', `Cannot read --targets-file ${path}: ${systemReason(error)}`, { cause: error });
   }
   throw new BuilderError('ERR_USAGE', `Cannot read --targets-file ${path}: it has more than ${limitBytes} bytes`);
 }

@@ -6,7 +6,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path/posix';
 import { makeNamedFolder } from '../folders.ts';
 import { bytesFromText, fsPath } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import { removeTree } from '../files/remove.ts';
 import { plainRoot } from '../files/root.ts';
 import { type LockKind, tryLock, waitForLock } from '../linux/file-lock.ts';
@@ -161,7 +161,7 @@ export class ContainerStore {
       return readdirSync(this.#folder).filter((name) => /^[0-9a-f]{64}$/.test(name));
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return [];
-      throw new BuilderError('ERR_ROOTFS', `Cannot list the containers in ${this.#folder}: ${systemCode(error) ?? 'unknown reason'}`, {
+      throw new BuilderError('ERR_ROOTFS', `Cannot list the containers in ${this.#folder}: ${systemReason(error)}`, {
         cause: error,
         ...(systemCode(error) === 'EACCES'
           ? { hint: 'they are those of the user who made them; images are shared, containers are not' }

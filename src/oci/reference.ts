@@ -26,7 +26,7 @@ const hostPattern = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0
  */
 export function parseReference(text: string): Reference {
   const fail = (why: string, hint?: string): never => {
-    throw new BuilderError('ERR_REFERENCE', `Cannot use image name ${JSON.stringify(text)}: ${why}`, { hint });
+    throw new BuilderError('ERR_REFERENCE', `Cannot use image name ${JSON.stringify(text)}: ${why}`, { hint: strayHint(text) ?? hint });
   };
   if (text === '') return fail('it is empty');
   refuseUser(text);
@@ -55,6 +55,13 @@ export function parseReference(text: string): Reference {
     repository: onHub && !rest.includes('/') ? `library/${rest}` : rest,
     ...given({ tag, digest }),
   };
+}
+
+/** What a character says of how it came into a name. */
+function strayHint(text: string): string | undefined {
+  if (/\s/.test(text)) return 'a name has no blanks: are there several arguments in one pair of quotes?';
+  if (text.includes('$')) return 'a variable in it was not replaced: single quotes and YAML keep "$" as it is';
+  return text.includes(',') ? 'this is one name: repeat the flag for several' : undefined;
 }
 
 /** With a port that there can be, and no more numbers than an address has. */

@@ -5,7 +5,7 @@ import { existsSync, statSync } from 'node:fs';
 import { readdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { type Descriptor, isForeign } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -57,7 +57,7 @@ export class BaseFolder {
       return await pullFrom(source, { reference, platform, emit }, signal);
     } catch (error) {
       signal.throwIfAborted();
-      const message = `${formatReference(reference)} can't be read by way of ${this.path}: ${reasonOf(error)}`;
+      const message = `${formatReference(reference)} can't be read by way of ${this.path}: ${systemReason(error)}`;
       emit({ kind: 'note', level: 'debug', message });
       return undefined;
     }
@@ -131,7 +131,7 @@ export class BaseFolder {
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof BuilderError) throw error;
-      throw new BuilderError('ERR_LAYER', `Cannot keep ${name} in ${layout}: ${systemCode(error) ?? 'unknown reason'}`, { cause: error });
+      throw new BuilderError('ERR_LAYER', `Cannot keep ${name} in ${layout}: ${systemReason(error)}`, { cause: error });
     }
   }
 
@@ -194,13 +194,9 @@ export class BaseFolder {
   }
 
   #warn(layout: string, error: unknown): void {
-    const reason = reasonOf(error);
+    const reason = systemReason(error);
     this.#options.emit({ kind: 'warning', code: `base-folder ${layout} ${reason}`, message: `${layout} is not used as it is: ${reason}` });
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof BuilderError ? error.message : (systemCode(error) ?? String(error));
 }
 
 /** What a warmer that was killed left half written. */

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BuilderError, RegistryError, systemCode } from '../errors.ts';
+import { BuilderError, RegistryError, systemReason, systemCode } from '../errors.ts';
 import type { Image } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
 import { type Reference, formatRepository } from '../oci/reference.ts';
@@ -66,7 +66,7 @@ function layoutPlace(folder: string, platform: Platform): EntryPlace {
         await stat(entry);
       } catch (error) {
         if (systemCode(error) === 'ENOENT') return undefined;
-        throw new BuilderError('ERR_REGISTRY', `Cannot read ${entry}: ${systemCode(error) ?? 'unknown reason'}`, { cause: error });
+        throw new BuilderError('ERR_REGISTRY', `Cannot read ${entry}: ${systemReason(error)}`, { cause: error });
       }
       return (await readLayout({ folder: entry, tag: key }, platform, signal)).image;
     },
@@ -76,14 +76,14 @@ function layoutPlace(folder: string, platform: Platform): EntryPlace {
         return (await readdir(folder)).filter((name) => !name.startsWith('.')).toSorted();
       } catch (error) {
         if (systemCode(error) === 'ENOENT') return [];
-        throw new BuilderError('ERR_REGISTRY', `Cannot read ${folder}: ${systemCode(error) ?? 'unknown reason'}`, { cause: error });
+        throw new BuilderError('ERR_REGISTRY', `Cannot read ${folder}: ${systemReason(error)}`, { cause: error });
       }
     },
     remove: async (key) => {
       try {
         await rm(join(folder, key), { recursive: true, force: true });
       } catch (error) {
-        throw new BuilderError('ERR_REGISTRY', `Cannot remove ${join(folder, key)}: ${systemCode(error) ?? ''}`, { cause: error });
+        throw new BuilderError('ERR_REGISTRY', `Cannot remove ${join(folder, key)}: ${systemReason(error)}`, { cause: error });
       }
     },
     // Beside its place first: others that look there find it whole.
@@ -100,7 +100,7 @@ function layoutPlace(folder: string, platform: Platform): EntryPlace {
         // Another builder was faster with the same entry.
         if (['ENOTEMPTY', 'EEXIST'].includes(systemCode(error) ?? '')) return;
         if (error instanceof BuilderError || systemCode(error) === undefined) throw error;
-        throw new BuilderError('ERR_REGISTRY', `Cannot write ${entry}: ${systemCode(error) ?? ''}`, { cause: error });
+        throw new BuilderError('ERR_REGISTRY', `Cannot write ${entry}: ${systemReason(error)}`, { cause: error });
       }
     },
   };

@@ -3,7 +3,7 @@
 import { constants } from 'node:fs';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { BuilderError, messageOf, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { withoutUserinfo } from '../registry/download.ts';
 import { redactUrl } from '../registry/response.ts';
@@ -30,7 +30,7 @@ export async function openOutputFile(path: string, flag: string): Promise<Output
       if (existing !== undefined) await overwrite(existing, text);
       else await replace(path, text);
     } catch (error) {
-      throw new BuilderError('ERR_ROOTFS', `Cannot write --${flag} ${path}: ${reason(error)}`, { cause: error });
+      throw new BuilderError('ERR_ROOTFS', `Cannot write --${flag} ${path}: ${systemReason(error)}`, { cause: error });
     }
   };
   return { path, commit, close: async () => existing?.close() };
@@ -41,7 +41,7 @@ async function openExisting(path: string, flag: string): Promise<FileHandle | un
     return await open(path, constants.O_WRONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
   } catch (error) {
     if (['ENOENT', 'ENXIO', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
-    throw new BuilderError('ERR_USAGE', `Cannot use --${flag} ${path}: ${reason(error)}`, { cause: error });
+    throw new BuilderError('ERR_USAGE', `Cannot use --${flag} ${path}: ${systemReason(error)}`, { cause: error });
   }
 }
 
@@ -84,8 +84,4 @@ async function replace(path: string, text: string): Promise<void> {
     await file.close();
   }
   await rename(temporary, path);
-}
-
-function reason(error: unknown): string {
-  return systemCode(error) ?? messageOf(error);
 }

@@ -1,4 +1,5 @@
 // The image goes out: files first, then registries, result files last, so that nothing names what isn't there yet.
+import { dirname } from 'node:path';
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -14,6 +15,7 @@ import { writeLayout } from '../store/oci-layout.ts';
 import { standardOutput, writeWholeFile } from '../store/whole-file.ts';
 import { type PulledBases, storeImage } from './store-image.ts';
 import { namesOf } from './output-names.ts';
+import { makeFolder } from '../folders.ts';
 import { openOutputFile, openResultUrl, type OutputFile } from './output-file.ts';
 import { checkOutputPlace } from './output-place.ts';
 import { type ExportSpec, isUrl, type OutputRequest, type PushedImage } from './output-request.ts';
@@ -97,6 +99,7 @@ export async function publishImage(
   }
   if (output.tarPath !== undefined) {
     emit({ kind: 'phase', phase: 'writing', detail: output.tarPath });
+    makeFolder(dirname(output.tarPath));
     await writeDockerArchive(output.tarPath, stored, names, signal);
     emit({ kind: 'image.written', destination: `docker-archive:${output.tarPath}`, digest, sizeBytes });
   }

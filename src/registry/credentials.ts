@@ -2,7 +2,7 @@
 // on PATH once at the start: after the base image is unpacked, PATH leads into the image.
 import { access, constants, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import { askHelper } from './credential-helper.ts';
 import { type Credential, type DockerConfig, type FoundCredential, findEntry, normalizeKey, parseDockerConfig } from './docker-config.ts';
 
@@ -96,6 +96,8 @@ export function configPaths(env: CredentialOptions['env'], folders: readonly str
     if (dir !== undefined && dir !== '') paths.push(join(dir, ...rest));
   };
   // A Kubernetes secret of type dockerconfigjson, mounted without renaming its key, leaves the second name.
+  // kaniko takes the file's own name, too.
+  if (env['DOCKER_CONFIG']?.endsWith('.json') === true) paths.push(env['DOCKER_CONFIG']);
   for (const dir of [env['DOCKER_CONFIG'], ...folders]) {
     withDir(dir, 'config.json');
     withDir(dir, '.dockerconfigjson');
@@ -140,7 +142,7 @@ async function readConfig(path: string): Promise<string | undefined> {
     const code = systemCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     if (error instanceof BuilderError) throw error;
-    throw new BuilderError('ERR_AUTH', `Cannot read credentials in ${path}: ${code ?? 'unknown reason'}`, { cause: error });
+    throw new BuilderError('ERR_AUTH', `Cannot read credentials in ${path}: ${systemReason(error)}`, { cause: error });
   }
 }
 
@@ -222,15 +224,20 @@ async function findHelpers(configs: readonly DockerConfig[], path: string): Prom
   return helpers;
 }
 
-/** `KANIKO_REGISTRY_EXAMPLE_COM_USER`, and the same for parent domains. */
+/** `KANIKO_REGISTRY_EXAMPLE_COM_USER`, with the port behind it or without, and the same for parent domains. */
 function fromHostVariables(env: CredentialOptions['env'], registry: string): Credential | undefined {
-  const labels = normalizeKey(registry).split('.');
-  for (let start = 0; start < labels.length; start++) {
-    const name = labels
-      .slice(start)
-      .join('_')
-      .replace(/[^A-Za-z0-9]/g, '_')
-      .toUpperCase();
+  const withPort = normalizeKey(registry);
+  const names = [...new Set([withPort, withPort.replace(/:\d+$/, '')])].flatMap((host) => {
+    const labels = host.split('.');
+    return labels.map((_, start) =>
+      labels
+        .slice(start)
+        .join('_')
+        .replace(/[^A-Za-z0-9]/g, '_')
+        .toUpperCase(),
+    );
+  });
+  for (const name of names) {
     const user = env[`KANIKO_${name}_USER`];
     const password = env[`KANIKO_${name}_PASSWORD`];
     if (user !== undefined && password !== undefined) return { kind: 'password', user, password };

@@ -52,6 +52,9 @@ export function parseDockerConfig(text: string, source: string): DockerConfig {
     const read = readEntry(entry);
     if (typeof read === 'string') warnings.push(`${source}: auths.${key} is ignored: ${read}`);
     else auths.set(key, read);
+    if (read instanceof Object && read.kind === 'password' && /[\r\n]$/.test(read.password)) {
+      warnings.push(`${source}: the password of auths.${key} ends with a line end: encode it by "printf %s:%s", as echo adds one`);
+    }
   }
   return { source, auths, credHelpers, credsStore: typeof store === 'string' && store !== '' ? store : undefined, warnings };
 }

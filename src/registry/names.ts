@@ -3,7 +3,7 @@
 import { Resolver } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { type LookupFunction, isIP } from 'node:net';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import { given } from '../given.ts';
 import { relayTo } from './name-relay.ts';
 
@@ -204,6 +204,6 @@ async function textOf(path: string): Promise<string> {
     return await readFile(path, 'utf8');
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return '';
-    throw new BuilderError('ERR_ROOTFS', `Cannot read ${path}: ${systemCode(error) ?? 'unknown reason'}`, { cause: error });
+    throw new BuilderError('ERR_ROOTFS', `Cannot read ${path}: ${systemReason(error)}`, { cause: error });
   }
 }

@@ -24,7 +24,7 @@ export function networkError(
   const host = request.url.host;
   const status = proxyStatusOf(error);
   const why = status === undefined ? reasonOf(error, codes) : `the proxy answered ${status}`;
-  const hint = status === 407 ? proxyPasswordHint : hintFor(codes, host, authorities);
+  const hint = status === 407 ? proxyPasswordHint : hintFor(codes, request.url, authorities);
   // What undici says of a proxy's status is said by then.
   const options = { ...(status === undefined ? { cause: withoutAdvice(error, codes) } : {}), ...given({ hint }) };
   const message = `${unreachable(host, proxy)}: ${why}`;
@@ -124,14 +124,18 @@ function proxyStatusOf(error: unknown): number | undefined {
 
 const proxyPasswordHint = 'give the proxy its user and password, as in HTTPS_PROXY=http://user:password@host:port';
 
-function hintFor(codes: readonly string[], host: string, authorities = 'a file that SSL_CERT_FILE names'): string | undefined {
+function hintFor(codes: readonly string[], { host, pathname }: URL, authorities = 'a file that SSL_CERT_FILE names'): string | undefined {
   const skip = `--skip-tls-verify-registry ${host} skips the check`;
   if (codes.some((code) => untrustedCode.test(code)))
     return `put its authority's certificate into ${authorities}, or name it with --registry-certificate ${host}=<file>; ${skip}`;
   if (codes.includes('ERR_TLS_CERT_ALTNAME_INVALID')) return `call it by a name that its certificate is for; ${skip}`;
   if (codes.some((code) => datedCodes.has(code))) return `renew its certificate, or set the clock of this machine; ${skip}`;
   if (codes.some((code) => clientCertificateCode.test(code))) return clientCertificateHint(host);
-  if (codes.some((code) => withoutTls.has(code))) return `allow plain HTTP with --insecure-registry ${host}`;
+  if (codes.some((code) => withoutTls.has(code))) {
+    // A repository of git, or a context: no flag for registries has a say there.
+    if (!pathname.startsWith('/v2/')) return 'write http:// instead of https://; for a context of git:// set GIT_PULL_METHOD=http';
+    return `allow plain HTTP with --insecure-registry ${host}`;
+  }
   if (codes.includes('ENOTFOUND') && !host.endsWith('docker.io')) return 'check the name of the host';
   return undefined;
 }

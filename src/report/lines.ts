@@ -39,6 +39,7 @@ export class TextLines {
   /** The step that runs, while nobody was told of it. */
   #untold: StepLabel | undefined;
   #isRunning = false;
+  #hasPushed = false;
   #group: Group | undefined;
   #file: string | undefined;
   #image: string | undefined;
@@ -51,7 +52,7 @@ export class TextLines {
     const { dialect, isTold } = this.#options;
     if (event.kind === 'image.resolved') this.#resolved.set(event.name, event);
     if (event.kind === 'build.started') this.#file = event.dockerfile;
-    if (event.kind === 'phase' && event.phase === 'pushing' && dialect !== undefined) this.#open(pushGroup);
+    if (event.kind === 'phase' && event.phase === 'pushing' && dialect !== undefined && !this.#hasPushed) this.#open(pushGroup);
     if (event.kind === 'image.written') this.#noteImage(event.destination);
     if (event.kind === 'phase' && event.phase === 'running') this.#showTitle();
     if (event.kind === 'build.finished' && event.digest !== undefined) this.#setVariables(event.digest);
@@ -147,6 +148,8 @@ export class TextLines {
 
   #noteImage(destination: string): void {
     this.#close();
+    // What a cache still sends is no reason to fold what comes after the image's name.
+    this.#hasPushed = true;
     if (destination.includes('@')) this.#image ??= destination;
   }
 

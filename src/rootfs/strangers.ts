@@ -3,7 +3,7 @@
 import { lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { makeFolder } from '../folders.ts';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
-import { systemCode } from '../errors.ts';
+import { systemReason, systemCode } from '../errors.ts';
 import { reach } from '../files/long-path.ts';
 import { renameToFree } from '../linux/files.ts';
 import { childPath, pathIn, rootPath } from '../paths.ts';
@@ -59,7 +59,7 @@ export function removeOurs(ground: Ground): string | undefined {
       reach(pathIn(ground.folder, found.path), (path) => (found.isDirectory ? rmdirSync(fsPath(path)) : unlinkSync(fsPath(path))));
     } catch (error) {
       if (systemCode(error) === 'ENOTEMPTY' || systemCode(error) === 'ENOENT') return;
-      problem ??= `${textFromBytes(pathIn(ground.folder, found.path))} could not be removed: ${systemCode(error) ?? String(error)}`;
+      problem ??= `${textFromBytes(pathIn(ground.folder, found.path))} could not be removed: ${systemReason(error)}`;
     }
   };
   childrenOf(ground, rootPath).forEach(visit);

@@ -2,7 +2,7 @@
 import { closeSync, lstatSync, openSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path/posix';
 import { makeFolder } from '../folders.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import type { VisiblePath } from './plan.ts';
 
 /**
@@ -38,7 +38,7 @@ function makeOutput(entry: VisiblePath): void {
     makeFolder(entry.kind === 'folder' ? entry.path : dirname(entry.path));
     if (entry.kind === 'file') closeSync(openSync(entry.path, 'wx', 0o644));
   } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot write ${entry.path}: ${systemCode(error) ?? 'it can not be made'}`, { cause: error });
+    throw new BuilderError('ERR_USAGE', `Cannot write ${entry.path}: ${systemReason(error)}`, { cause: error });
   }
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { type ByteString, bytesFromText } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import { decompress, sniffCompression } from '../layer/decompress.ts';
 import { verify } from '../layer/meter.ts';
 import type { Entry } from '../layer/entry.ts';
@@ -145,7 +145,7 @@ async function openRegular(path: string): Promise<FileHandle> {
   try {
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    throw unreadable(path, systemCode(error) === 'ENOENT' ? 'there is no such file' : (systemCode(error) ?? 'unknown reason'), error);
+    throw unreadable(path, systemCode(error) === 'ENOENT' ? 'there is no such file' : systemReason(error), error);
   }
   if ((await file.stat()).isFile()) return file;
   await file.close();

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import { verify } from '../layer/meter.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, splitDigest } from '../oci/digest.ts';
@@ -40,7 +40,7 @@ export async function writeBlobFile(folder: string, descriptor: Descriptor, cont
   try {
     makeFolder(dirname(path));
   } catch (error) {
-    const reason = systemCode(error) ?? 'unknown reason';
+    const reason = systemReason(error);
     throw new BuilderError('ERR_USAGE', `Cannot write an image to ${folder}: no folder can be made there (${reason})`, { cause: error });
   }
   await writeBeside(path, async (file) => {
@@ -69,7 +69,7 @@ export async function writeBeside(path: string, write: (file: FileHandle) => Pro
     const code = systemCode(error);
     // Node's own stream errors and aborts pass; a full or read-only disk gets its sentence.
     if (error instanceof BuilderError || code === undefined || !/^E[A-Z]+$/.test(code)) throw error;
-    throw new BuilderError('ERR_LAYER', `Cannot write ${path}: ${code === 'ENOENT' ? 'its folder does not exist' : code}`, {
+    throw new BuilderError('ERR_LAYER', `Cannot write ${path}: ${code === 'ENOENT' ? 'its folder does not exist' : systemReason(error)}`, {
       cause: error,
     });
   }

@@ -3,7 +3,7 @@
 import { link, lstat, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import { given } from '../given.ts';
 import { type LockKind, tryLock, waitForLock } from '../linux/file-lock.ts';
 import { type Descriptor, formatDescriptor, parseDescriptor } from '../oci/descriptor.ts';
@@ -269,7 +269,7 @@ async function makeStore({ folder, layout }: ImageStore): Promise<void> {
     await mkdir(layout).catch(unlessThere);
     for (const name of Object.values(locks)) await (await open(join(folder, name), 'a', 0o666)).close();
   } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot use the image store ${folder}: ${systemCode(error) ?? 'unknown reason'}`, {
+    throw new BuilderError('ERR_USAGE', `Cannot use the image store ${folder}: ${systemReason(error)}`, {
       cause: error,
       hint: 'name another folder with --root DIR, or the variable YADOKARI_ROOT',
     });

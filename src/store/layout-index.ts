@@ -1,7 +1,7 @@
 // The files of an OCI layout besides its blobs: index.json, which changes in one rename and keeps what others have put into it.
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import { type Descriptor, formatDescriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
 import { manifestLimitBytes } from '../oci/manifest.ts';
@@ -57,7 +57,7 @@ export async function textOf(path: string, limitBytes: number): Promise<string |
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     if (error instanceof BuilderError) throw error;
-    throw new BuilderError('ERR_LAYER', `Cannot read ${path}: ${systemCode(error) ?? 'unknown reason'}`, { cause: error });
+    throw new BuilderError('ERR_LAYER', `Cannot read ${path}: ${systemReason(error)}`, { cause: error });
   }
 }
 

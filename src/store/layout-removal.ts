@@ -1,7 +1,7 @@
 // Removing an image of an OCI layout: its entry, and the blobs that nothing else in the layout names.
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import { type Descriptor, isForeign, parseDescriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { indexDepthLimit, isManifestType, manifestLimitBytes, parseManifest } from '../oci/manifest.ts';
@@ -64,6 +64,6 @@ export async function namesIn(folder: string): Promise<readonly string[]> {
     return await readdir(folder);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return [];
-    throw new BuilderError('ERR_LAYER', `Cannot read ${folder}: ${systemCode(error) ?? 'unknown reason'}`, { cause: error });
+    throw new BuilderError('ERR_LAYER', `Cannot read ${folder}: ${systemReason(error)}`, { cause: error });
   }
 }

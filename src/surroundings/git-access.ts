@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { bytesFromText } from '../bytes.ts';
 import type { OpenGit } from '../context/source.ts';
 import type { SourceTree } from '../context/tree.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { checkOut } from '../git/check-out.ts';
 import { type Exchange, openHttp } from '../git/http.ts';
@@ -153,7 +153,7 @@ function isSocket(path: string): boolean {
   try {
     return !statSync(path).isFile();
   } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot use --ssh default=${path}: ${systemCode(error) ?? 'unreadable'}`, { cause: error });
+    throw new BuilderError('ERR_USAGE', `Cannot use --ssh default=${path}: ${systemReason(error)}`, { cause: error });
   }
 }
 
@@ -162,6 +162,6 @@ function textIfThere(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return '';
-    throw new BuilderError('ERR_USAGE', `Cannot read ${path}: ${systemCode(error) ?? 'unreadable'}`, { cause: error });
+    throw new BuilderError('ERR_USAGE', `Cannot read ${path}: ${systemReason(error)}`, { cause: error });
   }
 }

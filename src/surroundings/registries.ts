@@ -2,7 +2,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { systemCode } from '../errors.ts';
+import { systemReason, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { given } from '../given.ts';
 import { type Clouds, openClouds } from '../cloud/clouds.ts';
@@ -68,7 +68,11 @@ export function openRegistries(
   around: RegistrySurroundings,
 ): { readonly pull: RegistryClient; readonly push: RegistryClient } {
   const { names, credentials, emit } = around;
-  const rules = readHostRules(request);
+  const read = readHostRules(request);
+  const rules = (insecure: boolean, skipTlsVerify: boolean): ((host: string) => HostRules) => {
+    const [strict, lenient] = [read(insecure, skipTlsVerify), read(true, skipTlsVerify)];
+    return (host) => (isLocalRegistry(host) ? lenient(host) : strict(host));
+  };
   const common = {
     names,
     credentials,
@@ -90,6 +94,14 @@ export function openRegistries(
     pull: createRegistryClient(pull, connections),
     push: createRegistryClient(push, isAlike ? connections : createConnections(push)),
   };
+}
+
+/**
+ * Where kaniko speaks HTTP unasked if there is no TLS: services of a cluster (`registry.ci.svc.cluster.local`) and addresses of
+ * private networks. Who has TLS is never spoken to without.
+ */
+function isLocalRegistry(host: string): boolean {
+  return /\.local(?:host)?(?::\d+)?$/i.test(host) || /^(?:10\.\d+|172\.(?:1[6-9]|2\d|3[01])|192\.168)(?:\.\d+){2}(?::\d+)?$/.test(host);
 }
 
 /** How each host is talked to, for clients that are told these two things. @throws ERR_USAGE for a file that can't be used */
@@ -114,7 +126,7 @@ export function readHostRules(request: HostSettings): (insecure: boolean, skipTl
 export function trustCertificates(env: Readonly<Record<string, string | undefined>>, emit: Emit): void {
   const files = [
     ...(env['SSL_CERT_DIR'] ?? '').split(':').flatMap(listFolder),
-    ...(env['SSL_CERT_FILE'] === undefined ? [] : [env['SSL_CERT_FILE']]),
+    ...[env['SSL_CERT_FILE'] ?? ''].filter((file) => file !== ''),
   ];
   const found = new Set<string>();
   for (const file of files) {
@@ -123,11 +135,11 @@ export function trustCertificates(env: Readonly<Record<string, string | undefine
         found.add(pem);
     } catch (error) {
       // A folder or a dangling link among the certificates is usual (ConfigMap volumes); what is unreadable is told.
-      if (systemCode(error) === 'EISDIR' || systemCode(error) === 'ENOENT') continue;
+      if (file !== env['SSL_CERT_FILE'] && ['EISDIR', 'ENOENT'].includes(systemCode(error) ?? '')) continue;
       emit({
         kind: 'warning',
         code: `certificate ${file}`,
-        message: `Cannot read the certificates of ${file}: ${systemCode(error) ?? 'unreadable'}`,
+        message: `Cannot read the certificates of ${file}: ${systemReason(error)}`,
       });
     }
   }

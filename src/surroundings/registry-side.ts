@@ -2,7 +2,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HostSettings } from '../build/request.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { type Clouds, openClouds } from '../cloud/clouds.ts';
 import { type RegistryClient, createRegistryClient } from '../registry/client.ts';
@@ -79,14 +79,14 @@ function readCertificates(folder: string): Pick<HostRules, 'certificates' | 'cli
     try {
       return readFileSync(join(folder, name), 'utf8');
     } catch (error) {
-      throw fail(`${name}: ${systemCode(error) ?? 'unreadable'}`, error);
+      throw fail(`${name}: ${systemReason(error)}`, error);
     }
   };
   let names: readonly string[];
   try {
     names = readdirSync(folder).toSorted();
   } catch (error) {
-    throw fail(systemCode(error) === 'ENOENT' ? 'there is no such folder' : (systemCode(error) ?? 'unreadable'), error);
+    throw fail(systemCode(error) === 'ENOENT' ? 'there is no such folder' : systemReason(error), error);
   }
   const certificates = names.filter((name) => name.endsWith('.crt')).map(read);
   const shown = names.find((name) => name.endsWith('.cert'));

@@ -4,7 +4,7 @@ import { relative } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import { createProtection } from '../rootfs/protect.ts';
 import type { BuildRequest, SecretSpec } from '../build/request.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason } from '../errors.ts';
 
 /** A file that no RUN should read, and how to give the same out of its reach. */
 export interface SecretFile {
@@ -67,7 +67,7 @@ export function readSecret(secret: SecretSpec): Buffer {
     const bytes = readFileSync(path);
     if (bytes.length <= secretLimitBytes) return bytes;
   } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot read secret ${secret.id} from ${path}: ${systemCode(error) ?? 'unreadable'}`, {
+    throw new BuilderError('ERR_USAGE', `Cannot read secret ${secret.id} from ${path}: ${systemReason(error)}`, {
       cause: error,
     });
   }

@@ -1,7 +1,7 @@
 // Many images at once: which ones a source has, and where each of them goes. skopeo-sync(1).
 import { readdir } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemReason } from '../errors.ts';
 import { isDigest } from '../oci/digest.ts';
 import { type Reference, formatCommonName, parseReference } from '../oci/reference.ts';
 import type { SyncRegistry } from './sync-file.ts';
@@ -82,7 +82,7 @@ async function imageFolders(folder: string): Promise<readonly string[]> {
   try {
     entries = await readdir(folder, { withFileTypes: true });
   } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot sync ${folder}: ${systemCode(error) ?? 'unreadable'}`, { cause: error });
+    throw new BuilderError('ERR_USAGE', `Cannot sync ${folder}: ${systemReason(error)}`, { cause: error });
   }
   if (entries.some((entry) => entry.name === 'manifest.json' && entry.isFile())) return [folder];
   const below: string[] = [];

@@ -29,13 +29,13 @@ test('places below /proc, which has no room for folders, are refused and not wai
   const root = storedManifest(Buffer.from(JSON.stringify({ schemaVersion: 2, config, layers: [] })), MediaType.ociManifest);
   await assert.rejects(openLayoutSink({ folder: '/proc/none' }).writeRoot(root, signal), {
     code: 'ERR_USAGE',
-    message: 'Cannot write an image to /proc/none: no folder can be made there (ENOENT)',
+    message: 'Cannot write an image to /proc/none: no folder can be made there (no such file or directory)',
   });
 });
 
 test('makeNamedFolder() says which folder of whose it could not make', () => {
   assert.throws(() => makeNamedFolder('/proc/none', 'the folder for temporary files'), {
     code: 'ERR_USAGE',
-    message: 'Cannot make the folder for temporary files /proc/none: ENOENT',
+    message: 'Cannot make the folder for temporary files /proc/none: no such file or directory',
   });
 });

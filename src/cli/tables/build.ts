@@ -80,7 +80,7 @@ const runFlags: readonly FlagSpec[] = [
   { name: 'no-check', kind: 'boolean', about: 'do not print build-check warnings' },
   {
     name: 'image-fs-extract-retry',
-    kind: 'number',
+    kind: 'count',
     value: 'N',
     about: '',
     inert: 'unpacking is checked and is not tried again',

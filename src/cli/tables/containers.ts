@@ -62,7 +62,7 @@ const registryFlags: FlagGroup = {
   flags: [
     ...sideFlags(''),
     { name: 'authfile', kind: 'text', value: 'FILE', about: 'read credentials from this file alone' },
-    { name: 'retry', kind: 'number', about: '', inert: 'each request has tries of its own' },
+    { name: 'retry', kind: 'count', about: '', inert: 'each request has tries of its own' },
     { name: 'retry-delay', kind: 'text', about: '', inert: 'each request has tries of its own' },
     { name: 'tmpdir', kind: 'text', value: 'FOLDER', about: 'for what has to wait on disk (default $TMPDIR, or /var/tmp)' },
   ],

@@ -41,7 +41,7 @@ export const resultFileFlags: readonly FlagSpec[] = [
 ];
 
 export const pushFlags: readonly FlagSpec[] = [
-  { name: 'push-retry', kind: 'number', value: 'N', about: 'tries more for a push that failed', kaniko: 'same' },
+  { name: 'push-retry', kind: 'count', value: 'N', about: 'tries more for a push that failed', kaniko: 'same' },
   {
     name: 'skip-push-permission-check',
     kind: 'boolean',

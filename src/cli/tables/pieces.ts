@@ -106,7 +106,7 @@ export const assembleGroups: readonly FlagGroup[] = [
     title: 'How',
     flags: [
       { name: 'json', kind: 'boolean', isCommon: true, about: 'tell of the image as JSON' },
-      { name: 'retry-times', kind: 'number', value: 'N', about: 'tries more of the whole (default 0)' },
+      { name: 'retry-times', kind: 'count', value: 'N', about: 'tries more of the whole (default 0)' },
       temporary,
     ],
   },

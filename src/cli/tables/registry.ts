@@ -15,8 +15,8 @@ export const registryFlags: readonly FlagSpec[] = [
   {
     name: 'skip-tls-verify',
     kind: 'boolean',
-    about: 'accept any certificate when pushing',
-    kaniko: 'for pulling, too',
+    about: 'accept any certificate of the registries that are pushed to',
+    kaniko: 'of all, also when pulling',
   },
   { name: 'skip-tls-verify-pull', kind: 'boolean', about: 'accept any certificate when pulling', kaniko: 'without effect' },
   {
@@ -68,7 +68,7 @@ export const registryFlags: readonly FlagSpec[] = [
     about: 'do not fall back to the registry itself when its mirrors fail',
     kaniko: 'same',
   },
-  { name: 'image-download-retry', kind: 'number', value: 'N', about: 'tries more for a pull that failed', kaniko: 'same' },
+  { name: 'image-download-retry', kind: 'count', value: 'N', about: 'tries more for a pull that failed', kaniko: 'same' },
   {
     name: 'credential-helpers',
     kind: 'comma-list',

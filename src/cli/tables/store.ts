@@ -82,7 +82,7 @@ export const diskUsageGroups: readonly FlagGroup[] = [
 /** How registries are asked, by buildah's names. */
 export const storeHowFlags: readonly FlagSpec[] = [
   ...programFlags.filter(({ name }) => !/^(?:override-|retry|policy)/.test(name)),
-  { name: 'retry', kind: 'number', value: 'N', about: 'tries more of the whole, besides those of each request (default 0)' },
+  { name: 'retry', kind: 'count', value: 'N', about: 'tries more of the whole, besides those of each request (default 0)' },
   { name: 'retry-delay', kind: 'text', value: 'TIME', about: '', inert: 'each request waits by itself' },
 ];
 

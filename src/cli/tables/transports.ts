@@ -47,7 +47,7 @@ export const programFlags: readonly FlagSpec[] = [
   { name: 'override-os', kind: 'text', value: 'OS', about: 'choose images for this system' },
   { name: 'override-arch', kind: 'text', value: 'ARCH', about: 'choose images for this architecture' },
   { name: 'override-variant', kind: 'text', value: 'VARIANT', about: 'choose images for this variant of the architecture' },
-  { name: 'retry-times', kind: 'number', value: 'N', about: 'tries more of the whole, besides those of each request (default 0)' },
+  { name: 'retry-times', kind: 'count', value: 'N', about: 'tries more of the whole, besides those of each request (default 0)' },
   { name: 'tmpdir', kind: 'text', value: 'FOLDER', about: 'for layers that are compressed anew (default $TMPDIR, or /var/tmp)' },
   { name: 'insecure-policy', kind: 'boolean', about: '', inert: 'no policy of signatures is looked at' },
   { name: 'policy', kind: 'text', about: '', unsupported: 'no policy of signatures can be checked' },

@@ -24,8 +24,13 @@ test('tellAccepted() names the flags that change nothing in one line, by reason'
   ]);
 });
 
-test('tellAccepted() is silent where such flags are off or absent', () => {
-  assert.deepEqual(told(['--use-new-run=false', '--no-push', '--cache-dir=']), []);
+test('tellAccepted() is silent where what matters only elsewhere is off or absent', () => {
+  assert.deepEqual(told(['--cache-copy-layers=false', '--no-push', '--cache-dir=']), []);
+});
+
+test('tellAccepted() names a flag that changes nothing also where it is off: nothing is built for --skip-unused-stages=false', () => {
+  const [event] = told(['--skip-unused-stages=false']);
+  assert.ok(event?.kind === 'note' && event.message.includes('--skip-unused-stages (stages that nothing needs are always skipped)'));
 });
 
 test("tellAccepted() names kaniko's feature variables for those who debug", () => {

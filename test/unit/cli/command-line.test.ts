@@ -13,7 +13,16 @@ function run(...argv: readonly string[]): { readonly status: number | null; read
 }
 
 const refused: readonly { readonly argv: readonly string[]; readonly status: number; readonly lines: readonly RegExp[] }[] = [
-  { argv: ['sh'], status: 1, lines: [/^error: Cannot run command "sh": there is no such command$/, /^ {2}try: one of build, check/] },
+  { argv: ['sh'], status: 1, lines: [/^error: Cannot run command "sh": there is no such command$/, /^ {2}try: .* set its entry point/] },
+  { argv: ['nothing'], status: 1, lines: [/^error: Cannot run command "nothing"/, /^ {2}try: `help` lists the commands/] },
+  { argv: ['--no-push', '--cache', 'true'], status: 1, lines: [/^error: Cannot run command "true"/, /behind a "=": --cache=true$/] },
+  { argv: ['--no-push', '\u2014cache'], status: 1, lines: [/^error: Cannot run command "\u2014cache"/, /plain dashes.*: --cache$/] },
+  { argv: ['--no-push', './app'], status: 1, lines: [/^error: Cannot run command ".\/app"/, /--context=.\/app$/] },
+  {
+    argv: ['--no-push', '--registry-certificate=r.test'],
+    status: 1,
+    lines: [/^error: Cannot use --registry-certificate "r.test": expected HOST=FILE$/],
+  },
   { argv: ['biuld', '.'], status: 1, lines: [/^error: Cannot run command "biuld"/, /^ {2}try: did you mean build\?/] },
   {
     argv: ['cache'],

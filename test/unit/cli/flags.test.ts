@@ -105,6 +105,10 @@ const refused: readonly { readonly argv: readonly string[]; readonly message: Re
   { argv: ['--file', 'x'], message: /--file: there is no such flag/, hint: /--dockerfile FILE \(-f\)/ },
   { argv: ['--push'], message: /--push: there is no such flag/, hint: /pushed to each --destination/ },
   { argv: ['-x'], message: /-x: there is no such flag/ },
+  { argv: ['-cache=true'], message: /-cache: whole names of flags have two dashes/, hint: /^--cache=true$/ },
+  { argv: ['-destination', 'a/b'], message: /-destination: whole names/, hint: /^--destination$/ },
+  { argv: ['--push-retry=-1'], message: /--push-retry=-1: expected a whole number, 0 or more/ },
+  { argv: ['--password=x'], message: /--password: there is no such flag/, hint: /executor login/ },
   { argv: ['--context=/w --no-push --what ever'].map((word) => word.replace('=', ' ')), message: /there is no such flag/, hint: /blank/ },
 ];
 

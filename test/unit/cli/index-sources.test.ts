@@ -33,7 +33,7 @@ test('operands, --from, a list in JSON: all are sources, in this order, without 
 });
 
 const refused: readonly (readonly [argument: string, why: RegExp])[] = [
-  ['--from-json=/none.json', /Cannot read --from-json \/none.json: ENOENT/],
+  ['--from-json=/none.json', /Cannot read --from-json \/none.json: no such file or directory/],
   ['--from-json=[', /Cannot use --from-json: Cannot read JSON/],
   ['--from-json=[1]', /item 1 is no name of an image/],
   ['--from-json=[{"image": "a", "platform": 1}]', /the platform of item 1 is no text/],

@@ -39,6 +39,25 @@ test('--insecure is for pushing and --insecure-pull for pulling', () => {
   assert.deepEqual([pull.insecurePush, pull.insecurePull], [false, true]);
 });
 
+test('--skip-tls-verify holds for bases of the registries that are pushed to, and for no other', () => {
+  const made = request([
+    '--skip-tls-verify',
+    '-d',
+    'r.test:5000/a',
+    '-d=app',
+    '--cache-repo=c.test/x',
+    '--skip-tls-verify-registry=s.test',
+  ]);
+  assert.deepEqual(made.skipTlsVerifyRegistries, new Set(['s.test', 'r.test:5000', 'index.docker.io', 'c.test']));
+  assert.deepEqual([made.skipTlsVerifyPush, made.skipTlsVerifyPull], [true, false]);
+  assert.deepEqual(request(['-d', 'r.test/a', '--cache-repo=oci:/c']).skipTlsVerifyRegistries, new Set());
+});
+
+test('a registry is known by its host also where a flag has it as a URL', () => {
+  const made = request(['--insecure-registry=http://r.test:5000/', '--registry-certificate=https://r.test/v2/=ca.pem']);
+  assert.deepEqual([...made.insecureRegistries, ...made.certificates.keys()], ['r.test:5000', 'r.test']);
+});
+
 test('UPSTREAM_CLIENT_TYPE becomes a comment of the user agent that can end no header', () => {
   assert.match(request([], { UPSTREAM_CLIENT_TYPE: 'ci)\r\nX: y' }).userAgent, /^yadokari\/\S+ \(ciX: y\)$/);
 });

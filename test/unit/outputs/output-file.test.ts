@@ -57,5 +57,8 @@ test('a link that a RUN plants where a new result file will be is replaced, not 
 });
 
 test('openOutputFile() refuses a folder before the build begins, naming the flag', async (context) => {
-  await assert.rejects(openOutputFile(temporaryFolder(context), 'digest-file'), /^BuilderError: Cannot use --digest-file \/.*: EISDIR$/);
+  await assert.rejects(
+    openOutputFile(temporaryFolder(context), 'digest-file'),
+    /^BuilderError: Cannot use --digest-file \/.*: it is a directory$/,
+  );
 });

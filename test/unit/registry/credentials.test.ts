@@ -31,6 +31,10 @@ test('configPaths() follows docker and podman, with the builder folder in betwee
   ]);
 });
 
+test('configPaths() takes DOCKER_CONFIG for a file where it names one, as kaniko does', () => {
+  assert.equal(configPaths({ DOCKER_CONFIG: '/secret/config.json' }, [])[0], '/secret/config.json');
+});
+
 test('the first file that exists counts, DOCKER_AUTH_CONFIG before it, and reload() reads it again', async () => {
   await using place = await workplace();
   const folders = [join(place.path, 'one'), join(place.path, 'two')];
@@ -156,6 +160,8 @@ test('variables of the host and of GitLab are for their host only', async () => 
   const env = {
     KANIKO_REG_EXAMPLE_COM_USER: 'host',
     KANIKO_REG_EXAMPLE_COM_PASSWORD: 'p',
+    KANIKO_REG_EXAMPLE_COM_5000_USER: 'port',
+    KANIKO_REG_EXAMPLE_COM_5000_PASSWORD: 'p',
     CI_REGISTRY: 'registry.gitlab.test',
     CI_REGISTRY_USER: 'ci',
     CI_REGISTRY_PASSWORD: 'q',
@@ -163,6 +169,8 @@ test('variables of the host and of GitLab are for their host only', async () => 
   const credentials = await loadCredentials({ env });
   const find = async (registry: string): Promise<unknown> => await credentials.find(registry, 'a', signal);
   assert.deepEqual(await find('reg.example.com'), { kind: 'password', user: 'host', password: 'p' });
+  assert.deepEqual(await find('reg.example.com:443'), { kind: 'password', user: 'host', password: 'p' });
+  assert.deepEqual(await find('reg.example.com:5000'), { kind: 'password', user: 'port', password: 'p' });
   assert.deepEqual(await find('sub.reg.example.com'), { kind: 'password', user: 'host', password: 'p' });
   assert.deepEqual(await find('registry.gitlab.test'), { kind: 'password', user: 'ci', password: 'q' });
   assert.equal(await find('example.com'), undefined);

@@ -29,6 +29,12 @@ test('parseDockerConfig() warns of what it ignores without showing it', () => {
   assert.deepEqual(config.warnings, ['/c.json: auths.r is ignored: auth is not base64 of user:password']);
 });
 
+test('parseDockerConfig() warns of the line end that echo adds to a password, and keeps it', () => {
+  const { warnings, auths } = parseDockerConfig(JSON.stringify({ auths: { r: { auth: base64('me:hunter2\n') } } }), '/c.json');
+  assert.match(warnings[0] ?? '', /^\/c.json: the password of auths.r ends with a line end/);
+  assert.deepEqual(auths.get('r'), { kind: 'password', user: 'me', password: 'hunter2\n' });
+});
+
 const broken: readonly (readonly [name: string, text: string, message: RegExp])[] = [
   ['an empty file', ' \n', /c\.json: it is empty$/],
   ['a trailing comma', '{"auths":{},\n"x":"secret",}', /not JSON at line 2, column 14$/],

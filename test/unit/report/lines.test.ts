@@ -65,6 +65,16 @@ test('what is pushed and pulled in the background does not come between the titl
   ]);
 });
 
+test('what a cache still sends when the image is named folds nothing of what comes after it', () => {
+  const { emit } = reportIn('gitlab');
+  emit({ kind: 'phase', phase: 'pushing' });
+  emit({ kind: 'image.written', destination: `r.test/a@${digest}`, digest, sizeBytes: 1 });
+  emit({ kind: 'phase', phase: 'pushing' });
+  emit({ kind: 'build.finished', digest, durationMs: 1000 });
+  assert.equal(text.match(/section_start/g)?.length, 1);
+  assert.match(text, /section_end:1000:push[^]*Pushed r\.test\/a@sha256:[^]*digest sha256:/);
+});
+
 for (const ci of ['none', 'github'] as const)
   test(`where steps are not told, what a RUN prints has its title all the same, and a silent one has none (${ci})`, () => {
     const { emit } = reportIn(ci, 'warn');

@@ -29,8 +29,8 @@ test('certificates and keys that can not be used are told with their file and th
 
   assert.equal(readAuthorities(one.certificate), readFileSync(one.certificate, 'utf8'));
   for (const [name, why] of [
-    ['missing', 'ENOENT'],
-    ['folder', 'EISDIR'],
+    ['missing', 'no such file or directory'],
+    ['folder', 'it is a directory'],
     ['empty', 'it holds no certificate in PEM'],
     ['der', 'it holds no certificate in PEM'],
     ['crl', 'it holds no certificate in PEM'],
@@ -42,7 +42,7 @@ test('certificates and keys that can not be used are told with their file and th
   const { certificate } = one;
   assert.equal(readClientCertificate(one).key, readFileSync(one.key, 'utf8'));
   for (const [key, why] of [
-    [path('missing'), 'ENOENT'],
+    [path('missing'), 'no such file or directory'],
     [certificate, 'it holds no key in PEM'],
     [two.key, `it is not the key of ${certificate}`],
     [path('encrypted'), 'the key is encrypted, and there is nobody to ask for its password'],
