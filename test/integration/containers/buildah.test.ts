@@ -133,6 +133,31 @@ function testScripts(bench: ContainerBench, chosen: readonly Script[]): void {
   const { status, stderr } = shell(pull);
   assert.equal(status, 0, stderr);
   const tools = { buildah: engine, yadokari: argv().slice(asCaller.length) };
+  test('an image goes to podman and to buildah and comes back, and files keep the owners that they were given', () => {
+    const ended = shell(`
+      yadokari() { ${tools.yadokari.map((word) => `'${word}'`).join(' ')} "$@"; }
+      buildah() { command ${engine.join(' ')} "$@"; }
+      podman() { command podman ${engine.slice(1).join(' ')} "$@"; }
+      c=$(yadokari from busybox)
+      yadokari run $c sh -c 'touch /f && chown 7:8 /f'
+      yadokari commit -q $c oci:owners:x > id
+      yadokari commit -q --rm $c owners > id
+      yadokari save -q -o ours.tar owners
+      podman load -q -i ours.tar > id
+      podman save -q -o theirs.tar localhost/owners
+      yadokari rmi owners > id
+      yadokari load -q -i theirs.tar > id
+      yadokari run $(yadokari from owners) stat -c %u:%g /f
+      buildah pull -q oci:owners:x > id
+      c=$(buildah from localhost/owners)
+      buildah run $c -- stat -c %u:%g /f
+      buildah run $c -- chown 9:10 /f
+      buildah commit -q --rm $c oci:back:x > id
+      yadokari pull -q oci:back:x > id
+      yadokari run $(yadokari from x) stat -c %u:%g /f
+      yadokari rm --all > id`);
+    assert.deepEqual([ended.status, ended.stdout], [0, '7:8\n7:8\n9:10\n'], ended.stderr);
+  });
   for (const [number, script] of chosen.entries()) {
     test(`buildah and yadokari make the same image: ${script.name}`, async () => {
       const images = [];
