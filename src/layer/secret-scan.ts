@@ -1,4 +1,5 @@
 // Notices a secret in a layer: a step that copies one into a file has published it.
+import type { LocalEntry } from './entry.ts';
 
 /** Reads a stream piece by piece and remembers which secrets were in it. */
 export interface SecretScan {
@@ -35,4 +36,23 @@ export function createSecretScan(secrets: ReadonlyMap<string, Buffer>): SecretSc
     },
     found: () => wanted.filter(({ id }) => seen.has(id)).map(({ id }) => id),
   };
+}
+
+/** The same entries, looked through as they pass where there is something to look for. */
+export function watchEntries(entries: Iterable<LocalEntry>, scan: SecretScan | undefined): Iterable<LocalEntry> {
+  return scan === undefined ? entries : watched(entries, scan);
+}
+
+function* watched(entries: Iterable<LocalEntry>, scan: SecretScan): Generator<LocalEntry> {
+  for (const entry of entries) {
+    scan.nextFile();
+    yield entry.content === undefined ? entry : { ...entry, content: watchChunks(entry.content, scan) };
+  }
+}
+
+function* watchChunks(chunks: Iterable<Buffer>, scan: SecretScan): Generator<Buffer> {
+  for (const chunk of chunks) {
+    scan.push(chunk);
+    yield chunk;
+  }
 }

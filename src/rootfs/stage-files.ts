@@ -1,27 +1,25 @@
 // The files of one stage: its layers, its tree, and, once a RUN needs it, its disk. What an instruction does to them becomes a layer.
 // Nothing is unpacked in vain: a stage without RUN is never on disk, and where nobody asks for a file not even headers are read.
 import type { Emit } from '../events.ts';
-import type { FileView, OpenContent } from '../files/file-view.ts';
-import { statOf } from '../files/disk-view.ts';
-import { openFile } from '../files/read-file.ts';
+import type { FileView } from '../files/file-view.ts';
 import type { Spool } from '../files/spool.ts';
 import { type ByteString, textFromBytes } from '../bytes.ts';
+import { given } from '../given.ts';
 import type { LocalEntry, Timestamp } from '../layer/entry.ts';
-import { type SecretScan, createSecretScan } from '../layer/secret-scan.ts';
+import { createSecretScan, watchEntries } from '../layer/secret-scan.ts';
 import { type LayerOptions, type WrittenLayer, writeLayer } from '../layer/write.ts';
-import { statFieldCount, statInto } from '../linux/files.ts';
 import { type Layer, isEmptyLayer } from '../oci/image.ts';
 import { ImageTree } from '../tree/image-tree.ts';
-import type { BaseTrees } from './base-trees.ts';
+import type { BaseTree, BaseTrees } from './base-trees.ts';
 import type { Disk } from './disk.ts';
-import { type KeptContents, followLayer, followLocal, keyOf, namingLayer, readLayerInto } from './follow-layer.ts';
-import { LayerContents } from './layer-contents.ts';
+import { followLayer, followLocal, namingLayer, readLayerInto } from './follow-layer.ts';
+import { LayersTree } from './layers-tree.ts';
 import { type LeftOut, draftBut } from './left-out.ts';
 import type { RunChanges, RunExceptions } from './run-changes.ts';
 import { draftDifference } from './draft-difference.ts';
-import { type StageLayer, readArriving } from './stage-layer.ts';
-import { type ContentSource, type DraftEntry, TreeDraft, readDraft } from './tree-draft.ts';
-import { type TreeFile, treeView } from './tree-view.ts';
+import { StageContents } from './stage-contents.ts';
+import type { StageLayer } from './stage-layer.ts';
+import { type DraftEntry, TreeDraft, readDraft } from './tree-draft.ts';
 
 /** What the stages of a build share. */
 export interface StageFilesOptions {
@@ -56,30 +54,29 @@ export interface StageOutlook {
 
 interface Parts extends StageOutlook {
   readonly layers: readonly StageLayer[];
-  readonly tree?: ImageTree;
-  readonly kept?: KeptContents;
+  /** What an earlier stage knew of them. */
+  readonly known?: Partial<BaseTree>;
 }
 
 export class StageFiles {
   readonly #options: StageFilesOptions;
   readonly #layers: StageLayer[];
-  readonly #kept: KeptContents;
-  readonly #contents: LayerContents;
+  readonly #tree: LayersTree;
+  readonly #contents: StageContents;
   readonly #outlook: StageOutlook;
   #ahead: Promise<void> | undefined;
   #aheadMs = 0;
-  #tree: Promise<ImageTree> | undefined;
   /** Where all changes become one layer: what they begin with. */
   #single: { readonly tree: ImageTree } | undefined;
 
   /** Files that the layers say; the tree is read from them when it is first asked for. */
-  constructor(options: StageFilesOptions, { layers, tree, kept = new Map(), ...outlook }: Parts) {
+  constructor(options: StageFilesOptions, { layers, known = {}, ...outlook }: Parts) {
     this.#options = options;
     this.#outlook = outlook;
     this.#layers = [...layers];
-    this.#kept = new Map(kept);
-    this.#tree = tree === undefined ? undefined : Promise.resolve(tree);
-    this.#contents = new LayerContents(this.#layers, options.spool);
+    const { baseTrees, emit, signal } = options;
+    this.#tree = new LayersTree(this.#layers, { baseTrees, sharesBase: outlook.sharesBase === true, emit, signal }, known);
+    this.#contents = new StageContents(this.#layers, this.#tree.kept, options);
   }
 
   /** Where RUN sees the files. */
@@ -94,11 +91,11 @@ export class StageFiles {
   /** What the files are now. @throws ERR_LAYER, ERR_DIGEST_MISMATCH, ERR_REGISTRY when they can't be read from the layers */
   async tree(): Promise<ImageTree> {
     await (this.#ahead ??= this.#unpackAhead());
-    return await this.#knownTree();
+    return await this.#tree.read();
   }
 
   async #unpackAhead(): Promise<void> {
-    const isDue = this.#outlook.willRun === true && this.#tree === undefined && this.#layers.length > 0;
+    const isDue = this.#outlook.willRun === true && this.#tree.asked === undefined && this.#layers.length > 0;
     if (!isDue || this.#options.disk.countHeld(this.#layers) > 0) return;
     const started = performance.now();
     await this.onDisk();
@@ -112,27 +109,9 @@ export class StageFiles {
     return taken;
   }
 
-  async #knownTree(): Promise<ImageTree> {
-    this.#recallTree();
-    return await (this.#tree ??= this.#readTree());
-  }
-
-  // An earlier stage may have begun with the same base.
-  #recallTree(): void {
-    if (this.#tree !== undefined) return;
-    const known = this.#options.baseTrees.take(this.#layers, this.#outlook.sharesBase !== true);
-    if (known === undefined) return;
-    for (const [key, content] of known.kept) this.#kept.set(key, content);
-    this.#tree = Promise.resolve(known.tree);
-  }
-
   /** The files, to be read from: as they are when they are asked for. */
   async view(): Promise<FileView> {
-    return this.#viewOf(await this.tree());
-  }
-
-  #viewOf(tree: ImageTree): FileView {
-    return treeView(tree, { gather: (files, signal) => this.#gather(files, signal), open: (file) => this.#open(file) });
+    return this.#contents.view(await this.tree());
   }
 
   /** A draft of what an instruction makes of the files; `write` makes a layer of it. */
@@ -140,7 +119,7 @@ export class StageFiles {
     const tree = await this.tree();
     // What is left out of the layer is not to be in the tree either, which gets what the layer says.
     const isWhole = this.#options.leftOut === undefined;
-    return new TreeDraft(isWhole ? tree : tree.clone(), this.#options.now(), (file) => this.#stored(file));
+    return new TreeDraft(isWhole ? tree : tree.clone(), this.#options.now(), (file) => this.#contents.source(file));
   }
 
   /** A draft of a layer that asks nothing of the files below it (`COPY --link`): they need not even be known. */
@@ -150,8 +129,8 @@ export class StageFiles {
 
   /** Another stage's files that begin as these are now. */
   async continue(outlook: StageOutlook = {}): Promise<StageFiles> {
-    const tree = this.#tree === undefined ? {} : { tree: (await this.#tree).clone() };
-    return new StageFiles(this.#options, { ...outlook, layers: this.#layers, kept: this.#kept, ...tree });
+    const tree = (await this.#tree.asked)?.clone();
+    return new StageFiles(this.#options, { ...outlook, layers: this.#layers, known: { kept: this.#tree.kept, ...given({ tree }) } });
   }
 
   /** True for a layer that is none, since all that it could hold is left out. */
@@ -163,13 +142,13 @@ export class StageFiles {
   async write(draft: TreeDraft): Promise<WrittenLayer> {
     const { signal, emit, onLayer } = this.#options;
     emit({ kind: 'phase', phase: 'snapshotting' });
-    const tree = await this.#tree;
+    const tree = await this.#tree.asked;
     const entries = this.#entriesOf(draft, tree);
     const number = this.#layers.length;
     const drafted = await readDraft(draft.tree, entries, signal);
     // What was drafted elsewhere is put upon the tree, if anybody has asked for it yet.
     const isElsewhere = tree !== undefined && tree !== draft.tree;
-    const written = await this.#writeLayer(isElsewhere ? followLocal(drafted, tree, number, this.#kept) : drafted);
+    const written = await this.#writeLayer(isElsewhere ? followLocal(drafted, tree, number, this.#tree.kept) : drafted);
     if (this.drops(written.layer)) return written;
     for (const [entry, each] of entries.entries()) if (each.kind === 'file') draft.tree.setContent(each.node, { layer: number, entry });
     this.#layers.push({ diffId: written.layer.diffId, layer: () => written.layer });
@@ -182,12 +161,12 @@ export class StageFiles {
   async append(stageLayer: StageLayer): Promise<void> {
     if (this.drops(stageLayer)) return;
     const { signal, alwaysOnDisk } = this.#options;
-    const tree = await this.#tree;
+    const tree = await this.#tree.asked;
     const number = this.#layers.length;
     if (tree !== undefined) {
       const layer = await stageLayer.layer();
       const warn = (): void => undefined; // whoever made it was told
-      await namingLayer(number, number + 1, layer, () => readLayerInto(tree, number, layer, this.#kept, { warn, signal }));
+      await namingLayer(number, number + 1, layer, () => readLayerInto(tree, number, layer, this.#tree.kept, { warn, signal }));
     }
     this.#layers.push(stageLayer);
     if (alwaysOnDisk === true) await this.onDisk();
@@ -208,11 +187,10 @@ export class StageFiles {
   async #fillDisk(isForRun: boolean): Promise<void> {
     const { disk, runChanges } = this.#options;
     const { ground } = disk;
-    this.#recallTree();
     // Where everything is going to be unpacked, the tree comes with it.
-    const isWhole = this.#tree === undefined && disk.countHeld(this.#layers) === 0;
-    const tree = isWhole ? new ImageTree() : await this.#knownTree();
-    if (isWhole) this.#kept.clear();
+    const isWhole = this.#tree.recall() === undefined && disk.countHeld(this.#layers) === 0;
+    const tree = isWhole ? new ImageTree() : await this.#tree.read();
+    if (isWhole) this.#tree.kept.clear();
     if (ground?.begin(tree) === true) runChanges.forget();
     if (disk.isHolding(this.#layers)) {
       const hasGround = (await ground?.adjust(tree, isForRun)) === true;
@@ -222,19 +200,14 @@ export class StageFiles {
     }
     runChanges.forget();
     const outcome = await disk.hold(this.#layers, {
-      follow: (entries, number) => (isWhole ? followLayer(entries, tree, number, this.#kept) : entries),
+      follow: (entries, number) => (isWhole ? followLayer(entries, tree, number, this.#tree.kept) : entries),
       tree: () => tree,
-      ...(isWhole ? {} : { known: { tree, files: this.#viewOf(tree) } }),
+      ...(isWhole ? {} : { known: { tree, files: this.#contents.view(tree) } }),
       isForRun,
     });
     // What was read of other bytes than the layer's says nothing.
-    if (isWhole && outcome !== 'other bytes') this.#learn(tree);
+    if (isWhole && outcome !== 'other bytes') this.#tree.learn(tree);
     if (outcome !== 'holds') await this.#unpackAgain(isForRun);
-  }
-
-  #learn(tree: ImageTree): void {
-    this.#tree = Promise.resolve(tree);
-    if (this.#outlook.sharesBase === true) this.#options.baseTrees.keep(this.#layers, { tree, kept: this.#kept });
   }
 
   // What is the image's in a folder that it has got only now was passed over, or what was unpacked was not the image's.
@@ -254,7 +227,7 @@ export class StageFiles {
     const scan = createSecretScan(secrets);
     const changes = await runChanges.take(tree, { ...exceptions, leftOut });
     const number = this.#layers.length;
-    const entries = followLocal(scan === undefined ? changes : watchContent(changes, scan), tree, number, this.#kept);
+    const entries = followLocal(watchEntries(changes, scan), tree, number, this.#tree.kept);
     const written = await this.#writeLayer(entries);
     const isDropped = this.drops(written.layer);
     if (!isDropped) this.#layers.push({ diffId: written.layer.diffId, layer: () => written.layer });
@@ -279,7 +252,7 @@ export class StageFiles {
     this.#single = undefined;
     const scan = createSecretScan(secrets);
     const entries = await readDraft(tree, draftDifference(before, tree, files), signal);
-    const written = await this.#writeLayer(scan === undefined ? entries : watchContent(entries, scan));
+    const written = await this.#writeLayer(watchEntries(entries, scan));
     if (!this.drops(written.layer)) onLayer?.(written.layer);
     return { ...written, leakedSecrets: scan?.found() ?? [] };
   }
@@ -296,25 +269,6 @@ export class StageFiles {
     return await writeLayer(entries, this.#single === undefined ? layer : { ...unseen, compression: 'none' }, signal);
   }
 
-  async #readTree(): Promise<ImageTree> {
-    const { emit, signal } = this.#options;
-    const tree = new ImageTree();
-    const oddities = new Set<string>();
-    this.#kept.clear();
-    for (const [number, stageLayer] of this.#layers.entries()) {
-      emit({ kind: 'phase', phase: 'pulling', detail: `layer ${number + 1} of ${this.#layers.length}` });
-      const isRead = await readArriving(stageLayer, async (layer) => {
-        const warn = (oddity: string): void => void oddities.add(oddity);
-        await namingLayer(number, this.#layers.length, layer, () => readLayerInto(tree, number, layer, this.#kept, { warn, signal }));
-        return true;
-      });
-      if (isRead === undefined) return await this.#readTree();
-    }
-    for (const oddity of oddities) emit({ kind: 'warning', code: 'unpack.archive', message: oddity });
-    if (this.#outlook.sharesBase === true) this.#options.baseTrees.keep(this.#layers, { tree, kept: this.#kept });
-    return tree;
-  }
-
   #entriesOf(draft: TreeDraft, before: ImageTree | undefined): readonly DraftEntry[] {
     const { leftOut, emit } = this.#options;
     let first: ByteString | undefined;
@@ -327,50 +281,5 @@ export class StageFiles {
       });
     }
     return entries;
-  }
-
-  #stored(file: TreeFile): ContentSource {
-    const files = { gather: (_: readonly ByteString[], signal: AbortSignal) => this.#gather([file], signal) };
-    return { files, path: file.path, open: () => this.#open(file) };
-  }
-
-  async #gather(files: readonly TreeFile[], signal: AbortSignal): Promise<void> {
-    await this.#contents.gather(
-      files.filter((file) => this.#onDisk(file) === undefined && !this.#kept.has(keyOf(file))),
-      signal,
-    );
-  }
-
-  #open(file: TreeFile): OpenContent {
-    const kept = this.#kept.get(keyOf(file));
-    if (kept !== undefined) return { size: kept.length, chunks: [kept], close: () => undefined };
-    const place = this.#onDisk(file);
-    if (place === undefined) return this.#contents.open(file);
-    const { chunks, close } = openFile(place, file.path);
-    return { size: file.size, chunks, close };
-  }
-
-  // Something else may stand there: what a pod mounted, what could not be made here, or a file whose name a later layer gave to another.
-  #onDisk(file: TreeFile): ByteString | undefined {
-    const place = this.#options.disk.placeOf(this.#layers, file.layer, file.path);
-    const numbers = new Float64Array(statFieldCount);
-    if (place === undefined || !statInto(place, numbers)) return undefined;
-    const { type, size, mtime } = statOf(numbers);
-    const isSameTime = mtime.seconds === file.mtime.seconds && mtime.nanoseconds === file.mtime.nanoseconds;
-    return type === 'file' && size === file.size && isSameTime ? place : undefined;
-  }
-}
-
-function* watchContent(entries: Iterable<LocalEntry>, scan: SecretScan): Generator<LocalEntry> {
-  for (const entry of entries) {
-    scan.nextFile();
-    yield entry.content === undefined ? entry : { ...entry, content: watchChunks(entry.content, scan) };
-  }
-}
-
-function* watchChunks(chunks: Iterable<Buffer>, scan: SecretScan): Generator<Buffer> {
-  for (const chunk of chunks) {
-    scan.push(chunk);
-    yield chunk;
   }
 }
