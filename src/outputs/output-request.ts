@@ -28,6 +28,19 @@ export interface OutputRequest {
   readonly pushRetries: number;
 }
 
+/** Files that get what became of the image, with the flags or variables that name them. */
+export const resultFlags = {
+  digestFile: 'digest-file',
+  imageNameWithDigestFile: 'image-name-with-digest-file',
+  imageNameTagWithDigestFile: 'image-name-tag-with-digest-file',
+  metadataFile: 'metadata-file',
+  iidfile: 'iidfile',
+  builderOutput: 'BUILDER_OUTPUT',
+  cacheExplain: 'cache-explain',
+} as const;
+export type ResultFile = keyof typeof resultFlags;
+export const resultFiles = Object.keys(resultFlags) as readonly ResultFile[]; // its own keys
+
 export const exportTypes = ['local', 'tar', 'oci', 'docker'] as const;
 export type ExportType = (typeof exportTypes)[number];
 

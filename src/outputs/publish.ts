@@ -18,20 +18,18 @@ import { namesOf } from './output-names.ts';
 import { makeFolder } from '../folders.ts';
 import { openOutputFile, openResultUrl, type OutputFile } from './output-file.ts';
 import { checkOutputPlace } from './output-place.ts';
-import { type ExportSpec, isUrl, type OutputRequest, type PushedImage } from './output-request.ts';
+import {
+  type ExportSpec,
+  type OutputRequest,
+  type PushedImage,
+  type ResultFile,
+  isUrl,
+  resultFiles,
+  resultFlags,
+} from './output-request.ts';
 
 /** Result files that were opened before the first RUN. */
-export type ResultFiles = ReadonlyMap<keyof typeof resultFlags, OutputFile>;
-
-const resultFlags = {
-  digestFile: 'digest-file',
-  imageNameWithDigestFile: 'image-name-with-digest-file',
-  imageNameTagWithDigestFile: 'image-name-tag-with-digest-file',
-  metadataFile: 'metadata-file',
-  iidfile: 'iidfile',
-  builderOutput: 'BUILDER_OUTPUT',
-  cacheExplain: 'cache-explain',
-} as const;
+export type ResultFiles = ReadonlyMap<ResultFile, OutputFile>;
 
 /** Opens what the request wants written, and looks whether the rest of it could be. @throws ERR_USAGE */
 export async function openResultFiles(
@@ -42,17 +40,8 @@ export async function openResultFiles(
   if (output.tarPath !== undefined) checkOutputPlace(output.tarPath, 'file', `--tar-path ${output.tarPath}`);
   for (const { type, path } of output.exports)
     if (path !== standardOutput) checkOutputPlace(path, isFolder(type) ? 'layout' : 'file', `--output ${path}`);
-  const files = new Map<keyof typeof resultFlags, OutputFile>();
-  const keys: readonly (keyof typeof resultFlags)[] = [
-    'digestFile',
-    'imageNameWithDigestFile',
-    'imageNameTagWithDigestFile',
-    'metadataFile',
-    'iidfile',
-    'builderOutput',
-    'cacheExplain',
-  ];
-  for (const key of keys) {
+  const files = new Map<ResultFile, OutputFile>();
+  for (const key of resultFiles) {
     const place = output[key];
     if (place === undefined) continue;
     files.set(key, isUrl(place) ? openResultUrl(place, resultFlags[key], ports) : await openOutputFile(place, resultFlags[key]));

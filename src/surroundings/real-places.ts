@@ -2,7 +2,7 @@
 import type { BuildRequest, CacheRequest, NamedContextSpec } from '../build/request.ts';
 import { realFolder, realPlace } from '../files/real-place.ts';
 import type { CachePlace } from '../outputs/entry-place.ts';
-import { isUrl, type OutputRequest } from '../outputs/output-request.ts';
+import { type OutputRequest, isUrl, resultFiles } from '../outputs/output-request.ts';
 
 /** What is read or written once the root is an image's; the rest of a request is read before that. */
 export function withRealPlaces(request: BuildRequest): BuildRequest {
@@ -30,17 +30,7 @@ function realCache(cache: CacheRequest): CacheRequest {
   return { ...cache, from: cache.from.map(real), ...(cache.to === undefined ? {} : { to: real(cache.to) }) };
 }
 
-const outputPlaces = [
-  'ociLayoutPath',
-  'tarPath',
-  'digestFile',
-  'imageNameWithDigestFile',
-  'imageNameTagWithDigestFile',
-  'metadataFile',
-  'iidfile',
-  'builderOutput',
-  'cacheExplain',
-] as const;
+const outputPlaces = ['ociLayoutPath', 'tarPath', ...resultFiles] as const;
 
 function realOutput(output: OutputRequest): OutputRequest {
   const places = outputPlaces.flatMap((name) => {
