@@ -27,9 +27,10 @@ export function trackProgress(next: Emit): Progress {
     next(event);
   };
   const where = (): string => {
-    const place =
-      step === undefined ? '' : ` step ${stepPlace(step)} (${step.text.slice(0, 80)}, ${step.dockerfile}:${step.range.start.line})`;
-    return `while ${phase}${place}${detail === undefined ? '' : ` ${detail}`}`;
+    const what = detail === undefined ? phase : `${phase} ${detail}`;
+    if (step === undefined) return `while ${what}`;
+    const place = `step ${stepPlace(step)} (${step.text.slice(0, 80)}, ${step.dockerfile}:${step.range.start.line})`;
+    return `while ${what}${detail === undefined ? '' : ' for'} ${place}`;
   };
   const outcome = (): string => {
     if (written.length > 0) return `${written.join(', ')} had been written`;

@@ -27,6 +27,7 @@ test('trackProgress() knows where the build is, step and line included', () => {
   emit({ kind: 'step.started', step });
   assert.equal(where(), 'while building step 4/9 (RUN make, Dockerfile:12)');
   emit({ kind: 'phase', phase: 'unpacking', detail: 'layer 1 of 1' });
+  assert.equal(where(), 'while unpacking layer 1 of 1 for step 4/9 (RUN make, Dockerfile:12)');
   emit({ kind: 'unpack.finished', entries: 1, durationMs: 1 });
   assert.equal(where(), 'while building step 4/9 (RUN make, Dockerfile:12)');
   emit({ kind: 'phase', phase: 'running' });
