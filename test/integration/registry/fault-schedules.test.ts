@@ -87,8 +87,7 @@ test(
         await proxy.stop();
       }
       const now = await quiet.resolve(parseReference(`${registry.host}/${at}:v1`), signal);
-      if (end !== 'in doubt' || now !== faultFree.manifest.digest)
-        assert.equal(now, end === 'well' ? faultFree.manifest.digest : old.manifest.digest, `seed ${seed}: it ended with ${end}`);
+      assert.equal(now, end === 'well' ? faultFree.manifest.digest : old.manifest.digest, `seed ${seed}: it ended with ${end}`);
       if (end === 'well') {
         const { image } = await quiet.pullImage(parseReference(`${registry.host}/${at}:v1`), platform, signal);
         for (const layer of image.layers) await buffer(layer.open(signal));
