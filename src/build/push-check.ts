@@ -4,6 +4,9 @@ import { formatRepository } from '../oci/reference.ts';
 import type { BuildPorts } from './ports.ts';
 import type { BuildRequest } from './request.ts';
 
+/** distribution-spec, Pulling manifests: of host and repository together. */
+const longestName = 255;
+
 /** One question for each repository. Disposing it stops what is still under way. */
 export interface PushCheck extends AsyncDisposable {
   /** Begins to ask; the first call counts. */
@@ -22,6 +25,10 @@ export function openPushCheck({ output }: BuildRequest, { registry, emit, signal
   const begin = (): void => {
     if (answers !== undefined || places.size === 0) return;
     emit({ kind: 'phase', phase: 'checking', detail: 'the right to push' });
+    for (const name of [...places.keys()].filter(({ length }) => length > longestName)) {
+      const message = `${name} has ${name.length} letters: many registries and clients take ${longestName}`;
+      emit({ kind: 'warning', code: `long-name ${name}`, message });
+    }
     answers = Promise.allSettled([...places.values()].map(async (reference) => await registry.checkPush(reference, inner)));
   };
   return {

@@ -133,5 +133,7 @@ export interface RegistryRequest extends HostSettings {
   readonly onlyMirrors: boolean;
   /** Built-in credential helpers to ask; undefined is all. */
   readonly credentialHelpers?: ReadonlySet<BuiltInHelper>;
+  /** What is larger is sent in chunks of so many bytes. */
+  readonly chunkBytes?: number;
   readonly userAgent: string;
 }

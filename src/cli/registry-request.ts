@@ -6,8 +6,12 @@ import { dockerHub, parseReference } from '../oci/reference.ts';
 import { type BuiltInHelper, builtInHelpers } from '../registry/credentials.ts';
 import { normalizeKey } from '../registry/docker-config.ts';
 import { checkMirror } from '../registry/mirror.ts';
+import { parseBytes } from '../report/units.ts';
 import type { Environment, Settings } from './settings.ts';
 import { version } from './version.ts';
+
+/** Smaller chunks are a round trip for next to nothing. */
+const leastChunkBytes = 64 * 1024;
 
 /** @throws ERR_USAGE for a malformed item */
 export function makeRegistryRequest(settings: Settings, env: Environment, workingDirectory: string): RegistryRequest {
@@ -38,6 +42,7 @@ export function makeRegistryRequest(settings: Settings, env: Environment, workin
     mirrors,
     onlyMirrors: settings.boolean('skip-default-registry-fallback'),
     ...(settings.has('credential-helpers') ? { credentialHelpers: credentialHelpers(settings) } : {}),
+    ...(settings.has('chunk-size') ? { chunkBytes: chunkBytesOf(settings.text('chunk-size') ?? '') } : {}),
     userAgent: `yadokari/${version}${suffix === undefined || suffix === '' ? '' : ` (${suffix.replace(/[^\x20-\x7e]|[()]/g, '')})`}`,
   };
 }
@@ -46,6 +51,13 @@ export function makeRegistryRequest(settings: Settings, env: Environment, workin
 function registriesPushedTo(settings: Settings): readonly string[] {
   const names = [...settings.list('destination'), ...settings.list('cache-repo').filter((place) => !place.startsWith('oci:'))];
   return names.map((name) => parseReference(name).registry);
+}
+
+/** @throws ERR_USAGE */
+function chunkBytesOf(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes !== undefined && bytes >= leastChunkBytes) return bytes;
+  throw new BuilderError('ERR_USAGE', `Cannot use --chunk-size=${text}: expected a size such as 20MB or 50MiB, and 64 KiB at least`);
 }
 
 /** What is said of single registries. @throws ERR_USAGE for a malformed item */

@@ -1,6 +1,7 @@
 // The registry client as the builder sees it: pull, push, probe, download. Amber: the contract suite watches it.
 import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { GrowingLayer, Layer } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
@@ -37,6 +38,8 @@ export interface RegistryClientOptions extends Omit<TransportOptions, 'onExchang
   readonly mirrors?: MirrorRules;
   /** Blobs that are sent at once; 4 where left out. */
   readonly parallel?: number;
+  /** What is larger is sent in chunks of so many bytes; left out: whole, and in chunks where that is not taken. */
+  readonly chunkBytes?: number;
 }
 
 export interface RegistryClient {
@@ -89,9 +92,15 @@ export function createConnections(options: RegistryClientOptions): Transport {
 
 /** A client, by default with its own connections; close it when done. */
 export function createRegistryClient(options: RegistryClientOptions, transport = createConnections(options)): RegistryClient {
-  const { emit, parallel = 4 } = options;
+  const { emit, parallel = 4, chunkBytes } = options;
   const open = createOpener(transport, options.credentials);
-  const push: PushContext = { open, uploads: new JointWork(), limit: createLimit(parallel), emit };
+  const push: PushContext = {
+    open,
+    uploads: new JointWork(),
+    limit: createLimit(parallel),
+    emit,
+    ...(chunkBytes === undefined ? {} : { chunkBytes }),
+  };
   const find = async <Value>(
     reference: Reference,
     use: (source: ImageSource) => Promise<Value>,

@@ -48,9 +48,16 @@ export async function pushGrowing(
   });
 }
 
-async function sendGrowing({ open, emit }: PushContext, growing: GrowingLayer, reference: Reference, signal: AbortSignal): Promise<URL> {
+async function sendGrowing(
+  { open, emit, chunkBytes }: PushContext,
+  growing: GrowingLayer,
+  reference: Reference,
+  signal: AbortSignal,
+): Promise<URL> {
   const repository = await open(reference, signal);
-  if (!repository.takesGrowing) throw new BuilderError('ERR_UNSUPPORTED', `${repository.name} did not take such a blob before`);
+  // It is one request, however long it gets.
+  if (chunkBytes !== undefined || !repository.takesGrowing)
+    throw new BuilderError('ERR_UNSUPPORTED', `${repository.name} takes no blob whose size is unknown`);
   const { location } = await startUpload(repository, signal, { retry: false });
   const tell = progressOf(emit, repository);
   let descriptor: Descriptor | undefined;

@@ -36,6 +36,8 @@ export interface PushContext {
   readonly uploads: JointWork<string, void>;
   readonly limit: Limit;
   readonly emit: Emit;
+  /** What is larger is sent in chunks of so many bytes. */
+  readonly chunkBytes?: number;
 }
 
 /** So much of what is new is sent without asking. */
@@ -147,8 +149,9 @@ async function upload(
 ): Promise<void> {
   const tell = progressOf(context.emit, repository);
   const onBytes = (doneBytes: number): void => tell(blob.descriptor, doneBytes);
-  const { chunkBytes } = options;
-  const wishes = { onBytes, ...given({ session, chunkBytes }) };
+  const { chunkBytes = options.chunkBytes } = context;
+  const inChunks = context.chunkBytes !== undefined && blob.descriptor.size > context.chunkBytes;
+  const wishes = { onBytes, inChunks, ...given({ session, chunkBytes }) };
   await uploadBlob(repository, blob, wishes, signal);
 }
 

@@ -11,6 +11,8 @@ export interface UploadOptions {
   readonly onBytes: (doneBytes: number) => void;
   /** Bytes of one chunk where chunks are needed. */
   readonly chunkBytes?: number;
+  /** From the outset, without trying whether the whole is taken. */
+  readonly inChunks?: boolean;
   /** A session that a mount request left open. */
   readonly session?: UploadSession;
 }
@@ -40,7 +42,7 @@ interface UploadState {
 /** @throws RegistryError when the registry doesn't take the blob, or what `source.open` fails with. */
 export async function uploadBlob(repository: Repository, source: ImageBlob, options: UploadOptions, signal: AbortSignal): Promise<void> {
   const count = { hadBytes: 0, doneBytes: 0, broken: 0, lost: 0, refused: 0 };
-  const state: UploadState = { session: options.session, inChunks: false, unfinished: undefined, ...count };
+  const state: UploadState = { session: options.session, inChunks: options.inChunks === true, unfinished: undefined, ...count };
   const patience = new Patience(repository.retry);
   for (;;) {
     try {

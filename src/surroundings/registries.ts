@@ -73,13 +73,15 @@ export function openRegistries(
     const [strict, lenient] = [read(insecure, skipTlsVerify), read(true, skipTlsVerify)];
     return (host) => (isLocalRegistry(host) ? lenient(host) : strict(host));
   };
+  const { userAgent, chunkBytes } = request;
   const common = {
     names,
     credentials,
     emit,
-    userAgent: request.userAgent,
+    userAgent,
     proxies: proxiesFrom(around.env),
     authorities: authoritiesOf(around.env),
+    ...given({ chunkBytes }),
   };
   const pull = {
     ...common,

@@ -70,6 +70,14 @@ export const registryFlags: readonly FlagSpec[] = [
   },
   { name: 'image-download-retry', kind: 'count', value: 'N', about: 'tries more for a pull that failed', kaniko: 'same' },
   {
+    name: 'chunk-size',
+    kind: 'text',
+    value: 'SIZE',
+    about: 'send larger blobs in chunks of this size (50MB)',
+    details:
+      'for a proxy before the registry that takes no larger request; without it a blob goes in chunks where a registry refuses the whole',
+  },
+  {
     name: 'credential-helpers',
     kind: 'comma-list',
     value: 'NAMES',

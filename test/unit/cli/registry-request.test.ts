@@ -58,6 +58,13 @@ test('a registry is known by its host also where a flag has it as a URL', () => 
   assert.deepEqual([...made.insecureRegistries, ...made.certificates.keys()], ['r.test:5000', 'r.test']);
 });
 
+test('--chunk-size is a size of 64 KiB at least', () => {
+  assert.equal(request([]).chunkBytes, undefined);
+  assert.equal(request(['--chunk-size=50MB']).chunkBytes, 50_000_000);
+  for (const text of ['1000', '0', 'much', '-1'])
+    assert.throws(() => request([`--chunk-size=${text}`]), { code: 'ERR_USAGE', message: /expected a size such as/ });
+});
+
 test('UPSTREAM_CLIENT_TYPE becomes a comment of the user agent that can end no header', () => {
   assert.match(request([], { UPSTREAM_CLIENT_TYPE: 'ci)\r\nX: y' }).userAgent, /^yadokari\/\S+ \(ciX: y\)$/);
 });

@@ -7,7 +7,7 @@ import { digestOf } from '../../../src/oci/digest.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { answer, startFakeRegistry } from '../../support/fake-registry.ts';
 import { freshRegistry } from '../../support/fresh-registry.ts';
-import { storedOf, layerOf, someBytes } from '../../support/image.ts';
+import { growingLayer, storedOf, layerOf, someBytes } from '../../support/image.ts';
 import { passwordFor, testClient } from '../../support/registry-client.ts';
 
 const { signal } = new AbortController();
@@ -45,6 +45,31 @@ test('the sources of an upload that is redirected are all closed, whole and in c
       streams.map((stream) => stream.destroyed),
       streams.map(() => true),
     );
+  }
+});
+
+test('a client that is told so sends nothing in a larger request than one chunk, a layer that is being written neither', async () => {
+  const registry = await startFakeRegistry();
+  await using client = testClient({ chunkBytes: 100_000 });
+  try {
+    const reference = parseReference(`${registry.host}/app/chunked:v1`);
+    const [small, large, growing] = [layerOf(someBytes(100_000)), layerOf(someBytes(250_001)), growingLayer()];
+    growing.write(someBytes(150_000));
+    const sending = client.pushGrowing(growing, [reference], signal);
+    growing.write(someBytes(150_000));
+    const grown = growing.end();
+    await sending;
+    await client.pushImage(storedOf(small, large, grown), [reference], {}, signal);
+    const bytesOf = (method: string): readonly number[] =>
+      registry.requests.filter((item) => item.method === method && item.path.includes('uploads')).map(({ bodyBytes }) => bodyBytes);
+    assert.deepEqual(
+      bytesOf('PATCH').toSorted((a, b) => a - b),
+      [50_001, 100_000, 100_000, 100_000, 100_000, 100_000],
+    );
+    assert.ok(bytesOf('PUT').every((bytes) => bytes <= 100_000));
+    for (const { descriptor } of [small, large, grown]) assert.equal(registry.blobs.get(descriptor.digest)?.length, descriptor.size);
+  } finally {
+    await registry.stop();
   }
 });
 
