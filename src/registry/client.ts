@@ -99,7 +99,7 @@ export function createRegistryClient(options: RegistryClientOptions, transport =
     uploads: new JointWork(),
     limit: createLimit(parallel),
     emit,
-    ...(chunkBytes === undefined ? {} : { chunkBytes }),
+    ...given({ chunkBytes }),
   };
   const find = async <Value>(
     reference: Reference,
