@@ -46,6 +46,8 @@ export const signalNumbers: Readonly<Record<string, number>> = {
 /** The lines of a failure. A mistake of ours says so; nothing here prints a stack unless `isVerbose`. */
 export function describeFailure(error: unknown, isVerbose: boolean): readonly string[] {
   if (!(error instanceof BuilderError)) {
+    const refusal = describeRefusal(error);
+    if (refusal !== undefined) return refusal;
     const text = messageOf(error);
     const stack = isVerbose && error instanceof Error && error.stack !== undefined ? [error.stack] : [];
     return [`error: ${text}`, ...stack, '  this is a mistake in yadokari itself; --verbosity=debug shows where'];
@@ -77,6 +79,34 @@ const systemHints: Readonly<Record<string, string>> = {
   EMFILE: 'too many files are open: raise the limit of open files (ulimit -n)',
   ENOMEM: 'no memory is left: raise resources.limits.memory of the pod',
 };
+
+/** What a system may refuse to whoever asks rightly; the rest it refuses because we asked for nonsense. */
+const refusalCodes = new Set([
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'ENOSPC',
+  'EDQUOT',
+  'EIO',
+  'EMFILE',
+  'ENFILE',
+  'ENOMEM',
+  'ENAMETOOLONG',
+  'ESTALE',
+]);
+
+/** The lines of a system's refusal that nobody put into words before; undefined for anything else. */
+function describeRefusal(error: unknown): readonly string[] | undefined {
+  const code = systemCode(error) ?? '';
+  if (!(error instanceof Error) || !refusalCodes.has(code)) return undefined;
+  const [, state, what] = /^\w+: (.*?), (.*)$/s.exec(error.message) ?? [];
+  const hint = systemHints[code];
+  return [
+    state === undefined ? `error: ${error.message}` : `error: Cannot ${what ?? ''}: ${state}`,
+    ...(hint === undefined ? [] : [`  try: ${hint}`]),
+    codeLine('ERR_ROOTFS'),
+  ];
+}
 
 /** The name under which `help` and docs/errors.md say more. */
 export function codeLine(code: ErrorCode): string {

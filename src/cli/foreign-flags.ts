@@ -19,5 +19,10 @@ export const foreignFlags: ReadonlyMap<string, string> = new Map([
   ['--username', 'credentials come from config.json; `executor login` writes them there'],
   ['--password', 'credentials come from config.json; `executor login` writes them there'],
   ['--azure-container-registry-config', 'leave it out: the helper acr (--credential-helpers) reads AZURE_CLIENT_ID and the like'],
+  ['--authfile', 'credentials come from config.json, or the file that REGISTRY_AUTH_FILE names'],
+  ['--isolation', 'leave it out: a RUN is executed in the one way that works here'],
+  ['--jobs', 'leave it out: stages are built one after the other'],
+  ['--add-host', 'leave it out: names are those of this machine or pod (hostAliases)'],
+  ['--storage-driver', 'leave it out: images are kept as an OCI layout'],
   ['--creds', 'credentials come from config.json; `yadokari login` writes them there'],
 ]);

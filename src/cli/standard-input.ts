@@ -1,8 +1,7 @@
 // What comes by standard input: a Dockerfile, a password, a context.
 import { createReadStream } from 'node:fs';
 import { BuilderError } from '../errors.ts';
-import { resume, sniffCompression } from '../layer/decompress.ts';
-import { blockSize, parseHeader } from '../layer/header.ts';
+import { sniffArchive } from '../layer/sniff-archive.ts';
 
 const limitBytes = 16 * 1024 * 1024;
 
@@ -24,23 +23,6 @@ export async function readStandardInput(what = 'the Dockerfile', from: AsyncIter
 export async function openContextInput(
   signal: AbortSignal,
 ): Promise<{ readonly kind: 'archive' | 'dockerfile'; readonly bytes: AsyncIterable<Buffer> }> {
-  const iterator: AsyncIterator<Buffer> = createReadStream('', { fd: 0, autoClose: false })[Symbol.asyncIterator]();
-  let head = Buffer.alloc(0);
-  while (head.length < blockSize) {
-    const next = await iterator.next();
-    if (next.done === true) break;
-    head = Buffer.concat([head, next.value]);
-  }
-  return { kind: isArchive(head) ? 'archive' : 'dockerfile', bytes: resume(head, iterator, signal) };
-}
-
-function isArchive(head: Buffer): boolean {
-  if (sniffCompression(head) !== 'none') return true;
-  if (head.length < blockSize) return false;
-  try {
-    parseHeader(head.subarray(0, blockSize));
-    return true;
-  } catch {
-    return false; // no checksum of a tar header
-  }
+  const { isArchive, bytes } = await sniffArchive(createReadStream('', { fd: 0, autoClose: false }), signal);
+  return { kind: isArchive ? 'archive' : 'dockerfile', bytes };
 }

@@ -1,5 +1,5 @@
 // `--context` and `--build-context`: from a place as people write it to a folder that can be copied from.
-import { createReadStream, existsSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, mkdtempSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { makeFolder } from '../folders.ts';
 import { bytesFromText, textFromBytes } from '../bytes.ts';
@@ -11,11 +11,15 @@ import { applyIgnoreFile } from './ignore-file.ts';
 import type { MovedFolders } from '../files/moved-folders.ts';
 import { isGitContext } from './source-word.ts';
 import { diskView } from '../files/disk-view.ts';
+import { sniffArchive } from '../layer/sniff-archive.ts';
 import { isWithin, pathIn } from '../paths.ts';
 import { tellingRefusals } from './refused-files.ts';
 import { locate } from './tree.ts';
 import type { SourceTree } from './tree.ts';
 import { type FilledFolder, unpackContext } from './unpack.ts';
+
+/** Of a Dockerfile in the place of a context. */
+const dockerfileLimitBytes = 1024 * 1024;
 
 /** Opens a git repository as a folder below `folder`; gives its path and the commit's time. @throws BuilderError ERR_CONTEXT */
 export type OpenGit = (place: string, settings: ReadonlyMap<string, string>, folder: string, signal: AbortSignal) => Promise<FilledFolder>;
@@ -117,7 +121,7 @@ async function openPlace(place: string, options: ContextOptions): Promise<Opened
     case 'https':
       return await inPrivateFolder(options, async (folder) => {
         const { body, lastModified = '' } = await openRemote(place, options);
-        const filled = await unpackContext(withoutSecrets(place), body, folder, options);
+        const filled = await fillFolder(withoutSecrets(place), body, folder, options);
         const modified = Math.floor(Date.parse(lastModified) / 1000);
         return { ...filled, ...(Number.isNaN(modified) ? {} : { timeSeconds: modified }) };
       });
@@ -130,6 +134,24 @@ async function openPlace(place: string, options: ContextOptions): Promise<Opened
         },
       );
   }
+}
+
+/** From an archive; a text is a Dockerfile without a context, as docker build takes it from a URL. */
+async function fillFolder(name: string, body: AsyncIterable<Buffer>, folder: string, options: ContextOptions): Promise<FilledFolder> {
+  const { isArchive, bytes } = await sniffArchive(body, options.signal);
+  if (isArchive) return await unpackContext(name, bytes, folder, options);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of bytes) {
+    size += chunk.length;
+    // A page is what a login or an error is told by.
+    if (size > dockerfileLimitBytes || chunk.includes(0) || (chunks.length === 0 && /^\s*</.test(chunk.toString('latin1'))))
+      throw new BuilderError('ERR_CONTEXT', `Cannot open context ${name}: it is neither a tar archive nor a Dockerfile`);
+    chunks.push(chunk);
+  }
+  if (size === 0) throw new BuilderError('ERR_CONTEXT', `Cannot open context ${name}: it is empty`);
+  writeFileSync(join(folder, 'Dockerfile'), Buffer.concat(chunks));
+  return { folder };
 }
 
 async function openRemote(place: string, { openObject, download, signal }: ContextOptions): ReturnType<ContextOptions['download']> {

@@ -30,7 +30,13 @@ export function parseReference(text: string): Reference {
   };
   if (text === '') return fail('it is empty');
   refuseUser(text);
-  if (/^[a-z]+:\/\//i.test(text)) return fail('an image name has no scheme', `leave out "${text.slice(0, text.indexOf('://') + 3)}"`);
+  if (/^(?!oci-layout)[a-z]+:\/\//i.test(text))
+    return fail('an image name has no scheme', `leave out "${text.slice(0, text.indexOf('://') + 3)}"`);
+  if (/^(?:oci|oci-layout|oci-archive|docker-archive|docker-daemon|containers-storage|dir):(?!\d+\/)/.test(text))
+    return fail(
+      'an image name has no transport',
+      'a layout is a base by --build-context NAME=oci-layout://FOLDER, and written by --oci-layout-path FOLDER',
+    );
   const at = text.indexOf('@');
   const digest = at === -1 ? undefined : parseDigest(text.slice(at + 1));
   const named = at === -1 ? text : text.slice(0, at);

@@ -62,6 +62,18 @@ test('describeFailure() owns up to a mistake of ours, and shows its stack only w
   assert.match(describeFailure(mistake, true).join('\n'), /exit\.test\.ts/);
 });
 
+test("describeFailure() tells a system's refusal as one, and takes what it says of nonsense for a mistake of ours", () => {
+  const refused = Object.assign(new Error("EACCES: permission denied, stat '/root/x'"), { code: 'EACCES' });
+  assert.deepEqual(describeFailure(refused, false), [
+    "error: Cannot stat '/root/x': permission denied",
+    '  code: ERR_ROOTFS (docs/errors.md)',
+  ]);
+  const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  assert.match(describeFailure(full, false).join('\n'), /^error: Cannot write: no space left on device\n {2}try: /);
+  const nonsense = Object.assign(new Error('EBADF: bad file descriptor, read'), { code: 'EBADF' });
+  assert.match(describeFailure(nonsense, false).join('\n'), /mistake in yadokari itself/);
+});
+
 test('describeBuildFailure() quotes the line of the step that failed', () => {
   const error = new CommandError('Cannot run make: exit status 7', { argv, exitCode: 7 });
   const lines = describeBuildFailure(error, { dockerfile, step }, false);

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import test from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { bytesFromText } from '../../../src/bytes.ts';
@@ -109,15 +110,18 @@ test('openContext() downloads and unpacks an archive by URL, and hides what is s
   const context = await openContext('https://user:pw@example.org/c.tar.gz?sig=hush', place.options({ download, subPath: 'abs' }));
   assert.deepEqual(readdirSync(context.folder), ['f']);
   assert.deepEqual(asked, ['https://user:pw@example.org/c.tar.gz?sig=hush']);
-  const text: ContextOptions['download'] = async () => ({
-    body: (async function* () {
-      yield Buffer.from('FROM x\n');
-    })(),
+});
+
+test('openContext() takes a text by URL for a Dockerfile without a context, and a page for none', async () => {
+  using place = new Place();
+  const download = (text: string): Pick<ContextOptions, 'download'> => ({
+    download: async () => await Promise.resolve({ body: Readable.from([Buffer.from(text)]) }),
   });
-  await assert.rejects(openContext('https://user:pw@example.org/c?sig=hush', place.options({ download: text })), (error: Error) => {
-    assert.match(error.message, /^Cannot unpack context https:\/\/example\.org\/c: /);
-    return true;
-  });
+  const context = await openContext('http://h.test/Dockerfile', place.options(download('FROM scratch\n')));
+  assert.equal(readFileSync(join(context.folder, 'Dockerfile'), 'utf8'), 'FROM scratch\n');
+  await context.close();
+  const page = openContext('https://user:pw@h.test/c?sig=hush', place.options(download('\n<!doctype html>')));
+  await assert.rejects(page, { message: 'Cannot open context https://h.test/c: it is neither a tar archive nor a Dockerfile' });
 });
 
 for (const [title, entry, pattern] of [

@@ -152,6 +152,11 @@ for (const registry of [
 
 const refused: readonly (readonly [text: string, why: string, hint?: string])[] = [
   ['docker://alpine', 'an image name has no scheme', 'leave out "docker://"'],
+  [
+    'oci:/images:app',
+    'an image name has no transport',
+    'a layout is a base by --build-context NAME=oci-layout://FOLDER, and written by --oci-layout-path FOLDER',
+  ],
   ['HTTPS://reg.test/a', 'an image name has no scheme', 'leave out "HTTPS://"'],
   ['Alpine', 'a repository name must be lower case', 'write alpine'],
   ['reg.test/Team/App:v1', 'a repository name must be lower case', 'write team/app'],
