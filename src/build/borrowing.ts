@@ -2,15 +2,16 @@
 // long as RUN has to see it. Read-only contexts, and people at a terminal who were not asked, get an error instead.
 import { join, relative } from 'node:path';
 import { type ByteString, bytesFromText, joinBytes, textFromBytes } from '../bytes.ts';
-import { BuilderError, messageOf, systemCode } from '../errors.ts';
+import { BuilderError, type SourceRange, messageOf, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Protection } from '../files/root.ts';
-import { cleanPath, isWithin, pathBelow } from '../paths.ts';
+import { isWithin, pathBelow } from '../paths.ts';
 import { BorrowedFolder } from '../rootfs/borrowed-folder.ts';
 import { isAboutHidden } from '../rootfs/hidden-folder.ts';
 import type { BorrowOptions } from '../rootfs/recover-from-copy.ts';
 import type { Ground } from '../rootfs/ground.ts';
 import { createProtection } from '../rootfs/protect.ts';
+import { type MovedMount, ProtectedPlaces } from '../rootfs/protected-places.ts';
 import {
   type BorrowGround,
   type BorrowPlace,
@@ -43,10 +44,12 @@ export class Borrowing implements Ground {
   /** Folders of the container's own that only lead to contexts. */
   readonly #shelvable: readonly Shelvable[];
   readonly #shelved = new Map<ByteString, ShelvedFolder | 'refused'>();
+  readonly #protected: ProtectedPlaces;
   #current: Protection;
 
   constructor(options: BorrowingOptions) {
     this.#options = options;
+    this.#protected = new ProtectedPlaces(options.rootPath, options.protectedPaths);
     this.#current = createProtection(options.protectedPaths);
     const current = (): Protection => this.#current;
     this.protection = {
@@ -60,12 +63,12 @@ export class Borrowing implements Ground {
     this.#shelvable = shelvableOf(options);
   }
 
-  /** What can't be borrowed. */
+  /** What can't be borrowed, nor probably be shelved. */
   get refused(): readonly RefusedFolder[] {
-    return this.#places.flatMap((place) => {
-      const { path, refusal } = place;
-      return refusal === undefined ? [] : [{ path, error: (range) => refusalOf(place.folder, refusal, range) }];
-    });
+    const isShelvable = (folder: ByteString): boolean => this.#shelvable.some((each) => isWithin(folder, each.folder));
+    return this.#places.flatMap(({ folder, path, refusal }) =>
+      refusal === undefined || isShelvable(folder) ? [] : [{ path, error: (range) => refusalOf(folder, refusal, range) }],
+    );
   }
 
   begin(tree: ImageTree): boolean {
@@ -77,24 +80,40 @@ export class Borrowing implements Ground {
     return hasMoved;
   }
 
-  suits(tree: ImageTree, isForRun: boolean): boolean {
-    const isShelfRight = !isForRun || !this.#shelvable.some((shelvable) => this.#isOther(shelvable, tree));
-    return isShelfRight && this.#places.every((place) => !isMisplaced(place, tree));
+  suits(tree: ImageTree): boolean {
+    const isShelfRight = !this.#shelvable.some((shelvable) => this.#isOther(shelvable, tree));
+    return isShelfRight && this.#places.every((place) => !this.#isMisplaced(place, tree));
   }
 
   async adjust(tree: ImageTree, isForRun: boolean): Promise<boolean> {
-    let hasChanged = false;
+    // Contexts in a folder that can be shelved are out of the way with it.
+    let hasChanged = this.#adjustShelf(tree);
     for (const place of this.#places) {
-      if (!isMisplaced(place, tree)) continue;
+      if (!this.#isMisplaced(place, tree)) continue;
       if (place.borrowed !== undefined) await this.#giveBack(place);
       else if (place.refusal === undefined) await this.#borrow(place);
       else if (isForRun) throw refusalOf(place.folder, place.refusal);
       else continue;
       hasChanged = true;
     }
-    if (isForRun && this.#adjustShelf(tree)) hasChanged = true;
     if (hasChanged) this.begin(tree);
     return hasChanged;
+  }
+
+  followMounts(range: SourceRange): void {
+    const moved = this.#protected.follow();
+    if (moved.length === 0) return;
+    this.#protect();
+    for (const each of moved) this.#tellMoved(each, range);
+  }
+
+  #tellMoved({ from, to }: MovedMount, range: SourceRange): void {
+    const places = `${textFromBytes(from)}, which is mounted into this container, to ${textFromBytes(to)}`;
+    if (this.#places.some(({ folder }) => isWithin(folder, from))) {
+      throw new BuilderError('ERR_CONTEXT', `Cannot go on: this RUN moved the context: ${places}`, { hint: mountElsewhere, range });
+    }
+    const message = `this RUN moved ${places}: it is not in the image there either`;
+    this.#options.emit({ kind: 'warning', code: `mount-moved ${textFromBytes(to)}`, message, range });
   }
 
   async end(): Promise<void> {
@@ -120,8 +139,14 @@ export class Borrowing implements Ground {
   // The image has something where nothing was shelved, or nothing where something was.
   #isOther({ folder }: Shelvable, tree: ImageTree): boolean {
     const shelved = this.#shelved.get(folder);
-    const path = bytesFromText(relative(this.#options.rootPath, textFromBytes(folder)));
+    const path = this.#inRoot(folder);
     return this.#options.lendable !== undefined && shelved !== 'refused' && (tree.at(path) !== undefined) !== (shelved !== undefined);
+  }
+
+  // The image has something in a folder that is not out of the way, or nothing in one that was borrowed.
+  #isMisplaced({ path, borrowed }: Place, tree: ImageTree): boolean {
+    const isNeeded = tree.at(path) !== undefined && !this.#shelvedPaths().some((top) => isWithin(path, top));
+    return isNeeded !== (borrowed !== undefined);
   }
 
   #unshelve(folder: ByteString, shelved: ShelvedFolder): void {
@@ -139,7 +164,7 @@ export class Borrowing implements Ground {
   async #borrow(place: Place): Promise<void> {
     const { lendable, emit } = this.#options;
     const { folder, path } = place;
-    const staying = stayingNames(path, this.#options);
+    const staying = this.#stayingNames(path);
     try {
       place.borrowed = await BorrowedFolder.borrow(folder, staying, this.#options);
     } catch (error) {
@@ -172,20 +197,30 @@ export class Borrowing implements Ground {
     }
   }
 
+  #shelvedPaths(): readonly ByteString[] {
+    return [...this.#shelved].flatMap(([folder, each]) => (each === 'refused' ? [] : [this.#inRoot(folder)]));
+  }
+
+  #inRoot(folder: ByteString): ByteString {
+    return bytesFromText(relative(this.#options.rootPath, textFromBytes(folder)));
+  }
+
+  #stayingNames(top: ByteString): readonly ByteString[] {
+    return stayingNames(top, { ...this.#options, protectedPaths: this.#protected.paths });
+  }
+
   /** What of the disk is not the image's now. */
   #protect(): void {
-    const { protectedPaths } = this.#options;
+    this.#protected.settle();
     const open = this.#places.filter(({ borrowed }) => borrowed !== undefined);
     const isOpen = (path: ByteString): boolean =>
       open.some(({ path: top }) => {
-        const names = new Set(stayingNames(top, this.#options));
+        const names = new Set(this.#stayingNames(top));
         return path === top || (isWithin(path, top) && !names.has(firstName(path, top)));
       });
-    const shelved = [...this.#shelved].flatMap(([folder, each]) =>
-      each === 'refused' ? [] : [bytesFromText(relative(this.#options.rootPath, textFromBytes(folder)))],
-    );
+    const shelved = this.#shelvedPaths();
     const isShelved = (path: ByteString): boolean => shelved.some((top) => isWithin(path, top));
-    const kept = protectedPaths.filter((path) => !isOpen(cleanPath(path)) && !isShelved(cleanPath(path)));
+    const kept = this.#protected.paths.filter((path) => !isOpen(path) && !isShelved(path));
     const hidden = open.flatMap(({ path, borrowed }) => (borrowed === undefined ? [] : [joinBytes(path, borrowed.name)]));
     this.#current = createProtection([...kept, ...hidden]);
   }
@@ -239,9 +274,4 @@ function refusalOf(
   range?: BuilderError['range'],
 ): BuilderError {
   return new BuilderError('ERR_CONTEXT', `Cannot run in ${textFromBytes(folder)}: ${why}`, { hint, range });
-}
-
-// The image has something in a folder that was not borrowed, or nothing in one that was.
-function isMisplaced({ path, borrowed }: Place, tree: ImageTree): boolean {
-  return (tree.at(path) !== undefined) !== (borrowed !== undefined);
 }

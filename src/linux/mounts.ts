@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { type ByteString, bytesFromBuffer } from '../bytes.ts';
 
 export interface Mount {
+  /** Stays the same while it is mounted, wherever a renamed folder takes it. */
+  readonly id: number;
   /** Absolute, as this process sees it. */
   readonly target: ByteString;
   readonly isReadOnly: boolean;
@@ -18,10 +20,10 @@ export function parseMounts(table: ByteString): Mount[] {
   const mounts: Mount[] = [];
   for (const line of table.split('\n')) {
     const fields = line.split(' ');
-    const [, , , , target, options] = fields;
+    const [id, , , , target, options] = fields;
     const separator = fields.indexOf('-', 6);
     if (target === undefined || options === undefined || separator === -1 || fields[separator + 1] === undefined) continue;
-    mounts.push({ target: decodeOctal(target), isReadOnly: options.split(',').includes('ro') });
+    mounts.push({ id: Number(id), target: decodeOctal(target), isReadOnly: options.split(',').includes('ro') });
   }
   return mounts;
 }

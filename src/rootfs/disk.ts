@@ -191,7 +191,7 @@ export class Disk {
       return this.#held;
     }
     if (known !== undefined) {
-      const undone = await this.#undo(layers, known, isForRun);
+      const undone = await this.#undo(layers, known);
       if (undone !== undefined) return undone;
     }
     // Some engines make it 0555, and no layer says what it should be; root without capabilities can't even empty it then.
@@ -214,11 +214,11 @@ export class Disk {
    * Back to layers that the root began with, where that is less than to unpack them again; undefined where it can't be, or went wrong.
    * A RUN that has left something behind that is in no layer is a reason to empty the root.
    */
-  async #undo(layers: readonly StageLayer[], known: KnownFiles, isForRun: boolean): Promise<HeldImage | undefined> {
+  async #undo(layers: readonly StageLayer[], known: KnownFiles): Promise<HeldImage | undefined> {
     const held = this.#held;
     if (held?.tree === undefined || this.#use === 'begun with' || layers.length === 0) return undefined;
     if (layers.some(({ diffId }, number) => held.chain[number] !== diffId)) return undefined;
-    const isSameGround = this.ground?.suits(known.tree, isForRun) !== false;
+    const isSameGround = this.ground?.suits(known.tree) !== false;
     if (!isSameGround || !isSamePodMap(held.map, mapPod(known.tree, this.root.protection))) return undefined;
     const { notes, map } = held;
     const aside = this.#use === 'read' ? { folder: this.#asides.newFolder(), held, since: layers.length } : undefined;

@@ -56,7 +56,7 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
   const killsBefore = outOfMemoryKills();
   const { result, mountTargets, unchanged, secretIds } = await withMounts(instruction, command, workingDir, scope, (argv, extra) => {
     refuseForeignFolder(scope.files.disk.root, workingDir);
-    return scope.launch({
+    const ended = scope.launch({
       argv,
       env: new Map([['PATH', defaultPath], ...scope.proxies, ...state.environment, ['HOME', home], ...extra]),
       cwd: bytesFromText(workingDir),
@@ -65,6 +65,7 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
       onOutput: (stream, line) => scope.emit({ kind: 'output', step: scope.step, stream, line }),
       signal: scope.signal,
     });
+    return ended.finally(() => scope.files.disk.ground?.followMounts(instruction.range));
   });
   if (result.lacksGroups === true) {
     const message = 'supplementary groups could not be set here; the command ran with those of the builder';

@@ -95,7 +95,7 @@ test('parseMounts() decodes octal escapes and skips optional fields', () => {
   const table =
     '36 35 98:0 /mnt1 /mnt\\040two\\134x rw,noatime master:1 shared:2 - ext3 /dev/root rw,errors=continue\n1 0 0:1 / / ro - overlay overlay rw\n';
   assert.deepEqual(parseMounts(bytes(table)), [
-    { target: '/mnt two\\x', isReadOnly: false },
-    { target: '/', isReadOnly: true },
+    { id: 36, target: '/mnt two\\x', isReadOnly: false },
+    { id: 1, target: '/', isReadOnly: true },
   ]);
 });

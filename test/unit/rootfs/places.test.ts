@@ -26,6 +26,7 @@ test('createProtection() of nothing, or of the root, protects nothing', () => {
 
 test('mountsBelow() gives mount points as paths in the root', () => {
   const mounts = ['/', '/proc', '/proc/sys', '/x', '/x/y z', '/xy'].map((target) => ({
+    id: 0,
     target: bytes(target),
     isReadOnly: false,
   }));

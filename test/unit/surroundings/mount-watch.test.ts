@@ -12,7 +12,7 @@ function told(context: TestContext, text: string, act: (root: string) => void, k
   const folders = ['artifacts', 'tmp', 'dev/shm', 'workspace/source'];
   for (const folder of folders) mkdirSync(join(root, folder), { recursive: true });
   writeFileSync(join(root, 'artifacts/old'), 'old');
-  const mounts = folders.map((folder) => ({ target: bytesFromText(join(root, folder)), isReadOnly: false }));
+  const mounts = folders.map((folder) => ({ id: 0, target: bytesFromText(join(root, folder)), isReadOnly: false }));
   const messages: string[] = [];
   const watch = watchMounts(
     mounts,
