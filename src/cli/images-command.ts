@@ -39,6 +39,11 @@ export function shortId({ id }: Pick<StoreImage, 'id'>, isWhole = false): string
   return isWhole ? id : splitDigest(id).hex.slice(0, 12);
 }
 
+/** How long ago it was made; undefined where it doesn't say. */
+function ageOf(image: StoreImage, nowMs: number): string | undefined {
+  return image.config?.image.created === undefined ? undefined : formatAge(nowMs - createdMs(image));
+}
+
 /** When it was made; 0 where it doesn't say. */
 function createdMs({ config }: StoreImage): number {
   const time = Date.parse(config?.image.created ?? '');
@@ -78,7 +83,7 @@ function rowsOf({ image, sizeBytes }: Listed, { isWhole, nowMs }: RowOptions): r
       ['Name', repository],
       ['Tag', tag],
       ['Digest', image.descriptor.digest],
-      ['CreatedAt', createdMs(image) === 0 ? 'N/A' : formatAge(nowMs - createdMs(image))],
+      ['CreatedAt', ageOf(image, nowMs) ?? 'N/A'],
       ['CreatedAtRaw', image.config?.image.created ?? ''],
       ['Size', formatBytes(sizeBytes)],
       ['ReadOnly', false],
@@ -92,7 +97,7 @@ function jsonOf({ image, sizeBytes }: Listed, { isWhole, nowMs }: RowOptions): J
     ['id', shortId(image, isWhole)],
     ['names', image.names.length === 0 ? null : [...image.names]],
     ['digest', image.descriptor.digest],
-    ['createdat', createdMs(image) === 0 ? '' : formatAge(nowMs - createdMs(image))],
+    ['createdat', ageOf(image, nowMs) ?? ''],
     ['size', formatBytes(sizeBytes)],
     ['created', Math.floor(createdMs(image) / 1000)],
     ['createdatraw', image.config?.image.created ?? ''],

@@ -113,7 +113,8 @@ function testNames({ must, run, storeFolder }: ContainerBench): void {
     const template = '{{.ContainerName}} {{.ContainerID}}';
     assert.equal(must('ps', '--filter', `id=${id}`, '--format', template), `${first}   ${id}`);
     const committed = join(storeFolder, '../iid');
-    assert.equal(must('commit', '--iidfile', committed, first, 'by-file'), '');
+    assert.equal(must('commit', '--timestamp', '0', '--iidfile', committed, first, 'by-file'), '');
+    assert.match(must('images', '--format', '{{.CreatedAt}}', 'by-file'), /^\d+ years ago$/);
     assert.match(readFileSync(committed, 'utf8'), /^sha256:[0-9a-f]{64}$/);
     must('rmi', 'by-file');
     assert.equal(must('umount', first), '', 'it was not mounted');

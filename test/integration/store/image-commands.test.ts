@@ -89,6 +89,7 @@ test('pull, images, tag and rmi print what buildah prints, and keep the digest o
   };
   await both('tag', name, 'short', 'quay.io/a/b:2');
   await both('images', '-q', '--no-trunc');
+  await both('images', '--format', '{{.Name}} {{.CreatedAt}}', 'short');
   await both('images', '--format', '{{.ID}} {{.Name}} {{.Tag}} {{.Digest}}', 'short');
   assert.match(await both('rmi', 'short', 'nosuch'), /^untagged: localhost\/short:latest\n$/);
   await both('rmi', id.slice(0, 12));
