@@ -18,6 +18,8 @@ export interface UploadOptions {
 }
 
 const defaultChunkBytes = 16 * 1024 * 1024;
+/** Chunks that are too large, too, are not made any smaller than this. */
+const leastChunkBytes = 1024 * 1024;
 /** A whole PUT that broke off so often is tried in chunks. */
 const wholeTries = 2;
 /** Refusals that a new session may cure, at once; more of them in one upload are the registry's last word. */
@@ -29,6 +31,7 @@ const contentRefused: ReadonlySet<string> = new Set(['DIGEST_INVALID', 'SIZE_INV
 interface UploadState {
   session: UploadSession | undefined;
   inChunks: boolean;
+  chunkBytes: number;
   /** Where a chunk broke off: the registry says how much of it is there. */
   unfinished: UploadSession | undefined;
   /** Bytes that the registry has had at the last failure, and has now. */
@@ -42,7 +45,13 @@ interface UploadState {
 /** @throws RegistryError when the registry doesn't take the blob, or what `source.open` fails with. */
 export async function uploadBlob(repository: Repository, source: ImageBlob, options: UploadOptions, signal: AbortSignal): Promise<void> {
   const count = { hadBytes: 0, doneBytes: 0, broken: 0, lost: 0, refused: 0 };
-  const state: UploadState = { session: options.session, inChunks: options.inChunks === true, unfinished: undefined, ...count };
+  const state: UploadState = {
+    session: options.session,
+    inChunks: options.inChunks === true,
+    chunkBytes: options.chunkBytes ?? defaultChunkBytes,
+    unfinished: undefined,
+    ...count,
+  };
   const patience = new Patience(repository.retry);
   for (;;) {
     try {
@@ -78,6 +87,10 @@ function mayBeCured(error: RegistryError, state: UploadState): boolean {
   if (error instanceof TransientError || error.code === 'ERR_AUTH') return false;
   // 413 may come from a proxy's limit; the others from registries that only know PATCH.
   if (!state.inChunks && (error.status === 413 || error.status === 405 || error.status === 501)) return (state.inChunks = true);
+  if (error.status === 413 && state.chunkBytes > leastChunkBytes) {
+    state.chunkBytes = Math.max(leastChunkBytes, state.chunkBytes / 4);
+    return true;
+  }
   if (hasCode(sessionLost)) state.unfinished = undefined;
   if (error.status === 416 || hasCode(sessionLost)) return (state.lost += 1) <= freshSessions;
   if (hasCode(contentRefused)) return (state.refused += 1) === 1;
@@ -123,7 +136,7 @@ async function sendChunks(upload: Upload, signal: AbortSignal): Promise<void> {
   const { descriptor } = source;
   const begun = await resumed(upload, signal);
   const session = begun?.session ?? (await nextSession(upload, signal));
-  const chunkBytes = Math.max(options.chunkBytes ?? defaultChunkBytes, session.chunkMinBytes);
+  const chunkBytes = Math.max(state.chunkBytes, session.chunkMinBytes);
   let at = { location: session.location, doneBytes: begun?.doneBytes ?? 0 };
   let reader = new ByteReader(source.open(signal), at.doneBytes);
   try {

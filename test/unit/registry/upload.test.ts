@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { Layer } from '../../../src/oci/image.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
-import { answer, startFakeRegistry } from '../../support/fake-registry.ts';
+import { type Fault, answer, startFakeRegistry } from '../../support/fake-registry.ts';
 import { freshRegistry } from '../../support/fresh-registry.ts';
 import { growingLayer, storedOf, layerOf, someBytes } from '../../support/image.ts';
 import { passwordFor, testClient } from '../../support/registry-client.ts';
@@ -71,6 +71,16 @@ test('a client that is told so sends nothing in a larger request than one chunk,
   } finally {
     await registry.stop();
   }
+});
+
+test('chunks that are larger than what is let through become smaller', async () => {
+  const content = someBytes(5_000_000);
+  const act: Fault['act'] = async (request, response, proceed) =>
+    Number(request.headers['content-length']) > 1_100_000 ? await answer(413)(request, response, proceed) : await proceed();
+  for (const method of ['PUT', 'PATCH']) at.registry.inject({ method, path: /uploads/, times: 100, act });
+  await at.client.pushImage(storedOf(layerOf(content)), [at.named('app/limited:v1')], {}, signal);
+  assert.deepEqual(at.registry.blobs.get(digestOf(content)), content);
+  assert.deepEqual(at.client.waits, []);
 });
 
 test('the sources of an upload whose token has expired are all closed', async () => {
