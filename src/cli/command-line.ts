@@ -124,6 +124,7 @@ function refuseStray(command: Command, { positionals }: ParsedFlags, words: read
 
 /** Words of img, podman and docker that mean one thing with one of them and another with another. */
 const wordsElsewhere: Readonly<Record<string, string>> = {
+  lint: 'yadokari check checks a Dockerfile',
   ls: 'yadokari images lists images, yadokari containers lists containers',
   list: 'yadokari images lists images, yadokari containers lists containers',
   remove: 'yadokari rmi removes images, yadokari rm removes containers',

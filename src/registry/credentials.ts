@@ -128,7 +128,9 @@ async function readConfigs(
     configs.push(config);
     break;
   }
-  for (const config of configs) for (const warning of config.warnings) options.onWarning?.(warning);
+  // Who reads anew has told it already.
+  const told = new Set(before.flatMap(({ warnings }) => warnings));
+  for (const warning of configs.flatMap(({ warnings }) => warnings)) if (!told.has(warning)) options.onWarning?.(warning);
   return configs;
 }
 

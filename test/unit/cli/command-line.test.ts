@@ -14,6 +14,7 @@ function run(...argv: readonly string[]): { readonly status: number | null; read
 
 const refused: readonly { readonly argv: readonly string[]; readonly status: number; readonly lines: readonly RegExp[] }[] = [
   { argv: ['sh'], status: 1, lines: [/^error: Cannot run command "sh": there is no such command$/, /^ {2}try: .* set its entry point/] },
+  { argv: ['lint', '.'], status: 1, lines: [/^error: Cannot run command "lint"/, /^ {2}try: yadokari check checks/] },
   { argv: ['nothing'], status: 1, lines: [/^error: Cannot run command "nothing"/, /^ {2}try: `help` lists the commands/] },
   { argv: ['--no-push', '--cache', 'true'], status: 1, lines: [/^error: Cannot run command "true"/, /behind a "=": --cache=true$/] },
   { argv: ['--no-push', '\u2014cache'], status: 1, lines: [/^error: Cannot run command "\u2014cache"/, /plain dashes.*: --cache$/] },

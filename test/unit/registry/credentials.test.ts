@@ -130,6 +130,15 @@ test('what a helper that knows the answer writes to stderr is a warning, without
   assert.deepEqual(warnings, ['docker-credential-chatty: the token … is old']);
 });
 
+test('what is wrong with an entry is told once, also where its file is read anew', async () => {
+  await using place = await workplace();
+  await writeFile(join(place.path, 'config.json'), JSON.stringify({ auths: { reg: { auth: '?' } } }));
+  const warnings: string[] = [];
+  const credentials = await loadCredentials({ env: {}, folders: [place.path], onWarning: (message) => void warnings.push(message) });
+  await credentials.reload(signal);
+  assert.deepEqual(warnings, [`${place.path}/config.json: auths.reg is ignored: auth is not base64`]);
+});
+
 test('a helper whose user is <token> gives a refresh token', async () => {
   await using place = await workplace();
   await helper(place.path, 'aad', 'printf \'{"Username":"<token>","Secret":"refresh-me"}\'');
