@@ -149,7 +149,9 @@ async function openRegular(path: string): Promise<FileHandle> {
   }
   if ((await file.stat()).isFile()) return file;
   await file.close();
-  throw unreadable(path, 'it is not a regular file');
+  throw new BuilderError('ERR_LAYER', `Cannot read archive ${path}: it is not a regular file`, {
+    hint: 'write it to a file first; yadokari load takes an archive from a pipe',
+  });
 }
 
 function unreadable(path: string, state: string, cause?: unknown): BuilderError {

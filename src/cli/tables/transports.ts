@@ -12,7 +12,7 @@ const noEncryption = 'encrypted layers are not part of this version';
 export function sideFlags(prefix: '' | 'src-' | 'dest-'): readonly FlagSpec[] {
   const of = { '': 'the registry', 'src-': 'the source', 'dest-': 'the destination' }[prefix];
   return [
-    { name: `${prefix}creds`, kind: 'text', isCommon: true, value: 'USER[:PASSWORD]', about: `credentials for ${of}` },
+    { name: `${prefix}creds`, kind: 'text', isCommon: true, value: 'USER:PASSWORD', about: `credentials for ${of}` },
     {
       name: `${prefix}tls-verify`,
       kind: 'boolean',
