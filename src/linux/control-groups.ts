@@ -15,8 +15,8 @@ export interface Limits {
 export interface GroupDoor {
   readonly enter: string;
   readonly leave: string;
-  /** A limit to be set when who started the command is out again: all his threads would count. */
-  readonly late?: { readonly file: string; readonly value: string };
+  /** A limit on processes: while who starts the command is in the group, too, his threads come on top. */
+  readonly late?: { readonly file: string; readonly value: number };
 }
 
 /** Groups that were made for one command. */
@@ -76,7 +76,7 @@ export function makeLimitedGroups(name: string, { memoryBytes, pids }: Limits): 
 function late(door: GroupDoor | undefined, file: string, value: number): GroupDoor {
   if (door === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot limit processes: there is no group');
   writeFileSync(file, 'max');
-  return { ...door, late: { file, value: String(value) } };
+  return { ...door, late: { file, value } };
 }
 
 function limitFile(controller: string, isUnified: boolean): string {

@@ -1,6 +1,6 @@
 // The first process of a working container's namespaces: mounts what the plan says, changes into the root, and stays as the one that
 // reaps orphans and passes signals on, so that the command is an ordinary process which SIGTERM ends. When it ends, all do.
-import { closeSync, constants as fsConstants, openSync, writeSync } from 'node:fs';
+import { closeSync, constants as fsConstants, openSync, readdirSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -19,7 +19,7 @@ import { bindMount, changeRoot, mountNew } from './mount.ts';
 interface OpenDoor {
   readonly enter: number;
   readonly leave: number;
-  readonly late?: { readonly file: number; readonly value: string };
+  readonly late?: { readonly file: number; readonly value: number };
 }
 
 /** Enters the world of the plan; gives open files of the control groups, which can't be reached from inside. */
@@ -46,7 +46,10 @@ function start(plan: ContainerPlan, groups: readonly OpenDoor[]): StartAnswer {
   const env = new Map(plan.env);
   const ownRoot = openSync('/', fsConstants.O_RDONLY | fsConstants.O_DIRECTORY);
   // Who starts is in the groups for a moment, as a child is where its parent was: no instant passes in which it is not limited.
-  for (const { enter } of groups) writeSync(enter, '0');
+  for (const { enter, late } of groups) {
+    writeSync(enter, '0');
+    if (late !== undefined) writeSync(late.file, String(readdirSync('/proc/self/task').length + late.value));
+  }
   try {
     return startProgram(
       {
@@ -65,7 +68,7 @@ function start(plan: ContainerPlan, groups: readonly OpenDoor[]): StartAnswer {
     closeSync(ownRoot);
     for (const { enter, leave, late } of groups) {
       writeSync(leave, '0');
-      if (late !== undefined) writeSync(late.file, late.value);
+      if (late !== undefined) writeSync(late.file, String(late.value));
       for (const file of [enter, leave, ...(late === undefined ? [] : [late.file])]) closeSync(file);
     }
   }

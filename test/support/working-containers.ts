@@ -17,8 +17,9 @@ import { join } from 'node:path';
 import { bundlePrograms } from '../../scripts/bundle.ts';
 
 const root = join(import.meta.dirname, '../..');
-const account = 'yadokari-containers';
-const uid = 61_009;
+// Files of tests run side by side, each with a user of its own.
+const account = `yadokari-c-${process.pid}`;
+const uid = 61_100 + (process.pid % 800);
 const idFiles = ['/etc/subuid', '/etc/subgid'] as const;
 /** What the image has of busybox. */
 const applets = 'sh cat ls ln rm mkdir echo id env sleep chown chmod touch stat test pwd ps kill head dd printf hostname sha256sum'.split(
@@ -110,7 +111,6 @@ function makeBusybox({ folder, must }: Pick<ContainerBench, 'folder' | 'must'>):
 }
 
 function makeAccount(): void {
-  removeAccount(); // of a run that was cut short
   execFileSync('groupadd', ['--gid', String(uid), account]);
   execFileSync('useradd', ['--system', '--no-create-home', '--uid', String(uid), '--gid', account, account]);
   for (const file of idFiles) appendFileSync(file, `${account}:710000000:65536\n`);
