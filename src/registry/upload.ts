@@ -67,7 +67,11 @@ export async function uploadBlob(repository: Repository, source: ImageBlob, opti
       }
       if (error instanceof TransientError) {
         state.broken += 1;
-        if (error.status === undefined && state.broken >= wholeTries && source.descriptor.size > 0) state.inChunks = true;
+        // What breaks off again and again may be more than is let through, refused by a server that does not wait for us to hear it.
+        if (error.status === undefined && state.broken >= wholeTries && source.descriptor.size > 0) {
+          if (state.inChunks) state.chunkBytes = smaller(state.chunkBytes);
+          state.inChunks = true;
+        }
         if (state.doneBytes - state.hadBytes >= progressBytes) patience.renew();
         state.hadBytes = state.doneBytes;
       }
@@ -81,6 +85,10 @@ function howAgain({ inChunks, unfinished }: UploadState): string {
   return unfinished === undefined ? 'in chunks' : 'from where the registry is';
 }
 
+function smaller(chunkBytes: number): number {
+  return Math.min(chunkBytes, Math.max(leastChunkBytes, Math.floor(chunkBytes / 4)));
+}
+
 /** True where another way, or another session, may do what was refused for good. */
 function mayBeCured(error: RegistryError, state: UploadState): boolean {
   const hasCode = (codes: ReadonlySet<string>): boolean => error.errors.some((item) => codes.has(item.code));
@@ -88,7 +96,7 @@ function mayBeCured(error: RegistryError, state: UploadState): boolean {
   // 413 may come from a proxy's limit; the others from registries that only know PATCH.
   if (!state.inChunks && (error.status === 413 || error.status === 405 || error.status === 501)) return (state.inChunks = true);
   if (error.status === 413 && state.chunkBytes > leastChunkBytes) {
-    state.chunkBytes = Math.max(leastChunkBytes, state.chunkBytes / 4);
+    state.chunkBytes = smaller(state.chunkBytes);
     return true;
   }
   if (hasCode(sessionLost)) state.unfinished = undefined;
