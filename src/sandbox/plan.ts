@@ -74,12 +74,6 @@ export function heldPath(index: number): string {
   return `/proc/self/fd/${firstHeldDescriptor + index}`;
 }
 
-/** Back from inside, for messages: other paths stay as they are. */
-export function pathOnHost(path: string): string {
-  if (path === hostFolder) return '/';
-  return path.startsWith(`${hostFolder}/`) ? path.slice(hostFolder.length) : path;
-}
-
 /** A text of ours with every path of the inside that stands for one of the host put back; `held` are the folders that are held. */
 export function hostPathsIn(text: string, held: readonly string[] = []): string {
   const shown = text.replaceAll(`${hostFolder}/`, '/').replaceAll(`${outFolder}/`, '/');
