@@ -25,6 +25,11 @@ const smallestHeapMiB = 96;
 const youngHalfMiB = 4;
 /** All that the second stage needs of the environment; none of it is a secret. */
 const keptVariables = ['PATH', 'HOME', 'LANG'];
+/**
+ * For glibc, which else takes pieces of up to 32 MiB from one heap: there what is given back stays, and what is new is filled with zeros
+ * and so in memory before it is used. 300,000 files take 60 MB instead of 75, everything else 13 MB less.
+ */
+const memoryVariables = { MALLOC_MMAP_THRESHOLD_: String(1024 * 1024) };
 
 /**
  * Becomes the second stage: the same process, `node main`, with nothing in its arguments and environment. Never returns.
@@ -38,11 +43,10 @@ export function becomeBuilder(invocation: Omit<Invocation, 'isSealed'>, paths: {
     const value = invocation.env[name];
     return value === undefined ? [] : [[name, value]];
   });
-  process.execve?.(
-    paths.node,
-    [paths.node, ...nodeOptions(memoryLimit()), paths.main, `${invocationOption}${fd}`],
-    Object.fromEntries(env),
-  );
+  process.execve?.(paths.node, [paths.node, ...nodeOptions(memoryLimit()), paths.main, `${invocationOption}${fd}`], {
+    ...Object.fromEntries(env),
+    ...memoryVariables,
+  });
   throw new BuilderError('ERR_UNSUPPORTED', 'Cannot start the builder: this Node.js has no process.execve()');
 }
 
