@@ -13,13 +13,13 @@ import type { HistoryEntry, ImageConfig } from '../oci/image-config.ts';
 import type { MediaFamily } from '../oci/media-type.ts';
 import { type StoredImage, encodeImage } from '../oci/stored-image.ts';
 import { captureChanges } from '../rootfs/capture.ts';
+import type { ChangeList } from '../rootfs/change-list.ts';
 import { diffTrees } from '../rootfs/diff.ts';
 import { scanRoot } from '../rootfs/scan.ts';
 import { keepsChangeTimes } from '../linux/statfs.ts';
 import { settleTouched } from '../rootfs/settle.ts';
 import { readSnapshot } from '../rootfs/snapshot-file.ts';
 import { TreeColumns } from '../rootfs/tree-columns.ts';
-import type { Change } from '../rootfs/scanned-tree.ts';
 import type { OpenContainer } from './container-store.ts';
 import type { ContainerState } from './state.ts';
 
@@ -76,7 +76,7 @@ export async function commitContainer(
   return encodeImage(image);
 }
 
-async function findChanges(container: OpenContainer, isWhole: boolean, signal: AbortSignal): Promise<readonly Change[]> {
+async function findChanges(container: OpenContainer, isWhole: boolean, signal: AbortSignal): Promise<ChangeList> {
   const root = plainRoot(bytesFromText(container.rootFolder));
   if (isWhole) return diffTrees(new TreeColumns().build(), await scanRoot(root, signal));
   const { tree, notes } = await readSnapshot(container.snapshotPath, signal);
@@ -86,7 +86,7 @@ async function findChanges(container: OpenContainer, isWhole: boolean, signal: A
 
 async function writeChanges(
   container: OpenContainer,
-  changes: readonly Change[],
+  changes: ChangeList,
   { family, compression, timestamp }: CommitOptions,
   { store, signal }: CommitScope,
 ): Promise<WrittenLayer> {

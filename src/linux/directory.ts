@@ -1,7 +1,6 @@
 // All entries of a directory with their stat, by getdents64 and statx into reused buffers: a third of the time of
 // readdir and lstat of node:fs over a whole root.
 import { type ByteString, bytesFromBuffer } from '../bytes.ts';
-
 import { statBufferSize } from './files.ts';
 import { addressOf, attempt, call, cString, errnoOf, systemError } from './libc.ts';
 import { constants } from 'node:fs';
@@ -9,9 +8,15 @@ import { constants } from 'node:fs';
 const currentDirectory = -100; // AT_FDCWD
 const noFollow = 0x100; // AT_SYMLINK_NOFOLLOW
 const basicStats = 0x7ff; // STATX_BASIC_STATS
+const dot = 0x2e;
+/** Bytes of the longest name. */
+const longestName = 255;
 
-/** Told of each entry but `.` and `..`, in the directory's own order; `stat` is only valid during the call. */
-export type DirectoryVisitor = (name: ByteString, stat: Uint32Array) => void;
+/**
+ * Told of each entry but `.` and `..`, in the directory's own order: its stat, and its name, which is `bytes` from `start` up to `end`.
+ * All of it is only valid during the call.
+ */
+export type DirectoryVisitor = (stat: Uint32Array, bytes: Uint8Array, start: number, end: number) => void;
 
 /** Reads directories one after another into the same buffers; not to be used from within its own visitor. */
 export class DirectoryReader {
@@ -39,16 +44,20 @@ export class DirectoryReader {
     }
   }
 
+  #isDots(start: number, end: number): boolean {
+    return end - start <= 2 && this.#entries[start] === dot && (end - start === 1 || this.#entries[start + 1] === dot);
+  }
+
   // struct linux_dirent64: inode 8, offset 8, record length 2, type 1, name.
   #visitEntries(fd: number, length: number, path: ByteString, visit: DirectoryVisitor): void {
     for (let at = 0; at < length;) {
       const recordLength = this.#entries.readUInt16LE(at + 16);
       const nameAt = at + 19;
       at += recordLength;
-      const name = bytesFromBuffer(this.#entries, nameAt, this.#entries.indexOf(0, nameAt));
-      if (name === '.' || name === '..') continue;
+      const end = this.#entries.indexOf(0, nameAt);
+      if (this.#isDots(nameAt, end)) continue;
       const result = attempt('statx', fd, this.#start + BigInt(nameAt), noFollow, basicStats, this.#statBytes);
-      if (result === 0) visit(name, this.#stat);
+      if (result === 0) visit(this.#stat, this.#entries, nameAt, end);
       else if (result !== -2) throw systemError(-result, 'statx', path);
     }
   }
@@ -59,20 +68,22 @@ export class NameReader {
   readonly #path = Buffer.alloc(4096);
   readonly #stat = new Uint32Array(statBufferSize / 4);
   readonly #statBytes = new Uint8Array(this.#stat.buffer);
+  #nameAt = 0;
 
-  /** Visits the names; false where one is not there, or a path is too long for the kernel. @throws SystemError for anything else */
-  read(directory: ByteString, names: Iterable<ByteString>, visit: DirectoryVisitor): boolean {
-    // A name has 255 bytes at most; between it and the directory stands a slash, behind it a NUL.
-    if (directory.length > this.#path.length - 257) return false;
-    const nameAt = this.#path.write(`${directory}/`, 0, 'latin1');
-    for (const name of names) {
-      const end = nameAt + this.#path.write(name, nameAt, 'latin1');
-      this.#path[end] = 0;
-      const result = attempt('statx', currentDirectory, this.#path, noFollow, basicStats, this.#statBytes);
-      if (result === -errnoOf('ENOENT')) return false;
-      if (result < 0) throw systemError(-result, 'statx', `${directory}/${name}` as ByteString); // bytes joined
-      visit(name, this.#stat);
-    }
+  /** Goes to a directory; false where the paths of its names may be too long for the kernel. */
+  enter(directory: ByteString): boolean {
+    // Between it and a name stands a slash, behind that a NUL.
+    if (directory.length > this.#path.length - longestName - 2) return false;
+    this.#nameAt = this.#path.write(`${directory}/`, 0, 'latin1');
     return true;
+  }
+
+  /** The stat of the name that `put` writes at a place, giving the place behind it, valid until the next; undefined where there is none. @throws SystemError */
+  look(put: (target: Uint8Array, at: number) => number): Uint32Array | undefined {
+    this.#path[put(this.#path, this.#nameAt)] = 0;
+    const result = attempt('statx', currentDirectory, this.#path, noFollow, basicStats, this.#statBytes);
+    if (result === -errnoOf('ENOENT')) return undefined;
+    if (result < 0) throw systemError(-result, 'statx', bytesFromBuffer(this.#path, 0, this.#path.indexOf(0)));
+    return this.#stat;
   }
 }

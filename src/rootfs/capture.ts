@@ -17,7 +17,7 @@ type Present = Exclude<Change, { readonly kind: 'deleted' }>;
  * Names of one file stay links of each other where all are new or all were there before, as BuildKit has it.
  * @throws ERR_LAYER for a name that would be taken for a whiteout, ERR_ROOTFS for a file that can't be read
  */
-export function* captureChanges(root: Root, changes: readonly Change[], signal: AbortSignal): Generator<LocalEntry> {
+export function* captureChanges(root: Root, changes: Iterable<Change>, signal: AbortSignal): Generator<LocalEntry> {
   const deletions = deletionsByParent(changes);
   const firstNames = new Map<string, ByteString>();
   const directories = new Set<ByteString>();
@@ -75,7 +75,7 @@ function hardlink(path: ByteString, stat: TreeEntry, first: ByteString): LocalEn
   };
 }
 
-function deletionsByParent(changes: readonly Change[]): Map<ByteString, ByteString[]> {
+function deletionsByParent(changes: Iterable<Change>): Map<ByteString, ByteString[]> {
   const byParent = new Map<ByteString, ByteString[]>();
   for (const { kind, path } of changes) {
     if (kind !== 'deleted') continue;

@@ -1,28 +1,32 @@
 // What the files of the root hold, noted while they are written or read anyway: whether one that a RUN only touched is still what the
-// image has is then settled without storing it again. A digest is SHA-256, since a RUN must not be able to forge it.
-import { createHash, hash, type Hash } from 'node:crypto';
+// image has is then settled without storing it again. A digest is half of SHA-256, since a RUN must not be able to forge it, and
+// stands for a path by a hash of it: some 30 bytes a file, however long its path is.
+import { createHash, hash, randomInt, type Hash } from 'node:crypto';
 import type { ByteString } from '../bytes.ts';
 import type { Entry, LocalEntry } from '../layer/entry.ts';
 import { portableXattrs } from '../files/metadata.ts';
+import { grown } from '../tree/rows.ts';
 
-const digestBytes = 32;
+const digestBytes = 16;
+const free = -1;
+// Nobody can tell which two paths have the same hash: at a million files, one pair in ten million builds does.
+const seeds = [randomInt(2 ** 32), randomInt(2 ** 32)] as const;
 
 /** Digests by path: of a file's content, a link's target, of nothing for others; and of the attributes. */
 export class ContentNotes {
-  readonly #rows = new Map<ByteString, number>();
-  #digests = new Uint8Array(digestBytes * 1024);
-  #used = 0;
+  /** Two halves of a path's hash. */
+  #hashes = new Uint32Array(1024);
+  /** All zeros where nothing is noted any more. */
+  #digests = Buffer.alloc(512 * digestBytes);
+  #slots = new Int32Array(1024).fill(free);
+  #count = 0;
+  /** Of the path that was asked for last. */
+  readonly #hash = new Uint32Array(2);
 
   /** Notes what a path holds; what was noted before no longer counts. */
   note(path: ByteString, digest: Buffer): void {
-    if (digest.equals(emptyDigest)) {
-      this.#rows.set(path, emptyRow);
-      return;
-    }
-    const known = this.#rows.get(path);
-    const row = known === undefined || known === emptyRow ? this.#nextRow() : known;
-    this.#digests.set(digest, row * digestBytes);
-    this.#rows.set(path, row);
+    const row = this.#rowFor(path); // which may move the digests
+    digest.copy(this.#digests, row * digestBytes, 0, digestBytes);
   }
 
   /** Notes that a path holds what another one does. */
@@ -34,25 +38,71 @@ export class ContentNotes {
 
   /** From here on nobody knows. */
   forget(path: ByteString): void {
-    this.#rows.delete(path);
+    const row = this.#rowOf(path);
+    if (row !== undefined) this.#digests.fill(0, row * digestBytes, (row + 1) * digestBytes);
   }
 
-  /** What was noted last. */
+  /** What was noted last: the first half of a digest. */
   get(path: ByteString): Buffer | undefined {
-    const row = this.#rows.get(path);
+    const row = this.#rowOf(path);
     if (row === undefined) return undefined;
-    return row === emptyRow ? emptyDigest : Buffer.from(this.#digests.subarray(row * digestBytes, (row + 1) * digestBytes));
+    const digest = this.#digests.subarray(row * digestBytes, (row + 1) * digestBytes);
+    return digest.equals(forgotten) ? undefined : Buffer.from(digest);
   }
 
-  #nextRow(): number {
-    if ((this.#used + 1) * digestBytes > this.#digests.length) {
-      const grown = new Uint8Array(this.#digests.length * 2);
-      grown.set(this.#digests);
-      this.#digests = grown;
+  #rowOf(path: ByteString): number | undefined {
+    const row = this.#slots[this.#slotOf(path)] ?? free;
+    return row === free ? undefined : row;
+  }
+
+  #rowFor(path: ByteString): number {
+    const slot = this.#slotOf(path);
+    const known = this.#slots[slot] ?? free;
+    if (known !== free) return known;
+    const row = this.#count++;
+    if (row * digestBytes === this.#digests.length) this.#grow();
+    this.#hashes.set(this.#hash, row * 2);
+    this.#slots[slot] = row;
+    if (this.#count * 4 > this.#slots.length * 3) this.#spread();
+    return row;
+  }
+
+  #slotOf(path: ByteString): number {
+    let [low, high] = seeds;
+    for (let index = 0; index < path.length; index++) {
+      const byte = path.charCodeAt(index);
+      low = Math.imul(low ^ byte, 0x01000193);
+      high = Math.imul((high << 5) ^ (high >>> 27) ^ byte, 0x85ebca6b);
     }
-    return this.#used++;
+    this.#hash.set([low, high]);
+    const [a = 0, b = 0] = this.#hash;
+    const mask = this.#slots.length - 1;
+    for (let slot = (a ^ b) & mask; ; slot = (slot + 1) & mask) {
+      const row = this.#slots[slot] ?? free;
+      if (row === free || (this.#hashes[row * 2] === a && this.#hashes[row * 2 + 1] === b)) return slot;
+    }
+  }
+
+  #grow(): void {
+    const bytes = new Uint8Array(this.#digests.length * 2);
+    bytes.set(this.#digests);
+    this.#digests = Buffer.from(bytes.buffer);
+    this.#hashes = grown(this.#hashes, new Uint32Array(this.#hashes.length * 2));
+  }
+
+  #spread(): void {
+    const slots = new Int32Array(this.#slots.length * 2).fill(free);
+    const mask = slots.length - 1;
+    for (let row = 0; row < this.#count; row++) {
+      let slot = ((this.#hashes[row * 2] ?? 0) ^ (this.#hashes[row * 2 + 1] ?? 0)) & mask;
+      while (slots[slot] !== free) slot = (slot + 1) & mask;
+      slots[slot] = row;
+    }
+    this.#slots = slots;
   }
 }
+
+const forgotten = Buffer.alloc(digestBytes);
 
 /** The digest of attributes and what follows them, at hand in one piece. */
 export function digestOf(xattrs: ReadonlyMap<string, Buffer>, content: string | Buffer = ''): Buffer {
@@ -111,4 +161,3 @@ async function* digesting(chunks: AsyncIterable<Buffer> | Iterable<Buffer>, dige
 }
 
 const emptyDigest = hash('sha256', '', 'buffer');
-const emptyRow = -1;

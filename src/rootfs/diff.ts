@@ -1,5 +1,7 @@
 // Two trees to what changed between them. GREEN: values only.
 import type { ByteString } from '../bytes.ts';
+import { grown } from '../tree/rows.ts';
+import { ChangeList } from './change-list.ts';
 import { type Change, type Tree, type TreeEntry } from './scanned-tree.ts';
 import { StatField, statFieldCount } from '../linux/files.ts';
 
@@ -8,8 +10,8 @@ import { StatField, statFieldCount } from '../linux/files.ts';
  * away is one deletion at its top; where something else took a directory's place there is none. A directory counts as
  * modified when its own metadata or time changed, which every added or removed child does.
  */
-export function diffTrees(before: Tree, after: Tree): Change[] {
-  const changes: Change[] = [];
+export function diffTrees(before: Tree, after: Tree): ChangeList {
+  const changes = new Found(before, after);
   const frames: Frame[] = [{ left: 0, leftEnd: before.size, right: 0, rightEnd: after.size }];
   for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
     const { left, right } = frame;
@@ -20,16 +22,16 @@ export function diffTrees(before: Tree, after: Tree): Change[] {
     }
     if (order <= 0) frame.left = before.end(left);
     if (order >= 0) frame.right = after.end(right);
-    if (order < 0) changes.push({ kind: 'deleted', path: before.path(left) });
-    else if (order > 0) addAll(changes, after, right, after.end(right));
+    if (order < 0) changes.add(left, Flag.deleted);
+    else if (order > 0) addAll(changes, right, after.end(right));
     else {
       if (!isSameRow(before, left, after, right)) compare(changes, before.entry(left), after, right);
       const below = { left: left + 1, leftEnd: before.end(left), right: right + 1, rightEnd: after.end(right) };
       if (isDirectoryAt(before, left) && isDirectoryAt(after, right)) frames.push(below);
-      else addAll(changes, after, below.right, below.rightEnd);
+      else addAll(changes, below.right, below.rightEnd);
     }
   }
-  return changes;
+  return changes.list();
 }
 
 /** Siblings in a directory of both trees that are still to be compared, as positions. */
@@ -44,48 +46,94 @@ interface Frame {
 function orderOf({ left, leftEnd, right, rightEnd }: Frame, before: Tree, after: Tree): number | undefined {
   if (left === leftEnd) return right === rightEnd ? undefined : 1;
   if (right === rightEnd) return -1;
-  const [was, is] = [before.name(left), after.name(right)];
-  return was === is ? 0 : was < is ? -1 : 1;
+  return before.table.compareNames(before.row(left), after.table, after.row(right));
 }
 
 // Nothing is different in nearly all of them.
 function isSameRow(before: Tree, left: number, after: Tree, right: number): boolean {
+  if (before.table === after.table && before.row(left) === after.row(right)) return true;
   for (let field = 0; field < statFieldCount; field++) if (before.number(left, field) !== after.number(right, field)) return false;
   return true;
 }
 
-function compare(changes: Change[], was: TreeEntry, after: Tree, position: number): void {
+function compare(changes: Found, was: TreeEntry, after: Tree, position: number): void {
   const entry = after.entry(position);
-  if (!isModified(was, entry)) return;
-  changes.push(new PresentChange('modified', after, position, { isSameFile: isSameInode(was, entry), ...touchOf(was, entry) }));
+  if (isModified(was, entry)) changes.add(position, Flag.modified | (isSameInode(was, entry) ? Flag.sameFile : 0) | touchOf(was, entry));
 }
 
-function addAll(changes: Change[], after: Tree, start: number, end: number): void {
-  for (let position = start; position < end; position++) changes.push(new PresentChange('added', after, position));
+function addAll(changes: Found, start: number, end: number): void {
+  for (let position = start; position < end; position++) changes.add(position, Flag.added);
 }
 
-/** What is there now, decoded when it is asked for: a RUN may have made a million files. */
-class PresentChange {
-  readonly kind: 'added' | 'modified';
-  readonly path: ByteString;
-  readonly isSameFile?: boolean;
-  readonly touched?: 'ctime' | 'drift';
+const Flag = { added: 0, modified: 1, deleted: 2, sameFile: 4, ctime: 8, drift: 16 } as const;
+
+/** Positions, of what is deleted in the earlier tree, and what happened there. */
+class Found {
+  readonly #before: Tree;
+  readonly #after: Tree;
+  #positions = new Uint32Array(256);
+  #flags = new Uint8Array(256);
+  #count = 0;
+
+  constructor(before: Tree, after: Tree) {
+    this.#before = before;
+    this.#after = after;
+  }
+
+  add(position: number, flags: number): void {
+    const number = this.#count++;
+    if (number === this.#flags.length) {
+      this.#positions = grown(this.#positions, new Uint32Array(number * 2));
+      this.#flags = grown(this.#flags, new Uint8Array(number * 2));
+    }
+    this.#positions[number] = position;
+    this.#flags[number] = flags;
+  }
+
+  list(): ChangeList {
+    return new ChangeList((number) => this.#change(this.#positions[number] ?? 0, this.#flags[number] ?? 0), this.#count);
+  }
+
+  #change(position: number, flags: number): Change {
+    return flags === Flag.deleted ? { kind: 'deleted', path: this.#before.path(position) } : new Present(this.#after, position, flags);
+  }
+}
+
+/** What is there now, decoded when it is asked for. */
+class Present {
   readonly #tree: Tree;
   readonly #position: number;
+  readonly #flags: number;
 
-  constructor(kind: 'added' | 'modified', tree: Tree, position: number, more: Touch & { readonly isSameFile?: boolean } = {}) {
-    this.kind = kind;
-    this.path = tree.path(position);
+  constructor(tree: Tree, position: number, flags: number) {
     this.#tree = tree;
     this.#position = position;
-    if (more.isSameFile !== undefined) this.isSameFile = more.isSameFile;
-    if (more.touched !== undefined) this.touched = more.touched;
+    this.#flags = flags;
+  }
+
+  get kind(): 'added' | 'modified' {
+    return this.#flags === Flag.added ? 'added' : 'modified';
+  }
+
+  get path(): ByteString {
+    return this.#tree.path(this.#position);
   }
 
   get entry(): TreeEntry {
     return this.#tree.entry(this.#position);
   }
+
+  get isSameFile(): boolean {
+    return (this.#flags & Flag.sameFile) !== 0;
+  }
+
+  get touched(): Touch | undefined {
+    if ((this.#flags & Flag.ctime) !== 0) return 'ctime';
+    return (this.#flags & Flag.drift) === 0 ? undefined : 'drift';
+  }
 }
+
+type Touch = NonNullable<Exclude<Change, { readonly kind: 'deleted' }>['touched']>;
 
 // Every change to a file changes its ctime, which nobody can set. The other fields find what a filesystem without a true
 // ctime, or a file moved in from elsewhere with an old one, would hide.
@@ -101,15 +149,11 @@ function isModified(was: TreeEntry, is: TreeEntry): boolean {
   return !hasSameLinks(was, is) || (!isDirectory(is) && !isSameInode(was, is));
 }
 
-interface Touch {
-  readonly touched?: 'ctime' | 'drift';
-}
-
-function touchOf(was: TreeEntry, is: TreeEntry): Touch {
-  if (!isSameButTimes(was, is) || (!isDirectory(is) && !isSameInode(was, is) && is.links !== 1)) return {};
-  if (isSameTime(was, is) && hasSameLinks(was, is)) return { touched: 'ctime' };
+function touchOf(was: TreeEntry, is: TreeEntry): number {
+  if (!isSameButTimes(was, is) || (!isDirectory(is) && !isSameInode(was, is) && is.links !== 1)) return 0;
+  if (isSameTime(was, is) && hasSameLinks(was, is)) return Flag.ctime;
   const apart = (is.mtimeSeconds - was.mtimeSeconds) * 1e9 + is.mtimeNanoseconds - was.mtimeNanoseconds;
-  return Math.abs(apart) < 1e9 ? { touched: 'drift' } : {};
+  return Math.abs(apart) < 1e9 ? Flag.drift : 0;
 }
 
 // A directory's size and link count are its filesystem's own business.

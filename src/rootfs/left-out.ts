@@ -2,7 +2,8 @@
 import type { ByteString } from '../bytes.ts';
 import { splitPath } from '../paths.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
-import { type Change, type Tree, type TreeEntry, typeOfMode } from './scanned-tree.ts';
+import type { ChangeList } from './change-list.ts';
+import { type Tree, type TreeEntry, typeOfMode } from './scanned-tree.ts';
 import type { DraftEntry, TreeDraft } from './tree-draft.ts';
 
 /** Paths below the root, as the image has them. */
@@ -14,10 +15,11 @@ export interface LeftOut {
 }
 
 /** What a RUN changed but for what is left out. */
-export function changesBut(leftOut: LeftOut | undefined, changes: readonly Change[], before: Tree): readonly Change[] {
+export function changesBut(leftOut: LeftOut | undefined, changes: ChangeList, before: Tree): ChangeList {
   if (leftOut === undefined) return changes;
   const kept = changes.filter(({ path }) => !leftOut.covers(path));
-  const folders = new Set(kept.flatMap(({ kind, path }) => (kind === 'modified' ? [] : [splitPath(path).parent])));
+  const folders = new Set<ByteString>();
+  for (const { kind, path } of kept) if (kind !== 'modified') folders.add(splitPath(path).parent);
   return kept.filter((change) => {
     const { path, kind } = change;
     if (kind !== 'modified' || folders.has(path) || typeOfMode(change.entry.mode) !== 'directory' || !leftOut.isAbove(path)) return true;

@@ -1,7 +1,7 @@
 // What a RUN changed on the disk, as the entries of a layer of the image. The scan seen last is kept, so each RUN costs one walk.
 import type { ByteString } from '../bytes.ts';
 import type { Emit } from '../events.ts';
-import { absolutePath } from '../files/resolve.ts';
+import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
 import type { LocalEntry } from '../layer/entry.ts';
 import { statFieldCount, statInto } from '../linux/files.ts';
 import { readPossibleOwner } from '../linux/owners.ts';
@@ -18,6 +18,7 @@ import { scanRoot, settleClock } from './scan.ts';
 import { type Settling, settleTouched } from './settle.ts';
 import { entryAt } from './tree-columns.ts';
 import { type Change, type Tree, typeOfMode } from './scanned-tree.ts';
+import type { ChangeList } from './change-list.ts';
 
 /** What of a RUN's changes is not the image's. */
 export interface RunExceptions {
@@ -67,14 +68,14 @@ export class RunChanges {
     const { root, map } = this.#disk;
     const before = this.#scan;
     if (before === undefined) throw new Error('take() without prepare()');
-    const after = await scanRoot(root, this.#signal, this.#hasTrueTimes() ? before : undefined);
+    const after = await scanRoot(root, this.#signal, { tree: before, hasTrueTimes: this.#hasTrueTimes() });
     this.#scan = after;
     const isExcepted = (path: ByteString): boolean => exceptions.except.some((each) => isWithin(path, each));
     const unchanged = new Set(exceptions.unchanged);
-    const found = diffTrees(before, after).filter(
-      (change) => !isExcepted(change.path) && !(change.kind === 'modified' && unchanged.has(change.path)),
-    );
-    const settled = await settleTouched(root, found, this.#settling(), this.#signal);
+    const found = diffTrees(before, after);
+    const isAll = exceptions.except.length + unchanged.size === 0;
+    const own = isAll ? found : found.filter(({ kind, path }) => !isExcepted(path) && !(kind === 'modified' && unchanged.has(path)));
+    const settled = await settleTouched(root, own, this.#settling(), this.#signal);
     const changes = changesBut(exceptions.leftOut, this.#inImage(settled, before, tree), before);
     this.#emit({ kind: 'snapshot.finished', scanned: after.size, changed: changes.length, durationMs: performance.now() - started });
     return this.#captured(changes, tree, map);
@@ -90,34 +91,48 @@ export class RunChanges {
   }
 
   // A folder that is only there since something is mounted below it becomes the image's where a RUN made something in it.
-  #inImage(changes: readonly Change[], before: Tree, tree: ImageTree): readonly Change[] {
+  #inImage(changes: ChangeList, before: Tree, tree: ImageTree): ChangeList {
     const { root, map } = this.#disk;
     const isImages = (path: ByteString): boolean => tree.at(map.toImage(path)) !== undefined;
     const kept = changes.filter((change) => {
       const isHeld = change.kind === 'modified' && root.protection.holds(change.path) && !isImages(change.path);
       return !isHeld || hasOtherMode(change.entry, before.get(change.path));
     });
-    const told = new Set(kept.map(({ path }) => path));
+    const others = this.#missingParents(kept, isImages);
+    if (others.length === 0 && map.turned.length === 0) return kept;
+    // Two folders of the disk may be one of the image.
+    const byPlace = new Map<ByteString, Change>();
+    const isInPlace = (change: Change): boolean => map.toImage(change.path) === change.path;
+    for (const change of kept) if (!isInPlace(change)) addTo(byPlace, map.toImage(change.path), change);
+    for (const change of others) {
+      if (isInPlace(change)) byPlace.set(change.path, change);
+      else addTo(byPlace, map.toImage(change.path), change);
+    }
+    const inPlace = kept.filter(isInPlace);
+    for (const { path } of inPlace) byPlace.delete(path);
+    return inPlace.mergedWith([...byPlace.values()], (a, b) => comparePaths(map.toImage(a.path), map.toImage(b.path)));
+  }
+
+  /** Folders of what was made that nobody has told the image of. */
+  #missingParents(changes: ChangeList, isImages: (path: ByteString) => boolean): readonly Present[] {
+    const { root } = this.#disk;
+    const known = new Set<ByteString>();
     const parents: Present[] = [];
-    for (const { path, kind } of kept) {
+    for (const change of changes) {
+      const { path, kind } = change;
       if (kind === 'deleted') continue;
-      for (let { parent } = splitPath(path); parent !== '.' && !told.has(parent) && !isImages(parent); { parent } = splitPath(parent)) {
-        told.add(parent);
+      if (isDirectoryMode(change.entry.mode)) known.add(path);
+      for (let { parent } = splitPath(path); parent !== '.' && !known.has(parent); { parent } = splitPath(parent)) {
+        known.add(parent);
+        if (isImages(parent)) break;
         const numbers = new Float64Array(statFieldCount);
         if (statInto(absolutePath(root, parent), numbers)) parents.push({ kind: 'added', path: parent, entry: entryAt(numbers) });
       }
     }
-    if (parents.length === 0 && map.turned.length === 0) return kept;
-    // Two folders of the disk may be one of the image.
-    const byPlace = new Map<ByteString, Change>();
-    for (const change of [...kept, ...parents]) {
-      const place = map.toImage(change.path);
-      if (place === change.path || !byPlace.has(place)) byPlace.set(place, change);
-    }
-    return [...byPlace].sort(([a], [b]) => comparePaths(a, b)).map(([, change]) => change);
+    return parents;
   }
 
-  *#captured(changes: readonly Change[], tree: ImageTree, map: PodMap): Generator<LocalEntry> {
+  *#captured(changes: ChangeList, tree: ImageTree, map: PodMap): Generator<LocalEntry> {
     const { notes, root } = this.#disk;
     const owners = this.#owners(changes, tree, map);
     for (const { path } of changes) notes.forget(path);
@@ -137,11 +152,7 @@ export class RunChanges {
   }
 
   /** Owners that the disk can't give: what is in the root still, though changed, stays with whom the image says. */
-  #owners(
-    changes: readonly Change[],
-    tree: ImageTree,
-    map: PodMap,
-  ): ReadonlyMap<ByteString, { readonly uid: number; readonly gid: number }> {
+  #owners(changes: ChangeList, tree: ImageTree, map: PodMap): ReadonlyMap<ByteString, { readonly uid: number; readonly gid: number }> {
     const owners = new Map<ByteString, { readonly uid: number; readonly gid: number }>();
     for (const change of changes) {
       if (change.kind !== 'modified' || !isStill(change)) continue;
@@ -158,4 +169,8 @@ export class RunChanges {
 
 function isStill(change: Present): boolean {
   return change.isSameFile === true || typeOfMode(change.entry.mode) === 'directory';
+}
+
+function addTo(byPlace: Map<ByteString, Change>, place: ByteString, change: Change): void {
+  if (!byPlace.has(place)) byPlace.set(place, change);
 }

@@ -1,27 +1,34 @@
 // The disk as a tree value: one walk, no content.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ByteString, textFromBytes } from '../bytes.ts';
+import { type ByteString, bytesFromBuffer, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import { DirectoryReader, type DirectoryVisitor, NameReader } from '../linux/directory.ts';
 import { StatField, coarseTime } from '../linux/files.ts';
 import { reach } from '../files/long-path.ts';
 import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
-import { TreeColumns, inRoot } from './tree-columns.ts';
+import { ScanTable } from './scan-table.ts';
 import type { Tree } from './scanned-tree.ts';
+import { TreeColumns, inRoot } from './tree-columns.ts';
 import { childPath } from '../paths.ts';
 
 const entriesPerTurn = 4096;
 const top = '.' as ByteString; // ASCII
 
+/** An earlier tree of the same root. */
+export interface EarlierTree {
+  readonly tree: Tree;
+  /** A directory that has its times still has the names that it had: it is not read, only they are looked at. */
+  readonly hasTrueTimes: boolean;
+}
+
 /**
  * Everything below the root but what is protected, in walk order. No process may be changing the root meanwhile.
- * Before one may again, `settleClock` is due. With `before`, an earlier tree of the same root where times are true, a directory that has its
- * times still is not read: its names are known, and only they are looked at.
+ * Before one may again, `settleClock` is due. What is as it was in the earlier tree takes no memory again.
  * @throws ERR_ROOTFS when a directory can't be read
  */
-export async function scanRoot(root: Root, signal: AbortSignal, before?: Tree): Promise<Tree> {
-  return await new Walk(root, isNever, before).run(signal);
+export async function scanRoot(root: Root, signal: AbortSignal, earlier?: EarlierTree): Promise<Tree> {
+  return await new Walk(root, isNever, earlier).run(signal);
 }
 
 /** The same of a folder that others may be changing meanwhile: what is gone when we come to it, or may not be read, is left out. */
@@ -45,16 +52,12 @@ export async function settleClock(tree: Tree, signal: AbortSignal): Promise<void
   }
 }
 
-interface Child {
-  readonly name: ByteString;
-  readonly row: number;
-}
-
 interface Frame {
   readonly path: ByteString;
   /** Where its own entry stands in the tree. */
   readonly position: number;
-  readonly children: readonly Child[];
+  /** Rows of what is in it, sorted by name. */
+  readonly children: ArrayLike<number>;
   next: number;
   /** The children that it had in the earlier tree: those from `earlier` on are still to be met. */
   earlier: number;
@@ -81,77 +84,98 @@ class Walk {
   readonly #root: Root;
   readonly #passesOver: PassesOver;
   readonly #before: Tree | undefined;
-  readonly #columns = new TreeColumns();
+  readonly #hasTrueTimes: boolean;
+  readonly #table: ScanTable;
+  readonly #columns: TreeColumns;
+  /** What is in the directory that is being read. */
+  readonly #found: ScanTable;
   readonly #reader = new DirectoryReader();
   readonly #names = new NameReader();
 
-  constructor(root: Root, passesOver: PassesOver, before?: Tree) {
+  constructor(root: Root, passesOver: PassesOver, earlier?: EarlierTree) {
     this.#root = root;
     this.#passesOver = passesOver;
-    this.#before = before;
+    this.#before = earlier?.tree;
+    this.#hasTrueTimes = earlier?.hasTrueTimes === true;
+    // Rows that no tree has any more stay in the table: one that is mostly of those is left.
+    const isWorn = earlier !== undefined && earlier.tree.table.count > 2 * earlier.tree.size + entriesPerTurn;
+    this.#table = earlier === undefined || isWorn ? new ScanTable() : earlier.tree.table;
+    this.#columns = new TreeColumns(this.#table);
+    this.#found = this.#table.scratch();
   }
 
   /** Depth first without recursion, giving way to downloads and uploads now and then. */
   async run(signal: AbortSignal): Promise<Tree> {
-    const columns = this.#columns;
+    const [columns, table] = [this.#columns, this.#table];
     const stack: Frame[] = [this.#frame(top, inRoot, { at: undefined, start: 0, end: this.#before?.size ?? 0 })];
     for (let frame = stack.at(-1), count = 1; frame !== undefined; frame = stack.at(-1), count++) {
       if (count % entriesPerTurn === 0) {
         signal.throwIfAborted();
         await new Promise((resolve) => setImmediate(resolve));
       }
-      const child = frame.children[frame.next++];
-      if (child === undefined) {
+      const row = frame.children[frame.next++];
+      if (row === undefined) {
         stack.pop();
         continue;
       }
-      const position = columns.place(frame.position, child.name, child.row);
-      if (!isDirectoryMode(columns.number(child.row, StatField.mode))) continue;
-      stack.push(this.#frame(childPath(frame.path, child.name), position, this.#earlier(frame, child)));
+      const position = columns.place(frame.position, row);
+      if (!isDirectoryMode(table.number(row, StatField.mode))) continue;
+      stack.push(this.#frame(childPath(frame.path, table.name(row)), position, this.#earlier(frame, row)));
     }
     return columns.build();
   }
 
   #frame(path: ByteString, position: number, earlier: Earlier): Frame {
-    const children = (earlier.at === undefined ? undefined : this.#lookAtNames(path, earlier)) ?? this.#readDirectory(path);
+    const children = (earlier.at === undefined ? undefined : this.#lookAtNames(path, earlier)) ?? this.#readDirectory(path, earlier);
     return { path, position, children, next: 0, earlier: earlier.start, earlierEnd: earlier.end };
   }
 
   /** Where a directory stood before; children come in the order in which they did then. */
-  #earlier(frame: Frame, { name, row }: Child): Earlier {
+  #earlier(frame: Frame, row: number): Earlier {
     const before = this.#before;
     if (before === undefined) return nowhere;
-    while (frame.earlier < frame.earlierEnd && before.name(frame.earlier) < name) frame.earlier = before.end(frame.earlier);
+    frame.earlier = this.#passTo(before, frame.earlier, frame.earlierEnd, this.#table, row);
     const at = frame.earlier;
-    if (at >= frame.earlierEnd || before.name(at) !== name) return nowhere;
-    const isSame = timesAndPlace.every((field) => before.number(at, field) === this.#columns.number(row, field));
+    if (!this.#isNamed(before, at, frame.earlierEnd, this.#table, row)) return nowhere;
+    const isSame = this.#hasTrueTimes && timesAndPlace.every((field) => before.number(at, field) === this.#table.number(row, field));
     return { at: isSame ? at : undefined, start: at + 1, end: before.end(at) };
   }
 
-  #lookAtNames(path: ByteString, { start, end }: Earlier): readonly Child[] | undefined {
-    const before = this.#before;
-    if (before === undefined || this.#root.protection.holds(path)) return undefined;
-    const names: ByteString[] = [];
-    for (let at = start; at < end; at = before.end(at)) names.push(before.name(at));
-    const children: Child[] = [];
-    const first = this.#columns.rows;
-    const isWhole = this.#names.read(absolutePath(this.#root, path), names, (name, stat) => {
-      children.push({ name, row: this.#columns.addStat(stat) });
-    });
-    if (isWhole) return children;
-    this.#columns.drop(first);
-    return undefined;
+  /** The first sibling of the earlier tree, from `at` on, whose name does not come before that of a row. */
+  #passTo(before: Tree, at: number, end: number, table: ScanTable, row: number): number {
+    let found = at;
+    while (found < end && before.table.compareNames(before.row(found), table, row) < 0) found = before.end(found);
+    return found;
   }
 
-  #readDirectory(path: ByteString): readonly Child[] {
+  #isNamed(before: Tree, at: number, end: number, table: ScanTable, row: number): boolean {
+    return at < end && before.table.compareNames(before.row(at), table, row) === 0;
+  }
+
+  #lookAtNames(path: ByteString, { start, end }: Earlier): readonly number[] | undefined {
+    const before = this.#before;
+    if (before === undefined || this.#root.protection.holds(path)) return undefined;
+    if (before.table !== this.#table || !this.#names.enter(absolutePath(this.#root, path))) return undefined;
+    const rows: number[] = [];
+    for (let at = start; at < end; at = before.end(at)) {
+      const row = before.row(at);
+      const stat = this.#names.look((target, place) => before.table.copyName(row, target, place));
+      if (stat === undefined) return undefined;
+      rows.push(this.#table.look(row, stat));
+    }
+    return rows;
+  }
+
+  #readDirectory(path: ByteString, { start, end }: Earlier): ArrayLike<number> {
     const { protection } = this.#root;
-    const children: Child[] = [];
+    const found = this.#found;
+    found.clear();
     // Only directories that lead to something protected need a check of each name.
     const isGuarded = protection.holds(path);
     try {
-      const visit: DirectoryVisitor = (name, stat) => {
-        if (isGuarded && protection.covers(childPath(path, name))) return;
-        children.push({ name, row: this.#columns.addStat(stat) });
+      const visit: DirectoryVisitor = (stat, bytes, from, to) => {
+        if (isGuarded && protection.covers(childPath(path, bytesFromBuffer(bytes, from, to)))) return;
+        found.addStat(stat, bytes, from, to);
       };
       reach(absolutePath(this.#root, path), (short) => this.#reader.read(short, visit));
     } catch (error) {
@@ -161,7 +185,14 @@ class Walk {
       const reason = error instanceof Error ? error.message : 'unknown failure';
       throw new BuilderError('ERR_ROOTFS', `Cannot scan ${JSON.stringify(`/${textFromBytes(path)}`)}: ${reason}`, { cause: error });
     }
-    return children.sort((a, b) => (a.name < b.name ? -1 : 1));
+    const sorted = new Uint32Array(found.count).map((_, row) => row).sort((a, b) => found.compareNames(a, found, b));
+    let at = start;
+    return sorted.map((row) => {
+      const before = this.#before;
+      if (before?.table !== this.#table) return this.#table.take(found, row, undefined);
+      at = this.#passTo(before, at, end, found, row);
+      return this.#table.take(found, row, this.#isNamed(before, at, end, found, row) ? before.row(at) : undefined);
+    });
   }
 }
 

@@ -1,6 +1,7 @@
 // What a scan of the root saw, and how two of them differ. Values only: no I/O.
 import type { ByteString } from '../bytes.ts';
 import type { EntryType } from '../layer/entry.ts';
+import type { ScanTable } from './scan-table.ts';
 
 /** lstat of one path, enough to notice any change without reading content (ctime can't be forged by a RUN). */
 export interface TreeEntry {
@@ -25,12 +26,16 @@ export interface TreeEntry {
 /** Paths below the root without leading slash (`etc/passwd`) to what they are; the root itself is not in it. */
 export interface Tree {
   readonly size: number;
+  /** Where its files stand, maybe with those of trees before it. */
+  readonly table: ScanTable;
   /** The latest ctime in it. */
   readonly newestChange: { readonly seconds: number; readonly nanoseconds: number };
   get(path: ByteString): TreeEntry | undefined;
   /** In walk order: a directory right before what is in it, siblings by byte. See `comparePaths`. */
   entries(): Iterable<readonly [path: ByteString, entry: TreeEntry]>;
-  /** By position in that order, from 0: one of its twelve numbers, in the order of `StatField`. */
+  /** By position in that order, from 0: its row in the table. */
+  row(position: number): number;
+  /** One of its twelve numbers, in the order of `StatField`. */
   number(position: number, field: number): number;
   /** The last part of its path. */
   name(position: number): ByteString;
@@ -52,7 +57,7 @@ export type Change =
        * What it holds may be as before: `ctime` and nothing else is different (but the inode of a file with one name), or also the
        * mtime, by less than a second, and the count of links, which drift where a filesystem caches them for each name.
        */
-      readonly touched?: 'ctime' | 'drift';
+      readonly touched?: 'ctime' | 'drift' | undefined;
     }
   | { readonly kind: 'deleted'; readonly path: ByteString };
 

@@ -8,6 +8,7 @@ import { reach } from '../files/long-path.ts';
 import { readFailure, readFlags } from '../files/read-file.ts';
 import { absolutePath, isDirectoryMode, isFileMode } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
+import type { ChangeList } from './change-list.ts';
 import { type Change, type TreeEntry, typeOfMode } from './scanned-tree.ts';
 
 const chunkBytes = 1024 * 1024;
@@ -16,36 +17,33 @@ export interface Settling {
   readonly notes: ContentNotes;
   /** The filesystem gives files other times and link counts by itself. */
   readonly timesDrift: boolean;
-  /** Changes that stand, whatever they are. */
-  readonly asked?: ReadonlySet<ByteString>;
 }
 
 /**
  * The changes without those that only touched a file, reading no others. No process may be changing the root meanwhile.
  * @throws ERR_ROOTFS for a file that can't be read
  */
-export async function settleTouched(root: Root, changes: readonly Change[], settling: Settling, signal: AbortSignal): Promise<Change[]> {
-  const real: Change[] = [];
+export async function settleTouched(root: Root, changes: ChangeList, settling: Settling, signal: AbortSignal): Promise<ChangeList> {
+  const isNone = new Uint8Array(changes.length);
   const names = new Map<string, Buffer>();
+  let index = -1;
   for (const change of changes) {
-    const noted = mayBeNone(change, settling) ? settling.notes.get(change.path) : undefined;
-    const isSame = noted !== undefined && change.kind !== 'deleted' && noted.equals(await digestAt(root, change, names, signal));
-    if (!isSame) real.push(change);
+    index++;
+    if (!mayBeNone(change, settling)) continue;
+    const noted = settling.notes.get(change.path);
+    if (noted !== undefined && noted.compare(await digestAt(root, change, names, signal), 0, noted.length) === 0) isNone[index] = 1;
   }
-  return real;
+  return isNone.includes(1) ? changes.filter((_, at) => isNone[at] === 0) : changes;
 }
 
-function mayBeNone(change: Change, { timesDrift, asked }: Settling): boolean {
-  if (change.kind !== 'modified' || asked?.has(change.path) === true) return false;
+type Present = Exclude<Change, { readonly kind: 'deleted' }>;
+
+function mayBeNone(change: Change, { timesDrift }: Settling): change is Present {
+  if (change.kind !== 'modified') return false;
   return change.touched === 'ctime' || (timesDrift && change.touched === 'drift');
 }
 
-async function digestAt(
-  root: Root,
-  { path, entry: stat }: Exclude<Change, { readonly kind: 'deleted' }>,
-  names: Map<string, Buffer>,
-  signal: AbortSignal,
-): Promise<Buffer> {
+async function digestAt(root: Root, { path, entry: stat }: Present, names: Map<string, Buffer>, signal: AbortSignal): Promise<Buffer> {
   const key = stat.links > 1 && !isDirectoryMode(stat.mode) ? `${stat.device}:${stat.inode}` : undefined;
   const known = key === undefined ? undefined : names.get(key);
   if (known !== undefined) return known;

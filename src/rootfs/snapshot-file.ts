@@ -74,7 +74,7 @@ function readLine(line: string, columns: TreeColumns, notes: ContentNotes, direc
   const parent = directories.get(split.parent);
   if (parent === undefined || parts.length !== statFieldCount + 2 || numbers.some((each) => !Number.isFinite(each)))
     throw new RangeError(`not a line of a snapshot: ${line}`);
-  const position = columns.place(parent, split.name, columns.addNumbers(numbers));
+  const position = columns.place(parent, columns.table.add(numbers, split.name));
   if (isDirectoryMode(numbers[StatField.mode])) directories.set(name, position);
   if (digest !== '-') notes.note(name, Buffer.from(digest, 'hex'));
 }

@@ -1,122 +1,75 @@
-// A tree as columns of numbers, and paths that share their folders: a third of the memory of objects and whole paths, and nothing
-// for the collector to walk.
+// A tree as columns of numbers: twelve bytes for each file, and a row of a table that the trees of many scans share.
 import type { ByteString } from '../bytes.ts';
-import { StatField, decodeStat, statFieldCount } from '../linux/files.ts';
-import { type Tree, type TreeEntry } from './scanned-tree.ts';
+import { StatField } from '../linux/files.ts';
 import { comparePaths } from '../paths.ts';
+import { grown } from '../tree/rows.ts';
+import { ScanTable } from './scan-table.ts';
+import type { Tree, TreeEntry } from './scanned-tree.ts';
 
 /** In place of a position: the entry stands in the root. */
 export const inRoot = -1;
 
-type Column = Float64Array | Uint32Array;
-
-const wide: ReadonlySet<number> = new Set([StatField.size, StatField.mtimeSeconds, StatField.ctimeSeconds, StatField.inode]);
-const fields = Array.from({ length: statFieldCount }, (_, field) => field);
-
-/** Collects rows in any order, and places in walk order. */
+/** Collects files in walk order. */
 export class TreeColumns {
-  readonly #stat = new Float64Array(statFieldCount);
-  readonly #columns: Column[] = fields.map((field) => (wide.has(field) ? new Float64Array(1024) : new Uint32Array(1024)));
-  #rows = 0;
-  readonly #names: ByteString[] = [];
-  readonly #parents: number[] = [];
-  readonly #rowOf: number[] = [];
+  readonly table: ScanTable;
+  #parents = new Int32Array(256);
+  #rows = new Uint32Array(256);
+  #size = 0;
 
-  /** Adds what statx says; gives the row. */
-  addStat(stat: Uint32Array): number {
-    decodeStat(stat, this.#stat, 0);
-    return this.addNumbers(this.#stat);
+  constructor(table = new ScanTable()) {
+    this.table = table;
   }
 
-  /** Adds twelve numbers in the order of `StatField`; gives the row. */
-  addNumbers(numbers: ArrayLike<number>): number {
-    const row = this.#rows++;
-    if (row === this.#columns[0]?.length) this.#grow();
-    for (let field = 0; field < statFieldCount; field++) {
-      const column = this.#columns[field];
-      if (column !== undefined) column[row] = numbers[field] ?? 0;
+  /** Says that the next in walk order stands in the directory at position `parent`, and is that row of the table; its position. */
+  place(parent: number, row: number): number {
+    const position = this.#size++;
+    if (position === this.#rows.length) {
+      this.#parents = grown(this.#parents, new Int32Array(position * 2));
+      this.#rows = grown(this.#rows, new Uint32Array(position * 2));
     }
-    return row;
-  }
-
-  /** Says that the next in walk order is called `name`, stands in the directory at position `parent`, and has that row; its position. */
-  place(parent: number, name: ByteString, row: number): number {
-    this.#parents.push(parent);
-    this.#rowOf.push(row);
-    return this.#names.push(name) - 1;
-  }
-
-  /** One of the numbers of a row, in the order of `StatField`. */
-  number(row: number, field: number): number {
-    return this.#columns[field]?.[row] ?? 0;
-  }
-
-  /** Forgets the rows from `row` on, none of which was placed. */
-  drop(row: number): void {
-    this.#rows = row;
-  }
-
-  get rows(): number {
-    return this.#rows;
+    this.#parents[position] = parent;
+    this.#rows[position] = row;
+    return position;
   }
 
   /** The finished tree; nothing may be added any more. */
   build(): Tree {
-    return new ColumnTree({
-      names: this.#names,
-      parents: Int32Array.from(this.#parents),
-      rows: Uint32Array.from(this.#rowOf),
-      columns: this.#columns,
-    });
+    return new ColumnTree(this.table, this.#parents.subarray(0, this.#size), this.#rows.subarray(0, this.#size));
   }
-
-  #grow(): void {
-    for (const [field, column] of this.#columns.entries()) {
-      // What is not used yet is no memory yet.
-      const grown = wide.has(field) ? new Float64Array(column.length * 2) : new Uint32Array(column.length * 2);
-      grown.set(column);
-      this.#columns[field] = grown;
-    }
-  }
-}
-
-interface Columns {
-  readonly names: readonly ByteString[];
-  readonly parents: Int32Array;
-  readonly rows: Uint32Array;
-  readonly columns: readonly Column[];
 }
 
 class ColumnTree implements Tree {
+  readonly table: ScanTable;
   readonly newestChange: Tree['newestChange'];
-  readonly #names: readonly ByteString[];
   readonly #parents: Int32Array;
   readonly #rows: Uint32Array;
-  readonly #columns: readonly Column[];
   readonly #ends: Uint32Array;
   /** Paths are asked for in walk order, so most have the parent of the one before. */
   #lastParent = inRoot;
   #lastPrefix = '';
 
-  constructor({ names, parents, rows, columns }: Columns) {
-    this.#names = names;
+  constructor(table: ScanTable, parents: Int32Array, rows: Uint32Array) {
+    this.table = table;
     this.#parents = parents;
     this.#rows = rows;
-    this.#columns = columns;
     this.#ends = endsOf(parents);
     this.newestChange = this.#newest();
   }
 
   get size(): number {
-    return this.#names.length;
+    return this.#rows.length;
+  }
+
+  row(position: number): number {
+    return this.#rows[position] ?? 0;
   }
 
   number(position: number, field: number): number {
-    return this.#columns[field]?.[this.#rows[position] ?? 0] ?? 0;
+    return this.table.number(this.row(position), field);
   }
 
   name(position: number): ByteString {
-    return this.#names[position] ?? ('' as ByteString); // ASCII
+    return this.table.name(this.row(position));
   }
 
   path(position: number): ByteString {
@@ -129,7 +82,8 @@ class ColumnTree implements Tree {
   }
 
   entry(position: number): TreeEntry {
-    return entryOf((field) => this.number(position, field));
+    const row = this.row(position);
+    return entryOf((field) => this.table.number(row, field));
   }
 
   end(position: number): number {

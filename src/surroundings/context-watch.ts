@@ -61,7 +61,7 @@ export function watchContexts(
         if (each.tree === undefined) continue;
         const changes = diffTrees(before, each.tree).filter((change) => isWorthTelling(change, before));
         if (changes.length === 0) continue;
-        const paths = changes.map((change) => joinBytes(each.root.path, change.path));
+        const paths = Array.from(changes, (change) => joinBytes(each.root.path, change.path));
         for (const path of paths) changedIn.set(path, step);
         emit(changeWarning(each.root.path, paths, step));
       }

@@ -16,8 +16,10 @@ const setGid = 0o2000;
 export class LayerApplication {
   readonly #tree: ImageTree;
   readonly #layer: number;
-  /** What this layer brought: nodes, and names that it gave to files of before. */
-  readonly #fresh = new Set<number>();
+  /** What this layer brought: new nodes but for folders that no entry names, directories of before, and names that it gave to files of before. */
+  readonly #firstFresh: number;
+  readonly #implied = new Set<number>();
+  readonly #broughtAgain = new Set<number>();
   readonly #freshNames = new Set<ByteString>();
   readonly #pendingLinks: Entry[] = [];
   #entries = 0;
@@ -26,6 +28,7 @@ export class LayerApplication {
   constructor(tree: ImageTree, layer: number) {
     this.#tree = tree;
     this.#layer = layer;
+    this.#firstFresh = tree.nodes;
   }
 
   /** @throws ERR_LAYER for an entry that makes no sense */
@@ -45,7 +48,9 @@ export class LayerApplication {
       return;
     }
     const place = entry.type === 'file' ? { layer: this.#layer, entry: number } : undefined;
-    this.#fresh.add(this.#tree.put(this.#placeOf(path), nodeOf(entry), place));
+    const node = this.#tree.put(this.#placeOf(path), nodeOf(entry), place);
+    if (node < this.#firstFresh) this.#broughtAgain.add(node);
+    else if (this.#implied.size > 0) this.#implied.delete(node);
   }
 
   /** Links whose targets came late. @throws ERR_LAYER for a link to nothing */
@@ -54,6 +59,10 @@ export class LayerApplication {
       if (!this.#link(entry))
         throw malformed(entry.path, `is a hard link to ${show(entry.linkTarget ?? entry.path)}, which does not exist`);
     }
+  }
+
+  #isFresh(node: number): boolean {
+    return node < this.#firstFresh ? this.#broughtAgain.has(node) : !this.#implied.has(node);
   }
 
   #link(entry: Entry): boolean {
@@ -68,7 +77,7 @@ export class LayerApplication {
       this.#tree.link(place, target.node);
       this.#applyLinkMetadata(target.node, entry);
     }
-    if (!this.#fresh.has(target.node)) this.#freshNames.add(place);
+    if (!this.#isFresh(target.node)) this.#freshNames.add(place);
     return true;
   }
 
@@ -106,6 +115,7 @@ export class LayerApplication {
         const inherited = parent.mode & setGid;
         const owner = { uid: 0, gid: inherited === 0 ? 0 : parent.gid };
         node = this.#tree.put(part, { type: 'directory', mode: 0o755 | inherited, ...owner, size: 0, mtime, xattrs: noXattrs });
+        this.#implied.add(node);
       }
       if (end === -1) return;
       above = node;
@@ -138,7 +148,7 @@ export class LayerApplication {
         if (child !== undefined && !this.#removeOld(`${path}/${name}` as ByteString, child)) isEmpty = false; // bytes joined
       }
     }
-    if (!isEmpty || this.#fresh.has(node) || this.#freshNames.has(path)) return false;
+    if (!isEmpty || this.#isFresh(node) || this.#freshNames.has(path)) return false;
     this.#tree.remove(path);
     return true;
   }

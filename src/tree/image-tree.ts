@@ -1,33 +1,38 @@
 // What an image is at one moment of a build: names, and the files that they are names of, without content. This is the truth
-// that COPY, ADD and WORKDIR look things up in; the disk is only where RUN sees it. Numbers stand in columns (150,000 files in
-// some 20 MB), and a file that has several names is one node.
+// that COPY, ADD and WORKDIR look things up in; the disk is only where RUN sees it. A file takes some 60 bytes (see `Rows` and
+// `DirectoryNames`), and one that has several names is one node.
 import type { ByteString } from '../bytes.ts';
 import { type Metadata } from '../layer/entry.ts';
+import { DirectoryNames } from './directory-names.ts';
 import { type ContentPlace, type NodeType, type TreeNode, nodeTypeOf, typeBits } from './node.ts';
+import { Rows } from './rows.ts';
 
 const noXattrs: ReadonlyMap<string, Buffer> = new Map();
 const nowhere = -1;
 /** The number of the root's node. */
 export const rootNode = 0;
 
+/** The numbers of a node. */
+const Field = { mode: 0, uid: 1, gid: 2, size: 3, seconds: 4, nanoseconds: 5, layer: 6, entry: 7, links: 8 } as const;
+const fieldCount = 9;
+const ownFields = [Field.size, Field.seconds, Field.nanoseconds, Field.entry];
+
 /** What few nodes have. */
 type Extra = Pick<TreeNode, 'linkTarget' | 'device' | 'xattrs'>;
 
+/** A directory on the way of a walk. */
+interface Frame {
+  readonly prefix: string;
+  readonly rows: readonly number[];
+  next: number;
+}
+
 /** Paths are clean, below the root, and lead through directories only; `.` is the root. See `resolve.ts` for others. */
 export class ImageTree {
-  #mode = new Uint32Array(256);
-  #uid = new Uint32Array(256);
-  #gid = new Uint32Array(256);
-  #size = new Float64Array(256);
-  #seconds = new Float64Array(256);
-  #nanoseconds = new Uint32Array(256);
-  #layer = new Int32Array(256);
-  #entry = new Uint32Array(256);
-  #links = new Uint32Array(256);
-  #count = 0;
+  #rows = new Rows(fieldCount, ownFields);
+  #children = new DirectoryNames();
   #names = 0;
   #extras = new Map<number, Extra>();
-  #children: (Map<ByteString, number> | undefined)[] = [];
 
   /** A root that belongs to 0:0 with mode 0755, and nothing in it. */
   constructor() {
@@ -40,6 +45,11 @@ export class ImageTree {
     return this.#names;
   }
 
+  /** How many nodes there ever were: the number that the next one gets. */
+  get nodes(): number {
+    return this.#rows.count;
+  }
+
   /** The node at exactly this path; symbolic links are not followed. */
   at(path: ByteString): number | undefined {
     if (path === '.') return rootNode;
@@ -47,22 +57,22 @@ export class ImageTree {
     for (let start = 0; node !== undefined && start <= path.length;) {
       const slash = path.indexOf('/', start);
       const end = slash === -1 ? path.length : slash;
-      node = this.#children[node]?.get(path.slice(start, end) as ByteString); // a part of bytes
+      node = this.#children.get(node, path, start, end);
       start = end + 1;
     }
     return node;
   }
 
   child(directory: number, name: ByteString): number | undefined {
-    return this.#children[directory]?.get(name);
+    return this.#children.get(directory, name);
   }
 
   type(node: number): NodeType {
-    return nodeTypeOf(this.#mode[node] ?? 0);
+    return nodeTypeOf(this.#rows.get(node, Field.mode));
   }
 
   isDirectory(node: number | undefined): boolean {
-    return node !== undefined && this.#children[node] !== undefined;
+    return node !== undefined && this.#children.isDirectory(node);
   }
 
   /** A symbolic link's target; undefined for everything else. */
@@ -72,19 +82,20 @@ export class ImageTree {
 
   /** How many names a file has. */
   links(node: number): number {
-    return this.#links[node] ?? 0;
+    return this.#rows.get(node, Field.links);
   }
 
   node(node: number): TreeNode {
     const { linkTarget, device, xattrs = noXattrs } = this.#extras.get(node) ?? {};
-    const mode = this.#mode[node] ?? 0;
+    const rows = this.#rows;
+    const mode = rows.get(node, Field.mode);
     return {
       type: nodeTypeOf(mode),
       mode: mode & 0o7777,
-      uid: this.#uid[node] ?? 0,
-      gid: this.#gid[node] ?? 0,
-      size: this.#size[node] ?? 0,
-      mtime: { seconds: this.#seconds[node] ?? 0, nanoseconds: this.#nanoseconds[node] ?? 0 },
+      uid: rows.get(node, Field.uid),
+      gid: rows.get(node, Field.gid),
+      size: rows.get(node, Field.size),
+      mtime: { seconds: rows.get(node, Field.seconds), nanoseconds: rows.get(node, Field.nanoseconds) },
       xattrs,
       ...(linkTarget === undefined ? {} : { linkTarget }),
       ...(device === undefined ? {} : { device }),
@@ -93,19 +104,19 @@ export class ImageTree {
 
   /** Where a file's content is; undefined for what has none, and for a file that is in no layer yet. */
   content(node: number): ContentPlace | undefined {
-    const layer = this.#layer[node] ?? nowhere;
-    return layer === nowhere ? undefined : { layer, entry: this.#entry[node] ?? 0 };
+    const layer = this.#rows.get(node, Field.layer);
+    return layer === nowhere ? undefined : { layer, entry: this.#rows.get(node, Field.entry) };
   }
 
   /** Says where a file's content is from now on. */
   setContent(node: number, place: ContentPlace): void {
-    this.#layer[node] = place.layer;
-    this.#entry[node] = place.entry;
+    this.#rows.set(node, Field.layer, place.layer);
+    this.#rows.set(node, Field.entry, place.entry);
   }
 
   /** The names in a directory, sorted by byte. */
   names(directory: number): ByteString[] {
-    return [...(this.#children[directory]?.keys() ?? [])].sort();
+    return this.#children.sorted(directory).map((row) => this.#children.nameOf(row));
   }
 
   /**
@@ -129,29 +140,26 @@ export class ImageTree {
 
   /** Gives a node other metadata; its type, content and what is in it stay. */
   update(node: number, metadata: Metadata): void {
-    this.#mode[node] = ((this.#mode[node] ?? 0) & 0o170000) | (metadata.mode & 0o7777);
-    this.#setMetadata(node, metadata);
+    this.#setMetadata(node, this.#rows.get(node, Field.mode) & 0o170000, metadata);
     this.#setExtra(node, { ...this.#extras.get(node), xattrs: metadata.xattrs });
   }
 
   setSize(node: number, size: number): void {
-    this.#size[node] = size;
+    this.#rows.set(node, Field.size, size);
   }
 
   setTime(node: number, { seconds, nanoseconds }: TreeNode['mtime']): void {
-    this.#seconds[node] = seconds;
-    this.#nanoseconds[node] = nanoseconds;
+    this.#rows.set(node, Field.seconds, seconds);
+    this.#rows.set(node, Field.nanoseconds, nanoseconds);
   }
 
   /** Takes a name away, with everything below it; absence is fine. */
   remove(path: ByteString): void {
     const slash = path.lastIndexOf('/');
     const parent = slash === -1 ? rootNode : this.at(path.slice(0, slash) as ByteString); // a part of bytes
-    const name = path.slice(slash + 1) as ByteString; // a part of bytes
-    const siblings = parent === undefined ? undefined : this.#children[parent];
-    const node = siblings?.get(name);
-    if (node === undefined) return;
-    siblings?.delete(name);
+    const node = parent === undefined ? undefined : this.#children.get(parent, path, slash + 1);
+    if (parent === undefined || node === undefined) return;
+    this.#children.delete(parent, path, slash + 1);
     this.#forget(node);
   }
 
@@ -159,82 +167,73 @@ export class ImageTree {
   *walk(top: ByteString = '.' as ByteString): Generator<readonly [path: ByteString, node: number]> {
     const start = this.at(top);
     if (start === undefined) return;
-    const pending: { readonly path: ByteString; readonly node: number }[] = [];
-    const push = (directory: number, prefix: string): void => {
-      const children = this.#children[directory];
-      if (children === undefined || children.size === 0) return;
-      const sorted = [...children].sort(([a], [b]) => (a < b ? 1 : -1));
-      for (const [name, node] of sorted) pending.push({ path: `${prefix}${name}` as ByteString, node }); // bytes joined
-    };
-    push(start, top === '.' ? '' : `${top}/`);
-    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-      yield [next.path, next.node];
-      push(next.node, `${next.path}/`);
+    const names = this.#children;
+    const enter = (directory: number, prefix: string): Frame => ({ prefix, rows: names.sorted(directory), next: 0 });
+    const frames = [enter(start, top === '.' ? '' : `${top}/`)];
+    for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
+      const row = frame.rows[frame.next++];
+      if (row === undefined) {
+        frames.pop();
+        continue;
+      }
+      const path = `${frame.prefix}${names.nameOf(row)}` as ByteString; // bytes joined
+      const node = names.nodeOf(row);
+      yield [path, node];
+      if (names.isDirectory(node)) frames.push(enter(node, `${path}/`));
     }
   }
 
   /** A tree of its own that is the same now. */
   clone(): ImageTree {
     const copy = new ImageTree();
-    copy.#mode = this.#mode.slice();
-    copy.#uid = this.#uid.slice();
-    copy.#gid = this.#gid.slice();
-    copy.#size = this.#size.slice();
-    copy.#seconds = this.#seconds.slice();
-    copy.#nanoseconds = this.#nanoseconds.slice();
-    copy.#layer = this.#layer.slice();
-    copy.#entry = this.#entry.slice();
-    copy.#links = this.#links.slice();
-    copy.#count = this.#count;
+    copy.#rows = this.#rows.clone();
+    copy.#children = this.#children.clone();
     copy.#names = this.#names;
     copy.#extras = new Map(this.#extras);
-    copy.#children = this.#children.map((children) => (children === undefined ? undefined : new Map(children)));
     return copy;
   }
 
   #name(path: ByteString, node: number): void {
     const slash = path.lastIndexOf('/');
     const parent = slash === -1 ? rootNode : this.at(path.slice(0, slash) as ByteString); // a part of bytes
-    const siblings = parent === undefined ? undefined : this.#children[parent];
-    if (siblings === undefined) throw new Error(`put() below what is no directory: ${path}`);
-    siblings.set(path.slice(slash + 1) as ByteString, node); // a part of bytes
-    this.#links[node] = (this.#links[node] ?? 0) + 1;
+    if (!this.isDirectory(parent) || parent === undefined) throw new Error(`put() below what is no directory: ${path}`);
+    this.#children.set(parent, path, slash + 1, node);
+    this.#addLinks(node, 1);
     this.#names++;
   }
 
   #forget(node: number): void {
     this.#names--;
-    this.#links[node] = (this.#links[node] ?? 1) - 1;
-    const children = this.#children[node];
-    if (children === undefined) return;
-    this.#children[node] = undefined;
-    for (const child of children.values()) this.#forget(child);
+    this.#addLinks(node, -1);
+    if (!this.isDirectory(node)) return;
+    const rows = this.#children.rows(node);
+    this.#children.drop(node);
+    for (const row of rows) this.#forget(this.#children.nodeOf(row));
+  }
+
+  #addLinks(node: number, count: number): void {
+    this.#rows.set(node, Field.links, this.links(node) + count);
   }
 
   #replace(node: number, value: TreeNode): number {
-    this.#mode[node] = typeBits.directory | (value.mode & 0o7777);
-    this.#setMetadata(node, value);
+    this.#setMetadata(node, typeBits.directory, value);
     this.#setExtra(node, value);
     return node;
   }
 
-  #add(value: TreeNode, place?: ContentPlace): number {
-    const node = this.#count++;
-    if (node >= this.#mode.length) this.#grow();
-    this.#mode[node] = typeBits[value.type] | (value.mode & 0o7777);
-    this.#size[node] = value.size;
-    this.#layer[node] = place?.layer ?? nowhere;
-    this.#entry[node] = place?.entry ?? 0;
-    this.#links[node] = 0;
-    this.#setMetadata(node, value);
-    this.#setExtra(node, value);
-    this.#children[node] = value.type === 'directory' ? new Map() : undefined;
+  #add({ type, mode, uid, gid, size, mtime, ...extra }: TreeNode, place?: ContentPlace): number {
+    const { layer, entry } = place ?? { layer: nowhere, entry: 0 };
+    const bits = typeBits[type] | (mode & 0o7777);
+    const node = this.#rows.add([bits, uid, gid, size, mtime.seconds, mtime.nanoseconds, layer, entry, 0]);
+    if (type === 'directory') this.#children.make(node);
+    this.#setExtra(node, extra);
     return node;
   }
 
-  #setMetadata(node: number, { uid, gid, mtime }: Metadata): void {
-    this.#uid[node] = uid;
-    this.#gid[node] = gid;
+  #setMetadata(node: number, type: number, { mode, uid, gid, mtime }: Metadata): void {
+    this.#rows.set(node, Field.mode, type | (mode & 0o7777));
+    this.#rows.set(node, Field.uid, uid);
+    this.#rows.set(node, Field.gid, gid);
     this.setTime(node, mtime);
   }
 
@@ -247,22 +246,4 @@ export class ImageTree {
         ...(device === undefined ? {} : { device }),
       });
   }
-
-  #grow(): void {
-    const length = this.#mode.length * 2;
-    this.#mode = grown(this.#mode, new Uint32Array(length));
-    this.#uid = grown(this.#uid, new Uint32Array(length));
-    this.#gid = grown(this.#gid, new Uint32Array(length));
-    this.#size = grown(this.#size, new Float64Array(length));
-    this.#seconds = grown(this.#seconds, new Float64Array(length));
-    this.#nanoseconds = grown(this.#nanoseconds, new Uint32Array(length));
-    this.#layer = grown(this.#layer, new Int32Array(length));
-    this.#entry = grown(this.#entry, new Uint32Array(length));
-    this.#links = grown(this.#links, new Uint32Array(length));
-  }
-}
-
-function grown<Column extends Uint32Array | Int32Array | Float64Array>(from: Column, to: Column): Column {
-  to.set(from);
-  return to;
 }

@@ -314,7 +314,7 @@ test('scanRoot() that knows an earlier tree sees what one that knows nothing see
   for (const [index, step] of steps.entries()) {
     await settleClock(before, signal);
     step();
-    const [known, fresh] = [await scanRoot(root, signal, before), await scanRoot(root, signal)];
+    const [known, fresh] = [await scanRoot(root, signal, { tree: before, hasTrueTimes: true }), await scanRoot(root, signal)];
     assert.deepEqual([...known.entries()], [...fresh.entries()], `step ${index}`);
     before = known;
   }
@@ -328,7 +328,28 @@ test('scanRoot() that knows an earlier tree passes over what is protected', asyn
   writeFileSync(at('d/e/deep'), 'changed');
   writeFileSync(at('d/f'), 'changed');
   assert.deepEqual(
-    diffTrees(before, await scanRoot(root, signal, before)).map(({ path }) => path),
+    Array.from(diffTrees(before, await scanRoot(root, signal, { tree: before, hasTrueTimes: true })), ({ path }) => path),
     ['d/f'],
   );
+});
+
+test('scanRoot() that knows an earlier tree keeps nothing twice, and not for ever what is gone', async (context) => {
+  const { root, at } = small(context);
+  mkdirSync(at('many'));
+  const change = (round: number): void => {
+    for (let index = 0; index < 3000; index++) writeFileSync(at(`many/${index}`), String(round));
+  };
+  change(0);
+  let tree = await scanRoot(root, signal);
+  const again = await scanRoot(root, signal, { tree, hasTrueTimes: false });
+  assert.equal(again.table.count, tree.size);
+  assert.equal(diffTrees(tree, again).length, 0);
+  for (let round = 1; round < 5; round++) {
+    await settleClock(tree, signal);
+    change(round);
+    const before = tree;
+    tree = await scanRoot(root, signal, { tree, hasTrueTimes: true });
+    assert.equal(diffTrees(before, tree).length, 3000);
+    assert.ok(tree.table.count < 14_000, `${tree.table.count} rows for ${tree.size} files`);
+  }
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { lstatSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { bytesFromBuffer } from '../../../src/bytes.ts';
 import { DirectoryReader } from '../../../src/linux/directory.ts';
 import { coarseTime, deviceNumber, makeNode, setTimes, splitDevice, statFieldCount, statInto } from '../../../src/linux/files.ts';
 import { assertSystemCallsWork, cString, call } from '../../../src/linux/libc.ts';
@@ -49,7 +50,7 @@ test('DirectoryReader finds every name of a large directory, whatever its bytes'
   for (const name of expected) writeFileSync(join(folder, name), name);
   writeFileSync(Buffer.from(`${folder}/\xff\n`, 'latin1'), '');
   const found: string[] = [];
-  new DirectoryReader().read(bytes(folder), (name) => found.push(name));
+  new DirectoryReader().read(bytes(folder), (_, names, start, end) => found.push(bytesFromBuffer(names, start, end)));
   assert.deepEqual(found.sort(), [...expected, '\xff\n'].sort());
   assert.throws(() => new DirectoryReader().read(bytes(`${folder}/gone`), () => undefined), { code: 'ENOENT' });
 });

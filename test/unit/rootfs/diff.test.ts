@@ -44,13 +44,19 @@ function treeOf(entries: Readonly<Record<string, TreeEntry>>): Tree {
   const positions = new Map<string, number>([['.', inRoot]]);
   for (const path of paths.sort(comparePaths)) {
     const { parent, name } = splitPath(path);
-    positions.set(path, columns.place(positions.get(parent) ?? inRoot, name, columns.addStat(statxOf(entries[path] ?? file))));
+    positions.set(
+      path,
+      columns.place(
+        positions.get(parent) ?? inRoot,
+        columns.table.addStat(statxOf(entries[path] ?? file), Buffer.from(name), 0, name.length),
+      ),
+    );
   }
   return columns.build();
 }
 
 function changes(before: Readonly<Record<string, TreeEntry>>, after: Readonly<Record<string, TreeEntry>>): string[] {
-  return diffTrees(treeOf(before), treeOf(after)).map(({ kind, path }) => `${kind} ${path}`);
+  return Array.from(diffTrees(treeOf(before), treeOf(after)), ({ kind, path }) => `${kind} ${path}`);
 }
 
 test('diffTrees() finds nothing between equal trees', () => {
@@ -99,7 +105,7 @@ test('diffTrees() tells a written file from a replaced one', () => {
   const before = treeOf({ a: file, b: file });
   const after = treeOf({ a: { ...file, ctimeSeconds: 21 }, b: { ...file, inode: 8 } });
   assert.deepEqual(
-    diffTrees(before, after).map((change) => change.kind === 'modified' && change.isSameFile),
+    Array.from(diffTrees(before, after), (change) => change.kind === 'modified' && change.isSameFile),
     [true, false],
   );
 });
