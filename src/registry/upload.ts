@@ -48,7 +48,7 @@ export async function uploadBlob(repository: Repository, source: ImageBlob, opti
   const state: UploadState = {
     session: options.session,
     inChunks: options.inChunks === true,
-    chunkBytes: options.chunkBytes ?? defaultChunkBytes,
+    chunkBytes: Math.min(options.chunkBytes ?? defaultChunkBytes, source.descriptor.size),
     unfinished: undefined,
     ...count,
   };
