@@ -3,7 +3,7 @@ import { DockerfileError, messageOf } from '../errors.ts';
 import type { Dockerfile, Instruction } from '../dockerfile/instruction.ts';
 import { parseOnbuild } from '../dockerfile/parse.ts';
 import { contextName, triggersOfStage } from '../dockerfile/stage-needs.ts';
-import { type PlannedStage, type StagePlan, planStages } from '../dockerfile/stages.ts';
+import { type PlanOptions, type PlannedStage, type StagePlan, planStages } from '../dockerfile/stages.ts';
 import type { Image } from '../oci/image.ts';
 import { type Platform, parsePlatform } from '../oci/platform.ts';
 import type { BuildRequest } from './request.ts';
@@ -24,17 +24,9 @@ export async function planBuild(
   request: BuildRequest,
   describe: (name: string, platform: Platform, stage: PlannedStage) => Promise<Image>,
 ): Promise<BuildPlan> {
-  const contexts = new Set(request.namedContexts.map((context) => contextName(context.name)));
   const images = new Set(request.namedContexts.flatMap(({ name, place }) => (isImagePlace(place) ? [contextName(name)] : [])));
   const triggers = new Map<number, readonly Instruction[]>();
-  const options = {
-    targets: request.targets,
-    buildArgs: request.buildArgs,
-    targetPlatform: request.platform,
-    buildPlatform: request.buildPlatform,
-    contexts,
-    triggers,
-  };
+  const options = { ...planOptions(request), triggers };
   for (;;) {
     const plan = planStages(dockerfile, options);
     const platforms = new Map(plan.stages.map((planned) => [planned.stage.index, platformOf(planned, request)]));
@@ -64,6 +56,12 @@ export function isImagePlace(place: string): boolean {
 /** True where a later stage than `position` in the plan's order, or one of its targets, still reads from this stage. */
 export function isNeededAfter(plan: StagePlan, index: number, position: number, why: readonly ('base' | 'copy' | 'mount')[]): boolean {
   return plan.stages.slice(position).some((later) => later.needs.some((need) => need.index === index && why.includes(need.why)));
+}
+
+/** What of a request decides which stages are built. */
+export function planOptions(request: BuildRequest): PlanOptions {
+  const { targets, buildArgs, platform: targetPlatform, buildPlatform, namedContexts } = request;
+  return { targets, buildArgs, targetPlatform, buildPlatform, contexts: new Set(namedContexts.map(({ name }) => contextName(name))) };
 }
 
 /** True where the layers of this stage are the published image's: it is the target, or what the target is FROM, and so on. */

@@ -2,10 +2,12 @@
 import { useIgnoreFile } from '../build/ignore.ts';
 import { findViolations } from '../build/checks.ts';
 import { readDockerfile } from '../build/dockerfile-file.ts';
+import { planOptions } from '../build/plan.ts';
 import { type Violation, checkFailure, readCheckConfig } from '../dockerfile/check.ts';
 import { formatViolations } from '../dockerfile/check-output.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
+import { planStages } from '../dockerfile/stages.ts';
 import { DockerfileError } from '../errors.ts';
 import { given } from '../given.ts';
 import { dialectOf } from '../report/dialect.ts';
@@ -42,6 +44,8 @@ export async function runCheckCommand(input: CommandInput): Promise<number> {
     const checked = { path: file.name, text: dockerfile.text };
     if (format === 'github') stdout.write(annotations(violations, file.name));
     else stdout.write(formatViolations(violations, checked, format === 'codequality' ? 'gitlab' : format));
+    // What no build would begin with is no violation.
+    planStages(dockerfile, planOptions(request));
     return checkFailure(violations, readCheckConfig(dockerfile, request.buildArgs)) === undefined ? 0 : 1;
   } catch (error) {
     if (!(error instanceof DockerfileError)) throw error;
