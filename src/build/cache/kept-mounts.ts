@@ -230,7 +230,7 @@ function roomFor({ type, size }: { readonly type: EntryType; readonly size: numb
 }
 
 function tooLarge(mostBytes: number): BuilderError {
-  return new BuilderError('ERR_UNSUPPORTED', `it is larger than ${megabytes(mostBytes)} (--cache-mounts-size)`);
+  return new BuilderError('ERR_UNSUPPORTED', `it is larger than ${mostBytes / 1e6} MB (--cache-mounts-size)`);
 }
 
 function megabytes(bytes: number): string {
