@@ -72,7 +72,7 @@ export function asWhat<Value>({ name }: Piece, what: string, read: () => Value):
     return read();
   } catch (error) {
     if (!(error instanceof BuilderError)) throw error;
-    const state = error.message.replace(/^Cannot read [^:]*: /, '');
+    const state = error.message.replace(/^Cannot read .*?: /, '');
     throw new BuilderError(error.code, `Cannot use ${name} as ${what}: ${state}`, { cause: error });
   }
 }
