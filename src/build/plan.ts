@@ -2,7 +2,7 @@
 import { DockerfileError, messageOf } from '../errors.ts';
 import type { Dockerfile, Instruction } from '../dockerfile/instruction.ts';
 import { parseOnbuild } from '../dockerfile/parse.ts';
-import { contextName, triggersOfStage } from '../dockerfile/stage-needs.ts';
+import { type StageBase, contextName, triggersOfStage } from '../dockerfile/stage-needs.ts';
 import { type PlanOptions, type PlannedStage, type StagePlan, planStages } from '../dockerfile/stages.ts';
 import type { Image } from '../oci/image.ts';
 import { type Platform, parsePlatform } from '../oci/platform.ts';
@@ -86,9 +86,9 @@ export function hasRun({ stage }: PlannedStage): boolean {
 
 /** True where a stage from `position` on begins with the same image from outside. */
 export function beginsAgain(plan: StagePlan, { base }: PlannedStage, position: number): boolean {
-  return (
-    base.kind === 'image' && plan.stages.slice(position).some((later) => later.base.kind === 'image' && later.base.image === base.image)
-  );
+  const nameOf = (of: StageBase): string | undefined => (of.kind === 'image' ? of.image : of.kind === 'context' ? of.name : undefined);
+  const name = nameOf(base);
+  return name !== undefined && plan.stages.slice(position).some((later) => later.base.kind === base.kind && nameOf(later.base) === name);
 }
 
 function countTriggers(dockerfile: Dockerfile, planned: PlannedStage, triggers: ReadonlyMap<number, readonly Instruction[]>): number {

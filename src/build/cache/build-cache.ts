@@ -34,12 +34,14 @@ export class BuildCache {
   readonly #results = new Map<number, string>();
   readonly #tag: string;
   #before: Promise<BuildRecord | undefined> = Promise.resolve(undefined);
-  #isColdTold = false;
+  #isColdTold: boolean;
 
   constructor(options: BuildCacheOptions) {
     this.#options = options;
     this.#foresight = new Foresight({ ...options, onKey: (step) => void (this.#isKept(step) && this.#find(step)) });
     const { dockerfile, plan, request } = options;
+    // Where nothing is to be found, nobody asks why.
+    this.#isColdTold = request.cache?.from.length === 0;
     this.#tag = recordTag([dockerfile.name, ...plan.targets.map(String), formatPlatform(request.platform)]);
   }
 

@@ -45,6 +45,7 @@ describe('yadokari build with the store of this machine', { skip, timeout: 300_0
     assert.deepEqual([second.stdout, second.stderr], [`${id}\n`, '']);
     const { stderr } = await build(dockerfile, '--no-push');
     assert.equal(stderr.match(/from the cache/g)?.length, 2, stderr);
+    assert.doesNotMatch((await build(dockerfile, '--no-cache')).stderr, /not in the cache/);
     const anew = await build(dockerfile, '--no-cache', '-q');
     assert.notEqual(anew.stdout.trim(), id, 'executed again, at another time');
     assert.equal((await build(dockerfile, '-q')).stdout, anew.stdout, 'what was executed anew is what the cache has from then on');
