@@ -68,6 +68,8 @@ function findOther(scan: Tree, { root: { protection }, to: { tree: to }, map }: 
   const possibleOwner = readPossibleOwner();
   const turned = new Set(map.turned.flatMap(({ held, free }) => [held, free]));
   const isForeign = (place: ByteString): boolean => protection.holds(place) || turned.has(place);
+  /** How many names of each node are there. */
+  const found = new Uint32Array(to.nodes);
   for (const [place, entry] of scan.entries()) {
     if (isForeign(place)) continue;
     const number = to.at(map.toImage(place));
@@ -79,8 +81,10 @@ function findOther(scan: Tree, { root: { protection }, to: { tree: to }, map }: 
     const isSame = entry.mode === mode && entry.uid === uid && entry.gid === gid;
     const hasContent = node.type !== 'file' || (entry.size === node.size && isSameTime(entry, node.mtime));
     if (!isSame || !hasContent) return place;
+    found[number] = (found[number] ?? 0) + 1;
   }
   for (const [path, number] of to.walk()) {
+    if (found[number] === to.links(number)) continue;
     const place = map.toDisk(path);
     const mayLack = protection.covers(place) || isForeign(place) || to.node(number).device !== undefined;
     if (!mayLack && scan.get(place) === undefined) return place;

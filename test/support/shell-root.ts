@@ -1,4 +1,5 @@
 // A root filesystem with a shell in it, from the machine's static busybox, and a launcher for it: what RUN needs to be tested.
+import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +24,8 @@ export interface ShellRoot {
 
 /** Why such a root can't be had here; undefined where it can. */
 export function shellRootMissing(): string | undefined {
-  return process.getuid?.() === 0 ? undefined : 'needs root for chroot and setuid';
+  if (process.getuid?.() !== 0) return 'needs root for chroot and setuid';
+  return existsSync('/bin/busybox') ? undefined : 'needs a static /bin/busybox (Debian package busybox-static)';
 }
 
 /** Makes the root below the temporary folder, with a few users in it. */

@@ -102,6 +102,31 @@ export class StageBench implements AsyncDisposable {
   }
 }
 
+/** All of a view, copied into an empty stage: the digest of the layer that this makes. */
+export async function digestOf(bench: StageBench, files: FileView): Promise<string> {
+  const copy = bench.stage([]);
+  const draft = await copy.draft();
+  const firsts = new Map<string, ByteString>();
+  const visit = (path: ByteString): void => {
+    for (const name of files.names(path)) {
+      const child = childPath(path, name);
+      const stat = files.stat(child);
+      if (stat === undefined || stat.type === 'socket') throw new Error(`an image has no ${child}`);
+      const { type, mode, uid, gid, size, mtime, identity } = stat;
+      const first = type === 'directory' ? undefined : firsts.get(identity);
+      firsts.set(identity, child);
+      const target = type === 'symlink' ? { linkTarget: files.linkTarget(child) } : {};
+      const value = { type, mode, uid, gid, size, mtime, xattrs: files.xattrs(child), ...target };
+      if (first !== undefined) draft.link(child, first);
+      else draft.put(child, value, type === 'file' ? { files, path: child, open: () => files.open(child) } : undefined);
+      if (type === 'directory') visit(child);
+      draft.setTime(child, mtime);
+    }
+  };
+  visit(rootPath);
+  return (await copy.write(draft)).layer.descriptor.digest;
+}
+
 /** All that is in a layer, contents as text. */
 export async function entriesOf(layer: Layer): Promise<readonly (Omit<Entry, 'content'> & { readonly text: string })[]> {
   const found: (Omit<Entry, 'content'> & { readonly text: string })[] = [];

@@ -16,21 +16,16 @@ import {
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ByteString } from '../../../src/bytes.ts';
-import type { FileView } from '../../../src/files/file-view.ts';
 import type { Layer } from '../../../src/oci/image.ts';
 import type { StageLayer } from '../../../src/rootfs/stage-layer.ts';
 import type { StageFiles, TakenLayer } from '../../../src/rootfs/stage-files.ts';
-import { type BenchOptions, StageBench, entriesOf, linesOf } from '../../support/stage-bench.ts';
+import { shellRootMissing } from '../../support/shell-root.ts';
+import { type BenchOptions, StageBench, digestOf, entriesOf, linesOf } from '../../support/stage-bench.ts';
 import type { TarOptions } from '../../support/tar.ts';
 import { describe, temporaryFolder } from '../../support/tree.ts';
 import { node } from '../../support/tree-lines.ts';
 
-const skip =
-  process.getuid?.() !== 0
-    ? 'needs root for chroot'
-    : existsSync('/bin/busybox')
-      ? false
-      : 'needs a static /bin/busybox (Debian package busybox-static)';
+const skip = shellRootMissing() ?? false;
 const at = (path: string): ByteString => path as ByteString; // ASCII
 const token = 'var/run/secrets/token';
 
@@ -77,31 +72,6 @@ async function run(bench: StageBench, files: StageFiles, script: string): Promis
 
 async function pathsOf(layer: Layer): Promise<readonly string[]> {
   return (await entriesOf(layer)).map(({ path }) => path);
-}
-
-/** All of a view, copied into an empty stage: the digest of the layer that this makes. */
-async function digestOf(bench: StageBench, files: FileView): Promise<string> {
-  const copy = bench.stage([]);
-  const draft = await copy.draft();
-  const firsts = new Map<string, ByteString>();
-  const visit = (path: ByteString): void => {
-    for (const name of files.names(path)) {
-      const child = at(path === '.' ? name : `${path}/${name}`);
-      const stat = files.stat(child);
-      assert.ok(stat !== undefined && stat.type !== 'socket');
-      const { type, mode, uid, gid, size, mtime, identity } = stat;
-      const first = type === 'directory' ? undefined : firsts.get(identity);
-      firsts.set(identity, child);
-      const target = type === 'symlink' ? { linkTarget: files.linkTarget(child) } : {};
-      const value = { type, mode, uid, gid, size, mtime, xattrs: files.xattrs(child), ...target };
-      if (first !== undefined) draft.link(child, first);
-      else draft.put(child, value, type === 'file' ? { files, path: child, open: () => files.open(child) } : undefined);
-      if (type === 'directory') visit(child);
-      draft.setTime(child, mtime);
-    }
-  };
-  visit(at('.'));
-  return (await copy.write(draft)).layer.descriptor.digest;
 }
 
 const unpacked = (bench: StageBench): number => bench.events.filter(({ kind }) => kind === 'unpack.finished').length;
