@@ -8,18 +8,21 @@ import type { BlobStore } from '../layer/store.ts';
 import type { Compression } from '../oci/media-type.ts';
 import type { LocalEntry } from '../layer/entry.ts';
 import { type WrittenLayer, writeLayer } from '../layer/write.ts';
-import type { Image } from '../oci/image.ts';
+import type { Image, Layer } from '../oci/image.ts';
 import type { HistoryEntry, ImageConfig } from '../oci/image-config.ts';
 import type { MediaFamily } from '../oci/media-type.ts';
 import { type StoredImage, encodeImage } from '../oci/stored-image.ts';
 import { captureChanges } from '../rootfs/capture.ts';
 import type { ChangeList } from '../rootfs/change-list.ts';
 import { diffTrees } from '../rootfs/diff.ts';
+import { readLayerInto } from '../rootfs/follow-layer.ts';
 import { scanRoot } from '../rootfs/scan.ts';
 import { keepsChangeTimes } from '../linux/statfs.ts';
-import { settleTouched } from '../rootfs/settle.ts';
+import { type ImageBefore, settleTouched } from '../rootfs/settle.ts';
 import { readSnapshot } from '../rootfs/snapshot-file.ts';
 import { TreeColumns } from '../rootfs/tree-columns.ts';
+import { ImageTree } from '../tree/image-tree.ts';
+import { plainPodMap } from '../tree/pod-map.ts';
 import type { OpenContainer } from './container-store.ts';
 import type { ContainerState } from './state.ts';
 
@@ -57,7 +60,7 @@ export async function commitContainer(
 ): Promise<StoredImage> {
   const { state } = container;
   if (state.image !== undefined && base === undefined && !options.squashes) throw missingBase(state);
-  const changes = await findChanges(container, options.squashes, scope.signal);
+  const changes = await findChanges(container, options.squashes ? undefined : (base?.image.layers ?? []), scope.signal);
   const { layer } = await writeChanges(container, changes, options, scope);
   const below = options.squashes ? [] : (base?.image.layers ?? []);
   const created = timeOf(options);
@@ -76,12 +79,20 @@ export async function commitContainer(
   return encodeImage(image);
 }
 
-async function findChanges(container: OpenContainer, isWhole: boolean, signal: AbortSignal): Promise<ChangeList> {
+/** What a container has that the layers below it don't; all of it where there are none. */
+async function findChanges(container: OpenContainer, below: readonly Layer[] | undefined, signal: AbortSignal): Promise<ChangeList> {
   const root = plainRoot(bytesFromText(container.rootFolder));
-  if (isWhole) return diffTrees(new TreeColumns().build(), await scanRoot(root, signal));
-  const { tree, notes } = await readSnapshot(container.snapshotPath, signal);
-  const found = diffTrees(tree, await scanRoot(root, signal));
-  return await settleTouched(root, found, { notes, timesDrift: !keepsChangeTimes(root.path) }, signal);
+  if (below === undefined) return diffTrees(new TreeColumns().build(), await scanRoot(root, signal));
+  const found = diffTrees(await readSnapshot(container.snapshotPath, signal), await scanRoot(root, signal));
+  const settling = { image: () => readImage(below, signal), timesDrift: !keepsChangeTimes(root.path) };
+  return await settleTouched(root, found, settling, signal);
+}
+
+async function readImage(layers: readonly Layer[], signal: AbortSignal): Promise<ImageBefore> {
+  const tree = new ImageTree();
+  const warn = (): void => undefined; // who unpacked them was told
+  for (const [number, layer] of layers.entries()) await readLayerInto(tree, number, layer, new Map(), { warn, signal });
+  return { tree, layers: layers.map((layer) => ({ layer: () => layer })), map: plainPodMap };
 }
 
 async function writeChanges(

@@ -7,7 +7,6 @@ import type { Image } from '../oci/image.ts';
 import { emptyImageConfig } from '../oci/image-config.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { StoredImage } from '../oci/stored-image.ts';
-import { ContentNotes } from '../rootfs/content-notes.ts';
 import { scanRoot, settleClock } from '../rootfs/scan.ts';
 import { writeSnapshot } from '../rootfs/snapshot-file.ts';
 import { unpackImage } from '../rootfs/unpack-image.ts';
@@ -78,10 +77,9 @@ function nameFor(imageName: string | undefined): string {
 }
 
 async function fill(container: OpenContainer, image: Pick<Image, 'layers'>, emit: Emit, signal: AbortSignal): Promise<void> {
-  const notes = new ContentNotes();
-  await unpackImage(image, container.rootFolder, { notes, emit }, signal);
+  await unpackImage(image, container.rootFolder, { emit }, signal);
   const tree = await scanRoot(plainRoot(bytesFromText(container.rootFolder)), signal);
-  await writeSnapshot(container.snapshotPath, { tree, notes });
+  await writeSnapshot(container.snapshotPath, tree);
   // A change in the same clock tick as the newest one seen would keep its ctime.
   await settleClock(tree, signal);
 }

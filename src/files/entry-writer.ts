@@ -34,10 +34,6 @@ export interface WriteRules {
   readonly skipped?: (real: ByteString) => void;
   /** Told of a device that may not be made; without it that is an error. */
   readonly refuseDevice?: (real: ByteString) => void;
-  /** Told of a directory that no entry brought, but one needed. */
-  readonly madeParent?: (real: ByteString) => void;
-  /** Told of a hard link. */
-  readonly linked?: (real: ByteString, existing: ByteString, entry: Entry) => void;
 }
 
 const top = '.' as ByteString; // ASCII
@@ -181,7 +177,6 @@ export class EntryWriter {
         this.#directories.keepTime(splitPath(part).parent);
         mkdirSync(fsPath(absolutePath(this.#root, part)), 0o755);
         this.#directories.forget(part);
-        this.#rules.madeParent?.(part);
       }
       if (end === -1) return true;
     }
@@ -261,7 +256,6 @@ export class EntryWriter {
     linkSync(fsPath(existing), fsPath(path));
     // By both names: gVisor keeps what it knows of a file for each.
     for (const name of [existing, path]) applyLinkMetadata(name, entry, this.#rules.refuseXattr);
-    this.#rules.linked?.(real, found.path, entry);
     return true;
   }
 

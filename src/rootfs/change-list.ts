@@ -18,6 +18,10 @@ export class ChangeList implements Iterable<Change> {
     return this.#order.length;
   }
 
+  at(index: number): Change {
+    return this.#at(this.#order[index] ?? 0);
+  }
+
   filter(keeps: (change: Change, index: number) => boolean): ChangeList {
     const order = this.#order.filter((number, index) => keeps(this.#at(number), index));
     return order.length === this.length ? this : new ChangeList(this.#at, this.#count, order);

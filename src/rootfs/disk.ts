@@ -12,7 +12,6 @@ import type { Layer } from '../oci/image.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import { type PodMap, hiddenPlaces, isSamePodMap, mapPod, plainPodMap } from '../tree/pod-map.ts';
 import { clearRoot } from './clear.ts';
-import { ContentNotes } from './content-notes.ts';
 import { namingLayer } from './follow-layer.ts';
 import type { Ground } from './ground.ts';
 import { HeldFolders } from './held-folders.ts';
@@ -71,11 +70,6 @@ export class Disk {
     this.#heldFolders = new HeldFolders(options.root);
   }
 
-  /** What the files of the root hold, as far as it was noted. */
-  get notes(): ContentNotes {
-    return this.#held?.notes ?? new ContentNotes();
-  }
-
   /** The image that the root holds, path by path. */
   get map(): PodMap {
     return this.#held?.map ?? plainPodMap;
@@ -99,7 +93,7 @@ export class Disk {
   async hold(layers: readonly StageLayer[], options: HoldOptions): Promise<'holds' | 'has new ground' | 'other bytes'> {
     const held = await this.#begin(layers, options);
     const started = performance.now();
-    const report = createUnpackReport(held.notes);
+    const report = createUnpackReport();
     const missing = layers.length - held.chain.length;
     // A layer may put something else in place of a link that is turned.
     if (missing > 0) await this.#turn(held, plainPodMap);
@@ -202,7 +196,7 @@ export class Disk {
     this.#isEmpty = false;
     if (best === undefined) {
       chmodSync(fsPath(this.root.path), 0o755);
-      this.#held = { chain: [], notes: new ContentNotes(), map: plainPodMap };
+      this.#held = { chain: [], map: plainPodMap };
       return this.#held;
     }
     await takeRootBack(this.root, best.folder, this.#signal);
@@ -220,11 +214,11 @@ export class Disk {
     if (layers.some(({ diffId }, number) => held.chain[number] !== diffId)) return undefined;
     const isSameGround = this.ground?.suits(known.tree) !== false;
     if (!isSameGround || !isSamePodMap(held.map, mapPod(known.tree, this.root.protection))) return undefined;
-    const { notes, map } = held;
+    const { map } = held;
     const aside = this.#use === 'read' ? { folder: this.#asides.newFolder(), held, since: layers.length } : undefined;
     // While it is under way the root is nothing that anybody knows.
-    this.#held = { chain: [], notes, map };
-    const undoing = { root: this.root, from: held.tree, to: known, map, notes, ...aside };
+    this.#held = { chain: [], map };
+    const undoing = { root: this.root, from: held.tree, to: known, map, ...aside };
     const other = await this.#orClear(() => undoChanges(undoing, this.#signal));
     if (aside !== undefined) this.#asides.add(aside);
     this.#use = 'none';
@@ -233,7 +227,7 @@ export class Disk {
       ? 'what RUN made of the base is undone'
       : `the root is emptied: /${textFromBytes(other)} is not what the base has, after what RUN made of it was undone`;
     this.#emit({ kind: 'note', level: 'debug', message });
-    if (isBack) this.#held = { chain: layers.map(({ diffId }) => diffId), notes, map, tree: known.tree };
+    if (isBack) this.#held = { chain: layers.map(({ diffId }) => diffId), map, tree: known.tree };
     else this.clear();
     return this.#held;
   }

@@ -6,13 +6,11 @@ import type { Digest } from '../oci/digest.ts';
 import { pathIn } from '../paths.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import type { PodMap } from '../tree/pod-map.ts';
-import type { ContentNotes } from './content-notes.ts';
 import type { StageLayer } from './stage-layer.ts';
 
 export interface HeldImage {
   /** The diff_ids of the layers that were unpacked or captured, in order. */
   readonly chain: Digest[];
-  readonly notes: ContentNotes;
   map: PodMap;
   /** What it says, and maybe what later layers of its stage say; undefined until all its layers are there. */
   tree?: ImageTree;

@@ -10,12 +10,12 @@ import { comparePaths, isWithin, splitPath } from '../paths.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import type { PodMap } from '../tree/pod-map.ts';
 import { captureChanges } from './capture.ts';
-import { watchLocalDigest } from './content-notes.ts';
 import { diffTrees } from './diff.ts';
 import type { Disk } from './disk.ts';
 import { type LeftOut, changesBut, hasOtherMode } from './left-out.ts';
 import { scanRoot, settleClock } from './scan.ts';
-import { type Settling, settleTouched } from './settle.ts';
+import { settleTouched } from './settle.ts';
+import type { StageLayer } from './stage-layer.ts';
 import { entryAt } from './tree-columns.ts';
 import { type Change, type Tree, typeOfMode } from './scanned-tree.ts';
 import type { ChangeList } from './change-list.ts';
@@ -60,10 +60,11 @@ export class RunChanges {
   }
 
   /**
-   * What has changed since then, as the entries of a layer above `tree`. Contents are valid until the next entry is asked for.
+   * What has changed since then, as the entries of a layer above `layers`, which are `tree`. Contents are valid until the next entry is
+   * asked for.
    * @throws ERR_ROOTFS, ERR_LAYER
    */
-  async take(tree: ImageTree, exceptions: RunExceptions): Promise<Iterable<LocalEntry>> {
+  async take(tree: ImageTree, layers: readonly StageLayer[], exceptions: RunExceptions): Promise<Iterable<LocalEntry>> {
     const started = performance.now();
     const { root, map } = this.#disk;
     const before = this.#scan;
@@ -75,15 +76,11 @@ export class RunChanges {
     const found = diffTrees(before, after);
     const isAll = exceptions.except.length + unchanged.size === 0;
     const own = isAll ? found : found.filter(({ kind, path }) => !isExcepted(path) && !(kind === 'modified' && unchanged.has(path)));
-    const settled = await settleTouched(root, own, this.#settling(), this.#signal);
+    const settling = { image: () => ({ tree, layers, map }), timesDrift: !this.#hasTrueTimes() };
+    const settled = await settleTouched(root, own, settling, this.#signal);
     const changes = changesBut(exceptions.leftOut, this.#inImage(settled, before, tree), before);
     this.#emit({ kind: 'snapshot.finished', scanned: after.size, changed: changes.length, durationMs: performance.now() - started });
     return this.#captured(changes, tree, map);
-  }
-
-  #settling(): Settling {
-    const { notes } = this.#disk;
-    return { notes, timesDrift: !this.#hasTrueTimes() };
   }
 
   #hasTrueTimes(): boolean {
@@ -133,21 +130,11 @@ export class RunChanges {
   }
 
   *#captured(changes: ChangeList, tree: ImageTree, map: PodMap): Generator<LocalEntry> {
-    const { notes, root } = this.#disk;
     const owners = this.#owners(changes, tree, map);
-    for (const { path } of changes) notes.forget(path);
-    for (const entry of captureChanges(root, changes, this.#signal)) {
-      const { watched, digest } = watchLocalDigest(entry);
-      const { path, linkTarget } = watched;
-      yield {
-        ...watched,
-        ...owners.get(path),
-        path: map.toImage(path),
-        ...(linkTarget !== undefined && entry.type === 'hardlink' ? { linkTarget: map.toImage(linkTarget) } : {}),
-      };
-      // The next RUN may touch it without changing it.
-      if (entry.type === 'hardlink' && linkTarget !== undefined) notes.noteSame(path, linkTarget);
-      else notes.note(path, digest());
+    for (const entry of captureChanges(this.#disk.root, changes, this.#signal)) {
+      const { path, type, linkTarget } = entry;
+      const isLink = type === 'hardlink' && linkTarget !== undefined;
+      yield { ...entry, ...owners.get(path), path: map.toImage(path), ...(isLink ? { linkTarget: map.toImage(linkTarget) } : {}) };
     }
   }
 

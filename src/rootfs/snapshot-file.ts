@@ -1,5 +1,5 @@
-// What a root was like, kept in a file for a process that comes later: a scan, and what was noted of contents. A line for each path,
-// which a person can read: twelve numbers in the order of `StatField`, the digest of what it holds (`-` where none was noted), the path.
+// What a root was like, kept in a file for a process that comes later. A line for each path, which a person can read: twelve numbers
+// in the order of `StatField`, and the path.
 import { createReadStream } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
@@ -8,28 +8,21 @@ import { BuilderError } from '../errors.ts';
 import { StatField, statFieldCount } from '../linux/files.ts';
 import { isDirectoryMode } from '../files/resolve.ts';
 import { splitPath } from '../paths.ts';
-import { ContentNotes } from './content-notes.ts';
 import type { Tree } from './scanned-tree.ts';
 import { TreeColumns, inRoot } from './tree-columns.ts';
 
-export interface Snapshot {
-  readonly tree: Tree;
-  readonly notes: ContentNotes;
-}
-
-const heading = 'yadokari snapshot 1';
+const heading = 'yadokari snapshot 2';
 const linesPerWrite = 1024;
 
 /** Writes a snapshot beside its place, and moves it there when all is on the disk. @throws SystemError */
-export async function writeSnapshot(path: string, { tree, notes }: Snapshot): Promise<void> {
+export async function writeSnapshot(path: string, tree: Tree): Promise<void> {
   const temporary = `${path}.part`;
   {
     await using file = await open(temporary, 'w', 0o600);
     let lines = [heading];
     for (let position = 0; position < tree.size; position++) {
-      const name = tree.path(position);
       const numbers = Array.from({ length: statFieldCount }, (_, field) => tree.number(position, field));
-      lines.push(`${numbers.join(' ')} ${notes.get(name)?.toString('hex') ?? '-'} ${encodeURI(name)}`);
+      lines.push(`${numbers.join(' ')} ${encodeURI(tree.path(position))}`);
       if (lines.length < linesPerWrite) continue;
       await file.write(`${lines.join('\n')}\n`);
       lines = [];
@@ -41,9 +34,8 @@ export async function writeSnapshot(path: string, { tree, notes }: Snapshot): Pr
 }
 
 /** @throws ERR_ROOTFS where the file is missing or not whole */
-export async function readSnapshot(path: string, signal: AbortSignal): Promise<Snapshot> {
+export async function readSnapshot(path: string, signal: AbortSignal): Promise<Tree> {
   const columns = new TreeColumns();
-  const notes = new ContentNotes();
   const directories = new Map<ByteString, number>([['.' as ByteString, inRoot]]); // ASCII
   let count = -1;
   let isWhole = false;
@@ -53,7 +45,7 @@ export async function readSnapshot(path: string, signal: AbortSignal): Promise<S
       if (count === -1) count = 0;
       else if (line.startsWith('end ')) isWhole = line === `end ${count}`;
       else {
-        readLine(line, columns, notes, directories);
+        readLine(line, columns, directories);
         count++;
       }
     }
@@ -62,21 +54,20 @@ export async function readSnapshot(path: string, signal: AbortSignal): Promise<S
     throw damaged(path, error);
   }
   if (!isWhole) throw damaged(path);
-  return { tree: columns.build(), notes };
+  return columns.build();
 }
 
-function readLine(line: string, columns: TreeColumns, notes: ContentNotes, directories: Map<ByteString, number>): void {
+function readLine(line: string, columns: TreeColumns, directories: Map<ByteString, number>): void {
   const parts = line.split(' ');
-  const [digest = '-', encoded = ''] = parts.slice(statFieldCount);
+  const encoded = parts[statFieldCount] ?? '';
   const numbers = parts.slice(0, statFieldCount).map(Number);
   const name = decodeURI(encoded) as ByteString; // as it was written
   const split = splitPath(name);
   const parent = directories.get(split.parent);
-  if (parent === undefined || parts.length !== statFieldCount + 2 || numbers.some((each) => !Number.isFinite(each)))
+  if (parent === undefined || parts.length !== statFieldCount + 1 || numbers.some((each) => !Number.isFinite(each)))
     throw new RangeError(`not a line of a snapshot: ${line}`);
   const position = columns.place(parent, columns.table.add(numbers, split.name));
   if (isDirectoryMode(numbers[StatField.mode])) directories.set(name, position);
-  if (digest !== '-') notes.note(name, Buffer.from(digest, 'hex'));
 }
 
 function damaged(path: string, cause?: unknown): BuilderError {

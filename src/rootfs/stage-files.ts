@@ -225,7 +225,7 @@ export class StageFiles {
     emit({ kind: 'phase', phase: 'snapshotting' });
     const tree = await this.tree();
     const scan = createSecretScan(secrets);
-    const changes = await runChanges.take(tree, { ...exceptions, leftOut });
+    const changes = await runChanges.take(tree, this.#layers, { ...exceptions, leftOut });
     const number = this.#layers.length;
     const entries = followLocal(watchEntries(changes, scan), tree, number, this.#tree.kept);
     const written = await this.#writeLayer(entries);

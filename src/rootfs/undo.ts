@@ -8,7 +8,6 @@ import { readPossibleOwner } from '../linux/owners.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import { typeBits } from '../tree/node.ts';
 import type { PodMap } from '../tree/pod-map.ts';
-import type { ContentNotes } from './content-notes.ts';
 import { draftDifference } from './draft-difference.ts';
 import { scanRoot } from './scan.ts';
 import type { Tree, TreeEntry } from './scanned-tree.ts';
@@ -30,8 +29,6 @@ export interface Undoing {
   readonly to: KnownFiles;
   /** Of both. */
   readonly map: PodMap;
-  /** Of the root. */
-  readonly notes: ContentNotes;
   /** An empty folder for the files that go: who reads them later finds them at their places in it. */
   readonly folder?: ByteString;
 }
@@ -41,12 +38,12 @@ export interface Undoing {
  * @throws ERR_ROOTFS, and what reading the files throws
  */
 export async function undoChanges(undoing: Undoing, signal: AbortSignal): Promise<ByteString | undefined> {
-  const { root, from, to, map, notes, folder } = undoing;
+  const { root, from, to, map, folder } = undoing;
   const entries = draftDifference(from, to.tree, to.files);
   // Contents are read before anything moves.
   const contents = await readDraft(to.tree, entries, signal);
   if (folder !== undefined) await setPathsAside(root, folder, leaving(entries, from, map), signal);
-  await unpackLayer(root, contents, createUnpackReport(notes), signal, map);
+  await unpackLayer(root, contents, createUnpackReport(), signal, map);
   return findOther(await scanRoot(root, signal), undoing);
 }
 

@@ -4,7 +4,6 @@ import type { Emit } from '../events.ts';
 import { plainRoot } from '../files/root.ts';
 import { openEntries } from '../layer/open-entries.ts';
 import type { Image } from '../oci/image.ts';
-import type { ContentNotes } from './content-notes.ts';
 import { namingLayer } from './follow-layer.ts';
 import { unpackLayer } from './unpack.ts';
 import { createUnpackReport, tellUnpackReport } from './unpack-report.ts';
@@ -16,11 +15,11 @@ import { createUnpackReport, tellUnpackReport } from './unpack-report.ts';
 export async function unpackImage(
   { layers }: Pick<Image, 'layers'>,
   folder: string,
-  { notes, emit }: { readonly notes?: ContentNotes; readonly emit: Emit },
+  { emit }: { readonly emit: Emit },
   signal: AbortSignal,
 ): Promise<void> {
   const root = plainRoot(bytesFromText(folder));
-  const report = createUnpackReport(notes);
+  const report = createUnpackReport();
   for (const [number, layer] of layers.entries())
     await namingLayer(number, layers.length, layer, async () => {
       const entries = openEntries(layer, signal, (oddity) => report.oddities.add(oddity));

@@ -1,9 +1,8 @@
-// What unpacking could not do here, kept to be told once instead of a thousand times, and what it noted of the files it made.
+// What unpacking could not do here, kept to be told once instead of a thousand times.
 import { type ByteString, textFromBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
 import type { Entry } from '../layer/entry.ts';
 import type { Owner } from '../linux/owners.ts';
-import type { ContentNotes } from './content-notes.ts';
 
 /** What of a base is not in the root although its layers say so. A snapshot sees neither as a change. */
 export interface UnpackReport {
@@ -17,13 +16,11 @@ export interface UnpackReport {
   readonly protectedPaths: Set<ByteString>;
   /** Oddities of the archives. */
   readonly oddities: Set<string>;
-  /** What the files hold; undefined where nobody will ask. */
-  readonly notes: ContentNotes | undefined;
 }
 
 /** An empty report. */
-export function createUnpackReport(notes?: ContentNotes): UnpackReport {
-  return { nodes: new Set(), xattrs: new Map(), owners: new Map(), protectedPaths: new Set(), oddities: new Set(), notes };
+export function createUnpackReport(): UnpackReport {
+  return { nodes: new Set(), xattrs: new Map(), owners: new Map(), protectedPaths: new Set(), oddities: new Set() };
 }
 
 /** The entry as it can be made here; an id that the user namespace does not map can be given to nothing, the layer has it all the same. */

@@ -1,16 +1,14 @@
 // Layers onto the root, in order. image-spec layer.md#applying-changesets. RED: entries come from strangers; see
-// `files/entry-writer.ts`, which puts them on disk. Here is only what is about layers: whiteouts, the pod's map, and what is noted.
+// `files/entry-writer.ts`, which puts them on disk. Here is only what is about layers: whiteouts and the pod's map.
 import type { ByteString } from '../bytes.ts';
 import { EntryWriter, type WriteRules } from '../files/entry-writer.ts';
-import { readXattrs } from '../files/metadata.ts';
-import { absolutePath, isDirectoryMode, resolvePath } from '../files/resolve.ts';
+import { isDirectoryMode, resolvePath } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
 import type { Entry } from '../layer/entry.ts';
 import { whiteoutOf } from '../layer/whiteout.ts';
 import { readPossibleOwner } from '../linux/owners.ts';
 import { childPath, clampPath, splitPath } from '../paths.ts';
 import { type PodMap, plainPodMap } from '../tree/pod-map.ts';
-import { digestOf, watchDigest } from './content-notes.ts';
 import { type UnpackReport, withPossibleOwner } from './unpack-report.ts';
 
 /**
@@ -35,8 +33,6 @@ class Unpacking {
   readonly #report: UnpackReport;
   /** What this layer has made, and the directories above it: its whiteouts spare them. */
   readonly #fresh = new Set<ByteString>();
-  /** Paths on disk that lack an attribute: what they hold is not what the layer says. */
-  readonly #refused = new Set<ByteString>();
   /** Where the disk has a link to a held folder, and those folders: what a layer says of the former is meant for the latter. */
   readonly #heldOfFree = new Map<ByteString, ByteString>();
   readonly #turned: ReadonlySet<ByteString>;
@@ -58,11 +54,8 @@ class Unpacking {
       // A whiteout that is a directory in its archive: what is in it hides nothing more.
       if (path.split('/').some((name) => name.startsWith('.wh.'))) return;
     }
-    const { watched, digest } = this.#report.notes === undefined ? { watched: entry } : watchDigest(entry);
-    const real = await this.writer.write(watched);
-    if (real === undefined) return;
-    if (entry.type !== 'hardlink' && digest !== undefined) this.#note(real, digest);
-    if (real !== '.') this.#remember(real);
+    const real = await this.writer.write(entry);
+    if (real !== undefined && real !== '.') this.#remember(real);
   }
 
   #rules(): WriteRules {
@@ -72,7 +65,6 @@ class Unpacking {
       kind: 'layer',
       keepsOwners: true,
       refuseXattr: (path, name) => {
-        this.#refused.add(path);
         if (!report.xattrs.has(name)) report.xattrs.set(name, path);
       },
       // The image's link in place of a held folder: the map has it.
@@ -80,20 +72,7 @@ class Unpacking {
       adapt: (real, entry) => withPossibleOwner(report, real, entry, possibleOwner(entry)),
       skipped: (real) => report.protectedPaths.add(real),
       refuseDevice: (real) => report.nodes.add(real),
-      madeParent: (real) => this.#note(real, () => digestOf(readXattrs(absolutePath(this.#root, real)))),
-      linked: (real, existing, entry) => {
-        // A header of a link may bring attributes of its own.
-        if (entry.xattrs.size > 0) report.notes?.forget(existing);
-        report.notes?.noteSame(real, existing);
-      },
     };
-  }
-
-  #note(real: ByteString, digest: () => Buffer): void {
-    const { notes } = this.#report;
-    if (notes === undefined) return;
-    if (this.#refused.delete(absolutePath(this.#root, real))) notes.forget(real);
-    else notes.note(real, digest());
   }
 
   #hide(path: ByteString): void {

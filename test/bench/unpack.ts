@@ -8,7 +8,6 @@ import { parseDigest } from '../../src/oci/digest.ts';
 import type { Layer } from '../../src/oci/image.ts';
 import { MediaType } from '../../src/oci/media-type.ts';
 import { createProtection } from '../../src/rootfs/protect.ts';
-import { ContentNotes } from '../../src/rootfs/content-notes.ts';
 import { createUnpackReport } from '../../src/rootfs/unpack-report.ts';
 import { unpackLayer } from '../../src/rootfs/unpack.ts';
 import { must } from '../support/command.ts';
@@ -35,7 +34,7 @@ export async function benchUnpack(rounds: number, folder: string): Promise<Ratio
           await unpackLayer(
             root,
             openEntries(layer, signal, () => undefined),
-            createUnpackReport(new ContentNotes()),
+            createUnpackReport(),
             signal,
           );
         },
