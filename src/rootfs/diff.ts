@@ -151,7 +151,8 @@ function isModified(was: TreeEntry, is: TreeEntry): boolean {
 
 function touchOf(was: TreeEntry, is: TreeEntry): number {
   if (!isSameButTimes(was, is) || (!isDirectory(is) && !isSameInode(was, is) && is.links !== 1)) return 0;
-  if (isSameTime(was, is) && hasSameLinks(was, is)) return Flag.ctime;
+  // Another name of the file came or went.
+  if (isSameTime(was, is) && (hasSameLinks(was, is) || isSameInode(was, is))) return Flag.ctime;
   const apart = (is.mtimeSeconds - was.mtimeSeconds) * 1e9 + is.mtimeNanoseconds - was.mtimeNanoseconds;
   return Math.abs(apart) < 1e9 ? Flag.drift : 0;
 }

@@ -54,8 +54,8 @@ export type Change =
       /** The very inode that was there before: it was written to or its metadata changed, but not replaced. */
       readonly isSameFile?: boolean;
       /**
-       * What it holds may be as before: `ctime` and nothing else is different (but the inode of a file with one name), or also the
-       * mtime, by less than a second, and the count of links, which drift where a filesystem caches them for each name.
+       * What it holds may be as before: `ctime` and nothing else is different (but the inode of a file with one name, or how many other
+       * names the very file has), or also the mtime, by less than a second, which drifts where a filesystem caches it for each name.
        */
       readonly touched?: 'ctime' | 'drift' | undefined;
     }

@@ -76,7 +76,7 @@ const scripts: readonly (readonly [what: string, script: string, opened: readonl
   ['adds files and folders', 'mkdir -p /new/deep /d/e/more; touch /new/deep/f /d/e/more/g; ln -s f /new/l', []],
   ['changes nothing', 'touch /tmpfile; rm /tmpfile', []],
   ['changes modes and owners of folders', 'chmod 777 /d; chown 5:6 /d/e; touch /d', []],
-  ['makes names of its own for files of the base', 'ln /d/f /also', ['below']],
+  ['makes names of its own for files of the base', 'ln /d/f /also', []],
   ['changes contents, modes and owners of files', 'cat /d/l >> /etc/conf; chmod 600 /d/f; chown 9:9 /d/h/i', ['below', 'above']],
   ['removes files, links, folders', 'rm -r /d/e /d/g /d/l /d/fifo /d/h', ['below', 'above']],
   ['puts other things in their places', 'rm -r /d/e /d/h; touch /d/e; ln -s e /d/h; rm /d/f; mkdir /d/f; touch /d/f/x', ['below', 'above']],
