@@ -13,8 +13,11 @@ import { Meter, verify } from './meter.ts';
 /** A blob that is being written. */
 interface BlobWriter {
   readonly write: (chunk: Uint8Array) => Promise<void>;
-  /** What is written, from its start, as it comes; nobody has verified it. Fails where the blob is discarded. */
-  readonly follow: (signal: AbortSignal) => Readable;
+  /**
+   * What is written, from its start, as it comes; nobody has verified it, and each chunk is valid until the next is asked for. Fails
+   * where the blob is discarded.
+   */
+  readonly chunks: (signal: AbortSignal) => AsyncIterable<Buffer>;
   /** Ends writing; the blob can be opened as often as wanted until the store is closed. */
   readonly finish: () => Promise<StoredBlob>;
   /** Gives the space back. */
@@ -63,7 +66,7 @@ export function openBlobStore(folder: string): BlobStore {
     const blob = await createFor();
     return {
       write: (chunk) => blob.write(chunk),
-      follow: blob.follow,
+      chunks: blob.chunks,
       finish: async () => await Promise.resolve(blob.finish()),
       discard: () => give(blob),
     };
@@ -129,10 +132,6 @@ class GrowingBlob {
 
   readonly open = (signal: AbortSignal): Readable => {
     return Readable.from(this.#verified(signal), { objectMode: false, highWaterMark: readSize });
-  };
-
-  readonly follow = (signal: AbortSignal): Readable => {
-    return Readable.from(this.#read(signal), { objectMode: false, highWaterMark: readSize });
   };
 
   readonly chunks = (signal: AbortSignal): AsyncIterable<Buffer> => this.#read(signal, Buffer.allocUnsafeSlow(readSize));

@@ -53,7 +53,7 @@ export async function writeLayer(
   const tar = tarBlocks(entries, new TarBlocks(plain, { reuses: true, latestTime, earliestTime }), counted);
   const { promise: finished, resolve, reject } = Promise.withResolvers<Layer>();
   finished.catch(() => undefined);
-  const onLarge = (follow: GrowingLayer['open']): void => onGrowing?.({ open: follow, finished });
+  const onLarge = (chunks: GrowingLayer['chunks']): void => onGrowing?.({ chunks, finished });
   try {
     const { digest, size, open } = await storeCompressed(tar, { ...options, onLarge }, signal);
     const layer = { descriptor: { mediaType: layerMediaType(family, compression), digest, size }, diffId: plain.digest(), open };
@@ -68,7 +68,7 @@ export async function writeLayer(
 /** Compresses plain bytes into a blob of the store. A chunk has to stay as it is until the next is asked for. */
 export async function storeCompressed(
   plain: AsyncIterable<Buffer>,
-  options: Pick<LayerOptions, 'compression' | 'level' | 'store'> & { readonly onLarge?: (follow: GrowingLayer['open']) => void },
+  options: Pick<LayerOptions, 'compression' | 'level' | 'store'> & { readonly onLarge?: (chunks: GrowingLayer['chunks']) => void },
   signal: AbortSignal,
 ): Promise<StoredBlob> {
   const { compression, store, onLarge } = options;
@@ -79,7 +79,7 @@ export async function storeCompressed(
       // pipeline() only gives up waiting: an iterable that is no stream would be read on.
       signal.throwIfAborted();
       await blob.write(chunk);
-      if (size < largeBytes && size + chunk.length >= largeBytes) onLarge?.(blob.follow);
+      if (size < largeBytes && size + chunk.length >= largeBytes) onLarge?.(blob.chunks);
       size += chunk.length;
     }
   };

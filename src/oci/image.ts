@@ -31,8 +31,8 @@ export interface Layer extends ImageBlob {
 
 /** A layer that is being written. */
 export interface GrowingLayer {
-  /** Its bytes from the start, as they come; nobody has verified them. */
-  readonly open: (signal: AbortSignal) => Readable;
+  /** Its bytes from the start, as they come; nobody has verified them. Each chunk is valid until the next is asked for. */
+  readonly chunks: (signal: AbortSignal) => AsyncIterable<Buffer>;
   /** Rejected where nothing comes of it. */
   readonly finished: Promise<Layer>;
 }

@@ -28,7 +28,7 @@ export interface HttpRequest {
   readonly method: Method;
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Readable | Buffer;
+  readonly body?: AsyncIterable<Buffer> | Buffer;
   /** How much longer than usual the first byte of the answer may take; a registry may be busy moving a large blob. */
   readonly extraPatienceMs?: number;
   /** So many times as long as usual; servers that make what they send (archives of a commit, git packs) begin late. */
@@ -91,9 +91,7 @@ export function createHttpClient(options: HttpOptions): HttpClient {
     const failure = (why: string): TransientError =>
       new TransientError(`${unreachable(request.url.host, proxy)}: ${why}`, { method: request.method, url: redactUrl(request.url) });
     const wordsFor = (error: unknown): BuilderError => networkError(error, request, { proxy, authorities: options.authorities });
-    const { source, body } = outgoing(request.body, limits, (why) => stalled.abort(failure(why)));
-    let sourceFailure: Error | undefined;
-    source?.once('error', (error) => (sourceFailure = error));
+    const { body, sourceFailure } = outgoing(request.body, limits, (why) => stalled.abort(failure(why)));
     try {
       const answer = await dispatcherFor(request.url).request({
         origin: request.url.origin,
@@ -113,7 +111,7 @@ export function createHttpClient(options: HttpOptions): HttpClient {
     } catch (error) {
       signal.throwIfAborted();
       // What we were sending broke, not the network: its own error says more.
-      if (sourceFailure instanceof BuilderError) throw sourceFailure;
+      if (sourceFailure() instanceof BuilderError) throw sourceFailure();
       if (stalled.signal.aborted) throw stalled.signal.reason;
       throw wordsFor(error);
     }
@@ -140,13 +138,24 @@ function againAfterStray(ask: HttpClient['exchange']): HttpClient['exchange'] {
   };
 }
 
+/** What goes out, and what its source has failed with. */
 function outgoing(
-  body: Readable | Buffer | undefined,
+  source: HttpRequest['body'],
   limits: PaceLimits,
   onStall: (why: string) => void,
-): { readonly source?: Readable; readonly body: Readable | Buffer | null } {
-  if (body === undefined) return { body: null };
-  return Buffer.isBuffer(body) ? { body } : { source: body, body: pacedUpload(body, limits, onStall) };
+): { readonly body: Buffer | null; readonly sourceFailure: () => unknown } {
+  let failure: unknown;
+  const told = async function* (content: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      yield* content;
+    } catch (error) {
+      failure = error;
+      throw error;
+    }
+  };
+  const body = source === undefined || Buffer.isBuffer(source) ? source : pacedUpload(told(source), limits, onStall);
+  // undici's documentation knows iterables, its types don't.
+  return { body: (body ?? null) as Buffer | null, sourceFailure: () => failure };
 }
 
 function incoming(body: Readable, limits: PaceLimits, fail: (why: string) => Error, wordsFor: (error: unknown) => BuilderError): Readable {

@@ -1,6 +1,6 @@
 // How long a peer may be silent or slow before its connection is given up. Only the time that we wait for it counts: a build that
 // is busy unpacking, or a file that is slow to read, is nobody's fault on the other side.
-import { Readable } from 'node:stream';
+import { type Readable, getDefaultHighWaterMark } from 'node:stream';
 import { BuilderError } from '../errors.ts';
 
 export interface PaceLimits {
@@ -14,8 +14,12 @@ export interface PaceLimits {
 /** 30 s without a byte, or 60 s below 1 KiB/s. */
 export const defaultPaceLimits: PaceLimits = { stallTimeoutMs: 30_000, slowWindowMs: 60_000, slowBytesPerSecond: 1024 };
 
-/** What we give the socket at once, so that a slow line shows that it moves. */
-const pieceBytes = 64 * 1024;
+/** What a socket gets at once: little where the line is slow, so that it shows that it moves. What is less may wait in the socket. */
+const slowPieceBytes = getDefaultHighWaterMark(false);
+/** Where it is fast, since each piece is a turn of the loop. */
+const fastPieceBytes = 512 * 1024;
+/** A piece that took no longer may be followed by one of twice its size. */
+const fastMs = 50;
 
 /** Adds up what passed and how long it took. */
 class Window {
@@ -55,30 +59,34 @@ export async function* paced(source: Readable, limits: PaceLimits, fail: (why: s
   }
 }
 
-/** Content on its way out, in small pieces; `onStall` hears it when the other side takes none or hardly any. Takes over `source`. */
-export function pacedUpload(source: Readable, limits: PaceLimits, onStall: (why: string) => void): Readable {
-  const pass = async function* (): AsyncGenerator<Buffer, void, undefined> {
-    const window = new Window(limits);
-    for await (const chunk of source) {
-      const bytes: unknown = chunk;
-      if (!Buffer.isBuffer(bytes)) throw new BuilderError('ERR_INTERNAL', 'Cannot send content: the stream is not of bytes');
-      for (let at = 0; at < bytes.length; at += pieceBytes) {
-        const piece = bytes.subarray(at, at + pieceBytes);
-        const sinceMs = performance.now();
-        const timer = setTimeout(onStall, limits.stallTimeoutMs, `it took no byte for ${seconds(limits.stallTimeoutMs)}`);
-        try {
-          yield piece;
-        } finally {
-          clearTimeout(timer);
-        }
-        if (window.add(performance.now() - sinceMs, piece.length)) onStall(`it took ${tooSlow(limits)}`);
+/**
+ * Content on its way out, in pieces; `onStall` hears it when the other side takes none or hardly any. A chunk of the source has to stay as
+ * it is until the next is asked for, and pieces are for a taker who asks for the next when the socket has nothing left to send.
+ */
+export async function* pacedUpload(
+  source: AsyncIterable<Buffer>,
+  limits: PaceLimits,
+  onStall: (why: string) => void,
+): AsyncGenerator<Buffer, void, undefined> {
+  const window = new Window(limits);
+  let pieceBytes = slowPieceBytes;
+  for await (const bytes of source) {
+    for (let at = 0; at < bytes.length;) {
+      const part = bytes.subarray(at, at + pieceBytes);
+      const piece = part.length < slowPieceBytes ? Buffer.from(part) : part;
+      at += piece.length;
+      const sinceMs = performance.now();
+      const timer = setTimeout(onStall, limits.stallTimeoutMs, `it took no byte for ${seconds(limits.stallTimeoutMs)}`);
+      try {
+        yield piece;
+      } finally {
+        clearTimeout(timer);
       }
+      const tookMs = performance.now() - sinceMs;
+      if (window.add(tookMs, piece.length)) onStall(`it took ${tooSlow(limits)}`);
+      pieceBytes = tookMs < fastMs ? Math.min(2 * pieceBytes, fastPieceBytes) : slowPieceBytes;
     }
-  };
-  const out = Readable.from(pass(), { objectMode: false });
-  // A body that is given up before it was read has started no iteration, so nothing else would close the source.
-  out.once('close', () => source.destroy());
-  return out;
+  }
 }
 
 /** "30 s". */

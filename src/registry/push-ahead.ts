@@ -67,7 +67,7 @@ async function sendGrowing(
   );
   const onBytes = (doneBytes: number): void => (descriptor === undefined ? undefined : tell(descriptor, doneBytes));
   try {
-    return await patchGrowing(repository, location, () => counted(growing.open(signal), onBytes), answerMs, signal);
+    return await patchGrowing(repository, location, () => counted(growing.chunks(signal), onBytes), answerMs, signal);
   } catch (error) {
     if (!signal.aborted) repository.takesGrowing = false;
     void cancelUpload(repository, location, AbortSignal.timeout(answerMs)).catch(() => undefined);

@@ -1,5 +1,4 @@
 // Requests with redirects and retries. Headers that carry secrets stay with the origin that they were made for.
-import type { Readable } from 'node:stream';
 import { isIP } from 'node:net';
 import { RegistryError } from '../errors.ts';
 import { given } from '../given.ts';
@@ -13,7 +12,8 @@ import { type Method, type HttpOptions, createHttpClient } from './http-client.t
 
 /** Content that can be sent again from its start. */
 export interface Body {
-  readonly open: () => Readable | Buffer;
+  /** A chunk has to stay as it is until the next is asked for. */
+  readonly open: () => AsyncIterable<Buffer> | Buffer;
   /** Sent as Content-Length; left out where nobody knows it yet. */
   readonly sizeBytes?: number;
 }

@@ -1,5 +1,4 @@
 // The verbs of an upload: distribution-spec, "Pushing blobs". One request each, no policy.
-import type { Readable } from 'node:stream';
 import { given } from '../given.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -93,19 +92,18 @@ export async function patchBlob(
 export async function patchGrowing(
   repository: Repository,
   location: URL,
-  open: () => Readable,
+  open: () => AsyncIterable<Buffer>,
   answerMs: number,
   signal: AbortSignal,
 ): Promise<URL> {
   const task = `push a growing blob to ${repository.name}`;
   const late = new AbortController();
   let timer: NodeJS.Timeout | undefined;
-  const openTimed = (): Readable => {
+  const onEnd = (): void => late.abort(new TransientError(`Cannot ${task}: no answer`, { method: 'PATCH', url: repository.name }));
+  const openTimed = async function* (): AsyncGenerator<Buffer, void, undefined> {
     clearTimeout(timer);
-    const source = open();
-    const onEnd = (): void => late.abort(new TransientError(`Cannot ${task}: no answer`, { method: 'PATCH', url: repository.name }));
-    source.once('end', () => (timer = setTimeout(onEnd, answerMs)));
-    return source;
+    yield* open();
+    timer = setTimeout(onEnd, answerMs);
   };
   const headers = { 'content-type': 'application/octet-stream' };
   const wish: Wish = { access: 'push', headers, body: { open: openTimed }, retry: false, task };

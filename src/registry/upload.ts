@@ -1,5 +1,5 @@
 // One blob into one repository: one PUT where that works, chunks where it doesn't, a new session where one is lost.
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
 import type { ImageBlob } from '../oci/image.ts';
 import type { Repository } from './repository.ts';
@@ -125,11 +125,11 @@ async function sendWhole(upload: Upload, signal: AbortSignal): Promise<void> {
   const { descriptor } = source;
   const { location } = await nextSession(upload, signal);
   let opened: Readable | undefined;
-  const open = (): Readable => {
+  const open = (): AsyncIterable<Buffer> => {
     // A redirect or a 401 needs the content once more: what was opened before is not read any further.
     opened?.destroy();
-    opened = counted(source.open(signal), options.onBytes);
-    return opened;
+    opened = source.open(signal);
+    return counted(opened, options.onBytes);
   };
   try {
     await putBlob(repository, location, descriptor, { open, sizeBytes: descriptor.size }, signal);
@@ -161,7 +161,7 @@ async function sendChunks(upload: Upload, signal: AbortSignal): Promise<void> {
         isFirst = false;
         yield* reader.take(sizeBytes);
       };
-      const open = (): Readable => counted(Readable.from(chunk(), { objectMode: false }), (sent) => options.onBytes(before + sent));
+      const open = (): AsyncIterable<Buffer> => counted(chunk(), (sent) => options.onBytes(before + sent));
       state.doneBytes = before;
       state.unfinished = { ...session, location: at.location };
       at = await patchBlob(repository, at.location, before, { open, sizeBytes }, signal);
@@ -245,20 +245,15 @@ class ByteReader {
   }
 }
 
-/** The same bytes, told as they pass. */
-export function counted(source: Readable, onBytes: (doneBytes: number) => void): Readable {
-  const pass = async function* (): AsyncGenerator<Buffer, void, undefined> {
-    let done = 0;
-    for await (const chunk of source) {
-      const bytes: unknown = chunk;
-      if (!Buffer.isBuffer(bytes)) throw new BuilderError('ERR_INTERNAL', 'Cannot push a blob: the stream is not of bytes');
-      done += bytes.length;
-      onBytes(done);
-      yield bytes;
-    }
-  };
-  const out = Readable.from(pass(), { objectMode: false });
-  // A body that undici gives up before it was read has started no iteration, so nothing else would close the source.
-  out.once('close', () => source.destroy());
-  return out;
+/** The same chunks, told as they pass. */
+export async function* counted(
+  source: AsyncIterable<Buffer>,
+  onBytes: (doneBytes: number) => void,
+): AsyncGenerator<Buffer, void, undefined> {
+  let done = 0;
+  for await (const chunk of source) {
+    done += chunk.length;
+    onBytes(done);
+    yield chunk;
+  }
 }

@@ -41,7 +41,7 @@ export function growingLayer(): GrowingLayer & {
     }
   };
   return {
-    open: (signal) => Readable.from(read(), { objectMode: false, signal }),
+    chunks: read,
     finished,
     write: (bytes) => (written.push(bytes), tell()),
     end: () => {

@@ -26,8 +26,12 @@ function file(path: string, content: string | Buffer, more: Partial<Entry> = {})
 }
 
 async function blobOf(written: WrittenLayer): Promise<Buffer> {
+  return await copied(written.layer.open(signal));
+}
+
+async function copied(lent: AsyncIterable<Buffer>): Promise<Buffer> {
   const parts: Buffer[] = [];
-  for await (const part of written.layer.open(signal)) parts.push(Buffer.from(part));
+  for await (const part of lent) parts.push(Buffer.from(part));
   return Buffer.concat(parts);
 }
 
@@ -210,7 +214,7 @@ test('a large layer can be read while it is written, a small one is not worth it
   let followed: Promise<Buffer> | undefined;
   const entries = async function* (): AsyncGenerator<Entry> {
     yield file('large', randomBytes(12_000_000));
-    followed = growing[0] === undefined ? undefined : buffer(growing[0].open(signal));
+    followed = growing[0] === undefined ? undefined : copied(growing[0].chunks(signal));
     yield file('end', randomBytes(5_000_000));
   };
   const written = await writeLayer(entries(), options, signal);
@@ -223,8 +227,8 @@ test('a large layer can be read while it is written, a small one is not worth it
 test('who reads a large layer that fails hears of it', async (context) => {
   await using store = openBlobStore(temporaryFolder(context));
   const reading: Promise<unknown>[] = [];
-  const onGrowing = ({ open, finished }: GrowingLayer): void =>
-    void reading.push(assert.rejects(buffer(open(signal))), assert.rejects(finished));
+  const onGrowing = ({ chunks, finished }: GrowingLayer): void =>
+    void reading.push(assert.rejects(copied(chunks(signal))), assert.rejects(finished));
   const entries = async function* (): AsyncGenerator<Entry> {
     yield file('large', randomBytes(12_000_000));
     yield file('short', 'x', { size: 2 });
