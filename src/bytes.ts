@@ -16,7 +16,7 @@ export function bytesFromText(text: string): ByteString {
 
 /** The bytes of a buffer, as one character a byte. */
 export function bytesFromBuffer(buffer: Uint8Array, start = 0, end = buffer.length): ByteString {
-  const view = Buffer.from(buffer.buffer, buffer.byteOffset, buffer.length);
+  const view = Buffer.isBuffer(buffer) ? buffer : Buffer.from(buffer.buffer, buffer.byteOffset, buffer.length);
   return view.toString('latin1', start, end) as ByteString; // latin1 by construction
 }
 

@@ -1,8 +1,8 @@
-// One 512-byte tar header block: ustar, GNU and the older kinds. pax(5) "USTAR Interchange Format". tar-stream's codec reads
-// and writes it; what is here besides are the fields where the codec ends (ustar.ts says where).
+// One 512-byte tar header block: ustar, GNU and the older kinds. pax(5) "USTAR Interchange Format". tar-stream's codec writes it but
+// for the numbers that it has no room for. Reading is our own: the codec takes digits as far as they go, and what is strict besides.
 import { type ByteString, bytesFromBuffer } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
-import { type Decoded, ustar } from './ustar.ts';
+import { ustar } from './ustar.ts';
 
 /** The fields that matter; numbers are checked only for being representable. */
 export interface Header {
@@ -48,22 +48,22 @@ export function isZeroBlock(block: Buffer): boolean {
 
 /** @throws ERR_LAYER when the checksum is wrong or a number is none. */
 export function parseHeader(block: Buffer): Header {
-  const decoded = decode(block);
+  checkSum(block);
   const typeflag = String.fromCharCode(block[156] ?? 0);
   const magic = block.toString('latin1', 257, 263);
   // Only devices have them; GNU and star keep other things there, and what is older than ustar has none.
   const isDevice = (typeflag === '3' || typeflag === '4') && /^ustar[\0 ]$/.test(magic);
   return {
-    path: pathOf(decoded, block, magic),
-    linkTarget: (decoded.linkname ?? '') as ByteString, // decoded as latin1
+    path: pathOf(block, magic),
+    linkTarget: text(block, 157, 100),
     typeflag,
-    mode: exact(decoded.mode, block, 100, 8, 'mode') & 0o7777,
-    uid: exact(decoded.uid, block, 108, 8, 'uid'),
-    gid: exact(decoded.gid, block, 116, 8, 'gid'),
-    size: exact(decoded.size, block, 124, 12, 'size'),
-    mtime: exact(decoded.mtime.getTime() / 1000, block, 136, 12, 'mtime'),
-    major: isDevice ? exact(decoded.devmajor, block, 329, 8, 'device major') : 0,
-    minor: isDevice ? exact(decoded.devminor, block, 337, 8, 'device minor') : 0,
+    mode: number(block, 100, 8, 'mode') & 0o7777,
+    uid: number(block, 108, 8, 'uid'),
+    gid: number(block, 116, 8, 'gid'),
+    size: number(block, 124, 12, 'size'),
+    mtime: number(block, 136, 12, 'mtime'),
+    major: isDevice ? number(block, 329, 8, 'device major') : 0,
+    minor: isDevice ? number(block, 337, 8, 'device minor') : 0,
   };
 }
 
@@ -123,41 +123,22 @@ export function number(block: Buffer, start: number, length: number, what: strin
   return value;
 }
 
-function decode(block: Buffer): Decoded {
-  number(block, 148, 8, 'checksum');
-  try {
-    const decoded = ustar.decode(block, 'latin1', true);
-    if (decoded !== null) return decoded;
-  } catch {
-    // Some old archivers summed signed characters.
-    const { unsigned, highBytes } = sumOf(block);
-    if (highBytes > 0 && number(block, 148, 8, 'checksum') === unsigned - highBytes * 256) {
-      const summed = Buffer.from(block);
-      putChecksum(summed);
-      return decode(summed);
-    }
-  }
-  throw malformed('a header has a wrong checksum');
+function checkSum(block: Buffer): void {
+  const expected = number(block, 148, 8, 'checksum');
+  const { unsigned, highBytes } = sumOf(block);
+  // Some old archivers summed signed characters; a block of nothing but its sum is no header.
+  const isSum = expected === unsigned || expected === unsigned - highBytes * 256;
+  if (!isSum || unsigned === 8 * space) throw malformed('a header has a wrong checksum');
 }
 
-// Digits and blanks are as the codec reads them; all else is read again, strictly.
-function exact(decoded: number, block: Buffer, start: number, length: number, what: string): number {
-  const end = start + length;
-  let at = start;
-  while (at < end && isOctal(block[at])) at++;
-  const digits = at - start;
-  while (at < end && isBlank(block[at])) at++;
-  return digits > 0 && at === end ? decoded : number(block, start, length, what);
-}
-
-function pathOf(decoded: Decoded, block: Buffer, magic: string): ByteString {
-  const path = decoded.name as ByteString; // decoded as latin1
-  // The codec takes no notice of star, whose times stand behind a shorter prefix.
-  if (magic === 'ustar\0' && block.toString('latin1', 508, 512) === 'tar\0') return joinPrefix(text(block, 345, 131), text(block, 0, 100));
-  if (magic !== 'ustar ' || (block[345] === 0 && block[357] === 0)) return path;
+function pathOf(block: Buffer, magic: string): ByteString {
+  const name = text(block, 0, 100);
+  // star has times behind a shorter prefix.
+  if (magic === 'ustar\0') return joinPrefix(text(block, 345, block.toString('latin1', 508, 512) === 'tar\0' ? 131 : 155), name);
+  if (magic !== 'ustar ' || (block[345] === 0 && block[357] === 0)) return name;
   // Go before 1.8 put prefixes where GNU has times, and its readers still look for them (archive/tar, Reader.readHeader).
   const prefix = text(block, 345, 155);
-  return (isNumeric(block, 345) && isNumeric(block, 357)) || /[^\x01-\x7f]/.test(prefix) ? path : joinPrefix(prefix, path);
+  return (isNumeric(block, 345) && isNumeric(block, 357)) || /[^\x01-\x7f]/.test(prefix) ? name : joinPrefix(prefix, name);
 }
 
 function isNumeric(block: Buffer, start: number): boolean {

@@ -2,7 +2,7 @@
 // readdir and lstat of node:fs over a whole root.
 import { type ByteString, bytesFromBuffer } from '../bytes.ts';
 import { statBufferSize } from './files.ts';
-import { addressOf, attempt, call, cString, errnoOf, systemError } from './libc.ts';
+import { addressOf, attempt, call, errnoOf, lendCString, systemError } from './libc.ts';
 import { constants } from 'node:fs';
 
 const currentDirectory = -100; // AT_FDCWD
@@ -31,7 +31,7 @@ export class DirectoryReader {
    */
   read(path: ByteString, visit: DirectoryVisitor): void {
     const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | 0o2000000; // O_CLOEXEC
-    const fd = call('openat', [currentDirectory, cString(path), flags, 0], path);
+    const fd = call('openat', [currentDirectory, lendCString(path), flags, 0], path);
     try {
       for (;;) {
         const length = attempt('getdents64', fd, this.#entries, this.#entries.length);

@@ -2,7 +2,7 @@
 import { type BigIntStats, constants, lstatSync, renameSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
 import { systemCode } from '../errors.ts';
-import { attempt, call, cString, errnoOf, systemError } from './libc.ts';
+import { attempt, call, cString, errnoOf, lendCString, systemError } from './libc.ts';
 
 const currentDirectory = -100; // AT_FDCWD
 const noFollow = 0x100; // AT_SYMLINK_NOFOLLOW
@@ -51,12 +51,12 @@ export function setTimesOfFile(fd: number, seconds: number, nanoseconds: number)
 /** Sets the modification time of a path, of the link itself where it is one. @throws SystemError */
 export function setTimes(path: ByteString, seconds: number, nanoseconds: number): void {
   fillTimes(seconds, nanoseconds);
-  call('utimensat', [currentDirectory, cString(path), timesBytes, noFollow], path);
+  call('utimensat', [currentDirectory, lendCString(path), timesBytes, noFollow], path);
 }
 
 /** Opens a new file, to be written by its owner alone; undefined where something is already. @throws SystemError */
 export function openNewFile(path: ByteString): number | undefined {
-  const result = attempt('openat', currentDirectory, cString(path), newFileFlags, 0o600);
+  const result = attempt('openat', currentDirectory, lendCString(path), newFileFlags, 0o600);
   if (result >= 0) return result;
   const error = systemError(-result, 'open', path);
   if (error.code === 'EEXIST') return undefined;
@@ -81,7 +81,7 @@ export function renameToFree(from: ByteString, to: ByteString): void {
 
 /** lstat of a path into `target`; false where there is nothing. @throws SystemError for anything but absence */
 export function statInto(path: ByteString, target: Float64Array): boolean {
-  const result = attempt('statx', currentDirectory, cString(path), noFollow, basicStats, statBytes);
+  const result = attempt('statx', currentDirectory, lendCString(path), noFollow, basicStats, statBytes);
   if (result < 0) {
     const error = systemError(-result, 'lstat', path);
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false;

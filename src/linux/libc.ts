@@ -239,6 +239,15 @@ export function cString(bytes: ByteString): Buffer {
   return Buffer.from(`${bytes}\0`, 'latin1');
 }
 
+const lent = Buffer.allocUnsafeSlow(4096);
+
+/** The same for a call that is made at once: the next path takes its place. */
+export function lendCString(bytes: ByteString): Buffer {
+  if (bytes.length >= lent.length || bytes.includes('\0')) return cString(bytes);
+  lent[lent.write(bytes, 0, 'latin1')] = 0;
+  return lent;
+}
+
 /**
  * Proves once, at start, that calls reach this kernel with this table and that errno comes back.
  * @throws ERR_UNSUPPORTED on an architecture or a libc where they do not.
