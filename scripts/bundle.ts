@@ -21,7 +21,7 @@ export interface Bundles {
 const programs = {
   start: 'src/start.ts',
   main: 'src/main.ts',
-  'launch-worker': 'src/linux/launch-worker.ts',
+  'run-thread': 'src/surroundings/run-thread.ts',
   enter: 'src/sandbox/enter.ts',
   'enter-container': 'src/sandbox/enter-container.ts',
 } as const;

@@ -4,6 +4,7 @@ import type { SourceTree } from '../context/tree.ts';
 import type { Emit } from '../events.ts';
 import type { PulledBases } from '../outputs/store-image.ts';
 import type { Launcher } from '../linux/launch.ts';
+import type { LookRequest } from '../rootfs/second-look.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import type { ResolveImage } from './base-images.ts';
 import { type Lendable } from './borrow-places.ts';
@@ -26,6 +27,8 @@ export interface BuildPorts {
   /** Makes ready to launch: to be called before anything is unpacked. */
   readonly openLauncher?: () => Promise<void>;
   readonly launch: Launcher['launch'];
+  /** Has another thread look at files while we do. */
+  readonly lookAgain?: (request: LookRequest) => void;
   /** @throws ERR_TAMPERED when a RUN changed the builder's own files. */
   readonly verifySeal: () => void;
   /** Bytes of `--secret id=…`, read before the first stage. */

@@ -1,7 +1,7 @@
-// The thread that starts what RUN asks for. It lives from before the first unpack to the end of the build: its capability bounds
+// In the thread that starts what RUN asks for. It lives from before the first unpack to the end of the build: its capability bounds
 // are narrowed once, and for each program it becomes the wanted user, starts it and comes back, while the main thread waits.
 import { constants as fsConstants, openSync } from 'node:fs';
-import { type MessagePort, workerData } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { boundCapabilities, runCapabilities } from './capabilities.ts';
 import { attempt } from './libc.ts';
 import { type SpawnRequest, type StartAnswer, startProgram } from './start-program.ts';
@@ -19,8 +19,8 @@ export type SpawnAnswer =
 
 const shareNoDirectories = 0x200; // CLONE_FS
 
-/** Runs in the worker: narrows the bounds, says so, and serves requests until the worker ends. */
-function serve({ port, answered }: WorkerStart): void {
+/** Narrows the bounds, says so, and serves requests until the worker ends. */
+export function serveLaunches({ port, answered }: WorkerStart): void {
   const flag = new Int32Array(answered);
   const answer = (value: SpawnAnswer): void => {
     port.postMessage(value);
@@ -33,5 +33,3 @@ function serve({ port, answered }: WorkerStart): void {
   port.on('message', (request: SpawnRequest) => answer(startProgram(request, ownRoot)));
   answer({ kind: 'ready', capabilitiesLeft: boundCapabilities(runCapabilities), hasOwnRoot });
 }
-
-serve(workerData as WorkerStart); // made only by createLauncher()

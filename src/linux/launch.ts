@@ -42,6 +42,8 @@ export interface Launcher {
   readonly launch: (request: LaunchRequest) => Promise<LaunchResult>;
   /** Capabilities outside of docker's default that could not be taken from commands, by number. */
   readonly capabilitiesLeft: readonly number[];
+  /** Hands a message to the thread, for what it does besides; a command that is to be started waits until that is done. */
+  readonly tell: (message: unknown) => void;
   /** Ends the thread. */
   readonly close: () => Promise<void>;
 }
@@ -52,16 +54,18 @@ const longestLine = 16_384;
 
 /**
  * Makes the thread that starts commands. To be called before the first unpack: afterwards our own files are within reach of RUN.
- * `graceMs` is how long a command has from SIGTERM to SIGKILL when the build is aborted.
+ * `thread` is a program that calls `serveLaunches`. `graceMs` is how long a command has from SIGTERM to SIGKILL when the build is aborted.
  * @throws ERR_UNSUPPORTED, ERR_INTERNAL.
  */
-export async function createLauncher(processes: Processes, { graceMs = 10_000 } = {}): Promise<Launcher> {
+export async function createLauncher(
+  processes: Processes,
+  { thread, graceMs = 10_000 }: { readonly thread: URL; readonly graceMs?: number },
+): Promise<Launcher> {
   protectSelf();
   const { port1: port, port2 } = new MessageChannel();
   const answered = new SharedArrayBuffer(4);
   const start: WorkerStart = { port: port2, answered };
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const worker = new Worker(new URL(`./launch-worker.${extension}`, import.meta.url), {
+  const worker = new Worker(thread, {
     workerData: start,
     transferList: [port2],
     env: {},
@@ -84,6 +88,7 @@ export async function createLauncher(processes: Processes, { graceMs = 10_000 } 
       };
       return launch(request, spawn, { processes, nullDevice, graceMs, verifyLimits, hasOwnRoot: ready.hasOwnRoot });
     },
+    tell: (message) => worker.postMessage(message),
     close: async () => {
       closeSync(nullDevice);
       port.close();

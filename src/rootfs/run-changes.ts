@@ -14,6 +14,7 @@ import { diffTrees } from './diff.ts';
 import type { Disk } from './disk.ts';
 import { type LeftOut, changesBut, hasOtherMode } from './left-out.ts';
 import { scanRoot, settleClock } from './scan.ts';
+import type { LookRequest } from './second-look.ts';
 import { settleTouched } from './settle.ts';
 import type { StageLayer } from './stage-layer.ts';
 import { entryAt } from './tree-columns.ts';
@@ -32,16 +33,24 @@ export interface RunExceptions {
 
 type Present = Exclude<Change, { readonly kind: 'deleted' }>;
 
+interface RunChangesOptions {
+  readonly lookAgain?: ((request: LookRequest) => void) | undefined;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
 export class RunChanges {
   readonly #disk: Disk;
+  readonly #lookAgain: RunChangesOptions['lookAgain'];
   readonly #emit: Emit;
   readonly #signal: AbortSignal;
   readonly #possibleOwner = readPossibleOwner();
   #scan: Tree | undefined;
   #trueTimes: boolean | undefined;
 
-  constructor(disk: Disk, options: { readonly emit: Emit; readonly signal: AbortSignal }) {
+  constructor(disk: Disk, options: RunChangesOptions) {
     this.#disk = disk;
+    this.#lookAgain = options.lookAgain;
     this.#emit = options.emit;
     this.#signal = options.signal;
   }
@@ -69,7 +78,7 @@ export class RunChanges {
     const { root, map } = this.#disk;
     const before = this.#scan;
     if (before === undefined) throw new Error('take() without prepare()');
-    const after = await scanRoot(root, this.#signal, { tree: before, hasTrueTimes: this.#hasTrueTimes() });
+    const after = await scanRoot(root, this.#signal, { tree: before, hasTrueTimes: this.#hasTrueTimes(), lookAgain: this.#lookAgain });
     this.#scan = after;
     const isExcepted = (path: ByteString): boolean => exceptions.except.some((each) => isWithin(path, each));
     const unchanged = new Set(exceptions.unchanged);

@@ -3,7 +3,7 @@
 import type { ByteString } from '../bytes.ts';
 import { StatField, decodeStat, statFieldCount } from '../linux/files.ts';
 import { Names } from '../tree/names.ts';
-import { Rows, type SharedTuples, grown } from '../tree/rows.ts';
+import { type Bytes, Rows, type RowsMemory, type SharedTuples, type Words, column, longer } from '../tree/rows.ts';
 
 const ownFields = [
   StatField.size,
@@ -14,14 +14,34 @@ const ownFields = [
   StatField.inode,
 ];
 
+/** What another thread needs to read a table. */
+export interface TableMemory {
+  readonly rows: RowsMemory;
+  readonly names: Bytes;
+  readonly nameOf: Words;
+}
+
 export class ScanTable {
   readonly #numbers = new Float64Array(statFieldCount);
-  readonly #rows: Rows;
+  #rows: Rows;
   #names = new Names();
-  #nameOf = new Uint32Array(256);
+  #nameOf = column<Words>(Uint32Array, 256);
 
   constructor(shared?: SharedTuples) {
     this.#rows = new Rows(statFieldCount, ownFields, shared);
+  }
+
+  /** A table of another thread, to be read only. */
+  static reading({ rows, names, nameOf }: TableMemory): ScanTable {
+    const table = new ScanTable();
+    table.#rows = Rows.reading(statFieldCount, ownFields, rows);
+    table.#names = Names.reading(names);
+    table.#nameOf = nameOf;
+    return table;
+  }
+
+  get memory(): TableMemory {
+    return { rows: this.#rows.memory, names: this.#names.bytes, nameOf: this.#nameOf };
   }
 
   /** How many rows there are. */
@@ -56,10 +76,14 @@ export class ScanTable {
 
   /** The same file as `row`, as statx says that it is now: that row itself where nothing is different. */
   look(row: number, stat: Uint32Array): number {
+    return this.isAs(row, stat) ? row : this.#add(this.#numbers, this.#nameOf[row] ?? 0);
+  }
+
+  /** True where statx says what the row says. */
+  isAs(row: number, stat: Uint32Array): boolean {
     const numbers = this.#decode(stat);
-    for (let field = 0; field < statFieldCount; field++)
-      if (this.#rows.get(row, field) !== numbers[field]) return this.#add(numbers, this.#nameOf[row] ?? 0);
-    return row;
+    for (let field = 0; field < statFieldCount; field++) if (this.#rows.get(row, field) !== numbers[field]) return false;
+    return true;
   }
 
   /** One of the numbers of a row, in the order of `StatField`. */
@@ -97,7 +121,7 @@ export class ScanTable {
   }
 
   #setName(row: number, name: number): void {
-    if (row === this.#nameOf.length) this.#nameOf = grown(this.#nameOf, new Uint32Array(row * 2));
+    if (row === this.#nameOf.length) this.#nameOf = longer(Uint32Array, this.#nameOf, row * 2);
     this.#nameOf[row] = name;
   }
 

@@ -9,10 +9,13 @@ import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
 import { ScanTable } from './scan-table.ts';
 import type { Tree } from './scanned-tree.ts';
+import { type LookRequest, SecondLook } from './second-look.ts';
 import { TreeColumns, inRoot } from './tree-columns.ts';
 import { childPath } from '../paths.ts';
 
 const entriesPerTurn = 4096;
+/** Files for which waking another thread pays. */
+const leastForTwo = 1000;
 const top = '.' as ByteString; // ASCII
 
 /** An earlier tree of the same root. */
@@ -20,6 +23,8 @@ export interface EarlierTree {
   readonly tree: Tree;
   /** A directory that has its times still has the names that it had: it is not read, only they are looked at. */
   readonly hasTrueTimes: boolean;
+  /** Has another thread look at its files too. */
+  readonly lookAgain?: ((request: LookRequest) => void) | undefined;
 }
 
 /**
@@ -28,12 +33,14 @@ export interface EarlierTree {
  * @throws ERR_ROOTFS when a directory can't be read
  */
 export async function scanRoot(root: Root, signal: AbortSignal, earlier?: EarlierTree): Promise<Tree> {
-  return await new Walk(root, isNever, earlier).run(signal);
+  using walk = new Walk(root, isNever, earlier);
+  return await walk.run(signal);
 }
 
 /** The same of a folder that others may be changing meanwhile: what is gone when we come to it, or may not be read, is left out. */
 export async function scanLiving(root: Root, signal: AbortSignal): Promise<Tree> {
-  return await new Walk(root, isPassedOver).run(signal);
+  using walk = new Walk(root, isPassedOver);
+  return await walk.run(signal);
 }
 
 /**
@@ -85,6 +92,7 @@ class Walk {
   readonly #passesOver: PassesOver;
   readonly #before: Tree | undefined;
   readonly #hasTrueTimes: boolean;
+  readonly #second: SecondLook | undefined;
   readonly #table: ScanTable;
   readonly #columns: TreeColumns;
   /** What is in the directory that is being read. */
@@ -102,6 +110,13 @@ class Walk {
     this.#table = earlier === undefined || isWorn ? new ScanTable() : earlier.tree.table;
     this.#columns = new TreeColumns(this.#table);
     this.#found = this.#table.scratch();
+    const { tree, lookAgain } = earlier ?? {};
+    const isForTwo = tree !== undefined && tree.size >= leastForTwo && this.#hasTrueTimes && !isWorn;
+    this.#second = isForTwo && lookAgain !== undefined ? new SecondLook(root, tree, lookAgain) : undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#second?.end();
   }
 
   /** Depth first without recursion, giving way to downloads and uploads now and then. */
@@ -157,8 +172,13 @@ class Walk {
     if (before === undefined || this.#root.protection.holds(path)) return undefined;
     if (before.table !== this.#table || !this.#names.enter(absolutePath(this.#root, path))) return undefined;
     const rows: number[] = [];
+    this.#second?.come(start);
     for (let at = start; at < end; at = before.end(at)) {
       const row = before.row(at);
+      if (this.#second?.isSame(at) === true) {
+        rows.push(row);
+        continue;
+      }
       const stat = this.#names.look((target, place) => before.table.copyName(row, target, place));
       if (stat === undefined) return undefined;
       rows.push(this.#table.look(row, stat));

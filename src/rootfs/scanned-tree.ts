@@ -2,6 +2,7 @@
 import type { ByteString } from '../bytes.ts';
 import type { EntryType } from '../layer/entry.ts';
 import type { ScanTable } from './scan-table.ts';
+import type { TreeMemory } from './tree-columns.ts';
 
 /** lstat of one path, enough to notice any change without reading content (ctime can't be forged by a RUN). */
 export interface TreeEntry {
@@ -28,6 +29,7 @@ export interface Tree {
   readonly size: number;
   /** Where its files stand, maybe with those of trees before it. */
   readonly table: ScanTable;
+  readonly memory: TreeMemory;
   /** The latest ctime in it. */
   readonly newestChange: { readonly seconds: number; readonly nanoseconds: number };
   get(path: ByteString): TreeEntry | undefined;

@@ -2,18 +2,26 @@
 import type { ByteString } from '../bytes.ts';
 import { StatField } from '../linux/files.ts';
 import { comparePaths } from '../paths.ts';
-import { grown } from '../tree/rows.ts';
-import { ScanTable } from './scan-table.ts';
+import { type Integers, type Words, column, longer } from '../tree/rows.ts';
+import { ScanTable, type TableMemory } from './scan-table.ts';
 import type { Tree, TreeEntry } from './scanned-tree.ts';
 
 /** In place of a position: the entry stands in the root. */
 export const inRoot = -1;
 
+/** What another thread needs to read a tree. */
+export interface TreeMemory {
+  readonly table: TableMemory;
+  /** Of each position that of its directory, and its row. */
+  readonly parents: Integers;
+  readonly rows: Words;
+}
+
 /** Collects files in walk order. */
 export class TreeColumns {
   readonly table: ScanTable;
-  #parents = new Int32Array(256);
-  #rows = new Uint32Array(256);
+  #parents = column<Integers>(Int32Array, 256);
+  #rows = column<Words>(Uint32Array, 256);
   #size = 0;
 
   constructor(table = new ScanTable()) {
@@ -24,8 +32,8 @@ export class TreeColumns {
   place(parent: number, row: number): number {
     const position = this.#size++;
     if (position === this.#rows.length) {
-      this.#parents = grown(this.#parents, new Int32Array(position * 2));
-      this.#rows = grown(this.#rows, new Uint32Array(position * 2));
+      this.#parents = longer(Int32Array, this.#parents, position * 2);
+      this.#rows = longer(Uint32Array, this.#rows, position * 2);
     }
     this.#parents[position] = parent;
     this.#rows[position] = row;
@@ -41,14 +49,14 @@ export class TreeColumns {
 class ColumnTree implements Tree {
   readonly table: ScanTable;
   readonly newestChange: Tree['newestChange'];
-  readonly #parents: Int32Array;
-  readonly #rows: Uint32Array;
+  readonly #parents: Integers;
+  readonly #rows: Words;
   readonly #ends: Uint32Array;
   /** Paths are asked for in walk order, so most have the parent of the one before. */
   #lastParent = inRoot;
   #lastPrefix = '';
 
-  constructor(table: ScanTable, parents: Int32Array, rows: Uint32Array) {
+  constructor(table: ScanTable, parents: Integers, rows: Words) {
     this.table = table;
     this.#parents = parents;
     this.#rows = rows;
@@ -58,6 +66,10 @@ class ColumnTree implements Tree {
 
   get size(): number {
     return this.#rows.length;
+  }
+
+  get memory(): TreeMemory {
+    return { table: this.table.memory, parents: this.#parents, rows: this.#rows };
   }
 
   row(position: number): number {

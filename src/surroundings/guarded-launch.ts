@@ -27,20 +27,24 @@ export interface RunGuard {
   readonly emit: Emit;
 }
 
+/** The program of the launcher's thread: beside the bundle, or its source. */
+export const runThread = new URL(import.meta.url.endsWith('.ts') ? './run-thread.ts' : './run-thread.js', import.meta.url);
+
 /** The launcher is a thread, which only builds with a RUN are to pay for (20 ms). */
-export function launcherOf(stack: AsyncDisposableStack): Required<Pick<BuildPorts, 'openLauncher' | 'launch'>> {
+export function launcherOf(stack: AsyncDisposableStack): Required<Pick<BuildPorts, 'openLauncher' | 'launch' | 'lookAgain'>> {
   const processes = new Processes();
   stack.defer(() => processes.close());
   let launcher: Launcher | undefined;
   stack.defer(async () => await launcher?.close());
   return {
     openLauncher: async () => {
-      launcher ??= await createLauncher(processes);
+      launcher ??= await createLauncher(processes, { thread: runThread });
     },
     launch: async (request) => {
       if (launcher === undefined) throw new BuilderError('ERR_INTERNAL', 'Cannot start a command: the launcher was not opened');
       return await launcher.launch(request);
     },
+    lookAgain: (request) => launcher?.tell(request),
   };
 }
 

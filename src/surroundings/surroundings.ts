@@ -70,7 +70,7 @@ export async function openSurroundings(
     recoverShelf(request.builderFolder);
     await recoverContexts(request, { ...options, emit });
     const network = await openNetwork(request, registry, { ...options, emit }, stack);
-    const { openLauncher, launch } = launcherOf(stack);
+    const { openLauncher, launch, lookAgain } = launcherOf(stack);
     const moved = new MovedFolders();
     const contexts = await openContexts(request, { ...network, moved, standardInput: options.standardInput }, options, stack);
     const claims = claimPaths(request, contexts, options.ownFolders, stack);
@@ -90,6 +90,7 @@ export async function openSurroundings(
       namedFolders: new Map([...contexts.named.folders].map(([name, tree]) => [name, watched(tree, contextWatch)])),
       verifySeal: claims.verifySeal,
       openLauncher,
+      lookAgain,
       launch: guardLaunch(launch, {
         secretFiles: findSecretFiles(request, network.credentialFiles, claims.protectedPaths),
         folders: claims.foreignFolders,

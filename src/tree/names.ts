@@ -1,6 +1,6 @@
 // Many names in one piece of memory: a name is a number, and costs its bytes and one more.
 import type { ByteString } from '../bytes.ts';
-import { grown } from './rows.ts';
+import { type Bytes, column, longer } from './rows.ts';
 
 /** In place of a length that doesn't fit into its byte: four more bytes say it. */
 const long = 255;
@@ -8,12 +8,20 @@ const mostBytes = 2 ** 32;
 
 /** Names are only added. The number of one is where it begins, below 2^32. */
 export class Names {
-  #bytes = new Uint8Array(4096);
-  #view = Buffer.from(this.#bytes.buffer);
+  #bytes = column<Bytes>(Uint8Array, 4096);
+  #view: Buffer<SharedArrayBuffer> = Buffer.from(this.#bytes.buffer);
   #end = 0;
 
-  /** Where the bytes of names are; another piece of memory whenever some were added. */
-  get bytes(): Uint8Array {
+  /** Names of another thread, to be read only. */
+  static reading(bytes: Bytes): Names {
+    const names = new Names();
+    names.#bytes = bytes;
+    names.#view = Buffer.from(bytes.buffer);
+    return names;
+  }
+
+  /** Where the bytes of names are; another array whenever some were added. */
+  get bytes(): Bytes {
     return this.#bytes;
   }
 
@@ -82,7 +90,8 @@ export class Names {
 
   clone(): Names {
     const copy = new Names();
-    copy.#bytes = this.#bytes.slice(0, Math.max(this.#end, 64));
+    copy.#bytes = column<Bytes>(Uint8Array, Math.max(this.#end, 64));
+    copy.#bytes.set(this.#bytes.subarray(0, this.#end));
     copy.#view = Buffer.from(copy.#bytes.buffer);
     copy.#end = this.#end;
     return copy;
@@ -94,7 +103,7 @@ export class Names {
     const end = at + length + (length < long ? 1 : 5);
     if (end > this.#bytes.length) {
       if (end > mostBytes) throw new RangeError('there are more than 4 GiB of names');
-      this.#bytes = grown(this.#bytes, new Uint8Array(Math.max(end, this.#bytes.length * 2)));
+      this.#bytes = longer(Uint8Array, this.#bytes, Math.min(Math.max(end, this.#bytes.length * 2), mostBytes));
       this.#view = Buffer.from(this.#bytes.buffer);
     }
     this.#bytes[at] = Math.min(length, long);

@@ -3,6 +3,29 @@
 
 type Column = Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
 
+/** Numbers in memory that grows in its place and that another thread may read. */
+export type Bytes = Uint8Array<SharedArrayBuffer>;
+export type Words = Uint32Array<SharedArrayBuffer>;
+export type Integers = Int32Array<SharedArrayBuffer>;
+type Doubles = Float64Array<SharedArrayBuffer>;
+
+interface ColumnOf<Kind> {
+  new (memory: SharedArrayBuffer, start: number, length: number): Kind;
+  readonly BYTES_PER_ELEMENT: number;
+}
+const mostColumnBytes = 2 ** 32;
+
+/** A column of zeros; see `longer`. */
+export function column<Kind>(of: ColumnOf<Kind>, length: number): Kind {
+  return new of(new SharedArrayBuffer(length * of.BYTES_PER_ELEMENT, { maxByteLength: mostColumnBytes }), 0, length);
+}
+
+/** The same column with room for more: what is not used yet of it is no memory. Other threads see what it was when they got it. */
+export function longer<Kind extends Bytes | Words | Integers | Doubles>(of: ColumnOf<NoInfer<Kind>>, from: Kind, length: number): Kind {
+  from.buffer.grow(length * of.BYTES_PER_ELEMENT);
+  return new of(from.buffer, 0, length);
+}
+
 /**
  * Fills a longer column from the start. The memory of the old one, which nobody may use any more, goes back at once: V8's collector
  * would leave it for long. What is not used yet of the new one is no memory yet.
@@ -19,14 +42,25 @@ const free = -1;
 /** Tuples of numbers, each once. */
 export class SharedTuples {
   readonly #width: number;
-  #values: Float64Array<ArrayBuffer>;
+  #values: Doubles;
   #slots = new Int32Array(64).fill(free);
   #count = 0;
   #last = 0;
 
   constructor(width: number) {
     this.#width = width;
-    this.#values = new Float64Array(32 * width);
+    this.#values = column<Doubles>(Float64Array, 32 * width);
+  }
+
+  /** Tuples of another thread, to be read only. */
+  static reading(width: number, values: Doubles): SharedTuples {
+    const tuples = new SharedTuples(width);
+    tuples.#values = values;
+    return tuples;
+  }
+
+  get values(): Doubles {
+    return this.#values;
   }
 
   /** The number of a tuple; equal ones have the same. */
@@ -47,7 +81,8 @@ export class SharedTuples {
 
   clone(): SharedTuples {
     const copy = new SharedTuples(this.#width);
-    copy.#values = this.#values.slice();
+    copy.#values = column<Doubles>(Float64Array, this.#values.length);
+    copy.#values.set(this.#values);
     copy.#slots = this.#slots.slice();
     copy.#count = this.#count;
     return copy;
@@ -70,7 +105,7 @@ export class SharedTuples {
 
   #add(tuple: Float64Array, slot: number): number {
     const number = this.#count++;
-    if (this.#count * this.#width > this.#values.length) this.#values = grown(this.#values, new Float64Array(this.#values.length * 2));
+    if (this.#count * this.#width > this.#values.length) this.#values = longer(Float64Array, this.#values, this.#values.length * 2);
     this.#values.set(tuple, number * this.#width);
     this.#slots[slot] = number;
     if (this.#count * 2 > this.#slots.length) this.#spread();
@@ -88,6 +123,12 @@ export class SharedTuples {
   }
 }
 
+/** What another thread needs to read rows. */
+export interface RowsMemory {
+  readonly data: Words;
+  readonly values: Doubles;
+}
+
 /** Rows by number, from 0. Every number is whole, and less than 2^53 away from 0. */
 export class Rows {
   readonly #fields: number;
@@ -98,7 +139,7 @@ export class Rows {
   readonly #tuple: Float64Array;
   readonly #row: Float64Array;
   #shared: SharedTuples;
-  #data: Uint32Array<ArrayBuffer>;
+  #data: Words;
   #count = 0;
 
   /** Rows of so many fields, of which `own` are seldom alike. Those that are compared with others' have the same `shared`. */
@@ -111,7 +152,18 @@ export class Rows {
     this.#tuple = new Float64Array(fields);
     this.#row = new Float64Array(fields);
     this.#shared = shared;
-    this.#data = new Uint32Array(256 * this.#width);
+    this.#data = column<Words>(Uint32Array, 256 * this.#width);
+  }
+
+  /** Rows of another thread, to be read only. */
+  static reading(fields: number, own: readonly number[], { data, values }: RowsMemory): Rows {
+    const rows = new Rows(fields, own, SharedTuples.reading(fields, values));
+    rows.#data = data;
+    return rows;
+  }
+
+  get memory(): RowsMemory {
+    return { data: this.#data, values: this.#shared.values };
   }
 
   get count(): number {
@@ -164,7 +216,9 @@ export class Rows {
 
   clone(): Rows {
     const copy = new Rows(this.#fields, this.#own, this.#shared.clone());
-    copy.#data = this.#data.slice(0, Math.max(this.#count, 1) * this.#width);
+    const used = this.#data.subarray(0, Math.max(this.#count, 1) * this.#width);
+    copy.#data = column<Words>(Uint32Array, used.length);
+    copy.#data.set(used);
     copy.#count = this.#count;
     return copy;
   }
@@ -182,6 +236,6 @@ export class Rows {
   }
 
   #makeRoom(): void {
-    if ((this.#count + 1) * this.#width > this.#data.length) this.#data = grown(this.#data, new Uint32Array(this.#data.length * 2));
+    if ((this.#count + 1) * this.#width > this.#data.length) this.#data = longer(Uint32Array, this.#data, this.#data.length * 2);
   }
 }

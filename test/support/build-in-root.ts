@@ -11,6 +11,7 @@ import { BuilderError } from '../../src/errors.ts';
 import type { BuildEvent } from '../../src/events.ts';
 import { diskView } from '../../src/files/disk-view.ts';
 import { createLauncher } from '../../src/linux/launch.ts';
+import { runThread } from '../../src/surroundings/guarded-launch.ts';
 import { Processes } from '../../src/linux/process.ts';
 import type { Image } from '../../src/oci/image.ts';
 import { parseReference } from '../../src/oci/reference.ts';
@@ -62,7 +63,7 @@ export async function buildInRoot(
   changes.arrange?.(context);
   changes.arrangeRoot?.(rootPath);
   const processes = new Processes();
-  const launcher = await createLauncher(processes, { graceMs: 500 });
+  const launcher = await createLauncher(processes, { thread: runThread, graceMs: 500 });
   const events: BuildEvent[] = [];
   const seen: { -readonly [Name in 'image' | 'layersRead' | 'error' | 'digest']: RootBuild[Name] } = {
     image: undefined,

@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import { bytesFromText } from '../../src/bytes.ts';
 import { createLauncher } from '../../src/linux/launch.ts';
 import { attempt } from '../../src/linux/libc.ts';
+import { runThread } from '../../src/surroundings/guarded-launch.ts';
 import { Processes } from '../../src/linux/process.ts';
 
 interface Task {
@@ -45,7 +46,7 @@ function children(): readonly string[] {
 
 const tasks = JSON.parse(process.argv[2] ?? '[]') as readonly Task[]; // written by the test
 const processes = new Processes();
-const launcher = await createLauncher(processes, { graceMs: 300 });
+const launcher = await createLauncher(processes, { thread: runThread, graceMs: 300 });
 const results = [];
 for (const task of tasks) {
   if (task.dumpable === true) attempt('prctl', 4, 1, 0, 0, 0);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ByteString, bytesFromText } from '../../src/bytes.ts';
 import { type Launcher, createLauncher } from '../../src/linux/launch.ts';
+import { runThread } from '../../src/surroundings/guarded-launch.ts';
 import { Processes, protectSelf } from '../../src/linux/process.ts';
 
 /** Commands that the root's busybox answers to. */
@@ -39,7 +40,7 @@ export async function makeShellRoot({ graceMs = 500 } = {}): Promise<ShellRoot> 
   await writeFile(join(path, 'etc/group'), 'root:x:0:\napp:x:3000:\nextra:x:4000:root,app\n');
   protectSelf();
   const processes = new Processes();
-  const launcher = await createLauncher(processes, { graceMs });
+  const launcher = await createLauncher(processes, { thread: runThread, graceMs });
   return {
     path,
     bytes: bytesFromText(path),

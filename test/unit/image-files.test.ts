@@ -16,7 +16,7 @@ function bytesOf(path: string): Buffer {
 
 test('the image has the builder as bundles without types, which load nothing from anywhere else', () => {
   const names = files.flatMap(({ path }) => /^kaniko\/app\/(.*\.js)$/.exec(path)?.[1] ?? []);
-  assert.ok(names.includes('main.js') && names.includes('launch-worker.bundle.js'), names.join(' '));
+  assert.ok(names.includes('main.js') && names.includes('run-thread.bundle.js'), names.join(' '));
   const loaded = names.flatMap((name) => [
     ...bytesOf(`kaniko/app/${name}`)
       .toString()

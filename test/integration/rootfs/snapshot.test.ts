@@ -16,11 +16,14 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ByteString } from '../../../src/bytes.ts';
 import type { Entry } from '../../../src/layer/entry.ts';
 import { readEntries } from '../../../src/layer/read.ts';
 import { writeArchive } from '../../../src/layer/write.ts';
 import { makeNode, setTimes } from '../../../src/linux/files.ts';
+import { createLauncher } from '../../../src/linux/launch.ts';
+import { Processes, protectSelf } from '../../../src/linux/process.ts';
 import { setXattr } from '../../../src/linux/xattr.ts';
 import { captureChanges } from '../../../src/rootfs/capture.ts';
 import { clearRoot } from '../../../src/rootfs/clear.ts';
@@ -29,8 +32,10 @@ import { createUnpackReport } from '../../../src/rootfs/unpack-report.ts';
 import { createProtection } from '../../../src/rootfs/protect.ts';
 import type { Root } from '../../../src/files/root.ts';
 import { scanRoot, settleClock } from '../../../src/rootfs/scan.ts';
+import { type LookRequest, SecondLook, lookAgain as lookAgainAt } from '../../../src/rootfs/second-look.ts';
 import { takeRootBack, setRootAside } from '../../../src/rootfs/set-aside.ts';
 import { unpackLayer } from '../../../src/rootfs/unpack.ts';
+import { runThread } from '../../../src/surroundings/guarded-launch.ts';
 import { bytes } from '../../support/tar.ts';
 import { describe, temporaryFolder, tree } from '../../support/tree.ts';
 
@@ -291,9 +296,15 @@ test('readEntries() and unpackLayer() stop when told to', async (context) => {
   await assert.rejects(unpackLayer(root, endless(), createUnpackReport(), controller.signal), /stopped/);
 });
 
+function manyIn(folder: string): void {
+  mkdirSync(folder);
+  for (let index = 0; index < 1000; index++) writeFileSync(join(folder, String(index)), '');
+}
+
 test('scanRoot() that knows an earlier tree sees what one that knows nothing sees, whatever was done in between', async (context) => {
   const { root, at } = small(context);
   tree(at(''), { 'deep/er/f': 'x', empty: { dir: {} }, h1: 'x', h2: { hardlink: 'h1' } });
+  manyIn(at('many')); // enough for another thread to help
   const steps: readonly (() => void)[] = [
     () => undefined,
     () => writeFileSync(at('d/f'), 'longer than it was'),
@@ -309,14 +320,52 @@ test('scanRoot() that knows an earlier tree sees what one that knows nothing see
       for (let index = 0; index < 300; index++) writeFileSync(at(`d/${index}`), '');
     },
     () => (unlinkSync(at('d/7')), linkSync(at('d/8'), at('d/7'))),
+    () => (renameSync(at('d'), at('e')), symlinkSync('e', at('d'))), // each file is found where it was, through the link
+    () => (rmSync(at('many/7')), writeFileSync(at('many/8'), 'x'), mkdirSync(at('many/new'))),
   ];
+  // All is looked at before the walk begins: the thread that is ahead of it.
+  const lookAgain = (request: LookRequest): void => {
+    lookAgainAt(request);
+    assert.ok(request.same.filter((each) => each === 1).length > 900);
+  };
   let before = await scanRoot(root, signal);
   for (const [index, step] of steps.entries()) {
     await settleClock(before, signal);
     step();
-    const [known, fresh] = [await scanRoot(root, signal, { tree: before, hasTrueTimes: true }), await scanRoot(root, signal)];
+    const earlier = { tree: before, hasTrueTimes: true };
+    const [known, fresh] = [await scanRoot(root, signal, earlier), await scanRoot(root, signal)];
     assert.deepEqual([...known.entries()], [...fresh.entries()], `step ${index}`);
+    const helped = await scanRoot(root, signal, { ...earlier, lookAgain });
+    assert.deepEqual([...helped.entries()], [...fresh.entries()], `step ${index} with help`);
     before = known;
+  }
+});
+
+test('the thread that starts RUNs sees what is as it was, and not what has changed', { timeout: 20_000 }, async (context) => {
+  const { root, at } = small(context);
+  manyIn(at('many'));
+  protectSelf();
+  const processes = new Processes();
+  const launcher = await createLauncher(processes, { thread: runThread });
+  try {
+    const before = await scanRoot(root, signal);
+    await settleClock(before, signal);
+    writeFileSync(at('d/f'), 'eno', { flag: 'r+' });
+    unlinkSync(at('many/500'));
+    const second = new SecondLook(root, before, launcher.tell);
+    const changed = ['d/f', 'many', 'many/500'];
+    const others = [...before.entries()].flatMap(([path], position) => (changed.includes(path) ? [] : [position]));
+    while (!others.every((position) => second.isSame(position))) await sleep(10);
+    await sleep(10);
+    const seen = Array.from({ length: before.size }, (_, position) => position).filter((position) => !second.isSame(position));
+    assert.deepEqual(
+      seen.map((position) => before.path(position)),
+      changed,
+    );
+    second.end();
+  } finally {
+    await launcher.close();
+    processes.close();
   }
 });
 
