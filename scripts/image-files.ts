@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { bundlePrograms } from './bundle.ts';
 import { isStatic, replaceText, setLoader, withoutSections } from './elf.ts';
-import { findIsal } from './isal-library.ts';
+import { findLibraries } from './native-libraries.ts';
 
 export interface ImageFile {
   /** Without a leading slash. */
@@ -37,7 +37,7 @@ export function runtimeFiles(): readonly ImageFile[] {
     file(`${home}/node`, node, 0o755),
     directory(`${home}/lib`),
     ...libraryFiles(),
-    ...isalFiles(),
+    ...nativeFiles(),
     file(`${home}/nss.conf`, 'passwd: files\ngroup: files\nhosts: files dns\n'),
     directory(`${home}/ssl`),
     directory(`${home}/ssl/certs`, 0o777), // people append their own authority here, also as another user
@@ -107,11 +107,12 @@ function libraryFiles(): readonly ImageFile[] {
   return files;
 }
 
-/** Where Node's own are, since nowhere else is looked for it. */
-function isalFiles(): readonly ImageFile[] {
-  const found = findIsal((line) => console.error(line));
-  if (found === undefined) return [];
-  return [file(`${home}/lib/libisal.so.2`, found.library), file(`${home}/lib/libisal.so.2.copyright`, found.licence)];
+/** Where Node's own are, since nowhere else is looked for them. */
+function nativeFiles(): readonly ImageFile[] {
+  return findLibraries((line) => console.error(line)).flatMap(({ name, library, licence }) => [
+    file(`${home}/lib/${name}`, library),
+    file(`${home}/lib/${name}.copyright`, licence),
+  ]);
 }
 
 /** Paths of the libraries that Node needs, its loader among them, sorted. */
@@ -119,8 +120,8 @@ export function sharedObjects(): readonly string[] {
   const report: unknown = process.report.getReport();
   if (typeof report !== 'object' || report === null || !('sharedObjects' in report) || !Array.isArray(report.sharedObjects)) return [];
   const loaded = report.sharedObjects.filter((path): path is string => typeof path === 'string');
-  // Loaded by our own code, which makes the image's layers.
-  return loaded.filter((path) => !path.includes('/libisal.')).sort();
+  // Those of `nativeFiles` are loaded by our own code, which makes the image's layers.
+  return loaded.filter((path) => !/\/lib(?:isal|lzma|bz2)\./.test(path)).sort();
 }
 
 function appManifest(root: string): string {

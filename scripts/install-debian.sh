@@ -43,7 +43,8 @@ LIST
 dpkg -s busybox-static >/dev/null 2>&1 || missing="$missing busybox-static"
 # Screenshots without a font are blank.
 dpkg -s fonts-dejavu-core >/dev/null 2>&1 || missing="$missing fonts-dejavu-core"
-# A library, not a program: the image takes it along.
+# Libraries, not programs: the image takes them along.
+dpkg -s liblzma5 libbz2-1.0 >/dev/null 2>&1 || missing="$missing liblzma5 libbz2-1.0"
 [ "$(uname -m)" != x86_64 ] || [ -e /usr/lib/x86_64-linux-gnu/libisal.so.2 ] || missing="$missing libisal2"
 # Where services start by themselves (only systemd starts these two), nobody gets an ssh server or a containerd from us; the
 # tests that need one say so.

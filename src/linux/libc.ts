@@ -1,5 +1,5 @@
 // The floor under `linux/`: raw system calls through libc's syscall(2), which act on the calling thread only (glibc's own
-// setuid and friends change every thread). Errors look like those of node:fs. With `isal.ts` and `inflate.ts` the only importer of koffi.
+// setuid and friends change every thread). Errors look like those of node:fs.
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { address, errno as lastErrno, load } from 'koffi';

@@ -43,7 +43,8 @@ const samples: readonly Sample[] = [
 ];
 
 const unpack = async (bytes: Buffer, size = 64): Promise<Buffer> =>
-  Buffer.concat(await Array.fromAsync(decompressArchive(chunks(bytes, size), signal)));
+  // A chunk is only lent.
+  Buffer.concat(await Array.fromAsync(decompressArchive(chunks(bytes, size), signal), (chunk) => Buffer.from(chunk)));
 
 /** What came of it: right bytes, or the error; anything else fails. */
 async function outcome(bytes: Buffer, place: string): Promise<'right' | 'refused'> {

@@ -136,7 +136,7 @@ test('decompressArchive() takes zeros in fours between and behind xz streams, an
   const of = async (...parts: readonly Buffer[]): Promise<string> => (await read(Buffer.concat(parts), 7, decompressArchive)).plain;
   assert.equal(await of(stdout, Buffer.alloc(8), stdout, Buffer.alloc(4)), 'abcabc');
   await assert.rejects(of(stdout, Buffer.alloc(6)), { code: 'ERR_LAYER' });
-  await assert.rejects(of(stdout, Buffer.from('junkjunkjunkjunk')), /what follows is no stream$/);
+  await assert.rejects(of(stdout, Buffer.from('junkjunkjunkjunk')), { code: 'ERR_LAYER' });
 });
 
 test('decompress() gives what stands before the damage of gzip, and its error then', async () => {
