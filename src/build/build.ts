@@ -13,10 +13,12 @@ import { formatPlatform } from '../oci/platform.ts';
 import { formatReference } from '../oci/reference.ts';
 import type { StoredImage } from '../oci/stored-image.ts';
 import { imagePublication, indexPublication } from '../outputs/publication.ts';
+import { outputPaths } from '../outputs/output-request.ts';
 import { type FileExports, openResultFiles } from '../outputs/publish.ts';
 import { type Borrowing, openBorrowing } from './borrowing.ts';
 import { type BaseImages, type ResolveImage, createBaseImages } from './base-images.ts';
 import { type BuiltPlatform, buildPlatform, openOwnRoot } from './build-platform.ts';
+import { KeptOutputs } from './kept-outputs.ts';
 import { countSteps } from './step-numbers.ts';
 import { recordJson } from './cache/record.ts';
 import { explainCache } from './cache/outlook.ts';
@@ -60,7 +62,9 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   const ownRoot = openOwnRoot(asked, borrowing);
   const common = { dockerfile, ports, bases, borrowing, store, folders, ...given({ ownRoot }) };
   const built: BuiltPlatform[] = [];
+  const kept = new KeptOutputs([...outputPaths(asked.output), ...(ports.keptPlaces ?? [])], asked, ports);
   try {
+    kept.hide();
     for (const [position, { request, plan, epoch }] of prepared.entries()) {
       const { platform } = request;
       const otherSteps = {
@@ -68,9 +72,14 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
         after: sum(prepared.slice(position + 1).map((later) => countSteps(later.plan))),
       };
       const label = prepared.length === 1 ? '' : formatPlatform(platform);
-      const publish = async (image: StoredImage, files: FileExports): Promise<void> => await publication.add(image, platform, files);
+      const publish = async (image: StoredImage, files: FileExports): Promise<void> => {
+        kept.giveBack();
+        await publication.add(image, platform, files);
+        kept.hide(); // the root may be emptied now
+      };
       built.push(await buildPlatform({ ...common, ...epoch, request, plan, label, otherSteps, publish }, position + 1 === prepared.length));
     }
+    kept.giveBack();
     await results.get('cacheExplain')?.commit(`${formatJson(cacheExplanation(asked, built))}\n`);
     const published = await publication.finish();
     emit({ kind: 'phase', phase: 'finished' });
@@ -78,6 +87,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   } finally {
     await borrowing.giveBack();
     await ownRoot?.putBack();
+    kept.giveBack();
     for (const file of results.values()) await file.close();
     rmSync(folders.stages, { recursive: true, force: true });
   }

@@ -36,6 +36,8 @@ export interface BuildPorts {
   /** Agent sockets by id. */
   readonly ssh: ReadonlyMap<string, string>;
   readonly protectedPaths: readonly ByteString[];
+  /** Where results of earlier builds in this container are, and what somebody writes to during this one: absolute. */
+  readonly keptPlaces?: readonly string[];
   /** Contexts in whose folders the image may work for a while. */
   readonly lendable?: Lendable;
   /** Milliseconds since 1970. */

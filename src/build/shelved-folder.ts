@@ -3,7 +3,7 @@
 // goes along. Nothing of a user's is touched: the folder is the container's, and so ends with it. Where it can't be renamed (overlayfs
 // moves no folder of a lower layer, EXDEV), it stays, and a RUN sees the mounts beside the image's files.
 import { existsSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { makeFolder } from '../folders.ts';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
 import { systemCode } from '../errors.ts';
@@ -37,7 +37,8 @@ export class ShelvedFolder {
   static shelve(shelvable: Shelvable, builderFolder: string, moved: MovedFolders): ShelvedFolder | undefined {
     const shelf = join(builderFolder, shelfName);
     makeFolder(shelf, 0o700);
-    const name = String(readdirSync(shelf).length);
+    const taken = readdirSync(shelf).map((entry) => Number.parseInt(entry));
+    const name = String(Math.max(-1, ...taken) + 1);
     const place = bytesFromText(join(shelf, name));
     // First written down: the next start in this container finds it.
     writeFileSync(join(shelf, `${name}.path`), fsPath(shelvable.folder), { flag: 'wx', mode: 0o600 });
@@ -76,6 +77,7 @@ export function recoverShelf(builderFolder: string): void {
 
 function putBack(folder: ByteString, place: string): void {
   const images = `${place}.image`;
+  makeFolder(dirname(textFromBytes(folder)));
   if (existsSync(fsPath(folder))) renameSync(fsPath(folder), images);
   renameSync(place, fsPath(folder));
   rmSync(`${place}.path`);

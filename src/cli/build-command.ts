@@ -1,6 +1,6 @@
 // `executor [build]`: in a container of our own the build itself, anywhere else the same in a throwaway root.
-import { realpathSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { fstatSync, readlinkSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { makeFolder } from '../folders.ts';
 import { buildImage } from '../build/build.ts';
 import { readDockerfile, withIgnoreFile } from '../build/dockerfile-file.ts';
@@ -26,7 +26,7 @@ import { trackProgress, type Progress } from './progress.ts';
 import { capabilityHint, idHint, readPowers, refuseUnfitPod } from './pod-security.ts';
 import { makeRegistryRequest } from './registry-request.ts';
 import type { Report } from '../report/report.ts';
-import { openReportFiles, withReportFiles } from './report-files.ts';
+import { openReportFiles, reportPaths, withReportFiles } from './report-files.ts';
 import { makeBuildRequest } from './request.ts';
 import { runBuildInSandbox } from './sandbox-command.ts';
 import { openTelemetry } from './telemetry.ts';
@@ -125,8 +125,7 @@ async function buildHere(input: CommandInput, { mainPath, form, workingDirectory
     const registry = makeRegistryRequest(settings, env, workingDirectory);
     const { request, standardInput } = await withInput(withRealPlaces(asked), settings.has('dockerfile'), signal);
     const ownFolders = [dirname(mainPath), process.execPath, ...ownFiles.map((name) => join(home, name))];
-    const eventsFile = settings.text('events-file');
-    const growingFiles = eventsFile === undefined ? [] : [resolve(workingDirectory, eventsFile)];
+    const growingFiles = [...reportPaths(settings, workingDirectory), ...redirections()];
     const around = { env, workingDirectory, ownFolders, growingFiles, standardInput, emit: progress.emit, signal };
     await using world = await openSurroundings(request, registry, around);
     const { contextFolder } = world;
@@ -158,6 +157,11 @@ async function buildHere(input: CommandInput, { mainPath, form, workingDirectory
   } finally {
     report.close();
   }
+}
+
+/** The files that standard output and standard error are redirected to. */
+function redirections(): readonly string[] {
+  return [1, 2].flatMap((fd) => (fstatSync(fd).isFile() ? [readlinkSync(`/proc/self/fd/${fd}`)] : []));
 }
 
 /**

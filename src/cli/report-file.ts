@@ -1,18 +1,6 @@
 // A file that a report goes to, held open from before the build to its end.
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  lstatSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { makeFolder } from '../folders.ts';
 import { BuilderError, systemReason } from '../errors.ts';
 import { openSink } from '../report/sink.ts';
@@ -23,8 +11,6 @@ export interface ReportFile extends Disposable {
   /** Adds at the end. A disk that is full or a reader that left never stops a build. */
   readonly write: (text: string) => void;
 }
-
-const windowBytes = 64 * 1024;
 
 /**
  * Opens or makes the file, its folder too; a pipe or a device is written to as it is.
@@ -39,11 +25,7 @@ export function openReportFile(path: string, name: string): ReportFile {
       if (isPlain) ftruncateSync(fd);
     },
     write: sink.write,
-    [Symbol.dispose]: () => {
-      // The root was emptied for an image, and the file with it: it is put back as it is.
-      if (isPlain && fstatSync(fd).nlink === 0) putBack(fd, path);
-      closeSync(fd);
-    },
+    [Symbol.dispose]: () => closeSync(fd),
   };
 }
 
@@ -58,24 +40,5 @@ function openFile(path: string, name: string): number {
   } catch (error) {
     const reason = systemReason(error);
     throw new BuilderError('ERR_USAGE', `Cannot write ${name} ${path}: ${reason}`, { cause: error });
-  }
-}
-
-/** Nothing that stands there by now is written through or replaced. */
-function putBack(from: number, path: string): void {
-  const temporary = join(dirname(path), `.${basename(path)}.yadokari`);
-  try {
-    makeFolder(dirname(path));
-    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return;
-    const to = openSync(temporary, 'wx', 0o644);
-    try {
-      const window = Buffer.allocUnsafe(windowBytes);
-      for (let at = 0, count = 0; (count = readSync(from, window, 0, window.length, at)) > 0; at += count) writeSync(to, window, 0, count);
-    } finally {
-      closeSync(to);
-    }
-    renameSync(temporary, path);
-  } catch {
-    rmSync(temporary, { force: true });
   }
 }

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { BuildEvent } from '../events.ts';
+import { realPlace } from '../files/real-place.ts';
 import { given } from '../given.ts';
 import { BuildRecord } from '../report/build-record.ts';
 import { ciNames, detectCi } from '../report/dialect.ts';
@@ -22,6 +23,13 @@ export interface ReportFiles extends Disposable {
   readonly line: Report['line'];
 }
 
+const flags = ['events-file', 'report', 'junit-file', 'dotenv-file'] as const;
+
+/** Where the files are. */
+export function reportPaths(settings: Settings, workingDirectory: string): readonly string[] {
+  return flags.flatMap((flag) => settings.text(flag) ?? []).map((path) => realPlace(resolve(workingDirectory, path)));
+}
+
 /** @throws ERR_USAGE for a file that can't be written */
 export function openReportFiles(
   settings: Settings,
@@ -29,7 +37,7 @@ export function openReportFiles(
 ): ReportFiles {
   const { env, workingDirectory, now } = around;
   using stack = new DisposableStack();
-  const open = (flag: string): ReportFile | undefined => {
+  const open = (flag: (typeof flags)[number]): ReportFile | undefined => {
     const path = settings.text(flag);
     if (path === undefined) return undefined;
     const file = stack.use(openReportFile(resolve(workingDirectory, path), `--${flag}`));

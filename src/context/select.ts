@@ -127,7 +127,7 @@ function notFound(tree: SourceTree, word: string, located: Exclude<Located, { ki
   }
   const missing = textFromBytes(located.missing);
   const guess = guessName(tree, located.missing);
-  const foreign = `what a RUN makes there is not the image's: it is a mount of this container, or the builder's; let it write elsewhere`;
+  const foreign = `what a RUN makes there is not the image's: it is a mount or a folder of this container, or the builder's; let it write elsewhere`;
   const hint = tree.isForeign?.(located.missing) === true ? foreign : guess === undefined ? undefined : `did you mean '${guess}'?`;
   const place = cleanWord(word) === located.missing || missing === '.' ? '' : ` ('${missing}' does not exist)`;
   return new BuilderError('ERR_CONTEXT', `${start}: not found in ${tree.label}${place}`, hint === undefined ? {} : { hint });

@@ -41,6 +41,15 @@ export const resultFlags = {
 export type ResultFile = keyof typeof resultFlags;
 export const resultFiles = Object.keys(resultFlags) as readonly ResultFile[]; // its own keys
 
+/** All that may name a place of its own. */
+export const outputPlaces = ['ociLayoutPath', 'tarPath', ...resultFiles] as const;
+
+/** The files and folders that a build writes. */
+export function outputPaths(output: OutputRequest): readonly string[] {
+  const paths = outputPlaces.flatMap((name) => output[name] ?? []).filter((place) => !isUrl(place));
+  return [...paths, ...output.exports.map(({ path }) => path)];
+}
+
 export const exportTypes = ['local', 'tar', 'oci', 'docker'] as const;
 export type ExportType = (typeof exportTypes)[number];
 

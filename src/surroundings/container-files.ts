@@ -1,6 +1,6 @@
 // What stood in the root before the first build of a container: CI systems run several builds in one, and what an earlier one
 // left behind must not be taken for the container's own.
-import { lstatSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeFolder } from '../folders.ts';
@@ -11,6 +11,8 @@ import { childPath } from '../paths.ts';
 export interface ContainerFiles {
   /** Paths below the root that are not an image's. */
   readonly names: readonly ByteString[];
+  /** Where earlier builds wrote their results, as far as they are there. */
+  readonly outputs: readonly string[];
   /** Remembers, at the end of a build, what it leaves behind: all that is added later is somebody's own. */
   readonly leave: () => void;
 }
@@ -21,6 +23,8 @@ interface Memory {
   readonly names: readonly ByteString[];
   /** Undefined while a build runs, and for good where it was killed. */
   readonly left?: readonly ByteString[];
+  /** Of all builds up to now. */
+  readonly outputs?: readonly string[];
 }
 
 /** Where the list is kept in the builder's folder; no RUN may change it. */
@@ -28,14 +32,14 @@ export const containerFilesList = 'container-files.json';
 
 /**
  * Who lives in the root: of an earlier build in this container nothing does, and neither does a folder that only leads to what is
- * mounted. `shared` are names that images have too, `mounts` paths below the root.
+ * mounted. `shared` are names that images have too, `mounts` paths below the root, `written` what this build is to write, absolute.
  * @throws ERR_ROOTFS where the builder's folder can't be written
  */
 export function findContainerFiles(
   rootPath: string,
   builderFolder: string,
   shared: ReadonlySet<string>,
-  mounts: readonly ByteString[] = [],
+  { mounts = [], written = [] }: { readonly mounts?: readonly ByteString[]; readonly written?: readonly string[] } = {},
 ): ContainerFiles {
   const root = identityOf(rootPath);
   const file = join(builderFolder, containerFilesList);
@@ -43,8 +47,10 @@ export function findContainerFiles(
   const list = (): ByteString[] =>
     listNames(bytesFromText(rootPath)).flatMap((name) => (shared.has(name) ? [] : livingIn(bytesFromText(rootPath), name, mounts)));
   const names = list().filter((name) => memory === undefined || memory.names.includes(name) || memory.left?.includes(name) === false);
-  writeMemory(file, { root, names });
-  return { names, leave: () => writeMemory(file, { root, names, left: list().filter((name) => !names.includes(name)) }) };
+  const outputs = (memory?.outputs ?? []).filter((place) => existsSync(place));
+  const known = { root, names, outputs: [...new Set([...outputs, ...written])] };
+  writeMemory(file, known);
+  return { names, outputs, leave: () => writeMemory(file, { ...known, left: list().filter((name) => !names.includes(name)) }) };
 }
 
 // A file or a folder with something in it, whole; of a folder that leads to a mount, what else is in it.

@@ -39,6 +39,8 @@ export function watchContexts(
     readonly builderFolder: string;
     /** True for a folder that an image works in at the moment: whoever lent it looks after it. */
     readonly isMoved?: (folder: ByteString) => boolean;
+    /** What the builder writes there itself. */
+    readonly ownFiles?: readonly string[];
     readonly emit: Emit;
   },
 ): ContextWatch {
@@ -62,8 +64,10 @@ export function watchContexts(
         const changes = diffTrees(before, each.tree).filter((change) => isWorthTelling(change, before));
         if (changes.length === 0) continue;
         const paths = Array.from(changes, (change) => joinBytes(each.root.path, change.path));
+        // What somebody else writes all the time, such as a log by way of tee, is told once.
+        const isNew = paths.some((path) => !changedIn.has(path));
         for (const path of paths) changedIn.set(path, step);
-        emit(changeWarning(each.root.path, paths, step));
+        if (isNew) emit(changeWarning(each.root.path, paths, step));
       }
     },
     noteRead: (path) => {
@@ -81,7 +85,7 @@ export function watchContexts(
 /** Those a RUN could write to, without those in another one. */
 function watchable(
   folders: readonly string[],
-  { rootPath, builderFolder, emit }: { readonly rootPath: string; readonly builderFolder: string; readonly emit: Emit },
+  { rootPath, builderFolder, ownFiles = [], emit }: Omit<Parameters<typeof watchContexts>[1], 'isMoved'>,
 ): readonly Watched[] {
   const writable = [...new Set(folders.map((folder) => realpathSync(folder)))].filter(isWritable);
   const outermost = writable.filter((folder) => !writable.some((outer) => outer !== folder && isBelow(folder, outer)));
@@ -91,7 +95,8 @@ function watchable(
       emit({ kind: 'warning', code: `context-unwatched ${folder}`, message });
       return [];
     }
-    const own = isBelow(builderFolder, folder) ? [bytesFromText(builderFolder.slice(folder.length + 1))] : [];
+    const inside = [builderFolder, ...ownFiles].filter((path) => isBelow(path, folder));
+    const own = inside.map((path) => bytesFromText(path.slice(folder.length + 1)));
     const root: Root = { path: bytesFromText(folder), protection: createProtection(own) };
     return [{ root, tree: undefined, walkMs: 0, seenAt: 0 }];
   });

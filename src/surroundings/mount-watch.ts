@@ -1,7 +1,8 @@
-// Notices what a RUN leaves in what the pod mounts: it is not in the image, and nobody would hear of that before the image is used.
+// Notices what a RUN leaves in what the pod mounts, and in the container's own folders: it is not in the image, and nobody would hear of
+// that before the image is used.
 import { lstatSync, readdirSync } from 'node:fs';
 import { join, posix } from 'node:path';
-import { textFromBytes } from '../bytes.ts';
+import { type ByteString, textFromBytes } from '../bytes.ts';
 import type { Emit, StepLabel } from '../events.ts';
 import type { Mount } from '../linux/mounts.ts';
 import { engineOwn } from '../tree/pod-map.ts';
@@ -18,10 +19,18 @@ const entriesSeen = 256;
 /** Where commands leave what no image is to have. */
 const temporary: ReadonlySet<string> = new Set(['/tmp', '/var/tmp', '/run', '/var/run']);
 
-/** Watches the mounts of the image's root, but for those at or below `known`, which the builder is told to use, and those for engines. */
-export function watchMounts(mounts: readonly Mount[], rootPath: string, known: readonly string[], emit: Emit): MountWatch {
+/**
+ * Watches the mounts of the image's root and the container's own `names` in it, but for those at or below `known`, which the builder is
+ * told to use, and those for engines.
+ */
+export function watchMounts(
+  mounts: readonly Mount[],
+  names: readonly ByteString[],
+  { rootPath, known, emit }: { readonly rootPath: string; readonly known: readonly string[]; readonly emit: Emit },
+): MountWatch {
   const isKnown = (path: string): boolean => known.some((one) => path === one || path.startsWith(`${one}/`) || one.startsWith(`${path}/`));
-  const places = [...new Set(mounts.map(({ target }) => textFromBytes(target)))]
+  const mounted = new Set(mounts.map(({ target }) => textFromBytes(target)));
+  const places = [...mounted.union(new Set(names.map((name) => join(rootPath, textFromBytes(name)))))]
     .filter((path) => path !== '/' && path.startsWith(rootPath === '/' ? '/' : `${rootPath}/`) && !isKnown(path))
     .map((path) => ({ path, inImage: join('/', posix.relative(rootPath, path)), seen: '' }))
     .filter(({ inImage }) => !engineOwn.test(inImage.slice(1)) && !temporary.has(inImage));
@@ -34,7 +43,10 @@ export function watchMounts(mounts: readonly Mount[], rootPath: string, known: r
       for (const { path, inImage, seen } of places) {
         if (told.has(path) || (stateOf(path) === seen && !makesFolder(text, inImage))) continue;
         told.add(path);
-        const message = `${inImage} is mounted into this container: what a RUN makes there is not in the image; mount it elsewhere, or have RUN write to another folder`;
+        const [whose, other] = mounted.has(path)
+          ? ['is mounted into this container', 'mount it elsewhere']
+          : ["is this container's own, and was there before", 'name it otherwise'];
+        const message = `${inImage} ${whose}: what a RUN makes there is not in the image; ${other}, or have RUN write to another folder`;
         emit({ kind: 'warning', code: `run-mount ${path}`, message, ...(step === undefined ? {} : { range: step.range }) });
       }
     },

@@ -2,7 +2,7 @@
 import type { BuildRequest, CacheRequest, NamedContextSpec } from '../build/request.ts';
 import { realFolder, realPlace } from '../files/real-place.ts';
 import type { CachePlace } from '../outputs/entry-place.ts';
-import { type OutputRequest, isUrl, resultFiles } from '../outputs/output-request.ts';
+import { type OutputRequest, isUrl, outputPlaces } from '../outputs/output-request.ts';
 
 /** What is read or written once the root is an image's; the rest of a request is read before that. */
 export function withRealPlaces(request: BuildRequest): BuildRequest {
@@ -29,8 +29,6 @@ function realCache(cache: CacheRequest): CacheRequest {
   const real = (place: CachePlace): CachePlace => (place.kind === 'layout' ? { ...place, folder: realPlace(place.folder) } : place);
   return { ...cache, from: cache.from.map(real), ...(cache.to === undefined ? {} : { to: real(cache.to) }) };
 }
-
-const outputPlaces = ['ociLayoutPath', 'tarPath', ...resultFiles] as const;
 
 function realOutput(output: OutputRequest): OutputRequest {
   const places = outputPlaces.flatMap((name) => {

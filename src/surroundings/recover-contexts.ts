@@ -1,21 +1,23 @@
-// Contexts in whose folders an image worked when its build was killed.
+// What a build that was killed had out of the way: the container's own folders, and files of contexts in whose folders an image worked.
 import { realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { borrowOptions } from '../build/borrowing.ts';
 import type { BuildRequest } from '../build/request.ts';
+import { recoverShelf } from '../build/shelved-folder.ts';
 import { type ByteString, bytesFromText, textFromBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
 import { readMounts } from '../linux/mounts.ts';
 import { BorrowedFolder } from '../rootfs/borrowed-folder.ts';
 
 /**
- * Before anything in a context is looked at: gives each one, and the folders that it is in up to its mount, what a killed build took.
+ * Before anything in a context is looked at: empties the shelf, and gives each context, and the folders that it is in up to its mount, what a killed build took.
  * @throws ERR_CONTEXT while another build works there, or where it can't be written
  */
 export async function recoverContexts(
   request: Pick<BuildRequest, 'context' | 'namedContexts' | 'builderFolder'>,
   { workingDirectory, emit, signal }: { readonly workingDirectory: string; readonly emit: Emit; readonly signal: AbortSignal },
 ): Promise<void> {
+  recoverShelf(request.builderFolder);
   const mounted = new Set(readMounts().map(({ target }) => target));
   const options = borrowOptions(request.builderFolder, emit, signal);
   const done = new Set<ByteString>();

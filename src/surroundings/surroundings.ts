@@ -22,13 +22,13 @@ import type { BuildPorts } from '../build/ports.ts';
 import { type ContextWatch, watchContexts } from './context-watch.ts';
 import { type Contexts, contextsFolder, openContexts } from './contexts.ts';
 import { imageFolders, imageWorkFolder, keepFolder, protectedPaths } from './protected-paths.ts';
-import { recoverShelf } from '../build/shelved-folder.ts';
 import { recoverContexts } from './recover-contexts.ts';
 import { type RegistryAccess, accessRegistries, openRegistries } from './registries.ts';
-import { findContainerFiles, containerFilesList } from './container-files.ts';
+import { type ContainerFiles, findContainerFiles, containerFilesList } from './container-files.ts';
 import { watchMounts } from './mount-watch.ts';
 import { followSteps, guardLaunch, launcherOf } from './guarded-launch.ts';
 import { isKeptOnDisk } from '../build/ignored-paths.ts';
+import { outputPaths } from '../outputs/output-request.ts';
 import type { BuildRequest, RegistryRequest } from '../build/request.ts';
 import { type SecretFile, findSecretFiles, readSecret } from './secret-files.ts';
 
@@ -42,7 +42,7 @@ export interface SurroundingsOptions {
   readonly workingDirectory: string;
   /** Folders and files of the builder that no RUN may change; what is not there is left out. */
   readonly ownFolders: readonly string[];
-  /** What the builder itself writes while a RUN runs. */
+  /** What the builder itself writes from beginning to end: reports, and what its output is redirected to. Absolute. */
   readonly growingFiles: readonly string[];
   /** What has come by standard input, where somebody has looked at it already. */
   readonly standardInput?: AsyncIterable<Buffer> | undefined;
@@ -67,17 +67,17 @@ export async function openSurroundings(
   try {
     protectSelf();
     for (const folder of [options.workingDirectory, imageWorkFolder]) stack.defer(keepFolder(folder));
-    recoverShelf(request.builderFolder);
     await recoverContexts(request, { ...options, emit });
     const network = await openNetwork(request, registry, { ...options, emit }, stack);
     const { openLauncher, launch, lookAgain } = launcherOf(stack);
     const moved = new MovedFolders();
     const contexts = await openContexts(request, { ...network, moved, standardInput: options.standardInput }, options, stack);
-    const claims = claimPaths(request, contexts, options.ownFolders, stack);
+    const claims = claimPaths(request, contexts, options, stack);
     watch = watchContexts(claims.foreignFolders, {
       rootPath: request.rootPath,
       builderFolder: request.builderFolder,
       isMoved: (folder) => moved.placeOf(folder) !== folder,
+      ownFiles: options.growingFiles,
       emit,
     });
     const contextWatch = watch;
@@ -95,7 +95,7 @@ export async function openSurroundings(
         secretFiles: findSecretFiles(request, network.credentialFiles, claims.protectedPaths),
         folders: claims.foreignFolders,
         watch,
-        mounts: watchMounts(readMounts(), request.rootPath, [...claims.own, ...options.growingFiles], emit),
+        mounts: watchMounts(readMounts(), claims.containerFiles.names, { rootPath: request.rootPath, known: claims.own, emit }),
         step,
         verifySeal: claims.verifySeal,
         emit,
@@ -103,6 +103,7 @@ export async function openSurroundings(
       secrets: network.secrets,
       ssh: request.ssh,
       protectedPaths: claims.protectedPaths,
+      keptPlaces: [...claims.containerFiles.outputs, ...options.growingFiles],
       lendable: { folders: claims.foreignFolders, moved, isAllowed: request.borrowsContext, imageFolders },
       now: Date.now,
       emit,
@@ -161,11 +162,17 @@ interface Claims {
   readonly foreignFolders: readonly string[];
   /** What the builder has, reads and writes by itself. */
   readonly own: readonly string[];
+  readonly containerFiles: ContainerFiles;
   /** @throws ERR_TAMPERED when a RUN changed the builder's own files. */
   readonly verifySeal: () => void;
 }
 
-function claimPaths(request: BuildRequest, { main, named }: Contexts, ownFolders: readonly string[], stack: AsyncDisposableStack): Claims {
+function claimPaths(
+  request: BuildRequest,
+  { main, named }: Contexts,
+  { ownFolders, growingFiles }: Pick<SurroundingsOptions, 'ownFolders' | 'growingFiles'>,
+  stack: AsyncDisposableStack,
+): Claims {
   const { builderFolder, rootPath } = request;
   // With its work elsewhere, a RUN may see what the image has in place of the builder's own files: all of them are in memory by now.
   const isElsewhere = !`${builderFolder}/`.startsWith(`${home}/`);
@@ -175,7 +182,10 @@ function claimPaths(request: BuildRequest, { main, named }: Contexts, ownFolders
   const given = [main.folder, ...named.owned, ...bases, ...kept, ...ignored, ...request.ssh.values(), ...cacheFolders(request)];
   const own = [builderFolder, ...(isElsewhere ? [] : [home]), ...given];
   const shared = isElsewhere ? new Set([...imageFolders, ...homeNames]) : imageFolders;
-  const containerFiles = findContainerFiles(rootPath, builderFolder, shared, mountsBelow(bytesFromText(rootPath)));
+  const containerFiles = findContainerFiles(rootPath, builderFolder, shared, {
+    mounts: mountsBelow(bytesFromText(rootPath)),
+    written: [...outputPaths(request.output), ...growingFiles],
+  });
   stack.defer(containerFiles.leave);
   const contexts = [main.wholeFolder, ...named.wholeFolders];
   const isPrivate = (folder: string): boolean => folder.startsWith(`${join(builderFolder, contextsFolder)}/`);
@@ -183,7 +193,8 @@ function claimPaths(request: BuildRequest, { main, named }: Contexts, ownFolders
   return {
     protectedPaths: protectedPaths(rootPath, own, containerFiles.names),
     foreignFolders: contexts.filter((folder) => !isPrivate(folder)),
-    own: [...own, ...contexts, '/busybox'],
+    own: [...own, ...contexts, ...growingFiles, '/busybox', '/yadokari'],
+    containerFiles,
     verifySeal: sealFolder(...writable(sealed)),
   };
 }

@@ -38,6 +38,19 @@ describe('findContainerFiles()', () => {
     assert.deepEqual([...find().names].sort(), ['artifacts', 'builds', 'kaniko']);
   });
 
+  test('remembers where builds wrote their results, as long as they are there', () => {
+    const written = [join(root, 'image.tar'), join(root, 'etc/digest')];
+    const write = (places: readonly string[]) => findContainerFiles(root, join(root, 'kaniko'), new Set(['etc']), { written: places });
+    const first = write(written);
+    leaveFile('image.tar');
+    leaveFile('etc/digest');
+    first.leave();
+    assert.deepEqual([...write([]).names].sort(), ['builds', 'kaniko']);
+    assert.deepEqual(write([]).outputs, written);
+    rmSync(join(root, 'image.tar'));
+    assert.deepEqual(write([]).outputs, [join(root, 'etc/digest')]);
+  });
+
   test('takes nothing for a resident that appeared in a build that was killed', () => {
     find();
     leaveFile('app/of-the-image');

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { watchContexts } from '../../../src/surroundings/context-watch.ts';
 import { bytesFromText } from '../../../src/bytes.ts';
-import type { StepLabel } from '../../../src/events.ts';
+import type { Emit, StepLabel } from '../../../src/events.ts';
 import { stepLabel } from '../../support/step-label.ts';
 
 const never = new AbortController().signal;
@@ -54,6 +54,20 @@ describe('watchContexts()', () => {
       assert.match(told[0] ?? '', expected);
     });
   }
+
+  test('tells once of what changes all the time, and not of what the builder writes itself', async () => {
+    const ownFiles = [join(folder, 'src/main')];
+    const options = { rootPath: join(place, 'root'), builderFolder: join(place, 'builder'), ownFiles };
+    const emit: Emit = (event) => void (event.kind === 'warning' && told.push(event.message));
+    const watching = watchContexts([folder], { ...options, emit });
+    for (const line of [2, 3]) {
+      await watching.before(never);
+      shell('echo more >> src/main; echo more >> log');
+      await watching.after(stepAt(line), never);
+    }
+    assert.equal(told.length, 1, told.join('\n'));
+    assert.match(told[0] ?? '', /\(1 path: .*\/log\);/);
+  });
 
   test('does not tell of what changed between two RUNs', async () => {
     const watching = watch();

@@ -33,7 +33,7 @@ describe('what stands around a RUN', () => {
       secretFiles: [{ path: join(folder, 'token'), instead: 'it otherwise', isRead: true }],
       folders: [],
       watch: watchContexts([], { rootPath, builderFolder: folder, emit: () => undefined }),
-      mounts: watchMounts([], rootPath, [], () => undefined),
+      mounts: watchMounts([], [], { rootPath, known: [], emit: () => undefined }),
       step: () => undefined,
       verifySeal,
       emit: () => undefined,

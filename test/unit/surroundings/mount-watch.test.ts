@@ -10,16 +10,15 @@ import { temporaryFolder } from '../../support/tree.ts';
 function told(context: TestContext, text: string, act: (root: string) => void, known: readonly string[] = []): readonly string[] {
   const root = temporaryFolder(context);
   const folders = ['artifacts', 'tmp', 'dev/shm', 'workspace/source'];
-  for (const folder of folders) mkdirSync(join(root, folder), { recursive: true });
+  for (const folder of [...folders, 'job']) mkdirSync(join(root, folder), { recursive: true });
   writeFileSync(join(root, 'artifacts/old'), 'old');
   const mounts = folders.map((folder) => ({ id: 0, target: bytesFromText(join(root, folder)), isReadOnly: false }));
   const messages: string[] = [];
-  const watch = watchMounts(
-    mounts,
-    root,
-    known.map((path) => join(root, path)),
-    (event) => void (event.kind === 'warning' && messages.push(event.message)),
-  );
+  const watch = watchMounts(mounts, [bytesFromText('job')], {
+    rootPath: root,
+    known: known.map((path) => join(root, path)),
+    emit: (event) => void (event.kind === 'warning' && messages.push(event.message)),
+  });
   for (const _round of [1, 2]) {
     watch.before();
     act(root);
@@ -59,4 +58,11 @@ test("what is temporary, an engine's own, or the builder's to use is told of nob
   };
   assert.deepEqual(told(context, 'make', act, ['workspace/source']), []);
   assert.deepEqual(told(context, 'make', act, ['workspace']), []);
+});
+
+test('a RUN that writes to a folder that the job made before the build is told the same', (context) => {
+  assert.deepEqual(
+    told(context, 'make', (root) => writeFileSync(join(root, 'job/new'), 'x')),
+    ["/job is this container's own, and was there before"],
+  );
 });
