@@ -112,6 +112,11 @@ export function pinnedTo(range: SourceRange | undefined, error: unknown, hint?: 
   });
 }
 
+/** True for the error of a system call on a path where nothing is. */
+export function isMissing(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '');
+}
+
 /** The `code` of a Node system error (`'ENOENT'`), or undefined for anything else. */
 export function systemCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;

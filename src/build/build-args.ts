@@ -1,7 +1,7 @@
 // What --build-arg holds besides values for ARGs: names with a meaning for the builder, and names that nothing uses.
 import type { Dockerfile, Instruction } from '../dockerfile/instruction.ts';
 import { parseOnbuild } from '../dockerfile/parse.ts';
-import { didYouMean } from '../dockerfile/suggest.ts';
+import { didYouMean } from '../suggest.ts';
 import type { Emit } from '../events.ts';
 import { proxiesOf } from './sources.ts';
 

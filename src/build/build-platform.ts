@@ -23,6 +23,7 @@ import { refuseForeignRuns } from './foreign-runs.ts';
 import { exportsOf } from './export-files.ts';
 import { executeInstruction, type ExecutionContext, foreseeRun } from './execute.ts';
 import { finishImage, formatTime } from './finish.ts';
+import { timestampOf } from './instructions/mount-copy.ts';
 import { leftOutBy } from './ignored-paths.ts';
 import { type EarlyPush, openEarlyPush } from '../outputs/early-push.ts';
 import type { FileExports } from '../outputs/publish.ts';
@@ -39,7 +40,6 @@ import { RunChanges } from '../rootfs/run-changes.ts';
 import type { StageFiles, StageFilesOptions } from '../rootfs/stage-files.ts';
 import type { Root } from '../files/root.ts';
 import { Spool } from '../files/spool.ts';
-import type { Timestamp } from '../layer/entry.ts';
 import type { BuildPorts } from './ports.ts';
 
 /** What the build of one platform is made of. */
@@ -208,7 +208,7 @@ function stageFilesOptions(
     leftOut: leftOutBy(request.ignorePaths),
     alwaysOnDisk: request.alwaysUnpack,
     onLayer,
-    now: () => timestampOf(ports.now()),
+    now: () => timestampOf(BigInt(ports.now()) * 1_000_000n),
     emit,
     signal,
   };
@@ -294,8 +294,4 @@ function executionContext(build: Build, planned: PlannedStage, platform: Platfor
     buildArgs: request.buildArgs,
     globalArgs: plan.globalArgs,
   };
-}
-
-function timestampOf(ms: number): Timestamp {
-  return { seconds: Math.floor(ms / 1000), nanoseconds: (ms % 1000) * 1_000_000 };
 }

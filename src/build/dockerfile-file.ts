@@ -7,7 +7,7 @@ import { applyIgnoreFile } from '../context/ignore-file.ts';
 import { locate } from '../context/tree.ts';
 import { diskView } from '../files/disk-view.ts';
 import { pathIn } from '../paths.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemCode, isMissing } from '../errors.ts';
 import { given } from '../given.ts';
 import type { BuildPorts } from './ports.ts';
 
@@ -125,9 +125,9 @@ async function readIfThere(path: string, place: string | Buffer): Promise<Buffer
     if (size > limitBytes) throw tooLarge(path);
     return await readFile(place);
   } catch (error) {
-    const code = systemCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (isMissing(error)) return undefined;
     if (error instanceof BuilderError && error.code === 'ERR_CONTEXT') throw error;
+    const code = systemCode(error);
     const state = code === 'EISDIR' ? 'it is a folder' : (code ?? String(error));
     throw new BuilderError('ERR_CONTEXT', `Cannot read the Dockerfile ${path}: ${state}`, { cause: error });
   }

@@ -1,6 +1,6 @@
 // Whoever means a stage and mistypes it reads about a registry.
 import type { Dockerfile } from '../dockerfile/instruction.ts';
-import { didYouMean } from '../dockerfile/suggest.ts';
+import { didYouMean } from '../suggest.ts';
 import { BuilderError, pinnedTo } from '../errors.ts';
 
 /** A failure to pull `name`, with the stage that is nearest to it named first. */

@@ -1,5 +1,5 @@
 // One run of the program: argv and env in, an exit status out.
-import { didYouMean } from '../dockerfile/suggest.ts';
+import { didYouMean } from '../suggest.ts';
 import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
 import { tellAccepted } from './accepted.ts';

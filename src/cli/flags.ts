@@ -1,6 +1,6 @@
 // What a flag is, and reading a command line by the flags of a command (`tables/`).
 import { parseDuration } from '../dockerfile/duration.ts';
-import { didYouMean } from '../dockerfile/suggest.ts';
+import { didYouMean } from '../suggest.ts';
 import { BuilderError } from '../errors.ts';
 import { foreignFlags } from './foreign-flags.ts';
 

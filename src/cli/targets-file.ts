@@ -1,7 +1,7 @@
 // `--targets-file`: docker-bake.json. What each target says becomes the flags that say the same; what has no flag is refused by name.
 // docs.docker.com/build/bake/reference
 import { join } from 'node:path';
-import { didYouMean } from '../dockerfile/suggest.ts';
+import { didYouMean } from '../suggest.ts';
 import { BuilderError } from '../errors.ts';
 import { type Json, type JsonObject, parseJson } from '../oci/json.ts';
 import type { Environment } from './settings.ts';

@@ -2,7 +2,7 @@
 // may lead into the image: the folder is held open from the start, and the file looked up in it.
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemCode, isMissing } from '../errors.ts';
 
 export interface HeldFile {
   readonly path: string;
@@ -64,9 +64,8 @@ export function textIfThere(path: string, what: string): string | undefined {
       throw new BuilderError('ERR_AUTH', `Cannot read ${what} in ${path}: more than ${limitBytes} bytes`);
     return readFileSync(path, 'utf8');
   } catch (error) {
-    const code = systemCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (isMissing(error)) return undefined;
     if (error instanceof BuilderError) throw error;
-    throw new BuilderError('ERR_AUTH', `Cannot read ${what} in ${path}: ${code ?? 'unreadable'}`, { cause: error });
+    throw new BuilderError('ERR_AUTH', `Cannot read ${what} in ${path}: ${systemCode(error) ?? 'unreadable'}`, { cause: error });
   }
 }

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, relative } from 'node:path';
 import { bytesFromText, fsPath, textFromBytes } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemCode, isMissing } from '../errors.ts';
 import { parseIgnoreFile } from './ignore.ts';
 import type { IgnoreRules } from './ignore.ts';
 import { pathIn } from '../paths.ts';
@@ -70,8 +70,9 @@ function readRules(path: string | Buffer, name: string): IgnoreRules | undefined
     return parseIgnoreFile(readFileSync(path, 'utf8'), name);
   } catch (error) {
     if (error instanceof BuilderError) throw error;
-    const code = systemCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw new BuilderError('ERR_CONTEXT', `Cannot read ignore file ${name}: ${code ?? 'it can not be read'}`, { cause: error });
+    if (isMissing(error)) return undefined;
+    throw new BuilderError('ERR_CONTEXT', `Cannot read ignore file ${name}: ${systemCode(error) ?? 'it can not be read'}`, {
+      cause: error,
+    });
   }
 }

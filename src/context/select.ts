@@ -8,6 +8,7 @@ import type { IgnoreRules } from './ignore.ts';
 import { compileWildcard, hasWildcard } from './pattern.ts';
 import type { FileStat } from '../files/file-view.ts';
 import { childPath, clampPath, namesOf, pathBelow, pathOfNames, rootPath, splitPath } from '../paths.ts';
+import { suggest } from '../suggest.ts';
 import { locate } from './tree.ts';
 import type { Located, SourceTree } from './tree.ts';
 import { isEmptyWalk, walkSelection } from './walk.ts';
@@ -151,34 +152,10 @@ function ignored(tree: SourceTree, word: string, path: ByteString): BuilderError
 function guessName(tree: SourceTree, missing: ByteString): string | undefined {
   const { parent } = splitPath(missing);
   if (tree.files.stat(parent)?.type !== 'directory') return undefined;
-  const wanted = textFromBytes(lastName(missing));
-  let best: { readonly path: ByteString; readonly distance: number } | undefined;
-  for (const name of tree.files.names(parent).slice(0, 1000)) {
-    const text = textFromBytes(name);
-    const distance = nameDistance(text, wanted);
-    if (distance > Math.min(2, Math.floor(wanted.length / 3)) || distance >= (best?.distance ?? Infinity)) continue;
-    const path = childPath(parent, name);
-    if (isVisible(tree, path)) best = { path, distance };
-  }
-  return best === undefined ? undefined : textFromBytes(best.path);
-}
-
-// Other case is nearest, then the same letters in another order.
-function nameDistance(left: string, right: string): number {
-  if (left.toLowerCase() === right.toLowerCase()) return 0;
-  const letters = (name: string): string => Array.from(name).toSorted().join('');
-  return left.length > 2 && letters(left) === letters(right) ? 1 : editDistance(left, right);
-}
-
-function editDistance(left: string, right: string): number {
-  let row = Array.from({ length: right.length + 1 }, (_, index) => index);
-  for (let at = 1; at <= left.length; at += 1) {
-    const next = [at];
-    for (let to = 1; to <= right.length; to += 1) {
-      const replaced = (row[to - 1] ?? 0) + (left[at - 1] === right[to - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[to] ?? 0) + 1, (next[to - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row.at(-1) ?? 0;
+  const visible = tree.files
+    .names(parent)
+    .slice(0, 1000)
+    .filter((name) => isVisible(tree, childPath(parent, name)));
+  const name = suggest(textFromBytes(lastName(missing)), visible.map(textFromBytes));
+  return name === undefined ? undefined : textFromBytes(childPath(parent, bytesFromText(name)));
 }

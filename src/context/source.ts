@@ -4,7 +4,7 @@ import { join, relative, resolve } from 'node:path';
 import { makeFolder } from '../folders.ts';
 import { bytesFromText, textFromBytes } from '../bytes.ts';
 import type { ByteString } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemCode, isMissing } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { given } from '../given.ts';
 import { applyIgnoreFile } from './ignore-file.ts';
@@ -193,9 +193,8 @@ function statIfThere(path: string): ReturnType<typeof statSync> {
   try {
     return statSync(path);
   } catch (error) {
-    const code = systemCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw new BuilderError('ERR_CONTEXT', `Cannot open ${path}: ${code ?? 'it can not be read'}`, { cause: error });
+    if (isMissing(error)) return undefined;
+    throw new BuilderError('ERR_CONTEXT', `Cannot open ${path}: ${systemCode(error) ?? 'it can not be read'}`, { cause: error });
   }
 }
 

@@ -110,3 +110,8 @@ function scopeAfter({ dockerfile, options, globalArgs }: Setting, instruction: I
   }
   return { ...scope, environment, declared: new Set([...scope.declared, ...instruction.args.map((arg) => arg.name)]) };
 }
+
+/** The keyword of an instruction, as it was written. */
+export function keywordOf(instruction: Instruction | FromInstruction): string {
+  return instruction.notes?.keyword ?? instruction.kind.toUpperCase();
+}

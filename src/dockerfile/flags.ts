@@ -3,7 +3,7 @@ import type { Span } from './command-line.ts';
 import type { Flag } from './instruction.ts';
 import { mistake } from './instruction-line.ts';
 import type { InstructionLine } from './instruction-line.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean } from '../suggest.ts';
 
 /** `bool` may stand without a value, `list` may be repeated. */
 export type FlagType = 'bool' | 'string' | 'list';

@@ -14,7 +14,7 @@ import { parsePairs } from './instructions/pairs.ts';
 import { parseExpose, parseVolume, parseWord } from './instructions/rest.ts';
 import { rangeOf } from './lines.ts';
 import type { Statement } from './statements.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean } from '../suggest.ts';
 
 type Parser = (line: InstructionLine) => Instruction | FromInstruction;
 

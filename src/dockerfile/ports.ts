@@ -1,6 +1,6 @@
 // Port specifications of EXPOSE: `[[ip:]host:]port[-port][/protocol]`.
 import { isIP } from 'node:net';
-import { didYouMean } from './suggest.ts';
+import { didYouMean } from '../suggest.ts';
 
 const protocols = ['tcp', 'udp', 'sctp'];
 

@@ -6,7 +6,7 @@ import type { GlobalArgs, GlobalScope } from './global-args.ts';
 import type { Dockerfile, Instruction, Stage } from './instruction.ts';
 import { findNeeds, findNamed, resolveFrom } from './stage-needs.ts';
 import type { StageBase, StageNeed } from './stage-needs.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean } from '../suggest.ts';
 import { expandWord } from './words.ts';
 
 export interface PlanOptions extends Omit<GlobalScope, 'targetStage'> {

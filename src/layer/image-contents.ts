@@ -41,7 +41,8 @@ export class ImageTally {
   /** @throws ERR_LAYER for a whiteout that names nothing */
   add(entry: Entry): void {
     const path = clampPath(entry.path);
-    const whiteout = path.includes('.wh.') ? whiteoutOf(path) : undefined;
+    const whiteout = whiteoutOf(path);
+    if (whiteout?.kind === 'below') return;
     if (whiteout !== undefined) {
       const isOpaque = whiteout.kind === 'opaque';
       const named = whiteout.kind === 'opaque' ? whiteout.directory : whiteout.path;

@@ -7,18 +7,23 @@ import { show } from './show.ts';
 const prefix = '.wh.';
 const opaqueName = '.wh..wh..opq';
 
-/** What an entry's path means to the layers below: hide one name, hide all children of a directory, or nothing. */
+/**
+ * What an entry's path means to the layers below: hide one name, or all children of a directory; below a whiteout that is a directory
+ * in its archive: nothing, and it is no file either.
+ */
 export type Whiteout =
-  | { readonly kind: 'removes'; readonly parent: ByteString; readonly path: ByteString }
-  | { readonly kind: 'opaque'; readonly directory: ByteString };
+  | { readonly kind: 'removes'; readonly path: ByteString }
+  | { readonly kind: 'opaque'; readonly directory: ByteString }
+  | { readonly kind: 'below' };
 
 /**
  * Reads a cleaned path; undefined for an ordinary one. The directory of an entry at the top is `.`.
  * @throws ERR_LAYER for a whiteout that names nothing.
  */
 export function whiteoutOf(path: ByteString): Whiteout | undefined {
+  if (!path.includes(prefix)) return undefined;
   const slash = path.lastIndexOf('/');
-  if (!path.startsWith(prefix, slash + 1)) return undefined;
+  if (!path.startsWith(prefix, slash + 1)) return path.startsWith(prefix) || path.includes(`/${prefix}`) ? { kind: 'below' } : undefined;
   const parent = (slash === -1 ? '.' : path.slice(0, slash)) as ByteString; // a part of bytes
   const name = path.slice(slash + 1);
   if (name === opaqueName) return { kind: 'opaque', directory: parent };
@@ -27,7 +32,7 @@ export function whiteoutOf(path: ByteString): Whiteout | undefined {
     throw new BuilderError('ERR_LAYER', `Cannot apply whiteout ${show(path)}: it names nothing`);
   }
   // AUFS keeps its own bookkeeping under these names (.wh..wh.plnk, .wh..wh.orph, .wh..wh.aufs); no file is meant.
-  return { kind: 'removes', parent, path: (slash === -1 ? hidden : `${parent}/${hidden}`) as ByteString }; // bytes joined
+  return { kind: 'removes', path: (slash === -1 ? hidden : `${parent}/${hidden}`) as ByteString }; // bytes joined
 }
 
 /** The path of the whiteout that hides `path`. */

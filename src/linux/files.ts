@@ -1,7 +1,7 @@
 // What node:fs can't do to one file: times to the nanosecond, device nodes, a stat that says everything without bigints.
 import { type BigIntStats, constants, lstatSync, renameSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
-import { systemCode } from '../errors.ts';
+import { isMissing } from '../errors.ts';
 import { attempt, call, cString, errnoOf, lendCString, systemError } from './libc.ts';
 
 const currentDirectory = -100; // AT_FDCWD
@@ -87,7 +87,7 @@ export function statInto(path: ByteString, target: Float64Array): boolean {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false;
     throw error;
   }
-  decodeStat(statWords, target, 0);
+  decodeStat(statWords, target);
   return true;
 }
 
@@ -96,7 +96,7 @@ export function lstatIfThere(path: ByteString): BigIntStats | undefined {
   try {
     return lstatSync(fsPath(path), { bigint: true });
   } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }
@@ -105,24 +105,24 @@ export function lstatIfThere(path: ByteString): BigIntStats | undefined {
 export function statOpenFile(fd: number, target: Float64Array): void {
   const result = attempt('statx', fd, noPath, emptyPath, basicStats, statBytes);
   if (result < 0) throw systemError(-result, 'fstat');
-  decodeStat(statWords, target, 0);
+  decodeStat(statWords, target);
 }
 
 /** Reads a `struct statx` (as words) into twelve numbers, in the order of `StatField`. */
-export function decodeStat(words: Uint32Array, target: Float64Array, offset: number): void {
+export function decodeStat(words: Uint32Array, target: Float64Array): void {
   const at = (index: number): number => words[index] ?? 0;
-  target[offset] = at(7) & 0xffff;
-  target[offset + 1] = at(5);
-  target[offset + 2] = at(6);
-  target[offset + 3] = at(10) + at(11) * 0x1_0000_0000;
-  target[offset + 4] = at(28) + (at(29) | 0) * 0x1_0000_0000;
-  target[offset + 5] = at(30);
-  target[offset + 6] = at(24) + (at(25) | 0) * 0x1_0000_0000;
-  target[offset + 7] = at(26);
-  target[offset + 8] = foldInode(at(8), at(9));
-  target[offset + 9] = deviceNumber(at(34), at(35));
-  target[offset + 10] = deviceNumber(at(32), at(33));
-  target[offset + 11] = at(4);
+  target[0] = at(7) & 0xffff;
+  target[1] = at(5);
+  target[2] = at(6);
+  target[3] = at(10) + at(11) * 0x1_0000_0000;
+  target[4] = at(28) + (at(29) | 0) * 0x1_0000_0000;
+  target[5] = at(30);
+  target[6] = at(24) + (at(25) | 0) * 0x1_0000_0000;
+  target[7] = at(26);
+  target[8] = foldInode(at(8), at(9));
+  target[9] = deviceNumber(at(34), at(35));
+  target[10] = deviceNumber(at(32), at(33));
+  target[11] = at(4);
 }
 
 /** The kernel's 32-bit device number: 12 bits of major, 20 of minor. */

@@ -5,7 +5,7 @@ import { existsSync, statSync } from 'node:fs';
 import { readdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { BuilderError, systemReason, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, isMissing } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { type Descriptor, isForeign } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -166,7 +166,7 @@ export class BaseFolder {
       const why = isOld ? 'is older than --cache-ttl' : 'is no OCI layout, but of an older warmer';
       if (name !== undefined) this.#note(`${layout} ${why}: ${name} comes from its registry`);
     } catch (error) {
-      if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) this.#warn(layout, error);
+      if (!isMissing(error)) this.#warn(layout, error);
     }
     return undefined;
   }

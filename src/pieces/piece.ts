@@ -1,16 +1,16 @@
 // A piece of an image: bytes with a digest that lie on disk, in a file or in the folder of a place. Whoever reads it to its end has
 // got what the digest says.
-import { constants } from 'node:fs';
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError } from '../errors.ts';
 import { Meter, verify } from '../layer/meter.ts';
 import { type Digest, parseDigest, splitDigest } from '../oci/digest.ts';
 import { type ImageConfig, parseImageConfig } from '../oci/image-config.ts';
 import { configLimitBytes } from '../oci/manifest.ts';
 import { blobPath } from '../store/blob-file.ts';
+import { openRegular } from '../store/regular-file.ts';
 import type { Place } from '../transports/transport.ts';
 
 export interface Piece {
@@ -98,19 +98,6 @@ function pathsIn({ transport, path = '' }: Place, digest: Digest): readonly stri
 
 /** The bytes of a regular file. @throws ERR_USAGE */
 export async function* readFileChunks(path: string, signal: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
-  await using file = await openRegular(path);
+  await using file = await openRegular(path, (state, cause) => new BuilderError('ERR_USAGE', `Cannot read ${path}: ${state}`, { cause }));
   yield* file.createReadStream({ highWaterMark: chunkBytes, signal });
-}
-
-async function openRegular(path: string): Promise<FileHandle> {
-  try {
-    // A FIFO must not make us wait.
-    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    if ((await file.stat()).isFile()) return file;
-    await file.close();
-  } catch (error) {
-    const code = systemCode(error);
-    throw new BuilderError('ERR_USAGE', `Cannot read ${path}: ${code === 'ENOENT' ? 'there is no such file' : code}`, { cause: error });
-  }
-  throw new BuilderError('ERR_USAGE', `Cannot read ${path}: it is not a regular file`);
 }

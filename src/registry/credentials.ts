@@ -2,7 +2,7 @@
 // on PATH once at the start: after the base image is unpacked, PATH leads into the image.
 import { access, constants, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BuilderError, systemReason, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, isMissing } from '../errors.ts';
 import { askHelper } from './credential-helper.ts';
 import { type Credential, type DockerConfig, type FoundCredential, findEntry, normalizeKey, parseDockerConfig } from './docker-config.ts';
 
@@ -141,8 +141,7 @@ async function readConfig(path: string): Promise<string | undefined> {
       throw new BuilderError('ERR_AUTH', `Cannot read credentials in ${path}: it has more than ${fileLimitBytes} bytes`);
     return await readFile(path, 'utf8');
   } catch (error) {
-    const code = systemCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (isMissing(error)) return undefined;
     if (error instanceof BuilderError) throw error;
     throw new BuilderError('ERR_AUTH', `Cannot read credentials in ${path}: ${systemReason(error)}`, { cause: error });
   }

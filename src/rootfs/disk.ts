@@ -280,16 +280,12 @@ export class Disk {
     try {
       return await task();
     } catch (error) {
-      if (!this.#signal.aborted) this.#tryClear();
+      try {
+        if (!this.#signal.aborted) this.clear();
+      } catch {
+        // the failure itself says more
+      }
       throw error;
-    }
-  }
-
-  #tryClear(): void {
-    try {
-      this.clear();
-    } catch {
-      // the failure itself says more
     }
   }
 }

@@ -126,7 +126,7 @@ export class ScanTable {
   }
 
   #decode(stat: Uint32Array): Float64Array {
-    decodeStat(stat, this.#numbers, 0);
+    decodeStat(stat, this.#numbers);
     return this.#numbers;
   }
 }

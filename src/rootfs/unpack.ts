@@ -47,13 +47,10 @@ class Unpacking {
 
   async apply(entry: Entry): Promise<void> {
     const path = clampPath(entry.path);
-    if (path.includes('.wh.')) {
-      const whiteout = whiteoutOf(path);
-      if (whiteout?.kind === 'removes') return this.#hide(whiteout.path);
-      if (whiteout?.kind === 'opaque') return this.#hideChildren(whiteout.directory);
-      // A whiteout that is a directory in its archive: what is in it hides nothing more.
-      if (path.split('/').some((name) => name.startsWith('.wh.'))) return;
-    }
+    const whiteout = whiteoutOf(path);
+    if (whiteout?.kind === 'removes') return this.#hide(whiteout.path);
+    if (whiteout?.kind === 'opaque') return this.#hideChildren(whiteout.directory);
+    if (whiteout !== undefined) return;
     const real = await this.writer.write(entry);
     if (real !== undefined && real !== '.') this.#remember(real);
   }

@@ -1,12 +1,11 @@
 // A tar archive on disk whose files can be read in any order: an image in one file.
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { type ByteString, bytesFromText } from '../bytes.ts';
-import { BuilderError, systemReason, systemCode } from '../errors.ts';
+import { BuilderError } from '../errors.ts';
 import { decompress, sniffCompression } from '../layer/decompress.ts';
 import { verify } from '../layer/meter.ts';
 import type { Entry } from '../layer/entry.ts';
@@ -14,6 +13,7 @@ import { readEntries } from '../layer/read.ts';
 import { StoredContent } from '../layer/stored-content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { childPath, clampPath, mostLinks, splitPath } from '../paths.ts';
+import { openRegular } from './regular-file.ts';
 
 /** A file of an archive: where its bytes are. */
 export interface ArchivedFile {
@@ -45,7 +45,9 @@ type Place = ArchivedFile | { readonly link: ByteString };
  * @throws ERR_LAYER when there is no such file, or it is no archive
  */
 export async function openArchiveFile(path: string, temporaryFolder: string, signal: AbortSignal): Promise<ArchiveFile> {
-  const given = await openRegular(path);
+  const hint = 'write it to a file first; yadokari load takes an archive from a pipe';
+  const failed = (state: string, cause?: unknown): BuilderError => unreadable(path, state, cause, cause === undefined ? hint : undefined);
+  const given = await openRegular(path, failed);
   let file = given;
   try {
     const head = await given.read(Buffer.alloc(6), 0, 6, 0);
@@ -140,20 +142,6 @@ async function unpack(given: FileHandle, temporaryFolder: string, signal: AbortS
   }
 }
 
-async function openRegular(path: string): Promise<FileHandle> {
-  let file: FileHandle;
-  try {
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch (error) {
-    throw unreadable(path, systemCode(error) === 'ENOENT' ? 'there is no such file' : systemReason(error), error);
-  }
-  if ((await file.stat()).isFile()) return file;
-  await file.close();
-  throw new BuilderError('ERR_LAYER', `Cannot read archive ${path}: it is not a regular file`, {
-    hint: 'write it to a file first; yadokari load takes an archive from a pipe',
-  });
-}
-
-function unreadable(path: string, state: string, cause?: unknown): BuilderError {
-  return new BuilderError('ERR_LAYER', `Cannot read archive ${path}: ${state}`, { cause });
+function unreadable(path: string, state: string, cause?: unknown, hint?: string): BuilderError {
+  return new BuilderError('ERR_LAYER', `Cannot read archive ${path}: ${state}`, { cause, hint });
 }

@@ -1,6 +1,5 @@
 // Blobs as files below `blobs/<algorithm>/`: never through a symlink, never visible before they are whole.
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -11,6 +10,7 @@ import { verify } from '../layer/meter.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, splitDigest } from '../oci/digest.ts';
 import { makeFolder } from '../folders.ts';
+import { canBeRead, linked, openOwnRegular } from './regular-file.ts';
 
 /** Where a blob stands in a layout. A digest is hex by construction, so the path can't leave the folder. */
 export function blobPath(folder: string, digest: Digest): string {
@@ -33,7 +33,7 @@ export async function readBlobFile(folder: string, descriptor: Descriptor, limit
 /** Stores a blob, unless the right bytes are there already. Takes over `content`, which fails instead of ending if it is not the blob. */
 export async function writeBlobFile(folder: string, descriptor: Descriptor, content: Readable, signal: AbortSignal): Promise<void> {
   const path = blobPath(folder, descriptor.digest);
-  if (await isStored(folder, descriptor, signal)) {
+  if (await canBeRead(readChunks(folder, descriptor, signal), signal)) {
     content.destroy();
     return;
   }
@@ -75,49 +75,23 @@ export async function writeBeside(path: string, write: (file: FileHandle) => Pro
   }
 }
 
-async function isStored(folder: string, descriptor: Descriptor, signal: AbortSignal): Promise<boolean> {
-  try {
-    for await (const chunk of readChunks(folder, descriptor, signal)) void chunk;
-    return true;
-  } catch (error) {
-    signal.throwIfAborted();
-    // Missing, or left broken by something else: written anew.
-    if (error instanceof BuilderError && error.code !== 'ERR_UNSAFE_PATH') return false;
-    throw error;
-  }
-}
-
 async function* readChunks(folder: string, descriptor: Descriptor, signal: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
   const { algorithm, hex } = splitDigest(descriptor.digest);
   const path = blobPath(folder, descriptor.digest);
   // A layout from elsewhere could point any of these at other files of this machine.
   for (const part of [join(folder, 'blobs'), join(folder, 'blobs', algorithm)]) await refuseSymlink(part, hex);
-  await using file = await openRegular(path, descriptor);
+  await using file = await openOwnRegular(path, (state, cause) => {
+    const what = systemCode(cause) === 'ENOENT' ? 'it is not in the layout' : state;
+    return new BuilderError('ERR_LAYER', `Cannot read blob ${descriptor.digest}: ${what}`, { cause });
+  });
   signal.throwIfAborted();
   const source = file.createReadStream({ highWaterMark: 256 * 1024, signal });
   yield* verify(source, { digest: descriptor.digest, size: descriptor.size, subject: `blob ${descriptor.digest}` });
 }
 
-async function openRegular(path: string, descriptor: Descriptor): Promise<FileHandle> {
-  let file: FileHandle;
-  try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === 'ELOOP') throw symlinked(path, error);
-    throw new BuilderError('ERR_LAYER', `Cannot read blob ${descriptor.digest}: ${code === 'ENOENT' ? 'it is not in the layout' : code}`, {
-      cause: error,
-    });
-  }
-  const found = await file.stat();
-  if (found.isFile()) return file;
-  await file.close();
-  throw new BuilderError('ERR_UNSAFE_PATH', `Cannot read ${path}: it is not a regular file`);
-}
-
 async function refuseSymlink(path: string, hex: string): Promise<void> {
   try {
-    if ((await lstat(path)).isSymbolicLink()) throw symlinked(path);
+    if ((await lstat(path)).isSymbolicLink()) throw linked(path);
   } catch (error) {
     if (error instanceof BuilderError) throw error;
     throw new BuilderError(
@@ -126,8 +100,4 @@ async function refuseSymlink(path: string, hex: string): Promise<void> {
       { cause: error },
     );
   }
-}
-
-function symlinked(path: string, cause?: unknown): BuilderError {
-  return new BuilderError('ERR_UNSAFE_PATH', `Cannot read ${path}: it is a symbolic link`, { cause });
 }

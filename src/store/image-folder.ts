@@ -1,7 +1,6 @@
 // One image in a folder of plain files, as skopeo's `dir:` has it: manifest.json, blobs by the hex of their digest, what an index
 // names as <hex>.manifest.json, and a file that tells the version. There is no specification but containers/image's directory/.
-import { constants } from 'node:fs';
-import { open, readdir, rm } from 'node:fs/promises';
+import { type FileHandle, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -14,6 +13,7 @@ import { manifestLimitBytes, storedManifest } from '../oci/manifest.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import { replaceFile, writeBeside } from './blob-file.ts';
 import { makeFolder } from '../folders.ts';
+import { canBeRead, openOwnRegular } from './regular-file.ts';
 
 const version = 'Directory Transport Version: 1.1\n';
 const signatureFile = /^(?:[0-9a-f]{64}-)?signature-\d{1,4}$/;
@@ -66,7 +66,7 @@ export async function openFolderSink(folder: string): Promise<ImageSink> {
   const written = new Set<string>();
   const write = async (name: string, { digest, size }: Pick<Descriptor, 'digest' | 'size'>, open_: Opener, signal: AbortSignal) => {
     written.add(name);
-    if (await isThere(folder, name, { digest, size }, signal)) return;
+    if (await canBeRead(openFile(folder, name, { digest, size }, signal), signal)) return;
     const content = open_(signal);
     await writeBeside(join(folder, name), async (file) => await pipeline(content, file.createWriteStream(), { signal }));
   };
@@ -97,49 +97,23 @@ function hexOf(digest: Digest): string {
   return splitDigest(digest).hex;
 }
 
-async function isThere(
-  folder: string,
-  name: string,
-  descriptor: Pick<Descriptor, 'digest' | 'size'>,
-  signal: AbortSignal,
-): Promise<boolean> {
-  try {
-    for await (const chunk of openFile(folder, name, descriptor, signal)) void chunk;
-    return true;
-  } catch (error) {
-    signal.throwIfAborted();
-    // Missing, or left broken by something else: written anew.
-    if (error instanceof BuilderError && error.code !== 'ERR_UNSAFE_PATH') return false;
-    throw error;
-  }
-}
-
 function openFile(folder: string, name: string, { digest, size }: Pick<Descriptor, 'digest' | 'size'>, signal: AbortSignal): Readable {
   const chunks = verify(readChunks(join(folder, name), signal), { digest, size, subject: `blob ${digest} of ${folder}` });
   return Readable.from(chunks, { objectMode: false, highWaterMark: chunkBytes });
 }
 
 async function* readChunks(path: string, signal: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
-  await using file = await openRegular(path);
+  await using file = await openPlain(path);
   yield* file.createReadStream({ highWaterMark: chunkBytes, signal });
 }
 
-async function openRegular(path: string): ReturnType<typeof open> {
-  try {
-    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    if ((await file.stat()).isFile()) return file;
-    await file.close();
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === 'ELOOP') throw new BuilderError('ERR_UNSAFE_PATH', `Cannot read ${path}: it is a symbolic link`, { cause: error });
-    throw new BuilderError('ERR_LAYER', `Cannot read ${path}: ${code === 'ENOENT' ? 'there is no such file' : code}`, { cause: error });
-  }
-  throw new BuilderError('ERR_UNSAFE_PATH', `Cannot read ${path}: it is not a regular file`);
+async function openPlain(path: string): Promise<FileHandle> {
+  return await openOwnRegular(path, (state, cause) => new BuilderError('ERR_LAYER', `Cannot read ${path}: ${state}`, { cause }));
 }
 
 async function readWhole(folder: string, name: string): Promise<Buffer> {
   const path = join(folder, name);
-  await using file = await openRegular(path);
+  await using file = await openPlain(path);
   const { size } = await file.stat();
   if (size > manifestLimitBytes) throw new BuilderError('ERR_LAYER', `Cannot read ${path}: it has more than ${manifestLimitBytes} bytes`);
   return await file.readFile();

@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeFolder } from '../folders.ts';
 import { type ByteString, bytesFromBuffer, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, systemCode, isMissing } from '../errors.ts';
 import { childPath } from '../paths.ts';
 
 export interface ContainerFiles {
@@ -78,7 +78,7 @@ function readMemory(file: string, root: string): Memory | undefined {
     const memory = JSON.parse(readFileSync(file, 'utf8')) as Memory; // written below; a RUN that touched it ended its build
     return memory.root === root ? memory : undefined;
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
+    if (isMissing(error)) return undefined;
     throw new BuilderError('ERR_ROOTFS', `Cannot read ${file}: ${systemCode(error) ?? 'it is damaged'}`, {
       cause: error,
       hint: 'start a new container',

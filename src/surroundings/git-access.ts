@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { bytesFromText } from '../bytes.ts';
 import type { OpenGit } from '../context/source.ts';
 import type { SourceTree } from '../context/tree.ts';
-import { BuilderError, systemReason, systemCode } from '../errors.ts';
+import { BuilderError, systemReason, isMissing } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { checkOut } from '../git/check-out.ts';
 import { type Exchange, openHttp } from '../git/http.ts';
@@ -161,7 +161,7 @@ function textIfThere(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return '';
+    if (isMissing(error)) return '';
     throw new BuilderError('ERR_USAGE', `Cannot read ${path}: ${systemReason(error)}`, { cause: error });
   }
 }

@@ -2,7 +2,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { systemReason, systemCode } from '../errors.ts';
+import { systemReason, systemCode, isMissing } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { given } from '../given.ts';
 import { type Clouds, openClouds } from '../cloud/clouds.ts';
@@ -163,7 +163,7 @@ function listFolder(folder: string): readonly string[] {
   try {
     return readdirSync(folder).map((name) => join(folder, name));
   } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return [];
+    if (isMissing(error)) return [];
     throw error;
   }
 }

@@ -6,7 +6,7 @@ import { show } from '../layer/show.ts';
 import { whiteoutOf } from '../layer/whiteout.ts';
 import { type ImageTree, rootNode } from './image-tree.ts';
 import type { TreeNode } from './node.ts';
-import { clampPath, isWithin, splitPath } from '../paths.ts';
+import { childPath, clampPath, isWithin, splitPath } from '../paths.ts';
 import { resolveInTree } from './resolve.ts';
 
 const noXattrs: ReadonlyMap<string, Buffer> = new Map();
@@ -35,13 +35,10 @@ export class LayerApplication {
   apply(entry: Entry): void {
     const number = this.#entries++;
     const path = clampPath(entry.path);
-    if (path.includes('.wh.')) {
-      const whiteout = whiteoutOf(path);
-      if (whiteout?.kind === 'removes') return this.#hide(whiteout.path);
-      if (whiteout?.kind === 'opaque') return this.#hideChildren(whiteout.directory);
-      // A whiteout that is a directory in its archive: what is in it hides nothing more.
-      if (path.split('/').some((name) => name.startsWith('.wh.'))) return;
-    }
+    const whiteout = whiteoutOf(path);
+    if (whiteout?.kind === 'removes') return this.#hide(whiteout.path);
+    if (whiteout?.kind === 'opaque') return this.#hideChildren(whiteout.directory);
+    if (whiteout !== undefined) return;
     if (path === '.' && entry.type !== 'directory') throw malformed(path, `would make the root a ${entry.type}`);
     if (entry.type === 'hardlink') {
       if (!this.#link(entry)) this.#pendingLinks.push(entry);
@@ -100,7 +97,7 @@ export class LayerApplication {
     const { parent, name } = splitPath(path);
     const found = resolveInTree(this.#tree, parent, 'follow');
     if (!this.#tree.isDirectory(found.node)) this.#makeDirectories(found.path);
-    return (found.path === '.' ? name : `${found.path}/${name}`) as ByteString; // bytes joined
+    return childPath(found.path, name);
   }
 
   // As mkdir(2) makes them: below a setgid directory of its group. A whiteout spares them for what is in them.
@@ -127,7 +124,7 @@ export class LayerApplication {
     const found = resolveInTree(this.#tree, parent, 'follow');
     const node = found.node === undefined ? undefined : this.#tree.child(found.node, name);
     if (node === undefined) return;
-    this.#removeOld((found.path === '.' ? name : `${found.path}/${name}`) as ByteString, node); // bytes joined
+    this.#removeOld(childPath(found.path, name), node);
   }
 
   #hideChildren(directory: ByteString): void {
@@ -135,7 +132,7 @@ export class LayerApplication {
     if (node === undefined || !this.#tree.isDirectory(node)) return;
     for (const name of this.#tree.names(node)) {
       const child = this.#tree.child(node, name);
-      if (child !== undefined) this.#removeOld((path === '.' ? name : `${path}/${name}`) as ByteString, child); // bytes joined
+      if (child !== undefined) this.#removeOld(childPath(path, name), child);
     }
   }
 
@@ -145,7 +142,7 @@ export class LayerApplication {
     if (this.#tree.isDirectory(node)) {
       for (const name of this.#tree.names(node)) {
         const child = this.#tree.child(node, name);
-        if (child !== undefined && !this.#removeOld(`${path}/${name}` as ByteString, child)) isEmpty = false; // bytes joined
+        if (child !== undefined && !this.#removeOld(childPath(path, name), child)) isEmpty = false;
       }
     }
     if (!isEmpty || this.#isFresh(node) || this.#freshNames.has(path)) return false;

@@ -1,7 +1,7 @@
 // The value of RUN --mount: comma-separated `key=value`, as the Dockerfile reference and BuildKit read it.
 import { posix } from 'node:path';
 import type { Flag } from '../../dockerfile/instruction.ts';
-import { didYouMean } from '../../dockerfile/suggest.ts';
+import { didYouMean } from '../../suggest.ts';
 import { DockerfileError } from '../../errors.ts';
 
 interface FileAttributes {

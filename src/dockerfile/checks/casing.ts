@@ -1,6 +1,6 @@
 // ConsistentInstructionCasing, FromAsCasing, StageNameCasing.
+import { keywordOf } from '../check-scope.ts';
 import type { CheckContext, Finding } from '../check-scope.ts';
-import type { FromInstruction, Instruction } from '../instruction.ts';
 
 /** Upper or lower case, but one of them. */
 export function* checkCasing({ dockerfile }: CheckContext): Generator<Finding> {
@@ -24,10 +24,6 @@ export function* checkCasing({ dockerfile }: CheckContext): Generator<Finding> {
       yield { rule: 'StageNameCasing', message: `Stage name '${from.name}' should be lowercase`, instruction: from };
     }
   }
-}
-
-function keywordOf(instruction: Instruction | FromInstruction): string {
-  return instruction.notes?.keyword ?? instruction.kind.toUpperCase();
 }
 
 function isLower(text: string): boolean {

@@ -1,5 +1,5 @@
 // JSONArgsRecommended, MultipleInstructionsDisallowed, WorkdirRelativePath: what depends on what stood above in the stage.
-import { tryExpand } from '../check-scope.ts';
+import { keywordOf, tryExpand } from '../check-scope.ts';
 import type { CheckContext, CheckedStage, Finding } from '../check-scope.ts';
 import type { Instruction } from '../instruction.ts';
 
@@ -13,7 +13,7 @@ export function* checkCommands(context: CheckContext): Generator<Finding> {
       const { kind } = instruction;
       if (kind === 'shell') hasShell = true;
       if ((kind === 'cmd' || kind === 'entrypoint') && instruction.command.form === 'shell' && !hasShell) {
-        const message = `JSON arguments recommended for ${nameOf(instruction)} to prevent unintended behavior related to OS signals`;
+        const message = `JSON arguments recommended for ${keywordOf(instruction)} to prevent unintended behavior related to OS signals`;
         yield { rule: 'JSONArgsRecommended', message, instruction };
       }
       if (kind === 'cmd' || kind === 'entrypoint' || kind === 'healthcheck') {
@@ -35,14 +35,10 @@ export function* checkCommands(context: CheckContext): Generator<Finding> {
 
 // The finding stands at the instruction that is without effect, not at the one that wins.
 function multiple(instruction: Instruction): Finding {
-  const message = `Multiple ${nameOf(instruction)} instructions should not be used in the same stage because only the last one will be used`;
+  const message = `Multiple ${keywordOf(instruction)} instructions should not be used in the same stage because only the last one will be used`;
   return { rule: 'MultipleInstructionsDisallowed', message, instruction };
 }
 
 function inherits({ base }: CheckedStage, kind: Instruction['kind']): boolean {
   return base !== undefined && (base.steps.some((step) => step.instruction.kind === kind) || inherits(base, kind));
-}
-
-function nameOf(instruction: Instruction): string {
-  return instruction.notes?.keyword ?? instruction.kind.toUpperCase();
 }

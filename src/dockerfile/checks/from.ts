@@ -5,7 +5,7 @@ import type { CheckContext, CheckedStage, Finding } from '../check-scope.ts';
 import { readGlobalArgs } from '../global-args.ts';
 import type { GlobalArgs, PlatformWords } from '../global-args.ts';
 import { findNamed } from '../stage-needs.ts';
-import { suggest } from '../suggest.ts';
+import { suggest } from '../../suggest.ts';
 
 /** Base images and their platforms. */
 export function* checkFrom(context: CheckContext): Generator<Finding> {

@@ -1,4 +1,5 @@
 // SecretsUsedInArgOrEnv, LegacyKeyValueFormat.
+import { keywordOf } from '../check-scope.ts';
 import type { CheckContext, Finding } from '../check-scope.ts';
 import type { Instruction } from '../instruction.ts';
 
@@ -14,7 +15,7 @@ export function* checkPairs({ dockerfile }: CheckContext): Generator<Finding> {
       yield { rule: 'SecretsUsedInArgOrEnv', message, instruction };
     }
     if ((instruction.kind === 'env' || instruction.kind === 'label') && instruction.isLegacy === true) {
-      const keyword = instruction.notes?.keyword ?? instruction.kind.toUpperCase();
+      const keyword = keywordOf(instruction);
       const message = `"${keyword} key=value" should be used instead of legacy "${keyword} key value" format`;
       yield { rule: 'LegacyKeyValueFormat', message, instruction };
     }

@@ -4,7 +4,7 @@ import { tryExpand } from '../check-scope.ts';
 import type { CheckContext, CheckScope, Finding } from '../check-scope.ts';
 import { splitCsv } from '../csv.ts';
 import type { ArgInstruction, CopyInstruction, Instruction } from '../instruction.ts';
-import { suggest } from '../suggest.ts';
+import { suggest } from '../../suggest.ts';
 import { expandHeredoc } from '../words.ts';
 
 // Build arguments with a meaning to the builder alone: they are declared nowhere and never in the environment.

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { parseDuration } from '../../../src/dockerfile/duration.ts';
 import { parsePort } from '../../../src/dockerfile/ports.ts';
 import { parseSignal } from '../../../src/dockerfile/signals.ts';
-import { didYouMean, suggest } from '../../../src/dockerfile/suggest.ts';
+import { didYouMean, suggest } from '../../../src/suggest.ts';
 
 const second = 1_000_000_000;
 

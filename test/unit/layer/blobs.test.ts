@@ -143,11 +143,12 @@ test('openEntries() fails at the end of an archive that is not the one of the di
 });
 
 test('whiteoutOf() reads what a name hides', () => {
-  assert.deepEqual(whiteoutOf(bytes('a/.wh.b')), { kind: 'removes', parent: 'a', path: 'a/b' });
-  assert.deepEqual(whiteoutOf(bytes('.wh.b')), { kind: 'removes', parent: '.', path: 'b' });
+  assert.deepEqual(whiteoutOf(bytes('a/.wh.b')), { kind: 'removes', path: 'a/b' });
+  assert.deepEqual(whiteoutOf(bytes('.wh.b')), { kind: 'removes', path: 'b' });
   assert.deepEqual(whiteoutOf(bytes('a/.wh..wh..opq')), { kind: 'opaque', directory: 'a' });
   assert.deepEqual(whiteoutOf(bytes('.wh..wh..opq')), { kind: 'opaque', directory: '.' });
   assert.equal(whiteoutOf(bytes('a/x.wh.b')), undefined);
+  for (const path of ['a/.wh.b/c', '.wh.b/c/d']) assert.deepEqual(whiteoutOf(bytes(path)), { kind: 'below' });
   for (const path of ['.wh.', 'a/.wh.', '.wh..', '.wh...']) assert.throws(() => whiteoutOf(bytes(path)), { code: 'ERR_LAYER' });
 });
 
