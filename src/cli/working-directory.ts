@@ -1,5 +1,4 @@
 // Where a command was called.
-import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { BuilderError } from '../errors.ts';
 import type { Environment } from './settings.ts';
@@ -9,10 +8,20 @@ export function enterWorkingDirectory({ PWD: name = '' }: Environment): void {
   try {
     process.cwd();
   } catch (error) {
-    if (isAbsolute(name) && existsSync(name)) return process.chdir(name);
+    if (isAbsolute(name) && canEnter(name)) return;
     throw new BuilderError('ERR_USAGE', `Cannot start in ${name === '' ? 'the working directory' : name}: it is gone`, {
       cause: error,
       hint: 'cd to a folder that is there',
     });
+  }
+}
+
+/** The image of an earlier build may have anything there. */
+function canEnter(folder: string): boolean {
+  try {
+    process.chdir(folder);
+    return true;
+  } catch {
+    return false;
   }
 }
