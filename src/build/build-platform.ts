@@ -167,7 +167,7 @@ async function attemptBuild(
   });
   void kept?.save(); // while the image is published
   await borrowing.giveBack();
-  await outlook.cache?.keepRecord();
+  await outlook.cache?.finish();
   const image = finishImage(target.image, request, target.platform);
   // What pushes is what was started: nothing goes out past files that somebody else has had his hands on.
   ports.verifySeal();

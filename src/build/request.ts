@@ -29,6 +29,8 @@ export interface CacheRequest {
   readonly from: readonly CachePlace[];
   /** Where new entries go; undefined keeps none. */
   readonly to?: CachePlace;
+  /** What is found elsewhere goes there, too. */
+  readonly copiesFound?: boolean;
   /** Older entries are as good as none. */
   readonly ttlMs: number;
   /** COPY and ADD. */

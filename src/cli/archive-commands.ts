@@ -6,9 +6,10 @@ import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { BuilderError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
+import { formatPlatform } from '../oci/platform.ts';
 import { findImage } from '../store/find-image.ts';
 import { standardOutput } from '../store/whole-file.ts';
-import { type OpenArchive, openArchive, placesIn } from '../transports/archives.ts';
+import { openArchive, placesIn } from '../transports/archives.ts';
 import type { CopyOptions } from '../transports/copy.ts';
 import type { Selection } from '../transports/select.ts';
 import { storePlace } from '../transports/store-place.ts';
@@ -17,9 +18,10 @@ import { folderPlace } from '../transports/transports.ts';
 import type { CommandInput } from './command.ts';
 import { copyWithRetries, openCopyMeans } from './copy-command.ts';
 import { copyInto, wholeNames } from './copy-into-store.ts';
+import type { Settings } from './settings.ts';
 import { storeOf } from './store-request.ts';
 import { saveFormats } from './tables/store.ts';
-import { copyOptionsOf, temporaryFolderOf } from './transport-request.ts';
+import { copyOptionsOf, selectionOf, temporaryFolderOf } from './transport-request.ts';
 
 /** One archive of all images that are named; an image that is named twice is in it once, with both names. */
 export async function runSaveCommand(input: CommandInput): Promise<number> {
@@ -32,17 +34,18 @@ export async function runSaveCommand(input: CommandInput): Promise<number> {
   if (output === undefined && process.stdout.isTTY)
     throw new BuilderError('ERR_USAGE', 'Cannot save to a terminal', { hint: 'name a file with --output, or send it on by > or |' });
   const path = output === undefined || output === '-' ? standardOutput : resolve(output);
-  const images = await namesByImage(input);
+  const selection = selectionFor(input.settings, format.startsWith('oci') ? { kind: 'all' } : undefined);
+  const images = await namesByImage(input, selection);
   if (format === 'docker-archive' || format === 'oci-archive') {
     await using archive = await openArchive(format, path, signal);
-    await saveAll(images, archive, input);
+    for (const [digest, names] of images) await copyOut(digest, archive.placeFor(names), { selection }, input);
     await archive.finish();
     return 0;
   }
   const [only, ...others] = images;
   if (path === standardOutput || only === undefined || others.length > 0)
     throw new BuilderError('ERR_USAGE', `Cannot save as ${format}: it is a folder for one image, which --output names`);
-  await copyOut(only[0], folderPlace(path), { family: format === 'oci-dir' ? 'oci' : 'docker' }, input);
+  await copyOut(only[0], folderPlace(path), { selection, family: format === 'oci-dir' ? 'oci' : 'docker' }, input);
   return 0;
 }
 
@@ -55,7 +58,7 @@ export async function runLoadCommand(input: CommandInput): Promise<number> {
   const store = storeOf(settings, env);
   const temporaryFolder = temporaryFolderOf(settings, env);
   await using archive = path === undefined || path === '-' ? await spoolInput(temporaryFolder, signal) : undefined;
-  const options = copyOptionsOf(settings);
+  const options = { ...copyOptionsOf(settings), selection: selectionFor(settings, { kind: 'present' }) };
   const places = await placesIn(archive?.path ?? resolve(path ?? ''), temporaryFolder, signal);
   if (places.length === 0) throw new BuilderError('ERR_LAYER', `Cannot load ${path ?? 'standard input'}: there is no image in it`);
   for (const { place, names } of places) {
@@ -66,39 +69,36 @@ export async function runLoadCommand(input: CommandInput): Promise<number> {
   return 0;
 }
 
+/** Of an index what flags choose; else `whole`, or the image for this machine. */
+function selectionFor(settings: Settings, whole: Selection | undefined): Selection {
+  const isChosen = ['override-os', 'override-arch', 'override-variant'].some((flag) => settings.has(flag));
+  const selection = selectionOf(settings);
+  return whole === undefined || isChosen || selection.kind !== 'host' ? selection : whole;
+}
+
 /** By the digest of each image the whole names that it was asked for by. */
-async function namesByImage({
-  settings,
-  positionals,
-  env,
-  report,
-  signal,
-}: CommandInput): Promise<readonly (readonly [Digest, readonly string[]])[]> {
+async function namesByImage(
+  { settings, positionals, env, report, signal }: CommandInput,
+  selection: Selection,
+): Promise<readonly (readonly [Digest, readonly string[]])[]> {
   const images = new Map<Digest, readonly string[]>();
   for (const word of positionals) {
     const { image, name } = await findImage(storeOf(settings, env), word, signal);
-    if (image.view.kind === 'index')
-      report.emit({ kind: 'note', level: 'info', message: `${word} is an index: its image for one platform is saved; push copies all` });
+    if (image.view.kind === 'index' && selection.kind === 'host') {
+      const message = `${word} is an index: its image for ${formatPlatform(selection.platform)} is saved; --platform chooses another, --format oci-archive takes all`;
+      report.emit({ kind: 'note', level: 'info', message });
+    }
     const { digest } = image.descriptor;
     images.set(digest, [...(images.get(digest) ?? []), ...(name === undefined || name.includes('@') ? [] : [name])]);
   }
   return [...images];
 }
 
-async function saveAll(
-  images: readonly (readonly [Digest, readonly string[]])[],
-  archive: OpenArchive,
-  input: CommandInput,
-): Promise<void> {
-  for (const [digest, names] of images) await copyOut(digest, archive.placeFor(names), {}, input);
-}
-
-async function copyOut(digest: Digest, to: Place, options: Pick<CopyOptions, 'family'>, input: CommandInput): Promise<void> {
+async function copyOut(digest: Digest, to: Place, options: CopyOptions, input: CommandInput): Promise<void> {
   const { settings, env, report, signal } = input;
   await using means = await openCopyMeans(input);
   const from = storePlace(storeOf(settings, env), digest);
-  const selection: Selection = { kind: 'host', platform: means.from.platform };
-  await copyWithRetries(from, to, { selection, ...options }, { settings, report, signal, means });
+  await copyWithRetries(from, to, options, { settings, report, signal, means });
 }
 
 /** Standard input as a file that goes away. */

@@ -38,7 +38,7 @@ export function makeCacheRequest(settings: Settings, output: OutputRequest, work
   const target = to ?? own;
   return {
     from: isRead ? from : [],
-    ...(isKept && target !== undefined ? { to: target } : {}),
+    ...(isKept && target !== undefined ? { to: target, ...(to === undefined ? {} : { copiesFound: true }) } : {}),
     ttlMs: readTtl(settings),
     copyLayers: settings.boolean('cache-copy-layers', !settings.has('cache')),
     runLayers: settings.boolean('cache-run-layers', true),

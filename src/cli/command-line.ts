@@ -34,7 +34,7 @@ async function runInvocation(
   const plain = createReport({ format: 'text', verbosity: 'info', timestamps: false, sink: stderr, now: Date.now });
   let report: Report = plain;
   let isVerbose = false;
-  let failureStatus: number | undefined;
+  let statusOf: (error: unknown) => number | undefined = () => undefined;
   try {
     const words = invocation.argv.slice(
       Math.max(
@@ -49,7 +49,7 @@ async function runInvocation(
     const plugin = words.some((word) => word !== '') ? undefined : pluginInvocation(invocation.env, flagsOf(executor));
     const env = plugin?.env ?? invocation.env;
     const { command, rest } = findCommand(words) ?? findBehindFlags(words) ?? { command: executor, rest: plugin?.words ?? words };
-    ({ failureStatus } = command);
+    statusOf = (error) => command.failureStatus?.(error, rest);
     const table = flagsOf(command);
     const parsed = parseFlags(rest, table, command.endsAtOperand);
     if (parsed.values.has('help') || parsed.values.has('version')) {
@@ -73,7 +73,7 @@ async function runInvocation(
   } catch (error) {
     report.close();
     for (const line of describeFailure(error, isVerbose)) report.line('error', line);
-    return failureStatus ?? exitStatusOf(error);
+    return statusOf(error) ?? exitStatusOf(error);
   }
 }
 

@@ -20,13 +20,16 @@ export interface Command {
   readonly accepts?: readonly FlagSpec[];
   /** Says by itself which of its flags change nothing here. */
   readonly tellsAccepted?: true;
-  /** The status of failures, where a failure of ours has to be told from that of a command that is run. */
-  readonly failureStatus?: number;
+  /** The status of a failure, where it is another one than kaniko's; `words` are what follows the command's name. */
+  readonly failureStatus?: (error: unknown, words: readonly string[]) => number | undefined;
   /** Other words for it, as other tools have them. */
   readonly aliases?: readonly string[];
   /** Gives the exit status. @throws BuilderError, which is told by the caller */
   readonly run: (input: CommandInput) => Promise<number>;
 }
+
+/** What buildah and podman end with where they fail themselves, and not a command that they run. */
+export const buildahFailure = 125;
 
 /** A command line. */
 export interface Invocation {

@@ -2,7 +2,7 @@
 import { runBuildCommand } from './build-command.ts';
 import { cacheCommands } from './cache-commands.ts';
 import { runCheckCommand } from './check-command.ts';
-import type { Command } from './command.ts';
+import { type Command, buildahFailure } from './command.ts';
 import { runCompletionCommand } from './completion.ts';
 import { containerCommands } from './container-commands.ts';
 import { runExplainCommand } from './explain-command.ts';
@@ -67,6 +67,7 @@ export const commands: readonly Command[] = [
     takesOperands: true,
     about: 'push an image of the store, an archive or a layout',
     groups: pushGroups,
+    failureStatus: (_error, words) => (words.some((word) => /^(?:-d|--?destination)\b/.test(word)) ? undefined : buildahFailure),
     accepts: registryFlags,
     run: runPushCommand,
   },

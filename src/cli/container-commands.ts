@@ -1,5 +1,5 @@
 // The commands that work with containers, by buildah's names.
-import { type Command, type CommandInput } from './command.ts';
+import { type Command, type CommandInput, buildahFailure } from './command.ts';
 import { runCommitCommand } from './container-commit.ts';
 import { runCopyIntoCommand } from './container-copy.ts';
 import { runFromCommand, runMountCommand, runRemoveCommand, runRenameCommand, runUnmountCommand } from './container-from.ts';
@@ -24,7 +24,7 @@ const asOwner =
   async (input) =>
     await asStoreOwner(input, command, async () => await act(input));
 
-export const containerCommands: readonly Command[] = [
+const commands: readonly Command[] = [
   {
     name: 'from',
     usage: '[flags] IMAGE|scratch',
@@ -38,7 +38,6 @@ export const containerCommands: readonly Command[] = [
     usage: '[flags] CONTAINER COMMAND [ARGUMENT…]',
     takesOperands: true,
     endsAtOperand: true,
-    failureStatus: 125,
     about: 'run a command in a container',
     groups: runGroups,
     run: asOwner('run', runRunCommand),
@@ -101,3 +100,5 @@ export const containerCommands: readonly Command[] = [
     run: asOwner('rm', runRemoveCommand),
   },
 ];
+
+export const containerCommands: readonly Command[] = commands.map((command) => ({ ...command, failureStatus: () => buildahFailure }));

@@ -1,9 +1,11 @@
 // `yadokari images`: what there is, as buildah lists it.
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { splitDigest } from '../oci/digest.ts';
 import type { Json, JsonObject } from '../oci/json.ts';
+import { isManifestType } from '../oci/manifest.ts';
 import { formatAge, formatBytes } from '../report/units.ts';
-import { type StoreImage, findImage, listImages } from '../store/find-image.ts';
+import { type StoreImage, describeImage, findImage, listImages } from '../store/find-image.ts';
 import { splitName } from '../store/image-names.ts';
 import type { ImageStore } from '../store/image-store.ts';
 import { blobsOf, totalOf } from '../store/store-usage.ts';
@@ -19,7 +21,9 @@ export async function runImagesCommand({ settings, positionals, env, stdout, sig
   const [isQuiet, template] = [settings.boolean('quiet'), settings.text('format')];
   if (isQuiet && template !== undefined) throw new BuilderError('ERR_USAGE', 'Cannot use --quiet with --format: choose one');
   const store = storeOf(settings, env);
-  const all = text === undefined ? await listImages(store, signal) : [(await findImage(store, text, signal)).image];
+  const found = text === undefined ? await listImages(store, signal) : [(await findImage(store, text, signal)).image];
+  const all: DatedImage[] = [];
+  for (const image of found) all.push(await dated(store, image, signal));
   const listed: Listed[] = [];
   for (const image of await filtered(store, all, settings.list('filter'), signal))
     listed.push({ image, sizeBytes: totalOf(await blobsOf(store, image, signal)) });
@@ -39,19 +43,34 @@ export function shortId({ id }: Pick<StoreImage, 'id'>, isWhole = false): string
   return isWhole ? id : splitDigest(id).hex.slice(0, 12);
 }
 
+/** With the time at which it was made, RFC 3339, where it says; an index was made when the last of its images was. */
+interface DatedImage extends StoreImage {
+  readonly created?: string;
+}
+
+async function dated(store: ImageStore, image: StoreImage, signal: AbortSignal): Promise<DatedImage> {
+  if (image.view.kind === 'manifest') return { ...image, ...given({ created: image.config?.image.created }) };
+  let newest: DatedImage = image;
+  for (const descriptor of image.view.manifests.filter(({ mediaType }) => isManifestType(mediaType))) {
+    const one = await dated(store, await describeImage(store, { descriptor, names: image.names }, signal), signal);
+    if (createdMs(one) > createdMs(newest)) newest = one;
+  }
+  return { ...image, ...given({ created: newest.created }) };
+}
+
 /** How long ago it was made; undefined where it doesn't say. */
-function ageOf(image: StoreImage, nowMs: number): string | undefined {
-  return image.config?.image.created === undefined ? undefined : formatAge(nowMs - createdMs(image));
+function ageOf(image: DatedImage, nowMs: number): string | undefined {
+  return image.created === undefined ? undefined : formatAge(nowMs - createdMs(image));
 }
 
 /** When it was made; 0 where it doesn't say. */
-function createdMs({ config }: StoreImage): number {
-  const time = Date.parse(config?.image.created ?? '');
+function createdMs({ created = '' }: DatedImage): number {
+  const time = Date.parse(created);
   return Number.isNaN(time) ? 0 : time;
 }
 
 interface Listed {
-  readonly image: StoreImage;
+  readonly image: DatedImage;
   readonly sizeBytes: number;
 }
 
@@ -84,7 +103,7 @@ function rowsOf({ image, sizeBytes }: Listed, { isWhole, nowMs }: RowOptions): r
       ['Tag', tag],
       ['Digest', image.descriptor.digest],
       ['CreatedAt', ageOf(image, nowMs) ?? 'N/A'],
-      ['CreatedAtRaw', image.config?.image.created ?? ''],
+      ['CreatedAtRaw', image.created ?? ''],
       ['Size', formatBytes(sizeBytes)],
       ['ReadOnly', false],
       ['History', others.length === 0 ? '<none>' : others.join(', ')],
@@ -100,7 +119,7 @@ function jsonOf({ image, sizeBytes }: Listed, { isWhole, nowMs }: RowOptions): J
     ['createdat', ageOf(image, nowMs) ?? ''],
     ['size', formatBytes(sizeBytes)],
     ['created', Math.floor(createdMs(image) / 1000)],
-    ['createdatraw', image.config?.image.created ?? ''],
+    ['createdatraw', image.created ?? ''],
     ['readonly', false],
     ['history', null],
   ]);
@@ -109,10 +128,10 @@ function jsonOf({ image, sizeBytes }: Listed, { isWhole, nowMs }: RowOptions): J
 /** Those that every filter takes. @throws ERR_USAGE for a filter that there is not */
 async function filtered(
   store: ImageStore,
-  images: readonly StoreImage[],
+  images: readonly DatedImage[],
   filters: readonly string[],
   signal: AbortSignal,
-): Promise<readonly StoreImage[]> {
+): Promise<readonly DatedImage[]> {
   let left = images;
   for (const filter of filters.flatMap((each) => each.split(','))) {
     const equals = filter.indexOf('=');
@@ -127,7 +146,7 @@ async function filtered(
   return left;
 }
 
-type Filter = (image: StoreImage) => boolean;
+type Filter = (image: DatedImage) => boolean;
 
 async function filterOf(store: ImageStore, name: string, value: string, signal: AbortSignal): Promise<Filter | undefined> {
   switch (name) {
@@ -137,7 +156,7 @@ async function filterOf(store: ImageStore, name: string, value: string, signal: 
       return ({ config }) => hasLabel(config?.image.config.labels ?? new Map(), value);
     case 'before':
     case 'since': {
-      const other = createdMs((await findImage(store, value, signal)).image);
+      const other = createdMs(await dated(store, (await findImage(store, value, signal)).image, signal));
       return (image) => (name === 'before' ? createdMs(image) < other : createdMs(image) > other);
     }
     case 'reference': {

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { HostSettings, RegistryRequest } from '../build/request.ts';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { dockerHub, parseReference } from '../oci/reference.ts';
 import { type BuiltInHelper, builtInHelpers } from '../registry/credentials.ts';
 import { normalizeKey } from '../registry/docker-config.ts';
@@ -42,7 +43,7 @@ export function makeRegistryRequest(settings: Settings, env: Environment, workin
     mirrors,
     onlyMirrors: settings.boolean('skip-default-registry-fallback'),
     ...(settings.has('credential-helpers') ? { credentialHelpers: credentialHelpers(settings) } : {}),
-    ...(settings.has('chunk-size') ? { chunkBytes: chunkBytesOf(settings.text('chunk-size') ?? '') } : {}),
+    ...given({ chunkBytes: chunkBytesOf(settings) }),
     userAgent: `yadokari/${version}${suffix === undefined || suffix === '' ? '' : ` (${suffix.replace(/[^\x20-\x7e]|[()]/g, '')})`}`,
   };
 }
@@ -53,8 +54,10 @@ function registriesPushedTo(settings: Settings): readonly string[] {
   return names.map((name) => parseReference(name).registry);
 }
 
-/** @throws ERR_USAGE */
-function chunkBytesOf(text: string): number {
+/** What is larger is sent in chunks of so many bytes; undefined where nothing is said of it. @throws ERR_USAGE */
+export function chunkBytesOf(settings: Settings): number | undefined {
+  const text = settings.text('chunk-size');
+  if (text === undefined) return undefined;
   const bytes = parseBytes(text);
   if (bytes !== undefined && bytes >= leastChunkBytes) return bytes;
   throw new BuilderError('ERR_USAGE', `Cannot use --chunk-size=${text}: expected a size such as 20MB or 50MiB, and 64 KiB at least`);

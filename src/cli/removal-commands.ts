@@ -9,7 +9,7 @@ import { type ImageStore, addNames, untag } from '../store/image-store.ts';
 import { type RemovedImage, removeImage, removeWholeImage, unusedImages } from '../store/remove-images.ts';
 import { emptyCache, findLeftovers, readPins, sweepStore } from '../store/store-sweep.ts';
 import { type CacheUsage, blobsOf, cacheUsage, totalOf } from '../store/store-usage.ts';
-import type { CommandInput } from './command.ts';
+import { type CommandInput, buildahFailure } from './command.ts';
 import { containersOf } from './container-from.ts';
 import { asStoreOwner } from './store-owner.ts';
 import type { Leftover as HalfContainer } from '../containers/container-store.ts';
@@ -70,7 +70,7 @@ async function removeAll(input: CommandInput): Promise<number> {
     } catch (error) {
       if (!(error instanceof BuilderError) || signal.aborted) throw error;
       for (const line of describeFailure(error, false)) report.line('error', line);
-      status = 1;
+      status = buildahFailure;
     }
   };
   const chosen = isAll ? await listImages(store, signal) : isPrune ? await unusedImages(store, false, signal) : [];

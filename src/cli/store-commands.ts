@@ -1,6 +1,6 @@
 // The commands about the images of this machine, by buildah's, podman's and img's names.
 import { runLoadCommand, runSaveCommand } from './archive-commands.ts';
-import { type Command } from './command.ts';
+import { type Command, buildahFailure } from './command.ts';
 import { runDiffCommand } from './diff-command.ts';
 import { runHistoryCommand } from './history-command.ts';
 import { runImagesCommand } from './images-command.ts';
@@ -21,7 +21,7 @@ import {
 } from './tables/store.ts';
 import { runUnpackCommand } from './unpack-command.ts';
 
-export const storeCommands: readonly Command[] = [
+const commands: readonly Command[] = [
   {
     name: 'images',
     usage: '[flags] [IMAGE]',
@@ -117,3 +117,5 @@ export const storeCommands: readonly Command[] = [
     run: runUnpackCommand,
   },
 ];
+
+export const storeCommands: readonly Command[] = commands.map((command) => ({ ...command, failureStatus: () => buildahFailure }));

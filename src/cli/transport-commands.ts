@@ -1,12 +1,13 @@
 // The commands that look at images and move them, by skopeo's names, and those that make one piece by piece.
 import { runAssembleCommand } from './assemble-command.ts';
 import { runConfigCommand } from './config-command.ts';
-import { type Command, type CommandInput } from './command.ts';
+import { type Command, type CommandInput, buildahFailure } from './command.ts';
 import { runConfigureCommand } from './container-config.ts';
 import { runCopyIntoCommand } from './container-copy.ts';
 import { containersOf } from './container-from.ts';
 import { describeContainer, inspectText } from './container-list.ts';
 import { runCopyCommand } from './copy-command.ts';
+import { RegistryError } from '../errors.ts';
 import { runIndexCreateCommand } from './index-command.ts';
 import { runDeleteCommand, runInspectCommand, runListTagsCommand, runManifestDigestCommand } from './inspect-command.ts';
 import { indexGroups } from './tables/index-create.ts';
@@ -21,6 +22,14 @@ import { assembleGroups, layerGroups, manifestGroups } from './tables/pieces.ts'
 import { runSyncCommand } from './sync-command.ts';
 import { inspectGroups, namesGroups, syncGroups } from './tables/transports.ts';
 
+/** As skopeo's: 2 where a registry says that there is no such image. */
+const skopeoStatus = (error: unknown): number | undefined =>
+  error instanceof RegistryError && error.status === 404 && error.url.includes('/manifests/') ? 2 : undefined;
+
+/** Of commands that skopeo and buildah both have: skopeo's name places. */
+const statusByPlace: Command['failureStatus'] = (error, words) =>
+  words.some((word) => isPlaceName(word, transports)) ? skopeoStatus(error) : buildahFailure;
+
 export const transportCommands: readonly Command[] = [
   {
     name: 'copy',
@@ -28,6 +37,7 @@ export const transportCommands: readonly Command[] = [
     takesOperands: true,
     about: 'copy an image from place to place, or files into a container',
     groups: copyBothGroups,
+    failureStatus: statusByPlace,
     run: runAnyCopyCommand,
   },
   {
@@ -36,6 +46,7 @@ export const transportCommands: readonly Command[] = [
     takesOperands: true,
     about: 'print what is known of an image, its manifest or its config, or of a container',
     groups: inspectGroups,
+    failureStatus: statusByPlace,
     run: runAnyInspectCommand,
   },
   {
@@ -44,6 +55,7 @@ export const transportCommands: readonly Command[] = [
     takesOperands: true,
     about: 'print the tags of a repository, an OCI layout or a docker archive',
     groups: namesGroups,
+    failureStatus: skopeoStatus,
     run: runListTagsCommand,
   },
   {
@@ -52,6 +64,7 @@ export const transportCommands: readonly Command[] = [
     takesOperands: true,
     about: 'delete an image of a registry or an OCI layout',
     groups: namesGroups,
+    failureStatus: skopeoStatus,
     run: runDeleteCommand,
   },
   {
@@ -60,6 +73,7 @@ export const transportCommands: readonly Command[] = [
     takesOperands: true,
     about: 'copy many images: a repository, a folder, or what a YAML file lists',
     groups: syncGroups,
+    failureStatus: skopeoStatus,
     run: runSyncCommand,
   },
   {
@@ -92,6 +106,7 @@ export const transportCommands: readonly Command[] = [
     takesOperands: true,
     about: 'say what an image says of itself: make its config, or change a container',
     groups: configBothGroups,
+    failureStatus: statusByPlace,
     run: runAnyConfigCommand,
   },
   {

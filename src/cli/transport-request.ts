@@ -9,7 +9,7 @@ import { type RegistrySide, openRegistrySide } from '../surroundings/registry-si
 import type { CopyOptions } from '../transports/copy.ts';
 import type { Selection } from '../transports/select.ts';
 import type { Means } from '../transports/transport.ts';
-import { hostSettingsOf } from './registry-request.ts';
+import { chunkBytesOf, hostSettingsOf } from './registry-request.ts';
 import type { Environment, Settings } from './settings.ts';
 import { compressFormats, imageFormats } from './tables/transports.ts';
 import { version } from './version.ts';
@@ -47,7 +47,7 @@ export function sideOf(settings: Settings, prefix: SidePrefix): RegistrySide {
     isLenient: !settings.boolean(`${prefix}tls-verify`, true),
     hosts: hostSettingsOf(settings, process.cwd()),
     ...(folder === undefined ? {} : { certificateFolder: resolve(folder) }),
-    ...given({ credential: credentialOf(settings, prefix) }),
+    ...given({ credential: credentialOf(settings, prefix), chunkBytes: chunkBytesOf(settings) }),
     ...(authFile === undefined ? {} : { authFile: resolve(authFile) }),
     userAgent: `yadokari/${version}`,
   };
@@ -119,7 +119,8 @@ function compressionOf(settings: Settings): CopyOptions['compression'] {
   return compresses ? 'gzip' : decompresses ? 'none' : undefined;
 }
 
-function selectionOf(settings: Settings): Selection {
+/** Of an index. @throws ERR_USAGE, ERR_UNSUPPORTED */
+export function selectionOf(settings: Settings): Selection {
   const kind = settings.choice('multi-arch', ['system', 'all', 'index-only'], 'system');
   if (kind === 'index-only')
     throw new BuilderError('ERR_UNSUPPORTED', 'Cannot use --multi-arch=index-only: an index without its images is of no use to anybody');

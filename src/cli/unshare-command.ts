@@ -1,6 +1,6 @@
 // `yadokari unshare [--map-ids] [--explain] [COMMAND…]`: a shell, or a command, where everything I own looks like root's.
 import { explainIds, planIds, runUnshared } from '../sandbox/unshare.ts';
-import type { Command, CommandInput } from './command.ts';
+import { type Command, type CommandInput, buildahFailure } from './command.ts';
 import { containersOf } from './container-from.ts';
 import { passSignals } from './pass-signals.ts';
 import { storeOf } from './store-request.ts';
@@ -12,6 +12,7 @@ export const unshareCommand: Command = {
   usage: '[flags] [COMMAND ARGUMENT…]',
   takesOperands: true,
   endsAtOperand: true,
+  failureStatus: () => buildahFailure,
   about: "run a command where all that you own looks like root's",
   groups: [
     {

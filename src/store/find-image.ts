@@ -67,7 +67,7 @@ export async function findImageIfAny(store: ImageStore, text: string, signal: Ab
 }
 
 /** @throws ERR_LAYER naming the image when its manifest or config can't be read */
-async function describeImage(store: ImageStore, entry: StoreEntry, signal: AbortSignal): Promise<StoreImage> {
+export async function describeImage(store: ImageStore, entry: StoreEntry, signal: AbortSignal): Promise<StoreImage> {
   const { descriptor, names } = entry;
   try {
     const view = parseManifest(await readBlobFile(store.layout, descriptor, manifestLimitBytes, signal), descriptor.mediaType);

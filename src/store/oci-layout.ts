@@ -162,16 +162,24 @@ export async function layoutTagsIn(files: LayoutFiles, signal: AbortSignal): Pro
   return names.filter((name) => name !== undefined);
 }
 
-/** Each image or index of a layout, with its names; what is about another image is left out. @throws as `layoutTags` */
-export async function listLayout(files: LayoutFiles, signal: AbortSignal): Promise<ReadonlyMap<Digest, readonly string[]>> {
+/** An image or an index of a layout. */
+export interface LayoutEntry {
+  readonly digest: Digest;
+  readonly isIndex: boolean;
+  readonly names: readonly string[];
+}
+
+/** All that a layout holds; what is about another image is left out. @throws as `layoutTags` */
+export async function listLayout(files: LayoutFiles, signal: AbortSignal): Promise<readonly LayoutEntry[]> {
   await checkVersion(files, signal);
-  const images = new Map<Digest, readonly string[]>();
-  for (const { digest, annotations, artifactType } of (await readIndex(files, signal)).manifests) {
+  const images = new Map<Digest, LayoutEntry>();
+  for (const { digest, mediaType, annotations, artifactType } of (await readIndex(files, signal)).manifests) {
     if (artifactType !== undefined) continue;
     const name = annotations?.get(containerdName) ?? annotations?.get(refName);
-    images.set(digest, [...(images.get(digest) ?? []), ...(name === undefined ? [] : [name])]);
+    const names = [...(images.get(digest)?.names ?? []), ...(name === undefined ? [] : [name])];
+    images.set(digest, { digest, isIndex: mediaType === MediaType.ociIndex || mediaType === MediaType.dockerList, names });
   }
-  return images;
+  return [...images.values()];
 }
 
 /** The layout's files in a folder. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { HostSettings } from '../build/request.ts';
 import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import { type Clouds, openClouds } from '../cloud/clouds.ts';
 import { type RegistryClient, createRegistryClient } from '../registry/client.ts';
 import { type Credentials, anonymous, loadCredentials } from '../registry/credentials.ts';
@@ -24,6 +25,8 @@ export interface RegistrySide {
   /** Nobody, or somebody, whatever files say; else what `authFile` or the usual files say. */
   readonly credential?: Credential | 'none';
   readonly authFile?: string;
+  /** What is larger is sent in chunks of so many bytes. */
+  readonly chunkBytes?: number;
   readonly userAgent: string;
 }
 
@@ -33,7 +36,7 @@ export async function openRegistrySide(
   { env, emit }: { readonly env: Readonly<Record<string, string | undefined>>; readonly emit: Emit },
 ): Promise<RegistryClient> {
   trustCertificates(env, emit);
-  const { certificateFolder, userAgent } = side;
+  const { certificateFolder, chunkBytes, userAgent } = side;
   const folder = certificateFolder === undefined ? {} : readCertificates(certificateFolder);
   const ofHost = readHostRules(side.hosts)(side.isLenient, side.isLenient);
   const hostRules = (host: string): HostRules => ({ ...folder, ...ofHost(host) });
@@ -41,7 +44,7 @@ export async function openRegistrySide(
   const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
   const clouds = openClouds({ ...common, env, hostRules: () => ({}), onExchange: exchangeNotes(emit), onWarning });
   const credentials = await credentialsOf(side, clouds, { env, emit, onWarning });
-  const client = createRegistryClient({ ...common, credentials, hostRules, emit });
+  const client = createRegistryClient({ ...common, credentials, hostRules, emit, ...given({ chunkBytes }) });
   const close = async (): Promise<void> => {
     await client.close();
     await clouds.close();

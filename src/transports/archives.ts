@@ -25,11 +25,12 @@ export async function placesIn(path: string, temporaryFolder: string, signal: Ab
   if (await isFolder(path)) {
     if (!(await isThere(join(path, 'oci-layout')))) return [{ place: folderPlace(path), names: [] }];
     const images = await listLayout(folderFiles(path), signal);
-    return [...images].map(([digest, names]) => ({ place: layoutPlace({ folder: path, digest }), names }));
+    return images.map(({ digest, names }) => ({ place: layoutPlace({ folder: path, digest }), names }));
   }
   await using archive = await openArchiveFile(path, temporaryFolder, signal);
-  // docker writes both into one archive, and whole names only into the first.
-  if (archive.find('manifest.json') !== undefined) {
+  const layout = archive.find('oci-layout') === undefined ? [] : await listLayout(filesOf(archive), signal);
+  // docker writes both into one archive: an index only into the layout, and before version 25 whole names only into the first.
+  if (archive.find('manifest.json') !== undefined && !layout.some(({ isIndex }) => isIndex)) {
     const images = await readImages(archive, signal);
     return images.map(({ tags }, position) => ({ place: dockerArchivePlace({ path, position }), names: tags }));
   }
@@ -38,8 +39,7 @@ export async function placesIn(path: string, temporaryFolder: string, signal: Ab
       'ERR_LAYER',
       `Cannot read ${path}: it is no archive of images, there is neither manifest.json nor oci-layout in it`,
     );
-  const images = await listLayout(filesOf(archive), signal);
-  return [...images].map(([digest, names]) => ({ place: ociArchivePlace({ folder: path, digest }), names }));
+  return layout.map(({ digest, names }) => ({ place: ociArchivePlace({ folder: path, digest }), names }));
 }
 
 /** An archive, and the place in it for the next image under these whole names. */

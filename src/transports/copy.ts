@@ -79,7 +79,9 @@ function changesFor(from: Place, to: Place, options: CopyOptions, { root }: Imag
   const { family, hasIndex } = kindOf(root);
   const { transport } = to;
   if (hasIndex && !transport.hasIndexes)
-    throw new BuilderError('ERR_UNSUPPORTED', `Cannot copy all images to ${to.name}: it holds one`, { hint: 'choose one with --platform' });
+    throw new BuilderError('ERR_UNSUPPORTED', `Cannot copy several images to ${to.name}: it holds one`, {
+      hint: 'choose one with --platform; an OCI archive or layout holds all',
+    });
   if (options.family !== undefined && !transport.families.includes(options.family)) {
     const has = options.family === 'oci' ? "Docker's format" : 'the OCI format';
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot copy to ${to.name}: images there have ${has}`, { hint: 'leave --format out' });

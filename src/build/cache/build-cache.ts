@@ -65,12 +65,14 @@ export class BuildCache {
     return this.#options.plan.stages.flatMap((planned) => this.#recordOf(planned));
   }
 
-  /** Writes the record down, for the next build to compare with, where it is another one than before. */
-  async keepRecord(): Promise<void> {
+  /** Writes the record down, for the next build to compare with, where it is another one than before, and copies what was found elsewhere. */
+  async finish(): Promise<void> {
+    this.#options.cache.putFound();
     const record = this.record();
     const keys = (steps: BuildRecord): string => steps.map(({ stage, text, key }) => [stage, text, key].join(' ')).join('\n');
     const before = await this.#before;
-    if (before === undefined || keys(before) !== keys(record)) this.#options.cache.putRecord(this.#tag, record);
+    const isNew = before === undefined || keys(before) !== keys(record) || this.#options.cache.isWanted(this.#tag);
+    if (isNew) this.#options.cache.putRecord(this.#tag, record);
   }
 
   /** The cache as one stage sees it; `near` is a repository that gets the stage's layers. @throws the signal's reason */

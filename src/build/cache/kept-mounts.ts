@@ -178,7 +178,7 @@ export class KeptMounts implements KeptCaches {
     if (statOf(cache.folder)?.isDirectory() !== true) return;
     const tree = await scanRoot(plainRoot(cache.folder), signal);
     const taken = this.#taken.get(tag);
-    const isKept = taken !== undefined && layers.isFresh(taken) && diffTrees(taken.tree, tree).length === 0;
+    const isKept = taken !== undefined && layers.isFresh(taken) && !layers.isWanted(tag) && diffTrees(taken.tree, tree).length === 0;
     if (isKept) return;
     measure(tree, mostBytes);
     emit({ kind: 'phase', phase: 'pushing', detail: `the cache ${cache.id}` });

@@ -49,6 +49,8 @@ export class LayerCache implements AsyncDisposable {
   readonly #underWay = new Set<Promise<void>>();
   readonly #broken = new Map<CacheKey, string>();
   readonly #given = new Map<CacheKey, CacheEntry>();
+  /** By tag, what was found, and not where new entries go; an entry of a step is ready to be put there. */
+  readonly #elsewhere = new Map<string, FoundEntry | undefined>();
   #target: EntryPlace | undefined;
 
   constructor(options: LayerCacheOptions) {
@@ -74,13 +76,27 @@ export class LayerCache implements AsyncDisposable {
     this.#begin((target, signal) => this.#putOne(target, entry, near, signal));
   }
 
+  /** Begins to put what steps found elsewhere to where new entries go, as old as it is, so that nobody needs the other places for it. */
+  putFound(): void {
+    if (this.#options.request.copiesFound !== true) return;
+    for (const entry of this.#elsewhere.values())
+      if (entry !== undefined) this.#begin((target, signal) => this.#copyOne(target, entry, signal));
+  }
+
+  /** True where what was found under this tag has to be put to where new entries go, though it has not changed. */
+  isWanted(tag: string): boolean {
+    return this.#options.request.copiesFound === true && this.#elsewhere.has(tag);
+  }
+
   /** What the last build wrote down under this tag; undefined where there is nothing to be had. @throws the signal's reason only */
   async findRecord(tag: string): Promise<BuildRecord | undefined> {
     const { signal, emit } = this.#options;
     for (const place of this.#sources) {
       try {
         const image = await this.#ask(place, tag);
-        if (image !== undefined) return parseRecord(image);
+        if (image === undefined) continue;
+        if (place.name !== this.#target?.name) this.#elsewhere.set(tag, undefined);
+        return parseRecord(image);
       } catch (error) {
         signal.throwIfAborted();
         // It only explains. Where the place does not answer, look-ups say so.
@@ -98,8 +114,14 @@ export class LayerCache implements AsyncDisposable {
 
   /** The newest of what the places have under this tag, as `parse` reads it. @throws the signal's reason only */
   async newest<Value extends { readonly stored: string }>(tag: string, parse: (image: Image) => Value): Promise<Value | undefined> {
-    const found = await Promise.all(this.#sources.map((place) => this.#read(place, tag, parse)));
-    return found.flatMap((each) => each ?? []).toSorted((a, b) => Date.parse(b.stored) - Date.parse(a.stored))[0];
+    const read = async (place: EntryPlace): Promise<{ readonly place: EntryPlace; readonly value: Value } | undefined> => {
+      const value = await this.#read(place, tag, parse);
+      return value === undefined ? undefined : { place, value };
+    };
+    const found = (await Promise.all(this.#sources.map(read))).filter((each) => each !== undefined);
+    const [newest] = found.toSorted((a, b) => Date.parse(b.value.stored) - Date.parse(a.value.stored));
+    if (newest !== undefined && newest.place.name !== this.#target?.name) this.#elsewhere.set(tag, undefined);
+    return newest?.value;
   }
 
   /** True where what was stored then need not be stored anew to be found in the next days. */
@@ -129,6 +151,7 @@ export class LayerCache implements AsyncDisposable {
     for (const key of this.#broken.keys()) {
       this.#found.set(key, Promise.resolve(undefined));
       this.#given.delete(key);
+      this.#elsewhere.delete(key);
     }
     this.#broken.clear();
     return [...new Set(messages)];
@@ -143,7 +166,10 @@ export class LayerCache implements AsyncDisposable {
     for (const place of this.#sources) {
       if (!this.#sources.includes(place)) continue;
       const entry = await this.#read(place, key, (image) => parseEntry(image, key, this.#options.platform));
-      if (entry !== undefined) return this.#ready(entry);
+      if (entry === undefined) continue;
+      const ready = this.#ready(entry);
+      if (place.name !== this.#target?.name) this.#elsewhere.set(key, ready);
+      return ready;
     }
     return undefined;
   }
@@ -226,6 +252,20 @@ export class LayerCache implements AsyncDisposable {
     const layer = from === undefined ? entry.layer : { ...entry.layer, from };
     await target.put(entry.key, entryImage({ ...entry, layer, stored }, platform), signal);
     emit({ kind: 'note', level: 'debug', message: `in the cache as ${target.name}:${entry.key}: ${entry.step}` });
+  }
+
+  // What can't be read any more is one entry less; a place that takes nothing is told by whoever puts.
+  async #copyOne(target: EntryPlace, entry: FoundEntry, signal: AbortSignal): Promise<void> {
+    const { emit, platform } = this.#options;
+    try {
+      await target.put(entry.key, entryImage(entry, platform), signal);
+      emit({ kind: 'note', level: 'debug', message: `copied to ${target.name}:${entry.key}: ${entry.step}` });
+    } catch (error) {
+      const complaint = this.#broken.get(entry.key);
+      if (complaint === undefined) throw error;
+      const message = `${entry.key.slice(0, 12)} is not copied to ${target.name}: ${complaint}`;
+      emit({ kind: 'warning', code: `cache-copy ${entry.key}`, message });
+    }
   }
 
   #ready(entry: CacheEntry): FoundEntry {

@@ -26,7 +26,15 @@ export const cacheFlags: readonly FlagSpec[] = [
     kaniko: 'same',
   },
   { name: 'cache-from', kind: 'list', empty: 'no item', needs: 'cache', value: 'REPOSITORY', about: 'further caches, only read' },
-  { name: 'cache-to', kind: 'text', needs: 'cache', value: 'REPOSITORY', about: 'where new results go, if not to --cache-repo' },
+  {
+    name: 'cache-to',
+    kind: 'text',
+    needs: 'cache',
+    value: 'REPOSITORY',
+    about: 'where results go, new ones and what others had',
+    details:
+      'where results go instead of --cache-repo: new ones, and what --cache-from or --cache-repo had, so that it is whole without them',
+  },
   {
     name: 'cache-ttl',
     kind: 'duration',

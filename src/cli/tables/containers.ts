@@ -3,6 +3,7 @@ import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { pullPolicies } from '../base-image.ts';
 import { logFlags } from './log.ts';
 import { configGroups } from './pieces.ts';
+import { chunkSizeFlag } from './registry.ts';
 import { storeFlags } from './store-root.ts';
 import { copyGroups, sideFlags } from './transports.ts';
 import { unsupportedFlags } from './unsupported.ts';
@@ -227,7 +228,7 @@ export const commitGroups: readonly FlagGroup[] = [
       { name: 'iidfile', kind: 'text', isCommon: true, value: 'FILE', about: "write the image's id here" },
     ],
   },
-  registryFlags,
+  { ...registryFlags, flags: [...registryFlags.flags, chunkSizeFlag] },
   ...commonGroups,
 ];
 

@@ -2,6 +2,7 @@
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { imageSettingFlags } from './image-settings.ts';
 import { logFlags } from './log.ts';
+import { chunkSizeFlag } from './registry.ts';
 import { compressFormats, sideFlags } from './transports.ts';
 
 const output: readonly FlagSpec[] = [
@@ -110,7 +111,7 @@ export const assembleGroups: readonly FlagGroup[] = [
       temporary,
     ],
   },
-  { title: 'Destination', flags: sideFlags('dest-') },
+  { title: 'Destination', flags: [...sideFlags('dest-'), chunkSizeFlag] },
   told,
 ];
 

@@ -2,16 +2,18 @@
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
 import { destinationFlags, pushFlags, resultFileFlags } from './output.ts';
-import { directRegistryFlags, hostFlags } from './registry.ts';
+import { chunkSizeFlag, directRegistryFlags, hostFlags } from './registry.ts';
 import { storeFlags } from './store-root.ts';
 import { storeHowFlags } from './store.ts';
 import { compressFormats, formatFlag, sideFlags, signingFlags } from './transports.ts';
+
+const bothFormsFlags: readonly FlagSpec[] = [...hostFlags, chunkSizeFlag];
 
 /** Of kaniko's form alone. */
 export const registryOnlyFlags: readonly FlagSpec[] = [
   ...resultFileFlags,
   ...pushFlags,
-  ...directRegistryFlags.filter((spec) => !hostFlags.includes(spec)),
+  ...directRegistryFlags.filter((spec) => !bothFormsFlags.includes(spec)),
 ];
 
 /** Of buildah's form alone. */
@@ -36,7 +38,10 @@ export const placeFlags: readonly FlagSpec[] = [
 ];
 
 export const pushGroups: readonly FlagGroup[] = [
-  { title: 'An archive, a layout or an image, to registries (kaniko)', flags: [...destinationFlags, ...registryOnlyFlags, ...hostFlags] },
+  {
+    title: 'An archive, a layout or an image, to registries (kaniko)',
+    flags: [...destinationFlags, ...registryOnlyFlags, ...bothFormsFlags],
+  },
   { title: 'An image of the store, to any place (buildah)', flags: placeFlags },
   { title: 'The store', flags: storeFlags },
   { title: 'What is told', flags: logFlags },

@@ -1,6 +1,16 @@
 // Flags that say how registries are reached.
 import type { FlagSpec } from '../flags.ts';
 
+/** For whatever sends blobs. */
+export const chunkSizeFlag: FlagSpec = {
+  name: 'chunk-size',
+  kind: 'text',
+  value: 'SIZE',
+  about: 'send larger blobs in chunks of this size (50MB)',
+  details:
+    'for a proxy before the registry that takes no larger request; without it a blob goes in chunks where a registry refuses the whole',
+};
+
 /** For commands that pull and push. */
 export const registryFlags: readonly FlagSpec[] = [
   {
@@ -69,14 +79,7 @@ export const registryFlags: readonly FlagSpec[] = [
     kaniko: 'same',
   },
   { name: 'image-download-retry', kind: 'count', value: 'N', about: 'tries more for a pull that failed', kaniko: 'same' },
-  {
-    name: 'chunk-size',
-    kind: 'text',
-    value: 'SIZE',
-    about: 'send larger blobs in chunks of this size (50MB)',
-    details:
-      'for a proxy before the registry that takes no larger request; without it a blob goes in chunks where a registry refuses the whole',
-  },
+  chunkSizeFlag,
   {
     name: 'credential-helpers',
     kind: 'comma-list',

@@ -171,6 +171,14 @@ export const saveGroups: readonly FlagGroup[] = [
         about: 'docker-archive (default), oci-archive, …',
         details: 'docker-archive (default) or oci-archive; docker-dir or oci-dir, a folder for one image',
       },
+      {
+        name: 'platform',
+        kind: 'comma-list',
+        isCommon: true,
+        value: 'OS/ARCH,…',
+        about: 'of an index the images for these',
+        details: "of an index the images for these (default: all in the OCI formats, the one for this machine in Docker's)",
+      },
       severalFlag,
       { name: 'uncompressed', kind: 'boolean', about: '', inert: 'layers are plain in a docker archive, and as they are elsewhere' },
     ],
@@ -182,7 +190,16 @@ export const saveGroups: readonly FlagGroup[] = [
 export const loadGroups: readonly FlagGroup[] = [
   {
     title: 'What is read',
-    flags: [{ name: 'input', short: 'i', kind: 'text', isCommon: true, value: 'FILE', about: 'read this archive (default: stdin)' }],
+    flags: [
+      { name: 'input', short: 'i', kind: 'text', isCommon: true, value: 'FILE', about: 'read this archive (default: stdin)' },
+      {
+        name: 'platform',
+        kind: 'comma-list',
+        isCommon: true,
+        value: 'OS/ARCH,…',
+        about: 'of an index the images for these (default: all)',
+      },
+    ],
   },
   { title: 'How', flags: programFlags.filter(({ name }) => name === 'tmpdir' || name.startsWith('override-')) },
   ...closing,

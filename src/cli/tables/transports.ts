@@ -1,7 +1,7 @@
 // The flags of commands that move images, by skopeo's names.
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
-import { hostFlags } from './registry.ts';
+import { chunkSizeFlag, hostFlags } from './registry.ts';
 import { storeFlags } from './store-root.ts';
 import { unsupportedFlags } from './unsupported.ts';
 
@@ -115,6 +115,7 @@ const changeFlags: readonly FlagSpec[] = [
   { name: 'image-parallel-copies', kind: 'number', about: '', inert: 'several layers of an image go at a time as it is' },
   { name: 'dest-force-compress-format', kind: 'boolean', about: '', inert: '--compress-format is for all layers' },
   { name: 'dest-precompute-digests', kind: 'boolean', about: '', inert: 'a layer is always looked for before it is sent' },
+  chunkSizeFlag,
   { name: 'with-referrers', kind: 'boolean', isCommon: true, about: 'signatures and the like go along' },
 ];
 

@@ -38,6 +38,15 @@ function warnings({ events }: RootBuild): readonly string[] {
   return events.flatMap((event) => (event.kind === 'warning' ? [event.message] : []));
 }
 
+const isJson = ({ folder }: { readonly folder: string }, key: string, name: string): boolean =>
+  readFileSync(join(folder, key, 'blobs/sha256', name))[0] === '{'.charCodeAt(0);
+
+/** All that the manifest and the config of an entry say. */
+function labelsOf(place: { readonly folder: string }, key: string): readonly string[] {
+  const names = readdirSync(join(place.folder, key, 'blobs/sha256')).filter((name) => isJson(place, key, name));
+  return names.map((name) => readFileSync(join(place.folder, key, 'blobs/sha256', name), 'utf8'));
+}
+
 interface CachedBuild {
   readonly files?: Readonly<Record<string, string>>;
   readonly args?: Readonly<Record<string, string>>;
@@ -359,6 +368,42 @@ describe('the layer cache', { skip: whyNot, timeout: 300_000 }, () => {
     assert.deepEqual(executed(fresh), []);
     const late = await build(dockerfile, { files, now: 1_700_000_000_000 + 15 * day });
     assert.equal(executed(late).length, 5);
+  });
+
+  for (const kind of ['registry', 'layout'] as const)
+    test(`with --cache-to what another place had is there afterwards, as old as it is, without the other place (${kind})`, async () => {
+      const [from, to] = [repository(), kind === 'registry' ? repository() : layout()];
+      const first = await builder(from)(stages);
+      const now = 1_700_000_000_000 + day;
+      // All is found, one stage is not even built: its results go along.
+      const second = await builder(to)(stages, { now, cache: { from: [to, from], copiesFound: true } });
+      assert.deepEqual([second.error, executed(second), warnings(second)], [undefined, [], []]);
+      const third = await builder(to)(`${stages}COPY --from=one /made /again\n`, { now });
+      assert.deepEqual([third.error, executed(third), recalled(third).length], [undefined, ['COPY --from=one /made /again'], 3]);
+      // Copying makes nothing younger.
+      const late = await builder(to)(stages, { now: 1_700_000_000_000 + 15 * day, cache: { from: [to] } });
+      assert.equal(recalled(late).length, 0);
+      assert.equal(second.digest, first.digest);
+    });
+
+  test('a result whose layer is gone is not copied, and the others are', async () => {
+    const [from, to] = [layout(), layout()];
+    await builder(from)(stages);
+    const entries = readdirSync(from.folder).filter((name) => !name.startsWith('record-'));
+    // That of the stage which nobody needs: nothing else reads its layer.
+    const lost = entries.find((name) => JSON.stringify(labelsOf(from, name)).includes('RANDOM'));
+    assert.ok(lost !== undefined);
+    const [largest] = readdirSync(join(from.folder, lost, 'blobs/sha256')).filter((name) => !isJson(from, lost, name));
+    rmSync(join(from.folder, lost, 'blobs/sha256', largest ?? ''));
+    const second = await builder(to)(stages, { cache: { from: [to, from], copiesFound: true } });
+    assert.deepEqual([second.error, executed(second)], [undefined, []]);
+    assert.match(warnings(second).join('\n'), new RegExp(`^${lost.slice(0, 12)} is not copied to oci:.*: Cannot read blob`));
+    assert.deepEqual(
+      readdirSync(to.folder).toSorted(),
+      readdirSync(from.folder)
+        .filter((name) => name !== lost)
+        .toSorted(),
+    );
   });
 
   test('--no-push-cache keeps nothing, and takes what is there', async () => {

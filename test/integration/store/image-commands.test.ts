@@ -1,13 +1,18 @@
 // The commands about the store, run as a person runs them, beside the real buildah, podman, skopeo and umoci on images of their own.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { copyImage } from '../../../src/oci/copy-image.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
+import { MediaType } from '../../../src/oci/media-type.ts';
+import { openLayoutSink } from '../../../src/store/oci-layout.ts';
 import { type CommandResult, run } from '../../support/command.ts';
 import { type RunningRegistry, missingDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
+import { imageMemory } from '../../support/image-memory.ts';
 import { pushImage } from '../../support/image-writer.ts';
 import { tar } from '../../support/tar.ts';
 
@@ -84,7 +89,7 @@ test('pull, images, tag and rmi print what buildah prints, and keep the digest o
   const both = async (...args: readonly string[]): Promise<string> => {
     const [ours, theirs] = [await ended(program, args), await ended('buildah', [...storage(), ...args])];
     assert.equal(ours.stdout, theirs.stdout, args.join(' '));
-    assert.equal(ours.status === 0, theirs.status === 0, args.join(' '));
+    assert.equal(ours.status, theirs.status, args.join(' '));
     return ours.stdout;
   };
   await both('tag', name, 'short', 'quay.io/a/b:2');
@@ -156,6 +161,81 @@ test('what save writes podman loads, and what podman saves load takes', { skip }
   await yadokari('rmi', 'two');
   assert.equal(await yadokari('load', '-q', '-i', 'theirs-oci.tar'), 'Loaded image: localhost/two:latest\n');
   assert.equal(await yadokari('images', '-q', '--no-trunc', 'two'), `sha256:${ids[1] ?? ''}`);
+});
+
+/** A layout with an index of two images, each made in a year of its own, and an attestation. */
+async function writeIndexLayout(layout: string): Promise<{ readonly index: string; readonly arm64: string }> {
+  const { keep, source } = imageMemory();
+  const manifestOf = (architecture: string, created: string, more: object): ReturnType<typeof keep> => {
+    const plain = tar([{ path: `for-${architecture}`, content: architecture }]);
+    const layer = keep(gzipSync(plain), MediaType.ociLayerGzip);
+    const rootfs = { type: 'layers', diff_ids: [digestOf(plain)] };
+    const config = keep(JSON.stringify({ created, architecture, os: 'linux', config: {}, rootfs, history: [] }), MediaType.ociConfig);
+    const manifest = { schemaVersion: 2, mediaType: MediaType.ociManifest, config, layers: [layer] };
+    return keep(JSON.stringify(manifest), MediaType.ociManifest, more);
+  };
+  const amd64 = manifestOf('amd64', '2020-01-02T03:04:05Z', { platform: { os: 'linux', architecture: 'amd64' } });
+  const arm64 = manifestOf('arm64', '2024-01-02T03:04:05Z', { platform: { os: 'linux', architecture: 'arm64' } });
+  const about = { 'vnd.docker.reference.type': 'attestation-manifest', 'vnd.docker.reference.digest': amd64.digest };
+  const unknown = { os: 'unknown', architecture: 'unknown' };
+  const attestation = manifestOf('unknown', '', { platform: unknown, annotations: about });
+  const manifests = [amd64, arm64, attestation];
+  const root = keep(JSON.stringify({ schemaVersion: 2, mediaType: MediaType.ociIndex, manifests }), MediaType.ociIndex);
+  await copyImage(source(root), openLayoutSink({ folder: layout, tag: 'multi' }), new AbortController().signal);
+  return { index: root.digest, arm64: arm64.digest };
+}
+
+test('an index goes into an OCI archive and out of it whole, and a docker archive takes one of its images', { skip }, async () => {
+  const layout = join(folder, 'indexed');
+  const digests = await writeIndexLayout(layout);
+  await yadokari('pull', '-q', '--all-platforms', `oci:${layout}:multi`);
+  const stored = async (): Promise<string> => await yadokari('images', '--format', '{{.Digest}}@{{.CreatedAtRaw}}', 'multi');
+  const whole = `${digests.index}@2024-01-02T03:04:05Z\n`;
+  assert.equal(await stored(), whole);
+  await yadokari('save', '--format', 'oci-archive', '-o', 'whole.tar', 'multi');
+  const inArchive = await out('skopeo', 'inspect', '--raw', `oci-archive:${join(folder, 'whole.tar')}`);
+  assert.equal(digestOf(inArchive), digests.index);
+  assert.equal(await podman('load', '-q', '-i', join(folder, 'whole.tar')), 'Loaded image: localhost/multi:latest\n');
+  await yadokari('rmi', 'multi');
+  assert.equal(await yadokari('load', '-q', '-i', 'whole.tar'), 'Loaded image: localhost/multi:latest\n');
+  assert.equal(await stored(), whole);
+  // Docker's format has one image under a name.
+  const both = await ended(program, ['save', '--platform', 'linux/amd64,linux/arm64', '-o', 'both.tar', 'multi']);
+  assert.match(both.stderr, /^error: Cannot copy several images to docker-archive:.*: it holds one\n {2}try: choose one with --platform;/);
+  assert.deepEqual([both.status, existsSync(join(folder, 'both.tar'))], [125, false]);
+  const one = await ended(program, ['save', '-o', 'one.tar', 'multi']);
+  assert.match(one.stderr, /^multi is an index: its image for linux\/amd64 is saved; --platform chooses another/);
+  await yadokari('save', '--platform', 'linux/arm64', '-o', 'other.tar', 'multi');
+  for (const [file, architecture] of [
+    ['one.tar', 'amd64'],
+    ['other.tar', 'arm64'],
+  ] as const)
+    assert.match(
+      await out('skopeo', 'inspect', '--config', `docker-archive:${join(folder, file)}`),
+      new RegExp(`"architecture": ?"${architecture}"`),
+    );
+  await yadokari('load', '-q', '--platform', 'linux/arm64', '-i', 'whole.tar');
+  assert.match(await stored(), new RegExp(`^${digests.arm64}@`));
+});
+
+test('of an index that docker wrote beside the image of one platform, load takes that image with its digest', { skip }, async () => {
+  const layout = join(folder, 'partial');
+  const digests = await writeIndexLayout(layout);
+  const { manifests } = JSON.parse(await readFile(join(layout, `blobs/sha256/${digests.index.slice(7)}`), 'utf8')) as {
+    manifests: readonly { digest: string }[];
+  };
+  for (const { digest } of manifests) if (digest !== digests.arm64) await rm(join(layout, `blobs/sha256/${digest.slice(7)}`));
+  // As docker since version 25: one image in docker's own words, too.
+  const { config, layers } = JSON.parse(await readFile(join(layout, `blobs/sha256/${digests.arm64.slice(7)}`), 'utf8')) as {
+    config: { digest: string };
+    layers: readonly { digest: string }[];
+  };
+  const blob = ({ digest }: { digest: string }): string => `blobs/sha256/${digest.slice(7)}`;
+  const image = { Config: blob(config), RepoTags: ['multi:latest'], Layers: layers.map(blob) };
+  await writeFile(join(layout, 'manifest.json'), JSON.stringify([image]));
+  await out('tar', '-C', layout, '-cf', 'partial.tar', '.');
+  await yadokari('load', '-q', '-i', 'partial.tar');
+  assert.equal((await yadokari('images', '--format', '{{.Digest}}', 'multi')).trim(), digests.arm64);
 });
 
 test("history and diff are podman's, and unpack makes the tree that umoci makes", { skip }, async () => {
