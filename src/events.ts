@@ -72,7 +72,16 @@ export type BuildEvent =
       readonly platform: string;
       readonly destinations: readonly string[];
     }
-  | { readonly kind: 'build.finished'; readonly durationMs: number; readonly digest?: string; readonly failure?: string }
+  | {
+      readonly kind: 'build.finished';
+      readonly durationMs: number;
+      readonly digest?: string;
+      readonly failure?: string;
+      /** How long the steps took that a cache had, as far as that is known. */
+      readonly savedMs?: number;
+      /** The most memory that the container had at once, without what the kernel could drop; looked at each second. */
+      readonly peakMemoryBytes?: number;
+    }
   /** A name of an image → what it stands for. */
   | { readonly kind: 'image.resolved'; readonly name: string; readonly digest: string; readonly layers: number; readonly sizeBytes: number }
   | { readonly kind: 'phase'; readonly phase: Phase; readonly detail?: string }
@@ -85,8 +94,8 @@ export type BuildEvent =
       readonly durationMs: number;
       /** Undefined where the step makes no layer. */
       readonly layer?: { readonly entries: number; readonly sizeBytes: number; readonly digest: Digest };
-      /** The step was not executed: a cache had its layer. */
-      readonly recalled?: { readonly sizeBytes: number; readonly digest: Digest };
+      /** The step was not executed: a cache had its layer. `savedMs` is how long it took when it was. */
+      readonly recalled?: { readonly sizeBytes: number; readonly digest: Digest; readonly savedMs?: number };
     }
   | { readonly kind: 'output'; readonly step: StepLabel; readonly stream: 'stdout' | 'stderr'; readonly line: string }
   | {

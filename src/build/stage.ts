@@ -38,6 +38,8 @@ export interface RecalledStep {
   readonly stageLayer: StageLayer;
   /** RFC 3339, when the step was executed. */
   readonly created: string;
+  /** How long it took then, where that is known. */
+  readonly tookMs?: number;
 }
 
 /** A cache as a stage sees it: its steps by position, one after the other. */
@@ -45,7 +47,7 @@ export interface StageCache {
   /** Undefined where the step has to be executed; `step` is what the reason is told of. */
   readonly recall: (position: number, step: StepLabel) => Promise<RecalledStep | undefined>;
   /** Gets the layer of each step that was executed. */
-  readonly keep: (position: number, layer: Layer, created: string) => Promise<void>;
+  readonly keep: (position: number, made: { readonly layer: Layer; readonly created: string; readonly tookMs: number }) => Promise<void>;
 }
 
 export interface StageRun {
@@ -101,7 +103,8 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
       image = await appendRecalled(image, recalled, run);
       state = recalled.effect.state;
       const { size, digest } = recalled.layer.descriptor;
-      run.emit({ kind: 'step.finished', step, durationMs: performance.now() - stepStarted, recalled: { sizeBytes: size, digest } });
+      const found = { sizeBytes: size, digest, ...given({ savedMs: recalled.tookMs }) };
+      run.emit({ kind: 'step.finished', step, durationMs: performance.now() - stepStarted, recalled: found });
       continue;
     }
     if (instruction.kind === 'run') {
@@ -126,8 +129,8 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
       layer = { entries: written.entries, sizeBytes: size, digest };
       image = appendLayer(image, written.layer, { ...history, created });
     } else if (history !== undefined) image = appendHistory(image, timed(history, created, run));
-    if (written !== undefined) await run.cache?.keep(position, written.layer, created);
     const durationMs = performance.now() - stepStarted - run.files.takeAheadMs();
+    if (written !== undefined) await run.cache?.keep(position, { layer: written.layer, created, tookMs: durationMs });
     run.emit({ kind: 'step.finished', step, durationMs, ...given({ layer }) });
   }
   if (single !== undefined) image = await appendSingleLayer(image, single, run);

@@ -5,6 +5,7 @@ import type { BuildEvent } from '../events.ts';
 import { realPlace } from '../files/real-place.ts';
 import { given } from '../given.ts';
 import { BuildRecord } from '../report/build-record.ts';
+import { sandboxVariable } from '../sandbox/detect.ts';
 import { ciNames, detectCi } from '../report/dialect.ts';
 import { jobSummary, resultVariables } from '../report/job-summary.ts';
 import { jsonReport } from '../report/json.ts';
@@ -21,6 +22,8 @@ const sampleMs = 1000;
 export interface ReportFiles extends Disposable {
   readonly emit: (event: BuildEvent) => void;
   readonly line: Report['line'];
+  /** What is known of the whole build so far. */
+  readonly totals: () => Pick<Extract<BuildEvent, { readonly kind: 'build.finished' }>, 'savedMs' | 'peakMemoryBytes'>;
 }
 
 const flags = ['events-file', 'report', 'junit-file', 'dotenv-file'] as const;
@@ -60,7 +63,7 @@ export function openReportFiles(
     if (page !== undefined) timeline.add(event, at);
     json?.emit(event);
   };
-  if (page !== undefined || events !== undefined) sampleUsage(receive, stack);
+  const memory = watchUsage(page === undefined && events === undefined ? undefined : receive, stack);
   const files = stack.move();
   const end = (): void => {
     if (record.finished === undefined) return; // a plan, or nothing at all
@@ -76,6 +79,12 @@ export function openReportFiles(
   return {
     emit: receive,
     line: (level, text) => json?.line(level, text),
+    totals: () => {
+      const savedMs = record.steps.reduce((sum, step) => sum + (step.end?.recalled?.savedMs ?? 0), 0);
+      // In a sandbox the control group is that of more than the build.
+      const peakMemoryBytes = env[sandboxVariable] === '1' ? undefined : memory.peakBytes();
+      return { ...(savedMs === 0 ? {} : { savedMs }), ...given({ peakMemoryBytes }) };
+    },
     [Symbol.dispose]: () => {
       end();
       files.dispose();
@@ -83,16 +92,28 @@ export function openReportFiles(
   };
 }
 
-/** A sample each second, until the stack is disposed of. */
-function sampleUsage(receive: (event: BuildEvent) => void, stack: DisposableStack): void {
+/** A sample each second, until the stack is disposed of, for `receive`; and the most memory among them, undefined where nobody counts. */
+function watchUsage(
+  receive: ((event: BuildEvent) => void) | undefined,
+  stack: DisposableStack,
+): { readonly peakBytes: () => number | undefined } {
   const usage = stack.use(openUsage());
+  let peak: number | undefined;
   const take = (): void => {
     const sample = usage.read();
-    if (sample !== undefined) receive({ kind: 'sample', ...sample });
+    if (sample === undefined) return;
+    peak = Math.max(peak ?? 0, sample.memoryBytes);
+    receive?.({ kind: 'sample', ...sample });
   };
   take();
   const timer = setInterval(take, sampleMs).unref();
   stack.defer(() => clearInterval(timer));
+  return {
+    peakBytes: () => {
+      take();
+      return peak;
+    },
+  };
 }
 
 /** GitHub, Gitea and Forgejo make these files for each step. Where a container has the variables alone, there is nobody to read them. */
@@ -115,8 +136,9 @@ function openGithubFiles(
 export function withReportFiles(report: Report, files: ReportFiles): Report {
   return {
     emit: (event) => {
-      files.emit(event);
-      report.emit(event);
+      const told = event.kind === 'build.finished' ? { ...event, ...files.totals() } : event;
+      files.emit(told);
+      report.emit(told);
     },
     line: (level, text) => {
       files.line(level, text);

@@ -24,7 +24,7 @@ import { inspectGroups, namesGroups, syncGroups } from './tables/transports.ts';
 
 /** As skopeo's: 2 where a registry says that there is no such image. */
 const skopeoStatus = (error: unknown): number | undefined =>
-  error instanceof RegistryError && error.status === 404 && error.url.includes('/manifests/') ? 2 : undefined;
+  error instanceof RegistryError && error.errors.some(({ code }) => code === 'MANIFEST_UNKNOWN') ? 2 : undefined;
 
 /** Of commands that skopeo and buildah both have: skopeo's name places. */
 const statusByPlace: Command['failureStatus'] = (error, words) =>

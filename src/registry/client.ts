@@ -156,7 +156,7 @@ function missing(reference: Reference): never {
   const name = formatReference(reference);
   throw new RegistryError(
     `Cannot pull ${name}: there is no such image`,
-    { method: 'GET', url: name, status: 404 },
+    { method: 'GET', url: name, status: 404, errors: [{ code: 'MANIFEST_UNKNOWN', message: 'there is no such image' }] },
     { hint: 'check the name and the tag' },
   );
 }

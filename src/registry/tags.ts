@@ -31,7 +31,7 @@ export async function deleteImage(repository: Repository, target: string, signal
   const digest = await repository.resolve(target, signal);
   const name = `${repository.name}${target.includes(':') ? '@' : ':'}${target}`;
   if (digest === undefined) {
-    const request = { method: 'HEAD', url: name, status: 404 };
+    const request = { method: 'HEAD', url: name, status: 404, errors: [{ code: 'MANIFEST_UNKNOWN', message: 'there is no such image' }] };
     throw new RegistryError(`Cannot delete ${name}: there is no such image`, request, { hint: 'check the name and the tag' });
   }
   const task = `delete ${name}`;

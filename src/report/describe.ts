@@ -3,6 +3,9 @@ import type { BuildEvent, StepLabel } from '../events.ts';
 import { lastState } from './text.ts';
 import { formatBytes, formatCount, formatDuration } from './units.ts';
 
+/** What a cache saved is worth a word from here on. */
+const toldFromMs = 1000;
+
 /** One line for an event, or undefined where text says nothing. */
 export function describe(event: BuildEvent): string | undefined {
   switch (event.kind) {
@@ -11,7 +14,7 @@ export function describe(event: BuildEvent): string | undefined {
     case 'build.started':
       return describeStart(event);
     case 'build.finished':
-      return event.digest === undefined ? undefined : `digest ${event.digest}, built in ${formatDuration(event.durationMs)}`;
+      return describeFinish(event);
     case 'image.resolved':
       return `${event.name} is ${event.digest}, ${formatCount(event.layers, 'layer')}, ${formatBytes(event.sizeBytes)}`;
     case 'stage.started':
@@ -52,6 +55,15 @@ export function describe(event: BuildEvent): string | undefined {
   }
 }
 
+/** `digest sha256:…, built in 67.0s (2m10s saved by the cache), 412 MB of memory at most` */
+function describeFinish(event: Extract<BuildEvent, { readonly kind: 'build.finished' }>): string | undefined {
+  const { digest, durationMs, savedMs = 0, peakMemoryBytes } = event;
+  if (digest === undefined) return undefined;
+  const saved = savedMs < toldFromMs ? '' : ` (${formatDuration(savedMs)} saved by the cache)`;
+  const memory = peakMemoryBytes === undefined ? '' : `, ${formatBytes(peakMemoryBytes)} of memory at most`;
+  return `digest ${digest}, built in ${formatDuration(durationMs)}${saved}${memory}`;
+}
+
 function describeWritten({ destination, digest }: Extract<BuildEvent, { readonly kind: 'image.written' }>): string {
   const told = destination.includes('@') ? destination : `${destination} ${digest}`;
   if (destination.startsWith('store:')) return `Stored ${told.slice('store:'.length)}`;
@@ -67,9 +79,12 @@ function describeStart({ dockerfile, platform, destinations }: Extract<BuildEven
   return `${dockerfile} for ${platform}${destinations.length === 0 ? '' : ` → ${destinations.join(', ')}`}`;
 }
 
-/** `done in 3.2s, layer of 12 entries, 1.4 MB`, or that a cache had it. */
+/** `done in 3.2s, layer of 12 entries, 1.4 MB`; or `from the cache, layer of 1.4 MB, 33.4s saved`. */
 export function describeEnd(event: Extract<BuildEvent, { readonly kind: 'step.finished' }>): string {
-  if (event.recalled !== undefined) return `from the cache, layer of ${formatBytes(event.recalled.sizeBytes)}`;
+  if (event.recalled !== undefined) {
+    const { sizeBytes, savedMs = 0 } = event.recalled;
+    return `from the cache, layer of ${formatBytes(sizeBytes)}${savedMs < toldFromMs ? '' : `, ${formatDuration(savedMs)} saved`}`;
+  }
   const { layer } = event;
   const what = layer === undefined ? '' : `, layer of ${formatEntries(layer.entries)}, ${formatBytes(layer.sizeBytes)}`;
   return `done in ${formatDuration(event.durationMs)}${what}`;

@@ -80,7 +80,13 @@ const blob = {
 /** Every kind of event, without its `kind`. */
 export const eventShapes: { readonly [Kind in BuildEvent['kind']]: FieldsOf<EventOf<Kind>> } = {
   'build.started': { dockerfile: 'text', text: 'text', platform: 'text', destinations: { list: 'text' } },
-  'build.finished': { durationMs: 'number', digest: { maybe: 'text' }, failure: { maybe: 'text' } },
+  'build.finished': {
+    durationMs: 'number',
+    digest: { maybe: 'text' },
+    failure: { maybe: 'text' },
+    savedMs: { maybe: 'number' },
+    peakMemoryBytes: { maybe: 'number' },
+  },
   'image.resolved': { name: 'text', digest: 'text', layers: 'number', sizeBytes: 'number' },
   phase: { phase, detail: { maybe: 'text' } },
   'stage.started': { stage: 'text', base: 'text' },
@@ -90,7 +96,7 @@ export const eventShapes: { readonly [Kind in BuildEvent['kind']]: FieldsOf<Even
     step,
     durationMs: 'number',
     layer: { maybe: { object: { entries: 'number', sizeBytes: 'number', digest: 'digest' } } },
-    recalled: { maybe: { object: { sizeBytes: 'number', digest: 'digest' } } },
+    recalled: { maybe: { object: { sizeBytes: 'number', digest: 'digest', savedMs: { maybe: 'number' } } } },
   },
   output: { step, stream: { oneOf: { stdout: true, stderr: true } }, line: 'text' },
   'blob.progress': { ...blob, doneBytes: 'number' },

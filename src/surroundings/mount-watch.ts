@@ -29,19 +29,21 @@ export function watchMounts(
   { rootPath, known, emit }: { readonly rootPath: string; readonly known: readonly string[]; readonly emit: Emit },
 ): MountWatch {
   const isKnown = (path: string): boolean => known.some((one) => path === one || path.startsWith(`${one}/`) || one.startsWith(`${path}/`));
-  const mounted = new Set(mounts.map(({ target }) => textFromBytes(target)));
-  const places = [...mounted.union(new Set(names.map((name) => join(rootPath, textFromBytes(name)))))]
+  const mounted = new Map(mounts.map(({ target, isReadOnly }) => [textFromBytes(target), { isReadOnly }]));
+  // What changes in one that is mounted read-only, others have changed.
+  const look = (path: string): string => (mounted.get(path)?.isReadOnly === true ? '' : stateOf(path));
+  const places = [...new Set([...mounted.keys(), ...names.map((name) => join(rootPath, textFromBytes(name)))])]
     .filter((path) => path !== '/' && path.startsWith(rootPath === '/' ? '/' : `${rootPath}/`) && !isKnown(path))
     .map((path) => ({ path, inImage: join('/', posix.relative(rootPath, path)), seen: '' }))
     .filter(({ inImage }) => !engineOwn.test(inImage.slice(1)) && !temporary.has(inImage));
   const told = new Set<string>();
   return {
     before: () => {
-      for (const place of places) if (!told.has(place.path)) place.seen = stateOf(place.path);
+      for (const place of places) if (!told.has(place.path)) place.seen = look(place.path);
     },
     after: (text, step) => {
       for (const { path, inImage, seen } of places) {
-        if (told.has(path) || (stateOf(path) === seen && !makesFolder(text, inImage))) continue;
+        if (told.has(path) || (look(path) === seen && !makesFolder(text, inImage))) continue;
         told.add(path);
         const [whose, other] = mounted.has(path)
           ? ['is mounted into this container', 'mount it elsewhere']

@@ -3,11 +3,12 @@
 import { hideCredentials } from '../../context/source-word.ts';
 import type { PlannedStage } from '../../dockerfile/stages.ts';
 import type { Emit, StepLabel } from '../../events.ts';
-import type { Layer } from '../../oci/image.ts';
+import { given } from '../../given.ts';
 import { formatPlatform } from '../../oci/platform.ts';
 import type { Reference } from '../../oci/reference.ts';
 import type { RecalledStep, StageCache } from '../stage.ts';
 import { contentOfLayer } from './content.ts';
+import type { CacheEntry } from './entry.ts';
 import type { ForeseenStep } from './foresee.ts';
 import { Foresight, type ForesightOptions } from './foresight.ts';
 import { digestOfTexts, keyOf } from './key.ts';
@@ -98,11 +99,11 @@ export class BuildCache {
         advance(step, entry.layer.diffId, entry.madeOn.slice(1));
         return recalled(step, entry);
       },
-      keep: async (position, layer, created) => {
+      keep: async (position, { layer, created, tookMs }) => {
         const step = this.#foresight.of(stage.index).steps[position];
         const isSame = step?.key !== undefined && (await this.#isUnchanged(planned, position));
         if (step !== undefined && isSame) {
-          if (this.#isKept(step)) this.#put(step, { layer, created, result }, near);
+          if (this.#isKept(step)) this.#put(step, { layer, created, tookMs: Math.round(tookMs), result }, near);
           advance(step, layer.diffId, this.#readResults(step));
           return;
         }
@@ -137,12 +138,12 @@ export class BuildCache {
 
   #put(
     step: ForeseenStep,
-    { layer, created, result }: { layer: Layer; created: string; result: string },
+    { result, ...made }: Pick<CacheEntry, 'layer' | 'created' | 'tookMs'> & { readonly result: string },
     near: Reference | undefined,
   ): void {
     const madeOn = [step.isDetached ? none : result, ...this.#readResults(step)];
     const text = hideCredentials(step.instruction.text);
-    if (step.key !== undefined) this.#options.cache.put({ key: step.key, layer, created, madeOn, step: text }, near);
+    if (step.key !== undefined) this.#options.cache.put({ key: step.key, ...made, madeOn, step: text }, near);
   }
 
   async #explain(planned: PlannedStage, step: ForeseenStep, label: StepLabel): Promise<void> {
@@ -214,6 +215,6 @@ export class BuildCache {
   }
 }
 
-function recalled({ effect }: ForeseenStep, { layer, stageLayer, created }: FoundEntry): RecalledStep {
-  return { effect, layer, stageLayer, created };
+function recalled({ effect }: ForeseenStep, { layer, stageLayer, created, tookMs }: FoundEntry): RecalledStep {
+  return { effect, layer, stageLayer, created, ...given({ tookMs }) };
 }

@@ -1,6 +1,7 @@
 // An entry of the cache: an OCI image of one layer, tagged by its key, whose annotations say what it is. Labels say the same to
 // `skopeo inspect`.
 import { BuilderError } from '../../errors.ts';
+import { given } from '../../given.ts';
 import type { Image, Layer } from '../../oci/image.ts';
 import { emptyImageConfig } from '../../oci/image-config.ts';
 import { type Platform, formatPlatform, platformMatches } from '../../oci/platform.ts';
@@ -14,6 +15,8 @@ export interface CacheEntry {
   readonly created: string;
   /** RFC 3339: when it was put here. */
   readonly stored: string;
+  /** How long the step took, in whole milliseconds; entries of earlier versions don't say. */
+  readonly tookMs?: number;
   /** What stands for the results that it was made on: of the steps before, then of each stage that was read; `-` where it needs none. */
   readonly madeOn: readonly string[];
   /** The instruction, for people. */
@@ -40,6 +43,7 @@ export function entryImage(entry: CacheEntry, platform: Platform): Image {
     [`${prefix}.created`, entry.created],
     [`${prefix}.stored`, entry.stored],
     [`${prefix}.step`, entry.step],
+    ...(entry.tookMs === undefined ? [] : [[`${prefix}.took-ms`, String(entry.tookMs)] as const]),
   ]);
   const config = emptyImageConfig(platform);
   return {
@@ -70,7 +74,9 @@ export function parseEntry({ annotations, layers, config }: Image, key: CacheKey
   if (mark('diff-id') !== layer.diffId) fail(`its layer is ${mark('diff-id')}, and ${layer.diffId} by its config`);
   if (!isTime(mark('created')) || !isTime(mark('stored'))) fail('it does not say when it was made');
   const madeOn = mark('made-on').split(' ');
-  return { key, layer, created: mark('created'), stored: mark('stored'), madeOn, step: mark('step') };
+  const took = /^\d{1,9}$/.exec(mark('took-ms'))?.[0];
+  const tookMs = took === undefined ? undefined : Number(took);
+  return { key, layer, created: mark('created'), stored: mark('stored'), madeOn, step: mark('step'), ...given({ tookMs }) };
 }
 
 /** RFC 3339, in UTC. */

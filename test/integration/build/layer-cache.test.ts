@@ -117,6 +117,9 @@ describe('the layer cache', { skip: whyNot, timeout: 300_000 }, () => {
       assert.deepEqual([second.error, warnings(second)], [undefined, []]);
       assert.deepEqual([executed(second), recalled(second).length, second.layersRead], [[], 5, 0]);
       assert.equal(second.digest, first.digest);
+      const took = first.events.flatMap((event) => (event.kind === 'step.finished' && event.layer ? [Math.round(event.durationMs)] : []));
+      const saved = second.events.flatMap((event) => (event.kind === 'step.finished' && event.recalled ? [event.recalled.savedMs] : []));
+      assert.deepEqual(saved, took);
       assert.deepEqual(second.leftovers, []);
     });
   }

@@ -47,6 +47,23 @@ test('a step that takes no time is one line, and what takes longer has a title f
   assert.equal(text, '[build 3/3] COPY . .\n[build 3/3] done in 2.0s\n');
 });
 
+test('a step that a cache had says what was saved, and the last line all of it and the most memory, where it is worth a word', () => {
+  const { emit } = reportIn();
+  for (const savedMs of [33_400, 999]) {
+    emit({ kind: 'step.started', step: copy });
+    emit({ kind: 'step.finished', step: copy, durationMs: 1, recalled: { sizeBytes: 120, digest: layerDigest, savedMs } });
+  }
+  emit({ kind: 'build.finished', digest, durationMs: 2000, savedMs: 34_399, peakMemoryBytes: 412_000_000 });
+  emit({ kind: 'build.finished', digest, durationMs: 2000, savedMs: 999 });
+  assert.deepEqual(text.split('\n'), [
+    '[build 3/3] COPY . . ‥ from the cache, layer of 120 B, 33.4s saved',
+    '[build 3/3] COPY . . ‥ from the cache, layer of 120 B',
+    `digest ${digest}, built in 2.0s (34.4s saved by the cache), 412 MB of memory at most`,
+    `digest ${digest}, built in 2.0s`,
+    '',
+  ]);
+});
+
 test('what is pushed and pulled in the background does not come between the title of a RUN and its end', () => {
   const { emit } = reportIn();
   emit({ kind: 'step.started', step: make });

@@ -9,10 +9,10 @@ import { temporaryFolder } from '../../support/tree.ts';
 /** What is told of a command that does `act` in a root with these folders mounted, of which `known` is the builder's to use. */
 function told(context: TestContext, text: string, act: (root: string) => void, known: readonly string[] = []): readonly string[] {
   const root = temporaryFolder(context);
-  const folders = ['artifacts', 'tmp', 'dev/shm', 'workspace/source'];
+  const folders = ['artifacts', 'shared', 'tmp', 'dev/shm', 'workspace/source'];
   for (const folder of [...folders, 'job']) mkdirSync(join(root, folder), { recursive: true });
   writeFileSync(join(root, 'artifacts/old'), 'old');
-  const mounts = folders.map((folder) => ({ id: 0, target: bytesFromText(join(root, folder)), isReadOnly: false }));
+  const mounts = folders.map((folder) => ({ id: 0, target: bytesFromText(join(root, folder)), isReadOnly: folder === 'shared' }));
   const messages: string[] = [];
   const watch = watchMounts(mounts, [bytesFromText('job')], {
     rootPath: root,
@@ -50,6 +50,12 @@ test('mkdir -p of a mount changes nothing, and is told all the same', (context) 
     assert.deepEqual(told(context, text, nothing), isMounted, text);
   for (const text of ['cp /artifacts/old /opt/', 'mkdir -p /artifacts-of-mine /opt/artifacts', 'mkdir /x; ls /artifacts'])
     assert.deepEqual(told(context, text, nothing), [], text);
+});
+
+test('what changes in a read-only mount is not the doing of a RUN, and nothing can be made there', (context) => {
+  const act = (root: string): void => writeFileSync(join(root, 'shared/x'), `${Math.random()}`);
+  assert.deepEqual(told(context, 'make', act), []);
+  assert.deepEqual(told(context, 'mkdir -p /shared', act), ['/shared is mounted into this container']);
 });
 
 test("what is temporary, an engine's own, or the builder's to use is told of nobody", (context) => {
