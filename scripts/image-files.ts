@@ -56,7 +56,8 @@ export async function appFiles(root: string): Promise<readonly ImageFile[]> {
   return [
     homeFolder, // again: the folder of the uppermost layer that has it decides its mode
     file(`${home}/package.json`, '{"type":"commonjs"}\n'), // the commands have no suffix to tell Node what they are
-    file(`${home}/executor`, `#!/${home}/node --disable-sigusr1\nrequire('./app/start.js');\n`, 0o755),
+    // By its whole path, as its interpreter: images of others move or copy the file.
+    file(`${home}/executor`, `#!/${home}/node --disable-sigusr1\nrequire('/${home}/app/start.js');\n`, 0o755),
     symlink(`${home}/yadokari`, 'executor'),
     symlink(`${home}/warmer`, 'executor'),
     file(`${home}/LICENSE`, readFileSync(join(root, 'LICENSE'))),

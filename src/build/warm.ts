@@ -44,9 +44,9 @@ export function imagesToWarm(
 }
 
 /**
- * Puts each image into the folder. One that can't be had is a warning.
+ * Puts each image into the folder. One of several that can't be had is a warning.
  * @returns how many are there now
- * @throws ERR_USAGE where the folder can't be written, and the signal's reason
+ * @throws ERR_USAGE where the folder can't be written, what the only image fails by, and the signal's reason
  */
 export async function warmImages(images: readonly WantedImage[], scope: WarmScope): Promise<number> {
   const { folder, emit, signal } = scope;
@@ -64,7 +64,7 @@ export async function warmImages(images: readonly WantedImage[], scope: WarmScop
       count++;
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof BuilderError)) throw error;
+      if (!(error instanceof BuilderError) || images.length === 1) throw error;
       emit({ kind: 'warning', code: `warm ${image.name}`, message: error.message });
     }
   }

@@ -50,11 +50,20 @@ export function makeOutputRequest(
     ...file('metadata-file'),
     ...file('iidfile'),
     ...(hasCache(settings) ? file('cache-explain') : {}),
+    ...artifactFile(around.env, around.workingDirectory),
     ...(results === undefined || results === '' ? {} : { builderOutput: resolve(around.workingDirectory, results, builderOutputFile) }),
     skipPushPermissionCheck: settings.boolean('skip-push-permission-check'),
     ignoreImmutableTags: settings.boolean('push-ignore-immutable-tag-errors'),
     pushRetries: settings.number('push-retry') ?? 0,
   };
+}
+
+/** A setting of Drone's and Harness's plugins. */
+function artifactFile(
+  { PLUGIN_REPO: repo = '', PLUGIN_ARTIFACT_FILE: path = '' }: Environment,
+  workingDirectory: string,
+): { readonly artifactFile?: string } {
+  return repo === '' || path === '' ? {} : { artifactFile: resolve(workingDirectory, path) };
 }
 
 /** Where there is a store, the image is in it if it has a name there, or goes nowhere else. @throws ERR_USAGE, ERR_REFERENCE */

@@ -14,14 +14,30 @@ const prefix = 'PLUGIN_';
 /** What the names stand for that are no flags themselves. */
 const others: Readonly<Record<string, string>> = {
   'build-args': 'build-arg',
+  'custom-labels': 'label',
+  'destination-tar-path': 'tar-path',
+  'ignore-paths': 'ignore-path',
+  labels: 'label',
   mirrors: 'registry-mirror',
+  'registry-mirrors': 'registry-mirror',
   'dry-run': 'no-push',
   'log-level': 'verbosity',
   'enable-cache': 'cache',
 };
 /** Lists as the plugins write them: by commas. */
 const isList = (spec: FlagSpec): boolean => spec.kind === 'list' || spec.kind === 'comma-list';
-const handled = new Set(['repo', 'registry', 'username', 'password', 'tags', 'tag', 'auto-tag', 'context', 'build-args-from-env']);
+const handled = new Set([
+  'repo',
+  'registry',
+  'username',
+  'password',
+  'tags',
+  'tag',
+  'auto-tag',
+  'context',
+  'build-args-from-env',
+  'artifact-file',
+]);
 
 /**
  * Undefined where this is no step of theirs: without PLUGIN_REPO.
@@ -54,7 +70,9 @@ function flagWords(setting: string, value: string, table: readonly FlagSpec[]): 
       hint: 'settings are the names of flags with _ for -, and repo, registry, username, password, tags, auto_tag, context',
     });
   }
-  return (isList(spec) ? split(value) : [value]).map((item) => `--${spec.name}=${item}`);
+  // A number alone is hours there.
+  const values = isList(spec) ? split(value) : [spec.kind === 'duration' ? value.replace(/^\d+$/, '$&h') : value];
+  return values.map((item) => `--${spec.name}=${item}`);
 }
 
 /** Those that are listed; with auto_tag those of a released version: 1, 1.2 and 1.2.3 of v1.2.3. */

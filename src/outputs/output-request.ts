@@ -21,6 +21,8 @@ export interface OutputRequest {
   readonly iidfile?: string;
   /** `$BUILDER_OUTPUT/images`: what was pushed, a JSON object a line. */
   readonly builderOutput?: string;
+  /** As `builderOutput`, for Drone and Harness: what `artifactOf` says. */
+  readonly artifactFile?: string;
   /** Gets the keys of all steps as JSON. */
   readonly cacheExplain?: string;
   readonly skipPushPermissionCheck: boolean;
@@ -36,6 +38,7 @@ export const resultFlags = {
   metadataFile: 'metadata-file',
   iidfile: 'iidfile',
   builderOutput: 'BUILDER_OUTPUT',
+  artifactFile: 'PLUGIN_ARTIFACT_FILE',
   cacheExplain: 'cache-explain',
 } as const;
 export type ResultFile = keyof typeof resultFlags;

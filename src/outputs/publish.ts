@@ -194,8 +194,24 @@ export async function writeResults(image: Published, destinations: readonly Refe
 /** What Google Cloud Build reads, and kaniko writes: a JSON object a line. */
 export async function writePushed(pushed: readonly PushedImage[], results: ResultFiles): Promise<void> {
   const lines = pushed.map(({ destination, digest }) => `${JSON.stringify({ name: destination, digest })}\n`);
-  if (lines.length > 0) await results.get('builderOutput')?.commit(lines.join(''));
+  if (lines.length === 0) return;
+  await results.get('builderOutput')?.commit(lines.join(''));
+  await results.get('artifactFile')?.commit(artifactOf(pushed));
 }
+
+/** What Drone's plugins write of images: github.com/drone-plugins/drone-plugin-lib, drone/artifact.go. */
+export function artifactOf(pushed: readonly PushedImage[]): string {
+  const images = pushed.map(({ destination, digest }) => ({ image: destination, digest }));
+  const registryUrl = (pushed[0]?.destination ?? '').replace(/\/.*$/, '');
+  const [, registryType = 'Docker'] = registryTypes.find(([host]) => host.test(registryUrl)) ?? [];
+  return JSON.stringify({ kind: 'docker/v1', data: { registryType, registryUrl, images } }, null, 2);
+}
+
+const registryTypes = [
+  [/\.amazonaws\.com(?:\.cn)?$/, 'ECR'],
+  [/(?:^|\.)gcr\.io$|\.pkg\.dev$/, 'GCR'],
+  [/\.azurecr\.io$/, 'ACR'],
+] as const;
 
 /** What buildx writes of an image, as JSON with its keys: docs.docker.com/reference/cli/docker/buildx/build/#metadata-file */
 export function buildMetadata({ manifest, config }: Published, destinations: readonly Reference[]): string {

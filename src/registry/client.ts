@@ -110,9 +110,9 @@ export function createRegistryClient(options: RegistryClientOptions, transport =
     await find(reference, async (source) => await pullFrom(source, { reference, platform, emit }, signal), signal);
   return {
     findImage,
-    pullImage: async (reference, platform, signal) => (await findImage(reference, platform, signal)) ?? missing(reference),
+    pullImage: async (reference, platform, signal) => (await findImage(reference, platform, signal)) ?? missing(reference, options),
     openSource: async (reference, signal) =>
-      (await find(reference, async (source) => await Promise.resolve(source), signal)) ?? missing(reference),
+      (await find(reference, async (source) => await Promise.resolve(source), signal)) ?? missing(reference, options),
     openSink: (names, pushOptions) => repositorySink(push, { names }, pushOptions),
     listTags: async (reference, signal) => await listTags(await open(reference, signal), signal),
     deleteImage: async (reference, signal) => await deleteImage(await open(reference, signal), targetOf(reference), signal),
@@ -152,10 +152,13 @@ function targetOf({ digest, tag }: Reference): string {
   return digest ?? tag ?? 'latest';
 }
 
-function missing(reference: Reference): never {
+function missing(reference: Reference, { mirrors: rules }: Pick<RegistryClientOptions, 'mirrors'>): never {
   const name = formatReference(reference);
+  const mirrors = rules?.mirrors.get(reference.registry) ?? [];
+  const asked = rules?.onlyMirrors === true ? mirrors : [...mirrors, reference.registry];
+  const where = mirrors.length === 0 ? '' : ` in ${asked.join(', nor in ')}`;
   throw new RegistryError(
-    `Cannot pull ${name}: there is no such image`,
+    `Cannot pull ${name}: there is no such image${where}`,
     { method: 'GET', url: name, status: 404, errors: [{ code: 'MANIFEST_UNKNOWN', message: 'there is no such image' }] },
     { hint: 'check the name and the tag' },
   );

@@ -33,7 +33,9 @@ const helperName = /^[A-Za-z0-9._-]+$/;
 export function parseDockerConfig(text: string, source: string): DockerConfig {
   const fail = (why: string): BuilderError => new BuilderError('ERR_AUTH', `Cannot read credentials in ${source}: ${why}`);
   const bare = text.replace(/^\uFEFF/, '');
-  if (bare.trim() === '') throw fail('it is empty');
+  // What is left where the variable with it is not set; docker's tools take it for one without entries.
+  if (bare.trim() === '')
+    return { source, auths: new Map(), credHelpers: new Map(), credsStore: undefined, warnings: [`${source} is empty`] };
   const root = readJson(bare, fail);
   if (!(root instanceof Map)) throw fail('it is not a JSON object');
   const credHelpers = new Map<string, string>();
@@ -59,14 +61,15 @@ export function parseDockerConfig(text: string, source: string): DockerConfig {
   return { source, auths, credHelpers, credsStore: typeof store === 'string' && store !== '' ? store : undefined, warnings };
 }
 
-/** `host[/path]` of a key, as older and newer tools write it; Docker Hub's names become one. */
+/** `host[/path]` of a key, as older and newer tools write it; Docker Hub's names become one, and the port of https none. */
 export function normalizeKey(key: string): string {
   const bare = key
     .replace(/^https?:\/\//i, '')
     .replace(/\/+$/, '')
     .replace(/\/v[12]$/, '');
   const slash = bare.indexOf('/');
-  const host = (slash === -1 ? bare : bare.slice(0, slash)).toLowerCase();
+  // GitLab's variables of its dependency proxy have the port, and its documented config.json has not.
+  const host = (slash === -1 ? bare : bare.slice(0, slash)).toLowerCase().replace(/:443$/, '');
   const path = slash === -1 ? '' : bare.slice(slash);
   const isHub = host === 'docker.io' || host === 'index.docker.io' || host === 'registry-1.docker.io';
   return `${isHub ? 'index.docker.io' : host}${path}`;

@@ -69,7 +69,7 @@ export async function openSurroundings(
     for (const folder of [options.workingDirectory, imageWorkFolder]) stack.defer(keepFolder(folder));
     await recoverContexts(request, { ...options, emit });
     const network = await openNetwork(request, registry, { ...options, emit }, stack);
-    const { openLauncher, launch, lookAgain } = launcherOf(stack);
+    const { launch, ...launcher } = launcherOf(stack);
     const moved = new MovedFolders();
     const contexts = await openContexts(request, { ...network, moved, standardInput: options.standardInput }, options, stack);
     const claims = claimPaths(request, contexts, options, stack);
@@ -89,8 +89,7 @@ export async function openSurroundings(
       context: watched(contexts.main.tree, contextWatch),
       namedFolders: new Map([...contexts.named.folders].map(([name, tree]) => [name, watched(tree, contextWatch)])),
       verifySeal: claims.verifySeal,
-      openLauncher,
-      lookAgain,
+      ...launcher,
       launch: guardLaunch(launch, {
         secretFiles: findSecretFiles(request, network.credentialFiles, claims.protectedPaths),
         folders: claims.foreignFolders,

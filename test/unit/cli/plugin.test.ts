@@ -26,6 +26,9 @@ describe('settings of a plugin', () => {
       PLUGIN_SKIP_TLS_VERIFY: 'false',
       PLUGIN_MIRRORS: 'mirror.example',
       PLUGIN_LOG_LEVEL: 'debug',
+      PLUGIN_CUSTOM_LABELS: 'a=b,c=d',
+      PLUGIN_CACHE_TTL: '12',
+      PLUGIN_ARTIFACT_FILE: '/addon/tmp/.plugin/artifact',
     };
     assert.deepEqual(wordsOf(env), [
       '--context=.',
@@ -39,6 +42,9 @@ describe('settings of a plugin', () => {
       '--skip-tls-verify=false',
       '--registry-mirror=mirror.example',
       '--verbosity=debug',
+      '--label=a=b',
+      '--label=c=d',
+      '--cache-ttl=12h',
     ]);
   });
 

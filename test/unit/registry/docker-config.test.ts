@@ -36,7 +36,6 @@ test('parseDockerConfig() warns of the line end that echo adds to a password, an
 });
 
 const broken: readonly (readonly [name: string, text: string, message: RegExp])[] = [
-  ['an empty file', ' \n', /c\.json: it is empty$/],
   ['a trailing comma', '{"auths":{},\n"x":"secret",}', /not JSON at line 2, column 14$/],
   ['a key that comes twice', '{"auths":{\n"r":{},"r":{"auth":"secret"}}}', /c\.json: it has a key twice at line 2, column 8$/],
   ['a list', '[]', /not a JSON object/],
@@ -51,6 +50,17 @@ for (const [name, text, message] of broken) {
     );
   });
 }
+
+test('parseDockerConfig() takes an empty file for one without entries, and says so', () => {
+  const { auths, warnings } = parseDockerConfig(' \n', '/c.json');
+  assert.deepEqual([auths.size, warnings], [0, ['/c.json is empty']]);
+});
+
+test('findEntry() takes the port of https for none, on either side', () => {
+  assert.equal(findEntry(new Map([['gitlab.example', 'a']]), 'gitlab.example:443', 'group/x'), 'a');
+  assert.equal(findEntry(new Map([['https://gitlab.example:443/v2/', 'a']]), 'gitlab.example', 'group/x'), 'a');
+  assert.equal(findEntry(new Map([['gitlab.example', 'a']]), 'gitlab.example:5050', 'group/x'), undefined);
+});
 
 test('parseDockerConfig() bears a byte order mark, and null for nothing', () => {
   assert.equal(parseDockerConfig('\uFEFF{"auths":null,"credsStore":null}', 'x').auths.size, 0);
