@@ -5,8 +5,7 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { appFiles, debugFiles, runtimeFiles } from './image-files.ts';
-import type { ImageFile } from './image-files.ts';
+import { appFiles, debugFiles, type ImageFile, runtimeFiles } from './image-files.ts';
 import { type Part, builderConfig, writeImageLayout } from './image-layout.ts';
 import type { RunConfig } from '../src/oci/run-config.ts';
 

@@ -1,14 +1,18 @@
 // How a stage begins: the image and the files that its FROM names.
+import { selectSources } from '../context/select.ts';
 import type { SourceTree } from '../context/tree.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
+import type { WrittenLayer } from '../layer/write.ts';
 import { appendLayer, type Image } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
+import { rootPath } from '../paths.ts';
 import { StageFiles, type StageFilesOptions, type StageOutlook } from '../rootfs/stage-files.ts';
 import type { EarlyPush } from '../outputs/early-push.ts';
 import type { BaseImages } from './base-images.ts';
-import { copyFolder } from './folder-base.ts';
+import { CopyTarget } from './instructions/copy-target.ts';
+import { copySelection, type CopyJob } from './instructions/copy-tree.ts';
 import type { BuildPorts } from './ports.ts';
 import { atFrom } from './prepare.ts';
 import type { BuildRequest } from './request.ts';
@@ -66,12 +70,34 @@ export function needsFiles({ stage }: PlannedStage): boolean {
   return stage.instructions.some((each) => ['run', 'add', 'workdir'].includes(each.kind) || (each.kind === 'copy' && !each.link));
 }
 
-/** A folder as a base: the root of an image with an empty config, its content one layer. */
+/** A folder as a base: the root of an image with an empty config; its content, ignore rules honoured, is one layer. */
 async function enterFolder(scope: BaseScope, name: string, folder: SourceTree, platform: Platform): Promise<EnteredBase> {
   const { request, ports, stageFiles } = scope;
   const files = new StageFiles(stageFiles, { layers: [] });
-  const epoch = given({ sourceDateEpoch: scope.epoch });
-  const { layer } = await copyFolder(files, folder, { ...epoch, emit: ports.emit, signal: ports.signal });
+  const { layer } = await copyFolder(files, folder, scope.epoch, ports);
   const history = { created: scope.created(), createdBy: `FROM ${name}`, comment: 'buildkit.exporter.image.v0' };
   return { image: appendLayer(scratchImage(platform, request), layer, history), files, name };
+}
+
+async function copyFolder(
+  files: StageFiles,
+  folder: SourceTree,
+  mtimeSeconds: number | undefined,
+  { emit, signal }: Pick<BuildPorts, 'emit' | 'signal'>,
+): Promise<WrittenLayer> {
+  const epoch = given({ mtimeSeconds });
+  const draft = await files.draft();
+  const target = new CopyTarget(draft, { instruction: `FROM ${folder.label}` });
+  const job: CopyJob = {
+    target,
+    policy: { parents: { mode: 0o755, ...epoch }, ...epoch },
+    destination: { path: rootPath, isDirectory: true },
+    written: [],
+    spool: files.spool,
+    warn: (code, message) => emit({ kind: 'warning', code, message }),
+    signal,
+  };
+  for (const selection of selectSources(folder, '/')) await copySelection(job, folder, selection);
+  target.finish();
+  return await files.write(draft);
 }

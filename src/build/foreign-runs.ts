@@ -13,12 +13,11 @@ export async function refuseForeignRuns(
   plan: BuildPlan,
   willRun: (planned: PlannedStage) => boolean,
   describe: BaseImages['describe'],
-  mayStart: (architecture: string) => boolean = mayStartPrograms,
 ): Promise<void> {
   for (const planned of plan.stages) {
     const run = planned.stage.instructions.find(({ kind }) => kind === 'run');
     const architecture = run === undefined || !willRun(planned) ? undefined : await architectureOf(planned, plan, describe);
-    if (run === undefined || architecture === undefined || mayStart(architecture)) continue;
+    if (run === undefined || architecture === undefined || mayStartPrograms(architecture)) continue;
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot run commands for linux/${architecture}: this machine starts no such programs`, {
       range: run.range,
       hint: 'build on a node with that architecture (nodeSelector: kubernetes.io/arch), or register qemu on this one (binfmt_misc); COPY and settings need neither',

@@ -1,14 +1,17 @@
 // `executor check`: the build checks of a Dockerfile, in a form for people or for other programs; builds nothing.
-import { useIgnoreFile } from '../build/ignore.ts';
+import { resolve } from 'node:path';
 import { findViolations } from '../build/checks.ts';
 import { readDockerfile } from '../build/dockerfile-file.ts';
 import { planOptions } from '../build/plan.ts';
+import { bytesFromText } from '../bytes.ts';
+import { applyIgnoreFile } from '../context/ignore-file.ts';
 import { type Violation, checkFailure, readCheckConfig } from '../dockerfile/check.ts';
 import { formatViolations } from '../dockerfile/check-output.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import { planStages } from '../dockerfile/stages.ts';
 import { DockerfileError } from '../errors.ts';
+import { diskView } from '../files/disk-view.ts';
 import { given } from '../given.ts';
 import { dialectOf } from '../report/dialect.ts';
 import { harmless } from '../report/text.ts';
@@ -39,7 +42,8 @@ export async function runCheckCommand(input: CommandInput): Promise<number> {
   let dockerfile: Dockerfile | undefined;
   try {
     dockerfile = parseDockerfile(file.text, file.name);
-    const ignore = useIgnoreFile(contextFolder, request, file);
+    const context = { files: diskView(bytesFromText(resolve(contextFolder))), label: 'the build context', keepsOwners: false };
+    const { ignore } = applyIgnoreFile(context, given({ dockerfilePath: file.path, ignoreFile: request.ignoreFile }));
     const violations = findViolations(dockerfile, request, { ...given({ ignore }), baseImage: () => undefined });
     const checked = { path: file.name, text: dockerfile.text };
     if (format === 'github') stdout.write(annotations(violations, file.name));

@@ -13,7 +13,9 @@ import { formatRows, presentMembers } from './table.ts';
 /** What made each layer, the last first, as podman prints it. */
 export async function runHistoryCommand({ settings, positionals, env, stdout, signal }: CommandInput): Promise<number> {
   const store = storeOf(settings, env);
-  const text = onlyImage(positionals, 'history');
+  const [text, ...others] = positionals;
+  if (text === undefined || others.length > 0)
+    throw new BuilderError('ERR_USAGE', `Cannot tell the history: ${positionals.length} images are named, and one is needed`);
   const { names } = (await findImage(store, text, signal)).image;
   const { image, config } = await withStoredImage({ store, text, settings }, signal, async (stored) => await Promise.resolve(stored));
   const { layers } = image;
@@ -64,10 +66,4 @@ export async function runHistoryCommand({ settings, positionals, env, stdout, si
 function ageOf({ created }: HistoryEntry): string {
   const time = Date.parse(created ?? '');
   return Number.isNaN(time) ? 'N/A' : formatAge(Date.now() - time);
-}
-
-function onlyImage(positionals: readonly string[], verb: string): string {
-  const [text, ...others] = positionals;
-  if (text !== undefined && others.length === 0) return text;
-  throw new BuilderError('ERR_USAGE', `Cannot tell the ${verb}: ${positionals.length} images are named, and one is needed`);
 }

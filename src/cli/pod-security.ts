@@ -26,7 +26,7 @@ const needed: Readonly<Record<string, number>> = {
 /** The powers of this very process. */
 export function readPowers(): Powers {
   const missing = Object.entries(needed).flatMap(([name, number]) => (hasCapability(number) ? [] : [name]));
-  return { userId: process.geteuid?.() ?? 0, isRootReadOnly: isReadOnly('/'), missing };
+  return { userId: process.geteuid?.() ?? 0, isRootReadOnly: isReadOnlyRoot(), missing };
 }
 
 /** @throws ERR_UNSUPPORTED before anything was touched, where no image at all can be built */
@@ -65,9 +65,9 @@ function isRefusal(failure: unknown, codes: readonly string[]): boolean {
   return false;
 }
 
-function isReadOnly(path: string): boolean {
+function isReadOnlyRoot(): boolean {
   try {
-    accessSync(path, constants.W_OK);
+    accessSync('/', constants.W_OK);
     return false;
   } catch (error) {
     return systemCode(error) === 'EROFS';

@@ -1,6 +1,5 @@
 // JSON as Go's encoding/json prints it for people, which is what skopeo and its users' scripts know.
-import type { Json } from '../oci/json.ts';
-import { formatJson } from '../oci/json.ts';
+import { formatJson, type Json } from '../oci/json.ts';
 
 /** Indented by four spaces a level; `<`, `>` and `&` are escaped, as Go has it. */
 export function printJson(value: Json): string {

@@ -1,6 +1,5 @@
 // Rows for people and for scripts, as buildah prints them.
-import type { Json, JsonObject } from '../oci/json.ts';
-import { formatJson } from '../oci/json.ts';
+import { formatJson, type Json, type JsonObject } from '../oci/json.ts';
 import { renderTemplate } from './go-template.ts';
 import { printJson } from './print-json.ts';
 import type { Settings } from './settings.ts';

@@ -3,11 +3,9 @@ import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, relative } from 'node:path';
 import { bytesFromText, fsPath, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode, isMissing } from '../errors.ts';
-import { parseIgnoreFile } from './ignore.ts';
-import type { IgnoreRules } from './ignore.ts';
+import { type IgnoreRules, parseIgnoreFile } from './ignore.ts';
 import { pathIn } from '../paths.ts';
-import { locate } from './tree.ts';
-import type { SourceTree } from './tree.ts';
+import { locate, type SourceTree } from './tree.ts';
 
 const limitBytes = 16 * 1024 * 1024;
 

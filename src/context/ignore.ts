@@ -3,8 +3,7 @@
 import { trim } from '../blanks.ts';
 import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
-import { compileGlobstar, hasWildcard } from './pattern.ts';
-import type { PathMatcher } from './pattern.ts';
+import { compileGlobstar, hasWildcard, type PathMatcher } from './pattern.ts';
 
 /** One line of an ignore file, or one --exclude. */
 interface IgnoreRule {

@@ -1,7 +1,6 @@
 // Wildcards with the rules of Go's path/filepath.Match, which is what a Dockerfile means by them. minimatch does the
 // matching; where its language is wider than Go's (`[!a]`, POSIX classes, braces, unclosed brackets), the pattern is checked and spelled out first.
-import { Minimatch } from 'minimatch';
-import type { MinimatchOptions } from 'minimatch';
+import { Minimatch, type MinimatchOptions } from 'minimatch';
 import { BuilderError } from '../errors.ts';
 
 /** Answers for a path without leading slash, as text. */

@@ -1,16 +1,12 @@
 // From the words of a COPY to the files it names: wildcards, links inside the jail, ignore rules, and why nothing was found.
-import { textFromBytes } from '../bytes.ts';
-import type { ByteString } from '../bytes.ts';
-import { bytesFromText } from '../bytes.ts';
+import { bytesFromText, type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
-import { compileExcludes, judgePath, mayTakeBack } from './ignore.ts';
-import type { IgnoreRules } from './ignore.ts';
+import { compileExcludes, type IgnoreRules, judgePath, mayTakeBack } from './ignore.ts';
 import { compileWildcard, hasWildcard } from './pattern.ts';
 import type { FileStat } from '../files/file-view.ts';
 import { childPath, clampPath, namesOf, pathBelow, pathOfNames, rootPath, splitPath } from '../paths.ts';
 import { suggest } from '../suggest.ts';
-import { locate } from './tree.ts';
-import type { Located, SourceTree } from './tree.ts';
+import { locate, type Located, type SourceTree } from './tree.ts';
 import { isEmptyWalk, walkSelection } from './walk.ts';
 
 /** One thing to copy: a file as itself, a directory as its content. */

@@ -2,8 +2,7 @@
 import { createReadStream, existsSync, mkdtempSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { makeFolder } from '../folders.ts';
-import { bytesFromText, textFromBytes } from '../bytes.ts';
-import type { ByteString } from '../bytes.ts';
+import { bytesFromText, type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode, isMissing } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { given } from '../given.ts';
@@ -14,8 +13,7 @@ import { diskView } from '../files/disk-view.ts';
 import { sniffArchive } from '../layer/sniff-archive.ts';
 import { isWithin, pathIn } from '../paths.ts';
 import { tellingRefusals } from './refused-files.ts';
-import { locate } from './tree.ts';
-import type { SourceTree } from './tree.ts';
+import { locate, type SourceTree } from './tree.ts';
 import { type FilledFolder, unpackContext } from './unpack.ts';
 
 /** Of a Dockerfile in the place of a context. */

@@ -1,9 +1,7 @@
 // Everything below a selected source that is to be copied, parents first, in the order of names.
 import { given } from '../given.ts';
-import { textFromBytes } from '../bytes.ts';
-import type { ByteString } from '../bytes.ts';
-import { judge, judgePath, mayTakeBack } from './ignore.ts';
-import type { IgnoreRules, IgnoreVerdict } from './ignore.ts';
+import { type ByteString, textFromBytes } from '../bytes.ts';
+import { type IgnoreRules, type IgnoreVerdict, judge, judgePath, mayTakeBack } from './ignore.ts';
 import { hasWildcard } from './pattern.ts';
 import type { FileStat } from '../files/file-view.ts';
 import { childPath, rootPath } from '../paths.ts';

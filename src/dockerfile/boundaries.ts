@@ -3,8 +3,7 @@
 // line reading gets wrong is masked here, in a copy whose lines and columns are those of the original.
 import { DockerfileParser } from 'dockerfile-ast';
 import { trimStart } from '../blanks.ts';
-import { commentOf, continuationAt, isBlankLine } from './lines.ts';
-import type { SourceLine } from './lines.ts';
+import { commentOf, continuationAt, isBlankLine, type SourceLine } from './lines.ts';
 
 /** 0-based line numbers, both inclusive. */
 export interface Boundary {

@@ -1,9 +1,7 @@
 // Which checks run: `# check=skip=A,B;error=true;experimental=C`, and the comment that skips some for one instruction.
 import { trim } from '../blanks.ts';
-import { BuilderError, DockerfileError } from '../errors.ts';
-import type { SourceRange } from '../errors.ts';
-import { ruleOf } from './check-rules.ts';
-import type { RuleName } from './check-rules.ts';
+import { BuilderError, DockerfileError, type SourceRange } from '../errors.ts';
+import { type RuleName, ruleOf } from './check-rules.ts';
 
 /** Names of rules, or all of them. */
 type RuleSet = 'all' | ReadonlySet<string>;

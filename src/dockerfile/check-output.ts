@@ -2,8 +2,7 @@
 // GitLab's Code Quality format.
 import { createHash } from 'node:crypto';
 import type { Violation } from './check.ts';
-import { ruleOf, rules, ruleUrl } from './check-rules.ts';
-import type { RuleName } from './check-rules.ts';
+import { type RuleName, ruleOf, rules, ruleUrl } from './check-rules.ts';
 import { withoutControls } from './message.ts';
 
 export type CheckFormat = 'text' | 'json' | 'sarif' | 'gitlab';

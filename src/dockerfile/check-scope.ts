@@ -1,12 +1,10 @@
 // What a check knows at each instruction: the variables in scope, as far as they can be known without building.
 import { BuilderError } from '../errors.ts';
-import { readGlobalArgs } from './global-args.ts';
-import type { GlobalArgs, PlatformWords } from './global-args.ts';
+import { type GlobalArgs, type PlatformWords, readGlobalArgs } from './global-args.ts';
 import type { RuleName } from './check-rules.ts';
 import type { Dockerfile, FromInstruction, Instruction, Stage } from './instruction.ts';
 import { findNamed } from './stage-needs.ts';
-import { expandWord } from './words.ts';
-import type { Expansion } from './words.ts';
+import { expandWord, type Expansion } from './words.ts';
 
 export interface CheckOptions {
   readonly buildArgs: ReadonlyMap<string, string>;

@@ -1,13 +1,9 @@
 // Build checks: what is allowed in a Dockerfile and rarely meant. Each rule is a pure function in checks/.
 import { trimEnd } from '../blanks.ts';
-import { BuilderError } from '../errors.ts';
-import type { SourceRange } from '../errors.ts';
-import { isEnabled, mergeComments, parseCheckConfig } from './check-config.ts';
-import type { CheckConfig } from './check-config.ts';
-import { ruleOf, ruleUrl } from './check-rules.ts';
-import type { RuleName } from './check-rules.ts';
-import { readCheckContext } from './check-scope.ts';
-import type { CheckContext, CheckOptions, Finding } from './check-scope.ts';
+import { BuilderError, type SourceRange } from '../errors.ts';
+import { type CheckConfig, isEnabled, mergeComments, parseCheckConfig } from './check-config.ts';
+import { type RuleName, ruleOf, ruleUrl } from './check-rules.ts';
+import { type CheckContext, type CheckOptions, type Finding, readCheckContext } from './check-scope.ts';
 import { checkCasing } from './checks/casing.ts';
 import { checkCommands } from './checks/commands.ts';
 import { checkCopies } from './checks/copies.ts';

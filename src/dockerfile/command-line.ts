@@ -17,13 +17,13 @@ export interface CommandLine {
 
 /** Splits at the first blanks from `from` on, then takes flags while words begin with `--`; a lone `--` ends them. */
 export function splitCommand(text: string, escape: string, from = 0): CommandLine {
-  const start = skip(text, from, true);
+  const start = skipBlanks(text, from);
   const keywordEnd = skipTo(text, start, /[\t\v\f\r ]/);
   const flags: Span[] = [];
-  let at = skip(text, keywordEnd, true);
+  let at = skipBlanks(text, keywordEnd);
   while (text.startsWith('--', at)) {
     const flag = readFlag(text, at, escape);
-    at = skip(text, flag.end, true);
+    at = skipBlanks(text, flag.end);
     if (flag.text === '--') break;
     flags.push(flag);
   }
@@ -67,7 +67,7 @@ export function splitBlanks(span: Span): readonly Span[] {
 export function splitQuoted(span: Span, escape: string): readonly Span[] {
   const words: Span[] = [];
   const text = span.text;
-  let at = skip(text, 0, true);
+  let at = skipBlanks(text, 0);
   while (at < text.length) {
     const start = at;
     let quote = '';
@@ -86,14 +86,14 @@ export function splitQuoted(span: Span, escape: string): readonly Span[] {
       word += char;
     }
     if (word !== '') words.push({ text: word, start: span.start + start, end: span.start + Math.min(at, text.length) });
-    at = skip(text, at, true);
+    at = skipBlanks(text, at);
   }
   return words;
 }
 
-function skip(text: string, from: number, blanks: boolean): number {
+function skipBlanks(text: string, from: number): number {
   let at = from;
-  while (at < text.length && isBlank(text[at] ?? '') === blanks) at++;
+  while (at < text.length && isBlank(text[at] ?? '')) at++;
   return at;
 }
 

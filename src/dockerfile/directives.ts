@@ -1,6 +1,5 @@
 // Parser directives: `# syntax=`, `# escape=` and `# check=` in the first lines of a Dockerfile.
-import { DockerfileError } from '../errors.ts';
-import type { SourceRange } from '../errors.ts';
+import { DockerfileError, type SourceRange } from '../errors.ts';
 import { given } from '../given.ts';
 import type { SourceLine } from './lines.ts';
 

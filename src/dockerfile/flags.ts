@@ -1,8 +1,7 @@
 // Flags of instructions: which exist, what they take, and whether they may be repeated.
 import type { Span } from './command-line.ts';
 import type { Flag } from './instruction.ts';
-import { mistake } from './instruction-line.ts';
-import type { InstructionLine } from './instruction-line.ts';
+import { type InstructionLine, mistake } from './instruction-line.ts';
 import { didYouMean } from '../suggest.ts';
 
 /** `bool` may stand without a value, `list` may be repeated. */

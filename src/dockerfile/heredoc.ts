@@ -1,7 +1,6 @@
 // Heredocs: finding `<<NAME` in an instruction, and reading the bodies below it.
 import { trim } from '../blanks.ts';
-import { DockerfileError } from '../errors.ts';
-import type { SourceRange } from '../errors.ts';
+import { DockerfileError, type SourceRange } from '../errors.ts';
 import type { Heredoc } from './instruction.ts';
 import type { SourceLine } from './lines.ts';
 import type { ReadMode } from './word-reader.ts';

@@ -1,6 +1,5 @@
 // What every instruction parser reads: one instruction's line, and how to complain about a part of it.
-import { DockerfileError } from '../errors.ts';
-import type { SourceRange } from '../errors.ts';
+import { DockerfileError, type SourceRange } from '../errors.ts';
 import type { CommandLine, Span } from './command-line.ts';
 import type { HeredocSource } from './heredoc.ts';
 import type { SourceNotes } from './instruction.ts';

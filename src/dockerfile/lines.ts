@@ -1,7 +1,6 @@
 // The physical lines of a Dockerfile and how they join into one logical line, with a way back from any character.
 import { trim, trimStart } from '../blanks.ts';
-import { DockerfileError } from '../errors.ts';
-import type { SourceRange } from '../errors.ts';
+import { DockerfileError, type SourceRange } from '../errors.ts';
 
 export interface SourceLine {
   /** Without its line end. */

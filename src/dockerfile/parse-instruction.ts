@@ -1,11 +1,9 @@
 // One statement → one Instruction: picks the parser by keyword, and parses what ONBUILD holds with the same parsers.
 import { trim } from '../blanks.ts';
-import { DockerfileError } from '../errors.ts';
-import type { SourceRange } from '../errors.ts';
+import { DockerfileError, type SourceRange } from '../errors.ts';
 import { splitCommand } from './command-line.ts';
 import type { FromInstruction, Instruction, OnbuildInstruction } from './instruction.ts';
-import type { InstructionLine } from './instruction-line.ts';
-import { mistake } from './instruction-line.ts';
+import { type InstructionLine, mistake } from './instruction-line.ts';
 import { parseCommandInstruction, parseRun, parseShell } from './instructions/command.ts';
 import { parseCopy } from './instructions/copy.ts';
 import { parseArg, parseFrom } from './instructions/from.ts';

@@ -1,17 +1,13 @@
 // Text → Dockerfile. dockerfile-ast finds where instructions begin; everything about them is read here and beside,
 // by BuildKit's rules, so that what builds there builds here and what fails there fails here with a better message.
 import { isUtf8 } from 'node:buffer';
-import { DockerfileError } from '../errors.ts';
-import type { SourceRange } from '../errors.ts';
+import { DockerfileError, type SourceRange } from '../errors.ts';
 import { given } from '../given.ts';
 import { readDirectives } from './directives.ts';
 import type { ArgInstruction, Dockerfile, FromInstruction, Instruction, Stage } from './instruction.ts';
-import { isBlankLine, rangeOf, splitLines } from './lines.ts';
-import type { SourceLine } from './lines.ts';
-import { parseStatement } from './parse-instruction.ts';
-import type { StatementContext } from './parse-instruction.ts';
-import { readStatements } from './statements.ts';
-import type { Statement } from './statements.ts';
+import { isBlankLine, rangeOf, type SourceLine, splitLines } from './lines.ts';
+import { parseStatement, type StatementContext } from './parse-instruction.ts';
+import { readStatements, type Statement } from './statements.ts';
 
 /**
  * Parses a whole Dockerfile; `name` is how the user knows it, for messages.

@@ -1,6 +1,5 @@
 // Names that may mean a stage: in FROM, COPY --from and RUN --mount from=.
-import { DockerfileError } from '../errors.ts';
-import type { SourceRange } from '../errors.ts';
+import { DockerfileError, type SourceRange } from '../errors.ts';
 import { mountFrom } from './csv.ts';
 import type { Dockerfile, Instruction, Stage } from './instruction.ts';
 import { parseOnbuild } from './parse.ts';

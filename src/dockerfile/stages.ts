@@ -1,11 +1,8 @@
 // Which stages a build needs, in which order, and what each begins with.
-import { BuilderError, DockerfileError } from '../errors.ts';
-import type { SourceRange } from '../errors.ts';
-import { readGlobalArgs } from './global-args.ts';
-import type { GlobalArgs, GlobalScope } from './global-args.ts';
+import { BuilderError, DockerfileError, type SourceRange } from '../errors.ts';
+import { type GlobalArgs, type GlobalScope, readGlobalArgs } from './global-args.ts';
 import type { Dockerfile, Instruction, Stage } from './instruction.ts';
-import { findNeeds, findNamed, resolveFrom } from './stage-needs.ts';
-import type { StageBase, StageNeed } from './stage-needs.ts';
+import { findNamed, findNeeds, resolveFrom, type StageBase, type StageNeed } from './stage-needs.ts';
 import { didYouMean } from '../suggest.ts';
 import { expandWord } from './words.ts';
 

@@ -1,13 +1,10 @@
 // From lines to statements: one per instruction, with its heredoc bodies and the comments above it.
 import { trim } from '../blanks.ts';
 import { findBoundaries, windowLines } from './boundaries.ts';
-import { splitCommand } from './command-line.ts';
-import type { CommandLine } from './command-line.ts';
-import { findHeredocs, readHeredocs } from './heredoc.ts';
-import type { HeredocSource } from './heredoc.ts';
+import { type CommandLine, splitCommand } from './command-line.ts';
+import { findHeredocs, type HeredocSource, readHeredocs } from './heredoc.ts';
 import { parseJsonForm } from './json-form.ts';
-import { commentOf, joinLines, rangeOf } from './lines.ts';
-import type { LogicalLine, SourceLine } from './lines.ts';
+import { commentOf, joinLines, type LogicalLine, rangeOf, type SourceLine } from './lines.ts';
 
 export interface Statement {
   readonly line: LogicalLine;

@@ -1,8 +1,6 @@
 // Words of a Dockerfile: quotes, escapes and variables, as BuildKit's shell lexer reads them (a small part of sh).
-import { BuilderError, DockerfileError } from '../errors.ts';
-import type { SourceRange } from '../errors.ts';
-import { WordMistake, WordReader } from './word-reader.ts';
-import type { Environment, ReadMode } from './word-reader.ts';
+import { BuilderError, DockerfileError, type SourceRange } from '../errors.ts';
+import { type Environment, type ReadMode, WordMistake, WordReader } from './word-reader.ts';
 
 export interface ExpandOptions {
   /** The Dockerfile's escape character, a backslash unless told. */

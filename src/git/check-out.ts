@@ -2,8 +2,7 @@
 import { chmodSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../folders.ts';
-import { bytesFromText, joinBytes, textFromBytes } from '../bytes.ts';
-import type { ByteString } from '../bytes.ts';
+import { bytesFromText, type ByteString, joinBytes, textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { type FetchedCommit, type Wish, fetchCommit } from './fetch-commit.ts';

@@ -1,6 +1,5 @@
 // What the bytes of commits, tags and trees say.
-import { bytesFromBuffer } from '../bytes.ts';
-import type { ByteString } from '../bytes.ts';
+import { bytesFromBuffer, type ByteString } from '../bytes.ts';
 
 export interface Commit {
   readonly tree: string;

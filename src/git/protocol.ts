@@ -116,7 +116,8 @@ export async function fetchPack(
 ): Promise<Fetched> {
   const { upload } = server;
   const shallow: string[] = [];
-  const knowsShallow = server.version === 2 ? has(server, 'fetch', 'shallow') : server.capabilities.has('shallow');
+  const knowsShallow =
+    server.version === 2 ? server.capabilities.get('fetch')?.split(' ').includes('shallow') === true : server.capabilities.has('shallow');
   const deepen = depth > 0 && knowsShallow ? [linePacket(`deepen ${depth}\n`)] : [];
   const question = server.version === 2 ? newQuestion(wants, deepen) : oldQuestion(server, wants, deepen);
   const answer = await upload.ask(Buffer.concat(question));
@@ -179,10 +180,6 @@ function checkedLine(upload: UploadPack, packet: { readonly bytes: Buffer }): st
   const line = textOf(packet);
   if (line.startsWith('ERR ')) throw spoken(upload, line);
   return line;
-}
-
-function has(server: GitServer, capability: string, feature: string): boolean {
-  return server.capabilities.get(capability)?.split(' ').includes(feature) === true;
 }
 
 // A server's words go to a terminal: no control characters, no novels.

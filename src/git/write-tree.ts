@@ -1,7 +1,6 @@
 // A commit's tree, written into an empty folder. RED: names come from strangers. Nothing may be there twice, so no link can lead a
 // name astray; no hooks, no filters, no attributes are ever run.
-import { bytesFromBuffer, joinBytes, textFromBytes } from '../bytes.ts';
-import type { ByteString } from '../bytes.ts';
+import { bytesFromBuffer, type ByteString, joinBytes, textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import { EntryWriter } from '../files/entry-writer.ts';
 import { plainRoot } from '../files/root.ts';

@@ -27,11 +27,10 @@ export class FolderSizes {
     return this.#root.files;
   }
 
-  /** A file, or with `files` several that have this path or are below it. */
-  add(path: ByteString, bytes: number, files = 1): void {
+  add(path: ByteString, bytes: number): void {
     const names = path.split('/');
     let folder = this.#root;
-    addTo(folder, bytes, files);
+    addTo(folder, bytes, 1);
     for (const name of names.slice(0, Math.min(names.length - 1, deepest))) {
       if (folder.folders === undefined) return;
       let next = folder.folders.get(name);
@@ -41,7 +40,7 @@ export class FolderSizes {
         this.#folders++;
       }
       folder = next;
-      addTo(folder, bytes, files);
+      addTo(folder, bytes, 1);
     }
     if (folder.folders !== undefined && names.length <= deepest + 1) noteLargest(folder, names.at(-1) ?? '', bytes);
     if (this.#folders > mostFolders) this.#forget();

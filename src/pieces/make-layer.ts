@@ -1,6 +1,5 @@
 // `yadokari layer`: a layer of a folder or an archive. The same input gives the same bytes on every machine.
-import type { ByteString } from '../bytes.ts';
-import { textFromBytes } from '../bytes.ts';
+import { type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
 import { decompressArchive } from '../layer/decompress-archive.ts';

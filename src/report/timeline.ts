@@ -38,17 +38,17 @@ export class Timeline {
     const span = this.#lane?.spans.at(-1);
     if (span !== undefined) span.to = Math.max(span.to, at);
     if (event.kind === 'sample') this.usage.push({ at, cpuMs: event.cpuMs, memoryBytes: event.memoryBytes });
-    if (event.kind === 'stage.started') this.#begin({ title: `FROM ${event.base}`, spans: [] }, 'building', at);
-    if (event.kind === 'step.started') this.#begin({ title: event.step.text, step: event.step, spans: [] }, 'building', at);
+    if (event.kind === 'stage.started') this.#begin({ title: `FROM ${event.base}`, spans: [] }, at);
+    if (event.kind === 'step.started') this.#begin({ title: event.step.text, step: event.step, spans: [] }, at);
     if (event.kind === 'step.finished' || event.kind === 'build.finished') this.#lane = undefined;
     if (event.kind === 'unpack.finished') this.#enter('building', at);
     if (event.kind === 'phase') this.#enter(event.phase, at);
   }
 
-  #begin(lane: Lane, phase: Phase, at: number): void {
+  #begin(lane: Lane, at: number): void {
     this.lanes.push(lane);
     this.#lane = lane;
-    this.#enter(phase, at);
+    this.#enter('building', at);
   }
 
   #enter(phase: Phase, at: number): void {

@@ -15,7 +15,7 @@ export const standardOutput = '/dev/stdout';
 export async function writeWholeFile(path: string, chunks: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {
   const writeTo = async (stream: WriteStream): Promise<void> =>
     await pipeline(Readable.from(chunks, { objectMode: false }), stream, { signal });
-  if (path === standardOutput) return await writeToDescriptor(1, chunks, signal);
+  if (path === standardOutput) return await writeToStandardOutput(chunks, signal);
   if (await isSpecial(path)) {
     // A pipe or a terminal can't be replaced, only written to.
     await using file = await open(path, 'w');
@@ -27,12 +27,12 @@ export async function writeWholeFile(path: string, chunks: AsyncIterable<Buffer>
 const writeSome = promisify(write);
 const pauseMs = 5;
 
-async function writeToDescriptor(fd: number, chunks: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {
+async function writeToStandardOutput(chunks: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {
   for await (const chunk of chunks) {
     for (let at = 0; at < chunk.length;) {
       signal.throwIfAborted();
       try {
-        at += (await writeSome(fd, chunk, at, chunk.length - at, null)).bytesWritten;
+        at += (await writeSome(1, chunk, at, chunk.length - at, null)).bytesWritten;
       } catch (error) {
         const code = systemCode(error);
         // A pipe that somebody made non-blocking is full, as that of a container may be: wait for its reader. Node's streams give up.

@@ -38,11 +38,11 @@ export class Names {
     return at;
   }
 
-  /** Adds a name that is a part of `text`. */
-  addText(text: ByteString, start = 0, end = text.length): number {
-    const at = this.#begin(end - start);
+  /** Adds a name that stands at the end of `text`. */
+  addText(text: ByteString, start = 0): number {
+    const at = this.#begin(text.length - start);
     const target = this.#bytes;
-    for (let index = start, to = this.start(at); index < end; index++, to++) target[to] = text.charCodeAt(index);
+    for (let index = start, to = this.start(at); index < text.length; index++, to++) target[to] = text.charCodeAt(index);
     return at;
   }
 

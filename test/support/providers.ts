@@ -1,7 +1,6 @@
 // The registries that people push to, as the fake registry with what each was seen to do otherwise. Facts, with where they are from, are
 // in comments; all of them are held to the contract of test/support/registry-contract.ts.
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type ServerOptions, createServer as createTlsServer } from 'node:https';
 import { once } from 'node:events';
 import { Readable } from 'node:stream';

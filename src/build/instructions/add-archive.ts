@@ -1,7 +1,6 @@
 // ADD of an archive: its entries into a directory of the image's tree, as `tar -x` would put them there, what they bring winning over
 // what is there. RED: names come from strangers; every parent is resolved inside the destination.
-import { textFromBytes } from '../../bytes.ts';
-import type { ByteString } from '../../bytes.ts';
+import { type ByteString, textFromBytes } from '../../bytes.ts';
 import { BuilderError, messageOf, systemCode } from '../../errors.ts';
 import { given } from '../../given.ts';
 import type { OpenContent } from '../../files/file-view.ts';

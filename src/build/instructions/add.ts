@@ -6,15 +6,22 @@ import { selectSources } from '../../context/select.ts';
 import type { CopyInstruction, Flag } from '../../dockerfile/instruction.ts';
 import { BuilderError, DockerfileError } from '../../errors.ts';
 import { verify } from '../../layer/meter.ts';
-import { isDigest } from '../../oci/digest.ts';
-import type { Digest } from '../../oci/digest.ts';
+import { type Digest, isDigest } from '../../oci/digest.ts';
 import type { Download } from '../../registry/download.ts';
 import type { Effect, StageState } from '../effect.ts';
 import { archiveProbeSize, beginsArchive, extractArchive, extractArchiveFile, isArchiveFile } from './add-archive.ts';
-import { copyHeredocs, expandCopy, expandFlag, finishJob, selectAll, startJob } from './copy.ts';
-import type { CopyScope, ExpandedCopy, SelectedWord } from './copy.ts';
-import { copyLooseFile, copySelection } from './copy-tree.ts';
-import type { CopyJob } from './copy-tree.ts';
+import {
+  copyHeredocs,
+  type CopyScope,
+  expandCopy,
+  type ExpandedCopy,
+  expandFlag,
+  finishJob,
+  selectAll,
+  type SelectedWord,
+  startJob,
+} from './copy.ts';
+import { type CopyJob, copyLooseFile, copySelection } from './copy-tree.ts';
 import { modifiedSeconds, nameInUrl } from './download-name.ts';
 
 /** What a repository is wanted for. */

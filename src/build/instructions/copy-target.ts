@@ -1,6 +1,5 @@
 // An image's tree as a place to copy to: destinations resolved in it, parents made, and what may replace what.
-import { bytesFromText, textFromBytes } from '../../bytes.ts';
-import type { ByteString } from '../../bytes.ts';
+import { bytesFromText, type ByteString, textFromBytes } from '../../bytes.ts';
 import { BuilderError } from '../../errors.ts';
 import type { Metadata } from '../../layer/entry.ts';
 import { clampPath, namesOf, pathOfNames, rootPath, splitPath } from '../../paths.ts';

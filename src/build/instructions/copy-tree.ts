@@ -1,14 +1,11 @@
 // Copies what was selected into the image's tree: types, owners, modes, attributes, times, and which files are one file. Contents stay
 // where they are until the layer is written.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { textFromBytes } from '../../bytes.ts';
-import type { ByteString } from '../../bytes.ts';
-import { judge } from '../../context/ignore.ts';
-import type { IgnoreRules } from '../../context/ignore.ts';
+import { type ByteString, textFromBytes } from '../../bytes.ts';
+import { type IgnoreRules, judge } from '../../context/ignore.ts';
 import type { Selection } from '../../context/select.ts';
 import type { SourceTree } from '../../context/tree.ts';
-import { walkSelection } from '../../context/walk.ts';
-import type { WalkItem } from '../../context/walk.ts';
+import { type WalkItem, walkSelection } from '../../context/walk.ts';
 import { BuilderError } from '../../errors.ts';
 import { given } from '../../given.ts';
 import type { FileStat } from '../../files/file-view.ts';

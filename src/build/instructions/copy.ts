@@ -2,8 +2,7 @@
 import { bytesFromText } from '../../bytes.ts';
 import { compileExcludes } from '../../context/ignore.ts';
 import { hideCredentials, isGitSource, isUrlSource } from '../../context/source-word.ts';
-import { selectSources, selectWithParents } from '../../context/select.ts';
-import type { Selection } from '../../context/select.ts';
+import { type Selection, selectSources, selectWithParents } from '../../context/select.ts';
 import type { SourceTree } from '../../context/tree.ts';
 import type { CopyInstruction, Flag, Heredoc } from '../../dockerfile/instruction.ts';
 import { BuilderError, DockerfileError, pinnedTo, type SourceRange } from '../../errors.ts';
@@ -12,8 +11,7 @@ import { lookupOwner } from '../../linux/accounts.ts';
 import type { Effect, StageState, StepScope } from '../effect.ts';
 import { parseModeChange } from './copy-mode.ts';
 import { CopyTarget, type Owner, absoluteIn } from './copy-target.ts';
-import { copyLooseFile, copySelection } from './copy-tree.ts';
-import type { CopyJob, CopyPolicy, Destination } from './copy-tree.ts';
+import { type CopyJob, copyLooseFile, type CopyPolicy, copySelection, type Destination } from './copy-tree.ts';
 import { readAccounts } from './read-accounts.ts';
 
 /** What COPY needs besides the step: words expanded by the state before it, and the places it may read from. */

@@ -1,6 +1,5 @@
 // ConsistentInstructionCasing, FromAsCasing, StageNameCasing.
-import { keywordOf } from '../check-scope.ts';
-import type { CheckContext, Finding } from '../check-scope.ts';
+import { type CheckContext, type Finding, keywordOf } from '../check-scope.ts';
 
 /** Upper or lower case, but one of them. */
 export function* checkCasing({ dockerfile }: CheckContext): Generator<Finding> {

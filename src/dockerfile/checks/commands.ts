@@ -1,6 +1,5 @@
 // JSONArgsRecommended, MultipleInstructionsDisallowed, WorkdirRelativePath: what depends on what stood above in the stage.
-import { keywordOf, tryExpand } from '../check-scope.ts';
-import type { CheckContext, CheckedStage, Finding } from '../check-scope.ts';
+import { type CheckContext, type CheckedStage, type Finding, keywordOf, tryExpand } from '../check-scope.ts';
 import type { Instruction } from '../instruction.ts';
 
 /** Commands that are overridden or wrapped in a shell, and directories that depend on the base image. */

@@ -1,7 +1,6 @@
 // CopyIgnoredFile.
 import { posix } from 'node:path';
-import { tryExpand } from '../check-scope.ts';
-import type { CheckContext, Finding } from '../check-scope.ts';
+import { type CheckContext, type Finding, tryExpand } from '../check-scope.ts';
 import type { CopyInstruction } from '../instruction.ts';
 
 /** Sources from the build context that .dockerignore keeps out of it. */

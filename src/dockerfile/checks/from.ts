@@ -1,9 +1,7 @@
 // UndefinedArgInFrom, InvalidDefaultArgInFrom, RedundantTargetPlatform, FromPlatformFlagConstDisallowed, InvalidBaseImagePlatform.
 import { BuilderError } from '../../errors.ts';
-import { tryExpand } from '../check-scope.ts';
-import type { CheckContext, CheckedStage, Finding } from '../check-scope.ts';
-import { readGlobalArgs } from '../global-args.ts';
-import type { GlobalArgs, PlatformWords } from '../global-args.ts';
+import { type CheckContext, type CheckedStage, type Finding, tryExpand } from '../check-scope.ts';
+import { type GlobalArgs, type PlatformWords, readGlobalArgs } from '../global-args.ts';
 import { findNamed } from '../stage-needs.ts';
 import { suggest } from '../../suggest.ts';
 

@@ -1,6 +1,5 @@
 // SecretsUsedInArgOrEnv, LegacyKeyValueFormat.
-import { keywordOf } from '../check-scope.ts';
-import type { CheckContext, Finding } from '../check-scope.ts';
+import { type CheckContext, type Finding, keywordOf } from '../check-scope.ts';
 import type { Instruction } from '../instruction.ts';
 
 const secretWords = /(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)/i;

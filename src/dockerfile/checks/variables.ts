@@ -1,7 +1,6 @@
 // UndefinedVar.
 import { BuilderError } from '../../errors.ts';
-import { tryExpand } from '../check-scope.ts';
-import type { CheckContext, CheckScope, Finding } from '../check-scope.ts';
+import { type CheckContext, type CheckScope, type Finding, tryExpand } from '../check-scope.ts';
 import { splitCsv } from '../csv.ts';
 import type { ArgInstruction, CopyInstruction, Instruction } from '../instruction.ts';
 import { suggest } from '../../suggest.ts';

@@ -2,8 +2,7 @@
 import { given } from '../../given.ts';
 import { readFlags } from '../flags.ts';
 import type { Command, CommandInstruction, Heredoc, RunInstruction, ShellInstruction } from '../instruction.ts';
-import { mistake } from '../instruction-line.ts';
-import type { InstructionLine } from '../instruction-line.ts';
+import { type InstructionLine, mistake } from '../instruction-line.ts';
 import { parseJsonForm } from '../json-form.ts';
 import type { Span } from '../command-line.ts';
 

@@ -1,13 +1,10 @@
 // COPY and ADD: flags, sources (words and heredocs) and a destination.
 import { given } from '../../given.ts';
-import type { Span } from '../command-line.ts';
-import { splitBlanks } from '../command-line.ts';
-import { readFlags } from '../flags.ts';
-import type { FlagType, Flags } from '../flags.ts';
+import { type Span, splitBlanks } from '../command-line.ts';
+import { type Flags, type FlagType, readFlags } from '../flags.ts';
 import { parseHeredocWord } from '../heredoc.ts';
 import type { CopyInstruction, CopySource, Flag } from '../instruction.ts';
-import { mistake } from '../instruction-line.ts';
-import type { InstructionLine } from '../instruction-line.ts';
+import { type InstructionLine, mistake } from '../instruction-line.ts';
 import { parseJsonForm } from '../json-form.ts';
 import { plainHeredoc } from './command.ts';
 

@@ -3,8 +3,7 @@ import { given } from '../../given.ts';
 import { splitBlanks, splitQuoted } from '../command-line.ts';
 import { readFlags } from '../flags.ts';
 import type { ArgInstruction, FromInstruction } from '../instruction.ts';
-import { mistake } from '../instruction-line.ts';
-import type { InstructionLine } from '../instruction-line.ts';
+import { type InstructionLine, mistake } from '../instruction-line.ts';
 
 /** `FROM [--platform=P] IMAGE [AS NAME]`. @throws ERR_DOCKERFILE */
 export function parseFrom(line: InstructionLine): FromInstruction {

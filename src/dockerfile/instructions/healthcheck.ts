@@ -1,14 +1,11 @@
 // HEALTHCHECK NONE, and HEALTHCHECK [--interval=… …] CMD command.
 import { trimStart } from '../../blanks.ts';
 import { given } from '../../given.ts';
-import { splitBlanks } from '../command-line.ts';
-import type { Span } from '../command-line.ts';
+import { type Span, splitBlanks } from '../command-line.ts';
 import { parseDuration } from '../duration.ts';
-import { readFlags } from '../flags.ts';
-import type { Flags } from '../flags.ts';
+import { type Flags, readFlags } from '../flags.ts';
 import type { HealthcheckInstruction } from '../instruction.ts';
-import { mistake } from '../instruction-line.ts';
-import type { InstructionLine } from '../instruction-line.ts';
+import { type InstructionLine, mistake } from '../instruction-line.ts';
 import { parseCommand } from './command.ts';
 
 const minimumNs = 1_000_000;

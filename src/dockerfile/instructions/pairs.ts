@@ -2,8 +2,7 @@
 import { splitQuoted } from '../command-line.ts';
 import { readFlags } from '../flags.ts';
 import type { EnvInstruction, LabelInstruction } from '../instruction.ts';
-import { mistake } from '../instruction-line.ts';
-import type { InstructionLine } from '../instruction-line.ts';
+import { type InstructionLine, mistake } from '../instruction-line.ts';
 
 /** @throws ERR_DOCKERFILE when a pair lacks its "=", its name or its value */
 export function parsePairs(line: InstructionLine, kind: 'env' | 'label'): EnvInstruction | LabelInstruction {

@@ -7,15 +7,13 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import test from 'node:test';
-import { executeAdd } from '../../../src/build/instructions/add.ts';
-import type { GitRequest } from '../../../src/build/instructions/add.ts';
+import { executeAdd, type GitRequest } from '../../../src/build/instructions/add.ts';
 import { bytesFromText } from '../../../src/bytes.ts';
 import type { Effect } from '../../../src/build/effect.ts';
 import { BuilderError } from '../../../src/errors.ts';
 import { diskView } from '../../../src/files/disk-view.ts';
 import type { Download } from '../../../src/registry/download.ts';
-import { CopyFixture, instructionOf, stateOf } from '../../support/copy-fixture.ts';
-import type { CopyOptions } from '../../support/copy-fixture.ts';
+import { CopyFixture, type CopyOptions, instructionOf, stateOf } from '../../support/copy-fixture.ts';
 import { tarArchive } from '../../support/tar-writer.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'needs root to give files away';

@@ -1,8 +1,7 @@
 // COPY between real folders, as root: sources, destinations, owners, modes, links. Where BuildKit was measured, it is the measure.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { CopyFixture } from '../../support/copy-fixture.ts';
-import type { CopyOptions } from '../../support/copy-fixture.ts';
+import { CopyFixture, type CopyOptions } from '../../support/copy-fixture.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'needs root to give files away';
 

@@ -4,8 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { bytesFromText } from '../../../src/bytes.ts';
-import type { ByteString } from '../../../src/bytes.ts';
+import { bytesFromText, type ByteString } from '../../../src/bytes.ts';
 import { compileExcludes, parseIgnoreFile } from '../../../src/context/ignore.ts';
 import { selectSources, selectWithParents } from '../../../src/context/select.ts';
 import type { SourceTree } from '../../../src/context/tree.ts';

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkDockerfile } from '../../../src/dockerfile/check.ts';
-import type { Violation } from '../../../src/dockerfile/check.ts';
+import { checkDockerfile, type Violation } from '../../../src/dockerfile/check.ts';
 import { formatViolations } from '../../../src/dockerfile/check-output.ts';
 import { parseDockerfile } from '../../../src/dockerfile/parse.ts';
 import { asList, asObject, asText } from '../../support/parsed.ts';

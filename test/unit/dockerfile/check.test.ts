@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BuilderError, DockerfileError } from '../../../src/errors.ts';
-import { checkDockerfile, checkFailure, readCheckConfig } from '../../../src/dockerfile/check.ts';
-import type { Violation } from '../../../src/dockerfile/check.ts';
-import { rules, ruleUrl } from '../../../src/dockerfile/check-rules.ts';
-import type { RuleName } from '../../../src/dockerfile/check-rules.ts';
+import { checkDockerfile, checkFailure, readCheckConfig, type Violation } from '../../../src/dockerfile/check.ts';
+import { type RuleName, rules, ruleUrl } from '../../../src/dockerfile/check-rules.ts';
 import type { CheckOptions } from '../../../src/dockerfile/check-scope.ts';
 import { parseDockerfile } from '../../../src/dockerfile/parse.ts';
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DockerfileError } from '../../../src/errors.ts';
-import type { SourceRange } from '../../../src/errors.ts';
+import { DockerfileError, type SourceRange } from '../../../src/errors.ts';
 import type { Instruction } from '../../../src/dockerfile/instruction.ts';
 import { parseDockerfile, parseOnbuild } from '../../../src/dockerfile/parse.ts';
 

@@ -5,8 +5,7 @@ import { automaticArgs, readGlobalArgs } from '../../../src/dockerfile/global-ar
 import { mountFrom, splitCsv } from '../../../src/dockerfile/csv.ts';
 import { parseDockerfile, parseOnbuild } from '../../../src/dockerfile/parse.ts';
 import { resolveSource } from '../../../src/dockerfile/stage-needs.ts';
-import { planStages } from '../../../src/dockerfile/stages.ts';
-import type { PlanOptions, StagePlan } from '../../../src/dockerfile/stages.ts';
+import { type PlanOptions, planStages, type StagePlan } from '../../../src/dockerfile/stages.ts';
 
 const amd64 = { os: 'linux', architecture: 'amd64' };
 const armv7 = { os: 'linux', architecture: 'arm', variant: 'v7' };

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { layerDigest } from '../../support/step-label.ts';
+import { layerDigest, stepLabel } from '../../support/step-label.ts';
 import { beforeEach, mock, test, afterEach } from 'node:test';
 import type { BuildEvent } from '../../../src/events.ts';
 import { parseDigest } from '../../../src/oci/digest.ts';
 import { dialectOf, type CiName } from '../../../src/report/dialect.ts';
 import type { Verbosity } from '../../../src/report/level.ts';
 import { createReport, type Report } from '../../../src/report/report.ts';
-import { stepLabel } from '../../support/step-label.ts';
 
 const digest = parseDigest(`sha256:${'a'.repeat(64)}`);
 const descriptor = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest, size: 4_000_000 } as const;

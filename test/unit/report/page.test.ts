@@ -1,5 +1,5 @@
 // The page of a build: what is in it, and that a real browser shows it without anything from elsewhere.
-import { layerDigest } from '../../support/step-label.ts';
+import { layerDigest, stepLabel } from '../../support/step-label.ts';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,6 @@ import { parseDigest } from '../../../src/oci/digest.ts';
 import { BuildRecord } from '../../../src/report/build-record.ts';
 import { buildPage } from '../../../src/report/page.ts';
 import { Timeline } from '../../../src/report/timeline.ts';
-import { stepLabel } from '../../support/step-label.ts';
 
 const digest = parseDigest(`sha256:${'a'.repeat(64)}`);
 const at = (line: number): { readonly start: { line: number; column: number }; readonly end: { line: number; column: number } } => ({

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { layerDigest } from '../../support/step-label.ts';
+import { layerDigest, stepLabel } from '../../support/step-label.ts';
 import { mock, test } from 'node:test';
 import { describe } from '../../../src/report/describe.ts';
 import { createReport, type ReportOptions } from '../../../src/report/report.ts';
 import type { BuildEvent } from '../../../src/events.ts';
 import { parseDigest } from '../../../src/oci/digest.ts';
 import { asObject } from '../../support/parsed.ts';
-import { stepLabel } from '../../support/step-label.ts';
 
 const digest = parseDigest(`sha256:${'a'.repeat(64)}`);
 const descriptor = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest, size: 2_500_000 } as const;

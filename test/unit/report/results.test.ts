@@ -1,5 +1,5 @@
 // What is written when a build has ended: JUnit, a job's summary, variables.
-import { layerDigest } from '../../support/step-label.ts';
+import { layerDigest, stepLabel } from '../../support/step-label.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BuildEvent } from '../../../src/events.ts';
@@ -9,7 +9,6 @@ import { dialectOf } from '../../../src/report/dialect.ts';
 import { jobSummary, resultVariables } from '../../../src/report/job-summary.ts';
 import { junitReport } from '../../../src/report/junit.ts';
 import { createReport } from '../../../src/report/report.ts';
-import { stepLabel } from '../../support/step-label.ts';
 
 const digest = parseDigest(`sha256:${'a'.repeat(64)}`);
 const make = stepLabel({ number: 1, total: 2, stage: 'make', text: 'RUN make' });

@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { digestOf } from '../../../src/oci/digest.ts';
-import type { StoredImage } from '../../../src/oci/stored-image.ts';
-import { readImage, writeImage } from '../../../src/oci/stored-image.ts';
+import { readImage, type StoredImage, writeImage } from '../../../src/oci/stored-image.ts';
 import { findImage, findImageIfAny, listImages } from '../../../src/store/find-image.ts';
 import { chooseName, localName, splitName } from '../../../src/store/image-names.ts';
 import {
