@@ -28,7 +28,7 @@ const curves: readonly Curve[] = [
   },
   {
     name: 'GiB copied, half of them random',
-    sizes: [1, 4, 16],
+    sizes: [1, 4, 8, 16],
     caseOf: (size) => ({
       name: 'bytes',
       lines: ['FROM @debian', 'COPY big /opt/big'],
@@ -36,7 +36,7 @@ const curves: readonly Curve[] = [
         `for i in $(seq ${size}); do head -c 512M /dev/urandom >> big`,
         'for j in $(seq 4); do cat /usr/lib/x86_64-linux-gnu/*.so* 2>/dev/null | head -c 128M >> big; done; done',
       ].join('; '),
-      gigabytes: 1 + size * 4.5, // the context, its copy, its layer here and at the registry
+      gigabytes: 1 + size * 2.7, // the context, its layer here and at the registry
     }),
   },
 ];

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, createServer as createHttpServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { createServer } from 'node:net';
 import { buffer, text } from 'node:stream/consumers';
 import { test } from 'node:test';
@@ -9,6 +11,8 @@ import { createHttpClient } from '../../../src/registry/http-client.ts';
 import { namesFromTable } from '../../../src/registry/names.ts';
 import { networkError } from '../../../src/registry/network-error.ts';
 import { TransientError } from '../../../src/registry/retry.ts';
+import { missingOpenssl, selfSigned } from '../../support/certificates.ts';
+import { temporaryFolder } from '../../support/tree.ts';
 
 const url = new URL('https://reg.test/v2/?secret=x');
 const withCode = (code: string): Error => Object.assign(new Error(`${code} 10.0.0.1`), { code });
@@ -57,38 +61,46 @@ for (const when of ['in one piece with it', 'a little later', 'when the next req
   });
 }
 
-test('a body may use one buffer for all its chunks, of whatever length, though the server is slow to take them', async () => {
-  const received = Promise.withResolvers<Buffer>();
-  const receive = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    await sleep(50);
-    received.resolve(await buffer(request));
-    response.end();
-  };
-  const server = createHttpServer((request, response) => void receive(request, response));
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const address = server.address();
-  assert.ok(address !== null && typeof address === 'object');
-  const client = createHttpClient({ names: namesFromTable(new Map()), hostRules: () => ({}) });
-  // What is shorter than a socket's buffer fills the network's first: then it waits in the socket.
-  const short = Array.from({ length: 200 }, (_, index) => 60_000 - index);
-  const lengths = [...short, 5, 700_000, 65_535, 65_536, 1, 200_000, ...short];
-  const lent = Buffer.alloc(700_000);
-  const body = async function* (): AsyncGenerator<Buffer> {
-    for (const [index, length] of lengths.entries()) {
-      yield lent.fill(index, 0, length).subarray(0, length);
-      lent.fill(255);
+for (const scheme of ['http', 'https'] as const) {
+  const title = `a body may use one buffer for all its chunks, of whatever length, though the ${scheme} server is slow to take them`;
+  test(title, { skip: scheme === 'https' && missingOpenssl }, async (context) => {
+    const received = Promise.withResolvers<Buffer>();
+    const receive = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+      await sleep(50);
+      received.resolve(await buffer(request));
+      response.end();
+    };
+    const listener = (request: IncomingMessage, response: ServerResponse): void => void receive(request, response);
+    const pair = scheme === 'https' ? await selfSigned(temporaryFolder(context), 'slow', 'DNS:localhost') : undefined;
+    const server =
+      pair === undefined
+        ? createHttpServer(listener)
+        : createTlsServer({ cert: readFileSync(pair.certificate), key: readFileSync(pair.key) }, listener);
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const address = server.address();
+    assert.ok(address !== null && typeof address === 'object');
+    const client = createHttpClient({ names: namesFromTable(new Map()), hostRules: () => ({ skipTlsVerify: true }) });
+    // What is shorter than a socket's buffer fills the network's first: then it waits in the socket.
+    const short = Array.from({ length: 200 }, (_, index) => 60_000 - index);
+    const lengths = [...short, 5, 700_000, 65_535, 65_536, 1, 200_000, ...short];
+    const lent = Buffer.alloc(700_000);
+    const body = async function* (): AsyncGenerator<Buffer> {
+      for (const [index, length] of lengths.entries()) {
+        yield lent.fill(index, 0, length).subarray(0, length);
+        lent.fill(255, 0, length);
+      }
+    };
+    try {
+      const at = new URL(`${scheme}://127.0.0.1:${address.port}/`);
+      await client.exchange({ method: 'PATCH', url: at, headers: {}, body: body(), isGrowing: true }, new AbortController().signal);
+      const expected = Buffer.concat(lengths.map((length, index) => Buffer.alloc(length, index)));
+      assert.ok((await received.promise).equals(expected));
+    } finally {
+      await client.close();
+      server.close();
     }
-  };
-  try {
-    const at = new URL(`http://127.0.0.1:${address.port}/`);
-    await client.exchange({ method: 'PATCH', url: at, headers: {}, body: body(), isGrowing: true }, new AbortController().signal);
-    const expected = Buffer.concat(lengths.map((length, index) => Buffer.alloc(length, index)));
-    assert.ok((await received.promise).equals(expected));
-  } finally {
-    await client.close();
-    server.close();
-  }
-});
+  });
+}
 
 test('a certificate that is not trusted says where authorities are looked for, and nothing of flags of Node', () => {
   const words = 'self-signed certificate; if the root CA is installed locally, try running Node.js with --use-system-ca';
