@@ -27,11 +27,18 @@ export interface LimitedGroups {
   readonly remove: () => Promise<void>;
 }
 
-const mountPoint = '/sys/fs/cgroup';
+/** Where the kernel shows its groups, and which of them we are in. */
+export interface GroupTree {
+  readonly mountPoint: string;
+  /** As /proc/self/cgroup. */
+  readonly own: string;
+}
+
+const kernelTree: GroupTree = { mountPoint: '/sys/fs/cgroup', own: '/proc/self/cgroup' };
 const none: LimitedGroups = { doors: [], remove: async () => await Promise.resolve() };
 
 /** Makes groups called `name` with these limits; none where there is no limit. @throws ERR_UNSUPPORTED naming the limit and what refused */
-export function makeLimitedGroups(name: string, { memoryBytes, pids }: Limits): LimitedGroups {
+export function makeLimitedGroups(name: string, { memoryBytes, pids }: Limits, tree = kernelTree): LimitedGroups {
   const wanted = [
     ...(memoryBytes === undefined ? [] : [{ controller: 'memory', flag: '--memory', value: memoryBytes }]),
     ...(pids === undefined ? [] : [{ controller: 'pids', flag: '--pids-limit', value: pids }]),
@@ -40,15 +47,13 @@ export function makeLimitedGroups(name: string, { memoryBytes, pids }: Limits): 
   const made: string[] = [];
   const doors: GroupDoor[] = [];
   try {
+    const { mountPoint } = tree;
     const isUnified = existsSync(join(mountPoint, 'cgroup.controllers'));
-    const own = ownGroups();
+    const own = ownGroups(tree);
+    const controllers = wanted.map(({ controller }) => controller);
+    const unified = isUnified ? unifiedFolder(mountPoint, own.get('') ?? '/', controllers) : undefined;
     for (const { controller, value } of wanted) {
-      const folder = isUnified
-        ? unifiedFolder(
-            own.get('') ?? '/',
-            wanted.map((each) => each.controller),
-          )
-        : legacyFolder(own, controller);
+      const folder = unified ?? legacyFolder(mountPoint, own, controller);
       const group = join(folder, name);
       if (!made.includes(group)) {
         mkdirSync(group);
@@ -85,9 +90,9 @@ function limitFile(controller: string, isUnified: boolean): string {
 }
 
 /** By controller, `''` for version 2: the path of the group that we are in. */
-function ownGroups(): ReadonlyMap<string, string> {
+function ownGroups({ own }: GroupTree): ReadonlyMap<string, string> {
   const groups = new Map<string, string>();
-  for (const line of readFileSync('/proc/self/cgroup', 'utf8').split('\n')) {
+  for (const line of readFileSync(own, 'utf8').split('\n')) {
     const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     if (controllers !== undefined && path !== undefined) for (const each of controllers.split(',')) groups.set(each, path);
   }
@@ -95,7 +100,7 @@ function ownGroups(): ReadonlyMap<string, string> {
 }
 
 /** The nearest group from ours upward that hands these controllers down, or can be made to. */
-function unifiedFolder(own: string, controllers: readonly string[]): string {
+function unifiedFolder(mountPoint: string, own: string, controllers: readonly string[]): string {
   let refusal: unknown;
   for (let path = own; ; path = dirname(path)) {
     const folder = join(mountPoint, path);
@@ -112,7 +117,7 @@ function unifiedFolder(own: string, controllers: readonly string[]): string {
   }
 }
 
-function legacyFolder(own: ReadonlyMap<string, string>, controller: string): string {
+function legacyFolder(mountPoint: string, own: ReadonlyMap<string, string>, controller: string): string {
   const tree = join(mountPoint, controller);
   if (!existsSync(tree)) throw new Error(`${tree} is not there`);
   const folder = join(tree, own.get(controller) ?? '/');
