@@ -6,7 +6,7 @@ import { compileWildcard, hasWildcard } from './pattern.ts';
 import type { FileStat } from '../files/file-view.ts';
 import { childPath, clampPath, namesOf, pathBelow, pathOfNames, rootPath, splitPath } from '../paths.ts';
 import { suggest } from '../suggest.ts';
-import { locate, type Located, type SourceTree } from './tree.ts';
+import { locate, type Located, lossHint, type SourceTree } from './tree.ts';
 import { isEmptyWalk, walkSelection } from './walk.ts';
 
 /** One thing to copy: a file as itself, a directory as its content. */
@@ -123,11 +123,17 @@ function notFound(tree: SourceTree, word: string, located: Exclude<Located, { ki
     return new BuilderError('ERR_CONTEXT', message, { hint: `A link in ${tree.label} is followed inside it, never out of it.` });
   }
   const missing = textFromBytes(located.missing);
-  const guess = guessName(tree, located.missing);
-  const foreign = `what a RUN makes there is not the image's: it is a mount or a folder of this container, or the builder's; let it write elsewhere`;
-  const hint = tree.isForeign?.(located.missing) === true ? foreign : guess === undefined ? undefined : `did you mean '${guess}'?`;
+  const hint = hintFor(tree, located.missing);
   const place = cleanWord(word) === located.missing || missing === '.' ? '' : ` ('${missing}' does not exist)`;
   return new BuilderError('ERR_CONTEXT', `${start}: not found in ${tree.label}${place}`, hint === undefined ? {} : { hint });
+}
+
+/** Whose the place is, who took away what was there, or which name may have been meant. */
+function hintFor(tree: SourceTree, missing: ByteString): string | undefined {
+  if (tree.isForeign?.(missing) === true)
+    return `what a RUN makes there is not the image's: it is a mount or a folder of this container, or the builder's; let it write elsewhere`;
+  const guess = guessName(tree, missing);
+  return lossHint(tree, missing) ?? (guess === undefined ? undefined : `did you mean '${guess}'?`);
 }
 
 function ignored(tree: SourceTree, word: string, path: ByteString): BuilderError {

@@ -21,6 +21,8 @@ export interface SourceTree {
   readonly hides?: (path: ByteString) => boolean;
   /** True for what is this container's where a RUN wrote the files: what it made there is not among them. */
   readonly isForeign?: (path: ByteString) => boolean;
+  /** The line of the RUN that ran when something was changed that is not there any more. */
+  readonly lostIn?: (path: ByteString) => number | undefined;
   /** False where all files are to belong to 0:0, as those of a build context. */
   readonly keepsOwners: boolean;
   /** Seconds since 1970: a commit's time, a download's, that of the newest file in an archive. A folder has none. */
@@ -52,4 +54,12 @@ export function locate(files: FileView, path: ByteString): Located {
   if (isLoop) return { kind: 'loop', path: end };
   if (node !== undefined) return { kind: 'found', path: end, stat: node };
   return { kind: 'missing', path: end, missing, ...given({ link }) };
+}
+
+/** What to try where a RUN, or somebody meanwhile, took something away from the tree; undefined where nobody did. */
+export function lossHint(tree: SourceTree, path: ByteString): string | undefined {
+  const line = tree.lostIn?.(path);
+  return line === undefined
+    ? undefined
+    : `it was there until the RUN in line ${line} ran: mount the context read-only (:ro, readOnly: true), and none can take it away`;
 }

@@ -3,6 +3,7 @@
 import { accessSync, constants, realpathSync } from 'node:fs';
 import { type ByteString, bytesFromText, joinBytes, textFromBytes } from '../bytes.ts';
 import type { Emit, StepLabel } from '../events.ts';
+import { isWithin } from '../paths.ts';
 import { diffTrees } from '../rootfs/diff.ts';
 import { createProtection } from '../rootfs/protect.ts';
 import { isDirectoryMode } from '../files/resolve.ts';
@@ -17,6 +18,8 @@ export interface ContextWatch {
   readonly after: (step: StepLabel | undefined, signal: AbortSignal) => Promise<void>;
   /** To be told of each file (its path on disk) that an instruction reads into the image. */
   readonly noteRead: (path: ByteString) => void;
+  /** The line of the RUN that ran when something was changed that is not there any more: a path on disk, or what it was in. */
+  readonly lostIn: (path: ByteString) => number | undefined;
   /** Warns, at the end of a step, of the files that it read and that had changed while a RUN ran. */
   readonly tellReads: (step: StepLabel) => void;
 }
@@ -73,6 +76,7 @@ export function watchContexts(
     noteRead: (path) => {
       if (changedIn.has(path)) reads.add(path);
     },
+    lostIn: (path) => [...changedIn].findLast(([changed]) => isWithin(path, changed))?.[1]?.range.start.line,
     tellReads: (step) => {
       if (reads.size === 0) return;
       const message = `this step reads ${list([...reads])}, which changed while a RUN ran (${linesOf([...reads], changedIn)})`;
@@ -141,7 +145,7 @@ function changeWarning(folder: ByteString, paths: readonly ByteString[], step: S
   return {
     kind: 'warning',
     code: `context-changed ${step?.number ?? 0} ${textFromBytes(folder)}`,
-    message: `the context changed while this RUN ran, by it or by somebody else (${amount}: ${list(paths)}); what a RUN makes there is not the image's`,
+    message: `the context changed while this RUN ran, by it or by somebody else (${amount}: ${list(paths)}); what a RUN makes there is not the image's, and mounted read-only it can't be changed`,
     ...(step === undefined ? {} : { range: step.range }),
   };
 }

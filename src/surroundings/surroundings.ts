@@ -201,7 +201,9 @@ function claimPaths(
 /** The tree, of which each file that is read is told to the watch. */
 function watched(tree: SourceTree, watch: ContextWatch): SourceTree {
   const { folder } = tree.files;
-  return folder === undefined ? tree : { ...tree, noteRead: (path) => watch.noteRead(pathIn(folder, path)) };
+  if (folder === undefined) return tree;
+  const onDisk = (path: ByteString): ByteString => pathIn(folder, path);
+  return { ...tree, noteRead: (path) => watch.noteRead(onDisk(path)), lostIn: (path) => watch.lostIn(onDisk(path)) };
 }
 
 /** Those a RUN could change at all: the sandbox shows the machine's own files read-only, and there others may change them. */

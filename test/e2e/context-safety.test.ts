@@ -53,6 +53,14 @@ test('a RUN that changes the context is named, and so is the COPY that reads it'
   assert.match(read, /this step reads \/workspace\/app\/main, which changed while a RUN ran \(line 2\).*line 3/);
 });
 
+test('a COPY, or a mount, of what a RUN took away from the context says which RUN, and how it can be kept from that', async () => {
+  for (const last of ['COPY app/main /', 'RUN --mount=type=bind,source=app/main,target=/main cat /main']) {
+    const { result } = await buildIn(`FROM @REG@/base\nRUN rm -rf /workspace/*\n${last}\n`);
+    assert.equal(result.status, 1, result.output);
+    assert.match(result.output, /it was there until the RUN in line 2 ran: mount the context read-only \(:ro, readOnly: true\)/);
+  }
+});
+
 test('what somebody edits, adds and deletes in the context while a RUN runs stays', async () => {
   let folder = '';
   let isEdited = false;

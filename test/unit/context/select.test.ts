@@ -119,6 +119,16 @@ test('selectSources() says of a place that RUN could not fill whose it is', () =
   assert.match(failure(() => selectSources(tree, '/tmp/out/app')).hint ?? '', /^what a RUN makes there is not the image's/);
 });
 
+test('selectSources() says of what was taken away which RUN ran then, instead of guessing another name', () => {
+  using folder = new Folder('file2');
+  const tree = { ...folder.tree(), lostIn: (path: string) => (path === 'file' ? 3 : undefined) };
+  assert.match(
+    failure(() => selectSources(tree, 'file')).hint ?? '',
+    /^it was there until the RUN in line 3 ran: mount the context read-only/,
+  );
+  assert.equal(failure(() => selectSources(tree, 'file3')).hint, "did you mean 'file2'?");
+});
+
 test('walkSelection() leaves out what is ignored, excluded or hidden, parents first', () => {
   using folder = new Folder('a/b/c.txt', 'a/b/d.md', 'a/own/x', 'a/z', 'node_modules/m/x.js');
   const tree = folder.tree('node_modules\n**/*.md', (path) => path === 'a/own' || path.startsWith('a/own/'));

@@ -94,6 +94,15 @@ describe('watchContexts()', () => {
     assert.deepEqual(told, [`this step reads ${folder}/src/main, which changed while a RUN ran (line 2)`]);
   });
 
+  test('knows of what was taken away which RUN ran then, and of nothing else', async () => {
+    const watching = watch();
+    await watching.before(never);
+    shell('rm -r src/deep');
+    await watching.after(stepAt(2), never);
+    const lines = ['src/deep/file', 'src/deep', 'src/main', 'other'].map((path) => watching.lostIn(bytesFromText(join(folder, path))));
+    assert.deepEqual(lines, [2, 2, undefined, undefined]);
+  });
+
   test("does not look at the builder's own folder in a context", async () => {
     const watching = watch([folder], join(place, 'root'), join(folder, 'src'));
     await watching.before(never);
