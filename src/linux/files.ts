@@ -108,6 +108,11 @@ export function statOpenFile(fd: number, target: Float64Array): void {
   decodeStat(statWords, target);
 }
 
+/** Has the kernel read the first bytes of an open file into memory, without waiting for them. */
+export function willNeed(fd: number, bytes: number): void {
+  attempt('fadvise64', fd, 0, bytes, 3); // POSIX_FADV_WILLNEED: a wish, so it is no matter if it is refused
+}
+
 /** Reads a `struct statx` (as words) into twelve numbers, in the order of `StatField`. */
 export function decodeStat(words: Uint32Array, target: Float64Array): void {
   const at = (index: number): number => words[index] ?? 0;

@@ -3,6 +3,7 @@
 import { type ByteString } from '../bytes.ts';
 import type { LocalEntry } from '../layer/entry.ts';
 import { isReservedName, reservedName, whiteoutEntry } from '../layer/whiteout.ts';
+import { FetchAhead } from './fetch-ahead.ts';
 import { type OpenEntry, openEntry } from './read-entry.ts';
 import type { Root } from '../files/root.ts';
 import { type Change, type TreeEntry, typeOfMode } from './scanned-tree.ts';
@@ -21,7 +22,10 @@ export function* captureChanges(root: Root, changes: Iterable<Change>, signal: A
   const deletions = deletionsByParent(changes);
   const firstNames = new Map<string, ByteString>();
   const directories = new Set<ByteString>();
+  const ahead = new FetchAhead(root, changes);
+  let number = 0;
   for (const change of changes) {
+    number++;
     signal.throwIfAborted();
     if (deletions.size > 0) yield* whiteoutsAbove(change.path, directories, deletions);
     if (change.kind === 'deleted') continue;
@@ -33,7 +37,9 @@ export function* captureChanges(root: Root, changes: Iterable<Change>, signal: A
       continue;
     }
     if (key !== undefined) firstNames.set(key, change.path);
+    const started = performance.now();
     const opened = open(root, change.path, change.entry);
+    ahead.noteRead(number, performance.now() - started);
     if (opened === undefined) continue;
     try {
       yield opened.entry;
