@@ -4,15 +4,15 @@ import { existsSync, lstatSync, readFileSync, readdirSync, renameSync, rmSync, w
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeFolder } from '../folders.ts';
-import { type ByteString, bytesFromBuffer, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
+import { type ByteString, bytesFromBuffer, bytesFromText, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode, isMissing } from '../errors.ts';
-import { childPath } from '../paths.ts';
+import { childPath, isWithin } from '../paths.ts';
 
 export interface ContainerFiles {
   /** Paths below the root that are not an image's. */
   readonly names: readonly ByteString[];
-  /** Where earlier builds wrote their results, as far as they are there. */
-  readonly outputs: readonly string[];
+  /** Absolute: where earlier builds wrote their results, and what a job put into folders that images have, too. */
+  readonly kept: readonly string[];
   /** Remembers, at the end of a build, what it leaves behind: all that is added later is somebody's own. */
   readonly leave: () => void;
 }
@@ -26,6 +26,9 @@ interface Memory {
   /** Of all builds up to now. */
   readonly outputs?: readonly string[];
 }
+
+/** Folders of images in which jobs keep things between builds: a login, a Dockerfile, notes. */
+const looseFolders: readonly ByteString[] = ['root', 'tmp', 'var/tmp'].map(bytesFromText);
 
 /** Where the list is kept in the builder's folder; no RUN may change it. */
 export const containerFilesList = 'container-files.json';
@@ -44,24 +47,45 @@ export function findContainerFiles(
   const root = identityOf(rootPath);
   const file = join(builderFolder, containerFilesList);
   const memory = readMemory(file, root);
-  const list = (): ByteString[] =>
-    listNames(bytesFromText(rootPath)).flatMap((name) => (shared.has(name) ? [] : livingIn(bytesFromText(rootPath), name, mounts)));
-  const names = list().filter((name) => memory === undefined || memory.names.includes(name) || memory.left?.includes(name) === false);
+  const folder = bytesFromText(rootPath);
+  const list = (): readonly ByteString[] => [
+    ...listNames(folder).flatMap((name) => (shared.has(name) ? [] : livingIn(folder, name, mounts))),
+    ...looseIn(folder, mounts),
+  ];
+  const living = list().filter((name) => memory === undefined || memory.names.includes(name) || memory.left?.includes(name) === false);
   const outputs = (memory?.outputs ?? []).filter((place) => existsSync(place));
-  const known = { root, names, outputs: [...new Set([...outputs, ...written])] };
+  const known = { root, names: living, outputs: [...new Set([...outputs, ...written])] };
   writeMemory(file, known);
-  return { names, outputs, leave: () => writeMemory(file, { ...known, left: list().filter((name) => !names.includes(name)) }) };
+  const isLoose = (name: ByteString): boolean => looseFolders.some((each) => isWithin(name, each));
+  return {
+    names: living.filter((name) => !isLoose(name)),
+    kept: [...outputs, ...living.filter(isLoose).map((name) => join(rootPath, textFromBytes(name)))],
+    leave: () => writeMemory(file, { ...known, left: list().filter((name) => !living.includes(name)) }),
+  };
 }
 
 // A file or a folder with something in it, whole; of a folder that leads to a mount, what else is in it.
 function livingIn(root: ByteString, path: ByteString, mounts: readonly ByteString[]): readonly ByteString[] {
   if (mounts.includes(path)) return [];
   const onDisk = joinBytes(root, path);
-  if (!lstatSync(fsPath(onDisk)).isDirectory()) return [path];
+  if (!isFolder(onDisk)) return [path];
   const names = listNames(onDisk);
   if (names.length === 0) return [];
   if (!mounts.some((mount) => mount.startsWith(`${path}/`))) return [path];
   return names.flatMap((name) => livingIn(root, childPath(path, name), mounts));
+}
+
+function looseIn(root: ByteString, mounts: readonly ByteString[]): readonly ByteString[] {
+  return looseFolders.flatMap((name) => {
+    const folder = joinBytes(root, name);
+    if (!isFolder(folder) || mounts.some((mount) => isWithin(name, mount))) return [];
+    return listNames(folder).map((each) => childPath(name, each));
+  });
+}
+
+/** Not a link: what it leads to is found at its own place. */
+function isFolder(path: ByteString): boolean {
+  return lstatSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 function listNames(folder: ByteString): ByteString[] {

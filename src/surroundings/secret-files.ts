@@ -34,24 +34,28 @@ export function takeForGood(files: readonly SecretFile[]): void {
   }
 }
 
+/** Those that are there: of the credentials, and of --secret. */
+export function presentSecretFiles(
+  { secrets }: Pick<BuildRequest, 'secrets'>,
+  credentialFiles: readonly SecretFile[],
+): readonly SecretFile[] {
+  const named = secrets.flatMap(({ id, source }) =>
+    source.kind === 'file' ? [{ path: source.path, instead: `--secret id=${id},env=NAME`, isRead: true }] : [],
+  );
+  return [...credentialFiles, ...named].filter(({ path }) => existsSync(path));
+}
+
 /**
- * Those that outlive the unpacking of a base: below one of `protectedPaths` (as paths in the root), or outside of the root. At any
+ * Those of `files` that outlive the unpacking of a base: below one of `protectedPaths` (as paths in the root), or outside of the root. At any
  * other place the image may have a file of that name, which is its own.
  */
 export function findSecretFiles(
-  { secrets, rootPath }: Pick<BuildRequest, 'secrets' | 'rootPath'>,
-  credentialFiles: readonly SecretFile[],
+  files: readonly SecretFile[],
+  { rootPath }: Pick<BuildRequest, 'rootPath'>,
   protectedPaths: readonly ByteString[],
 ): readonly SecretFile[] {
   const protection = createProtection(protectedPaths);
-  const files = [
-    ...credentialFiles,
-    ...secrets.flatMap(({ id, source }) =>
-      source.kind === 'file' ? [{ path: source.path, instead: `--secret id=${id},env=NAME`, isRead: true }] : [],
-    ),
-  ];
   return files.filter(({ path }) => {
-    if (!existsSync(path)) return false;
     const inRoot = relative(rootPath, realpathSync(path));
     return inRoot.startsWith('../') || protection.covers(bytesFromText(inRoot));
   });

@@ -1,7 +1,7 @@
 // Opens everything a build needs of the world, before the first stage: afterwards /lib, /etc and /tmp belong to the image,
 // so names, credentials, certificates, secrets and the launcher are loaded here or never.
 import { existsSync, realpathSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import type { SourceTree } from '../context/tree.ts';
 import type { Emit } from '../events.ts';
@@ -30,7 +30,8 @@ import { followSteps, guardLaunch, launcherOf } from './guarded-launch.ts';
 import { isKeptOnDisk } from '../build/ignored-paths.ts';
 import { outputPaths } from '../outputs/output-request.ts';
 import type { BuildRequest, RegistryRequest } from '../build/request.ts';
-import { type SecretFile, findSecretFiles, readSecret } from './secret-files.ts';
+import { type SecretFile, findSecretFiles, isForOnce, presentSecretFiles, readSecret, takeForGood } from './secret-files.ts';
+import { realPlace } from '../files/real-place.ts';
 
 export interface Surroundings extends AsyncDisposable {
   readonly ports: BuildPorts;
@@ -81,6 +82,7 @@ export async function openSurroundings(
       emit,
     });
     const contextWatch = watch;
+    const { secretFiles, inputs } = filesOf(request, registry, network.credentialFiles, { ...claims, ...options });
     const ports: BuildPorts = {
       registry: network.clients.push,
       download: network.download,
@@ -91,7 +93,7 @@ export async function openSurroundings(
       verifySeal: claims.verifySeal,
       ...launcher,
       launch: guardLaunch(launch, {
-        secretFiles: findSecretFiles(request, network.credentialFiles, claims.protectedPaths),
+        secretFiles,
         folders: claims.foreignFolders,
         watch,
         mounts: watchMounts(readMounts(), claims.containerFiles.names, { rootPath: request.rootPath, known: claims.own, emit }),
@@ -102,7 +104,7 @@ export async function openSurroundings(
       secrets: network.secrets,
       ssh: request.ssh,
       protectedPaths: claims.protectedPaths,
-      keptPlaces: [...claims.containerFiles.outputs, ...options.growingFiles],
+      keptPlaces: [...claims.containerFiles.kept, ...options.growingFiles, ...inputs],
       lendable: { folders: claims.foreignFolders, moved, isAllowed: request.borrowsContext, imageFolders },
       now: Date.now,
       emit,
@@ -196,6 +198,22 @@ function claimPaths(
     containerFiles,
     verifySeal: sealFolder(...writable(sealed)),
   };
+}
+
+/** The files with secrets that outlive the unpacking, and all others that this build reads: a later one in the container may want them, too. */
+function filesOf(
+  request: BuildRequest,
+  { certificates, clientCertificates }: RegistryRequest,
+  credentialFiles: readonly SecretFile[],
+  { protectedPaths: claimed, workingDirectory }: Pick<Claims, 'protectedPaths'> & Pick<SurroundingsOptions, 'workingDirectory'>,
+): { readonly secretFiles: readonly SecretFile[]; readonly inputs: readonly string[] } {
+  const present = presentSecretFiles(request, credentialFiles);
+  const secretFiles = findSecretFiles(present, request, claimed);
+  const others = present.filter((file) => !secretFiles.includes(file));
+  takeForGood(others.filter(isForOnce));
+  const shown = [...clientCertificates.values()].flatMap(({ certificate, key }) => [certificate, key]);
+  const named = [resolve(workingDirectory, request.dockerfile), ...(request.ignoreFile === undefined ? [] : [request.ignoreFile])];
+  return { secretFiles, inputs: [...others.map(({ path }) => path), ...certificates.values(), ...shown, ...named].map(realPlace) };
 }
 
 /** The tree, of which each file that is read is told to the watch. */

@@ -37,16 +37,17 @@ describe('several builds in one container', { skip: whyNot }, () => {
     const base = `${scene.registry.host}/base`;
     const context = await scene.folder({
       first: `FROM ${base}\nRUN mkdir -p /of-the-first/deep /etc && touch /of-the-first/deep/file /etc/of-the-first\nCOPY first /app/first\n`,
-      second: `FROM ${base}\nRUN test ! -e /of-the-first && test ! -e /etc/of-the-first && test ! -e /app && test ! -e /tmp/first\nRUN touch /of-the-second\n`,
+      second: `FROM ${base}\nRUN test ! -e /of-the-first && test ! -e /etc/of-the-first && test ! -e /app && test ! -e /tmp/first && test ! -e /tmp/Dockerfile && test ! -e /root/.docker\nRUN touch /of-the-second\n`,
       third: `FROM ${base}\nRUN test ! -e /of-the-second\nCOPY third /third\n`,
     });
     const job = [
       'set -e; mkdir -p /tmp /builds/job && echo kept > /builds/job/file',
       `${build('first')} --digest-file=/tmp/first --tar-path=/srv/first.tar --cleanup > /tmp/log 2>&1; cat /tmp/log`,
       'mkdir -p /artifacts && echo kept > /artifacts/file',
-      `${build('second')} --digest-file=/tmp/second`,
+      'mkdir -p /root/.docker && echo {} > /root/.docker/config.json && cp /workspace/second /tmp/Dockerfile',
+      `${build('second').replace('--dockerfile second', '--dockerfile /tmp/Dockerfile')} --digest-file=/tmp/second`,
       build('third'),
-      'cat /tmp/first /tmp/second; test -s /srv/first.tar; test -s /tmp/log; cat /builds/job/file /artifacts/file; test ! -e /of-the-second; /busybox/sh -c "echo shell works"; ls / > /dev/null',
+      'cat /tmp/first /tmp/second; test -s /srv/first.tar; test -s /tmp/log; test -s /root/.docker/config.json; test -s /tmp/Dockerfile; cat /builds/job/file /artifacts/file; test ! -e /of-the-second; /busybox/sh -c "echo shell works"; ls / > /dev/null',
     ].join('\n');
     const entrypoint = '/busybox/sh';
     const { ended } = await scene.engine.start({ image, entrypoint, command: ['-c', job], volumes: podVolumes('kubernetes', { context }) });

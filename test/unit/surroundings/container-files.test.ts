@@ -46,9 +46,21 @@ describe('findContainerFiles()', () => {
     leaveFile('etc/digest');
     first.leave();
     assert.deepEqual([...write([]).names].sort(), ['builds', 'kaniko']);
-    assert.deepEqual(write([]).outputs, written);
+    assert.deepEqual(write([]).kept, written);
     rmSync(join(root, 'image.tar'));
-    assert.deepEqual(write([]).outputs, [join(root, 'etc/digest')]);
+    assert.deepEqual(write([]).kept, [join(root, 'etc/digest')]);
+  });
+
+  test('keeps what a job put into /tmp and /root, before the first build and between two, and nothing of an image there', () => {
+    const look = () => findContainerFiles(root, join(root, 'kaniko'), new Set(['etc', 'tmp', 'root', 'var']));
+    for (const path of ['tmp/notes', 'root/.docker/config.json']) leaveFile(path);
+    const first = look();
+    assert.deepEqual([...first.kept].sort(), [join(root, 'root/.docker'), join(root, 'tmp/notes')]);
+    assert.deepEqual([...first.names].sort(), ['builds', 'kaniko']);
+    leaveFile('tmp/of-the-image');
+    first.leave();
+    leaveFile('tmp/later');
+    assert.deepEqual([...look().kept].sort(), [join(root, 'root/.docker'), join(root, 'tmp/later'), join(root, 'tmp/notes')]);
   });
 
   test('takes nothing for a resident that appeared in a build that was killed', () => {
