@@ -50,6 +50,11 @@ export function pathBelow(top: ByteString, path: ByteString): ByteString {
   return path === '.' ? top : (`${top}/${path}` as ByteString); // bytes joined
 }
 
+/** Every folder above a path, the innermost first, without the root. */
+export function* foldersAbove(path: ByteString): Generator<ByteString> {
+  for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) yield path.slice(0, end) as ByteString; // a part of bytes
+}
+
 /** True for `top` itself and everything below it. */
 export function isWithin(path: ByteString, top: ByteString): boolean {
   return top === '.' || path === top || path.startsWith(`${top}/`);

@@ -131,19 +131,20 @@ const functions: ReadonlyMap<string, (...args: readonly Json[]) => Json> = new M
   ['json', (value = null) => formatJson(value)],
   [
     'join',
-    (list = [], separator = '') => (Array.isArray(list) ? list.map((item: Json) => printValue(item)).join(text(separator)) : text(list)),
+    (list = [], separator = '') =>
+      Array.isArray(list) ? list.map((item: Json) => printValue(item)).join(printValue(separator)) : printValue(list),
   ],
-  ['split', (value = '', separator = '') => text(value).split(text(separator))],
-  ['upper', (value = '') => text(value).toUpperCase()],
-  ['lower', (value = '') => text(value).toLowerCase()],
-  ['title', (value = '') => text(value).replace(/\b\p{Ll}/gu, (letter) => letter.toUpperCase())],
-  ['truncate', (value = '', length = 0) => text(value).slice(0, Number(length))],
-  ['pad', (value = '', before = 0, after = 0) => ' '.repeat(Number(before)) + text(value) + ' '.repeat(Number(after))],
-  ['len', (value = '') => (Array.isArray(value) ? value.length : value instanceof Map ? value.size : Buffer.byteLength(text(value)))],
+  ['split', (value = '', separator = '') => printValue(value).split(printValue(separator))],
+  ['upper', (value = '') => printValue(value).toUpperCase()],
+  ['lower', (value = '') => printValue(value).toLowerCase()],
+  ['title', (value = '') => printValue(value).replace(/\b\p{Ll}/gu, (letter) => letter.toUpperCase())],
+  ['truncate', (value = '', length = 0) => printValue(value).slice(0, Number(length))],
+  ['pad', (value = '', before = 0, after = 0) => ' '.repeat(Number(before)) + printValue(value) + ' '.repeat(Number(after))],
+  ['len', (value = '') => (Array.isArray(value) ? value.length : value instanceof Map ? value.size : Buffer.byteLength(printValue(value)))],
   ['index', (value = null, ...keys) => keys.reduce(indexed, value)],
   ['print', (...args) => args.map((arg) => printValue(arg)).join('')],
   ['println', (...args) => `${args.map((arg) => printValue(arg)).join(' ')}\n`],
-  ['printf', (format = '', ...args) => printf(text(format), args)],
+  ['printf', (format = '', ...args) => printf(printValue(format), args)],
   ['eq', (first = null, ...others) => others.some((other) => printValue(other) === printValue(first))],
   ['ne', (first = null, second = null) => printValue(first) !== printValue(second)],
   ['not', (value = null) => !isTrue(value)],
@@ -168,10 +169,6 @@ function printf(format: string, args: readonly Json[]): string {
     if (width === null) return shown;
     return width[1] === '-' ? shown.padEnd(Number(width[2])) : shown.padStart(Number(width[2]));
   });
-}
-
-function text(value: Json): string {
-  return typeof value === 'string' ? value : printValue(value);
 }
 
 function wrong(why: string, there: readonly string[] = []): BuilderError {

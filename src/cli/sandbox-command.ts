@@ -80,22 +80,26 @@ interface Doors {
 
 type Rewrite = (value: string, doors: Doors) => string;
 
+/** Flags that name a file which the build writes; reports are also written where it fails. */
+const resultFlags = [
+  'tar-path',
+  'digest-file',
+  'image-name-with-digest-file',
+  'image-name-tag-with-digest-file',
+  'metadata-file',
+  'iidfile',
+  'cache-explain',
+];
+const reportFlags = ['events-file', 'report', 'junit-file', 'dotenv-file'];
+
 /** How the value of each flag that names a path is rewritten; every other flag is passed as it is. */
 const rewrites: Readonly<Record<string, Rewrite>> = {
+  ...Object.fromEntries(resultFlags.map((name): [string, Rewrite] => [name, (value, { take }) => take(value, 'file')])),
+  ...Object.fromEntries(reportFlags.map((name): [string, Rewrite] => [name, (value, { take }) => take(value, 'file', true)])),
   dockerfile: (value, doors) => rewriteDockerfile(value, doors),
   ignorefile: (value, { show }) => show(value, 'ro'),
   'oci-layout-path': (value, { take }) => take(value, 'layout'),
-  'tar-path': (value, { take }) => take(value, 'file'),
   output: (value, doors) => rewriteExport(value, doors),
-  'digest-file': (value, { take }) => take(value, 'file'),
-  'image-name-with-digest-file': (value, { take }) => take(value, 'file'),
-  'image-name-tag-with-digest-file': (value, { take }) => take(value, 'file'),
-  'metadata-file': (value, { take }) => take(value, 'file'),
-  iidfile: (value, { take }) => take(value, 'file'),
-  'events-file': (value, { take }) => take(value, 'file', true),
-  report: (value, { take }) => take(value, 'file', true),
-  'junit-file': (value, { take }) => take(value, 'file', true),
-  'dotenv-file': (value, { take }) => take(value, 'file', true),
   secret: (value, { show }) =>
     secretVariable(value) === undefined
       ? value.replace(/(^|,)(src|source)=([^,]+)/i, (_, comma: string, key: string, path: string) => `${comma}${key}=${show(path, 'copy')}`)
@@ -104,7 +108,6 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
   'cache-repo': (value, doors) => rewriteCache(value, doors),
   'cache-from': (value, doors) => rewriteCache(value, doors),
   'cache-dir': (value, { show }) => (existsSync(value) ? show(value, 'ro') : value),
-  'cache-explain': (value, { take }) => take(value, 'file'),
   'cache-to': (value, doors) => rewriteCache(value, doors),
   'build-context': (value, doors) => value.replace(/=(.+)$/, (_, place: string) => `=${rewritePlace(place, doors)}`),
   'registry-certificate': (value, { show }) => value.replace(/=(.+)$/, (_, path: string) => `=${show(path, 'ro')}`),

@@ -1,5 +1,5 @@
 // `run`: a command with the container's root as its own, as its config says or the command line.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
 import { makeFolder } from '../folders.ts';
 import { bytesFromText, textFromBytes } from '../bytes.ts';
@@ -9,6 +9,7 @@ import { accountFiles, homeOf, resolveUser } from '../linux/accounts.ts';
 import { makeLimitedGroups } from '../linux/control-groups.ts';
 import { tryLock } from '../linux/file-lock.ts';
 import type { ContainerMemory, ContainerMount, ContainerPlan } from '../sandbox/container-plan.ts';
+import { readText } from '../sandbox/host.ts';
 import { type ContainerExit, runContainer } from '../sandbox/run-container.ts';
 import { chosenCapabilities } from './capability-names.ts';
 import type { ContainerStore, OpenContainer } from './container-store.ts';
@@ -164,11 +165,11 @@ function writeOwnFiles(
     const colon = host.indexOf(':');
     return `${host.slice(colon + 1)} ${host.slice(0, colon)}`;
   });
-  const hostLines = [readIfThere('/etc/hosts').trimEnd(), `127.0.1.1 ${hostName}`, ...hosts].filter((line) => line !== '');
+  const hostLines = [readText('/etc/hosts').trimEnd(), `127.0.1.1 ${hostName}`, ...hosts].filter((line) => line !== '');
   return [
     ...(keepsHosts ? [] : [file('hosts', '/etc/hosts', `${hostLines.join('\n')}\n`, 'rw')]),
     file('hostname', '/etc/hostname', `${hostName}\n`, 'rw'),
-    file('resolv.conf', '/etc/resolv.conf', readIfThere('/etc/resolv.conf'), 'rw'),
+    file('resolv.conf', '/etc/resolv.conf', readText('/etc/resolv.conf'), 'rw'),
     // By this, programs know that they are in a container.
     file(
       'containerenv',
@@ -179,17 +180,9 @@ function writeOwnFiles(
   ];
 }
 
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return ''; // a machine without one has nothing to show
-  }
-}
-
 /** Whether the group of terminals is one that files can be given to here. */
 function hasTerminalGroup(): boolean {
-  const map = readIfThere('/proc/self/gid_map');
+  const map = readText('/proc/self/gid_map');
   return map.split('\n').some((line) => {
     const [inside, , count] = line.trim().split(/\s+/).map(Number);
     return inside !== undefined && count !== undefined && inside <= terminalGroup && terminalGroup < inside + count;

@@ -6,7 +6,7 @@ import { systemCode } from '../errors.ts';
 import type { Entry } from '../layer/entry.ts';
 import { show } from '../layer/show.ts';
 import { takeWhole } from '../layer/stored-content.ts';
-import { childPath, clampPath, splitPath } from '../paths.ts';
+import { childPath, clampPath, splitPath, rootPath } from '../paths.ts';
 import { createEntry, tryCreateEntry } from './create.ts';
 import { DirectoryFinish } from './directory-finish.ts';
 import { malformed, unsafe, within } from './entry-failure.ts';
@@ -36,7 +36,6 @@ export interface WriteRules {
   readonly refuseDevice?: (real: ByteString) => void;
 }
 
-const top = '.' as ByteString; // ASCII
 const longestTurnMs = 50;
 
 export class EntryWriter {
@@ -78,14 +77,14 @@ export class EntryWriter {
       }
       await within(entry.path, () => apply(takeWhole(entry)));
     }
-    await within(top, async () => this.#finish());
+    await within(rootPath, async () => this.#finish());
     return count;
   }
 
   /** Puts an entry on disk; gives its place unless it is left out or waits for its target. */
   async write(entry: Entry): Promise<ByteString | undefined> {
     const path = this.#pathOf(entry.path);
-    const real = path === top ? top : this.#placeOf(path, entry.type);
+    const real = path === rootPath ? rootPath : this.#placeOf(path, entry.type);
     if (real === undefined) return undefined;
     const adapted = this.#adapt(real, entry);
     if (adapted.type !== 'hardlink') return (await this.#put(real, adapted)) ? real : undefined;
@@ -184,7 +183,7 @@ export class EntryWriter {
 
   async #put(real: ByteString, entry: Entry): Promise<boolean> {
     if (entry.type === 'directory') return await this.#putDirectory(real, entry);
-    if (real === top) throw malformed(real, `would make the root a ${entry.type}`);
+    if (real === rootPath) throw malformed(real, `would make the root a ${entry.type}`);
     const path = absolutePath(this.#root, real);
     const { refuseXattr, refuseDevice } = this.#rules;
     try {
@@ -203,7 +202,7 @@ export class EntryWriter {
   async #putDirectory(real: ByteString, entry: Entry): Promise<boolean> {
     const path = absolutePath(this.#root, real);
     const { kind, refuseXattr } = this.#rules;
-    const standing = real === top ? 0o040000 : modeOf(this.#root, real);
+    const standing = real === rootPath ? 0o040000 : modeOf(this.#root, real);
     const open = this.#directories.open(real, entry);
     if (isDirectoryMode(standing) && kind !== 'new') {
       removeStaleXattrs(path, entry);

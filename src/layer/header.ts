@@ -206,6 +206,7 @@ function isBlank(byte: number | undefined): boolean {
   return byte === 0 || byte === space;
 }
 
-function malformed(state: string): BuilderError {
+/** What makes no sense in an archive. */
+export function malformed(state: string): BuilderError {
   return new BuilderError('ERR_LAYER', `Cannot read archive: ${state}`);
 }

@@ -2,11 +2,10 @@
 // engines ignore is ignored. Where readers besides are known to disagree about what an archive holds, we refuse it, so that
 // nothing can be smuggled past one of them.
 import { type ByteString, bytesFromBuffer } from '../bytes.ts';
-import { BuilderError } from '../errors.ts';
 import { cleanPath } from '../paths.ts';
 import { ByteSource } from './byte-source.ts';
 import type { Entry, EntryType, Timestamp } from './entry.ts';
-import { type Header, blockSize, isZeroBlock, parseHeader } from './header.ts';
+import { type Header, blockSize, isZeroBlock, parseHeader, malformed } from './header.ts';
 import { type PaxRecords, maximumMetaSize, parsePax, parsePaxNumber, parsePaxTime, xattrsOf } from './pax.ts';
 import { show } from './show.ts';
 import { StoredContent } from './stored-content.ts';
@@ -260,8 +259,4 @@ function deviceOf(header: Header, path: ByteString): { readonly major: number; r
     throw malformed(`entry ${show(path)} is device ${major}:${minor}, and 0:0 to ${largestMajor}:${largestMinor} are possible`);
   }
   return { major, minor };
-}
-
-function malformed(state: string): BuilderError {
-  return new BuilderError('ERR_LAYER', `Cannot read archive: ${state}`);
 }

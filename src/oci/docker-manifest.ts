@@ -14,7 +14,7 @@ export function encodeDockerManifest(config: Descriptor, layers: readonly Descri
     ['config', dockerDescriptor(config)],
     ['layers', layers.map(dockerDescriptor)],
   ]);
-  return stored(root, MediaType.dockerManifest);
+  return encodeManifest(root, MediaType.dockerManifest);
 }
 
 /** A manifest list. An entry without a platform gets empty words, as docker has it. */
@@ -34,7 +34,7 @@ export function encodeDockerList(manifests: readonly Descriptor[]): StoredManife
     ['mediaType', MediaType.dockerList],
     ['manifests', entries],
   ]);
-  return stored(root, MediaType.dockerList);
+  return encodeManifest(root, MediaType.dockerList);
 }
 
 function dockerDescriptor({ mediaType, size, digest, urls }: Descriptor): JsonObject {
@@ -47,7 +47,8 @@ function dockerDescriptor({ mediaType, size, digest, urls }: Descriptor): JsonOb
   return out;
 }
 
-function stored(root: JsonObject, mediaType: string): StoredManifest {
+/** A manifest as it is stored, of its JSON. */
+export function encodeManifest(root: JsonObject, mediaType: string): StoredManifest {
   const bytes = Buffer.from(formatJson(root), 'utf8');
   return { bytes, mediaType, digest: digestOf(bytes) };
 }

@@ -18,6 +18,11 @@ export const MediaType = {
   dockerForeignLayerGzip: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
 } as const;
 
+/** True for the config of an image; an artifact has another. */
+export function isConfigType(mediaType: string): boolean {
+  return mediaType === MediaType.ociConfig || mediaType === MediaType.dockerConfig;
+}
+
 /** Which family an image's manifest, config and layers belong to. */
 export type MediaFamily = 'oci' | 'docker';
 

@@ -9,7 +9,7 @@ import type { Image, ImageBlob, Layer } from './image.ts';
 import { formatImageConfig, parseImageConfig } from './image-config.ts';
 import { type Json, formatJson } from './json.ts';
 import { type ImageManifest, type StoredManifest, configLimitBytes, indexDepthLimit, parseManifest, selectPlatform } from './manifest.ts';
-import { MediaType, type MediaFamily, layerMediaTypeIn } from './media-type.ts';
+import { MediaType, type MediaFamily, layerMediaTypeIn, isConfigType } from './media-type.ts';
 import type { Platform } from './platform.ts';
 import type { ImageSink, ImageSource, StoredRoot } from './source-and-sink.ts';
 
@@ -71,7 +71,7 @@ export function encodeManifest(
 export async function readImage(source: ImageSource, platform: Platform, signal: AbortSignal): Promise<StoredImage> {
   const { manifest, view } = await chooseManifest(source, platform, signal);
   const { mediaType } = view.config;
-  if (mediaType !== MediaType.ociConfig && mediaType !== MediaType.dockerConfig) {
+  if (!isConfigType(mediaType)) {
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot use ${source.name} as an image: its config is ${JSON.stringify(mediaType)}`);
   }
   const encrypted = view.layers.findIndex((layer) => layer.mediaType.endsWith('+encrypted'));

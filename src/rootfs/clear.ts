@@ -1,5 +1,5 @@
 // An empty root for the next stage.
-import type { ByteString } from '../bytes.ts';
+import { rootPath } from '../paths.ts';
 import { BuilderError } from '../errors.ts';
 import { removeChildren } from '../files/remove.ts';
 import type { Root } from '../files/root.ts';
@@ -11,7 +11,7 @@ import type { Root } from '../files/root.ts';
 export function clearRoot(root: Root, signal: AbortSignal): void {
   signal.throwIfAborted();
   try {
-    removeChildren(root, '.' as ByteString); // ASCII
+    removeChildren(root, rootPath);
   } catch (error) {
     throw new BuilderError('ERR_ROOTFS', `Cannot empty ${root.path}: ${error instanceof Error ? error.message : 'unknown failure'}`, {
       cause: error,

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { ByteString } from '../bytes.ts';
 import { openEntries } from '../layer/open-entries.ts';
 import type { Layer } from '../oci/image.ts';
-import { comparePaths, splitPath } from '../paths.ts';
+import { comparePaths, splitPath, rootPath } from '../paths.ts';
 import { LayerApplication } from '../tree/apply-layer.ts';
 import { ImageTree } from '../tree/image-tree.ts';
 import { keyOf, namingLayer } from './follow-layer.ts';
@@ -45,7 +45,7 @@ export async function compareImages(
   for (const path of changes.keys())
     for (let { parent } = splitPath(path); parent !== '.' && !changes.has(parent); { parent } = splitPath(parent))
       changes.set(parent, 'changed');
-  changes.delete('.' as ByteString); // the root is no path of an image
+  changes.delete(rootPath); // the root is no path of an image
   return [...changes].map(([path, kind]) => ({ path, kind })).sort((a, b) => comparePaths(a.path, b.path));
 }
 

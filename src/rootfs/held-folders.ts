@@ -1,5 +1,6 @@
 // Folders of the disk that stay whatever image it holds, since something is mounted below them. Between two images they are as they
 // were before the first.
+import { foldersAbove } from '../paths.ts';
 import { lstatSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
 import { statOf } from '../files/disk-view.ts';
@@ -15,8 +16,7 @@ export class HeldFolders {
   /** Notes what the folders are like now. */
   constructor(root: Root) {
     for (const path of root.protection.paths) {
-      for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
-        const below = path.slice(0, slash) as ByteString; // a part of bytes
+      for (const below of foldersAbove(path)) {
         if (root.protection.covers(below)) continue;
         const folder = absolutePath(root, below);
         if (this.#metadata.has(folder)) break;

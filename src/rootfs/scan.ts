@@ -11,12 +11,11 @@ import { ScanTable } from './scan-table.ts';
 import type { Tree } from './scanned-tree.ts';
 import { type LookRequest, SecondLook } from './second-look.ts';
 import { TreeColumns, inRoot } from './tree-columns.ts';
-import { childPath } from '../paths.ts';
+import { childPath, rootPath } from '../paths.ts';
 
 const entriesPerTurn = 4096;
 /** Files for which waking another thread pays. */
 const leastForTwo = 1000;
-const top = '.' as ByteString; // ASCII
 
 /** An earlier tree of the same root. */
 export interface EarlierTree {
@@ -122,7 +121,7 @@ class Walk {
   /** Depth first without recursion, giving way to downloads and uploads now and then. */
   async run(signal: AbortSignal): Promise<Tree> {
     const [columns, table] = [this.#columns, this.#table];
-    const stack: Frame[] = [this.#frame(top, inRoot, { at: undefined, start: 0, end: this.#before?.size ?? 0 })];
+    const stack: Frame[] = [this.#frame(rootPath, inRoot, { at: undefined, start: 0, end: this.#before?.size ?? 0 })];
     for (let frame = stack.at(-1), count = 1; frame !== undefined; frame = stack.at(-1), count++) {
       if (count % entriesPerTurn === 0) {
         signal.throwIfAborted();

@@ -12,9 +12,7 @@ import { listNames } from '../files/remove.ts';
 import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
 import { type Root, plainRoot } from '../files/root.ts';
 import type { TreeEntry } from './scanned-tree.ts';
-import { childPath, pathIn, splitPath } from '../paths.ts';
-
-const top = '.' as ByteString; // ASCII
+import { childPath, pathIn, splitPath, rootPath } from '../paths.ts';
 
 /**
  * Moves all of the root that isn't protected into `folder`, an empty directory. Directories that lead to something protected
@@ -22,7 +20,7 @@ const top = '.' as ByteString; // ASCII
  * @throws ERR_ROOTFS; the root is then partly moved
  */
 export async function setRootAside(root: Root, folder: ByteString, signal: AbortSignal): Promise<void> {
-  await new Move(root, plainRoot(folder), signal).directory(top);
+  await new Move(root, plainRoot(folder), signal).directory(rootPath);
 }
 
 /**
@@ -43,7 +41,7 @@ export async function setPathsAside(root: Root, folder: ByteString, paths: reado
 
 /** Moves all that is in `folder` back into the root, which must be empty, and removes the folder. @throws ERR_ROOTFS */
 export async function takeRootBack(root: Root, folder: ByteString, signal: AbortSignal): Promise<void> {
-  await new Move(plainRoot(folder), root, signal).directory(top);
+  await new Move(plainRoot(folder), root, signal).directory(rootPath);
   try {
     rmdirSync(fsPath(folder));
   } catch (error) {
@@ -56,7 +54,7 @@ export async function takeRootBack(root: Root, folder: ByteString, signal: Abort
  * `to` stays. @throws ERR_ROOTFS
  */
 export async function moveContents(root: Root, from: ByteString, to: ByteString, signal: AbortSignal): Promise<void> {
-  await new Move(rootBelow(root, from), rootBelow(root, to), signal).directory(top);
+  await new Move(rootBelow(root, from), rootBelow(root, to), signal).directory(rootPath);
 }
 
 /** The folder `path` as a root of its own, with what is protected in it. */

@@ -7,7 +7,7 @@ import type { ByteString } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import { StatField, statFieldCount } from '../linux/files.ts';
 import { isDirectoryMode } from '../files/resolve.ts';
-import { splitPath } from '../paths.ts';
+import { splitPath, rootPath } from '../paths.ts';
 import type { Tree } from './scanned-tree.ts';
 import { TreeColumns, inRoot } from './tree-columns.ts';
 
@@ -36,7 +36,7 @@ export async function writeSnapshot(path: string, tree: Tree): Promise<void> {
 /** @throws ERR_ROOTFS where the file is missing or not whole */
 export async function readSnapshot(path: string, signal: AbortSignal): Promise<Tree> {
   const columns = new TreeColumns();
-  const directories = new Map<ByteString, number>([['.' as ByteString, inRoot]]); // ASCII
+  const directories = new Map<ByteString, number>([[rootPath, inRoot]]);
   let count = -1;
   let isWhole = false;
   try {

@@ -6,6 +6,7 @@ import type { Emit, StepLabel } from '../events.ts';
 import { isWithin } from '../paths.ts';
 import { diffTrees } from '../rootfs/diff.ts';
 import { createProtection } from '../rootfs/protect.ts';
+import { listPaths } from '../rootfs/recover-from-copy.ts';
 import { isDirectoryMode } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
 import { scanLiving, settleClock } from '../rootfs/scan.ts';
@@ -31,8 +32,6 @@ interface Watched {
   walkMs: number;
   seenAt: number;
 }
-
-const shownPaths = 3;
 
 /** Watches those of `folders` that can be written to; one that is mounted read-only costs nothing. `rootPath` is the image's root. */
 export function watchContexts(
@@ -79,7 +78,7 @@ export function watchContexts(
     lostIn: (path) => [...changedIn].findLast(([changed]) => isWithin(path, changed))?.[1]?.range.start.line,
     tellReads: (step) => {
       if (reads.size === 0) return;
-      const message = `this step reads ${list([...reads])}, which changed while a RUN ran (${linesOf([...reads], changedIn)})`;
+      const message = `this step reads ${listPaths([...reads])}, which changed while a RUN ran (${linesOf([...reads], changedIn)})`;
       emit({ kind: 'warning', code: `context-read ${step.overall.number}`, message, range: step.range });
       reads.clear();
     },
@@ -145,14 +144,9 @@ function changeWarning(folder: ByteString, paths: readonly ByteString[], step: S
   return {
     kind: 'warning',
     code: `context-changed ${step?.number ?? 0} ${textFromBytes(folder)}`,
-    message: `the context changed while this RUN ran, by it or by somebody else (${amount}: ${list(paths)}); what a RUN makes there is not the image's, and mounted read-only it can't be changed`,
+    message: `the context changed while this RUN ran, by it or by somebody else (${amount}: ${listPaths(paths)}); what a RUN makes there is not the image's, and mounted read-only it can't be changed`,
     ...(step === undefined ? {} : { range: step.range }),
   };
-}
-
-function list(paths: readonly ByteString[]): string {
-  const shown = paths.slice(0, shownPaths).map(textFromBytes).join(', ');
-  return paths.length > shownPaths ? `${shown}, …` : shown;
 }
 
 function linesOf(paths: readonly ByteString[], changedIn: ReadonlyMap<ByteString, StepLabel | undefined>): string {

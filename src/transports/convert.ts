@@ -8,10 +8,10 @@ import { verify } from '../layer/meter.ts';
 import type { BlobStore, StoredBlob } from '../layer/store.ts';
 import { storeCompressed } from '../layer/write.ts';
 import { type Descriptor, formatDescriptor, isForeign } from '../oci/descriptor.ts';
-import { type Digest, digestOf } from '../oci/digest.ts';
-import { encodeDockerList, encodeDockerManifest } from '../oci/docker-manifest.ts';
+import type { Digest } from '../oci/digest.ts';
+import { encodeDockerList, encodeDockerManifest, encodeManifest } from '../oci/docker-manifest.ts';
 import { parseImageConfig } from '../oci/image-config.ts';
-import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
+import { type Json, type JsonObject, parseJson } from '../oci/json.ts';
 import {
   type ImageIndex,
   type ImageManifest,
@@ -21,7 +21,7 @@ import {
   isManifestType,
   parseManifest,
 } from '../oci/manifest.ts';
-import { type Compression, type MediaFamily, MediaType, layerMediaType, layerMediaTypeIn } from '../oci/media-type.ts';
+import { type Compression, type MediaFamily, MediaType, isConfigType, layerMediaType, layerMediaTypeIn } from '../oci/media-type.ts';
 import type { ImageSource } from '../oci/source-and-sink.ts';
 import { nestedTooDeep } from '../oci/stored-image.ts';
 
@@ -133,7 +133,7 @@ async function convertImage(
   root.set('mediaType', MediaType.ociManifest);
   if (view.family === 'oci') root.set('layers', editDescriptors(root.get('layers'), view.layers, layers));
   else root.set('config', formatDescriptor(config)).set('layers', layers.map(formatDescriptor));
-  return encoded(root, MediaType.ociManifest);
+  return encodeManifest(root, MediaType.ociManifest);
 }
 
 async function convertIndex(
@@ -165,7 +165,7 @@ async function convertIndex(
   root.set('mediaType', MediaType.ociIndex);
   const list = view.family === 'oci' ? editDescriptors(root.get('manifests'), view.manifests, entries) : entries.map(formatDescriptor);
   root.set('manifests', list);
-  return encoded(root, MediaType.ociIndex);
+  return encodeManifest(root, MediaType.ociIndex);
 }
 
 /** What the plain bytes of each layer must be, where a layer is compressed anew; none for what is no image. */
@@ -175,8 +175,7 @@ async function diffIdsOf(
   family: MediaFamily,
   signal: AbortSignal,
 ): Promise<readonly Digest[]> {
-  const isImage = config.mediaType === MediaType.ociConfig || config.mediaType === MediaType.dockerConfig;
-  if (!isImage || layers.every((layer) => newCompression(layer, family, changes) === undefined)) return [];
+  if (!isConfigType(config.mediaType) || layers.every((layer) => newCompression(layer, family, changes) === undefined)) return [];
   return parseImageConfig((await source.bytes(config, configLimitBytes, signal)).toString('utf8')).diffIds;
 }
 
@@ -225,7 +224,7 @@ function newCompression({ mediaType }: Descriptor, family: MediaFamily, { compre
 }
 
 function configTypeIn(family: MediaFamily, mediaType: string): string {
-  if (mediaType !== MediaType.ociConfig && mediaType !== MediaType.dockerConfig) return mediaType;
+  if (!isConfigType(mediaType)) return mediaType;
   return family === 'oci' ? MediaType.ociConfig : MediaType.dockerConfig;
 }
 
@@ -271,9 +270,4 @@ function editDescriptors(list: Json | undefined, before: readonly Descriptor[], 
 function objectOf(bytes: Buffer): JsonObject {
   const root = parseJson(bytes.toString('utf8'));
   return root instanceof Map ? root : new Map();
-}
-
-function encoded(root: JsonObject, mediaType: string): StoredManifest {
-  const bytes = Buffer.from(formatJson(root), 'utf8');
-  return { bytes, mediaType, digest: digestOf(bytes) };
 }

@@ -3,7 +3,7 @@ import { BuilderError } from '../errors.ts';
 import { type Descriptor, formatAnnotations } from '../oci/descriptor.ts';
 import { type Json, type JsonObject, parseJson } from '../oci/json.ts';
 import { configLimitBytes } from '../oci/manifest.ts';
-import { MediaType } from '../oci/media-type.ts';
+import { isConfigType } from '../oci/media-type.ts';
 import type { Platform } from '../oci/platform.ts';
 import { dockerHub } from '../oci/reference.ts';
 import type { ImageSource } from '../oci/source-and-sink.ts';
@@ -45,7 +45,7 @@ export async function inspectImage(
 export async function readConfig(source: ImageSource, platform: Platform, signal: AbortSignal): Promise<Buffer> {
   const { view } = await chooseManifest(source, platform, signal);
   const { mediaType } = view.config;
-  if (mediaType !== MediaType.ociConfig && mediaType !== MediaType.dockerConfig)
+  if (!isConfigType(mediaType))
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot inspect ${source.name}: it is no image, its config is ${JSON.stringify(mediaType)}`, {
       hint: '--raw prints its manifest',
     });

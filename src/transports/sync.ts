@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { BuilderError, systemReason } from '../errors.ts';
 import { isDigest } from '../oci/digest.ts';
-import { type Reference, formatCommonName, parseReference } from '../oci/reference.ts';
+import { type Reference, formatCommonName, parseReference, withDefaultTag } from '../oci/reference.ts';
 import type { SyncRegistry } from './sync-file.ts';
 import { type Place, parsePlace } from './transport.ts';
 import { registryPlace, transports } from './transports.ts';
@@ -57,7 +57,7 @@ export async function folderSources(folder: string): Promise<readonly SyncSource
 export function syncDestination({ name }: SyncSource, { kind, destination, isScoped, suffix }: SyncTarget): Place {
   const below = isScoped ? name : basename(name);
   const whole = `${destination.replace(/\/+$/, '')}/${below}${suffix}`;
-  return kind === 'dir' ? parsePlace(`dir:${whole}`, transports) : registryPlace(withTag(whole));
+  return kind === 'dir' ? parsePlace(`dir:${whole}`, transports) : registryPlace(withDefaultTag(parseReference(whole)));
 }
 
 export interface SyncTarget {
@@ -66,11 +66,6 @@ export interface SyncTarget {
   readonly isScoped: boolean;
   /** Behind every tag. */
   readonly suffix: string;
-}
-
-function withTag(text: string): Reference {
-  const reference = parseReference(text);
-  return reference.tag === undefined && reference.digest === undefined ? { ...reference, tag: 'latest' } : reference;
 }
 
 function registrySource(reference: Reference): SyncSource {

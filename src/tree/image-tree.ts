@@ -1,6 +1,7 @@
 // What an image is at one moment of a build: names, and the files that they are names of, without content. This is the truth
 // that COPY, ADD and WORKDIR look things up in; the disk is only where RUN sees it. A file takes some 60 bytes (see `Rows` and
 // `DirectoryNames`), and one that has several names is one node.
+import { rootPath } from '../paths.ts';
 import type { ByteString } from '../bytes.ts';
 import { type Metadata } from '../layer/entry.ts';
 import { DirectoryNames } from './directory-names.ts';
@@ -164,7 +165,7 @@ export class ImageTree {
   }
 
   /** Every name below a directory (the root if not given) in walk order: a directory right before what is in it. */
-  *walk(top: ByteString = '.' as ByteString): Generator<readonly [path: ByteString, node: number]> {
+  *walk(top = rootPath): Generator<readonly [path: ByteString, node: number]> {
     const start = this.at(top);
     if (start === undefined) return;
     const names = this.#children;

@@ -3,7 +3,7 @@
 // mounts a token. There the two are turned: the held folder gets what is in the link's target, and the target's place on the disk
 // a link to it, so that a RUN finds the same files by both names. Values only: no I/O.
 import type { ByteString } from '../bytes.ts';
-import { isWithin, pathBelow } from '../paths.ts';
+import { isWithin, pathBelow, foldersAbove } from '../paths.ts';
 import type { ImageTree } from './image-tree.ts';
 import { resolveInTree } from './resolve.ts';
 
@@ -101,8 +101,6 @@ function restOf(path: ByteString, top: ByteString): ByteString {
 /** Every folder above a covered path, the outermost first. */
 function heldPaths(covered: readonly ByteString[]): readonly ByteString[] {
   const held = new Set<ByteString>();
-  for (const path of covered) {
-    for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) held.add(path.slice(0, slash) as ByteString); // a part of bytes
-  }
+  for (const path of covered) for (const folder of foldersAbove(path)) held.add(folder);
   return [...held].sort();
 }

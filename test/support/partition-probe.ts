@@ -2,6 +2,7 @@
 // usage, as root: unshare --net node partition-probe.ts
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BuilderError } from '../../src/errors.ts';
@@ -36,37 +37,37 @@ const retryPolicy: RetryPolicy = { tries: 6, firstDelayMs: 100, longestDelayMs: 
 const client = testClient({ clock: systemClock, retryPolicy, stallTimeoutMs: 400, connectTimeoutMs: 400 });
 const named = (name: string): ReturnType<typeof parseReference> => parseReference(`${registry.host}/app/${name}:v1`);
 const content = someBytes(4_000_000);
+function beginBlob(response: ServerResponse): void {
+  response.writeHead(200, { 'content-length': content.length });
+  response.write(content.subarray(0, 1_000_000));
+}
 await client.pushImage(storedOf(layerOf(content)), [named('base')], {}, signal);
+/** Takes the network away in the middle of the next such request; gives what waits until it is back. */
+function awayDuring(
+  method: string,
+  path: RegExp,
+  begin: (request: IncomingMessage, response: ServerResponse) => void,
+): () => Promise<void> {
+  let isAway: Promise<void> | undefined;
+  const act = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    begin(request, response);
+    isAway = away(900);
+    await isAway;
+  };
+  registry.inject({ method, path, act });
+  return async () => await isAway;
+}
 
 const pull = await endOf(async () => {
   const { image } = await client.pullImage(named('base'), platform, signal);
-  let isAway: Promise<void> | undefined;
-  registry.inject({
-    method: 'GET',
-    path: /blobs/,
-    act: async (_request, response) => {
-      response.writeHead(200, { 'content-length': content.length });
-      response.write(content.subarray(0, 1_000_000));
-      isAway = away(900);
-      await isAway;
-    },
-  });
+  const isBack = awayDuring('GET', /blobs/, (_request, response) => beginBlob(response));
   assert.deepEqual(await buffer(image.layers[0]?.open(signal) ?? assert.fail()), content);
-  await isAway;
+  await isBack();
 });
 const push = await endOf(async () => {
-  let isAway: Promise<void> | undefined;
-  registry.inject({
-    method: 'PUT',
-    path: /uploads/,
-    act: async (request) => {
-      request.pause();
-      isAway = away(900);
-      await isAway;
-    },
-  });
+  const isBack = awayDuring('PUT', /uploads/, (request) => void request.pause());
   await client.pushImage(storedOf(layerOf(someBytes(20_000_000))), [named('pushed')], {}, signal);
-  await isAway;
+  await isBack();
 });
 const run = await endOf(async () => {
   await away(900);
@@ -82,8 +83,7 @@ const halfAMinute = await endOf(async () => {
     method: 'GET',
     path: /blobs/,
     act: async (_request, response) => {
-      response.writeHead(200, { 'content-length': content.length });
-      response.write(content.subarray(0, 1_000_000));
+      beginBlob(response);
       isPulling.resolve();
       await rest;
       response.end(content.subarray(1_000_000));

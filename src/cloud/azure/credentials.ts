@@ -1,6 +1,6 @@
 // Microsoft Entra ID tokens, from where Azure's own clients take them: a secret or certificate in the environment, a federated token
 // (AKS workload identity), the identity endpoint of App Service, the machine's metadata server.
-import { createHash, createPrivateKey, createSign, randomUUID, X509Certificate } from 'node:crypto';
+import { createHash, createPrivateKey, randomUUID, X509Certificate } from 'node:crypto';
 import { BuilderError } from '../../errors.ts';
 import type { Json, JsonObject } from '../../oci/json.ts';
 import {
@@ -16,6 +16,7 @@ import {
 import { failuresOf, refusalOf } from '../failure.ts';
 import { type HeldFile, holdFile } from '../held-file.ts';
 import { type Passing, Renewed, lifeOfSeconds } from '../renewed.ts';
+import { signedToken } from '../signed-token.ts';
 
 interface AzureToken {
   readonly token: string;
@@ -153,9 +154,7 @@ function assertionOf({ env, access }: Around, wanted: Wanted, app: App & { reado
   try {
     const certificate = new X509Certificate(pem);
     const key = createPrivateKey({ key: pem, passphrase: env['AZURE_CLIENT_CERTIFICATE_PASSWORD'] ?? '' });
-    const head = { alg: 'RS256', typ: 'JWT', x5t: createHash('sha1').update(certificate.raw).digest('base64url') };
-    const text = [head, claims].map((part) => Buffer.from(JSON.stringify(part), 'utf8').toString('base64url')).join('.');
-    return `${text}.${createSign('RSA-SHA256').update(text).sign(key, 'base64url')}`;
+    return signedToken({ x5t: createHash('sha1').update(certificate.raw).digest('base64url') }, claims, key);
   } catch (error) {
     throw failed(
       source,

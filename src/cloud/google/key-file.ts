@@ -1,12 +1,12 @@
 // The kinds of files that hold Google credentials, and how each becomes an access token.
 // https://google.aip.dev/auth/4110 and /4117 (external accounts)
-import { createSign } from 'node:crypto';
 import { given } from '../../given.ts';
 import { type Json, type JsonObject, parseJson } from '../../oci/json.ts';
 import { type CloudAccess, type CloudAnswer, type Environment, isLinkLocal, isSafeForSecrets, objectOf, textAt } from '../ask.ts';
 import { holdFile, namedPlace } from '../held-file.ts';
 import { type Passing, lifeOfSeconds, lifeUntil } from '../renewed.ts';
 import { failuresOf, refusalOf } from '../failure.ts';
+import { signedToken } from '../signed-token.ts';
 
 export interface GoogleKeyFile {
   readonly obtain: (signal: AbortSignal) => Promise<Passing<string>>;
@@ -63,19 +63,14 @@ async function byKey(opened: Opened, signal: AbortSignal): Promise<Passing<strin
   const url = urlAt(opened, 'token_uri', usualTokenUrl);
   const seconds = Math.floor(access.date() / 1000);
   const claims = { iss: needed(opened, 'client_email'), scope, aud: url.href, iat: seconds, exp: seconds + 3600 };
-  const head = {
-    alg: 'RS256',
-    typ: 'JWT',
-    ...given({ kid: textAt(root, 'private_key_id') }),
-  };
-  const text = [head, claims].map((part) => Buffer.from(JSON.stringify(part), 'utf8').toString('base64url')).join('.');
-  let signature: string;
+  const key = needed(opened, 'private_key');
+  let assertion: string;
   try {
-    signature = createSign('RSA-SHA256').update(text).sign(needed(opened, 'private_key'), 'base64url');
+    assertion = signedToken(given({ kid: textAt(root, 'private_key_id') }), claims, key);
   } catch (error) {
     throw failed(source, 'its private_key is not a key', undefined, error);
   }
-  const form = { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion: `${text}.${signature}` };
+  const form = { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion };
   return await askForToken(opened, url, form, signal);
 }
 
