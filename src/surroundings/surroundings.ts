@@ -62,6 +62,7 @@ export async function openSurroundings(
   options: SurroundingsOptions,
 ): Promise<Surroundings> {
   const { signal } = options;
+  const { rootPath, builderFolder } = request;
   let watch: ContextWatch | undefined;
   const { emit, step } = followSteps(options.emit, (ended) => watch?.tellReads(ended));
   const stack = new AsyncDisposableStack();
@@ -74,13 +75,8 @@ export async function openSurroundings(
     const moved = new MovedFolders();
     const contexts = await openContexts(request, { ...network, moved, standardInput: options.standardInput }, options, stack);
     const claims = claimPaths(request, contexts, options, stack);
-    watch = watchContexts(claims.foreignFolders, {
-      rootPath: request.rootPath,
-      builderFolder: request.builderFolder,
-      isMoved: (folder) => moved.placeOf(folder) !== folder,
-      ownFiles: options.growingFiles,
-      emit,
-    });
+    const isMoved = (folder: ByteString): boolean => moved.placeOf(folder) !== folder;
+    watch = watchContexts(claims.foreignFolders, { rootPath, builderFolder, isMoved, ownFiles: options.growingFiles, emit });
     const contextWatch = watch;
     const { secretFiles, inputs } = filesOf(request, registry, network.credentialFiles, { ...claims, ...options });
     const ports: BuildPorts = {
@@ -96,7 +92,7 @@ export async function openSurroundings(
         secretFiles,
         folders: claims.foreignFolders,
         watch,
-        mounts: watchMounts(readMounts(), claims.containerFiles.names, { rootPath: request.rootPath, known: claims.own, emit }),
+        mounts: watchMounts(readMounts(), claims.containerFiles.names, { rootPath, known: claims.own, emit }),
         step,
         verifySeal: claims.verifySeal,
         emit,
