@@ -1,5 +1,6 @@
 // Every failure that a person should read: a code from a closed list, one sentence, and the cause.
 import { getSystemErrorMessage } from 'node:util';
+import type { Emit } from './events.ts';
 
 /** What kind of thing went wrong; `cli/exit.ts` alone turns a code into an exit status. */
 export type ErrorCode =
@@ -99,6 +100,13 @@ export class CommandError extends BuilderError {
     this.exitCode = command.exitCode;
     this.signalName = command.signalName;
   }
+}
+
+/** What failed first, where putting things away after it failed too; tells `emit` of the latter. */
+export function firstFailure(error: unknown, emit?: Emit): unknown {
+  if (!(error instanceof SuppressedError)) return error;
+  emit?.({ kind: 'warning', code: 'put-away', message: `after the failure, ${messageOf(firstFailure(error.error, emit))}` });
+  return firstFailure(error.suppressed, emit);
 }
 
 /** The failure with its place in the Dockerfile, where it has none yet; what is no mistake of that place stays as it is. */

@@ -13,7 +13,7 @@ import { withRealPlaces } from '../surroundings/real-places.ts';
 import { openSurroundings } from '../surroundings/surroundings.ts';
 import { parseDockerfile } from '../dockerfile/parse.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
-import { BuilderError, DockerfileError, messageOf } from '../errors.ts';
+import { BuilderError, DockerfileError, firstFailure, messageOf } from '../errors.ts';
 import type { Emit, StepLabel } from '../events.ts';
 import { given } from '../given.ts';
 import { appFolder, findContainerSign, insideContainer, realSurroundings, sandboxVariable } from '../sandbox/detect.ts';
@@ -151,8 +151,9 @@ async function buildHere(input: CommandInput, { mainPath, form, workingDirectory
     const result = await buildImage(dockerfile, request, ports);
     if (result !== undefined) summarize(input, { result, output: request.output }, elapsedMs());
     return 0;
-  } catch (error) {
+  } catch (caught) {
     if (signal.aborted) return reportAbort(report, signal, progress, elapsedMs());
+    const error = firstFailure(caught, progress.emit);
     return reportFailure(input, error, { progress, dockerfile, hint: capabilityHint(error, powers), elapsedMs });
   } finally {
     report.close();

@@ -1,6 +1,6 @@
 // One run of the program: argv and env in, an exit status out.
 import { didYouMean } from '../suggest.ts';
-import { BuilderError } from '../errors.ts';
+import { BuilderError, firstFailure } from '../errors.ts';
 import { given } from '../given.ts';
 import { tellAccepted } from './accepted.ts';
 import { type Command, type CommandInput, type Invocation, flagsOf, listedFlags } from './command.ts';
@@ -70,7 +70,8 @@ async function runInvocation(
     if (command.tellsAccepted !== true) tellAccepted(settings, listedFlags(command), env, report.emit);
     const again: CommandInput['again'] = async (next) => await runInvocation(next, streams, signal);
     return await command.run({ settings, positionals, flags, env, report, stdout, hasTerminal, signal, again });
-  } catch (error) {
+  } catch (caught) {
+    const error = firstFailure(caught, report.emit);
     report.close();
     for (const line of describeFailure(error, isVerbose)) report.line('error', line);
     return statusOf(error) ?? exitStatusOf(error);

@@ -5,6 +5,7 @@ import { bytesFromText } from '../bytes.ts';
 import type { BuildPorts } from '../build/ports.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Emit, StepLabel } from '../events.ts';
+import { Capability, hasCapability } from '../linux/capabilities.ts';
 import { hideFiles } from '../linux/hidden-files.ts';
 import { type Launcher, createLauncher } from '../linux/launch.ts';
 import { type Mount, readMounts } from '../linux/mounts.ts';
@@ -59,7 +60,10 @@ export function guardLaunch(launch: Launcher['launch'], guard: RunGuard): Launch
     const byRealPath = new Map(ours.flatMap((file) => (existsSync(file.path) ? [[realpathSync(file.path), file] as const] : [])));
     const hidden = hideFiles(ours.map(({ path }) => path));
     try {
-      if (!isTold) warnOfReadable([...others, ...hidden.left.flatMap(({ path }) => byRealPath.get(path) ?? [])], emit);
+      if (!isTold) {
+        warnOfReadable([...others, ...hidden.left.flatMap(({ path }) => byRealPath.get(path) ?? [])], emit);
+        if (!hasCapability(Capability.fsetid)) emit({ kind: 'warning', code: 'no-fsetid', message: lostBits });
+      }
       isTold = true;
       mounts.before();
       // What was told before belongs to nobody's output.
@@ -86,6 +90,10 @@ function sortSecrets(files: readonly SecretFile[], folders: readonly string[]) {
   const isOurs = (file: SecretFile): boolean => isGiven(file) && isForUsToRemove(file.path, mounts);
   return { ours: rest.filter(isOurs), others: rest.filter((file) => !isOurs(file)), once };
 }
+
+/** The kernel says nothing of it: chmod(2) and chown(2) succeed. */
+const lostBits =
+  "without CAP_FSETID, what a RUN makes or changes has no set-group-ID bit where the group is not root's, whatever it asks for; securityContext.capabilities.add: [FSETID] in the pod's manifest";
 
 /** A RUN is root and sees all that is mounted here. */
 function warnOfReadable(files: readonly SecretFile[], emit: Emit): void {

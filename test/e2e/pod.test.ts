@@ -50,6 +50,14 @@ test('without capabilities a base image that belongs to others fails in one line
   assert.ok(!stackTrace.test(result.output), `a stack trace: ${result.output}`);
 });
 
+test('without FSETID a build says which bits a RUN can not keep', async () => {
+  const dockerfile = 'FROM @REG@/base\nRUN mkdir /d && chown 7:7 /d && chmod 2750 /d && false\n';
+  const result = await scene.build({ dockerfile, capabilities: capabilities.filter((name) => name !== 'FSETID') });
+  assert.equal(result.status, 1, result.output);
+  assert.match(result.output, /^warning: without CAP_FSETID, /m);
+  assert.match(result.output, /^ {2}try: .*\[FSETID\]/m);
+});
+
 test('mounts inside the root stay as they are and stay out of the image', async () => {
   const folder = await scene.folder({ 'ca.crt': 'mounted', 'token/token': 'mounted' });
   const result = await scene.build({

@@ -17,6 +17,7 @@ import type { Effect, StageState, StepScope } from '../effect.ts';
 import { shellOf } from './metadata.ts';
 import { explainPrograms } from './examine-programs.ts';
 import { MountTargets, type Thing } from './mount-targets.ts';
+import { refusalHint, refusedMounts } from './refused-mounts.ts';
 import { type MountSources, putMounts } from './run-mounts.ts';
 
 /** What RUN needs besides its scope. */
@@ -54,6 +55,8 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
   const command = commandOf(instruction.command, shellOf(state.config));
   const workingDir = state.config.workingDir ?? '/';
   const killsBefore = outOfMemoryKills();
+  const { paths: foreign } = scope.files.disk.root.protection;
+  const refusedAt = new Set<string>();
   const { result, mountTargets, unchanged, secretIds } = await withMounts(instruction, command, workingDir, scope, (argv, extra) => {
     refuseForeignFolder(scope.files.disk.root, workingDir);
     const ended = scope.launch({
@@ -62,7 +65,10 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
       cwd: bytesFromText(workingDir),
       ...(scope.files.disk.root.path === '/' ? {} : { root: scope.files.disk.root.path }),
       user,
-      onOutput: (stream, line) => scope.emit({ kind: 'output', step: scope.step, stream, line }),
+      onOutput: (stream, line) => {
+        for (const place of refusedMounts(line, foreign)) refusedAt.add(place);
+        scope.emit({ kind: 'output', step: scope.step, stream, line });
+      },
       signal: scope.signal,
     });
     return ended.finally(() => scope.files.disk.ground?.followMounts(instruction.range));
@@ -76,7 +82,7 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
     const path = state.environment.get('PATH') ?? defaultPath;
     const examine = (): string | undefined =>
       explainPrograms(command.argv.at(-1) ?? '', { root: scope.files.disk.root, cwd: workingDir, path });
-    throw failure({ instruction, command, state }, result, wasOutOfMemory, examine);
+    throw failure({ instruction, command, state, hint: refusalHint([...refusedAt]) }, result, wasOutOfMemory, examine);
   }
   const createdBy = runHistory(state, command.argv);
   return { state, touched: { kind: 'anything', except: mountTargets, unchanged }, history: { createdBy }, secretIds };
@@ -197,7 +203,7 @@ export function refuseWhatNeedsPrivileges(instruction: RunInstruction, network: 
 }
 
 function failure(
-  { instruction, command: { argv }, state }: FailedRun,
+  { instruction, command: { argv }, state, hint }: FailedRun,
   result: LaunchResult,
   wasOutOfMemory: boolean,
   examine: () => string | undefined,
@@ -207,8 +213,8 @@ function failure(
   const ranAs = ranAsOf(state);
   const memory = `for want of memory${limit === undefined ? '' : `: the limit of this container is ${Math.round(limit / 1_048_576)} MiB`}`;
   const about = {
+    ...given({ ranAs, hint }),
     ...(wasOutOfMemory ? { hint: 'raise resources.limits.memory of the pod, or have the command do less at a time (make -j1)' } : {}),
-    ...given({ ranAs }),
   };
   if (!('exitCode' in result)) {
     const why = wasOutOfMemory && result.signalName === 'SIGKILL' ? ` ${memory}` : '';
@@ -226,6 +232,7 @@ interface FailedRun {
   readonly instruction: RunInstruction;
   readonly command: RunCommand;
   readonly state: StageState;
+  readonly hint: string | undefined;
 }
 
 /** Who ran it and where, as far as that is not root in `/`. */
