@@ -52,7 +52,11 @@ export function pluginInvocation(env: Environment, table: readonly FlagSpec[]): 
   const repository = settings.get('repo');
   if (repository === undefined) return undefined;
   const registry = hostOf(settings.get('registry') ?? '');
-  const name = registry === '' || repository.startsWith(`${registry}/`) ? repository : `${registry}/${repository}`;
+  const inRegistry = (name: string): string => (registry === '' || name.startsWith(`${registry}/`) ? name : `${registry}/${name}`);
+  const name = inRegistry(repository);
+  // As the repository it is named without its registry; one with another host, or a folder, is meant as it stands.
+  const cache = settings.get('cache-repo');
+  if (cache !== undefined && !/^(?:oci:|localhost|[^/]*[.:])/.test(cache)) settings.set('cache-repo', inRegistry(cache));
   const words = [
     `--context=${settings.get('context') ?? '.'}`,
     ...tagsOf(settings, env).map((tag) => `--destination=${name}:${tag}`),

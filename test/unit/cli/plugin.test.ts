@@ -48,6 +48,17 @@ describe('settings of a plugin', () => {
     ]);
   });
 
+  for (const [cache, place] of [
+    ['team/cache', 'registry.example/team/cache'],
+    ['registry.example/team/cache', 'registry.example/team/cache'],
+    ['other.example:5000/cache', 'other.example:5000/cache'],
+    ['oci:/cache', 'oci:/cache'],
+  ])
+    test(`cache_repo ${cache} is ${place}`, () => {
+      const words = wordsOf({ PLUGIN_REGISTRY: 'registry.example', PLUGIN_REPO: 'team/app', PLUGIN_CACHE_REPO: cache ?? '' });
+      assert.equal(words?.at(-1), `--cache-repo=${place}`);
+    });
+
   const names: readonly (readonly [env: Readonly<Record<string, string>>, destinations: readonly string[]])[] = [
     [{ PLUGIN_REPO: 'me/app' }, ['me/app:latest']],
     [{ PLUGIN_REPO: 'r.example/app', PLUGIN_REGISTRY: 'r.example' }, ['r.example/app:latest']],
