@@ -1,5 +1,5 @@
 // What a RUN changed on the disk, as the entries of a layer of the image. The scan seen last is kept, so each RUN costs one walk.
-import type { ByteString } from '../bytes.ts';
+import { type ByteString, textFromBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
 import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
 import type { LocalEntry } from '../layer/entry.ts';
@@ -140,11 +140,20 @@ export class RunChanges {
 
   *#captured(changes: ChangeList, tree: ImageTree, map: PodMap): Generator<LocalEntry> {
     const owners = this.#owners(changes, tree, map);
-    for (const entry of captureChanges(this.#disk.root, changes, this.#signal)) {
+    const { root } = this.#disk;
+    const hasToken = root.protection.paths.some(isTokenFolder);
+    for (const entry of captureChanges(root, changes, this.#signal)) {
       const { path, type, linkTarget } = entry;
+      if (hasToken && type === 'directory' && isTokenFolder(path)) this.#warnOfToken(map.toImage(path));
       const isLink = type === 'hardlink' && linkTarget !== undefined;
       yield { ...entry, ...owners.get(path), path: map.toImage(path), ...(isLink ? { linkTarget: map.toImage(linkTarget) } : {}) };
     }
+  }
+
+  /** `cp -a`, and `mv` where a folder can't be renamed, take along what is mounted below. */
+  #warnOfToken(path: ByteString): void {
+    const message = `this RUN has copied the token of this pod's service account: whoever has the image has /${textFromBytes(path)}`;
+    this.#emit({ kind: 'warning', code: `token-copied ${path}`, message });
   }
 
   /** Owners that the disk can't give: what is in the root still, though changed, stays with whom the image says. */
@@ -161,6 +170,11 @@ export class RunChanges {
     }
     return owners;
   }
+}
+
+/** Where the kubelet mounts a token, and where a copy of that has it. */
+function isTokenFolder(path: ByteString): boolean {
+  return path.endsWith('/kubernetes.io/serviceaccount');
 }
 
 function isStill(change: Present): boolean {

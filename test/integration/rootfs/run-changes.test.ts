@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {
   chmodSync,
+  cpSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -113,3 +114,18 @@ for (const image of ['a link', 'a folder', 'nothing']) {
     },
   );
 }
+
+test('a RUN that copies a folder with the pod’s token in it is told', { skip }, async (context) => {
+  const folder = temporaryFolder(context);
+  const mounted = 'run/secrets/kubernetes.io/serviceaccount';
+  mkdirSync(join(folder, 'root', mounted), { recursive: true });
+  writeFileSync(join(folder, 'root', mounted, 'token'), 'token');
+  await using bench = new StageBench(folder, { protect: [mounted] });
+  const files = bench.stage([await bench.layer('base', [directory('run')])]);
+  await files.prepareRun();
+  cpSync(join(bench.rootFolder, 'run'), join(bench.rootFolder, 'moved'), { recursive: true });
+  await files.takeRun({ except: [], unchanged: [] }, new Map());
+  const told = bench.events.flatMap((event) => (event.kind === 'warning' ? [event.message] : []));
+  assert.equal(told.length, 1);
+  assert.match(told[0] ?? '', /token of this pod's service account: .* \/moved\/secrets\/kubernetes\.io\/serviceaccount$/);
+});
