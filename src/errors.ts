@@ -143,3 +143,10 @@ export function systemReason(error: unknown): string {
     error instanceof Error && 'errno' in error && typeof error.errno === 'number' ? getSystemErrorMessage(error.errno) : undefined;
   return words ?? messageOf(error);
 }
+
+/** A failure to reach a host, said of what it was for (`open context PLACE`), as ERR_CONTEXT; any other error as it is. */
+export function unreachableFor(task: string, error: unknown): unknown {
+  if (!(error instanceof RegistryError) || !error.message.startsWith('Cannot reach ')) return error;
+  const message = `Cannot ${task}: can not ${error.message.slice('Cannot '.length)}`;
+  return new BuilderError('ERR_CONTEXT', message, { cause: error.cause, hint: error.hint });
+}

@@ -7,7 +7,7 @@ import { applyIgnoreFile } from '../context/ignore-file.ts';
 import { locate } from '../context/tree.ts';
 import { diskView } from '../files/disk-view.ts';
 import { pathIn } from '../paths.ts';
-import { BuilderError, systemCode, isMissing } from '../errors.ts';
+import { BuilderError, systemCode, isMissing, unreachableFor } from '../errors.ts';
 import { given } from '../given.ts';
 import type { BuildPorts } from './ports.ts';
 
@@ -63,7 +63,10 @@ async function fetchDockerfile(name: string, download: DockerfileSources['downlo
     });
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of await download(url)) {
+  const body = await download(url).catch((error: unknown) => {
+    throw unreachableFor(`read the Dockerfile ${shown}`, error);
+  });
+  for await (const chunk of body) {
     chunks.push(chunk);
     size += chunk.length;
     if (size > limitBytes) throw tooLarge(shown);

@@ -3,7 +3,7 @@ import { createReadStream, existsSync, mkdtempSync, realpathSync, rmSync, statSy
 import { join, relative, resolve } from 'node:path';
 import { makeFolder } from '../folders.ts';
 import { bytesFromText, type ByteString, textFromBytes } from '../bytes.ts';
-import { BuilderError, systemCode, isMissing } from '../errors.ts';
+import { BuilderError, systemCode, isMissing, unreachableFor } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { given } from '../given.ts';
 import { applyIgnoreFile } from './ignore-file.ts';
@@ -64,7 +64,9 @@ export interface OpenedContext {
  * @throws BuilderError ERR_CONTEXT where it is missing or damaged, ERR_UNSUPPORTED for other kinds of places
  */
 export async function openContext(place: string, options: ContextOptions): Promise<OpenedContext> {
-  const opened = await openPlace(place, options);
+  const opened = await openPlace(place, options).catch((error: unknown) => {
+    throw unreachableFor(`open context ${withoutSecrets(place)}`, error);
+  });
   try {
     const folder = enterSubPath(place, opened.folder, options.subPath);
     const label = 'the build context';

@@ -12,6 +12,7 @@ import { applyIgnoreFile } from '../../../src/context/ignore-file.ts';
 import { tellingRefusals } from '../../../src/context/refused-files.ts';
 import { type ContextOptions, openContext } from '../../../src/context/source.ts';
 import { isGitContext, isGitSource, isUrlSource } from '../../../src/context/source-word.ts';
+import { RegistryError } from '../../../src/errors.ts';
 import type { BuildEvent } from '../../../src/events.ts';
 import { diskView } from '../../../src/files/disk-view.ts';
 import { tarArchive } from '../../support/tar-writer.ts';
@@ -334,4 +335,15 @@ test('tellingRefusals() names a file that is closed to us, and passes on what el
     tellingRefusals({ ...files, open: failing(code) }, 'the build context').open(bytesFromText('a/keys'));
   assert.throws(open('EACCES'), { code: 'ERR_CONTEXT', message: "Cannot read 'a/keys' in the build context: permission denied" });
   assert.throws(open('ENOENT'), { code: 'ENOENT' });
+});
+
+test('openContext() says which context a host could not be reached for', async () => {
+  using place = new Place();
+  const failure = new RegistryError('Cannot reach h.test: connection refused', { method: 'GET', url: 'https://h.test/' }, { hint: 'try' });
+  const download: ContextOptions['download'] = async () => await Promise.reject(failure);
+  await assert.rejects(openContext('https://user:pw@h.test/c.tar.gz?sig=hush', place.options({ download })), {
+    code: 'ERR_CONTEXT',
+    message: 'Cannot open context https://h.test/c.tar.gz: can not reach h.test: connection refused',
+    hint: 'try',
+  });
 });
