@@ -60,7 +60,13 @@ export async function readStored(
 /** What `--pull` and the platform's flags say. */
 export function pullingOf(settings: Settings): { readonly policy: PullPolicy; readonly options: CopyOptions } {
   const selection = { kind: 'host', platform: platformOf(settings) } as const;
-  return { policy: settings.choice('pull', pullPolicies, 'missing'), options: { selection } };
+  const policy = oldPullPolicy(settings) ?? settings.choice('pull', pullPolicies, 'missing');
+  return { policy, options: { selection } };
+}
+
+/** What buildah's switches of old say. */
+export function oldPullPolicy(settings: Settings): 'always' | 'never' | undefined {
+  return settings.boolean('pull-always') ? 'always' : settings.boolean('pull-never') ? 'never' : undefined;
 }
 
 /** `--platform`, or `--os`, `--arch` and `--variant`, over this machine's. */

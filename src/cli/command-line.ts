@@ -71,7 +71,9 @@ async function runInvocation(
     const again: CommandInput['again'] = async (next) => await runInvocation(next, streams, signal);
     return await command.run({ settings, positionals, flags, env, report, stdout, hasTerminal, signal, again });
   } catch (caught) {
-    const error = firstFailure(caught, report.emit);
+    const first = firstFailure(caught, report.emit);
+    // Node's own word for it says neither who stopped it nor that it was somebody.
+    const error: unknown = signal.aborted && first instanceof Error && first.name === 'AbortError' ? signal.reason : first;
     report.close();
     for (const line of describeFailure(error, isVerbose)) report.line('error', line);
     return statusOf(error) ?? exitStatusOf(error);

@@ -35,7 +35,7 @@ export const executor: Command = {
 export const commands: readonly Command[] = [
   {
     name: 'build',
-    aliases: ['bud'],
+    aliases: ['bud', 'build-using-dockerfile'],
     usage: '[flags] [CONTEXT]',
     takesOperands: true,
     about: 'build an image, as docker build and buildah do',

@@ -1,6 +1,5 @@
 // `yadokari commit CONTAINER [IMAGE]`: an image of a container, into the store or to any place for images.
 import { mkdtempSync, rmSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CommitOptions, commitContainer } from '../containers/commit.ts';
 import { removeMountPoints } from '../containers/run.ts';
@@ -20,6 +19,7 @@ import { transports } from '../transports/transports.ts';
 import { readStored } from './base-image.ts';
 import type { CommandInput } from './command.ts';
 import { containersOf, waiting } from './container-from.ts';
+import { openResultFile } from './result-file.ts';
 import { storeOf } from './store-request.ts';
 import { openMeans, temporaryFolderOf } from './transport-request.ts';
 import { version } from './version.ts';
@@ -34,6 +34,7 @@ export async function runCommitCommand(input: CommandInput): Promise<number> {
   const names = text === undefined || place !== undefined ? [] : [localName(text)];
   const store = storeOf(settings, input.env);
   const containers = containersOf(input);
+  await using file = await openResultFile(settings, 'iidfile');
   using container = await containers.open(name, 'exclusive', signal, () => waiting(input, name));
   await removeMountPoints(container, containers);
   await using layers = openBlobStore(temporaryFolderOf(settings, input.env));
@@ -43,11 +44,10 @@ export async function runCommitCommand(input: CommandInput): Promise<number> {
   if (place === undefined) await writeToStore(store, image, names, signal);
   else await writeToPlace(input, image, place);
   const id = splitDigest(image.config.descriptor.digest).hex;
-  const file = settings.text('iidfile');
-  if (settings.boolean('rm')) await containers.remove(container, signal);
   // One or the other, as with buildah.
   if (file === undefined) stdout.write(`${id}\n`);
-  else await writeFile(file, `sha256:${id}`);
+  else await file.commit(`sha256:${id}`);
+  if (settings.boolean('rm')) await containers.remove(container, signal);
   return 0;
 }
 

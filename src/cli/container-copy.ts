@@ -80,9 +80,13 @@ async function sourceTree(input: CommandInput, containers: ContainerStore, spool
   const folder = settings.text('contextdir');
   if (from !== undefined && folder !== undefined) throw new BuilderError('ERR_USAGE', 'Cannot use --from with --contextdir: choose one');
   if (from !== undefined) {
-    const container = containers.list().find((state) => state.name === from || state.id.startsWith(from));
-    if (container === undefined) return await imageTree(input, from, spool, stack);
-    stack.use(await containers.open(container.id, 'shared', signal, () => waiting(input, from)));
+    // Of a beginning as short as an image's name can be, nobody knows which of the two is meant.
+    if (!containers.has(from) && !containers.list().some(({ id }) => /^[0-9a-f]{12}/.test(from) && id.startsWith(from)))
+      return await imageTree(input, from, spool, stack);
+    const container = containers.find(from);
+    // What is copied within one container is read under the lock by which it is written.
+    if (container.id !== containers.find(input.positionals[0] ?? '').id)
+      stack.use(await containers.open(container.id, 'shared', signal, () => waiting(input, from)));
     return folderTree(containers.rootFolder(container), `container ${container.name}`, { keepsOwners: !settings.has('chown') });
   }
   if (folder === undefined) return folderTree('/', 'this machine', { keepsOwners: false });

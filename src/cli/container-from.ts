@@ -1,5 +1,4 @@
 // `yadokari from IMAGE`, `rename`, `rm`, `mount`, `umount`: containers made, called otherwise, reached and removed.
-import { writeFile } from 'node:fs/promises';
 import { ContainerStore } from '../containers/container-store.ts';
 import { makeContainer } from '../containers/make-container.ts';
 import { parseVolume } from '../containers/mounts.ts';
@@ -12,6 +11,7 @@ import type { Json } from '../oci/json.ts';
 import { obtainImage, platformOf, pullingOf, readStored } from './base-image.ts';
 import type { CommandInput } from './command.ts';
 import { printJson } from './print-json.ts';
+import { openResultFile } from './result-file.ts';
 import { storeOf } from './store-request.ts';
 
 /** The containers of the store that a command works with. */
@@ -45,6 +45,7 @@ export async function runFromCommand(input: CommandInput): Promise<number> {
       ...given({ memory, pidsLimit, network }),
     },
   };
+  await using file = await openResultFile(settings, 'cidfile');
   const containers = new ContainerStore(store.folder);
   let state: ContainerState;
   if (text === 'scratch') state = await makeContainer(containers, wanted, report.emit, signal);
@@ -54,8 +55,7 @@ export async function runFromCommand(input: CommandInput): Promise<number> {
     const imageName = found.name ?? found.image.names[0] ?? splitDigest(found.image.id).hex;
     state = await makeContainer(containers, { ...wanted, base: { stored: base.stored, name: imageName } }, report.emit, signal);
   }
-  const file = settings.text('cidfile');
-  if (file !== undefined) await writeFile(file, state.id);
+  await file?.commit(state.id);
   stdout.write(`${state.name}\n`);
   return 0;
 }

@@ -1,11 +1,11 @@
 // `yadokari copy SOURCE DESTINATION`: an image from one place to another, as skopeo copies it.
-import { writeFile } from 'node:fs/promises';
 import { BuilderError } from '../errors.ts';
 import { type BlobStore, openBlobStore } from '../layer/store.ts';
 import { type CopiedImage, type CopyMeans, type CopyOptions, copyBetween } from '../transports/copy.ts';
 import { type Place, parsePlace } from '../transports/transport.ts';
 import { transports } from '../transports/transports.ts';
 import type { CommandInput } from './command.ts';
+import { openResultFile } from './result-file.ts';
 import { copyOptionsOf, openMeans, temporaryFolderOf } from './transport-request.ts';
 
 /** Copies, tells where and which digest, and gives the exit status. */
@@ -18,10 +18,10 @@ export async function runCopyCommand(input: CommandInput): Promise<number> {
     });
   const [from, to] = [parsePlace(source, transports), parsePlace(destination, transports)];
   const options = copyOptionsOf(settings);
+  await using file = await openResultFile(settings, 'digestfile');
   await using means = await openCopyMeans(input);
   const { digest, referrers } = await copyWithRetries(from, to, options, { ...input, means });
-  const file = settings.text('digestfile');
-  if (file !== undefined) await writeFile(file, digest);
+  await file?.commit(digest);
   const also = referrers === 0 ? '' : `, with ${referrers} referrer${referrers === 1 ? '' : 's'}`;
   if (!settings.boolean('quiet')) report.line('info', `${from.name} -> ${to.name} ${digest}${also}`);
   return 0;

@@ -107,20 +107,28 @@ function changedUnknown(unknown: JsonObject, settings: Settings): JsonObject {
   return changed;
 }
 
-/** A variable that is set again moves to the end, as buildah has it. */
+/** A variable that is set again moves to the end, and `$NAME` in a value is one that the image has by then, as with buildah. */
 function changedEnv(before: readonly string[], items: readonly string[], env: Environment): readonly string[] {
   let variables = before;
   for (const item of items) {
     const [name = '', value] = split(item);
     if (item === '-') variables = [];
     else if (value === undefined && name.endsWith('-')) variables = without(variables, name.slice(0, -1));
-    else variables = [...without(variables, name), `${name}=${value ?? inherited(name, env)}`];
+    else variables = [...without(variables, name), `${name}=${value === undefined ? inherited(name, env) : expanded(value, variables)}`];
   }
   return variables;
 }
 
 function without(variables: readonly string[], name: string): readonly string[] {
   return variables.filter((variable) => variable !== name && !variable.startsWith(`${name}=`));
+}
+
+/** What names no variable stays as it is written. */
+function expanded(value: string, variables: readonly string[]): string {
+  return value.replaceAll(/\$(?:\{(\w+)\}|(\w+))/g, (written, braced: string | undefined, plain: string | undefined) => {
+    const start = `${braced ?? plain ?? ''}=`;
+    return variables.find((variable) => variable.startsWith(start))?.slice(start.length) ?? written;
+  });
 }
 
 function inherited(name: string, env: Environment): string {

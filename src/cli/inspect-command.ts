@@ -6,7 +6,7 @@ import { type Json, parseJson } from '../oci/json.ts';
 import { manifestLimitBytes } from '../oci/manifest.ts';
 import { hostPlatform, parsePlatform } from '../oci/platform.ts';
 import { dockerHub } from '../oci/reference.ts';
-import { inspectImage, readConfig } from '../transports/inspect.ts';
+import { inspectImage, readConfig, readConfigBlob } from '../transports/inspect.ts';
 import { storePlace } from '../transports/store-place.ts';
 import { type Means, type Place, isPlaceName, parsePlace } from '../transports/transport.ts';
 import { transports } from '../transports/transports.ts';
@@ -37,7 +37,7 @@ export async function runInspectCommand(input: CommandInput): Promise<number> {
   await using source = await place.openSource(means, signal);
   if (wantsContents(settings)) return await printContents(input, source, means.platform);
   if (isRaw) {
-    stdout.write((wantsConfig ? await readConfig(source, means.platform, signal) : source.root.bytes).toString('utf8'));
+    stdout.write((wantsConfig ? await readConfigBlob(source, means.platform, signal) : source.root.bytes).toString('utf8'));
     return 0;
   }
   const about = async (): Promise<Json> => {
@@ -46,10 +46,12 @@ export async function runInspectCommand(input: CommandInput): Promise<number> {
     return await inspectImage({ place, source, tags }, means.platform, signal);
   };
   const value = wantsConfig ? parseJson((await readConfig(source, means.platform, signal)).toString('utf8')) : await about();
+  // A place that is no registry has an empty name, of which JSON says nothing.
+  const named = value instanceof Map && !wantsConfig && !isStored ? new Map([['Name', ''], ...value]) : value;
   stdout.write(
     template === undefined
       ? `${printJson(value)}\n`
-      : lineOf(renderTemplate(template.replaceAll('\\n', '\n').replaceAll('\\t', '\t'), value)),
+      : lineOf(renderTemplate(template.replaceAll('\\n', '\n').replaceAll('\\t', '\t'), named)),
   );
   return 0;
 }

@@ -1,7 +1,6 @@
 // `yadokari push PATH --destination NAME`, kaniko's command: an image on disk, to a registry. `yadokari push IMAGE [DESTINATION]`, buildah's:
 // one of the store, to any place.
 import { existsSync, statSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { BuilderError } from '../errors.ts';
 import { openBlobStore } from '../layer/store.ts';
@@ -25,6 +24,7 @@ import type { CommandInput } from './command.ts';
 import { copyWithRetries } from './copy-command.ts';
 import { makeOutputRequest } from './output-request.ts';
 import { makeRegistryRequest } from './registry-request.ts';
+import { openResultFile } from './result-file.ts';
 import { storeOf } from './store-request.ts';
 import { placeFlags, registryOnlyFlags } from './tables/push.ts';
 import { copyOptionsOf, openMeans, temporaryFolderOf } from './transport-request.ts';
@@ -57,11 +57,16 @@ async function pushFromStore(input: CommandInput, name: string, destination: str
     });
   const { image } = found ?? (await findImage(store, name, input.signal));
   const target = destination ?? found?.name ?? image.names[0];
-  if (target === undefined)
-    throw new BuilderError('ERR_USAGE', `Cannot push ${name}: it has no name that says where to`, {
-      hint: 'yadokari push IMAGE DESTINATION',
-    });
+  if (target === undefined || (destination === undefined && target.startsWith('localhost/')))
+    throw new BuilderError(
+      'ERR_USAGE',
+      `Cannot push ${name}: ${target === undefined ? 'it has no name' : `${target} is no name`} that says where to`,
+      {
+        hint: 'yadokari push IMAGE DESTINATION',
+      },
+    );
   const to = isPlaceName(target, transports) ? parsePlace(target, transports) : registryPlace(withDefaultTag(parseReference(target)));
+  await using file = await openResultFile(settings, 'digestfile');
   await using means = await openMeans(settings, '', { env, emit: report.emit });
   await using blobs = openBlobStore(temporaryFolderOf(settings, env));
   // What was built for several platforms, or pulled for all, goes as a whole where it can.
@@ -75,8 +80,7 @@ async function pushFromStore(input: CommandInput, name: string, destination: str
     { ...options, ...plain },
     { ...input, means: { from: means, to: means, store: blobs, emit: report.emit } },
   );
-  const file = settings.text('digestfile');
-  if (file !== undefined) await writeFile(file, copied.digest);
+  await file?.commit(copied.digest);
   report.close();
   if (!settings.boolean('quiet')) report.line('info', `${name} -> ${to.name} ${copied.digest}`);
   return 0;

@@ -7,6 +7,7 @@ import type { OutputRequest } from '../outputs/output-request.ts';
 import { leftOutBy, varRun } from '../build/ignored-paths.ts';
 import { standardOutput } from '../store/whole-file.ts';
 import { type Platform, formatPlatform, hostPlatform, parsePlatform } from '../oci/platform.ts';
+import { oldPullPolicy } from './base-image.ts';
 import { parseBuildArgs, readBuildArgFile } from './build-args.ts';
 import { hasCache, makeBaseFolder, makeCacheRequest } from './cache-request.ts';
 import { makeOutputRequest } from './output-request.ts';
@@ -117,7 +118,7 @@ function refuseSeveralInOne(platforms: readonly Platform[], { tarPath, exports }
 /** @throws ERR_USAGE for a policy that needs a store where there is none */
 function storeRequest(settings: Settings, workingDirectory: string): Pick<BuildRequest, 'store'> {
   const folder = settings.text('root');
-  const asked = settings.choice('pull', pullChoices, folder === undefined ? 'always' : 'missing');
+  const asked = oldPullPolicy(settings) ?? settings.choice('pull', pullChoices, folder === undefined ? 'always' : 'missing');
   const pull = asked === 'true' ? 'always' : asked === 'false' ? 'missing' : asked;
   if (folder !== undefined) return { store: { folder: resolve(workingDirectory, folder), pull } };
   if (pull !== 'never') return {};

@@ -1,6 +1,6 @@
 // One new thing at an absolute path. What is there is never touched, and no symbolic link in the last name
 // is followed. RED: the parent must come from resolve.ts.
-import { closeSync, mkdirSync, symlinkSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, rmdirSync, symlinkSync, unlinkSync, writeSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Entry } from '../layer/entry.ts';
@@ -12,7 +12,8 @@ const nodeTypes = { character: 0o020000, block: 0o060000, fifo: 0o010000 } as co
 
 /**
  * Makes anything but a hard link. A file's content is only asked for once the file exists. A directory's time is set too, and won't
- * last once something is put into it. @throws SystemError: EEXIST where something is, EPERM where device nodes may not be made
+ * last once something is put into it. What can't be made whole is taken away. @throws SystemError: EEXIST where something is, EPERM where
+ * device nodes may not be made
  */
 export async function createEntry(path: ByteString, entry: Entry, refuse: RefuseXattr): Promise<void> {
   if (!(await tryCreateEntry(path, entry, refuse))) throw systemError(errnoOf('EEXIST'), 'create', path);
@@ -27,7 +28,12 @@ export async function tryCreateEntry(path: ByteString, entry: Entry, refuse: Ref
     if (systemCode(error) === 'EEXIST') return false;
     throw error;
   }
-  applyMetadata(path, entry, entry.type === 'symlink', refuse);
+  try {
+    applyMetadata(path, entry, entry.type === 'symlink', refuse);
+  } catch (error) {
+    (entry.type === 'directory' ? rmdirSync : unlinkSync)(fsPath(path));
+    throw error;
+  }
   return true;
 }
 
@@ -57,6 +63,9 @@ async function createFile(path: ByteString, entry: Entry, refuse: RefuseXattr): 
     if (Array.isArray(content)) for (const chunk of content) writeWhole(fd, chunk);
     else for await (const chunk of content) writeWhole(fd, chunk);
     applyToFile(fd, path, entry, refuse);
+  } catch (error) {
+    unlinkSync(fsPath(path));
+    throw error;
   } finally {
     closeSync(fd);
   }

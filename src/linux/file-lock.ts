@@ -28,6 +28,6 @@ export async function waitForLock(path: ByteString, kind: LockKind, signal: Abor
     const lock = tryLock(path, kind);
     if (lock !== undefined) return lock;
     if (isFirst) onWait?.();
-    await sleep(pauseMs, undefined, { signal });
+    await sleep(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }

@@ -41,13 +41,18 @@ export async function inspectImage(
   ]);
 }
 
+/** What the manifest for `platform` names as its config, whatever that is: an image's, a chart's, a signature's. */
+export async function readConfigBlob(source: ImageSource, platform: Platform, signal: AbortSignal): Promise<Buffer> {
+  return await source.bytes((await chooseManifest(source, platform, signal)).view.config, configLimitBytes, signal);
+}
+
 /** The config of the image for `platform`, as it is stored. @throws ERR_UNSUPPORTED for what is no image */
 export async function readConfig(source: ImageSource, platform: Platform, signal: AbortSignal): Promise<Buffer> {
   const { view } = await chooseManifest(source, platform, signal);
   const { mediaType } = view.config;
   if (!isConfigType(mediaType))
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot inspect ${source.name}: it is no image, its config is ${JSON.stringify(mediaType)}`, {
-      hint: '--raw prints its manifest',
+      hint: '--raw prints its manifest, --raw --config what that names as its config',
     });
   return await source.bytes(view.config, configLimitBytes, signal);
 }

@@ -3,6 +3,7 @@ import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { pullPolicies } from '../base-image.ts';
 import { logFlags } from './log.ts';
 import { configGroups } from './pieces.ts';
+import { oldPullFlags } from './own-build.ts';
 import { chunkSizeFlag } from './registry.ts';
 import { storeFlags } from './store-root.ts';
 import { copyGroups, sideFlags } from './transports.ts';
@@ -108,6 +109,7 @@ export const fromGroups: readonly FlagGroup[] = [
         about: 'missing (default), newer, always or never',
         details: 'when to ask the registry: missing (default), newer (or true), always, never; false is missing',
       },
+      ...oldPullFlags,
       { name: 'platform', kind: 'text', isCommon: true, value: 'OS/ARCH', about: 'which image of an index' },
       { name: 'os', kind: 'text', value: 'OS', about: 'which image of an index' },
       { name: 'arch', kind: 'text', value: 'ARCH', about: 'which image of an index' },

@@ -6,6 +6,7 @@ import type { FlagSpec } from '../flags.ts';
 export const logFlags: readonly FlagSpec[] = [
   {
     name: 'verbosity',
+    aliases: ['log-level'],
     short: 'v',
     kind: 'text',
     isCommon: true,

@@ -5,6 +5,12 @@ import { storeFlags } from './store-root.ts';
 
 export const pullChoices = ['always', 'missing', 'never', 'true', 'false'] as const;
 
+/** buildah's switches of old. */
+export const oldPullFlags: readonly FlagSpec[] = [
+  { name: 'pull-always', kind: 'boolean', about: '--pull=always' },
+  { name: 'pull-never', kind: 'boolean', about: '--pull=never' },
+];
+
 export const ownFlags: readonly FlagSpec[] = [
   {
     name: 'tag',
@@ -36,6 +42,9 @@ export const ownFlags: readonly FlagSpec[] = [
     choices: pullChoices,
     about: 'ask the registry of a base always, or if it is not in the store (default), or never',
   },
+  ...oldPullFlags,
+  { name: 'isolation', kind: 'text', about: '', inert: 'a RUN is executed in the one way that works here' },
+  { name: 'jobs', kind: 'count', about: '', inert: 'stages are built one after the other' },
   { name: 'no-cache', kind: 'boolean', about: 'execute each step anew, and keep the results' },
   ...storeFlags,
   {

@@ -11,4 +11,10 @@ export const storeFlags: readonly FlagSpec[] = [
     details:
       'the folder of images and containers: /var/lib/yadokari for root, $XDG_DATA_HOME/yadokari or ~/.local/share/yadokari for others',
   },
+  ...['storage-driver', 'storage-opt', 'runroot'].map((name): FlagSpec => ({
+    name,
+    kind: 'list',
+    about: '',
+    inert: 'images are kept as an OCI layout',
+  })),
 ];

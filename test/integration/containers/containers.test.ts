@@ -116,6 +116,13 @@ function testNames({ must, run, storeFolder }: ContainerBench): void {
     assert.equal(must('commit', '--timestamp', '0', '--iidfile', committed, first, 'by-file'), '');
     assert.match(must('images', '--format', '{{.CreatedAt}}', 'by-file'), /^\d+ years ago$/);
     assert.match(readFileSync(committed, 'utf8'), /^sha256:[0-9a-f]{64}$/);
+    assert.match(run('commit', '--rm', '--iidfile', '/proc/none', first, 'lost').stderr, /^error: Cannot write --iidfile \/proc\/none:/);
+    // Within one container, and from an image whose name is how an id may begin.
+    must('copy', '--from', first, first, '/etc/passwd', '/etc/again');
+    must('tag', 'busybox', id.slice(0, 3));
+    must('copy', '--from', id.slice(0, 3), first, '/etc/passwd', '/from-image');
+    assert.equal(run('copy', '--from', id.slice(0, 3), first, '/etc/again', '/no').status, 1, 'the image has none');
+    must('untag', 'busybox', id.slice(0, 3));
     must('rmi', 'by-file');
     assert.equal(must('umount', first), '', 'it was not mounted');
     assert.equal(must('rename', first, 'other'), '');

@@ -42,6 +42,14 @@ const rows: readonly { readonly name: string; readonly lines: readonly (readonly
     ],
     config: { Env: ['Q=1'] },
   },
+  {
+    name: 'a value may name variables that the image has by then, and what it has not stays as it is written',
+    lines: [
+      ['-e', 'PATH=/bin', '-e', 'PATH=$PATH:/x'],
+      ['-e', 'A=${PATH}/a:$NONE:$$:$1'],
+    ],
+    config: { Env: ['PATH=/bin:/x', 'A=/bin:/x/a:$NONE:$$:$1'] },
+  },
   { name: 'a variable without a value has that of here', lines: [['--env', 'HERE']], config: { Env: ['HERE=yes'] } },
   {
     name: 'ports stay as written, a range becomes its ports',

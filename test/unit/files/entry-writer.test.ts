@@ -1,5 +1,6 @@
 // Writing entries is synchronous work, and must not keep all else from its turn: the longest sign of life that is missed counts.
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { bytesFromText } from '../../../src/bytes.ts';
 import { EntryWriter } from '../../../src/files/entry-writer.ts';
@@ -25,4 +26,17 @@ test('writeAll() lets timers have their turn, however few entries take however l
     await Promise.resolve();
   });
   assert.ok(signs >= 3, `${signs} signs in 400 ms`);
+});
+
+test('a file whose content breaks off is taken away again', async (context) => {
+  const folder = temporaryFolder(context);
+  const writer = new EntryWriter(plainRoot(bytesFromText(folder)), { kind: 'layer', keepsOwners: false, refuseXattr: () => undefined });
+  const metadata = { mode: 0o644, uid: 0, gid: 0, mtime: { seconds: 0, nanoseconds: 0 }, xattrs: new Map<string, Buffer>() };
+  const content = (function* () {
+    yield Buffer.from('half');
+    throw new Error('no more');
+  })();
+  const entry: Entry = { ...metadata, type: 'file', path: bytesFromText('a'), size: 8, content };
+  await assert.rejects(writer.writeAll([entry], new AbortController().signal), /no more/);
+  assert.deepEqual(readdirSync(folder), []);
 });
