@@ -14,12 +14,13 @@ export interface MovedMount {
 export class ProtectedPlaces {
   readonly #rootPath: string;
   #paths: readonly ByteString[];
-  #mounts = mountsNow();
+  #mounts: ReadonlyMap<number, ByteString>;
 
   /** `paths` are below the root. */
   constructor(rootPath: string, paths: readonly ByteString[]) {
     this.#rootPath = rootPath;
     this.#paths = paths.map(cleanPath);
+    this.#mounts = this.#mountsNow();
   }
 
   get paths(): readonly ByteString[] {
@@ -41,7 +42,7 @@ export class ProtectedPlaces {
 
   #moved(): readonly MovedMount[] {
     const before = this.#mounts;
-    this.#mounts = mountsNow();
+    this.#mounts = this.#mountsNow();
     return [...this.#mounts].flatMap(([id, to]) => {
       const from = before.get(id);
       return from === undefined || from === to ? [] : [{ from, to }];
@@ -51,8 +52,10 @@ export class ProtectedPlaces {
   #inRoot(path: ByteString): ByteString {
     return bytesFromText(relative(this.#rootPath, textFromBytes(path)));
   }
-}
 
-function mountsNow(): ReadonlyMap<number, ByteString> {
-  return new Map(readMounts().map(({ id, target }) => [id, target]));
+  // Those of the root by their ids. Others come and go on a machine, and who comes gets the id of who went.
+  #mountsNow(): ReadonlyMap<number, ByteString> {
+    const inRoot = readMounts().filter(({ target }) => !this.#inRoot(target).startsWith('..'));
+    return new Map(inRoot.map(({ id, target }) => [id, target]));
+  }
 }
