@@ -71,6 +71,10 @@ export class Borrowing implements Ground {
     );
   }
 
+  get isOthers(): boolean {
+    return this.#shelved.size === 0 && this.#places.every(({ borrowed }) => borrowed === undefined);
+  }
+
   begin(tree: ImageTree): boolean {
     let hasMoved = false;
     for (const { path, borrowed } of this.#places) {

@@ -246,6 +246,7 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
     isWanted: build.isRead(planned, position),
     willRun: !isReplaced && build.willRun(planned),
     sharesBase: beginsAgain(plan, planned, position + 1),
+    isOnlyRead: isOnlyRead(build, stage.index, position),
   });
   if (request.alwaysUnpack) await base.files.onDisk();
   const merges = stage.index === plan.targets[0] ? request.merges : undefined;
@@ -282,6 +283,12 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
   const isNeeded = (...why: Parameters<typeof isNeededAfter>[3]): boolean => isNeededAfter(plan, stage.index, position + 1, why);
   disk.keep(isNeeded('base') ? 'begun with' : isNeeded('copy', 'mount') ? 'read' : 'none');
   return result;
+}
+
+/** True where nobody asks for a stage's layers: no target, no stage that begins with it, no cache. */
+function isOnlyRead({ plan, request, cache }: Build, index: number, position: number): boolean {
+  const isAsked = isPartOfTarget(plan, index) || plan.targets.includes(index) || isNeededAfter(plan, index, position + 1, ['base']);
+  return !isAsked && cache === undefined && !request.alwaysUnpack;
 }
 
 function executionContext(build: Build, planned: PlannedStage, platform: Platform, files: StageFiles): ExecutionContext {

@@ -119,18 +119,20 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
     const history = effect.history === undefined ? undefined : historyOf(effect);
     let layer: Extract<BuildEvent, { readonly kind: 'step.finished' }>['layer'];
     const written = await takeLayer(effect, run);
-    const isLayer = written !== undefined && !run.files.drops(written.layer);
+    const made = written?.layer;
+    const isLayer = made !== undefined && !run.files.drops(made);
     if (single !== undefined) {
       single.steps.push({ history, created, changedFiles: isLayer });
       for (const id of effect.secretIds ?? []) if (!single.readers.has(id)) single.readers.set(id, instruction.range);
-    } else if (isLayer) {
-      for (const id of written.leakedSecrets) run.emit(leakWarning(id, "this step's layer", instruction.range));
-      const { size, digest } = written.layer.descriptor;
-      layer = { entries: written.entries, sizeBytes: size, digest };
-      image = appendLayer(image, written.layer, { ...history, created });
-    } else if (history !== undefined) image = appendHistory(image, timed(history, created, run));
+    } else {
+      for (const id of written?.leakedSecrets ?? []) run.emit(leakWarning(id, "this step's layer", instruction.range));
+      if (isLayer) {
+        layer = { entries: written?.entries ?? 0, sizeBytes: made.descriptor.size, digest: made.descriptor.digest };
+        image = appendLayer(image, made, { ...history, created });
+      } else if (history !== undefined) image = appendHistory(image, timed(history, created, run));
+    }
     const durationMs = performance.now() - stepStarted - run.files.takeAheadMs();
-    if (written !== undefined) await run.cache?.keep(position, { layer: written.layer, created, tookMs: durationMs });
+    if (made !== undefined) await run.cache?.keep(position, { layer: made, created, tookMs: durationMs });
     run.emit({ kind: 'step.finished', step, durationMs, ...given({ layer }) });
   }
   if (single !== undefined) image = await appendSingleLayer(image, single, run);

@@ -4,7 +4,7 @@ import { type ByteString } from '../bytes.ts';
 import type { LocalEntry } from '../layer/entry.ts';
 import { isReservedName, reservedName, whiteoutEntry } from '../layer/whiteout.ts';
 import { FetchAhead } from './fetch-ahead.ts';
-import { type OpenEntry, openEntry } from './read-entry.ts';
+import { type OpenEntry, closedEntry, openEntry } from './read-entry.ts';
 import type { Root } from '../files/root.ts';
 import { type Change, type TreeEntry, typeOfMode } from './scanned-tree.ts';
 import { splitPath } from '../paths.ts';
@@ -13,12 +13,13 @@ import { readFailure } from '../files/read-file.ts';
 type Present = Exclude<Change, { readonly kind: 'deleted' }>;
 
 /**
- * Reads the changes, in the order of `diffTrees`, from the root. Content is valid until the next entry is asked for.
+ * Reads the changes, in the order of `diffTrees`, from the root. Content is valid until the next entry is asked for; unless it
+ * `isRead`, no file is opened before somebody asks for what it holds.
  * A directory above a change is among them only where it changed itself: the layers below have it.
  * Names of one file stay links of each other where all are new or all were there before, as BuildKit has it.
  * @throws ERR_LAYER for a name that would be taken for a whiteout, ERR_ROOTFS for a file that can't be read
  */
-export function* captureChanges(root: Root, changes: Iterable<Change>, signal: AbortSignal): Generator<LocalEntry> {
+export function* captureChanges(root: Root, changes: Iterable<Change>, signal: AbortSignal, isRead = true): Generator<LocalEntry> {
   const deletions = deletionsByParent(changes);
   const firstNames = new Map<string, ByteString>();
   const directories = new Set<ByteString>();
@@ -38,8 +39,8 @@ export function* captureChanges(root: Root, changes: Iterable<Change>, signal: A
     }
     if (key !== undefined) firstNames.set(key, change.path);
     const started = performance.now();
-    const opened = open(root, change.path, change.entry);
-    ahead.noteRead(number, performance.now() - started);
+    const opened = open(root, change, isRead);
+    if (isRead) ahead.noteRead(number, performance.now() - started);
     if (opened === undefined) continue;
     try {
       yield opened.entry;
@@ -49,9 +50,11 @@ export function* captureChanges(root: Root, changes: Iterable<Change>, signal: A
   }
 }
 
-function open(root: Root, path: ByteString, stat: TreeEntry): OpenEntry | undefined {
+function open(root: Root, { path, entry }: Present, isRead: boolean): OpenEntry | undefined {
   try {
-    return openEntry(root, path, stat);
+    if (isRead) return openEntry(root, path, entry);
+    const closed = closedEntry(root, path, entry);
+    return closed === undefined ? undefined : { entry: closed, close: () => undefined };
   } catch (error) {
     throw readFailure(error, path);
   }

@@ -123,6 +123,11 @@ export class Disk {
     return true;
   }
 
+  /** True where everything of an image is on the disk under its own path, and stays there until the root is another image's. */
+  isPlain(tree: ImageTree): boolean {
+    return this.ground?.isOthers !== false && mapPod(tree, this.root.protection).turned.length === 0;
+  }
+
   /** Says that the root now has one layer more: what a RUN changed was captured. */
   append(diffId: Digest): void {
     this.#held?.chain.push(diffId);

@@ -8,6 +8,8 @@ export interface Ground {
   readonly protection: Protection;
   /** Before the disk changes: what others made meanwhile is put out of the way; tells whether there was any. */
   readonly begin: (tree: ImageTree) => boolean;
+  /** True where the image has none of the folders. */
+  readonly isOthers: boolean;
   /** True where `adjust` has nothing to do. */
   readonly suits: (tree: ImageTree) => boolean;
   /**

@@ -1,6 +1,6 @@
 // One path of the root as an entry with its content.
 import type { ByteString } from '../bytes.ts';
-import { openFileWith } from '../files/read-file.ts';
+import { openFile, openFileWith } from '../files/read-file.ts';
 import type { LocalEntry, Metadata } from '../layer/entry.ts';
 import { splitDevice, statFieldCount, statInto } from '../linux/files.ts';
 import { readXattrs } from '../files/metadata.ts';
@@ -21,15 +21,30 @@ export interface OpenEntry {
  * @throws ERR_ROOTFS when it is no longer that, or its size keeps changing
  */
 export function openEntry(root: Root, path: ByteString, stat: TreeEntry): OpenEntry | undefined {
+  if (typeOfMode(stat.mode) === 'file') return openRegular(root, path);
+  const entry = closedEntry(root, path, stat);
+  return entry === undefined ? undefined : { entry, close: () => undefined };
+}
+
+/** The same, of which a file is only opened when its content is asked for: it has to stay as it is until then. @throws ERR_ROOTFS then */
+export function closedEntry(root: Root, path: ByteString, stat: TreeEntry): LocalEntry | undefined {
   const type = typeOfMode(stat.mode);
   if (type === undefined) return undefined;
-  if (type === 'file') return openRegular(root, path);
-  const xattrs = reach(absolutePath(root, path), readXattrs);
-  const common = { type, path, ...metadataOf(stat, xattrs), size: 0 };
-  const close = (): void => undefined;
-  if (type === 'symlink') return { entry: { ...common, linkTarget: readLink(absolutePath(root, path)) }, close };
-  if (type === 'character' || type === 'block') return { entry: { ...common, device: splitDevice(stat.rdev) }, close };
-  return { entry: common, close };
+  const place = absolutePath(root, path);
+  const common = { type, path, ...metadataOf(stat, reach(place, readXattrs)), size: 0 };
+  if (type === 'file') return { ...common, size: stat.size, content: { [Symbol.iterator]: () => readContent(place, path) } };
+  if (type === 'symlink') return { ...common, linkTarget: readLink(place) };
+  if (type === 'character' || type === 'block') return { ...common, device: splitDevice(stat.rdev) };
+  return common;
+}
+
+function* readContent(place: ByteString, path: ByteString): Generator<Buffer> {
+  const { chunks, close } = openFile(place, path);
+  try {
+    yield* chunks;
+  } finally {
+    close();
+  }
 }
 
 /** What is at `path`, however long that is; undefined for nothing. @throws SystemError */

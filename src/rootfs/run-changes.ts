@@ -70,29 +70,31 @@ export class RunChanges {
 
   /**
    * What has changed since then, as the entries of a layer above `layers`, which are `tree`. Contents are valid until the next entry is
-   * asked for.
+   * asked for, and only read where they are `isRead`.
    * @throws ERR_ROOTFS, ERR_LAYER
    */
-  async take(tree: ImageTree, layers: readonly StageLayer[], exceptions: RunExceptions): Promise<Iterable<LocalEntry>> {
+  async take(tree: ImageTree, layers: readonly StageLayer[], exceptions: RunExceptions, isRead = true): Promise<Iterable<LocalEntry>> {
     const started = performance.now();
     const { root, map } = this.#disk;
     const before = this.#scan;
     if (before === undefined) throw new Error('take() without prepare()');
-    const after = await scanRoot(root, this.#signal, { tree: before, hasTrueTimes: this.#hasTrueTimes(), lookAgain: this.#lookAgain });
+    const after = await scanRoot(root, this.#signal, { tree: before, hasTrueTimes: this.hasTrueTimes(), lookAgain: this.#lookAgain });
     this.#scan = after;
     const isExcepted = (path: ByteString): boolean => exceptions.except.some((each) => isWithin(path, each));
     const unchanged = new Set(exceptions.unchanged);
     const found = diffTrees(before, after);
     const isAll = exceptions.except.length + unchanged.size === 0;
     const own = isAll ? found : found.filter(({ kind, path }) => !isExcepted(path) && !(kind === 'modified' && unchanged.has(path)));
-    const settling = { image: () => ({ tree, layers, map }), timesDrift: !this.#hasTrueTimes() };
-    const settled = await settleTouched(root, own, settling, this.#signal);
+    const settling = { image: () => ({ tree, layers, map }), timesDrift: !this.hasTrueTimes() };
+    // What is not read makes no layer that could be larger than need be.
+    const settled = isRead ? await settleTouched(root, own, settling, this.#signal) : own;
     const changes = changesBut(exceptions.leftOut, this.#inImage(settled, before, tree), before);
     this.#emit({ kind: 'snapshot.finished', scanned: after.size, changed: changes.length, durationMs: performance.now() - started });
-    return this.#captured(changes, tree, map);
+    return this.#captured(changes, tree, map, isRead);
   }
 
-  #hasTrueTimes(): boolean {
+  /** Whether a file has the very times that a scan saw for as long as nobody touches it. */
+  hasTrueTimes(): boolean {
     return (this.#trueTimes ??= keepsChangeTimes(this.#disk.root.path));
   }
 
@@ -138,11 +140,11 @@ export class RunChanges {
     return parents;
   }
 
-  *#captured(changes: ChangeList, tree: ImageTree, map: PodMap): Generator<LocalEntry> {
+  *#captured(changes: ChangeList, tree: ImageTree, map: PodMap, isRead: boolean): Generator<LocalEntry> {
     const owners = this.#owners(changes, tree, map);
     const { root } = this.#disk;
     const hasToken = root.protection.paths.some(isTokenFolder);
-    for (const entry of captureChanges(root, changes, this.#signal)) {
+    for (const entry of captureChanges(root, changes, this.#signal, isRead)) {
       const { path, type, linkTarget } = entry;
       if (hasToken && type === 'directory' && isTokenFolder(path)) this.#warnOfToken(map.toImage(path));
       const isLink = type === 'hardlink' && linkTarget !== undefined;

@@ -23,7 +23,7 @@ import type { StageLayer } from './stage-layer.ts';
 export interface ImageBefore {
   readonly tree: ImageTree;
   /** Those that the tree's contents are in. */
-  readonly layers: readonly Pick<StageLayer, 'layer'>[];
+  readonly layers: readonly Pick<StageLayer, 'layer' | 'isUnwritten'>[];
   readonly map: PodMap;
 }
 
@@ -83,7 +83,8 @@ class Touched {
     if (!this.#isSameButBytes(change, node)) return;
     const hasBytes = node.type === 'file' && node.size > 0;
     const place = hasBytes ? tree.content(number) : undefined;
-    if (place !== undefined) this.#files.add([place.layer, place.entry, index]);
+    const isWritten = place !== undefined && this.#image.layers[place.layer]?.isUnwritten !== true;
+    if (isWritten) this.#files.add([place.layer, place.entry, index]);
     else if (!hasBytes) this.#isNone[index] = 1;
   }
 

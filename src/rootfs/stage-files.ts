@@ -18,7 +18,7 @@ import { type LeftOut, draftBut } from './left-out.ts';
 import type { RunChanges, RunExceptions } from './run-changes.ts';
 import { draftDifference } from './draft-difference.ts';
 import { StageContents } from './stage-contents.ts';
-import type { StageLayer } from './stage-layer.ts';
+import { type StageLayer, passBy, unwrittenLayer } from './stage-layer.ts';
 import { type DraftEntry, TreeDraft, readDraft } from './tree-draft.ts';
 
 /** What the stages of a build share. */
@@ -39,8 +39,8 @@ export interface StageFilesOptions {
   readonly signal: AbortSignal;
 }
 
-/** A layer, and the ids of the secrets that were seen in its files. */
-export interface TakenLayer extends WrittenLayer {
+/** What was changed, and the ids of the secrets that were seen in the files. No layer where nobody is going to ask for it. */
+export interface TakenLayer extends Pick<WrittenLayer, 'entries'>, Partial<Pick<WrittenLayer, 'layer'>> {
   readonly leakedSecrets: readonly string[];
 }
 
@@ -50,6 +50,8 @@ export interface StageOutlook {
   readonly willRun?: boolean;
   /** A later stage begins with the same layers. */
   readonly sharesBase?: boolean;
+  /** Nobody is going to ask for its layers: other stages read its files, and that is all. */
+  readonly isOnlyRead?: boolean;
 }
 
 interface Parts extends StageOutlook {
@@ -66,6 +68,8 @@ export class StageFiles {
   readonly #outlook: StageOutlook;
   #ahead: Promise<void> | undefined;
   #aheadMs = 0;
+  /** Before the first change that is on the disk alone. */
+  #unwrittenSince: { readonly tree: ImageTree; readonly layers: number } | undefined;
   /** Where all changes become one layer: what they begin with. */
   #single: { readonly tree: ImageTree } | undefined;
 
@@ -194,6 +198,7 @@ export class StageFiles {
     if (ground?.begin(tree) === true) runChanges.forget();
     if (disk.isHolding(this.#layers)) {
       const hasGround = (await ground?.adjust(tree, isForRun)) === true;
+      if (hasGround) await this.#writeUnwritten(tree);
       if (hasGround) return await this.#unpackAgain(isForRun);
       if (await disk.settle(tree)) runChanges.forget();
       return;
@@ -217,7 +222,8 @@ export class StageFiles {
   }
 
   /**
-   * After a RUN: writes what it changed as a layer, an empty one if nothing was; it may be dropped. `secrets` are looked for in the files that go into it.
+   * After a RUN: writes what it changed as a layer, an empty one if nothing was; it may be dropped. `secrets` are looked for in the files
+   * that go into it. Of a stage that is only read the files stay where they are, if they do.
    * @throws ERR_ROOTFS, ERR_LAYER
    */
   async takeRun(exceptions: RunExceptions, secrets: ReadonlyMap<string, Buffer>): Promise<TakenLayer> {
@@ -225,17 +231,37 @@ export class StageFiles {
     emit({ kind: 'phase', phase: 'snapshotting' });
     const tree = await this.tree();
     const scan = createSecretScan(secrets);
-    const changes = await runChanges.take(tree, this.#layers, { ...exceptions, leftOut });
+    const isUnwritten = this.#outlook.isOnlyRead === true && runChanges.hasTrueTimes() && disk.isPlain(tree);
+    const changes = await runChanges.take(tree, this.#layers, { ...exceptions, leftOut }, !isUnwritten);
     const number = this.#layers.length;
+    if (isUnwritten) this.#unwrittenSince ??= { tree: tree.clone(), layers: number };
     const entries = followLocal(watchEntries(changes, scan), tree, number, this.#tree.kept);
-    const written = await this.#writeLayer(entries);
-    const isDropped = this.drops(written.layer);
-    if (!isDropped) this.#layers.push({ diffId: written.layer.diffId, layer: () => written.layer });
-    if (!isDropped) disk.append(written.layer.diffId);
+    const written = isUnwritten ? { entries: passBy(entries, scan !== undefined) } : await this.#writeLayer(entries);
+    const layer = 'layer' in written ? written.layer : undefined;
+    const isDropped = leftOut !== undefined && written.entries === 0;
+    const stageLayer = layer === undefined ? unwrittenLayer() : { diffId: layer.diffId, layer: () => layer };
+    if (!isDropped) this.#layers.push(stageLayer);
+    if (!isDropped) disk.append(stageLayer.diffId);
+    if (this.#unwrittenSince !== undefined && !disk.isPlain(tree)) await this.#writeUnwritten(tree);
     if (await disk.settle(tree)) runChanges.forget();
     await disk.ground?.end();
-    if (this.#single === undefined && !isDropped) onLayer?.(written.layer);
-    return { ...written, leakedSecrets: scan?.found() ?? [] };
+    if (this.#single === undefined && !isDropped && layer !== undefined) onLayer?.(layer);
+    return { entries: written.entries, ...given({ layer }), leakedSecrets: scan?.found() ?? [] };
+  }
+
+  /** Makes one layer of all that has changed since something was on the disk alone, which is not going to stay there. */
+  async #writeUnwritten(tree: ImageTree): Promise<void> {
+    if (this.#unwrittenSince === undefined) return;
+    const { tree: before, layers: since } = this.#unwrittenSince;
+    this.#unwrittenSince = undefined;
+    const entries = draftDifference(before, tree, this.#contents.view(tree));
+    const { layer } = await this.#writeLayer(await readDraft(tree, entries, this.#options.signal));
+    const { layer: empty } = await this.#writeLayer([]);
+    // Numbers of layers stay what they are: contents are known by them.
+    this.#layers.fill({ diffId: empty.diffId, layer: () => empty }, since);
+    for (const [entry, each] of entries.entries())
+      if (each.kind === 'file') tree.setContent(each.node, { layer: this.#layers.length, entry });
+    this.#layers.push({ diffId: layer.diffId, layer: () => layer });
   }
 
   /** From here on no layer leaves: `takeSingleLayer` makes one of them all, `withBase` of those before, too. */
@@ -244,7 +270,7 @@ export class StageFiles {
   }
 
   /** Writes all that has changed since `beginSingleLayer` as one layer; nothing may be done with the files afterwards. */
-  async takeSingleLayer(secrets: ReadonlyMap<string, Buffer>): Promise<TakenLayer> {
+  async takeSingleLayer(secrets: ReadonlyMap<string, Buffer>): Promise<TakenLayer & WrittenLayer> {
     const { signal, onLayer } = this.#options;
     const tree = await this.tree();
     const files = await this.view();

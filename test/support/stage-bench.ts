@@ -6,6 +6,7 @@ import { type ByteString, bytesFromText } from '../../src/bytes.ts';
 import { leftOutBy } from '../../src/build/ignored-paths.ts';
 import type { BuildEvent } from '../../src/events.ts';
 import { diskView } from '../../src/files/disk-view.ts';
+import { given } from '../../src/given.ts';
 import type { FileView } from '../../src/files/file-view.ts';
 import { Spool } from '../../src/files/spool.ts';
 import type { Entry } from '../../src/layer/entry.ts';
@@ -19,6 +20,7 @@ import { BaseTrees } from '../../src/rootfs/base-trees.ts';
 import { Disk } from '../../src/rootfs/disk.ts';
 import type { StageLayer } from '../../src/rootfs/stage-layer.ts';
 import { createUnpackReport } from '../../src/rootfs/unpack-report.ts';
+import type { Ground } from '../../src/rootfs/ground.ts';
 import { createProtection } from '../../src/rootfs/protect.ts';
 import { RunChanges } from '../../src/rootfs/run-changes.ts';
 import { StageFiles, type StageFilesOptions, type StageOutlook } from '../../src/rootfs/stage-files.ts';
@@ -33,6 +35,7 @@ export interface BenchOptions {
   readonly latestTime?: number;
   /** The folder that is the root; `root` in the bench's folder where left out. */
   readonly root?: string;
+  readonly ground?: Ground;
 }
 
 export class StageBench implements AsyncDisposable {
@@ -49,7 +52,7 @@ export class StageBench implements AsyncDisposable {
   readonly sent: Layer[] = [];
 
   /** `folder` must exist, and goes away with the test. */
-  constructor(folder: string, { protect = [], ignoredPaths = [], latestTime, root }: BenchOptions = {}, events: BuildEvent[] = []) {
+  constructor(folder: string, { protect = [], ignoredPaths = [], latestTime, root, ground }: BenchOptions = {}, events: BuildEvent[] = []) {
     const [blobs, stages] = [join(folder, 'blobs'), join(folder, 'stages')];
     this.rootFolder = root ?? join(folder, 'root');
     for (const each of [this.rootFolder, blobs, stages]) mkdirSync(each, { recursive: true });
@@ -58,7 +61,8 @@ export class StageBench implements AsyncDisposable {
     this.spool = new Spool(blobs);
     const common = { emit: (event: BuildEvent) => void events.push(event), signal: this.signal };
     const protection = createProtection(protect.map(bytesFromText));
-    this.disk = new Disk({ root: { path: bytesFromText(this.rootFolder), protection }, folder: bytesFromText(stages), ...common });
+    const own = { root: { path: bytesFromText(this.rootFolder), protection }, folder: bytesFromText(stages) };
+    this.disk = new Disk({ ...own, ...given({ ground }), ...common });
     this.options = {
       disk: this.disk,
       runChanges: new RunChanges(this.disk, common),

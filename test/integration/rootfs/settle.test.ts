@@ -30,7 +30,7 @@ async function startStage(context: TestContext): Promise<Stage> {
     run: async (script) => {
       await files.prepareRun();
       execFileSync('sh', ['-euc', script], { cwd: bench.rootFolder });
-      const { layer } = await files.takeRun({ except: [], unchanged: [] }, new Map());
+      const { layer = assert.fail() } = await files.takeRun({ except: [], unchanged: [] }, new Map());
       return (await entriesOf(layer)).map(({ path }) => path);
     },
   };

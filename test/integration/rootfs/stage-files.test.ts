@@ -16,7 +16,12 @@ import {
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ByteString } from '../../../src/bytes.ts';
+import type { FileView } from '../../../src/files/file-view.ts';
+import { digestOf as digestOfBytes } from '../../../src/oci/digest.ts';
 import type { Layer } from '../../../src/oci/image.ts';
+import { childPath, rootPath } from '../../../src/paths.ts';
+import type { Ground } from '../../../src/rootfs/ground.ts';
+import { createProtection } from '../../../src/rootfs/protect.ts';
 import type { StageLayer } from '../../../src/rootfs/stage-layer.ts';
 import type { StageFiles, TakenLayer } from '../../../src/rootfs/stage-files.ts';
 import { shellRootMissing } from '../../support/shell-root.ts';
@@ -61,7 +66,12 @@ function benchAt(context: TestContext, options: BenchOptions = {}, standing: rea
   return bench;
 }
 
-async function run(bench: StageBench, files: StageFiles, script: string): Promise<TakenLayer> {
+async function run(bench: StageBench, files: StageFiles, script: string): Promise<TakenLayer & { readonly layer: Layer }> {
+  const { layer = assert.fail('no layer was written'), ...taken } = await take(bench, files, script);
+  return { ...taken, layer };
+}
+
+async function take(bench: StageBench, files: StageFiles, script: string): Promise<TakenLayer> {
   await files.prepareRun();
   execFileSync('/usr/sbin/chroot', [bench.rootFolder, '/bin/sh', '-euc', script], {
     env: { PATH: '/bin' },
@@ -233,6 +243,87 @@ test('a stage reads the same from the disk, from where it was set aside, and fro
     const fromLayers = await digestOf(bench, await fresh.view());
     assert.deepEqual([aside, fromLayers], [onDisk, onDisk]);
   }
+});
+
+const busy = [
+  'echo new > /new; ln /new /d/new; ln -s new /link; echo other > /d/f; rm /d/g; chmod 600 /large; mkdir -p /made/by; echo x > /made/by/x',
+  'mv /made /moved; echo more >> /d/f; chmod 700 /d; mkdir /made; echo y > /made/y; rm /new',
+];
+
+/** All of a view: types, modes, and what is in the files. */
+async function holding(bench: StageBench, view: FileView, path = rootPath): Promise<readonly string[]> {
+  const paths = view.names(path).map((name) => childPath(path, name));
+  await view.gather(paths, bench.signal);
+  const lines = paths.map(async (each) => {
+    const { type, mode, links } = view.stat(each) ?? assert.fail(each);
+    if (type === 'directory') return [`${each} ${mode}`, ...(await holding(bench, view, each))];
+    if (type === 'symlink') return [`${each} -> ${view.linkTarget(each)}`];
+    const bytes = Buffer.concat(await Array.fromAsync(view.open(each).chunks));
+    return [`${each} ${mode} ${links} ${digestOfBytes(bytes)}`];
+  });
+  return (await Promise.all(lines)).flat();
+}
+
+for (const [title, next] of [
+  ['is on the disk', undefined],
+  ['has the base of the next one', 'base'],
+  ['is followed by another base', 'other'],
+] as const) {
+  test(`a stage that is only read writes no layer, and holds what it would with one, where it ${title}`, { skip }, async (context) => {
+    const held: (readonly string[])[] = [];
+    for (const isOnlyRead of [false, true]) {
+      const bench = benchAt(context);
+      const base = await bench.layer('base', shell);
+      const stage = bench.stage([base], { isOnlyRead });
+      for (const script of busy) assert.equal((await take(bench, stage, script)).layer === undefined, isOnlyRead);
+      bench.disk.keep('read');
+      const other = next === 'base' ? base : await bench.layer('other', debian);
+      if (next !== undefined) await run(bench, bench.stage([other]), 'rm -r /d; touch /large');
+      held.push(await holding(bench, await stage.view()));
+    }
+    assert.deepEqual(held[1], held[0]);
+    assert.ok(held[0]?.some((line) => line.startsWith('moved/by/x ')));
+  });
+}
+
+test('what is on the disk alone becomes a layer before the disk is emptied', { skip }, async (context) => {
+  let isChanged = false;
+  const ground: Ground = {
+    protection: createProtection([]),
+    isOthers: true,
+    begin: () => false,
+    suits: () => true,
+    adjust: async () => await Promise.resolve(isChanged && !(isChanged = false)),
+    followMounts: () => undefined,
+    end: async () => await Promise.resolve(),
+  };
+  const bench = benchAt(context, { ground });
+  const stage = bench.stage([await bench.layer('base', shell)], { isOnlyRead: true });
+  for (const script of busy) await take(bench, stage, script);
+  const before = await holding(bench, await stage.view());
+  const draft = await stage.draft();
+  draft.put(at('copied'), node('symlink', { linkTarget: at('x') }));
+  await stage.write(draft);
+  await take(bench, stage, 'test -L /copied; echo z > /z');
+  isChanged = true;
+  assert.equal((await take(bench, stage, 'test -e /moved/by/x; test ! -e /new; cat /z; rm /copied /z')).layer, undefined);
+  assert.deepEqual(await holding(bench, await stage.view()), before);
+});
+
+test('what is on the disk alone becomes a layer where a RUN makes a link that a mount stands below', { skip }, async (context) => {
+  const bench = benchAt(context, { protect: [token] }, [token]);
+  const stage = bench.stage([await bench.layer('base', shell)], { isOnlyRead: true });
+  assert.equal((await take(bench, stage, 'mkdir /run; echo 1 > /run/pid')).layer, undefined);
+  const draft = await stage.draft();
+  draft.put(at('var'), node('directory'));
+  draft.put(at('var/run'), node('symlink', { linkTarget: at('/run') }));
+  await stage.write(draft);
+  await take(bench, stage, 'cat /var/run/secrets/token; test "$(cat /var/run/pid)" = 1; echo 2 > /run/two');
+  const lines = await holding(bench, await stage.view());
+  assert.deepEqual(
+    lines.filter((line) => /^(?:run|var)\b/.test(line)).map((line) => line.split(' ').slice(0, 3).join(' ')),
+    ['run 493', 'run/pid 420 1', 'run/two 420 1', 'var 493', 'var/run -> /run'],
+  );
 });
 
 test('each layer is read once for all files that are wanted of it', async (context) => {
