@@ -117,28 +117,41 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
     state = effect.state;
     const created = run.created();
     const history = effect.history === undefined ? undefined : historyOf(effect);
-    let layer: Extract<BuildEvent, { readonly kind: 'step.finished' }>['layer'];
     const written = await takeLayer(effect, run);
-    const made = written?.layer;
-    const isLayer = made !== undefined && !run.files.drops(made);
-    if (single !== undefined) {
-      single.steps.push({ history, created, changedFiles: isLayer });
+    let layer: StepLayer;
+    if (single === undefined) ({ image, layer } = appendStep(image, written, { history, created, range: instruction.range }, run));
+    else {
+      const changedFiles = written?.layer !== undefined && !run.files.drops(written.layer);
+      single.steps.push({ history, created, changedFiles });
       for (const id of effect.secretIds ?? []) if (!single.readers.has(id)) single.readers.set(id, instruction.range);
-    } else {
-      for (const id of written?.leakedSecrets ?? []) run.emit(leakWarning(id, "this step's layer", instruction.range));
-      if (isLayer) {
-        layer = { entries: written?.entries ?? 0, sizeBytes: made.descriptor.size, digest: made.descriptor.digest };
-        image = appendLayer(image, made, { ...history, created });
-      } else if (history !== undefined) image = appendHistory(image, timed(history, created, run));
     }
     const durationMs = performance.now() - stepStarted - run.files.takeAheadMs();
-    if (made !== undefined) await run.cache?.keep(position, { layer: made, created, tookMs: durationMs });
+    if (written?.layer !== undefined) await run.cache?.keep(position, { layer: written.layer, created, tookMs: durationMs });
     run.emit({ kind: 'step.finished', step, durationMs, ...given({ layer }) });
   }
   if (single !== undefined) image = await appendSingleLayer(image, single, run);
   image = withTimes(image, inheritedHistory, run);
   run.emit({ kind: 'stage.finished', stage: start.name, durationMs: performance.now() - started });
   return { image: { ...image, config: { ...image.config, config: state.config, ...authorOf(state) } }, state, files: run.files };
+}
+
+type StepLayer = Extract<BuildEvent, { readonly kind: 'step.finished' }>['layer'];
+
+/** The image after a step, and what is told of its layer, if it has one. */
+function appendStep(
+  image: Image,
+  written: TakenLayer | undefined,
+  { history, created, range }: { readonly history: HistoryEntry | undefined; readonly created: string; readonly range: SourceRange },
+  run: StageRun,
+): { readonly image: Image; readonly layer?: StepLayer } {
+  for (const id of written?.leakedSecrets ?? []) run.emit(leakWarning(id, "this step's layer", range));
+  if (written?.layer === undefined || run.files.drops(written.layer))
+    return { image: history === undefined ? image : appendHistory(image, timed(history, created, run)) };
+  const { size, digest } = written.layer.descriptor;
+  return {
+    image: appendLayer(image, written.layer, { ...history, created }),
+    layer: { entries: written.entries, sizeBytes: size, digest },
+  };
 }
 
 async function appendRecalled(image: Image, { effect, layer, stageLayer, created }: RecalledStep, run: StageRun): Promise<Image> {

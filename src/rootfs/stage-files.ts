@@ -258,7 +258,7 @@ export class StageFiles {
     const { layer } = await this.#writeLayer(await readDraft(tree, entries, this.#options.signal));
     const { layer: empty } = await this.#writeLayer([]);
     // Numbers of layers stay what they are: contents are known by them.
-    this.#layers.fill({ diffId: empty.diffId, layer: () => empty }, since);
+    for (let number = since; number < this.#layers.length; number++) this.#layers[number] = { diffId: empty.diffId, layer: () => empty };
     for (const [entry, each] of entries.entries())
       if (each.kind === 'file') tree.setContent(each.node, { layer: this.#layers.length, entry });
     this.#layers.push({ diffId: layer.diffId, layer: () => layer });
