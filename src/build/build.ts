@@ -86,6 +86,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
     return published;
   } finally {
     await borrowing.giveBack();
+    kept.hide();
     await ownRoot?.putBack();
     kept.giveBack();
     for (const file of results.values()) await file.close();

@@ -31,8 +31,9 @@ export class KeptOutputs {
     this.#places = [...new Set(places)].filter(isImages).sort();
   }
 
-  /** Moves what is there by now into the builder's folder. Who has one of the files open goes on writing it. */
+  /** Moves what is there by now into the builder's folder, if nothing is. Who has one of the files open goes on writing it. */
   hide(): void {
+    if (this.#hidden.length > 0) return;
     for (const place of this.#places) {
       if (!existsSync(place)) continue;
       const shelved = ShelvedFolder.shelve({ folder: bytesFromText(place), mounts: [] }, this.#builderFolder, new MovedFolders());

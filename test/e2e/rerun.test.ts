@@ -79,9 +79,9 @@ describe('several builds in one container', { skip: whyNot }, () => {
       own: `FROM ${base}\nRUN test ! -e /etc/job && rm -rf /var/run && echo image > /bin/of-the-image\n`,
     });
     const job = [
-      'set -e; echo kept > /etc/job',
-      `${build('own')} --preserve-context`,
-      'cat /etc/job; test ! -e /bin/of-the-image; test -L /var/run; /bin/sh -c "echo shell works"',
+      'set -e; mkdir /tmp; echo kept | tee /etc/job > /tmp/job',
+      `${build('own')} --preserve-context --tar-path=/tmp/own.tar`,
+      'cat /etc/job; cmp /etc/job /tmp/job; test -s /tmp/own.tar; test ! -e /bin/of-the-image; test -L /var/run; /bin/sh -c "echo shell works"',
     ].join('\n');
     const entrypoint = '/busybox/sh';
     const { ended } = await scene.engine.start({ image, entrypoint, command: ['-c', job], volumes: podVolumes('kubernetes', { context }) });

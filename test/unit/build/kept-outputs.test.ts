@@ -42,6 +42,7 @@ test("results in the root are away while it is an image's, are written to all th
   closeSync(log);
   rmSync(at('root/tmp'), { recursive: true });
   tree(folder, { 'root/out/layout/of-the-image': '' });
+  kept.hide();
   kept.giveBack();
   kept.giveBack();
   assert.equal(readFileSync(at('root/tmp/log'), 'utf8'), 'one\ntwo\n');
