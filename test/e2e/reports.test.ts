@@ -102,9 +102,9 @@ test('--report is one page with what each step took, and is there also where the
   const page = readFileSync(join(folder, 'build.html'), 'utf8');
   assert.match(page, /<h1>Image not built<\/h1>/);
   assert.doesNotMatch(page, /<script|https?:\/\/(?!127|localhost)[^<"]*"/);
-  assert.match(page, /<i class="running" style="left:[\d.]+%;width:[1-9][\d.]*%" title="running 3\.\ds">/);
+  assert.match(page, /<i class="running" style="left:[\d.]+%;width:[1-9][\d.]*%" title="running [3-9]\.\ds">/);
   assert.match(page, /<h2>Layers as far as the build got<\/h2>\n<\w+ class="layer">/);
-  assert.match(page, /<td>2\.\ds<\/td><td><b class="failed">failed<\/b><\/td>/);
+  assert.match(page, /<td>[2-9]\.\ds<\/td><td><b class="failed">failed<\/b><\/td>/);
   const kinds = eventsIn(join(folder, 'events.json')).map(({ kind }) => kind);
   assert.ok(kinds.filter((kind) => kind === 'sample').length >= 3, 'samples');
   if (process.env['KEEP_REPORT'] !== undefined)
