@@ -13,7 +13,7 @@ import { refName } from './layout-referrers.ts';
 export async function readIndexEntries(folder: string): Promise<readonly JsonObject[]> {
   const text = await textOf(join(folder, 'index.json'), manifestLimitBytes);
   if (text === undefined) return [];
-  const root = parseJson(text);
+  const root = parseJson(text, join(folder, 'index.json'));
   const list = root instanceof Map ? root.get('manifests') : undefined;
   if (!Array.isArray(list)) throw malformed(folder, 'index.json is not an index');
   return list.map((item: Json) => {
@@ -51,7 +51,10 @@ function isReplacedBy(entry: JsonObject, descriptor: Descriptor): boolean {
 /** A small file; undefined where there is none. @throws ERR_LAYER when it has more than `limitBytes` or can't be read */
 export async function textOf(path: string, limitBytes: number): Promise<string | undefined> {
   try {
-    const { size } = await stat(path);
+    const found = await stat(path);
+    // Whoever opened a pipe would wait for ever.
+    if (!found.isFile()) throw new BuilderError('ERR_LAYER', `Cannot read ${path}: it is no file`);
+    const { size } = found;
     if (size > limitBytes) throw new BuilderError('ERR_LAYER', `Cannot read ${path}: it has more than ${limitBytes} bytes`);
     return await readFile(path, 'utf8');
   } catch (error) {

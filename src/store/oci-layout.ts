@@ -11,6 +11,7 @@ import { parseJson } from '../oci/json.ts';
 import {
   type ImageIndex,
   type StoredManifest,
+  isManifestType,
   manifestLimitBytes,
   parseManifest,
   selectPlatform,
@@ -210,15 +211,19 @@ function chooseEntry(index: ImageIndex, reference: LayoutReference, platform: Pl
   const [first] = fitting;
   const distinct = new Set(fitting.map((entry) => entry.digest));
   if (first !== undefined && distinct.size === 1) return first;
-  if (first !== undefined && platform !== undefined && (tag !== undefined || digest !== undefined))
+  const isChoice =
+    fitting.some((entry) => entry.platform !== undefined) || fitting.filter((entry) => isManifestType(entry.mediaType)).length === 1;
+  if (first !== undefined && platform !== undefined && tag !== undefined && isChoice)
     return selectPlatform({ ...index, manifests: fitting }, platform);
-  const names = index.manifests.map((entry) => named(entry) ?? entry.digest).join(', ');
   const wanted = digest ?? tag;
+  const isNamed = wanted !== undefined && first !== undefined;
+  const names = isNamed ? [...distinct].join(', ') : index.manifests.map((entry) => named(entry) ?? entry.digest).join(', ');
+  const several = isNamed ? `${distinct.size} have the name ${wanted}, and no platform` : 'it holds several';
   throw new BuilderError(
     'ERR_REFERENCE',
-    `Cannot choose an image in ${folder}: ${wanted !== undefined && first === undefined ? `there is no ${wanted}` : 'it holds several'}`,
+    `Cannot choose an image in ${folder}: ${wanted !== undefined && first === undefined ? `there is no ${wanted}` : several}`,
     {
-      hint: names === '' ? 'the layout is empty' : `it has: ${names}`,
+      hint: names === '' ? 'the layout is empty' : isNamed ? `${folder}@DIGEST, of ${names}` : `it has: ${names}`,
     },
   );
 }
@@ -226,7 +231,7 @@ function chooseEntry(index: ImageIndex, reference: LayoutReference, platform: Pl
 async function checkVersion(files: LayoutFiles, signal: AbortSignal): Promise<void> {
   const text = await files.text('oci-layout', 4096, signal);
   if (text === undefined) throw malformed(files.name, 'there is no oci-layout file');
-  const root = parseJson(text);
+  const root = parseJson(text, `${files.name}/oci-layout`);
   const version = root instanceof Map ? root.get('imageLayoutVersion') : undefined;
   if (typeof version !== 'string' || !version.startsWith('1.')) throw malformed(files.name, 'its layout version is not 1');
 }
@@ -234,7 +239,12 @@ async function checkVersion(files: LayoutFiles, signal: AbortSignal): Promise<vo
 async function readIndex(files: LayoutFiles, signal: AbortSignal): Promise<ImageIndex> {
   const text = await files.text('index.json', manifestLimitBytes, signal);
   if (text === undefined) throw malformed(files.name, 'there is no index.json');
-  const parsed = parseManifest(Buffer.from(text, 'utf8'), MediaType.ociIndex);
-  if (parsed.kind === 'index') return parsed;
+  try {
+    const parsed = parseManifest(Buffer.from(text, 'utf8'), MediaType.ociIndex);
+    if (parsed.kind === 'index') return parsed;
+  } catch (error) {
+    if (!(error instanceof BuilderError)) throw error;
+    throw malformed(files.name, `index.json: ${error.message.replace(/^Cannot read the manifest: /, '')}`);
+  }
   throw malformed(files.name, 'index.json is not an index');
 }

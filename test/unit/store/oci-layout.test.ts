@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { link, mkdir, mkdtempDisposable, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -130,6 +131,28 @@ test('a blob that is a directory is refused', async () => {
 test('a folder that is no layout is named', async () => {
   await using place = await workplace();
   await assert.rejects(readLayout({ folder: place.path }, platform, signal), { code: 'ERR_LAYER', message: /there is no oci-layout file/ });
+});
+
+test('an index.json that is a pipe, broken, or has a name twice is told with its place', async () => {
+  await using place = await workplace();
+  const failing = async (message: RegExp): Promise<void> =>
+    await assert.rejects(readLayout({ folder: place.path, tag: 'v1' }, platform, signal), { message });
+  const index = join(place.path, 'index.json');
+  await writeFile(join(place.path, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  execFileSync('mkfifo', [index]);
+  await failing(/^Cannot read .*\/index\.json: it is no file$/);
+  await rm(index);
+  await writeFile(index, '{"schemaVersion":2,"manifests":[');
+  await failing(/^Cannot read OCI layout .*: index\.json: /);
+  const annotations = { 'org.opencontainers.image.ref.name': 'v1' };
+  const manifests = ['a', 'b'].map((digit) => ({
+    mediaType: MediaType.ociManifest,
+    digest: `sha256:${digit.repeat(64)}`,
+    size: 2,
+    annotations,
+  }));
+  await writeFile(index, JSON.stringify({ schemaVersion: 2, manifests }));
+  await failing(/: 2 have the name v1, and no platform$/);
 });
 
 test('listLayout() takes the whole name that buildx and containerd write, and else the one of the annotation for names', async () => {
