@@ -8,7 +8,7 @@ import { readPossibleOwner } from '../linux/owners.ts';
 import { keepsChangeTimes } from '../linux/statfs.ts';
 import { comparePaths, isWithin, splitPath } from '../paths.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
-import type { PodMap } from '../tree/pod-map.ts';
+import { type PodMap, engineOwn } from '../tree/pod-map.ts';
 import { captureChanges } from './capture.ts';
 import { diffTrees } from './diff.ts';
 import type { Disk } from './disk.ts';
@@ -104,7 +104,8 @@ export class RunChanges {
     const isImages = (path: ByteString): boolean => tree.at(map.toImage(path)) !== undefined;
     const kept = changes.filter((change) => {
       const isHeld = change.kind === 'modified' && root.protection.holds(change.path) && !isImages(change.path);
-      return !isHeld || hasOtherMode(change.entry, before.get(change.path));
+      // `chown -R` of /run meets the folders above the token.
+      return !isHeld || (!engineOwn.test(map.toImage(change.path)) && hasOtherMode(change.entry, before.get(change.path)));
     });
     const others = this.#missingParents(kept, isImages);
     if (others.length === 0 && map.turned.length === 0) return kept;

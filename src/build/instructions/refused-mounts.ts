@@ -14,7 +14,8 @@ export function refusedMounts(line: string, places: readonly ByteString[]): read
   const folders = new Set(words.filter((word) => word.startsWith('/')).map((word) => posix.dirname(word)));
   folders.delete('/');
   const all = places.map((place) => `/${textFromBytes(place)}`);
-  const named = all.filter((place) => names.has(posix.basename(place)));
+  const isNamed = (place: string): boolean => names.has(posix.basename(place)) || words.some((word) => word.startsWith(`${place}/`));
+  const named = all.filter(isNamed);
   return named.length > 0 ? named : all.filter((place) => folders.has(posix.dirname(place)));
 }
 

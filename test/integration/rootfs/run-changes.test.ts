@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {
   chmodSync,
+  chownSync,
   cpSync,
   linkSync,
   lstatSync,
@@ -20,7 +21,7 @@ import { diskView } from '../../../src/files/disk-view.ts';
 import type { FileView } from '../../../src/files/file-view.ts';
 import { childPath, rootPath } from '../../../src/paths.ts';
 import { randomFrom } from '../../support/random.ts';
-import { StageBench } from '../../support/stage-bench.ts';
+import { StageBench, entriesOf } from '../../support/stage-bench.ts';
 import type { TarOptions } from '../../support/tar.ts';
 import { temporaryFolder } from '../../support/tree.ts';
 
@@ -128,4 +129,19 @@ test('a RUN that copies a folder with the pod’s token in it is told', { skip }
   const told = bench.events.flatMap((event) => (event.kind === 'warning' ? [event.message] : []));
   assert.equal(told.length, 1);
   assert.match(told[0] ?? '', /token of this pod's service account: .* \/moved\/secrets\/kubernetes\.io\/serviceaccount$/);
+});
+
+test('the folders above a token stay the pod’s where a RUN gives all of /run to somebody', { skip }, async (context) => {
+  const folder = temporaryFolder(context);
+  const mounted = 'run/secrets/kubernetes.io/serviceaccount';
+  mkdirSync(join(folder, 'root', mounted), { recursive: true });
+  await using bench = new StageBench(folder, { protect: [mounted] });
+  const files = bench.stage([await bench.layer('base', [directory('run')])]);
+  await files.prepareRun();
+  for (const path of ['run', 'run/secrets', 'run/secrets/kubernetes.io']) chownSync(join(bench.rootFolder, path), 7, 7);
+  const { layer } = await files.takeRun({ except: [], unchanged: [] }, new Map());
+  assert.deepEqual(
+    (await entriesOf(layer)).map(({ path }) => path),
+    ['run'],
+  );
 });

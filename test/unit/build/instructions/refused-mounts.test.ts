@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import { refusalHint, refusedMounts } from '../../../../src/build/instructions/refused-mounts.ts';
 import { bytesFromText } from '../../../../src/bytes.ts';
 
-const places = ['etc/hosts', 'etc/resolv.conf', 'etc/ssl/certs/ca-certificates.crt', 'kaniko', 'workspace'].map(bytesFromText);
+const places = ['etc/hosts', 'etc/resolv.conf', 'etc/ssl/certs/ca-certificates.crt', 'kaniko', 'run/secrets/token', 'workspace'].map(
+  bytesFromText,
+);
 const certificates = '/etc/ssl/certs/ca-certificates.crt';
 
 const rows: readonly (readonly [line: string, found: readonly string[]])[] = [
@@ -11,6 +13,7 @@ const rows: readonly (readonly [line: string, found: readonly string[]])[] = [
   [`rm: cannot remove ‘${certificates}’: Read-only file system`, [certificates]],
   [`rm: can't remove '${certificates}': Resource busy`, []],
   ['sed: cannot rename /etc/sedd2EFYg: Device or resource busy', ['/etc/hosts', '/etc/resolv.conf']],
+  ['chown: changing ownership of /run/secrets/token/ca.crt: Read-only file system', ['/run/secrets/token']],
   ["mv: can't rename '/workspace': Device or resource busy", ['/workspace']],
   ["mv: can't rename '/other': Device or resource busy", []],
   [`cat: ${certificates}: Permission denied`, []],
