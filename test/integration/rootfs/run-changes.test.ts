@@ -140,6 +140,7 @@ test('the folders above a token stay the pod’s where a RUN gives all of /run t
   await files.prepareRun();
   for (const path of ['run', 'run/secrets', 'run/secrets/kubernetes.io']) chownSync(join(bench.rootFolder, path), 7, 7);
   const { layer } = await files.takeRun({ except: [], unchanged: [] }, new Map());
+  assert.ok(layer !== undefined);
   assert.deepEqual(
     (await entriesOf(layer)).map(({ path }) => path),
     ['run'],
