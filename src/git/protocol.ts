@@ -1,7 +1,7 @@
 // Asking a server for its refs and for a pack, in protocol version 2 and in the old one. A fresh clone has nothing to
 // negotiate about, so either takes one question. gitprotocol-v2(5), gitprotocol-pack(5).
 import { BuilderError } from '../errors.ts';
-import { type Packet, type PacketReader, delimiterPacket, flushPacket, linePacket, textOf } from './packet.ts';
+import { type Packet, PacketReader, delimiterPacket, flushPacket, linePacket, textOf } from './packet.ts';
 
 /** One conversation with a server's upload-pack. */
 export interface UploadPack {
@@ -12,6 +12,20 @@ export interface UploadPack {
   /** Sends a question; gives where its answer is read. */
   readonly ask: (question: Buffer) => Promise<PacketReader>;
   readonly close: () => Promise<void>;
+}
+
+/** The conversation over a connection that is open: `bytes` come from the server, `write` sends some, `close` ends it. */
+export function converse(
+  name: string,
+  bytes: AsyncIterable<Buffer>,
+  { write, close }: { readonly write: (bytes: Buffer) => unknown; readonly close: () => void },
+): UploadPack {
+  const reader = new PacketReader(bytes, name);
+  const ask = async (question: Buffer): Promise<PacketReader> => {
+    write(question);
+    return await Promise.resolve(reader);
+  };
+  return { name, greeting: reader, ask, close: async () => await Promise.resolve(close()) };
 }
 
 export interface Ref {

@@ -1,8 +1,8 @@
 // git's own protocol on a TCP connection. gitprotocol-pack(5), "Git Transport".
 import { type LookupFunction, type Socket, connect } from 'node:net';
 import { BuilderError, systemCode } from '../errors.ts';
-import { PacketReader, linePacket } from './packet.ts';
-import type { UploadPack } from './protocol.ts';
+import { linePacket } from './packet.ts';
+import { type UploadPack, converse } from './protocol.ts';
 import { type GitRemote, describeRemote } from './remote.ts';
 
 const silenceMs = 120_000;
@@ -13,19 +13,7 @@ export async function openDaemon(remote: GitRemote, lookup: LookupFunction, sign
   const socket = await connectTo(remote, 9418, lookup, signal);
   const port = remote.port === undefined ? '' : `:${remote.port}`;
   socket.write(linePacket(`git-upload-pack ${remote.path}\0host=${remote.host}${port}\0\0version=2\0`));
-  const reader = new PacketReader(bytesOf(socket, name), name);
-  return {
-    name,
-    greeting: reader,
-    ask: async (question) => {
-      socket.write(question);
-      return await Promise.resolve(reader);
-    },
-    close: async () => {
-      socket.destroy();
-      await Promise.resolve();
-    },
-  };
+  return converse(name, bytesOf(socket, name), { write: (bytes) => socket.write(bytes), close: () => socket.destroy() });
 }
 
 /** A connection that ends with `signal`, and with two minutes of silence. @throws ERR_CONTEXT */

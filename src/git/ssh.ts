@@ -4,8 +4,7 @@ import { createRequire } from 'node:module';
 import type { LookupFunction } from 'node:net';
 import { BuilderError } from '../errors.ts';
 import { type KnownKey, knownKeys } from './known-hosts.ts';
-import { PacketReader } from './packet.ts';
-import type { UploadPack } from './protocol.ts';
+import { type UploadPack, converse } from './protocol.ts';
 import { type GitRemote, describeRemote } from './remote.ts';
 import { connectTo } from './socket.ts';
 
@@ -70,20 +69,11 @@ async function open(
     client.destroy();
     throw new BuilderError('ERR_CONTEXT', `Cannot read ${name}: the server runs no commands`, { cause: error });
   }
-  const reader = new PacketReader(bytesOf(channel, name), name);
-  return {
-    name,
-    greeting: reader,
-    ask: async (question) => {
-      channel.write(question);
-      return await Promise.resolve(reader);
-    },
-    close: async () => {
-      client.end();
-      client.destroy();
-      await Promise.resolve();
-    },
+  const close = (): void => {
+    client.end();
+    client.destroy();
   };
+  return converse(name, bytesOf(channel, name), { write: (bytes) => channel.write(bytes), close });
 }
 
 async function logIn(client: Client, remote: GitRemote, access: SshAccess, lookup: LookupFunction, signal: AbortSignal): Promise<void> {

@@ -7,17 +7,14 @@ const nothing = Buffer.alloc(0);
 export class ByteSource {
   readonly #iterator: AsyncIterator<Buffer>;
   readonly #signal: AbortSignal;
-  readonly #tooShort: () => BuilderError;
   #chunk: Buffer = nothing;
   #at = 0;
   /** Bytes of the chunks before this one. */
   #passed = 0;
 
-  /** `tooShort` is what to throw where the stream ends within what was asked for. */
-  constructor(source: AsyncIterable<Buffer>, signal: AbortSignal, tooShort = endsTooEarly) {
+  constructor(source: AsyncIterable<Buffer>, signal: AbortSignal) {
     this.#iterator = source[Symbol.asyncIterator]();
     this.#signal = signal;
-    this.#tooShort = tooShort;
   }
 
   /** Bytes that were taken so far. */
@@ -75,7 +72,7 @@ export class ByteSource {
   }
 
   #cut(): never {
-    throw this.#tooShort();
+    throw new BuilderError('ERR_LAYER', 'Cannot read archive: it ends too early');
   }
 
   async #fill(): Promise<boolean> {
@@ -90,8 +87,4 @@ export class ByteSource {
     }
     return true;
   }
-}
-
-function endsTooEarly(): BuilderError {
-  return new BuilderError('ERR_LAYER', 'Cannot read archive: it ends too early');
 }

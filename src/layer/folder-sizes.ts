@@ -30,7 +30,7 @@ export class FolderSizes {
   add(path: ByteString, bytes: number): void {
     const names = path.split('/');
     let folder = this.#root;
-    addTo(folder, bytes, 1);
+    addFile(folder, bytes);
     for (const name of names.slice(0, Math.min(names.length - 1, deepest))) {
       if (folder.folders === undefined) return;
       let next = folder.folders.get(name);
@@ -40,7 +40,7 @@ export class FolderSizes {
         this.#folders++;
       }
       folder = next;
-      addTo(folder, bytes, 1);
+      addFile(folder, bytes);
     }
     if (folder.folders !== undefined && names.length <= deepest + 1) noteLargest(folder, names.at(-1) ?? '', bytes);
     if (this.#folders > mostFolders) this.#forget();
@@ -95,9 +95,9 @@ function newFolder(): Folder {
   return { bytes: 0, files: 0, folders: new Map(), largest: [] };
 }
 
-function addTo(folder: Folder, bytes: number, files: number): void {
+function addFile(folder: Folder, bytes: number): void {
   folder.bytes += bytes;
-  folder.files += files;
+  folder.files += 1;
 }
 
 function noteLargest({ largest }: Folder, name: string, bytes: number): void {

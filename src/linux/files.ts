@@ -101,6 +101,11 @@ export function lstatIfThere(path: ByteString): BigIntStats | undefined {
   }
 }
 
+/** True for a folder itself; a link to one is none. @throws SystemError for anything but absence */
+export function isFolder(path: ByteString): boolean {
+  return lstatIfThere(path)?.isDirectory() === true;
+}
+
 /** fstat into `target`. @throws SystemError */
 export function statOpenFile(fd: number, target: Float64Array): void {
   const result = attempt('statx', fd, noPath, emptyPath, basicStats, statBytes);

@@ -5,7 +5,7 @@ import { makeFolder } from '../folders.ts';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
 import { systemReason, systemCode } from '../errors.ts';
 import { reach } from '../files/long-path.ts';
-import { renameToFree } from '../linux/files.ts';
+import { renameToFree, isFolder } from '../linux/files.ts';
 import { childPath, pathIn, rootPath } from '../paths.ts';
 import { type WorkTime, wasAtWork } from './borrow-journal.ts';
 
@@ -82,7 +82,7 @@ export function mergeStrangers(from: ByteString, to: ByteString, warn: (message:
       } catch (error) {
         if (systemCode(error) !== 'EEXIST') throw error;
       }
-      if (priority === undefined && isDirectory(source) && isDirectory(target)) {
+      if (priority === undefined && isFolder(source) && isFolder(target)) {
         mergeStrangers(source, target, warn);
         rmdirSync(fsPath(source));
         break;
@@ -123,8 +123,4 @@ function freeName(path: ByteString, makeParent?: (parent: ByteString) => void): 
     const free = number === 0 && makeParent !== undefined ? path : (`${path}${bytesFromText(`.yadokari-${number + 1}`)}` as ByteString); // bytes and ASCII
     if (lstatSync(fsPath(free), { throwIfNoEntry: false }) === undefined) return free;
   }
-}
-
-function isDirectory(path: ByteString): boolean {
-  return lstatSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true;
 }

@@ -4,7 +4,7 @@ import { given } from '../given.ts';
 import { type Digest, isDigest, splitDigest } from '../oci/digest.ts';
 import { type ImageConfig, parseImageConfig } from '../oci/image-config.ts';
 import { type ImageIndex, type ImageManifest, configLimitBytes, manifestLimitBytes, parseManifest } from '../oci/manifest.ts';
-import { MediaType } from '../oci/media-type.ts';
+import { isConfigType } from '../oci/media-type.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import { readBlobFile } from './blob-file.ts';
 import { chooseName, registryName } from './image-names.ts';
@@ -71,7 +71,7 @@ export async function describeImage(store: ImageStore, entry: StoreEntry, signal
   const { descriptor, names } = entry;
   try {
     const view = parseManifest(await readBlobFile(store.layout, descriptor, manifestLimitBytes, signal), descriptor.mediaType);
-    if (view.kind === 'index' || !isImageConfig(view.config.mediaType)) return { ...entry, id: descriptor.digest, view };
+    if (view.kind === 'index' || !isConfigType(view.config.mediaType)) return { ...entry, id: descriptor.digest, view };
     const text = (await readBlobFile(store.layout, view.config, configLimitBytes, signal)).toString('utf8');
     return { ...entry, id: view.config.digest, view, config: { text, image: parseImageConfig(text) } };
   } catch (error) {
@@ -121,8 +121,4 @@ function nameOf(text: string, entries: readonly StoreEntry[]): string | undefine
   });
   const chosen = chooseName(repository.replace(/:[^/:]+$/, ''), [...new Set(withoutTag.map(({ plain }) => plain))]);
   return withoutTag.find(({ plain }) => plain === chosen)?.name;
-}
-
-function isImageConfig(mediaType: string): boolean {
-  return mediaType === MediaType.ociConfig || mediaType === MediaType.dockerConfig;
 }

@@ -1,5 +1,6 @@
 // What stood in the root before the first build of a container: CI systems run several builds in one, and what an earlier one
 // left behind must not be taken for the container's own.
+import { isFolder } from '../linux/files.ts';
 import { existsSync, lstatSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -78,14 +79,10 @@ function livingIn(root: ByteString, path: ByteString, mounts: readonly ByteStrin
 function looseIn(root: ByteString, mounts: readonly ByteString[]): readonly ByteString[] {
   return looseFolders.flatMap((name) => {
     const folder = joinBytes(root, name);
+    // What a link leads to is found at its own place.
     if (!isFolder(folder) || mounts.some((mount) => isWithin(name, mount))) return [];
     return listNames(folder).map((each) => childPath(name, each));
   });
-}
-
-/** Not a link: what it leads to is found at its own place. */
-function isFolder(path: ByteString): boolean {
-  return lstatSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 function listNames(folder: ByteString): ByteString[] {

@@ -1,7 +1,8 @@
 // What RUN --mount=type=cache holds, kept in the layer cache's repository between builders: fetched while the files of the first RUN that
 // uses it are put on disk, stored when all RUNs are done. What comes from there is a stranger's: it is unpacked beside the cache's folder,
 // never through a link, and takes its place only whole. Trouble is a warning, and a cache that is as it was here.
-import { type Stats, chmodSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
+import { isFolder, lstatIfThere } from '../../linux/files.ts';
+import { chmodSync, mkdirSync, renameSync } from 'node:fs';
 import { type ByteString, fsPath } from '../../bytes.ts';
 import { BuilderError, messageOf } from '../../errors.ts';
 import type { Emit } from '../../events.ts';
@@ -175,7 +176,7 @@ export class KeptMounts implements KeptCaches {
     if (lock === undefined) return;
     using _ = await waitForLock(cache.copy, 'shared', signal);
     // A RUN may have put a link there, to somebody else's files.
-    if (statOf(cache.folder)?.isDirectory() !== true) return;
+    if (!isFolder(cache.folder)) return;
     const tree = await scanRoot(plainRoot(cache.folder), signal);
     const taken = this.#taken.get(tag);
     const isKept = taken !== undefined && layers.isFresh(taken) && !layers.isWanted(tag) && diffTrees(taken.tree, tree).length === 0;
@@ -198,7 +199,7 @@ export class KeptMounts implements KeptCaches {
 
 /** True where the folder was used after what is stored was. The ctime of its lock says when: see `CacheMounts`. */
 function isNewer({ folder, lock }: CacheOnDisk, { stored }: MountEntry): boolean {
-  return statOf(folder) !== undefined && (statOf(lock)?.ctimeMs ?? 0) > Date.parse(stored);
+  return lstatIfThere(folder) !== undefined && Number(lstatIfThere(lock)?.ctimeNs ?? 0n) / 1e6 > Date.parse(stored);
 }
 
 async function* bounded(entries: AsyncIterable<Entry>, mostBytes: number): AsyncGenerator<Entry> {
@@ -240,8 +241,4 @@ function megabytes(bytes: number): string {
 function removeAt(path: ByteString): void {
   const { parent, name } = splitPath(path);
   removeTree(plainRoot(parent), name);
-}
-
-function statOf(path: ByteString): Stats | undefined {
-  return lstatSync(fsPath(path), { throwIfNoEntry: false });
 }

@@ -1,5 +1,6 @@
 // What a RUN changed in its copy of a cache, put into the cache: what other builders put there meanwhile stays.
-import { type Stats, linkSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { isFolder, lstatIfThere } from '../../linux/files.ts';
+import { linkSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { type ByteString, fsPath } from '../../bytes.ts';
 import { diskView } from '../../files/disk-view.ts';
 import { diffTrees } from '../../rootfs/diff.ts';
@@ -49,8 +50,8 @@ export async function mergeChanges(copy: CacheCopy, kept: ByteString, beside: By
     rmSync(fsPath(beside), { force: true });
     if (first === undefined) await copyTree({ files: diskView(copy.path), label: 'the cache', keepsOwners: true }, path, beside, signal);
     else linkSync(fsPath(first), fsPath(beside));
-    if (statOf(beside) === undefined) continue; // a socket
-    if (statOf(target)?.isDirectory() === true) removeTree(to, path);
+    if (lstatIfThere(beside) === undefined) continue; // a socket
+    if (isFolder(target)) removeTree(to, path);
     renameSync(fsPath(beside), fsPath(target));
     if (key !== undefined) names.set(key, target);
   }
@@ -60,14 +61,14 @@ export async function mergeChanges(copy: CacheCopy, kept: ByteString, beside: By
 // Another builder may have removed a folder, or put a file in its place.
 function makeParents(to: Root, path: ByteString): void {
   const { parent } = splitPath(path);
-  if (parent === '.' || statOf(absolutePath(to, parent))?.isDirectory() === true) return;
+  if (parent === '.' || isFolder(absolutePath(to, parent))) return;
   makeParents(to, parent);
   makeFolder(to, parent);
 }
 
 function makeFolder(to: Root, path: ByteString): void {
   const target = absolutePath(to, path);
-  if (statOf(target)?.isDirectory() === true) return;
+  if (isFolder(target)) return;
   removeTree(to, path);
   mkdirSync(fsPath(target), 0o755);
 }
@@ -76,8 +77,4 @@ function giveMetadata(from: ByteString, to: ByteString, entry: TreeEntry): void 
   if (!lstatSync(fsPath(to)).isDirectory()) return;
   const mtime = { seconds: entry.mtimeSeconds, nanoseconds: entry.mtimeNanoseconds };
   applyMetadata(to, { uid: entry.uid, gid: entry.gid, mode: entry.mode & 0o7777, mtime, xattrs: readXattrs(from) }, false, () => undefined);
-}
-
-function statOf(path: ByteString): Stats | undefined {
-  return lstatSync(fsPath(path), { throwIfNoEntry: false });
 }
