@@ -22,8 +22,12 @@ export function refusedMounts(line: string, places: readonly ByteString[]): read
 /** What to try where a command that failed had complained of such places. */
 export function refusalHint(places: readonly string[]): string | undefined {
   if (places.length === 0) return undefined;
-  const isEngines = places.every((place) => engineOwn.test(place.slice(1)));
   const what = `${places.slice(0, mostNamed).join(', ')}${places.length > mostNamed ? ', …' : ''}`;
-  const instead = isEngines ? 'every container has its own there, which can only be written to' : 'mount it elsewhere in the pod';
-  return `where the command could not replace or remove ${what}: that is mounted into this container; ${instead}`;
+  return `where the command could not change or replace ${what}: that is mounted into this container; ${insteadOf(places)}`;
+}
+
+function insteadOf(places: readonly string[]): string {
+  if (places.some((place) => place.startsWith('/run/secrets/'))) return 'automountServiceAccountToken: false in the pod takes a token away';
+  const isEngines = places.every((place) => engineOwn.test(place.slice(1)));
+  return isEngines ? 'every container has its own there, which can only be written to' : 'mount it elsewhere in the pod';
 }

@@ -27,4 +27,5 @@ test('refusalHint() tells what a pod mounts from what every container has', () =
   assert.equal(refusalHint([]), undefined);
   assert.match(refusalHint([certificates]) ?? '', /ca-certificates\.crt: that is mounted into this container; mount it elsewhere/);
   assert.match(refusalHint(['/etc/hosts']) ?? '', /\/etc\/hosts: that is mounted .* can only be written to$/);
+  assert.match(refusalHint(['/run/secrets/token']) ?? '', /; automountServiceAccountToken: false /);
 });
