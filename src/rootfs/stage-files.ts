@@ -18,8 +18,9 @@ import { type LeftOut, draftBut } from './left-out.ts';
 import type { RunChanges, RunExceptions } from './run-changes.ts';
 import { draftDifference } from './draft-difference.ts';
 import { StageContents } from './stage-contents.ts';
-import { type StageLayer, passBy, unwrittenLayer } from './stage-layer.ts';
+import type { StageLayer } from './stage-layer.ts';
 import { type DraftEntry, TreeDraft, readDraft } from './tree-draft.ts';
+import { UnwrittenLayers, unwrittenLayer } from './unwritten-layers.ts';
 
 /** What the stages of a build share. */
 export interface StageFilesOptions {
@@ -68,8 +69,7 @@ export class StageFiles {
   readonly #outlook: StageOutlook;
   #ahead: Promise<void> | undefined;
   #aheadMs = 0;
-  /** Before the first change that is on the disk alone. */
-  #unwrittenSince: { readonly tree: ImageTree; readonly layers: number } | undefined;
+  readonly #unwritten: UnwrittenLayers;
   /** Where all changes become one layer: what they begin with. */
   #single: { readonly tree: ImageTree } | undefined;
 
@@ -78,6 +78,7 @@ export class StageFiles {
     this.#options = options;
     this.#outlook = outlook;
     this.#layers = [...layers];
+    this.#unwritten = new UnwrittenLayers(this.#layers, async (entries) => (await this.#writeLayer(entries)).layer);
     const { baseTrees, emit, signal } = options;
     this.#tree = new LayersTree(this.#layers, { baseTrees, sharesBase: outlook.sharesBase === true, emit, signal }, known);
     this.#contents = new StageContents(this.#layers, this.#tree.kept, options);
@@ -198,7 +199,7 @@ export class StageFiles {
     if (ground?.begin(tree) === true) runChanges.forget();
     if (disk.isHolding(this.#layers)) {
       const hasGround = (await ground?.adjust(tree, isForRun)) === true;
-      if (hasGround) await this.#writeUnwritten(tree);
+      if (hasGround) await this.#unwritten.write(tree, this.#contents.view(tree), this.#options.signal);
       if (hasGround) return await this.#unpackAgain(isForRun);
       if (await disk.settle(tree)) runChanges.forget();
       return;
@@ -234,34 +235,19 @@ export class StageFiles {
     const isUnwritten = this.#outlook.isOnlyRead === true && runChanges.hasTrueTimes() && disk.isPlain(tree);
     const changes = await runChanges.take(tree, this.#layers, { ...exceptions, leftOut }, !isUnwritten);
     const number = this.#layers.length;
-    if (isUnwritten) this.#unwrittenSince ??= { tree: tree.clone(), layers: number };
+    if (isUnwritten) this.#unwritten.begin(tree);
     const entries = followLocal(watchEntries(changes, scan), tree, number, this.#tree.kept);
-    const written = isUnwritten ? { entries: passBy(entries, scan !== undefined) } : await this.#writeLayer(entries);
-    const layer = 'layer' in written ? written.layer : undefined;
+    const written = isUnwritten ? this.#unwritten.pass(entries, scan !== undefined) : await this.#writeLayer(entries);
+    const { layer } = written;
     const isDropped = leftOut !== undefined && written.entries === 0;
     const stageLayer = layer === undefined ? unwrittenLayer() : { diffId: layer.diffId, layer: () => layer };
     if (!isDropped) this.#layers.push(stageLayer);
     if (!isDropped) disk.append(stageLayer.diffId);
-    if (this.#unwrittenSince !== undefined && !disk.isPlain(tree)) await this.#writeUnwritten(tree);
+    if (this.#unwritten.hasAny && !disk.isPlain(tree)) await this.#unwritten.write(tree, this.#contents.view(tree), this.#options.signal);
     if (await disk.settle(tree)) runChanges.forget();
     await disk.ground?.end();
     if (this.#single === undefined && !isDropped && layer !== undefined) onLayer?.(layer);
     return { entries: written.entries, ...given({ layer }), leakedSecrets: scan?.found() ?? [] };
-  }
-
-  /** Makes one layer of all that has changed since something was on the disk alone, which is not going to stay there. */
-  async #writeUnwritten(tree: ImageTree): Promise<void> {
-    if (this.#unwrittenSince === undefined) return;
-    const { tree: before, layers: since } = this.#unwrittenSince;
-    this.#unwrittenSince = undefined;
-    const entries = draftDifference(before, tree, this.#contents.view(tree));
-    const { layer } = await this.#writeLayer(await readDraft(tree, entries, this.#options.signal));
-    const { layer: empty } = await this.#writeLayer([]);
-    // Numbers of layers stay what they are: contents are known by them.
-    for (let number = since; number < this.#layers.length; number++) this.#layers[number] = { diffId: empty.diffId, layer: () => empty };
-    for (const [entry, each] of entries.entries())
-      if (each.kind === 'file') tree.setContent(each.node, { layer: this.#layers.length, entry });
-    this.#layers.push({ diffId: layer.diffId, layer: () => layer });
   }
 
   /** From here on no layer leaves: `takeSingleLayer` makes one of them all, `withBase` of those before, too. */

@@ -1,9 +1,6 @@
 // A layer of a stage, which may be read while it is on its way. What comes out of it before its end may be anything: nobody may rely
 // on it, and no RUN may see it, until all is there and verified.
-import { randomBytes } from 'node:crypto';
-import { BuilderError } from '../errors.ts';
-import { type Digest, digestOf } from '../oci/digest.ts';
-import type { LocalEntry } from '../layer/entry.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { Layer } from '../oci/image.ts';
 
 /** A layer of a stage; one of a base is fetched when it is asked for. */
@@ -14,24 +11,6 @@ export interface StageLayer {
   readonly arriving?: () => Promise<Layer>;
   /** What a RUN changed, and nobody but other stages will read: it is on the disk alone. */
   readonly isUnwritten?: boolean;
-}
-
-/** A layer that nobody asks for, which no other is the same as. */
-export function unwrittenLayer(): StageLayer {
-  const layer = (): never => {
-    throw new BuilderError('ERR_INTERNAL', 'Cannot read a layer: it was not written, as its files are on the disk');
-  };
-  return { diffId: digestOf(randomBytes(32)), layer, isUnwritten: true };
-}
-
-/** Lets entries pass by for the sake of whoever follows them, with their contents where those are looked at; gives their number. */
-export function passBy(entries: Iterable<LocalEntry>, isLookedAt: boolean): number {
-  let count = 0;
-  for (const { content = [] } of entries) {
-    if (isLookedAt) for (const _ of content);
-    count++;
-  }
-  return count;
 }
 
 /**
