@@ -27,7 +27,7 @@ COPY --from=tool --chown=crab:crab /src/out.txt /data/
 COPY --chmod=0755 greet /usr/local/bin/
 USER crab
 WORKDIR /home/crab/work
-RUN id -un > who && umask > mask
+RUN --mount=type=bind,from=tool,target=/mnt id -un > who && umask > mask && test -f /mnt/src/out.txt
 LABEL maker=yadokari
 HEALTHCHECK --interval=5s CMD true
 EXPOSE 8080

@@ -10,13 +10,14 @@ import { pathBelow, rootPath, splitPath } from '../../paths.ts';
 
 /**
  * Copies the file or folder at `source` of `tree` to `target` on disk, where nothing is: owners as the tree has them, modes, times,
- * links, attributes; ignored and hidden files left out, sockets too.
+ * links, attributes; ignored and hidden files left out, sockets too, and devices where none may be made.
  * @throws ERR_ROOTFS, what reading throws, and the signal's reason
  */
 export async function copyTree(tree: SourceTree, source: ByteString, target: ByteString, signal: AbortSignal): Promise<void> {
   const { parent, name } = splitPath(target);
-  // An attribute that can't be set where the source has it can't matter to a command that only reads here.
-  const writer = new EntryWriter(plainRoot(parent), { kind: 'new', keepsOwners: true, refuseXattr: () => undefined });
+  // What can't be made or set can't matter to a command that only reads here.
+  const refuse = (): void => undefined;
+  const writer = new EntryWriter(plainRoot(parent), { kind: 'new', keepsOwners: true, refuseXattr: refuse, refuseDevice: refuse });
   await writer.writeAll(treeEntries(tree, source, name, signal), signal);
 }
 
