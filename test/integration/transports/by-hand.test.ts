@@ -158,7 +158,8 @@ test('mistakes are one line, and leave nothing behind', { skip }, async (context
   ];
   for (const [line, message] of mistakes) {
     const { status, stdout, stderr } = await yadokari(...line.split(' '));
-    assert.deepEqual([status, stdout], [1, ''], line);
+    // `config` is a command of buildah's too, and fails as that does.
+    assert.deepEqual([status, stdout], [line.startsWith('config') ? 125 : 1, ''], line);
     assert.match(stderr.split('\n')[0] ?? '', message, line);
   }
   assert.ok(!existsSync(join(at, 'p')));

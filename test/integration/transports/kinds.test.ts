@@ -108,7 +108,7 @@ const kinds: readonly Kind[] = [
       const note = memory.keep('a note', 'text/plain');
       return keepIndex(memory, keepIndex(memory, keepIndex(memory, onPlatform(image)), note), onPlatform(image));
     },
-    but: { 'docker-archive': /Cannot copy all images to docker-archive:.*: it holds one/ },
+    but: { 'docker-archive': /Cannot copy several images to docker-archive:.*: it holds one/ },
   },
   {
     name: 'an artifact with the empty config',
