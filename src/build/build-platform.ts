@@ -27,7 +27,7 @@ import { timestampOf } from './instructions/mount-copy.ts';
 import { leftOutBy } from './ignored-paths.ts';
 import { type EarlyPush, openEarlyPush } from '../outputs/early-push.ts';
 import type { FileExports } from '../outputs/publish.ts';
-import { type BuildPlan, beginsAgain, isNeededAfter, isPartOfTarget } from './plan.ts';
+import { type BuildPlan, beginsAgain, isNeededAfter, isOnlyRead, isPartOfTarget } from './plan.ts';
 import type { BuildRequest } from './request.ts';
 import { openSources, type BuildSources } from './sources.ts';
 import { type StepNumbers, countSteps, numberSteps } from './step-numbers.ts';
@@ -246,7 +246,7 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
     isWanted: build.isRead(planned, position),
     willRun: !isReplaced && build.willRun(planned),
     sharesBase: beginsAgain(plan, planned, position + 1),
-    isOnlyRead: isOnlyRead(build, stage.index, position),
+    isOnlyRead: build.cache === undefined && !request.alwaysUnpack && isOnlyRead(plan, stage.index, position + 1),
   });
   if (request.alwaysUnpack) await base.files.onDisk();
   const merges = stage.index === plan.targets[0] ? request.merges : undefined;
@@ -283,12 +283,6 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
   const isNeeded = (...why: Parameters<typeof isNeededAfter>[3]): boolean => isNeededAfter(plan, stage.index, position + 1, why);
   disk.keep(isNeeded('base') ? 'begun with' : isNeeded('copy', 'mount') ? 'read' : 'none');
   return result;
-}
-
-/** True where nobody asks for a stage's layers: no target, no stage that begins with it, no cache. */
-function isOnlyRead({ plan, request, cache }: Build, index: number, position: number): boolean {
-  const isAsked = isPartOfTarget(plan, index) || plan.targets.includes(index) || isNeededAfter(plan, index, position + 1, ['base']);
-  return !isAsked && cache === undefined && !request.alwaysUnpack;
 }
 
 function executionContext(build: Build, planned: PlannedStage, platform: Platform, files: StageFiles): ExecutionContext {

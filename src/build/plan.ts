@@ -74,6 +74,11 @@ export function isPartOfTarget(plan: StagePlan, index: number): boolean {
   return false;
 }
 
+/** True where nobody asks for the layers of a stage: it is no target, and no stage from `position` on begins with it. */
+export function isOnlyRead(plan: StagePlan, index: number, position: number): boolean {
+  return !plan.targets.includes(index) && !isNeededAfter(plan, index, position, ['base']);
+}
+
 /** True where a stage has a RUN, or a base has triggers, which may be one. */
 export function mayRun(plan: BuildPlan): boolean {
   return plan.stages.some((planned) => hasRun(planned) || (plan.triggerCounts.get(planned.stage.index) ?? 0) > 0);

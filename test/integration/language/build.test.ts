@@ -167,6 +167,18 @@ describe('how stages follow each other', { skip: whyNot, timeout: 120_000 }, () 
     assert.ok(events.some((event) => event.kind === 'output' && event.line === 'two'));
   });
 
+  for (const alwaysUnpack of [false, true]) {
+    test(`a RUN has a layer unless its stage is only read${alwaysUnpack ? '; with --materialize in any case' : ''}`, async () => {
+      const stages = ['AS read\nRUN echo 1 > /one', 'AS begun\nRUN echo 2 > /two', 'AS target\nRUN echo 3 > /three'];
+      const dockerfile = `${stages.map((stage) => `FROM base ${stage}\n`).join('')}FROM begun\nCOPY --from=read /one /\nCOPY --from=target /three /\n`;
+      const { error, events, image } = await buildInRoot(dockerfile, { request: { alwaysUnpack, targets: ['3', 'target'] } });
+      assert.equal(error, undefined);
+      const without = events.flatMap((event) => (event.kind === 'step.finished' && event.layer === undefined ? [event.step.stage] : []));
+      assert.deepEqual(without, alwaysUnpack ? [] : ['read']);
+      assert.equal(image?.layers.length, 4);
+    });
+  }
+
   test('--single-snapshot makes one layer of the image, also where it is not the last stage built', async () => {
     const dockerfile = 'FROM scratch AS one\nWORKDIR /a\nWORKDIR /b\nFROM scratch AS two\nWORKDIR /c\n';
     const { image } = await buildInRoot(dockerfile, { request: { targets: ['one', 'two'], merges: 'new' } });
