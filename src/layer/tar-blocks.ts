@@ -233,8 +233,17 @@ function recordsOf(entry: Entry, path: ByteString, isInHeader: boolean, mtime: T
   if (gid > largestHeaderId) records.push(['gid', String(gid)]);
   if (mtime.seconds < 0 || mtime.seconds > largestHeaderTime || mtime.nanoseconds !== 0) records.push(['mtime', formatPaxTime(mtime)]);
   if (xattrs.size > 0)
-    for (const [name, value] of [...xattrs].sort(([a], [b]) => (a < b ? -1 : 1))) records.push([`SCHILY.xattr.${name}`, value]);
+    for (const [name, value] of [...xattrs].sort(([a], [b]) => (a < b ? -1 : 1))) records.push([xattrKey(name, path), value]);
   return records;
+}
+
+// A key ends at the first `=`: readers would find another attribute.
+function xattrKey(name: string, path: ByteString): string {
+  if (!name.includes('=')) return `SCHILY.xattr.${name}`;
+  const attribute = show(name as ByteString); // bytes, as they were listed
+  throw new BuilderError('ERR_LAYER', `Cannot write ${show(path)} into a layer: no archive can hold its extended attribute ${attribute}`, {
+    hint: 'remove the attribute in the same RUN (setfattr -x)',
+  });
 }
 
 // COPY's JSON form can name such a path; no reader would take it.

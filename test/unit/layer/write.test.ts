@@ -187,6 +187,13 @@ test('writeLayer() refuses a name with a NUL byte, which no reader takes', async
   await assert.rejects(written, { code: 'ERR_LAYER', message: /its name holds a NUL byte$/ });
 });
 
+test('writeLayer() refuses an attribute with = in its name, which readers would take for another one', async (context) => {
+  await using store = openBlobStore(temporaryFolder(context));
+  const entry = { ...file('a', 'x'), xattrs: new Map([['user.a=b', Buffer.from('value')]]) };
+  const written = writeLayer(stream([entry]), { compression: 'gzip', family: 'oci', store }, signal);
+  await assert.rejects(written, { code: 'ERR_LAYER', message: /"a" .* attribute "user.a=b"$/ });
+});
+
 test('writeLayer() fails with the reason of its entries', async (context) => {
   await using store = openBlobStore(temporaryFolder(context));
   const broken = async function* (): AsyncGenerator<Entry> {
