@@ -122,6 +122,7 @@ export class Authorizer {
       await this.#options.credentials.reload(inner);
       this.#hasCredential = false;
       this.#tokens.clear();
+      this.#reloading.delete('once'); // they may change again
     });
     return JSON.stringify(await this.#read(signal)) !== JSON.stringify(refused);
   }

@@ -128,6 +128,32 @@ for (const kind of ['basic', 'token'] as const)
     assert.equal(reloads, 1);
   });
 
+test('a password that is rotated again and again is read again each time', async () => {
+  let wanted = 's:e:cret';
+  const registry = await start({
+    auth: {
+      ...auth,
+      get password() {
+        return wanted;
+      },
+    },
+  });
+  let current = wanted;
+  const credentials: Credentials = {
+    sources: () => [],
+    find: async () => await Promise.resolve({ kind: 'password', user: 'me', password: current }),
+    reload: async () => {
+      current = await Promise.resolve(wanted);
+    },
+  };
+  await using client = testClient({ credentials });
+  for (const rotated of ['s:e:cret', 'second', 'third', 'fourth']) {
+    wanted = rotated;
+    registry.expireTokens();
+    await client.checkPush(parseReference(`${registry.host}/app/image`), signal);
+  }
+});
+
 test('a credential is asked for again when it is time, and not before', async () => {
   const registry = await start({ auth: { ...auth, kind: 'basic' } });
   let nowMs = 0;
