@@ -64,6 +64,14 @@ export function withoutUserinfo(url: URL): { readonly request: URL; readonly sec
   request.password = '';
   request.hash = '';
   if (url.username === '' && url.password === '') return { request, secrets: {} };
-  const [user, password] = [decodeURIComponent(url.username), decodeURIComponent(url.password)];
+  const [user, password] = [decoded(url.username), decoded(url.password)];
   return { request, secrets: { authorization: basic({ user, password }) } };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // a percent sign that is no escape stands for itself
+  }
 }

@@ -44,6 +44,13 @@ test('download() sends the credentials of a URL as a header, and shows them nowh
   assert.equal(server.requests[0]?.headers.authorization, `Basic ${Buffer.from('user:s@cret').toString('base64')}`);
 });
 
+test('download() takes a percent sign in a password that is no escape for itself', async () => {
+  server.inject({ path: /^\/file/, act: answer(404) });
+  await using client = testClient();
+  await assert.rejects(client.download(new URL(`http://user:50%off@${server.host}/file`), { signal }), { code: 'ERR_CONTEXT' });
+  assert.equal(server.requests[0]?.headers.authorization, `Basic ${Buffer.from('user:50%off').toString('base64')}`);
+});
+
 test('download() refuses other schemes, and a redirect to one', async () => {
   server.inject({ path: /^\/file/, act: answer(302, 'MOVED', { location: 'file:///etc/shadow' }) });
   await using client = testClient();
