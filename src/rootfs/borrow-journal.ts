@@ -1,6 +1,6 @@
 // What is written down about a borrowed folder, for whoever finds it after a kill -9: what it was like, and when the builder worked
 // in it. Times are those that its filesystem stamps files with, in nanoseconds since 1970.
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { type ByteString, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
 import { systemCode } from '../errors.ts';
 import type { Metadata } from '../layer/entry.ts';
@@ -41,7 +41,7 @@ export function writeJournal(folder: ByteString, journal: Journal): void {
   const temporary = fsPath(joinBytes(folder, bytesFromText('journal.new')));
   const fd = openSync(temporary, 'w', 0o600);
   try {
-    writeSync(fd, text);
+    writeFileSync(fd, text); // all of it: a disk that is nearly full takes less at once
     fsyncSync(fd);
   } finally {
     closeSync(fd);
