@@ -91,12 +91,18 @@ async function* transformed(
   } catch (error) {
     const code = systemCode(error);
     if (sourceFailure !== undefined || code === undefined || !/^(?:Z_|ZSTD_|ERR_)/.test(code) || signal.aborted) throw error;
+    if (code === 'ZSTD_error_frameParameter_windowTooLarge') throw largeWindow(error);
     throw new BuilderError('ERR_LAYER', `Cannot decompress data: the ${format} stream is damaged (${code})`, { cause: error });
   } finally {
     // The pump notices at its next chunk and lets go of the source; waiting for it could mean waiting for a network.
     isLeft = true;
     transform.destroy();
   }
+}
+
+function largeWindow(cause: unknown): BuilderError {
+  const message = 'Cannot decompress data: the zstd stream needs a window of more than 128 MiB';
+  return new BuilderError('ERR_UNSUPPORTED', message, { cause, hint: "compress with 'zstd --long=27' or less" });
 }
 
 // Not pipeline(): a gzip stream ends before its source where padding follows, and the source must be read to its end all

@@ -17,7 +17,7 @@ import type { CopyJob } from './copy-tree.ts';
 /** Bytes from the start of a file that are enough to tell an archive; the first block of bzip2 may take 900 kB. */
 export const archiveProbeSize = 1024 * 1024;
 
-/** True where the bytes, plain or compressed, begin with the header of a tar archive; names say nothing. */
+/** True where the bytes, plain or compressed, begin with the header of a tar archive, or can't be read here; names say nothing. */
 export async function beginsArchive(head: Buffer, signal: AbortSignal): Promise<boolean> {
   const source = async function* (): AsyncGenerator<Buffer> {
     yield head;
@@ -30,6 +30,8 @@ export async function beginsArchive(head: Buffer, signal: AbortSignal): Promise<
     }
   } catch (error) {
     signal.throwIfAborted();
+    // Unpacking it says why it can't be read; a copy would be taken for what is in it.
+    if (error instanceof BuilderError && error.code === 'ERR_UNSUPPORTED') return true;
     // Cut off after its first bytes, any compressed stream is damaged: what came out before that counts.
     if (!(error instanceof BuilderError) && systemCode(error) === undefined) throw error;
   }
@@ -86,8 +88,8 @@ export async function extractArchive(job: CopyJob, name: string, bytes: AsyncIte
   } catch (error) {
     if (job.signal.aborted) throw error;
     const reason = messageOf(error);
-    const code = error instanceof BuilderError ? error.code : 'ERR_ROOTFS';
-    throw new BuilderError(code, `Cannot unpack '${name}': ${reason}`, { cause: error });
+    const { code, hint } = error instanceof BuilderError ? error : { code: 'ERR_ROOTFS' as const, hint: undefined };
+    throw new BuilderError(code, `Cannot unpack '${name}': ${reason}`, { cause: error, hint });
   }
 }
 

@@ -83,6 +83,18 @@ test('ADD copies what is no archive, and an archive with nothing in it', { skip 
   );
 });
 
+test('ADD says of what may be an archive and can not be read that it can not, and copies it only as it is told to', { skip }, async () => {
+  using fixture = new CopyFixture();
+  // A frame of zstd with a window of 256 MiB.
+  writeFileSync(join(fixture.context, 'long.tar.zst'), Buffer.from('28b52ffd0090010000', 'hex'));
+  await assert.rejects(add(fixture, 'long.tar.zst /x/'), {
+    code: 'ERR_UNSUPPORTED',
+    message: /^Cannot unpack 'long.tar.zst': .* more than 128 MiB/,
+  });
+  await add(fixture, '--unpack=false long.tar.zst /x/');
+  assert.match(fixture.lines().join(), /x\/long\.tar\.zst/);
+});
+
 test('ADD --unpack=false copies the archive, --chown is for what is unpacked, --chmod is not', { skip }, async () => {
   using fixture = new CopyFixture();
   fixture.sh('context', tarred);
