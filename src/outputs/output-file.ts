@@ -68,7 +68,7 @@ export function openResultUrl(
 
 async function overwrite(file: FileHandle, text: string): Promise<void> {
   const { size } = await file.stat();
-  await file.write(text, 0);
+  await file.writeFile(text); // from the start, and not by position: /dev/stdout may be a pipe
   if (size > Buffer.byteLength(text)) await file.truncate(Buffer.byteLength(text));
 }
 

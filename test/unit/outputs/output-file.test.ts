@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { linkSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -26,6 +27,14 @@ test('openOutputFile() writes into a file that was there, such as a mounted one,
   await file.close();
   assert.equal(readFileSync(path, 'utf8'), 'short');
   assert.equal(statSync(path).ino, ino);
+});
+
+test('openOutputFile() writes into a pipe, as /dev/stdout of a container is', async () => {
+  const module = new URL('../../../src/outputs/output-file.ts', import.meta.url).href;
+  const script = `import { openOutputFile } from '${module}';
+    const file = await openOutputFile('/dev/stdout', 'digest-file'); await file.commit('sha256:1'); await file.close();`;
+  const command = '"$0" --no-warnings --input-type=module -e "$1" | cat';
+  assert.equal(spawnSync('bash', ['-c', command, process.execPath, script]).stdout.toString(), 'sha256:1');
 });
 
 test('a RUN that swaps the result file for a link does not lead the result to another file', async (context) => {
