@@ -38,7 +38,15 @@ export function hideFiles(paths: readonly string[]): HiddenFiles {
   const hidden: Hidden[] = [];
   const left: { path: string; reason: string }[] = [];
   const restore = (): void => {
-    for (let one = hidden.pop(); one !== undefined; one = hidden.pop()) putBack(one);
+    const failures: unknown[] = [];
+    for (let one = hidden.pop(); one !== undefined; one = hidden.pop()) {
+      try {
+        putBack(one);
+      } catch (error) {
+        failures.push(error); // the others come back all the same
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   };
   try {
     for (const path of new Set(paths.map(realPath))) {

@@ -119,9 +119,10 @@ test('hideFiles() writes through nothing that a command put in the place of a fi
   const path = await folder(context);
   const canary = join(path, 'canary');
   await mkdir(canary);
-  const first = hideFiles([join(path, 'config.json')]);
+  const first = hideFiles([join(path, 'app/link'), join(path, 'config.json')]);
   await symlink(join(canary, 'stolen'), join(path, 'config.json'));
   assert.throws(() => first.restore(), /put something else in its place/);
+  assert.equal(await readFile(join(path, 'app/main.js'), 'utf8'), 'main');
   const second = hideFiles([join(path, 'app/main.js')]);
   await rename(join(path, 'app'), join(path, 'app2'));
   await symlink(canary, join(path, 'app'));
