@@ -8,7 +8,7 @@ export function lastState(line: string): string {
 /** Without control characters, except colours: what a RUN or a registry says can't move the cursor or forge lines of ours. */
 export function harmless(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what this is about
-  return text.replace(/\u001b\[[0-9;]*m|[\u0000-\u0008\u000b-\u001f\u007f]/g, (found) => (found.length > 1 ? found : ''));
+  return text.replace(/\u001b\[[0-9;]*m|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (found) => (found.length > 1 ? found : ''));
 }
 
 /** Without colours as well. */

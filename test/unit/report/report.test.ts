@@ -91,8 +91,8 @@ for (const format of ['text', 'json'] as const) {
 
 test('what a RUN prints can neither move the cursor nor forge a line, but may be coloured', () => {
   const { emit, text } = report();
-  emit({ kind: 'output', step, stream: 'stdout', line: '\u001b[2J\u001b[31mred\u001b[0m\u0007[make 2/5] done' });
-  assert.equal(text(), '  | [2J\u001b[31mred\u001b[0m[make 2/5] done\n');
+  emit({ kind: 'output', step, stream: 'stdout', line: '\u001b[2J\u009b1A\u001b[31mred\u001b[0m\u0007[make 2/5] done' });
+  assert.equal(text(), '  | [2J1A\u001b[31mred\u001b[0m[make 2/5] done\n');
 });
 
 test('a progress bar that a RUN draws over itself keeps its last state', () => {
