@@ -103,7 +103,9 @@ async function openSource(
     const label = `stage ${stage?.name ?? source.index}`;
     const result = finished.get(source.index);
     if (result === undefined) throw new BuilderError('ERR_INTERNAL', `Cannot read from ${label}: it was not built`);
-    return { files: await result.files.view(), label, keepsOwners: true, isForeign: stageFiles.disk.root.protection.covers };
+    const readers = plan.stages.flatMap(({ needs }) => needs).filter(({ index }) => index === source.index);
+    const isLast = readers.length === 1 && !plan.targets.includes(source.index);
+    return { files: await result.files.view(isLast), label, keepsOwners: true, isForeign: stageFiles.disk.root.protection.covers };
   }
   const folder = source.kind === 'context' ? ports.namedFolders.get(source.name) : undefined;
   if (folder !== undefined) return folder;

@@ -5,29 +5,25 @@ import { type ByteString, fsPath, textFromBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
 import { absolutePath } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
-import type { Entry } from '../layer/entry.ts';
-import { openEntries } from '../layer/open-entries.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Layer } from '../oci/image.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import { type PodMap, hiddenPlaces, isSamePodMap, mapPod, plainPodMap } from '../tree/pod-map.ts';
 import { clearRoot } from './clear.ts';
-import { namingLayer } from './follow-layer.ts';
+import { FolderMoves } from './folder-moves.ts';
 import type { Ground } from './ground.ts';
 import { HeldFolders } from './held-folders.ts';
 import { Asides, type HeldImage, isPrefix } from './held-image.ts';
-import { type UnpackReport, createUnpackReport, tellUnpackReport } from './unpack-report.ts';
+import { createUnpackReport, tellUnpackReport } from './unpack-report.ts';
 import type { OwnRoot } from './own-root.ts';
+import type { Tree } from './scanned-tree.ts';
 import { takeRootBack, setRootAside } from './set-aside.ts';
-import { type StageLayer, readArriving } from './stage-layer.ts';
+import type { StageLayer } from './stage-layer.ts';
 import { turnLinks } from './turn-links.ts';
 import { type KnownFiles, undoChanges } from './undo.ts';
-import { unpackLayer } from './unpack.ts';
+import { type MissingOptions, unpackMissing } from './unpack-missing.ts';
 
 /** What to make of a stage's layers while they are unpacked. */
-export interface HoldOptions {
-  /** Passes the entries of layer `number` on. */
-  readonly follow: (entries: AsyncIterable<Entry>, number: number) => AsyncIterable<Entry>;
+export interface HoldOptions extends Pick<MissingOptions, 'follow'> {
   /** The stage's tree, once all layers have gone by. */
   readonly tree: () => ImageTree;
   /** Undefined where the tree is only known once all layers have gone by. */
@@ -38,6 +34,7 @@ export interface HoldOptions {
 export class Disk {
   readonly root: Root;
   readonly ground: Ground | undefined;
+  readonly moves = new FolderMoves();
   readonly #ownRoot: OwnRoot | undefined;
   readonly #emit: Emit;
   readonly #signal: AbortSignal;
@@ -50,6 +47,7 @@ export class Disk {
   #isEmpty = false;
   /** Whether what it holds is read later, and whether a stage begins with it. */
   #use: 'none' | 'read' | 'begun with' = 'none';
+  #scan: Tree | undefined;
 
   /** `folder` is the builder's own, for what is set aside; it must be protected in `root`. */
   constructor(options: {
@@ -88,23 +86,35 @@ export class Disk {
 
   /**
    * Makes the root what these layers say, and nothing else; empty where that fails. Anything but `holds` means that it has to be done
-   * again: ground that the image has was got only afterwards, or a layer was fetched anew. @throws ERR_LAYER, ERR_DIGEST_MISMATCH, ERR_ROOTFS, ERR_CONTEXT
+   * again: ground that the image has was got only afterwards, a layer was fetched anew, or what was moved was not the layer's. @throws ERR_LAYER, ERR_DIGEST_MISMATCH, ERR_ROOTFS, ERR_CONTEXT
    */
-  async hold(layers: readonly StageLayer[], options: HoldOptions): Promise<'holds' | 'has new ground' | 'other bytes'> {
+  async hold(layers: readonly StageLayer[], options: HoldOptions): Promise<'holds' | 'has new ground' | 'other bytes' | 'other files'> {
+    this.#scan = undefined;
     const held = await this.#begin(layers, options);
     const started = performance.now();
     const report = createUnpackReport();
     const missing = layers.length - held.chain.length;
     // A layer may put something else in place of a link that is turned.
     if (missing > 0) await this.#turn(held, plainPodMap);
-    const entries = await this.#unpackMissing(held, layers, report, options);
-    if (entries === undefined) return 'other bytes';
     const { known, isForRun = false } = options;
+    const moves = known !== undefined && this.isPlain(known.tree) ? this.moves : undefined;
+    const common = { ...options, root: this.root, held, report, moves, emit: this.#emit, signal: this.#signal };
+    const unpacked = await this.#orClear(() => unpackMissing(layers, common));
+    if (unpacked === undefined) return 'other bytes';
+    if (missing > 0) this.#scan = unpacked.scan;
+    if (unpacked.other !== undefined) return 'other files';
     if (known === undefined && (await this.ground?.adjust(options.tree(), isForRun)) === true) return 'has new ground';
-    await this.settle(options.tree());
+    if (await this.settle(options.tree())) this.#scan = undefined;
     tellUnpackReport(report, this.#emit);
-    if (missing > 0) this.#emit({ kind: 'unpack.finished', entries, durationMs: performance.now() - started });
+    if (missing > 0) this.#emit({ kind: 'unpack.finished', entries: unpacked.entries, durationMs: performance.now() - started });
     return 'holds';
+  }
+
+  /** What the root is like, told once, where that was looked at after it had changed last. */
+  takeScan(): Tree | undefined {
+    const scan = this.#scan;
+    this.#scan = undefined;
+    return this.ground?.isOthers === false ? undefined : scan;
   }
 
   /** Puts the links of the image right that stand in the way of what the pod mounts; tells whether that changed the disk. */
@@ -146,6 +156,11 @@ export class Disk {
       return this.root.protection.covers(place) ? undefined : absolutePath(this.root, place);
     }
     return this.#asides.placeOf(layers, layer, path, this.root.protection);
+  }
+
+  /** Where a directory of a stage with these layers was set aside, with all that is in it. */
+  folderAside(layers: readonly StageLayer[], path: ByteString): ByteString | undefined {
+    return this.#asides.folderOf(layers, path);
   }
 
   /** Empties the root of what was there before the build. @throws ERR_ROOTFS */
@@ -220,11 +235,12 @@ export class Disk {
     const isSameGround = this.ground?.suits(known.tree) !== false;
     if (!isSameGround || !isSamePodMap(held.map, mapPod(known.tree, this.root.protection))) return undefined;
     const { map } = held;
-    const aside = this.#use === 'read' ? { folder: this.#asides.newFolder(), held, since: layers.length } : undefined;
+    const aside =
+      this.#use === 'read' ? { folder: this.#asides.newFolder(), held, since: layers.length, folders: new Set<ByteString>() } : undefined;
     // While it is under way the root is nothing that anybody knows.
     this.#held = { chain: [], map };
     const undoing = { root: this.root, from: held.tree, to: known, map, ...aside };
-    const other = await this.#orClear(() => undoChanges(undoing, this.#signal));
+    const { scan, other } = await this.#orClear(() => undoChanges(undoing, this.#signal));
     if (aside !== undefined) this.#asides.add(aside);
     this.#use = 'none';
     const isBack = other === undefined;
@@ -234,6 +250,7 @@ export class Disk {
     this.#emit({ kind: 'note', level: 'debug', message });
     if (isBack) this.#held = { chain: layers.map(({ diffId }) => diffId), map, tree: known.tree };
     else this.clear();
+    this.#scan = isBack ? scan : undefined;
     return this.#held;
   }
 
@@ -249,35 +266,10 @@ export class Disk {
     const folder = this.#asides.newFolder();
     await setRootAside(this.root, folder, this.#signal);
     this.#heldFolders.restore();
-    this.#asides.add({ folder, held: this.#held, since: 0 });
+    this.#asides.add({ folder, held: this.#held, since: 0, folders: new Set() });
     this.#held = undefined;
     this.#use = 'none';
     this.#isEmpty = true;
-  }
-
-  // How many entries there were; undefined where one of the layers turned out to be another one.
-  async #unpackMissing(
-    held: HeldImage,
-    layers: readonly StageLayer[],
-    report: UnpackReport,
-    { follow }: HoldOptions,
-  ): Promise<number | undefined> {
-    let count = 0;
-    for (const [number, stageLayer] of layers.entries()) {
-      if (number < held.chain.length) continue;
-      const detail = `layer ${number + 1} of ${layers.length}`;
-      this.#emit({ kind: 'phase', phase: 'pulling', detail });
-      const unpack = async (layer: Layer): Promise<number> => {
-        this.#emit({ kind: 'phase', phase: 'unpacking', detail });
-        const entries = openEntries(layer, this.#signal, (oddity) => report.oddities.add(oddity));
-        return await namingLayer(number, layers.length, layer, () => unpackLayer(this.root, follow(entries, number), report, this.#signal));
-      };
-      const unpacked = await this.#orClear(() => readArriving(stageLayer, unpack));
-      if (unpacked === undefined) return undefined;
-      count += unpacked;
-      held.chain.push(stageLayer.diffId);
-    }
-    return count;
   }
 
   // What was unpacked may be nothing that anybody vouches for.

@@ -3,7 +3,7 @@ import { type ByteString, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
 import { makeFolder } from '../folders.ts';
 import type { Protection } from '../files/root.ts';
 import type { Digest } from '../oci/digest.ts';
-import { pathIn } from '../paths.ts';
+import { foldersAbove, pathIn } from '../paths.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import type { PodMap } from '../tree/pod-map.ts';
 import type { StageLayer } from './stage-layer.ts';
@@ -21,6 +21,8 @@ interface Aside {
   readonly held: HeldImage;
   /** The first layer of which it has the files; 0 where it is whole. */
   readonly since: number;
+  /** Directories, by their places, that are in it with all below them; all are where it is whole. */
+  readonly folders: ReadonlySet<ByteString>;
 }
 
 /** True where these layers begin with all that an image has. */
@@ -68,6 +70,15 @@ export class Asides {
     if (aside === undefined) return undefined;
     const place = aside.held.map.toDisk(path);
     return protection.covers(place) ? undefined : pathIn(aside.folder, place);
+  }
+
+  /** Where a directory of a stage is with all that is in it, which has these layers. */
+  folderOf(layers: readonly StageLayer[], path: ByteString): ByteString | undefined {
+    const aside = this.#asides.find(({ held }) => held.chain.length === layers.length && isPrefix(held.chain, layers));
+    if (aside === undefined) return undefined;
+    const place = aside.held.map.toDisk(path);
+    const isWhole = aside.since === 0 || [place, ...foldersAbove(place)].some((each) => aside.folders.has(each));
+    return isWhole ? pathIn(aside.folder, place) : undefined;
   }
 
   #best(layers: readonly StageLayer[]): Aside | undefined {

@@ -55,9 +55,9 @@ export class RunChanges {
     this.#signal = options.signal;
   }
 
-  /** The builder itself changed the disk: nothing is known of it. */
-  forget(): void {
-    this.#scan = undefined;
+  /** The builder itself changed the disk: nothing is known of it but what it saw afterwards. */
+  forget(seen?: Tree): void {
+    this.#scan = seen;
   }
 
   /** Before anything that may touch any file: remembers what the root is like. */

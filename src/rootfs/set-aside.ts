@@ -9,7 +9,7 @@ import { applyMetadata, readXattrs, removeStaleXattrs } from '../files/metadata.
 import { createProtection } from './protect.ts';
 import { metadataOf, openEntry, statOf } from './read-entry.ts';
 import { listNames } from '../files/remove.ts';
-import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
+import { absolutePath, isDirectoryMode, resolvePath } from '../files/resolve.ts';
 import { type Root, plainRoot } from '../files/root.ts';
 import type { TreeEntry } from './scanned-tree.ts';
 import { childPath, pathIn, splitPath, rootPath } from '../paths.ts';
@@ -37,6 +37,29 @@ export async function setPathsAside(root: Root, folder: ByteString, paths: reado
     await move.path(path);
   }
   times.finish(true);
+}
+
+/**
+ * Renames folders to their places in the root, by which they are named, where nothing may be; the directories that they get into keep
+ * their times. False where one can't be: others may have been.
+ */
+export function moveFoldersIn(root: Root, folders: ReadonlyMap<ByteString, ByteString>): boolean {
+  const times = new DirectoryFinish(root);
+  const move = ([path, from]: readonly [ByteString, ByteString]): boolean => {
+    const found = resolvePath(root, path, 'keep');
+    if (found.path !== path || found.mode !== undefined || found.isProtected || root.protection.holds(path)) return false;
+    times.keepTime(splitPath(path).parent);
+    try {
+      renameSync(fsPath(from), fsPath(absolutePath(root, path)));
+      return true;
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
+      return false;
+    }
+  };
+  const areMoved = [...folders].every(move);
+  times.finish(false);
+  return areMoved;
 }
 
 /** Moves all that is in `folder` back into the root, which must be empty, and removes the folder. @throws ERR_ROOTFS */

@@ -114,9 +114,10 @@ export class StageFiles {
     return taken;
   }
 
-  /** The files, to be read from: as they are when they are asked for. */
-  async view(): Promise<FileView> {
-    return this.#contents.view(await this.tree());
+  /** The files, to be read from: as they are when they are asked for. With `isLast` nobody does that again. */
+  async view(isLast = false): Promise<FileView> {
+    const view = this.#contents.view(await this.tree());
+    return isLast ? { ...view, spare: (path) => this.disk.folderAside(this.#layers, path) } : view;
   }
 
   /** A draft of what an instruction makes of the files; `write` makes a layer of it. */
@@ -157,6 +158,7 @@ export class StageFiles {
     if (this.drops(written.layer)) return written;
     for (const [entry, each] of entries.entries()) if (each.kind === 'file') draft.tree.setContent(each.node, { layer: number, entry });
     this.#layers.push({ diffId: written.layer.diffId, layer: () => written.layer });
+    if (this.#outlook.willRun === true && hasOwnTimes(this.#options.layer)) this.disk.moves.note(written.layer.diffId, entries, draft);
     if (this.#single === undefined) onLayer?.(written.layer);
     if (this.#options.alwaysOnDisk === true) await this.onDisk();
     return written;
@@ -180,6 +182,7 @@ export class StageFiles {
   /** Before a RUN: puts the files on disk where they are not, and remembers what it is like. @throws as onDisk, ERR_CONTEXT */
   async prepareRun(): Promise<void> {
     await this.#fillDisk(true);
+    this.#options.disk.moves.clear();
     await this.#options.runChanges.prepare();
   }
 
@@ -213,7 +216,8 @@ export class StageFiles {
     });
     // What was read of other bytes than the layer's says nothing.
     if (isWhole && outcome !== 'other bytes') this.#tree.learn(tree);
-    if (outcome !== 'holds') await this.#unpackAgain(isForRun);
+    if (outcome === 'holds') runChanges.forget(disk.takeScan());
+    else await this.#unpackAgain(isForRun);
   }
 
   // What is the image's in a folder that it has got only now was passed over, or what was unpacked was not the image's.
@@ -294,4 +298,9 @@ export class StageFiles {
     }
     return entries;
   }
+}
+
+/** True where a layer says what times files really have. */
+function hasOwnTimes({ latestTime, earliestTime }: LayerOptions): boolean {
+  return latestTime === undefined && earliestTime === undefined;
 }

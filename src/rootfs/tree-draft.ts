@@ -67,6 +67,11 @@ export class TreeDraft {
     this.touch(path);
   }
 
+  /** True for what was put here where nothing of its kind was. */
+  makes(path: ByteString): boolean {
+    return this.#own.has(path);
+  }
+
   /** Takes away what is at `path`, if anything. */
   remove(path: ByteString): void {
     const node = this.tree.at(path);

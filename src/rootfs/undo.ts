@@ -31,26 +31,41 @@ export interface Undoing {
   readonly map: PodMap;
   /** An empty folder for the files that go: who reads them later finds them at their places in it. */
   readonly folder?: ByteString;
+  /** Gets the directories that go there. */
+  readonly folders?: Set<ByteString>;
+}
+
+/** The root as it is after it was made what a tree says. */
+export interface CheckedScan {
+  readonly scan: Tree;
+  readonly other: ByteString | undefined;
 }
 
 /**
- * Makes the root what `to` says. Gives the first path that is not so then, and `undefined` where all is right.
+ * Makes the root what `to` says, and scans it. `other` is the first path that is not so then, and undefined where all is right.
  * @throws ERR_ROOTFS, and what reading the files throws
  */
-export async function undoChanges(undoing: Undoing, signal: AbortSignal): Promise<ByteString | undefined> {
-  const { root, from, to, map, folder } = undoing;
+export async function undoChanges(undoing: Undoing, signal: AbortSignal): Promise<CheckedScan> {
+  const { root, from, to, map, folder, folders } = undoing;
   const entries = draftDifference(from, to.tree, to.files);
   // Contents are read before anything moves.
   const contents = await readDraft(to.tree, entries, signal);
-  if (folder !== undefined) await setPathsAside(root, folder, leaving(entries, from, map), signal);
+  if (folder !== undefined) await setPathsAside(root, folder, leaving(entries, from, map, folders), signal);
   await unpackLayer(root, contents, createUnpackReport(), signal, map);
-  return findOther(await scanRoot(root, signal), undoing);
+  return await checkRoot(root, to.tree, map, signal);
+}
+
+/** Scans the root, which is to be what a tree says; `other` is the first path that is not. */
+export async function checkRoot(root: Root, tree: ImageTree, map: PodMap, signal: AbortSignal): Promise<CheckedScan> {
+  const scan = await scanRoot(root, signal);
+  return { scan, other: findOther(scan, root, tree, map) };
 }
 
 /** What goes, by its place on the disk: all that is no directory, and directories with all that is in them. */
-function leaving(entries: readonly DraftEntry[], from: ImageTree, map: PodMap): readonly ByteString[] {
+function leaving(entries: readonly DraftEntry[], from: ImageTree, map: PodMap, folders?: Set<ByteString>): readonly ByteString[] {
   const isLeft = ({ kind, path }: DraftEntry): boolean => {
     const node = from.at(path);
+    if (kind === 'gone' && from.isDirectory(node)) folders?.add(map.toDisk(path));
     return node !== undefined && (kind === 'gone' || !from.isDirectory(node));
   };
   return entries.filter(isLeft).map(({ path }) => map.toDisk(path));
@@ -61,7 +76,7 @@ function isSameTime(entry: TreeEntry, { seconds, nanoseconds }: Timestamp): bool
 }
 
 /** The first path that is not what the tree says, on the disk or in the tree. */
-function findOther(scan: Tree, { root: { protection }, to: { tree: to }, map }: Undoing): ByteString | undefined {
+function findOther(scan: Tree, { protection }: Root, to: ImageTree, map: PodMap): ByteString | undefined {
   const possibleOwner = readPossibleOwner();
   const turned = new Set(map.turned.flatMap(({ held, free }) => [held, free]));
   const isForeign = (place: ByteString): boolean => protection.holds(place) || turned.has(place);
