@@ -23,7 +23,6 @@ export const cacheCommands: readonly Command[] = [
   {
     name: 'cache list',
     usage: '[flags] REPOSITORY|oci:FOLDER',
-    takesOperands: true,
     about: 'list what a cache holds, the oldest first',
     groups: listGroups,
     accepts: registryFlags,
@@ -32,7 +31,6 @@ export const cacheCommands: readonly Command[] = [
   {
     name: 'cache prune',
     usage: '[flags] REPOSITORY|oci:FOLDER',
-    takesOperands: true,
     about: 'remove what is old, or too much',
     groups: pruneGroups,
     accepts: registryFlags,
@@ -41,7 +39,6 @@ export const cacheCommands: readonly Command[] = [
   {
     name: 'cache explain',
     usage: '[flags] [CONTEXT]',
-    takesOperands: true,
     about: 'say of each step whether it is in the cache, and why not; build nothing',
     groups: ownBuildGroups,
     tellsAccepted: true,

@@ -119,7 +119,7 @@ function refuseStray(command: Command, { positionals }: ParsedFlags, words: read
   const [first] = positionals;
   if (first === undefined) return;
   if (command === executor) throw unknownCommand(positionals, meantBy(first, words[words.indexOf(first) - 1]));
-  if (command.takesOperands === true) return;
+  if (command.usage.replace('[flags]', '').trim() !== '') return; // it names some
   throw new BuilderError('ERR_USAGE', `Cannot use argument ${JSON.stringify(first)}: there is nothing it could mean`, {
     hint: usageOf(command),
   });

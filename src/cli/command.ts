@@ -7,11 +7,9 @@ import type { Sink } from '../report/sink.ts';
 export interface Command {
   /** One word, or more: `build`, `cache list`. */
   readonly name: string;
-  /** What comes after the name in `--help`: `[flags] [CONTEXT]`. */
+  /** What comes after the name in `--help`: `[flags] [CONTEXT]`. Other words than flags have a meaning where it names some. */
   readonly usage: string;
-  /** Words that are no flags have a meaning. */
-  readonly takesOperands?: true;
-  /** What follows the first of them belongs to it, flags and all. */
+  /** What follows the first of those belongs to it, flags and all. */
   readonly endsAtOperand?: true;
   /** What it does, in one line. */
   readonly about: string;

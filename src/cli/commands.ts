@@ -21,6 +21,7 @@ import { warmerGroups } from './tables/warmer.ts';
 import { unshareCommand } from './unshare-command.ts';
 import { version } from './version.ts';
 import { runWarmCommand } from './warm-command.ts';
+import { group, text } from './tables/flag.ts';
 
 /** A command line without a command: kaniko's executor. */
 export const executor: Command = {
@@ -37,7 +38,6 @@ export const commands: readonly Command[] = [
     name: 'build',
     aliases: ['bud', 'build-using-dockerfile'],
     usage: '[flags] [CONTEXT]',
-    takesOperands: true,
     about: 'build an image, as docker build and buildah do',
     groups: ownBuildGroups,
     tellsAccepted: true,
@@ -46,7 +46,6 @@ export const commands: readonly Command[] = [
   {
     name: 'check',
     usage: '[flags] [CONTEXT]',
-    takesOperands: true,
     about: 'check a Dockerfile without building it',
     groups: checkGroups,
     accepts: [...buildFlags, ...ownFlags],
@@ -55,7 +54,6 @@ export const commands: readonly Command[] = [
   {
     name: 'explain',
     usage: '[flags] [CONTEXT]',
-    takesOperands: true,
     about: 'print what a build would do and, with --cache, what it would not',
     groups: ownBuildGroups,
     tellsAccepted: true,
@@ -64,7 +62,6 @@ export const commands: readonly Command[] = [
   {
     name: 'push',
     usage: '[flags] IMAGE [DESTINATION]',
-    takesOperands: true,
     about: 'push an image of the store, an archive or a layout',
     groups: pushGroups,
     failureStatus: (_error, words) => (words.some((word) => /^(?:-d|--?destination)\b/.test(word)) ? undefined : buildahFailure),
@@ -74,7 +71,6 @@ export const commands: readonly Command[] = [
   {
     name: 'login',
     usage: '[flags] [REGISTRY]',
-    takesOperands: true,
     about: 'keep credentials where builds look for them',
     groups: loginGroups,
     run: runLoginCommand,
@@ -82,7 +78,6 @@ export const commands: readonly Command[] = [
   {
     name: 'logout',
     usage: '[flags] REGISTRY',
-    takesOperands: true,
     about: 'take credentials away again',
     groups: logoutGroups,
     run: runLogoutCommand,
@@ -102,14 +97,10 @@ export const commands: readonly Command[] = [
   {
     name: 'report',
     usage: '[flags] EVENTS',
-    takesOperands: true,
     about: "make a page of a build's events file",
     groups: [
-      {
-        title: 'Where it goes',
-        flags: [{ name: 'output', short: 'o', kind: 'text', value: 'FILE', about: 'write the page here (default: stdout)' }],
-      },
-      { title: 'What is told', flags: logFlags },
+      group('Where it goes', [text('output', 'FILE', 'write the page here (default: stdout)', { short: 'o' })]),
+      group('What is told', logFlags),
     ],
     run: runReportCommand,
   },
@@ -117,7 +108,7 @@ export const commands: readonly Command[] = [
     name: 'version',
     usage: '',
     about: 'print the version',
-    groups: [{ title: 'Flags', flags: logFlags }],
+    groups: [group('Flags', logFlags)],
     run: async ({ stdout }) => {
       stdout.write(`yadokari ${version}\n`);
       return await Promise.resolve(0);
@@ -127,8 +118,7 @@ export const commands: readonly Command[] = [
     name: 'completion',
     usage: 'bash|zsh|fish',
     about: 'print a completion script for a shell',
-    takesOperands: true,
-    groups: [{ title: 'Flags', flags: logFlags }],
+    groups: [group('Flags', logFlags)],
     run: async (input) => await runCompletionCommand(input, commands, executor),
   },
 ];

@@ -28,7 +28,6 @@ const commands: readonly Command[] = [
   {
     name: 'from',
     usage: '[flags] IMAGE|scratch',
-    takesOperands: true,
     about: 'make a container of an image, to work with it',
     groups: fromGroups,
     run: asOwner('from', runFromCommand),
@@ -36,7 +35,6 @@ const commands: readonly Command[] = [
   {
     name: 'run',
     usage: '[flags] CONTAINER COMMAND [ARGUMENT…]',
-    takesOperands: true,
     endsAtOperand: true,
     about: 'run a command in a container',
     groups: runGroups,
@@ -45,7 +43,6 @@ const commands: readonly Command[] = [
   {
     name: 'add',
     usage: '[flags] CONTAINER SOURCE… DESTINATION',
-    takesOperands: true,
     about: 'copy files into a container; archives are unpacked',
     groups: addGroups,
     run: asOwner('add', async (input) => await runCopyIntoCommand(input, 'ADD')),
@@ -53,7 +50,6 @@ const commands: readonly Command[] = [
   {
     name: 'commit',
     usage: '[flags] CONTAINER [IMAGE]',
-    takesOperands: true,
     about: 'make an image of a container',
     groups: commitGroups,
     run: asOwner('commit', runCommitCommand),
@@ -69,7 +65,6 @@ const commands: readonly Command[] = [
   {
     name: 'mount',
     usage: '[flags] [CONTAINER…]',
-    takesOperands: true,
     about: "print where a container's files are",
     groups: mountGroups,
     run: runMountCommand,
@@ -78,7 +73,6 @@ const commands: readonly Command[] = [
     name: 'umount',
     aliases: ['unmount'],
     usage: '[flags] CONTAINER…',
-    takesOperands: true,
     about: 'say that nobody works with the files any more',
     groups: unmountGroups,
     run: runUnmountCommand,
@@ -86,7 +80,6 @@ const commands: readonly Command[] = [
   {
     name: 'rename',
     usage: '[flags] CONTAINER NAME',
-    takesOperands: true,
     about: 'call a container otherwise',
     groups: renameGroups,
     run: runRenameCommand,
@@ -94,7 +87,6 @@ const commands: readonly Command[] = [
   {
     name: 'rm',
     usage: '[flags] CONTAINER…',
-    takesOperands: true,
     about: 'remove containers; images go by rmi',
     groups: removeGroups,
     run: asOwner('rm', runRemoveCommand),

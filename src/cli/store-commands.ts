@@ -25,7 +25,6 @@ const commands: readonly Command[] = [
   {
     name: 'images',
     usage: '[flags] [IMAGE]',
-    takesOperands: true,
     about: 'list the images of this machine',
     groups: imagesGroups,
     run: runImagesCommand,
@@ -33,7 +32,6 @@ const commands: readonly Command[] = [
   {
     name: 'pull',
     usage: '[flags] IMAGE',
-    takesOperands: true,
     about: 'fetch an image into the store, and print its id',
     groups: pullGroups,
     run: runPullCommand,
@@ -41,7 +39,6 @@ const commands: readonly Command[] = [
   {
     name: 'tag',
     usage: '[flags] IMAGE NAME…',
-    takesOperands: true,
     about: 'give an image more names',
     groups: namingGroups,
     run: runTagCommand,
@@ -49,7 +46,6 @@ const commands: readonly Command[] = [
   {
     name: 'untag',
     usage: '[flags] IMAGE [NAME…]',
-    takesOperands: true,
     about: 'take names from an image, and leave it',
     groups: namingGroups,
     run: runUntagCommand,
@@ -57,7 +53,6 @@ const commands: readonly Command[] = [
   {
     name: 'rmi',
     usage: '[flags] IMAGE…',
-    takesOperands: true,
     about: 'remove images, or names of them',
     groups: rmiGroups,
     run: runRemoveCommand,
@@ -79,7 +74,6 @@ const commands: readonly Command[] = [
   {
     name: 'save',
     usage: '[flags] IMAGE…',
-    takesOperands: true,
     about: 'write images into an archive',
     groups: saveGroups,
     run: runSaveCommand,
@@ -87,7 +81,6 @@ const commands: readonly Command[] = [
   {
     name: 'load',
     usage: '[flags] [FILE]',
-    takesOperands: true,
     about: 'take the images of an archive',
     groups: loadGroups,
     run: runLoadCommand,
@@ -95,7 +88,6 @@ const commands: readonly Command[] = [
   {
     name: 'history',
     usage: '[flags] IMAGE',
-    takesOperands: true,
     about: 'print what made an image, step by step',
     groups: historyGroups,
     run: runHistoryCommand,
@@ -103,7 +95,6 @@ const commands: readonly Command[] = [
   {
     name: 'diff',
     usage: '[flags] IMAGE [BASE]',
-    takesOperands: true,
     about: 'print what an image adds, changes and deletes',
     groups: diffGroups,
     run: runDiffCommand,
@@ -111,7 +102,6 @@ const commands: readonly Command[] = [
   {
     name: 'unpack',
     usage: '[flags] IMAGE [FOLDER]',
-    takesOperands: true,
     about: "put an image's files into a folder",
     groups: unpackGroups,
     run: runUnpackCommand,

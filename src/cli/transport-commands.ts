@@ -21,6 +21,7 @@ import { logFlags } from './tables/log.ts';
 import { assembleGroups, layerGroups, manifestGroups } from './tables/pieces.ts';
 import { runSyncCommand } from './sync-command.ts';
 import { inspectGroups, namesGroups, syncGroups } from './tables/transports.ts';
+import { group } from './tables/flag.ts';
 
 /** As skopeo's: 2 where a registry says that there is no such image. */
 const skopeoStatus = (error: unknown): number | undefined =>
@@ -34,7 +35,6 @@ export const transportCommands: readonly Command[] = [
   {
     name: 'copy',
     usage: '[flags] SOURCE DESTINATION | CONTAINER SOURCE… DESTINATION',
-    takesOperands: true,
     about: 'copy an image from place to place, or files into a container',
     groups: copyBothGroups,
     failureStatus: statusByPlace,
@@ -43,7 +43,6 @@ export const transportCommands: readonly Command[] = [
   {
     name: 'inspect',
     usage: '[flags] IMAGE|CONTAINER',
-    takesOperands: true,
     about: 'print what is known of an image, its manifest or its config, or of a container',
     groups: inspectGroups,
     failureStatus: statusByPlace,
@@ -52,7 +51,6 @@ export const transportCommands: readonly Command[] = [
   {
     name: 'list-tags',
     usage: '[flags] REPOSITORY',
-    takesOperands: true,
     about: 'print the tags of a repository, an OCI layout or a docker archive',
     groups: namesGroups,
     failureStatus: skopeoStatus,
@@ -61,7 +59,6 @@ export const transportCommands: readonly Command[] = [
   {
     name: 'delete',
     usage: '[flags] IMAGE',
-    takesOperands: true,
     about: 'delete an image of a registry or an OCI layout',
     groups: namesGroups,
     failureStatus: skopeoStatus,
@@ -70,7 +67,6 @@ export const transportCommands: readonly Command[] = [
   {
     name: 'sync',
     usage: '[flags] SOURCE DESTINATION',
-    takesOperands: true,
     about: 'copy many images: a repository, a folder, or what a YAML file lists',
     groups: syncGroups,
     failureStatus: skopeoStatus,
@@ -79,7 +75,6 @@ export const transportCommands: readonly Command[] = [
   {
     name: 'index create',
     usage: '[flags] --tag NAME IMAGE…',
-    takesOperands: true,
     about: 'several images, each for a platform of its own, under one name',
     groups: indexGroups,
     run: runIndexCreateCommand,
@@ -87,15 +82,13 @@ export const transportCommands: readonly Command[] = [
   {
     name: 'manifest-digest',
     usage: 'FILE',
-    takesOperands: true,
     about: 'print the digest of a manifest in a file',
-    groups: [{ title: 'What is told', flags: logFlags }],
+    groups: [group('What is told', logFlags)],
     run: runManifestDigestCommand,
   },
   {
     name: 'layer',
     usage: '[flags] FOLDER|ARCHIVE [PLACE]',
-    takesOperands: true,
     about: 'make a layer by hand: of a folder, or of a tar file',
     groups: layerGroups,
     run: runLayerCommand,
@@ -103,7 +96,6 @@ export const transportCommands: readonly Command[] = [
   {
     name: 'config',
     usage: '[flags] [PLACE|CONTAINER]',
-    takesOperands: true,
     about: 'say what an image says of itself: make its config, or change a container',
     groups: configBothGroups,
     failureStatus: statusByPlace,
@@ -112,7 +104,6 @@ export const transportCommands: readonly Command[] = [
   {
     name: 'manifest',
     usage: '[flags] [PLACE]',
-    takesOperands: true,
     about: 'make a manifest by hand: a config and layers as one image',
     groups: manifestGroups,
     run: runManifestCommand,
@@ -120,7 +111,6 @@ export const transportCommands: readonly Command[] = [
   {
     name: 'assemble',
     usage: '[flags] MANIFEST [PIECE…] DESTINATION',
-    takesOperands: true,
     about: 'make an image of pieces, and give it a name',
     groups: assembleGroups,
     run: runAssembleCommand,

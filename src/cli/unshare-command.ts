@@ -6,34 +6,27 @@ import { passSignals } from './pass-signals.ts';
 import { storeOf } from './store-request.ts';
 import { storeFlags } from './tables/store-root.ts';
 import { logFlags } from './tables/log.ts';
+import { group, list, toggle } from './tables/flag.ts';
 
 export const unshareCommand: Command = {
   name: 'unshare',
   usage: '[flags] [COMMAND ARGUMENT…]',
-  takesOperands: true,
   endsAtOperand: true,
   failureStatus: () => buildahFailure,
   about: "run a command where all that you own looks like root's",
   groups: [
-    {
-      title: 'Ids',
-      flags: [
-        { name: 'map-ids', kind: 'boolean', isCommon: true, about: 'also your ranges of /etc/subuid and /etc/subgid' },
-        { name: 'explain', kind: 'boolean', isCommon: true, about: 'say which ids are which; alone, only that' },
-        {
-          name: 'mount',
-          short: 'm',
-          kind: 'list',
-          isCommon: true,
-          empty: 'refused',
-          value: '[NAME=]CONTAINER',
-          about: 'where its files are, as a variable',
-          details: "a variable NAME (default: the container's name) with the folder of a container's files; means --map-ids",
-        },
-      ],
-    },
-    { title: 'Store', flags: storeFlags },
-    { title: 'What is told', flags: logFlags },
+    group('Ids', [
+      toggle('map-ids', 'also your ranges of /etc/subuid and /etc/subgid', { isCommon: true }),
+      toggle('explain', 'say which ids are which; alone, only that', { isCommon: true }),
+      list('mount', '[NAME=]CONTAINER', 'where its files are, as a variable', {
+        short: 'm',
+        isCommon: true,
+        empty: 'refused',
+        details: "a variable NAME (default: the container's name) with the folder of a container's files; means --map-ids",
+      }),
+    ]),
+    group('Store', storeFlags),
+    group('What is told', logFlags),
   ],
   run: runUnshareCommand,
 };

@@ -7,73 +7,51 @@ import { oldPullFlags } from './own-build.ts';
 import { chunkSizeFlag } from './registry.ts';
 import { storeFlags } from './store-root.ts';
 import { copyGroups, sideFlags } from './transports.ts';
-import { unsupportedFlags } from './unsupported.ts';
+import { commaList, group, inert, list, number, text, toggle, unsupported, unsupportedFlags } from './flag.ts';
 
 /** `-v` is a volume here, as with buildah. */
 const plainLogFlags: readonly FlagSpec[] = logFlags.map(({ short, ...flag }) =>
   short === undefined || flag.name === 'verbosity' ? flag : { ...flag, short },
 );
 
-const historyFlag: FlagSpec = {
-  name: 'add-history',
-  kind: 'boolean',
-  environment: 'BUILDAH_HISTORY',
-  about: "an entry of its own in the image's history",
-};
+const historyFlag: FlagSpec = toggle('add-history', "an entry of its own in the image's history", { environment: 'BUILDAH_HISTORY' });
 
 /** Taken in the form that says what is so anyway. */
 function namespaceFlag(name: string): FlagSpec {
   const about = 'private: commands have a namespace of their own, and can not join others';
-  return { name, kind: 'text', value: 'private', choices: ['private', ''], about };
+  return text(name, 'private', about, { choices: ['private', ''] });
 }
 
 const runtimeFlags: readonly FlagSpec[] = [
-  { name: 'isolation', kind: 'text', about: '', inert: 'there is one kind: namespaces of our own making' },
+  inert('text', 'isolation', 'there is one kind: namespaces of our own making'),
   ...['ipc', 'pid', 'uts', 'cgroupns'].map(namespaceFlag),
-  {
-    name: 'network',
-    kind: 'text',
-    value: 'host|none',
-    choices: ['host', 'none'],
-    about: "this machine's (default), or none but loopback",
-    aliases: ['net'],
-  },
-  { name: 'runtime', kind: 'text', about: '', unsupported: 'there is no other runtime here' },
-  { name: 'runtime-flag', kind: 'list', about: '', unsupported: 'there is no other runtime here' },
-  { name: 'no-pivot', kind: 'boolean', about: '', unsupported: 'commands are always confined to their root' },
+  text('network', 'host|none', "this machine's (default), or none but loopback", { choices: ['host', 'none'], aliases: ['net'] }),
+  unsupported('text', 'runtime', 'there is no other runtime here'),
+  unsupported('list', 'runtime-flag', 'there is no other runtime here'),
+  unsupported('boolean', 'no-pivot', 'commands are always confined to their root'),
 ];
 
 const limitFlags: readonly FlagSpec[] = [
-  { name: 'memory', short: 'm', kind: 'text', isCommon: true, value: 'SIZE', about: 'limit of memory, as 512m or 2g' },
-  { name: 'pids-limit', kind: 'number', isCommon: true, value: 'N', about: 'limit of processes and threads' },
+  text('memory', 'SIZE', 'limit of memory, as 512m or 2g', { short: 'm', isCommon: true }),
+  number('pids-limit', 'N', 'limit of processes and threads', { isCommon: true }),
 ];
 
-const volumeFlag: FlagSpec = {
-  name: 'volume',
+const volumeFlag: FlagSpec = list('volume', 'PATH:TARGET[:ro]', 'show what is at a path of this machine', {
   short: 'v',
-  kind: 'list',
   isCommon: true,
   empty: 'refused',
-  value: 'PATH:TARGET[:ro]',
-  about: 'show what is at a path of this machine',
   details: 'show a file or folder of this machine; may be repeated',
-};
+});
 
-const registryFlags: FlagGroup = {
-  title: 'Registry',
-  flags: [
-    ...sideFlags(''),
-    { name: 'authfile', kind: 'text', value: 'FILE', about: 'read credentials from this file alone' },
-    { name: 'retry', kind: 'count', about: '', inert: 'each request has tries of its own' },
-    { name: 'retry-delay', kind: 'text', about: '', inert: 'each request has tries of its own' },
-    { name: 'tmpdir', kind: 'text', value: 'FOLDER', about: 'for what has to wait on disk (default $TMPDIR, or /var/tmp)' },
-  ],
-};
+const registryFlags: FlagGroup = group('Registry', [
+  ...sideFlags(''),
+  text('authfile', 'FILE', 'read credentials from this file alone'),
+  inert('count', 'retry', 'each request has tries of its own'),
+  inert('text', 'retry-delay', 'each request has tries of its own'),
+  text('tmpdir', 'FOLDER', 'for what has to wait on disk (default $TMPDIR, or /var/tmp)'),
+]);
 
-const commonGroups: readonly FlagGroup[] = [
-  { title: 'Store', flags: storeFlags },
-  { title: 'What is told', flags: plainLogFlags },
-];
+const commonGroups: readonly FlagGroup[] = [group('Store', storeFlags), group('What is told', plainLogFlags)];
 
 const ofVirtualMachines = [
   'cpu-period',
@@ -87,107 +65,70 @@ const ofVirtualMachines = [
 ];
 
 export const fromGroups: readonly FlagGroup[] = [
-  {
-    title: 'The container',
-    flags: [
-      {
-        name: 'name',
-        kind: 'text',
-        isCommon: true,
-        value: 'NAME',
-        about: 'its name',
-        details: 'its name (default: IMAGE-working-container)',
-      },
-      { name: 'cidfile', kind: 'text', value: 'FILE', about: 'write its id here' },
-      {
-        name: 'pull',
-        kind: 'text',
-        isCommon: true,
-        value: 'POLICY',
-        bare: 'true',
-        choices: pullPolicies,
-        about: 'missing (default), newer, always or never',
-        details: 'when to ask the registry: missing (default), newer (or true), always, never; false is missing',
-      },
-      ...oldPullFlags,
-      { name: 'platform', kind: 'text', isCommon: true, value: 'OS/ARCH', about: 'which image of an index' },
-      { name: 'os', kind: 'text', value: 'OS', about: 'which image of an index' },
-      { name: 'arch', kind: 'text', value: 'ARCH', about: 'which image of an index' },
-      { name: 'variant', kind: 'text', value: 'VARIANT', about: 'which image of an index' },
-      { name: 'format', short: 'f', kind: 'text', about: '', inert: 'commit --format says which format the image gets' },
-    ],
-  },
-  {
-    title: 'Its commands',
-    flags: [
-      volumeFlag,
-      { name: 'add-host', kind: 'list', empty: 'refused', value: 'NAME:ADDRESS', about: 'a line of /etc/hosts; may be repeated' },
-      ...limitFlags,
-      ...runtimeFlags,
-      ...unsupportedFlags('list', ['cap-add', 'cap-drop'], 'give it to run'),
-      ...unsupportedFlags('text', ofVirtualMachines, 'there are limits on memory and processes only'),
-      ...unsupportedFlags('list', ['dns', 'dns-option', 'dns-search'], 'names are resolved as on this machine'),
-      ...unsupportedFlags('list', ['device', 'security-opt', 'ulimit'], 'it is not for here'),
-      ...unsupportedFlags(
-        'list',
-        ['userns', 'userns-uid-map', 'userns-gid-map', 'userns-uid-map-user', 'userns-gid-map-group'],
-        'ids are those of /etc/subuid and /etc/subgid',
-      ),
-      { name: 'http-proxy', kind: 'boolean', about: '', inert: 'run passes the variables of proxies on' },
-      { name: 'decryption-key', kind: 'list', about: '', unsupported: 'encrypted layers are not part of this version' },
-    ],
-  },
+  group('The container', [
+    text('name', 'NAME', 'its name', { isCommon: true, details: 'its name (default: IMAGE-working-container)' }),
+    text('cidfile', 'FILE', 'write its id here'),
+    text('pull', 'POLICY', 'missing (default), newer, always or never', {
+      isCommon: true,
+      bare: 'true',
+      choices: pullPolicies,
+      details: 'when to ask the registry: missing (default), newer (or true), always, never; false is missing',
+    }),
+    ...oldPullFlags,
+    text('platform', 'OS/ARCH', 'which image of an index', { isCommon: true }),
+    text('os', 'OS', 'which image of an index'),
+    text('arch', 'ARCH', 'which image of an index'),
+    text('variant', 'VARIANT', 'which image of an index'),
+    inert('text', 'format', 'commit --format says which format the image gets', { short: 'f' }),
+  ]),
+  group('Its commands', [
+    volumeFlag,
+    list('add-host', 'NAME:ADDRESS', 'a line of /etc/hosts; may be repeated', { empty: 'refused' }),
+    ...limitFlags,
+    ...runtimeFlags,
+    ...unsupportedFlags('list', ['cap-add', 'cap-drop'], 'give it to run'),
+    ...unsupportedFlags('text', ofVirtualMachines, 'there are limits on memory and processes only'),
+    ...unsupportedFlags('list', ['dns', 'dns-option', 'dns-search'], 'names are resolved as on this machine'),
+    ...unsupportedFlags('list', ['device', 'security-opt', 'ulimit'], 'it is not for here'),
+    ...unsupportedFlags(
+      'list',
+      ['userns', 'userns-uid-map', 'userns-gid-map', 'userns-uid-map-user', 'userns-gid-map-group'],
+      'ids are those of /etc/subuid and /etc/subgid',
+    ),
+    inert('boolean', 'http-proxy', 'run passes the variables of proxies on'),
+    unsupported('list', 'decryption-key', 'encrypted layers are not part of this version'),
+  ]),
   registryFlags,
   ...commonGroups,
 ];
 
 export const runGroups: readonly FlagGroup[] = [
-  {
-    title: 'The command',
-    flags: [
-      { name: 'user', kind: 'text', isCommon: true, value: 'USER[:GROUP]', about: "who it runs as (default: the config's)" },
-      { name: 'workingdir', kind: 'text', isCommon: true, value: 'FOLDER', about: "where it runs (default: the config's)" },
-      {
-        name: 'env',
-        short: 'e',
-        kind: 'list',
-        isCommon: true,
-        empty: 'refused',
-        value: 'NAME[=VALUE]',
-        about: 'a variable; may be repeated',
-      },
-      volumeFlag,
-      {
-        name: 'mount',
-        kind: 'list',
-        empty: 'refused',
-        value: 'type=bind|tmpfs,…',
-        about: 'the same at length: source=, target=, ro',
-      },
-      { name: 'hostname', kind: 'text', value: 'NAME', about: "the host's name inside" },
-      { name: 'no-hosts', kind: 'boolean', about: "leave the image's /etc/hosts alone" },
-      { name: 'cap-add', kind: 'comma-list', value: 'NAME,…', about: 'capabilities besides the usual ones' },
-      { name: 'cap-drop', kind: 'comma-list', value: 'NAME,…', about: 'capabilities that it does without' },
-      { name: 'terminal', short: 't', aliases: ['tty'], kind: 'boolean', about: 'fail unless there is a terminal to pass on' },
-      { name: 'contextdir', kind: 'text', about: '', unsupported: 'sources of mounts are paths of this machine' },
-      historyFlag,
-    ],
-  },
-  { title: 'Limits and namespaces', flags: [...limitFlags, ...runtimeFlags] },
+  group('The command', [
+    text('user', 'USER[:GROUP]', "who it runs as (default: the config's)", { isCommon: true }),
+    text('workingdir', 'FOLDER', "where it runs (default: the config's)", { isCommon: true }),
+    list('env', 'NAME[=VALUE]', 'a variable; may be repeated', { short: 'e', isCommon: true, empty: 'refused' }),
+    volumeFlag,
+    list('mount', 'type=bind|tmpfs,…', 'the same at length: source=, target=, ro', { empty: 'refused' }),
+    text('hostname', 'NAME', "the host's name inside"),
+    toggle('no-hosts', "leave the image's /etc/hosts alone"),
+    commaList('cap-add', 'NAME,…', 'capabilities besides the usual ones'),
+    commaList('cap-drop', 'NAME,…', 'capabilities that it does without'),
+    toggle('terminal', 'fail unless there is a terminal to pass on', { short: 't', aliases: ['tty'] }),
+    unsupported('text', 'contextdir', 'sources of mounts are paths of this machine'),
+    historyFlag,
+  ]),
+  group('Limits and namespaces', [...limitFlags, ...runtimeFlags]),
   ...commonGroups,
 ];
 
-const copyIntoFlags: FlagGroup = {
-  title: 'Into a container',
-  flags: [
-    { name: 'chown', kind: 'text', isCommon: true, value: 'USER[:GROUP]', about: 'whose it becomes (default: root)' },
-    { name: 'chmod', kind: 'text', isCommon: true, value: 'MODE', about: 'the mode that it gets' },
-    { name: 'from', kind: 'text', isCommon: true, value: 'NAME', about: 'read from this container or image' },
-    { name: 'contextdir', kind: 'text', isCommon: true, value: 'FOLDER', about: 'sources are paths in this folder' },
-    { name: 'ignorefile', kind: 'text', value: 'FILE', about: 'leave out what these patterns name' },
-    historyFlag,
-  ],
-};
+const copyIntoFlags: FlagGroup = group('Into a container', [
+  text('chown', 'USER[:GROUP]', 'whose it becomes (default: root)', { isCommon: true }),
+  text('chmod', 'MODE', 'the mode that it gets', { isCommon: true }),
+  text('from', 'NAME', 'read from this container or image', { isCommon: true }),
+  text('contextdir', 'FOLDER', 'sources are paths in this folder', { isCommon: true }),
+  text('ignorefile', 'FILE', 'leave out what these patterns name'),
+  historyFlag,
+]);
 
 export const addGroups: readonly FlagGroup[] = [copyIntoFlags, registryFlags, ...commonGroups];
 
@@ -195,41 +136,31 @@ export const addGroups: readonly FlagGroup[] = [copyIntoFlags, registryFlags, ..
 export const copyBothGroups: readonly FlagGroup[] = [
   ...copyGroups.slice(0, -1),
   copyIntoFlags,
-  { title: 'Registry, for --from', flags: sideFlags('') },
+  group('Registry, for --from', sideFlags('')),
   ...commonGroups,
 ];
 
 export const commitGroups: readonly FlagGroup[] = [
-  {
-    title: 'The image',
-    flags: [
-      {
-        name: 'format',
-        short: 'f',
-        kind: 'text',
-        isCommon: true,
-        environment: 'BUILDAH_FORMAT',
-        value: 'oci|docker',
-        choices: ['oci', 'docker', 'v2s2'],
-        about: 'of manifest and config (default oci)',
-      },
-      { name: 'squash', kind: 'boolean', isCommon: true, about: 'one layer of everything' },
-      { name: 'timestamp', kind: 'number', isCommon: true, value: 'SECONDS', about: 'the time of all that is new, since 1970' },
-      { name: 'omit-history', kind: 'boolean', about: 'no history' },
-      { name: 'identity-label', kind: 'boolean', about: 'false: no label io.yadokari.version' },
-      { name: 'unsetenv', kind: 'list', empty: 'no item', value: 'NAME', about: 'leave this variable out; may be repeated' },
-      { name: 'disable-compression', short: 'D', kind: 'boolean', about: 'store the new layer as a plain archive' },
-      { name: 'manifest', kind: 'text', about: '', unsupported: 'indexes are made by: yadokari index' },
-      ...unsupportedFlags('list', ['sign-by', 'encryption-key', 'encrypt-layer'], 'images are signed and encrypted by tools of their own'),
-    ],
-  },
-  {
-    title: 'Afterwards',
-    flags: [
-      { name: 'rm', kind: 'boolean', isCommon: true, about: 'remove the container' },
-      { name: 'iidfile', kind: 'text', isCommon: true, value: 'FILE', about: "write the image's id here" },
-    ],
-  },
+  group('The image', [
+    text('format', 'oci|docker', 'of manifest and config (default oci)', {
+      short: 'f',
+      isCommon: true,
+      environment: 'BUILDAH_FORMAT',
+      choices: ['oci', 'docker', 'v2s2'],
+    }),
+    toggle('squash', 'one layer of everything', { isCommon: true }),
+    number('timestamp', 'SECONDS', 'the time of all that is new, since 1970', { isCommon: true }),
+    toggle('omit-history', 'no history'),
+    toggle('identity-label', 'false: no label io.yadokari.version'),
+    list('unsetenv', 'NAME', 'leave this variable out; may be repeated', { empty: 'no item' }),
+    toggle('disable-compression', 'store the new layer as a plain archive', { short: 'D' }),
+    unsupported('text', 'manifest', 'indexes are made by: yadokari index'),
+    ...unsupportedFlags('list', ['sign-by', 'encryption-key', 'encrypt-layer'], 'images are signed and encrypted by tools of their own'),
+  ]),
+  group('Afterwards', [
+    toggle('rm', 'remove the container', { isCommon: true }),
+    text('iidfile', 'FILE', "write the image's id here", { isCommon: true }),
+  ]),
   { ...registryFlags, flags: [...registryFlags.flags, chunkSizeFlag] },
   ...commonGroups,
 ];
@@ -237,32 +168,26 @@ export const commitGroups: readonly FlagGroup[] = [
 /** `config` of a piece, and of a container. */
 export const configBothGroups: readonly FlagGroup[] = [
   ...configGroups.slice(0, -1),
-  { title: 'Of a container', flags: [historyFlag] },
+  group('Of a container', [historyFlag]),
   ...commonGroups,
 ];
 
-const allFlag = (about: string): FlagSpec => ({ name: 'all', short: 'a', kind: 'boolean', isCommon: true, about });
+const allFlag = (about: string): FlagSpec => toggle('all', about, { short: 'a', isCommon: true });
 
-export const removeGroups: readonly FlagGroup[] = [{ title: 'Which', flags: [allFlag('all containers')] }, ...commonGroups];
-export const unmountGroups: readonly FlagGroup[] = [{ title: 'Which', flags: [allFlag('all that are mounted')] }, ...commonGroups];
+export const removeGroups: readonly FlagGroup[] = [group('Which', [allFlag('all containers')]), ...commonGroups];
+export const unmountGroups: readonly FlagGroup[] = [group('Which', [allFlag('all that are mounted')]), ...commonGroups];
 export const renameGroups: readonly FlagGroup[] = commonGroups;
 
-export const mountGroups: readonly FlagGroup[] = [
-  { title: 'What is printed', flags: [{ name: 'json', kind: 'boolean', about: 'as JSON' }] },
-  ...commonGroups,
-];
+export const mountGroups: readonly FlagGroup[] = [group('What is printed', [toggle('json', 'as JSON')]), ...commonGroups];
 
 export const listGroups: readonly FlagGroup[] = [
-  {
-    title: 'What is printed',
-    flags: [
-      { name: 'json', kind: 'boolean', isCommon: true, about: 'as JSON' },
-      { name: 'format', kind: 'text', isCommon: true, value: 'TEMPLATE', about: "a Go template for each, as '{{.ContainerName}}'" },
-      { name: 'noheading', short: 'n', kind: 'boolean', about: 'no heads of columns' },
-      { name: 'notruncate', kind: 'boolean', about: 'whole ids' },
-      { name: 'filter', short: 'f', kind: 'list', empty: 'refused', value: 'KEY=VALUE', about: 'id, name or ancestor; may be repeated' },
-      { ...allFlag(''), inert: 'there are no others here' },
-    ],
-  },
+  group('What is printed', [
+    toggle('json', 'as JSON', { isCommon: true }),
+    text('format', 'TEMPLATE', "a Go template for each, as '{{.ContainerName}}'", { isCommon: true }),
+    toggle('noheading', 'no heads of columns', { short: 'n' }),
+    toggle('notruncate', 'whole ids'),
+    list('filter', 'KEY=VALUE', 'id, name or ancestor; may be repeated', { short: 'f', empty: 'refused' }),
+    { ...allFlag(''), inert: 'there are no others here' },
+  ]),
   ...commonGroups,
 ];

@@ -1,115 +1,57 @@
 // Flags that say what the image is like.
 import type { FlagSpec } from '../flags.ts';
+import { commaList, inert, list, number, text, toggle } from './flag.ts';
 
 const oneSnapshot = 'there is one way to snapshot, which is right and fast';
 
 export const imageFlags: readonly FlagSpec[] = [
-  {
-    name: 'custom-platform',
-    kind: 'text',
+  text('custom-platform', 'OS/ARCH', 'platform to build for (default: our own)', {
     aliases: ['customPlatform'],
-    value: 'OS/ARCH',
-    about: 'platform to build for (default: our own)',
     kaniko: 'only written into the config; FROM --platform is ignored',
-  },
-  {
-    name: 'platform',
-    kind: 'comma-list',
+  }),
+  commaList('platform', 'OS/ARCH,…', 'what to build for; several make an index', {
     isCommon: true,
-    value: 'OS/ARCH,…',
-    about: 'what to build for; several make an index',
     details: 'platforms to build for, one after the other; several make an index, which is pushed when all images are there',
-  },
-  {
-    name: 'label',
-    kind: 'list',
-    empty: 'refused',
-    value: 'KEY=VALUE',
-    about: 'label of the image',
-    kaniko: 'same',
-  },
-  {
-    name: 'reproducible',
-    kind: 'boolean',
+  }),
+  list('label', 'KEY=VALUE', 'label of the image', { empty: 'refused', kaniko: 'same' }),
+  toggle('reproducible', 'equal builds give equal digests', {
     isCommon: true,
-    about: 'equal builds give equal digests',
     details: 'equal builds give equal digests: times of new files and of the history are set to 1970; layers of the base stay as they are',
     kaniko: 'rewrites the layers of the base, in memory',
-  },
-  { name: 'annotation', kind: 'list', empty: 'refused', value: 'KEY=VALUE', about: 'annotation of the manifest', kaniko: 'same' },
-  {
-    name: 'image-format',
-    kind: 'text',
-    value: 'inherit|docker|oci',
+  }),
+  list('annotation', 'KEY=VALUE', 'annotation of the manifest', { empty: 'refused', kaniko: 'same' }),
+  text('image-format', 'inherit|docker|oci', 'media types of the image (default inherit: the base decides)', {
     choices: ['inherit', 'docker', 'oci'],
-    about: 'media types of the image (default inherit: the base decides)',
     kaniko: 'same',
-  },
-  {
-    name: 'compression',
-    kind: 'text',
-    value: 'gzip|zstd',
+  }),
+  text('compression', 'gzip|zstd', 'compression of new layers (default gzip)', {
     choices: ['gzip', 'zstd'],
     unsupportedChoice: 'estargz',
-    about: 'compression of new layers (default gzip)',
     kaniko: 'compresses layers of the base again, too',
-  },
-  {
-    name: 'compression-level',
-    kind: 'number',
-    value: 'N',
-    about: 'level of that compression; -1 (default): as fast as it can, for gzip by ISA-L',
+  }),
+  number('compression-level', 'N', 'level of that compression; -1 (default): as fast as it can, for gzip by ISA-L', {
     kaniko: 'same, for levels above 0',
-  },
-  { name: 'single-snapshot', kind: 'boolean', about: 'one layer for the whole last stage', kaniko: 'same' },
-  {
-    name: 'ignore-path',
-    kind: 'list',
+  }),
+  toggle('single-snapshot', 'one layer for the whole last stage', { kaniko: 'same' }),
+  list('ignore-path', 'PATH', 'path that is never part of the image', {
     empty: 'no item',
-    value: 'PATH',
-    about: 'path that is never part of the image',
     details:
       'path that is never part of the image; its names may be patterns (`/tmp/*`). What COPY puts there is left out with a warning, and a step that changes nothing else makes no layer',
     kaniko: 'same',
-  },
-  {
-    name: 'ignore-var-run',
-    kind: 'boolean',
+  }),
+  toggle('ignore-var-run', 'leave /var/run out (default false)', {
     aliases: ['whitelist-var-run'],
-    about: 'leave /var/run out (default false)',
     details:
       'leave /var/run out (default false: it is part of the image, but for what is mounted there); where it is a link, what it leads to stays',
     kaniko: 'the same, and the default is true',
-  },
-  {
-    name: 'snapshot-mode',
-    kind: 'text',
-    aliases: ['snapshotMode'],
+  }),
+  inert('text', 'snapshot-mode', oneSnapshot, {
     value: 'full|redo|time',
+    aliases: ['snapshotMode'],
     choices: ['full', 'redo', 'time'],
-    about: '',
-    inert: oneSnapshot,
     kaniko: 'trades correctness for speed',
-  },
-  {
-    name: 'use-new-run',
-    kind: 'boolean',
-    about: '',
-    inert: oneSnapshot,
-    kaniko: 'compares times before and after a RUN',
-  },
-  {
-    name: 'force-build-metadata',
-    kind: 'boolean',
-    about: '',
-    inert: 'every instruction is in the history anyway',
-    kaniko: 'deprecated, without effect',
-  },
-  {
-    name: 'skip-unused-stages',
-    kind: 'boolean',
-    about: '',
-    inert: 'stages that nothing needs are always skipped',
-    kaniko: 'deprecated, without effect',
-  },
+  }),
+  inert('boolean', 'use-new-run', oneSnapshot, { kaniko: 'compares times before and after a RUN' }),
+  inert('boolean', 'force-build-metadata', 'every instruction is in the history anyway', { kaniko: 'deprecated, without effect' }),
+  inert('boolean', 'skip-unused-stages', 'stages that nothing needs are always skipped', { kaniko: 'deprecated, without effect' }),
 ];

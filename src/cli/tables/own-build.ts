@@ -2,72 +2,45 @@
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { buildGroups } from './build.ts';
 import { storeFlags } from './store-root.ts';
+import { group, inert, list, text, toggle } from './flag.ts';
 
 export const pullChoices = ['always', 'missing', 'never', 'true', 'false'] as const;
 
 /** buildah's switches of old. */
-export const oldPullFlags: readonly FlagSpec[] = [
-  { name: 'pull-always', kind: 'boolean', about: '--pull=always' },
-  { name: 'pull-never', kind: 'boolean', about: '--pull=never' },
-];
+export const oldPullFlags: readonly FlagSpec[] = [toggle('pull-always', '--pull=always'), toggle('pull-never', '--pull=never')];
 
 export const ownFlags: readonly FlagSpec[] = [
-  {
-    name: 'tag',
+  list('tag', 'NAME', 'name in the store of this machine; repeatable', {
     short: 't',
-    kind: 'list',
     empty: 'refused',
     isCommon: true,
-    value: 'NAME',
-    about: 'name in the store of this machine; repeatable',
     details:
       'name in the store of this machine: x is localhost/x:latest. Without it, and with nowhere else to go, the image has its id alone',
-  },
-  {
-    name: 'output',
+  }),
+  list('output', 'SPEC', 'type=local|tar|oci|docker,dest=PLACE; or FOLDER', {
     short: 'o',
-    kind: 'list',
     empty: 'refused',
     isCommon: true,
-    value: 'SPEC',
-    about: 'type=local|tar|oci|docker,dest=PLACE; or FOLDER',
     details:
       'type=local (the files of the image in a folder, owned by you), type=tar (the same as an archive, with their owners), type=oci and type=docker (the image as an archive; oci with tar=false as a folder); dest=- or none is standard output. FOLDER alone is type=local, - is type=tar',
-  },
-  {
-    name: 'pull',
-    kind: 'text',
+  }),
+  text('pull', 'always|missing|never', 'ask the registry of a base always, or if it is not in the store (default), or never', {
     bare: 'always',
-    value: 'always|missing|never',
     choices: pullChoices,
-    about: 'ask the registry of a base always, or if it is not in the store (default), or never',
-  },
+  }),
   ...oldPullFlags,
-  { name: 'isolation', kind: 'text', about: '', inert: 'a RUN is executed in the one way that works here' },
-  { name: 'jobs', kind: 'count', about: '', inert: 'stages are built one after the other' },
-  { name: 'no-cache', kind: 'boolean', about: 'execute each step anew, and keep the results' },
+  inert('text', 'isolation', 'a RUN is executed in the one way that works here'),
+  inert('count', 'jobs', 'stages are built one after the other'),
+  toggle('no-cache', 'execute each step anew, and keep the results'),
   ...storeFlags,
-  {
-    name: 'build-arg-file',
-    kind: 'list',
+  list('build-arg-file', 'FILE', 'NAME=VALUE a line, as --build-arg, which wins', {
     empty: 'no item',
-    value: 'FILE',
-    about: 'NAME=VALUE a line, as --build-arg, which wins',
     details: 'NAME=VALUE or NAME a line, as --build-arg, which wins; empty lines and those that begin with # mean nothing',
-  },
-  {
-    name: 'layers',
-    kind: 'boolean',
-    about: 'a layer for each step (default true); false: one for all that the last stage adds',
-  },
-  { name: 'squash', kind: 'boolean', about: "one layer for the whole image, the base's among it" },
-  { name: 'omit-history', kind: 'boolean', about: 'leave the history out of the image' },
-  {
-    name: 'timestamp',
-    kind: 'text',
-    value: 'SECONDS',
-    about: 'time of the image, its history, and every file in new layers, since 1970',
-  },
+  }),
+  toggle('layers', 'a layer for each step (default true); false: one for all that the last stage adds'),
+  toggle('squash', "one layer for the whole image, the base's among it"),
+  toggle('omit-history', 'leave the history out of the image'),
+  text('timestamp', 'SECONDS', 'time of the image, its history, and every file in new layers, since 1970'),
 ];
 
 /** Other names that flags of kaniko's have there. */
@@ -84,8 +57,8 @@ const named = (spec: FlagSpec): FlagSpec => {
 };
 
 export const ownBuildGroups: readonly FlagGroup[] = [
-  ...buildGroups.map(({ title, flags }) => ({ title, flags: flags.map(named) })),
-  { title: 'As docker build and buildah have them', flags: ownFlags },
+  ...buildGroups.map(({ title, flags }) => group(title, flags.map(named))),
+  group('As docker build and buildah have them', ownFlags),
 ];
 
 /** All of them. */

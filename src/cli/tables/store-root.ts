@@ -1,20 +1,12 @@
 // The one flag of every command that knows the store of this machine.
 import type { FlagSpec } from '../flags.ts';
+import { inert, text } from './flag.ts';
 
 export const storeFlags: readonly FlagSpec[] = [
-  {
-    name: 'root',
-    kind: 'text',
+  text('root', 'DIR', 'the folder of images and containers', {
     environment: 'YADOKARI_ROOT',
-    value: 'DIR',
-    about: 'the folder of images and containers',
     details:
       'the folder of images and containers: /var/lib/yadokari for root, $XDG_DATA_HOME/yadokari or ~/.local/share/yadokari for others',
-  },
-  ...['storage-driver', 'storage-opt', 'runroot'].map((name): FlagSpec => ({
-    name,
-    kind: 'list',
-    about: '',
-    inert: 'images are kept as an OCI layout',
-  })),
+  }),
+  ...['storage-driver', 'storage-opt', 'runroot'].map((name): FlagSpec => inert('list', name, 'images are kept as an OCI layout')),
 ];

@@ -4,203 +4,146 @@ import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
 import { storeFlags } from './store-root.ts';
 import { programFlags, sideFlags, signingFlags } from './transports.ts';
+import { commaList, count, group, inert, list, text, toggle } from './flag.ts';
 
 /** The last two groups of such a command. */
-const closing: readonly FlagGroup[] = [
-  { title: 'The store', flags: storeFlags },
-  { title: 'What is told', flags: logFlags },
-];
+const closing: readonly FlagGroup[] = [group('The store', storeFlags), group('What is told', logFlags)];
 
 const formatFlags: readonly FlagSpec[] = [
-  { name: 'json', kind: 'boolean', isCommon: true, about: 'print JSON' },
-  { name: 'format', kind: 'text', isCommon: true, value: 'TEMPLATE', about: "a Go template, as '{{.ID}} {{.Size}}'" },
+  toggle('json', 'print JSON', { isCommon: true }),
+  text('format', 'TEMPLATE', "a Go template, as '{{.ID}} {{.Size}}'", { isCommon: true }),
 ];
-const noHeading: FlagSpec = { name: 'noheading', short: 'n', kind: 'boolean', isCommon: true, about: 'no heading above the columns' };
-const noTrunc: FlagSpec = { name: 'no-trunc', kind: 'boolean', about: 'ids and commands at full length' };
-const platformFlag: FlagSpec = { name: 'platform', kind: 'text', value: 'OS/ARCH', about: 'which image of an index' };
-const force: FlagSpec = { name: 'force', short: 'f', kind: 'boolean', isCommon: true, about: '' };
+const noHeading: FlagSpec = toggle('noheading', 'no heading above the columns', { short: 'n', isCommon: true });
+const noTrunc: FlagSpec = toggle('no-trunc', 'ids and commands at full length');
+const platformFlag: FlagSpec = text('platform', 'OS/ARCH', 'which image of an index');
+const force: FlagSpec = toggle('force', '', { short: 'f', isCommon: true });
 
 export const imagesGroups: readonly FlagGroup[] = [
-  {
-    title: 'Which images',
-    flags: [
-      {
-        name: 'filter',
-        short: 'f',
-        kind: 'list',
-        isCommon: true,
-        value: 'NAME=VALUE',
-        about: 'only such as: dangling=true, label=KEY',
-        details: 'only such as: dangling, label, before, since, reference, readonly or intermediate',
-      },
-      { name: 'all', short: 'a', kind: 'boolean', about: '', inert: 'no image here is an intermediate one' },
-    ],
-  },
-  {
-    title: 'What is printed',
-    flags: [
-      ...formatFlags,
-      noHeading,
-      { name: 'digests', kind: 'boolean', isCommon: true, about: 'digests of manifests, too' },
-      noTrunc,
-      { name: 'history', kind: 'boolean', about: "the image's other names" },
-    ],
-  },
+  group('Which images', [
+    list('filter', 'NAME=VALUE', 'only such as: dangling=true, label=KEY', {
+      short: 'f',
+      isCommon: true,
+      details: 'only such as: dangling, label, before, since, reference, readonly or intermediate',
+    }),
+    inert('boolean', 'all', 'no image here is an intermediate one', { short: 'a' }),
+  ]),
+  group('What is printed', [
+    ...formatFlags,
+    noHeading,
+    toggle('digests', 'digests of manifests, too', { isCommon: true }),
+    noTrunc,
+    toggle('history', "the image's other names"),
+  ]),
   ...closing,
 ];
 
 export const namingGroups: readonly FlagGroup[] = closing;
 
 export const rmiGroups: readonly FlagGroup[] = [
-  {
-    title: 'Which images',
-    flags: [
-      { name: 'all', short: 'a', kind: 'boolean', isCommon: true, about: 'all of them' },
-      { name: 'prune', short: 'p', kind: 'boolean', isCommon: true, about: 'those without a name' },
-      { ...force, about: 'with all names, and though containers use it' },
-    ],
-  },
+  group('Which images', [
+    toggle('all', 'all of them', { short: 'a', isCommon: true }),
+    toggle('prune', 'those without a name', { short: 'p', isCommon: true }),
+    { ...force, about: 'with all names, and though containers use it' },
+  ]),
   ...closing,
 ];
 
 export const pruneGroups: readonly FlagGroup[] = [
-  {
-    title: 'Which images',
-    flags: [
-      { name: 'all', short: 'a', kind: 'boolean', isCommon: true, about: 'named ones too, that no container uses' },
-      { ...force, about: '', inert: 'nothing is asked' },
-    ],
-  },
+  group('Which images', [
+    toggle('all', 'named ones too, that no container uses', { short: 'a', isCommon: true }),
+    { ...force, about: '', inert: 'nothing is asked' },
+  ]),
   ...closing,
 ];
 
-export const diskUsageGroups: readonly FlagGroup[] = [
-  { title: 'What is printed', flags: [...formatFlags, noHeading, noTrunc] },
-  ...closing,
-];
+export const diskUsageGroups: readonly FlagGroup[] = [group('What is printed', [...formatFlags, noHeading, noTrunc]), ...closing];
 
 /** How registries are asked, by buildah's names. */
 export const storeHowFlags: readonly FlagSpec[] = [
   ...programFlags.filter(({ name }) => !/^(?:override-|retry|policy)/.test(name)),
-  { name: 'retry', kind: 'count', value: 'N', about: 'tries more of the whole, besides those of each request (default 0)' },
-  { name: 'retry-delay', kind: 'text', value: 'TIME', about: '', inert: 'each request waits by itself' },
+  count('retry', 'N', 'tries more of the whole, besides those of each request (default 0)'),
+  inert('text', 'retry-delay', 'each request waits by itself', { value: 'TIME' }),
 ];
 
 export const pullGroups: readonly FlagGroup[] = [
-  {
-    title: 'What to pull',
-    flags: [
-      {
-        name: 'policy',
-        kind: 'text',
-        isCommon: true,
-        value: 'WHEN',
-        choices: pullPolicies,
-        about: 'missing (default), always, newer or never',
-        details: 'when to ask the registry: for what is missing (default), always, newer (and do without an answer) or never',
-      },
-      { name: 'platform', kind: 'comma-list', isCommon: true, value: 'OS/ARCH', about: 'the image for this platform' },
-      { name: 'os', kind: 'text', value: 'OS', about: 'the image for this system' },
-      { name: 'arch', kind: 'text', value: 'ARCH', about: 'the image for this architecture' },
-      { name: 'variant', kind: 'text', value: 'VARIANT', about: 'the image for this variant of it' },
-      { name: 'all-platforms', kind: 'boolean', isCommon: true, about: 'the whole index, instead of one image' },
-      { name: 'all-tags', short: 'a', kind: 'boolean', isCommon: true, about: 'every tag of the repository' },
-      ...signingFlags.filter(({ name }) => ['remove-signatures', 'decryption-key'].includes(name)),
-    ],
-  },
-  { title: 'Registry', flags: sideFlags('') },
-  { title: 'How', flags: storeHowFlags },
+  group('What to pull', [
+    text('policy', 'WHEN', 'missing (default), always, newer or never', {
+      isCommon: true,
+      choices: pullPolicies,
+      details: 'when to ask the registry: for what is missing (default), always, newer (and do without an answer) or never',
+    }),
+    commaList('platform', 'OS/ARCH', 'the image for this platform', { isCommon: true }),
+    text('os', 'OS', 'the image for this system'),
+    text('arch', 'ARCH', 'the image for this architecture'),
+    text('variant', 'VARIANT', 'the image for this variant of it'),
+    toggle('all-platforms', 'the whole index, instead of one image', { isCommon: true }),
+    toggle('all-tags', 'every tag of the repository', { short: 'a', isCommon: true }),
+    ...signingFlags.filter(({ name }) => ['remove-signatures', 'decryption-key'].includes(name)),
+  ]),
+  group('Registry', sideFlags('')),
+  group('How', storeHowFlags),
   ...closing,
 ];
 
 export const historyGroups: readonly FlagGroup[] = [
-  {
-    title: 'What is printed',
-    flags: [
-      ...formatFlags,
-      noHeading,
-      noTrunc,
-      { name: 'human', short: 'H', kind: 'boolean', about: 'false: times and sizes as they are' },
-      platformFlag,
-    ],
-  },
+  group('What is printed', [
+    ...formatFlags,
+    noHeading,
+    noTrunc,
+    toggle('human', 'false: times and sizes as they are', { short: 'H' }),
+    platformFlag,
+  ]),
   ...closing,
 ];
 
 export const diffGroups: readonly FlagGroup[] = [
-  {
-    title: 'What is printed',
-    flags: [
-      { name: 'json', kind: 'boolean', isCommon: true, about: 'print JSON' },
-      { name: 'format', kind: 'text', value: 'json', choices: ['json'], about: 'the same' },
-      platformFlag,
-    ],
-  },
+  group('What is printed', [
+    toggle('json', 'print JSON', { isCommon: true }),
+    text('format', 'json', 'the same', { choices: ['json'] }),
+    platformFlag,
+  ]),
   ...closing,
 ];
 
 export const unpackGroups: readonly FlagGroup[] = [
-  {
-    title: 'Where it goes',
-    flags: [{ name: 'output', short: 'o', kind: 'text', isCommon: true, value: 'FOLDER', about: 'here (default: rootfs)' }, platformFlag],
-  },
+  group('Where it goes', [text('output', 'FOLDER', 'here (default: rootfs)', { short: 'o', isCommon: true }), platformFlag]),
   ...closing,
 ];
 
 export const saveFormats = ['docker-archive', 'oci-archive', 'docker-dir', 'oci-dir', 'docker', 'oci'] as const;
 
-const severalFlag: FlagSpec = {
-  name: 'multi-image-archive',
-  short: 'm',
-  kind: 'boolean',
-  about: '',
-  inert: 'every image that is named is saved',
-};
+const severalFlag: FlagSpec = inert('boolean', 'multi-image-archive', 'every image that is named is saved', { short: 'm' });
 
 export const saveGroups: readonly FlagGroup[] = [
-  {
-    title: 'What is written',
-    flags: [
-      { name: 'output', short: 'o', kind: 'text', isCommon: true, value: 'FILE', about: 'write it here (default: stdout)' },
-      {
-        name: 'format',
-        kind: 'text',
-        isCommon: true,
-        value: 'FORM',
-        choices: saveFormats,
-        about: 'docker-archive (default), oci-archive, …',
-        details: 'docker-archive (default) or oci-archive; docker-dir or oci-dir, a folder for one image',
-      },
-      {
-        name: 'platform',
-        kind: 'comma-list',
-        isCommon: true,
-        value: 'OS/ARCH,…',
-        about: 'of an index the images for these',
-        details: "of an index the images for these (default: all in the OCI formats, the one for this machine in Docker's)",
-      },
-      severalFlag,
-      { name: 'uncompressed', kind: 'boolean', about: '', inert: 'layers are plain in a docker archive, and as they are elsewhere' },
-    ],
-  },
-  { title: 'How', flags: programFlags.filter(({ name }) => name === 'tmpdir' || name.startsWith('override-')) },
+  group('What is written', [
+    text('output', 'FILE', 'write it here (default: stdout)', { short: 'o', isCommon: true }),
+    text('format', 'FORM', 'docker-archive (default), oci-archive, …', {
+      isCommon: true,
+      choices: saveFormats,
+      details: 'docker-archive (default) or oci-archive; docker-dir or oci-dir, a folder for one image',
+    }),
+    commaList('platform', 'OS/ARCH,…', 'of an index the images for these', {
+      isCommon: true,
+      details: "of an index the images for these (default: all in the OCI formats, the one for this machine in Docker's)",
+    }),
+    severalFlag,
+    inert('boolean', 'uncompressed', 'layers are plain in a docker archive, and as they are elsewhere'),
+  ]),
+  group(
+    'How',
+    programFlags.filter(({ name }) => name === 'tmpdir' || name.startsWith('override-')),
+  ),
   ...closing,
 ];
 
 export const loadGroups: readonly FlagGroup[] = [
-  {
-    title: 'What is read',
-    flags: [
-      { name: 'input', short: 'i', kind: 'text', isCommon: true, value: 'FILE', about: 'read this archive (default: stdin)' },
-      {
-        name: 'platform',
-        kind: 'comma-list',
-        isCommon: true,
-        value: 'OS/ARCH,…',
-        about: 'of an index the images for these (default: all)',
-      },
-    ],
-  },
-  { title: 'How', flags: programFlags.filter(({ name }) => name === 'tmpdir' || name.startsWith('override-')) },
+  group('What is read', [
+    text('input', 'FILE', 'read this archive (default: stdin)', { short: 'i', isCommon: true }),
+    commaList('platform', 'OS/ARCH,…', 'of an index the images for these (default: all)', { isCommon: true }),
+  ]),
+  group(
+    'How',
+    programFlags.filter(({ name }) => name === 'tmpdir' || name.startsWith('override-')),
+  ),
   ...closing,
 ];

@@ -3,7 +3,7 @@ import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
 import { chunkSizeFlag, hostFlags } from './registry.ts';
 import { storeFlags } from './store-root.ts';
-import { unsupportedFlags } from './unsupported.ts';
+import { commaList, count, group, inert, list, number, text, toggle, unsupported, unsupportedFlags } from './flag.ts';
 
 const noSignatures = 'signatures are made by a tool of their own (cosign, notation), before or after the copy';
 const noEncryption = 'encrypted layers are not part of this version';
@@ -12,50 +12,42 @@ const noEncryption = 'encrypted layers are not part of this version';
 export function sideFlags(prefix: '' | 'src-' | 'dest-'): readonly FlagSpec[] {
   const of = { '': 'the registry', 'src-': 'the source', 'dest-': 'the destination' }[prefix];
   return [
-    { name: `${prefix}creds`, kind: 'text', isCommon: true, value: 'USER:PASSWORD', about: `credentials for ${of}` },
-    {
-      name: `${prefix}tls-verify`,
-      kind: 'boolean',
+    text(`${prefix}creds`, 'USER:PASSWORD', `credentials for ${of}`, { isCommon: true }),
+    toggle(`${prefix}tls-verify`, 'false: HTTP, or any certificate', {
       isCommon: true,
-      about: 'false: HTTP, or any certificate',
       details: `whether ${of} has to speak TLS with a certificate that is trusted (default true)`,
-    },
-    { name: `${prefix}username`, kind: 'text', value: 'USER', about: `user for ${of}` },
-    { name: `${prefix}password`, kind: 'text', value: 'PASSWORD', about: `password for ${of}` },
-    { name: `${prefix}registry-token`, kind: 'text', value: 'TOKEN', about: `bearer token for ${of}` },
-    { name: `${prefix}no-creds`, kind: 'boolean', about: `be nobody for ${of}` },
-    { name: `${prefix}cert-dir`, kind: 'text', value: 'FOLDER', about: `*.crt to trust, *.cert and *.key to show to ${of}` },
+    }),
+    text(`${prefix}username`, 'USER', `user for ${of}`),
+    text(`${prefix}password`, 'PASSWORD', `password for ${of}`),
+    text(`${prefix}registry-token`, 'TOKEN', `bearer token for ${of}`),
+    toggle(`${prefix}no-creds`, `be nobody for ${of}`),
+    text(`${prefix}cert-dir`, 'FOLDER', `*.crt to trust, *.cert and *.key to show to ${of}`),
     ...(prefix === '' ? [] : [authFile(prefix)]),
-    { name: `${prefix}daemon-host`, kind: 'text', about: '', unsupported: 'there is no daemon here' },
-    {
-      name: `${prefix}shared-blob-dir`,
-      kind: 'text',
-      about: '',
-      unsupported: 'a layout has its blobs in its own folder; several images can be in one layout',
-    },
+    unsupported('text', `${prefix}daemon-host`, 'there is no daemon here'),
+    unsupported('text', `${prefix}shared-blob-dir`, 'a layout has its blobs in its own folder; several images can be in one layout'),
   ];
 }
 
 function authFile(prefix: '' | 'src-' | 'dest-'): FlagSpec {
-  return { name: `${prefix}authfile`, kind: 'text', value: 'FILE', about: 'read credentials from this file alone' };
+  return text(`${prefix}authfile`, 'FILE', 'read credentials from this file alone');
 }
 
 /** Flags of skopeo itself, which may stand behind a command here; and what a build's flags say of single registries. */
 export const programFlags: readonly FlagSpec[] = [
   ...hostFlags,
   authFile(''),
-  { name: 'override-os', kind: 'text', value: 'OS', about: 'choose images for this system' },
-  { name: 'override-arch', kind: 'text', value: 'ARCH', about: 'choose images for this architecture' },
-  { name: 'override-variant', kind: 'text', value: 'VARIANT', about: 'choose images for this variant of the architecture' },
-  { name: 'retry-times', kind: 'count', value: 'N', about: 'tries more of the whole, besides those of each request (default 0)' },
-  { name: 'tmpdir', kind: 'text', value: 'FOLDER', about: 'for layers that are compressed anew (default $TMPDIR, or /var/tmp)' },
-  { name: 'insecure-policy', kind: 'boolean', about: '', inert: 'no policy of signatures is looked at' },
-  { name: 'policy', kind: 'text', about: '', unsupported: 'no policy of signatures can be checked' },
-  { name: 'registries.d', kind: 'text', about: '', unsupported: 'signatures outside of registries are not read' },
+  text('override-os', 'OS', 'choose images for this system'),
+  text('override-arch', 'ARCH', 'choose images for this architecture'),
+  text('override-variant', 'VARIANT', 'choose images for this variant of the architecture'),
+  count('retry-times', 'N', 'tries more of the whole, besides those of each request (default 0)'),
+  text('tmpdir', 'FOLDER', 'for layers that are compressed anew (default $TMPDIR, or /var/tmp)'),
+  inert('boolean', 'insecure-policy', 'no policy of signatures is looked at'),
+  unsupported('text', 'policy', 'no policy of signatures can be checked'),
+  unsupported('text', 'registries.d', 'signatures outside of registries are not read'),
 ];
 
 export const signingFlags: readonly FlagSpec[] = [
-  { name: 'remove-signatures', kind: 'boolean', about: 'leave out signatures that lie beside an image in dir:' },
+  toggle('remove-signatures', 'leave out signatures that lie beside an image in dir:'),
   ...unsupportedFlags(
     'text',
     ['sign-by', 'sign-by-sigstore', 'sign-by-sigstore-private-key', 'sign-passphrase-file', 'sign-identity'],
@@ -68,174 +60,94 @@ export const imageFormats = ['oci', 'v2s2', 'docker', 'v2s1'] as const;
 export const compressFormats = ['gzip', 'zstd', 'none'] as const;
 
 /** The families of manifests, for what is copied. */
-export const formatFlag: FlagSpec = {
-  name: 'format',
+export const formatFlag: FlagSpec = text('format', 'oci|v2s2', 'convert manifests (default: as they are)', {
   short: 'f',
-  kind: 'text',
   isCommon: true,
-  value: 'oci|v2s2',
   choices: imageFormats,
-  about: 'convert manifests (default: as they are)',
-};
+});
 
 const chosenFlags: readonly FlagSpec[] = [
-  {
-    name: 'all',
-    short: 'a',
-    kind: 'boolean',
-    isCommon: true,
-    about: 'all images of an index',
-    details: 'instead of the one for this machine',
-  },
-  { name: 'platform', kind: 'comma-list', isCommon: true, value: 'OS/ARCH,…', about: 'the images for these' },
-  { name: 'multi-arch', kind: 'text', value: 'system|all', choices: ['system', 'all', 'index-only'], about: 'system, or all as --all' },
-  { name: 'preserve-digests', kind: 'boolean', isCommon: true, about: 'fail where a digest would change' },
+  toggle('all', 'all images of an index', { short: 'a', isCommon: true, details: 'instead of the one for this machine' }),
+  commaList('platform', 'OS/ARCH,…', 'the images for these', { isCommon: true }),
+  text('multi-arch', 'system|all', 'system, or all as --all', { choices: ['system', 'all', 'index-only'] }),
+  toggle('preserve-digests', 'fail where a digest would change', { isCommon: true }),
   formatFlag,
 ];
 
 const changeFlags: readonly FlagSpec[] = [
-  {
-    name: 'compress-format',
-    kind: 'text',
+  text('compress-format', 'FORM', 'gzip, zstd or none, for all layers', {
     aliases: ['dest-compress-format'],
     isCommon: true,
-    value: 'FORM',
     choices: compressFormats,
-    about: 'gzip, zstd or none, for all layers',
-  },
-  { name: 'compress-level', kind: 'number', aliases: ['dest-compress-level'], value: 'N', about: 'gzip 0 to 9, zstd 1 to 19' },
-  { name: 'dest-compress', kind: 'boolean', about: 'as --compress-format=gzip' },
-  { name: 'dest-decompress', kind: 'boolean', about: 'as --compress-format=none' },
-  {
-    name: 'dest-oci-accept-uncompressed-layers',
-    kind: 'boolean',
-    about: '',
-    inert: 'plain layers stay plain unless --compress-format says otherwise',
-  },
-  { name: 'image-parallel-copies', kind: 'number', about: '', inert: 'several layers of an image go at a time as it is' },
-  { name: 'dest-force-compress-format', kind: 'boolean', about: '', inert: '--compress-format is for all layers' },
-  { name: 'dest-precompute-digests', kind: 'boolean', about: '', inert: 'a layer is always looked for before it is sent' },
+  }),
+  number('compress-level', 'N', 'gzip 0 to 9, zstd 1 to 19', { aliases: ['dest-compress-level'] }),
+  toggle('dest-compress', 'as --compress-format=gzip'),
+  toggle('dest-decompress', 'as --compress-format=none'),
+  inert('boolean', 'dest-oci-accept-uncompressed-layers', 'plain layers stay plain unless --compress-format says otherwise'),
+  inert('number', 'image-parallel-copies', 'several layers of an image go at a time as it is'),
+  inert('boolean', 'dest-force-compress-format', '--compress-format is for all layers'),
+  inert('boolean', 'dest-precompute-digests', 'a layer is always looked for before it is sent'),
   chunkSizeFlag,
-  { name: 'with-referrers', kind: 'boolean', isCommon: true, about: 'signatures and the like go along' },
+  toggle('with-referrers', 'signatures and the like go along', { isCommon: true }),
 ];
 
 export const copyGroups: readonly FlagGroup[] = [
-  { title: 'What to copy', flags: chosenFlags },
-  {
-    title: 'What becomes of it',
-    flags: [
-      ...changeFlags,
-      { name: 'additional-tag', kind: 'list', empty: 'no item', value: 'NAME', about: 'another name for the copy; may be repeated' },
-      { name: 'digestfile', kind: 'text', isCommon: true, value: 'FILE', about: "write the copy's digest here" },
-      ...signingFlags,
-    ],
-  },
-  { title: 'Source', flags: sideFlags('src-') },
-  { title: 'Destination', flags: sideFlags('dest-') },
-  { title: 'How', flags: programFlags },
-  { title: 'What is told', flags: logFlags },
+  group('What to copy', chosenFlags),
+  group('What becomes of it', [
+    ...changeFlags,
+    list('additional-tag', 'NAME', 'another name for the copy; may be repeated', { empty: 'no item' }),
+    text('digestfile', 'FILE', "write the copy's digest here", { isCommon: true }),
+    ...signingFlags,
+  ]),
+  group('Source', sideFlags('src-')),
+  group('Destination', sideFlags('dest-')),
+  group('How', programFlags),
+  group('What is told', logFlags),
 ];
 
 export const syncGroups: readonly FlagGroup[] = [
-  {
-    title: 'What to copy',
-    flags: [
-      {
-        name: 'src',
-        short: 's',
-        kind: 'text',
-        isCommon: true,
-        value: 'docker|dir|yaml',
-        choices: ['docker', 'dir', 'yaml'],
-        about: 'what SOURCE is',
-      },
-      {
-        name: 'dest',
-        short: 'd',
-        kind: 'text',
-        isCommon: true,
-        value: 'docker|dir',
-        choices: ['docker', 'dir'],
-        about: 'what DESTINATION is',
-      },
-      {
-        name: 'scoped',
-        kind: 'boolean',
-        isCommon: true,
-        about: 'keep the whole name of the source',
-        details: 'below DESTINATION, instead of its last part',
-      },
-      { name: 'append-suffix', kind: 'text', value: 'TEXT', about: 'add this to every tag at the destination' },
-      ...chosenFlags,
-    ],
-  },
-  { title: 'What becomes of it', flags: [...changeFlags, ...signingFlags] },
-  {
-    title: 'How',
-    flags: [
-      { name: 'dry-run', kind: 'boolean', isCommon: true, about: 'tell what would be copied, and copy nothing' },
-      { name: 'keep-going', kind: 'boolean', isCommon: true, about: 'go on with the next image where one fails' },
-      ...programFlags,
-    ],
-  },
-  { title: 'Source', flags: sideFlags('src-') },
-  { title: 'Destination', flags: sideFlags('dest-') },
-  { title: 'What is told', flags: logFlags },
+  group('What to copy', [
+    text('src', 'docker|dir|yaml', 'what SOURCE is', { short: 's', isCommon: true, choices: ['docker', 'dir', 'yaml'] }),
+    text('dest', 'docker|dir', 'what DESTINATION is', { short: 'd', isCommon: true, choices: ['docker', 'dir'] }),
+    toggle('scoped', 'keep the whole name of the source', { isCommon: true, details: 'below DESTINATION, instead of its last part' }),
+    text('append-suffix', 'TEXT', 'add this to every tag at the destination'),
+    ...chosenFlags,
+  ]),
+  group('What becomes of it', [...changeFlags, ...signingFlags]),
+  group('How', [
+    toggle('dry-run', 'tell what would be copied, and copy nothing', { isCommon: true }),
+    toggle('keep-going', 'go on with the next image where one fails', { isCommon: true }),
+    ...programFlags,
+  ]),
+  group('Source', sideFlags('src-')),
+  group('Destination', sideFlags('dest-')),
+  group('What is told', logFlags),
 ];
 
 export const inspectGroups: readonly FlagGroup[] = [
-  {
-    title: 'What is printed',
-    flags: [
-      { name: 'raw', kind: 'boolean', isCommon: true, about: 'the manifest as it is, or the config' },
-      { name: 'config', kind: 'boolean', isCommon: true, about: "the image's config" },
-      {
-        name: 'format',
-        short: 'f',
-        kind: 'text',
-        isCommon: true,
-        value: 'TEMPLATE',
-        about: "a Go template, as '{{.Digest}}'",
-      },
-      { name: 'no-tags', short: 'n', kind: 'boolean', about: "don't list the tags of the repository" },
-      { name: 'platform', kind: 'text', value: 'OS/ARCH', about: 'which image of an index' },
-      {
-        name: 'type',
-        short: 't',
-        kind: 'text',
-        value: 'container|image',
-        choices: ['container', 'image'],
-        about: 'what a name without a transport is',
-      },
-    ],
-  },
-  {
-    title: 'What is in it',
-    flags: [
-      { name: 'tree', kind: 'boolean', isCommon: true, about: 'each layer with its largest folders and files' },
-      { name: 'depth', kind: 'text', value: 'NUMBER', about: 'how many folders deep the tree is (default: 3)' },
-      { name: 'waste', kind: 'boolean', about: 'bytes that layers above hide, what stored them, and what to do' },
-      { name: 'base-layers', kind: 'text', value: 'NUMBER', about: "how many layers are the base image's (default: 1, as with dive)" },
-      { name: 'lowest-efficiency', kind: 'text', value: '0.95', about: 'exit with 1 where less of what is stored is needed' },
-      { name: 'highest-wasted-bytes', kind: 'text', value: '20MB', about: 'exit with 1 where more bytes are hidden' },
-      {
-        name: 'highest-user-wasted-percent',
-        kind: 'text',
-        value: '0.2',
-        about: 'exit with 1 where a larger part of what is above the base is wasted',
-      },
-    ],
-  },
-  { title: 'The store', flags: storeFlags },
+  group('What is printed', [
+    toggle('raw', 'the manifest as it is, or the config', { isCommon: true }),
+    toggle('config', "the image's config", { isCommon: true }),
+    text('format', 'TEMPLATE', "a Go template, as '{{.Digest}}'", { short: 'f', isCommon: true }),
+    toggle('no-tags', "don't list the tags of the repository", { short: 'n' }),
+    text('platform', 'OS/ARCH', 'which image of an index'),
+    text('type', 'container|image', 'what a name without a transport is', { short: 't', choices: ['container', 'image'] }),
+  ]),
+  group('What is in it', [
+    toggle('tree', 'each layer with its largest folders and files', { isCommon: true }),
+    text('depth', 'NUMBER', 'how many folders deep the tree is (default: 3)'),
+    toggle('waste', 'bytes that layers above hide, what stored them, and what to do'),
+    text('base-layers', 'NUMBER', "how many layers are the base image's (default: 1, as with dive)"),
+    text('lowest-efficiency', '0.95', 'exit with 1 where less of what is stored is needed'),
+    text('highest-wasted-bytes', '20MB', 'exit with 1 where more bytes are hidden'),
+    text('highest-user-wasted-percent', '0.2', 'exit with 1 where a larger part of what is above the base is wasted'),
+  ]),
+  group('The store', storeFlags),
   ...oneSide(),
 ];
 
 export const namesGroups: readonly FlagGroup[] = oneSide();
 
 function oneSide(): readonly FlagGroup[] {
-  return [
-    { title: 'Registry', flags: sideFlags('') },
-    { title: 'How', flags: programFlags },
-    { title: 'What is told', flags: logFlags },
-  ];
+  return [group('Registry', sideFlags('')), group('How', programFlags), group('What is told', logFlags)];
 }
