@@ -17,6 +17,8 @@ export interface DockerfileText {
   readonly text: Buffer;
   /** Absolute; undefined for one that came by standard input. */
   readonly path?: string;
+  /** The context has another one by this name. */
+  readonly isOther?: true;
 }
 
 const limitBytes = 16 * 1024 * 1024;
@@ -42,10 +44,16 @@ export async function readDockerfile(
   if (/^https?:\/\//i.test(name)) return await fetchDockerfile(name, download);
   const tried = [...new Set([resolve(places.workingDirectory, name), join(places.contextFolder, name)])];
   const candidates = name.endsWith('Dockerfile') ? [...tried, ...tried.map((path) => path.replace(/Dockerfile$/, 'dockerfile'))] : tried;
-  for (const path of candidates) {
+  const read = async (path: string): Promise<Buffer | undefined> => {
     const place = placeOf(path, places.contextFolder);
-    const text = place === undefined ? undefined : await readIfThere(path, place);
-    if (text !== undefined) return { name, text, path };
+    return place === undefined ? undefined : await readIfThere(path, place);
+  };
+  const [here = name, there = here] = tried;
+  for (const path of candidates) {
+    const text = await read(path);
+    if (text === undefined) continue;
+    const other = path === here && there !== here ? await read(there).catch(() => undefined) : undefined;
+    return { name, text, path, ...(other?.equals(text) === false ? { isOther: true } : {}) };
   }
   throw new BuilderError('ERR_CONTEXT', `Cannot read the Dockerfile ${name}: there is none (looked for ${tried.join(' and ')})`, {
     hint: 'give --dockerfile, or check --context',

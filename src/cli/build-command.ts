@@ -138,6 +138,10 @@ async function buildHere(input: CommandInput, { mainPath, form, workingDirectory
         download: async (url) => (await world.ports.download(url, { signal })).body,
       },
     );
+    if (file.isOther === true) {
+      const message = `${file.path} of the working directory is the Dockerfile, and not the one in the context (as with kaniko)`;
+      progress.emit({ kind: 'warning', code: 'dockerfile-elsewhere', message });
+    }
     try {
       dockerfile = parseDockerfile(file.text, file.name);
     } catch (error) {

@@ -26,6 +26,8 @@ export interface FlagSpec {
   readonly value?: string;
   /** The only values that it takes. */
   readonly choices?: readonly string[];
+  /** The choice that another way of writing it stands for. */
+  readonly reads?: (text: string) => string;
   /** One that others have, and that is refused by name. */
   readonly unsupportedChoice?: string;
   /** What it says without a value; then one is only taken that is attached, or among its choices. */
@@ -113,10 +115,11 @@ export function parseBoolean(flag: string, text: string): boolean {
 
 function store(values: Map<string, string[]>, spec: FlagSpec, written: string, attached: string | undefined, rest: string[]): void {
   const given = values.get(spec.name) ?? [];
-  const value = attached ?? bareValue(spec, rest) ?? rest.shift();
-  if (value === undefined) {
+  const text = attached ?? bareValue(spec, rest) ?? rest.shift();
+  if (text === undefined) {
     throw new BuilderError('ERR_USAGE', `Cannot use ${written}: it needs a value`, { hint: `${written}=${spec.value ?? 'VALUE'}` });
   }
+  const value = spec.reads?.(text) ?? text;
   if (value === '' && spec.kind !== 'boolean' && takesEmpty(values, spec, written)) return;
   checkValue(spec, written, value);
   const items = spec.kind === 'comma-list' ? value.split(',').filter((item) => item !== '') : [value];

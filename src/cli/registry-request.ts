@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { HostSettings, RegistryRequest } from '../build/request.ts';
 import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
-import { dockerHub, parseReference } from '../oci/reference.ts';
+import { dockerHub, isHost, parseReference } from '../oci/reference.ts';
 import { type BuiltInHelper, builtInHelpers } from '../registry/credentials.ts';
 import { normalizeKey } from '../registry/docker-config.ts';
 import { checkMirror } from '../registry/mirror.ts';
@@ -26,8 +26,13 @@ export function makeRegistryRequest(settings: Settings, env: Environment, workin
     .filter((value) => value !== '')) {
     const [host = '', mirror = ''] = item.split('=', 2);
     if (host === '' || mirror === '') throw new BuilderError('ERR_USAGE', `Cannot use --registry-map ${item}: expected HOST=MIRROR`);
-    const registry = normalizeKey(host) === dockerHub ? dockerHub : host;
-    mirrors.set(registry, [...(mirrors.get(registry) ?? []), mirror]);
+    const registry = hostOf('registry-map', host);
+    if (/[^/]\/+(?!v[12]\/?$)[^/]/.test(host))
+      throw new BuilderError(
+        'ERR_USAGE',
+        `Cannot use --registry-map ${item}: ${host} is a part of a registry, and whole ones have mirrors`,
+      );
+    mirrors.set(registry, [...new Set([...(mirrors.get(registry) ?? []), mirror])]);
   }
   for (const mirror of [...mirrors.values()].flat()) checkMirror(mirror);
   const hosts = hostSettingsOf(settings, workingDirectory);
@@ -72,21 +77,29 @@ export function hostSettingsOf(settings: Settings, workingDirectory: string): Ho
     if (certificate === '' || key === '') {
       throw new BuilderError('ERR_USAGE', `Cannot use --registry-client-cert ${host}=${files}: expected HOST=CERTIFICATE,KEY`);
     }
-    clientCertificates.set(hostOf(host), { certificate: path(certificate), key: path(key) });
+    clientCertificates.set(hostOf('registry-client-cert', host), { certificate: path(certificate), key: path(key) });
   }
+  // No host has a comma, so that is what is meant.
+  const hosts = (flag: string): ReadonlySet<string> =>
+    new Set(settings.list(flag).flatMap((text) => text.split(',').flatMap((item) => (item === '' ? [] : [hostOf(flag, item)]))));
   return {
-    insecureRegistries: new Set(settings.list('insecure-registry').map(hostOf)),
-    skipTlsVerifyRegistries: new Set(settings.list('skip-tls-verify-registry').map(hostOf)),
+    insecureRegistries: hosts('insecure-registry'),
+    skipTlsVerifyRegistries: hosts('skip-tls-verify-registry'),
     certificates: new Map(
-      [...settings.pairs('registry-certificate')].map(([host, file]) => [hostOf(host), path(certificateFile(host, file))]),
+      [...settings.pairs('registry-certificate')].map(([host, file]) => [
+        hostOf('registry-certificate', host),
+        path(certificateFile(host, file)),
+      ]),
     ),
     clientCertificates,
   };
 }
 
-/** `HOST[:PORT]`, also of what is written as a URL. */
-function hostOf(text: string): string {
-  return text.replace(/^https?:\/\//i, '').replace(/\/.*$/, '');
+/** `HOST[:PORT]`, also of what is written as a URL; Docker Hub by any of its names. @throws ERR_USAGE for what is no host */
+function hostOf(flag: string, text: string): string {
+  const host = text.replace(/^https?:\/\//i, '').replace(/\/.*$/, '');
+  if (isHost(host)) return normalizeKey(host) === dockerHub ? dockerHub : host;
+  throw new BuilderError('ERR_USAGE', `Cannot use --${flag} ${text}: expected HOST[:PORT]`);
 }
 
 function certificateFile(host: string, file: string): string {

@@ -274,9 +274,11 @@ function gitSettings(settings: Settings): ReadonlyMap<string, string> {
   const known = ['branch', 'single-branch', 'depth', 'recurse-submodules', 'insecure-skip-tls'];
   const pairs = new Map<string, string>();
   for (const item of settings.list('git').flatMap((value) => value.split(','))) {
-    const [key = '', value = 'true'] = item.split('=', 2);
+    const [key = '', ...values] = item.split('=');
     if (!known.includes(key)) throw new BuilderError('ERR_USAGE', `Cannot use --git ${JSON.stringify(item)}: expected ${known.join(', ')}`);
-    pairs.set(key, value);
+    if (values.length === 0 && ['branch', 'depth'].includes(key))
+      throw new BuilderError('ERR_USAGE', `Cannot use --git ${key}: expected ${key}=VALUE`);
+    pairs.set(key, values.length === 0 ? 'true' : values.join('='));
   }
   return pairs;
 }

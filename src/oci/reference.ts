@@ -67,11 +67,12 @@ export function parseReference(text: string): Reference {
 function strayHint(text: string): string | undefined {
   if (/\s/.test(text)) return 'a name has no blanks: are there several arguments in one pair of quotes?';
   if (text.includes('$')) return 'a variable in it was not replaced: single quotes and YAML keep "$" as it is';
-  return text.includes(',') ? 'this is one name: repeat the flag for several' : undefined;
+  if (text.includes(',')) return 'this is one name: repeat the flag for several';
+  return /^[:@/]|[:@/]$|[^:]\/[:@/]/.test(text) ? 'a part of it is empty: a variable may be unset where this name was made' : undefined;
 }
 
-/** With a port that there can be, and no more numbers than an address has. */
-function isHost(text: string): boolean {
+/** `HOST[:PORT]`, with a port that there can be, and no more numbers than an address has. */
+export function isHost(text: string): boolean {
   return hostPattern.test(text) && URL.canParse(`https://${text}/`);
 }
 

@@ -7,6 +7,7 @@ import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { withoutUserinfo } from '../registry/download.ts';
 import { redactUrl } from '../registry/response.ts';
+import { standardStreams, writeToStream } from '../store/whole-file.ts';
 import { checkOutputPlace } from './output-place.ts';
 import { makeFolder } from '../folders.ts';
 
@@ -19,10 +20,13 @@ export interface OutputFile {
 
 /**
  * Prepares a result file: opens the file where it exists (a termination log, a mounted file), else checks that it could be
- * made.
+ * made. Standard output and standard error get it behind what they had.
  * @throws ERR_USAGE when the path is a folder or can't be written.
  */
 export async function openOutputFile(path: string, flag: string): Promise<OutputFile> {
+  const stream = standardStreams.get(path);
+  if (stream !== undefined)
+    return { path, commit: async (text) => await writeToStream(stream, [Buffer.from(text)]), close: async () => undefined };
   const existing = await openExisting(path, flag);
   if (existing === undefined) checkOutputPlace(path, 'file', `--${flag} ${path}`);
   const commit = async (text: string): Promise<void> => {

@@ -41,15 +41,17 @@ export async function fromFirst<Value>(
   signal: AbortSignal,
 ): Promise<Value | undefined> {
   let failure: BuilderError | undefined;
-  for (const position of candidates.keys()) {
+  for (const [position, { registry, repository }] of candidates.entries()) {
+    const isLast = position + 1 === candidates.length;
     try {
       const source = await openSource(candidates.slice(position), reference, emit, signal);
       if (source !== undefined) return await use(source);
+      if (!isLast) emit({ kind: 'note', level: 'info', message: `${registry}/${repository} has no such image; trying the next place` });
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof BuilderError)) throw error;
       failure = error;
-      if (position + 1 < candidates.length) emit({ kind: 'warning', code: 'mirror', message: `${error.message}; trying the next place` });
+      if (!isLast) emit({ kind: 'warning', code: 'mirror', message: `${error.message}; trying the next place` });
     }
   }
   if (failure !== undefined) throw failure;

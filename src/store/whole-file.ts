@@ -6,16 +6,25 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { BuilderError, systemCode } from '../errors.ts';
+import { given } from '../given.ts';
 import { writeBeside } from './blob-file.ts';
 
 /** Stands for the stream that is open, whatever it is: a path to it may not be openable. */
 export const standardOutput = '/dev/stdout';
 
+/** The descriptors that paths like that stand for. */
+export const standardStreams: ReadonlyMap<string, number> = new Map(
+  [1, 2].flatMap((fd) =>
+    [...(fd === 1 ? [standardOutput] : ['/dev/stderr']), `/dev/fd/${fd}`, `/proc/self/fd/${fd}`].map((path) => [path, fd]),
+  ),
+);
+
 /** Writes the chunks to a file, a pipe or a device, or to `standardOutput`. @throws ERR_LAYER when that can't be written */
 export async function writeWholeFile(path: string, chunks: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {
   const writeTo = async (stream: WriteStream): Promise<void> =>
     await pipeline(Readable.from(chunks, { objectMode: false }), stream, { signal });
-  if (path === standardOutput) return await writeToStandardOutput(chunks, signal);
+  const stream = standardStreams.get(path);
+  if (stream !== undefined) return await writeToStream(stream, chunks, signal);
   if (await isSpecial(path)) {
     // A pipe or a terminal can't be replaced, only written to.
     await using file = await open(path, 'w');
@@ -27,17 +36,21 @@ export async function writeWholeFile(path: string, chunks: AsyncIterable<Buffer>
 const writeSome = promisify(write);
 const pauseMs = 5;
 
-async function writeToStandardOutput(chunks: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {
+/** Behind what was written there before. @throws ERR_LAYER when it takes no more */
+export async function writeToStream(stream: number, chunks: AsyncIterable<Buffer> | Iterable<Buffer>, signal?: AbortSignal): Promise<void> {
   for await (const chunk of chunks) {
     for (let at = 0; at < chunk.length;) {
-      signal.throwIfAborted();
+      signal?.throwIfAborted();
       try {
-        at += (await writeSome(1, chunk, at, chunk.length - at, null)).bytesWritten;
+        at += (await writeSome(stream, chunk, at, chunk.length - at, null)).bytesWritten;
       } catch (error) {
         const code = systemCode(error);
         // A pipe that somebody made non-blocking is full, as that of a container may be: wait for its reader. Node's streams give up.
-        if (code === 'EAGAIN') await sleep(pauseMs, undefined, { signal });
-        else if (code !== 'EINTR') throw new BuilderError('ERR_LAYER', `Cannot write to standard output: ${code ?? ''}`, { cause: error });
+        if (code === 'EAGAIN') await sleep(pauseMs, undefined, given({ signal }));
+        else if (code !== 'EINTR')
+          throw new BuilderError('ERR_LAYER', `Cannot write to standard ${stream === 1 ? 'output' : 'error'}: ${code ?? ''}`, {
+            cause: error,
+          });
       }
     }
   }

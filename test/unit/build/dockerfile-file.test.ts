@@ -53,6 +53,17 @@ describe('readDockerfile()', () => {
     assert.equal(await read(join(folder, 'link')), 'root:secret-line\n');
   });
 
+  test('says where the one of the working directory hides another in the context', async () => {
+    const look = async (): Promise<true | undefined> =>
+      (await readDockerfile('Dockerfile', { workingDirectory: folder, contextFolder: context }, { standardInput: noInput })).isOther;
+    writeFileSync(join(folder, 'Dockerfile'), 'FROM scratch\n');
+    assert.equal(await look(), undefined);
+    writeFileSync(join(context, 'Dockerfile'), 'FROM scratch\n');
+    assert.equal(await look(), undefined, 'the same text is the same');
+    writeFileSync(join(context, 'Dockerfile'), 'FROM other\n');
+    assert.equal(await look(), true);
+  });
+
   test('names all places when there is none', async () => {
     await assert.rejects(read('Dockerfile', folder), { message: new RegExp(`looked for ${folder}/Dockerfile and ${context}/Dockerfile`) });
   });

@@ -26,6 +26,7 @@ const rows: readonly {
   { name: '--build-arg does not split on commas', argv: ['--build-arg', 'A=1,2'], flag: 'build-arg', values: ['A=1,2'] },
   { name: '--target splits on commas', argv: ['--target=a,b'], flag: 'target', values: ['a', 'b'] },
   { name: 'a value may look like a flag', argv: ['--build-arg', '--x'], flag: 'build-arg', values: ['--x'] },
+  { name: "levels are written as logrus' are", argv: ['-v=WARNING'], flag: 'verbosity', values: ['warn'] },
   { name: 'camel-case spellings of kaniko work', argv: ['--tarPath=x', '--customPlatform=linux/arm64'], flag: 'tar-path', values: ['x'] },
   { name: 'an empty list is a list', argv: ['--credential-helpers', ''], flag: 'credential-helpers', values: [] },
   { name: 'an empty argument that is no value is dropped', argv: ['', '--no-push', ''], flag: 'no-push', values: ['true'] },

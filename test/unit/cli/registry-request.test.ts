@@ -13,6 +13,7 @@ function request(argv: readonly string[], env: Readonly<Record<string, string>> 
 test('mirrors are those of Docker Hub, and by registry those of --registry-map, in the order given', () => {
   const { mirrors } = request(['--registry-mirror=m1', '--registry-mirror=m2', '--registry-map=gcr.io=a;gcr.io=b/x;docker.io=c']);
   assert.deepEqual(Object.fromEntries(mirrors), { 'index.docker.io': ['m1', 'm2', 'c'], 'gcr.io': ['a', 'b/x'] });
+  assert.deepEqual(request(['--registry-mirror=m', '--registry-map=docker.io=m']).mirrors.get('index.docker.io'), ['m']);
 });
 
 for (const flags of ['--registry-mirror=https://m.example', '--registry-map=gcr.io=m/Upper', '--registry-mirror=a b'])
@@ -31,6 +32,10 @@ test('files of certificates are found from the working directory', () => {
 
 for (const flag of ['--registry-map=gcr.io', '--registry-map==m', '--registry-client-cert=r.example=c.pem', '--registry-certificate=x'])
   test(`${flag} is refused with what was expected`, () => assert.throws(() => request([flag]), /expected (?:HOST|KEY)=/));
+
+for (const flag of ['--insecure-registry=*.test', '--registry-certificate=a_b=ca.pem', '--registry-map=gcr.io/team=m.test'])
+  test(`${flag} is refused, as it names no registry`, () =>
+    assert.throws(() => request([flag]), /expected HOST\[:PORT\]|a part of a registry/));
 
 test('--insecure is for pushing and --insecure-pull for pulling', () => {
   const push = request(['--insecure']);
@@ -56,6 +61,11 @@ test('--skip-tls-verify holds for bases of the registries that are pushed to, an
 test('a registry is known by its host also where a flag has it as a URL', () => {
   const made = request(['--insecure-registry=http://r.test:5000/', '--registry-certificate=https://r.test/v2/=ca.pem']);
   assert.deepEqual([...made.insecureRegistries, ...made.certificates.keys()], ['r.test:5000', 'r.test']);
+});
+
+test('registries of a flag may be a list with commas, and Docker Hub has any of its names', () => {
+  const made = request(['--insecure-registry=a.test,b.test:5000,', '--skip-tls-verify-registry=docker.io']);
+  assert.deepEqual([...made.insecureRegistries, ...made.skipTlsVerifyRegistries], ['a.test', 'b.test:5000', 'index.docker.io']);
 });
 
 test('--chunk-size is a size of 64 KiB at least', () => {

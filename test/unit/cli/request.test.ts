@@ -196,6 +196,7 @@ const contradictions: readonly (readonly string[])[] = [
   ['--no-push', '--compression=xz'],
   ['--no-push', '--compression-level=99'],
   ['--no-push', '--git', 'brnch=x'],
+  ['--no-push', '--git', 'branch'],
   ['--no-push', '--context', 'a', 'b'],
   ['--no-push', '--custom-platform', 'linux/a/b/c'],
   ['--no-push', '--build-context', 'scratch=.'],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { linkSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, linkSync, openSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openOutputFile } from '../../../src/outputs/output-file.ts';
@@ -63,6 +63,20 @@ test('a link that a RUN plants where a new result file will be is replaced, not 
   await file.close();
   assert.equal(readFileSync(victim, 'utf8'), 'precious');
   assert.equal(readFileSync(path, 'utf8'), 'sha256:1');
+});
+
+test('openOutputFile() writes to standard output behind what it had, also where that is a file', async (context) => {
+  const path = join(temporaryFolder(context), 'log');
+  const probe = `import { openOutputFile } from '${import.meta.resolve('../../../src/outputs/output-file.ts')}';
+    process.stdout.write('log ');
+    const file = await openOutputFile('/dev/stdout', 'digest-file');
+    await file.commit('sha256:1');
+    await file.close();
+    process.stdout.write(' log');`;
+  const log = openSync(path, 'w');
+  const { status } = spawnSync(process.execPath, ['--input-type=module', '-e', probe], { stdio: ['ignore', log, 'inherit'] });
+  closeSync(log);
+  assert.deepEqual([status, readFileSync(path, 'utf8')], [0, 'log sha256:1 log']);
 });
 
 test('openOutputFile() refuses a folder before the build begins, naming the flag', async (context) => {

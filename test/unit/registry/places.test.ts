@@ -103,6 +103,14 @@ test('a mirror without a dot in its name is a host', async () => {
   assert.equal(asked[0], 'mymirror');
 });
 
+test('a mirror that has no such image is named before the next place is asked', async () => {
+  const [mirror, origin] = [await start(), await start()];
+  await store(origin, 'app/image');
+  const client = clientOf({ [origin.host]: [`${mirror.host}/hub`] });
+  await client.pullImage(parseReference(`${origin.host}/app/image:v1`), platform, signal);
+  assert.deepEqual(client.lines(), [`${mirror.host}/hub/app/image has no such image; trying the next place`]);
+});
+
 test('a mirror that refuses connections is left for the next place at once, with a word', async () => {
   const origin = await start();
   await store(origin, 'app/image');
