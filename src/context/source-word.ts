@@ -18,7 +18,7 @@ export function isUrlSource(word: string): boolean {
 /** The text with `xxxxx` for users and passwords of URLs, as BuildKit's history has it. A user alone may be a token, too. */
 export function hideCredentials(text: string): string {
   return text.replace(
-    /\b(https?:\/\/)([^/\s?#@]+)@/gi,
+    /\b(https?:\/\/)([^/\s?#]+)@/gi,
     (_, scheme: string, user: string) => `${scheme}${user.includes(':') ? 'xxxxx:xxxxx' : 'xxxxx'}@`,
   );
 }

@@ -252,5 +252,5 @@ function parseUrl(place: string): URL {
 
 /** For messages: no user, no password, no query (signed URLs carry their secret there). */
 function withoutSecrets(place: string): string {
-  return place.replace(/\/\/[^/@]*@/, '//').replace(/\?.*$/s, '');
+  return place.replace(/\/\/[^/?#]*@/, '//').replace(/\?.*$/s, '');
 }

@@ -240,6 +240,7 @@ for (const [text, changes, pattern] of [
   ['.', { subPath: 'out' }, /its folder 'out' does not exist/],
   ['ftp://host/key', {}, /contexts of ftp:\/\/ are not supported/],
   ['git://example.org/x.git', {}, /git repositories can't be read/],
+  ['git://u:p@w@example.org/x.git', {}, /context git:\/\/example.org\/x.git: git repositories can't be read/],
   ['', {}, /its name is empty/],
 ] as const) {
   test(`openContext() of '${text}' ${JSON.stringify(changes)} fails with a clear line`, async () => {
