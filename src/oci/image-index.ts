@@ -26,6 +26,9 @@ export function isAttestation({ platform }: Pick<Descriptor, 'platform'>): boole
   return platform?.os === 'unknown' && platform.architecture === 'unknown';
 }
 
+/** The image that an attestation of an index is about. */
+export const attestedImage = 'vnd.docker.reference.digest';
+
 /** @throws ERR_USAGE where two are for the same platform: whoever asks for it would get any of them */
 export function refuseSamePlatform(images: readonly { readonly name: string; readonly platform: Platform }[]): void {
   const byPlatform = new Map<string, string>();

@@ -11,6 +11,7 @@ import { type Descriptor, formatDescriptor, isForeign } from '../oci/descriptor.
 import type { Digest } from '../oci/digest.ts';
 import { encodeDockerList, encodeDockerManifest, encodeManifest } from '../oci/docker-manifest.ts';
 import { parseImageConfig } from '../oci/image-config.ts';
+import { attestedImage } from '../oci/image-index.ts';
 import { type Json, type JsonObject, parseJson } from '../oci/json.ts';
 import {
   type ImageIndex,
@@ -144,18 +145,19 @@ async function convertIndex(
 ): Promise<StoredManifest> {
   if (depth >= indexDepthLimit) throw nestedTooDeep(conversion.source);
   const family = conversion.changes.family ?? view.family;
-  const entries: Descriptor[] = [];
+  const converted: Descriptor[] = [];
   for (const entry of view.manifests) {
     if (!isManifestType(entry.mediaType)) {
       if (family === 'docker') throw noWord(conversion.source.name, `an index names content of type ${JSON.stringify(entry.mediaType)}`);
-      entries.push(entry);
+      converted.push(entry);
       continue;
     }
     const child = await conversion.source.manifest(entry, signal);
-    const converted = await convertManifest(conversion, child, depth + 1, signal);
-    const { mediaType, digest, bytes } = converted;
-    entries.push(converted === child ? entry : { ...entry, mediaType, digest, size: bytes.length });
+    const becomes = await convertManifest(conversion, child, depth + 1, signal);
+    const { mediaType, digest, bytes } = becomes;
+    converted.push(becomes === child ? entry : { ...entry, mediaType, digest, size: bytes.length });
   }
+  const entries = reattested(conversion, view.manifests, converted);
   // An index of the docker family can't name what had to become OCI.
   const isOci = family === 'oci' || entries.some(({ mediaType }) => mediaType.startsWith('application/vnd.oci.'));
   const becomes: MediaFamily = isOci ? 'oci' : 'docker';
@@ -166,6 +168,22 @@ async function convertIndex(
   const list = view.family === 'oci' ? editDescriptors(root.get('manifests'), view.manifests, entries) : entries.map(formatDescriptor);
   root.set('manifests', list);
   return encodeManifest(root, MediaType.ociIndex);
+}
+
+/** Attestations name the image that they are beside by its digest: the one that it has now. */
+function reattested({ source, means }: Conversion, before: readonly Descriptor[], after: readonly Descriptor[]): readonly Descriptor[] {
+  const changed = new Map<string, Digest>();
+  for (const [position, { digest }] of after.entries())
+    if (digest !== before[position]?.digest) changed.set(before[position]?.digest ?? '', digest);
+  const entries = after.map((entry) => {
+    const digest = changed.get(entry.annotations?.get(attestedImage) ?? '');
+    return digest === undefined ? entry : { ...entry, annotations: new Map(entry.annotations).set(attestedImage, digest) };
+  });
+  if (entries.some((entry, position) => entry !== after[position])) {
+    const message = `what attestations of ${source.name} state is about the digests that its images had before they were converted`;
+    means.emit({ kind: 'warning', code: 'conversion', message });
+  }
+  return entries;
 }
 
 /** What the plain bytes of each layer must be, where a layer is compressed anew; none for what is no image. */

@@ -4,7 +4,7 @@ import { given } from '../given.ts';
 import { copyNamed } from '../oci/copy-image.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { parseImageConfig } from '../oci/image-config.ts';
-import { encodeIndex, isAttestation, refuseSamePlatform } from '../oci/image-index.ts';
+import { attestedImage, encodeIndex, isAttestation, refuseSamePlatform } from '../oci/image-index.ts';
 import { type StoredManifest, configLimitBytes, indexDepthLimit, isManifestType, parseManifest } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
 import { type Platform, formatPlatform, platformMatches } from '../oci/platform.ts';
@@ -63,7 +63,7 @@ export function makeIndex(
       hint: `there are ${real.flatMap(({ descriptor: { platform } }) => (platform === undefined ? [] : [formatPlatform(platform)])).join(', ')}`,
     });
   const digests = new Set<string>(chosen.map(({ descriptor }) => descriptor.digest));
-  const kept = images.filter((image) => chosen.includes(image) || digests.has(attested(image.descriptor) ?? ''));
+  const kept = images.filter((image) => chosen.includes(image) || digests.has(image.descriptor.annotations?.get(attestedImage) ?? ''));
   return {
     index: encodeIndex(
       kept.map(({ descriptor }) => descriptor),
@@ -157,11 +157,6 @@ async function withPlatform(image: IndexImage, signal: AbortSignal): Promise<Ind
   const { os, architecture, variant, osVersion } = config;
   const more = given({ variant, osVersion });
   return { ...image, descriptor: { ...descriptor, platform: { os, architecture, ...more } } };
-}
-
-/** The image that an attestation is about, by BuildKit's annotation. */
-function attested({ annotations }: Descriptor): string | undefined {
-  return annotations?.get('vnd.docker.reference.digest');
 }
 
 /** Read from the very repository that the index goes to. */

@@ -4,7 +4,7 @@ import { given } from '../given.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { digestOf } from '../oci/digest.ts';
 import { parseImageConfig } from '../oci/image-config.ts';
-import { isAttestation } from '../oci/image-index.ts';
+import { attestedImage, isAttestation } from '../oci/image-index.ts';
 import { type Json, formatJson, parseJson } from '../oci/json.ts';
 import { type ImageIndex, configLimitBytes, isManifestType, parseManifest, selectPlatform } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
@@ -20,9 +20,6 @@ export type Selection =
   | { readonly kind: 'host'; readonly platform: Platform }
   /** These, and no copy where one of them is missing. */
   | { readonly kind: 'platforms'; readonly platforms: readonly Platform[] };
-
-/** BuildKit's name for the image that an attestation is about. */
-const attestedImage = 'vnd.docker.reference.digest';
 
 /** The source with what was chosen as its root; several platforms make a smaller index. @throws ERR_UNSUPPORTED naming what there is */
 export async function selectedSource(source: ImageSource, selection: Selection, signal: AbortSignal): Promise<ImageSource> {
