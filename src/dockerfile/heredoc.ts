@@ -62,7 +62,7 @@ export function readHeredocs(
       if ((start.chomp ? line.text.replace(/^\t+/, '') : line.text) === start.name) break;
       rawBody += line.raw;
     }
-    heredocs.push({ ...start, rawBody, body: start.chomp ? rawBody.replaceAll(/^\t+/gm, '') : rawBody });
+    heredocs.push({ ...start, rawBody, body: start.chomp ? rawBody.replaceAll(/(^|\n)\t+/g, '$1') : rawBody });
   }
   return { heredocs, next: at };
 }

@@ -67,10 +67,9 @@ export function isBlankLine(line: string): boolean {
  * A doubled one is text: `C:\\` at a line's end continues nothing.
  */
 export function continuationAt(line: string, escape: string): number | undefined {
-  const trimmed = line.replace(/[ \t]*$/, '');
-  if (!trimmed.endsWith(escape)) return undefined;
-  const at = trimmed.length - 1;
-  return trimmed[at - 1] === escape ? undefined : at;
+  let at = line.length - 1;
+  while (line[at] === ' ' || line[at] === '\t') at--;
+  return line[at] !== escape || line[at - 1] === escape ? undefined : at;
 }
 
 /** Joins the lines from index `first` on; comments and blank lines inside a continuation vanish. */

@@ -32,6 +32,7 @@ const digit = /^\p{Nd}$/u;
 // Each level is four calls deep, and the stack holds some 2,000 levels.
 const maximumDepth = 200;
 const maximumComparisons = 2 ** 26; // about half a second
+const maximumLength = 2 ** 24; // some forty variables that double each other would fill any memory
 const missingBrace = 'missing "}"';
 const dollarHint = 'write a literal dollar sign as \\$';
 
@@ -66,6 +67,7 @@ export class WordReader {
   #at = 0;
   #keepsEscapes = false;
   #depth = 0;
+  #length = 0;
   readonly unset = new Set<string>();
   readonly used = new Set<string>();
 
@@ -174,6 +176,14 @@ export class WordReader {
   }
 
   #readDollar(): string {
+    const text = this.#readVariable();
+    this.#length += text.length;
+    if (this.#length > maximumLength)
+      throw new WordMistake(`it becomes longer than ${maximumLength} characters`, 'shorten the values of its variables');
+    return text;
+  }
+
+  #readVariable(): string {
     this.#at++;
     if (this.#chars[this.#at] !== '{') {
       const name = this.#readName();

@@ -199,6 +199,14 @@ test('several heredocs follow each other in the order of their names', () => {
 test('<<- drops leading tabs, and only tabs, from body and end', () => {
   const run = only('RUN <<-EOF\n\t\ta\n\t b\n  c\n\tEOF\n', 'run');
   assert.deepEqual(bodiesOf(run), ['a\n b\n  c\n']);
+  const odd = only('RUN <<-EOF\n\ta\r\tb\u2028\tc\n\t\n\t\td\nEOF\n', 'run');
+  assert.deepEqual(bodiesOf(odd), ['a\r\tb\u2028\tc\n\nd\n']);
+});
+
+test('a line with many blanks in it is read in about linear time', () => {
+  const start = performance.now();
+  only(`RUN a${' '.repeat(60_000)}b\n`, 'run');
+  assert.ok(performance.now() - start < 1000);
 });
 
 test('a heredoc name with any part quoted does not expand', () => {

@@ -120,6 +120,12 @@ for (const [what, pattern, value] of [
   });
 }
 
+test('expandWord() refuses a value that would fill the memory, quoted or not', () => {
+  const half = new Map([['X', 'x'.repeat(2 ** 23)]]);
+  assert.equal(expandWord('$X$X', half).value.length, 2 ** 24);
+  for (const word of ['$X${X}$X', '"$X$X$X"', '${Y:-$X$X$X}']) assert.throws(() => expandWord(word, half), /becomes longer than 16777216/);
+});
+
 test('expandWord() refuses a pattern that would be compared too often', () => {
   const word = `\${X//${'a'.repeat(30_000)}b/x}`;
   assert.throws(
