@@ -24,7 +24,7 @@ import { saveFormats } from './tables/store.ts';
 import { copyOptionsOf, selectionOf, temporaryFolderOf } from './transport-request.ts';
 
 /** One archive of all images that are named; an image that is named twice is in it once, with both names. */
-export async function runSaveCommand(input: CommandInput): Promise<number> {
+export async function runSaveCommand(input: CommandInput): Promise<void> {
   const { settings, positionals, signal } = input;
   if (positionals.length === 0)
     throw new BuilderError('ERR_USAGE', 'Cannot save: an image is needed', { hint: 'yadokari save --output FILE IMAGE…' });
@@ -40,17 +40,16 @@ export async function runSaveCommand(input: CommandInput): Promise<number> {
     await using archive = await openArchive(format, path, signal);
     for (const [digest, names] of images) await copyOut(digest, archive.placeFor(names), { selection }, input);
     await archive.finish();
-    return 0;
+    return;
   }
   const [only, ...others] = images;
   if (path === standardOutput || only === undefined || others.length > 0)
     throw new BuilderError('ERR_USAGE', `Cannot save as ${format}: it is a folder for one image, which --output names`);
   await copyOut(only[0], folderPlace(path), { selection, family: format === 'oci-dir' ? 'oci' : 'docker' }, input);
-  return 0;
 }
 
 /** Takes every image of an archive, and prints what it is called. */
-export async function runLoadCommand(input: CommandInput): Promise<number> {
+export async function runLoadCommand(input: CommandInput): Promise<void> {
   const { settings, positionals, env, stdout, signal } = input;
   const given = [...(settings.text('input') === undefined ? [] : [settings.text('input') ?? '']), ...positionals];
   if (given.length > 1) throw new BuilderError('ERR_USAGE', `Cannot load ${given.join(' and ')}: one archive is taken at a time`);
@@ -66,7 +65,6 @@ export async function runLoadCommand(input: CommandInput): Promise<number> {
     const image = await copyInto(store, place, options, input, whole);
     for (const name of whole.length === 0 ? [image.id] : whole) stdout.write(`Loaded image: ${name}\n`);
   }
-  return 0;
 }
 
 /** Of an index what flags choose; else `whole`, or the image for this machine. */

@@ -9,7 +9,7 @@ import { copyWithRetries, openCopyMeans } from './copy-command.ts';
 import { piecePlace, tellPiece } from './piece-output.ts';
 
 /** Copies what the manifest names to the destination, and the manifest last, under its name. */
-export async function runAssembleCommand(input: CommandInput): Promise<number> {
+export async function runAssembleCommand(input: CommandInput): Promise<void> {
   const { positionals, settings, stdout, signal } = input;
   const [word, ...rest] = positionals;
   const destination = rest.pop();
@@ -36,5 +36,4 @@ export async function runAssembleCommand(input: CommandInput): Promise<number> {
     ],
     { settings, print: (text) => stdout.write(`${text}\n`) },
   );
-  return 0;
 }

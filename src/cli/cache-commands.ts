@@ -46,7 +46,7 @@ export const cacheCommands: readonly Command[] = [
   },
 ];
 
-async function withPlace(input: CommandInput, use: (place: EntryPlace) => Promise<void>): Promise<number> {
+async function withPlace(input: CommandInput, use: (place: EntryPlace) => Promise<void>): Promise<void> {
   const { settings, positionals, env, report } = input;
   const [name, stray] = positionals;
   if (name === undefined || stray !== undefined) {
@@ -59,7 +59,6 @@ async function withPlace(input: CommandInput, use: (place: EntryPlace) => Promis
   const request = makeRegistryRequest(settings, env, workingDirectory);
   await using access = await accessRegistries(request, { env, folders: [configFolder], emit });
   await use(openPlace(place, access.clients.push, hostPlatform(process.arch)));
-  return 0;
 }
 
 async function prune(input: CommandInput, place: EntryPlace): Promise<void> {

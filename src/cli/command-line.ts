@@ -69,7 +69,7 @@ async function runInvocation(
     // A build tells it by itself: once, though it is run again in a sandbox, and to its report.
     if (command.tellsAccepted !== true) tellAccepted(settings, listedFlags(command), env, report.emit);
     const again: CommandInput['again'] = async (next) => await runInvocation(next, streams, signal);
-    return await command.run({ settings, positionals, flags, env, report, stdout, hasTerminal, signal, again });
+    return (await command.run({ settings, positionals, flags, env, report, stdout, hasTerminal, signal, again })) ?? 0;
   } catch (caught) {
     const first = firstFailure(caught, report.emit);
     // Node's own word for it says neither who stopped it nor that it was somebody.

@@ -22,8 +22,8 @@ export interface Command {
   readonly failureStatus?: (error: unknown, words: readonly string[]) => number | undefined;
   /** Other words for it, as other tools have them. */
   readonly aliases?: readonly string[];
-  /** Gives the exit status. @throws BuilderError, which is told by the caller */
-  readonly run: (input: CommandInput) => Promise<number>;
+  /** Gives the exit status where that is not 0. @throws BuilderError, which is told by the caller */
+  readonly run: (input: CommandInput) => Promise<number | void>;
 }
 
 /** What buildah and podman end with where they fail themselves, and not a command that they run. */

@@ -111,7 +111,6 @@ export const commands: readonly Command[] = [
     groups: [group('Flags', logFlags)],
     run: async ({ stdout }) => {
       stdout.write(`yadokari ${version}\n`);
-      return await Promise.resolve(0);
     },
   },
   {

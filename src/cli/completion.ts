@@ -13,14 +13,13 @@ export async function runCompletionCommand(
   { positionals, stdout }: CommandInput,
   commands: readonly Command[],
   bare: Command,
-): Promise<number> {
+): Promise<void> {
   const [shell = ''] = positionals;
   const write = { bash: bashScript, zsh: zshScript, fish: fishScript }[shell];
   if (write === undefined || positionals.length > 1) {
     throw new BuilderError('ERR_USAGE', `Cannot complete for ${JSON.stringify(positionals.join(' '))}: expected ${shells.join(', ')}`);
   }
   stdout.write(write(commands, bare));
-  return await Promise.resolve(0);
 }
 
 /** Words to offer after `words`: bash's own script and zsh's, which takes over bash's completion, look it up by the command's name. */

@@ -19,7 +19,7 @@ import { epochOf, secondsOf } from './time-setting.ts';
 import { openMeans } from './transport-request.ts';
 
 /** Makes a config, puts it where it is wanted, and tells of it. */
-export async function runConfigCommand(input: CommandInput): Promise<number> {
+export async function runConfigCommand(input: CommandInput): Promise<void> {
   const { settings, positionals, env } = input;
   const [destination, ...others] = positionals;
   if (others.length > 0)
@@ -46,7 +46,6 @@ export async function runConfigCommand(input: CommandInput): Promise<number> {
     ],
     input,
   );
-  return 0;
 }
 
 /** Of `--from`: an image's, or that in a file; else an empty one for this machine. */

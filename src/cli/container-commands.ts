@@ -1,5 +1,5 @@
 // The commands that work with containers, by buildah's names.
-import { type Command, type CommandInput, buildahFailure } from './command.ts';
+import { type Command, buildahFailure } from './command.ts';
 import { runCommitCommand } from './container-commit.ts';
 import { runCopyIntoCommand } from './container-copy.ts';
 import { runFromCommand, runMountCommand, runRemoveCommand, runRenameCommand, runUnmountCommand } from './container-from.ts';
@@ -20,7 +20,7 @@ import {
 
 /** As root of the store. */
 const asOwner =
-  (command: string, act: (input: CommandInput) => Promise<number>): Command['run'] =>
+  (command: string, act: Command['run']): Command['run'] =>
   async (input) =>
     await asStoreOwner(input, command, async () => await act(input));
 

@@ -25,7 +25,7 @@ import { openMeans, temporaryFolderOf } from './transport-request.ts';
 import { version } from './version.ts';
 
 /** Commits and prints the image's id, or writes it to a file. */
-export async function runCommitCommand(input: CommandInput): Promise<number> {
+export async function runCommitCommand(input: CommandInput): Promise<void> {
   const { settings, positionals, report, stdout, signal } = input;
   const [name, text, ...others] = positionals;
   if (name === undefined || others.length > 0)
@@ -48,7 +48,6 @@ export async function runCommitCommand(input: CommandInput): Promise<number> {
   if (file === undefined) stdout.write(`${id}\n`);
   else await file.commit(`sha256:${id}`);
   if (settings.boolean('rm')) await containers.remove(container, signal);
-  return 0;
 }
 
 function optionsOf({ settings }: CommandInput): CommitOptions {

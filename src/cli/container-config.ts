@@ -7,7 +7,7 @@ import { containersOf } from './container-from.ts';
 import { applyImageSettings, settingLines } from './image-settings.ts';
 
 /** Changes the settings of a container, in which nobody has to be stopped for it. */
-export async function runConfigureCommand(input: CommandInput): Promise<number> {
+export async function runConfigureCommand(input: CommandInput): Promise<void> {
   const { settings, positionals, env, report, signal } = input;
   const [name, ...others] = positionals;
   if (name === undefined || others.length > 0) throw new BuilderError('ERR_USAGE', 'Cannot change settings: name one container');
@@ -37,5 +37,4 @@ export async function runConfigureCommand(input: CommandInput): Promise<number> 
   const { entrypoint = [], cmd = [] } = config.config;
   if (settings.has('entrypoint') && !settings.has('cmd') && entrypoint.length > 0 && cmd.length > 0)
     report.emit({ kind: 'warning', code: 'config-cmd', message: `"${cmd.join(' ')}" stays, and becomes the arguments of the entry point` });
-  return 0;
 }

@@ -22,7 +22,7 @@ import { storeOf } from './store-request.ts';
 import { openMeans, temporaryFolderOf } from './transport-request.ts';
 
 /** Copies and prints a digest of what was copied. */
-export async function runCopyIntoCommand(input: CommandInput, verb: 'COPY' | 'ADD'): Promise<number> {
+export async function runCopyIntoCommand(input: CommandInput, verb: 'COPY' | 'ADD'): Promise<void> {
   const { settings, positionals, report, stdout, signal } = input;
   const [name, ...words] = positionals;
   if (name === undefined || words.length === 0)
@@ -61,7 +61,6 @@ export async function runCopyIntoCommand(input: CommandInput, verb: 'COPY' | 'AD
   );
   if (!settings.boolean('quiet')) stdout.write(`${digest}\n`);
   if (settings.boolean('add-history')) await addHistory(input, container.state.id, `/bin/sh -c #(nop) ${verb} ${kind}:${digest}`);
-  return 0;
 }
 
 /** A word as a path in the tree that it is read from; in a folder that is named, its path of this machine does as well. */

@@ -20,7 +20,7 @@ export function containersOf({ settings, env }: Pick<CommandInput, 'settings' | 
 }
 
 /** Makes a container and prints its name. */
-export async function runFromCommand(input: CommandInput): Promise<number> {
+export async function runFromCommand(input: CommandInput): Promise<void> {
   const { settings, report, signal, stdout } = input;
   const [text, ...others] = input.positionals;
   if (text === undefined || others.length > 0)
@@ -57,7 +57,6 @@ export async function runFromCommand(input: CommandInput): Promise<number> {
   }
   await file?.commit(state.id);
   stdout.write(`${state.name}\n`);
-  return 0;
 }
 
 function checkHost(text: string): string {
@@ -66,17 +65,16 @@ function checkHost(text: string): string {
 }
 
 /** Calls a container otherwise. */
-export async function runRenameCommand(input: CommandInput): Promise<number> {
+export async function runRenameCommand(input: CommandInput): Promise<void> {
   const [from, to, ...others] = input.positionals;
   if (from === undefined || to === undefined || others.length > 0)
     throw new BuilderError('ERR_USAGE', 'Cannot rename: a container and its new name are needed');
   const containers = containersOf(input);
   await containers.update(containers.find(from).id, (state) => ({ ...state, name: to }), input.signal);
-  return 0;
 }
 
 /** Removes containers and prints their ids. */
-export async function runRemoveCommand(input: CommandInput): Promise<number> {
+export async function runRemoveCommand(input: CommandInput): Promise<void> {
   const containers = containersOf(input);
   return await forEach(input, containers.list(), async (name) => {
     using container = await containers.open(name, 'exclusive', input.signal, () => waiting(input, name));
@@ -86,7 +84,7 @@ export async function runRemoveCommand(input: CommandInput): Promise<number> {
 }
 
 /** Prints where the files of containers are; without names those that are mounted. */
-export async function runMountCommand(input: CommandInput): Promise<number> {
+export async function runMountCommand(input: CommandInput): Promise<void> {
   const { positionals, settings, stdout, signal } = input;
   refuseOutsideNamespace();
   const containers = containersOf(input);
@@ -105,15 +103,14 @@ export async function runMountCommand(input: CommandInput): Promise<number> {
         ]),
     );
     stdout.write(`${shown.length === 0 ? 'null' : printJson(rows)}\n`);
-    return 0;
+    return;
   }
   const isAlone = positionals.length === 1;
   for (const state of shown) stdout.write(`${isAlone ? '' : `${state.name} `}${containers.rootFolder(state)}\n`);
-  return 0;
 }
 
 /** Forgets that containers are mounted, and prints the ids of those that were. */
-export async function runUnmountCommand(input: CommandInput): Promise<number> {
+export async function runUnmountCommand(input: CommandInput): Promise<void> {
   const containers = containersOf(input);
   const mounted = containers.list().filter(({ isMounted }) => isMounted);
   return await forEach(input, mounted, async (name) => {
@@ -134,7 +131,7 @@ async function forEach(
   input: CommandInput,
   all: readonly ContainerState[],
   act: (name: string) => Promise<string | undefined>,
-): Promise<number> {
+): Promise<void> {
   const { positionals, settings, stdout, report } = input;
   const isAll = settings.boolean('all');
   if (isAll === positionals.length > 0) {
@@ -153,7 +150,6 @@ async function forEach(
   const [first, ...others] = failures.map((error) => (error instanceof Error ? error : new Error(String(error))));
   for (const { message } of others) report.line('error', `error: ${message}`);
   if (first !== undefined) throw first;
-  return 0;
 }
 
 /** Files of an ordinary user's containers have owners that only his namespace knows. */

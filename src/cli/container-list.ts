@@ -13,13 +13,12 @@ import { formatRows } from './table.ts';
 const idLength = 12;
 
 /** A table, JSON, ids, or a line by a template. */
-export async function runContainersCommand(input: CommandInput): Promise<number> {
+export async function runContainersCommand(input: CommandInput): Promise<void> {
   const { settings, stdout } = input;
   const shown = containersOf(input)
     .list()
     .filter((state) => settings.list('filter').every((filter) => matches(state, filter)));
   stdout.write(await Promise.resolve(listText(shown, input)));
-  return 0;
 }
 
 function listText(shown: readonly ContainerState[], { settings }: Pick<CommandInput, 'settings'>): string {

@@ -8,8 +8,8 @@ import type { CommandInput } from './command.ts';
 import { openResultFile } from './result-file.ts';
 import { copyOptionsOf, openMeans, temporaryFolderOf } from './transport-request.ts';
 
-/** Copies, tells where and which digest, and gives the exit status. */
-export async function runCopyCommand(input: CommandInput): Promise<number> {
+/** Copies, and tells where and which digest. */
+export async function runCopyCommand(input: CommandInput): Promise<void> {
   const { settings, positionals, report } = input;
   const [source, destination, ...others] = positionals;
   if (source === undefined || destination === undefined || others.length > 0)
@@ -24,7 +24,6 @@ export async function runCopyCommand(input: CommandInput): Promise<number> {
   await file?.commit(digest);
   const also = referrers === 0 ? '' : `, with ${referrers} referrer${referrers === 1 ? '' : 's'}`;
   if (!settings.boolean('quiet')) report.line('info', `${from.name} -> ${to.name} ${digest}${also}`);
-  return 0;
 }
 
 /** Both sides, and room for layers that are compressed anew. */

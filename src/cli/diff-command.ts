@@ -10,7 +10,7 @@ import { withStoredImage } from './stored-image.ts';
 import { presentMembers } from './table.ts';
 
 /** What an image has that another one, or its own layers but the last, has not: `A`, `C` and `D`, as podman prints it. */
-export async function runDiffCommand({ settings, positionals, env, stdout, signal }: CommandInput): Promise<number> {
+export async function runDiffCommand({ settings, positionals, env, stdout, signal }: CommandInput): Promise<void> {
   const [text, base, ...others] = positionals;
   if (text === undefined || others.length > 0)
     throw new BuilderError('ERR_USAGE', `Cannot compare: ${positionals.length} images are named, and one or two are needed`, {
@@ -30,7 +30,6 @@ export async function runDiffCommand({ settings, positionals, env, stdout, signa
       ? `${printJson(byKind(changes))}\n`
       : changes.map(({ kind, path }) => `${kind.slice(0, 1).toUpperCase()} /${textFromBytes(path)}\n`).join(''),
   );
-  return 0;
 }
 
 function byKind(changes: readonly ImageChange[]): JsonObject {

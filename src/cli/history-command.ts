@@ -11,7 +11,7 @@ import { withStoredImage } from './stored-image.ts';
 import { formatRows, presentMembers } from './table.ts';
 
 /** What made each layer, the last first, as podman prints it. */
-export async function runHistoryCommand({ settings, positionals, env, stdout, signal }: CommandInput): Promise<number> {
+export async function runHistoryCommand({ settings, positionals, env, stdout, signal }: CommandInput): Promise<void> {
   const store = storeOf(settings, env);
   const [text, ...others] = positionals;
   if (text === undefined || others.length > 0)
@@ -27,7 +27,7 @@ export async function runHistoryCommand({ settings, positionals, env, stdout, si
   const id = (position: number): string => (position === 0 ? splitDigest(config.descriptor.digest).hex : '<missing>');
   if (settings.boolean('quiet')) {
     stdout.write(entries.map((_entry, position) => `${isWhole ? id(position) : id(position).slice(0, 12)}\n`).join(''));
-    return 0;
+    return;
   }
   const rows = entries.map(({ entry, sizeBytes }, position): JsonObject => {
     const command = entry.createdBy ?? '';
@@ -60,7 +60,6 @@ export async function runHistoryCommand({ settings, positionals, env, stdout, si
     { title: 'COMMENT', of: 'Comment' },
   ];
   stdout.write(formatRows(rows, { columns, json }, settings));
-  return 0;
 }
 
 function ageOf({ created }: HistoryEntry): string {

@@ -15,7 +15,7 @@ import { storeOf } from './store-request.ts';
 import { type Column, formatRows } from './table.ts';
 
 /** All images, or the one of a name, newest first. */
-export async function runImagesCommand({ settings, positionals, env, stdout, signal }: CommandInput): Promise<number> {
+export async function runImagesCommand({ settings, positionals, env, stdout, signal }: CommandInput): Promise<void> {
   const [text, ...others] = positionals;
   if (others.length > 0) throw new BuilderError('ERR_USAGE', `Cannot list images: ${positionals.length} names are given, and one is taken`);
   const [isQuiet, template] = [settings.boolean('quiet'), settings.text('format')];
@@ -31,11 +31,10 @@ export async function runImagesCommand({ settings, positionals, env, stdout, sig
   const options = { isWhole: settings.boolean('no-trunc'), nowMs: Date.now() };
   if (isQuiet && !settings.boolean('json')) {
     stdout.write([...new Set(ordered.map(({ image }) => `${shortId(image, options.isWhole)}\n`))].join(''));
-    return 0;
+    return;
   }
   const rows = ordered.flatMap((each) => rowsOf(each, options));
   stdout.write(formatRows(rows, { columns: columnsOf(settings), json: ordered.map((each) => jsonOf(each, options)) }, settings));
-  return 0;
 }
 
 /** 12 digits, or all of it. */

@@ -22,8 +22,8 @@ import { makeRegistryRequest } from './registry-request.ts';
 import { parseDestination, resultPaths } from './output-request.ts';
 import type { Settings } from './settings.ts';
 
-/** Makes the index of what is there, or will be, pushes it, and gives the exit status. */
-export async function runIndexCreateCommand(input: CommandInput): Promise<number> {
+/** Makes the index of what is there, or will be, and pushes it. */
+export async function runIndexCreateCommand(input: CommandInput): Promise<void> {
   const { settings, env, report, stdout, signal } = input;
   const workingDirectory = process.cwd();
   const isDryRun = settings.boolean('dry-run');
@@ -49,7 +49,7 @@ export async function runIndexCreateCommand(input: CommandInput): Promise<number
     const root: StoredManifest = isSingle ? only.manifest : made.index;
     if (isDryRun) {
       stdout.write(`${root.bytes.toString('utf8')}\n`);
-      return 0;
+      return;
     }
     await writeIndex(root, made.images, { targets, means: to }, signal);
     await writeResults({ manifest: root }, output.destinations, results);
@@ -60,7 +60,6 @@ export async function runIndexCreateCommand(input: CommandInput): Promise<number
   } finally {
     for (const file of [...results.values(), imagesFile]) await file?.close();
   }
-  return 0;
 }
 
 async function findSources(

@@ -19,7 +19,7 @@ import { storeOf } from './store-request.ts';
 import { openMeans } from './transport-request.ts';
 
 /** An image's manifest, config, or what is worth knowing of both; of a place, or by a name alone of the store. */
-export async function runInspectCommand(input: CommandInput): Promise<number> {
+export async function runInspectCommand(input: CommandInput): Promise<number | void> {
   const { settings, env, stdout, signal } = input;
   const [isRaw, wantsConfig, template] = [settings.boolean('raw'), settings.boolean('config'), settings.text('format')];
   if (wantsContents(settings) && (isRaw || wantsConfig || template !== undefined))
@@ -38,7 +38,7 @@ export async function runInspectCommand(input: CommandInput): Promise<number> {
   if (wantsContents(settings)) return await printContents(input, source, means.platform);
   if (isRaw) {
     stdout.write((wantsConfig ? await readConfigBlob(source, means.platform, signal) : source.root.bytes).toString('utf8'));
-    return 0;
+    return;
   }
   const about = async (): Promise<Json> => {
     if (isStored) return await inspectStored(storeOf(settings, env), name, settings, signal);
@@ -53,11 +53,10 @@ export async function runInspectCommand(input: CommandInput): Promise<number> {
       ? `${printJson(value)}\n`
       : lineOf(renderTemplate(template.replaceAll('\\n', '\n').replaceAll('\\t', '\t'), named)),
   );
-  return 0;
 }
 
 /** The names at a place, as JSON. */
-export async function runListTagsCommand(input: CommandInput): Promise<number> {
+export async function runListTagsCommand(input: CommandInput): Promise<void> {
   const { settings, stdout, signal } = input;
   const place = onlyPlace(input, 'list tags');
   if (place.listNames === undefined) throw new BuilderError('ERR_UNSUPPORTED', `Cannot list the tags of ${place.name}: it holds one image`);
@@ -67,21 +66,19 @@ export async function runListTagsCommand(input: CommandInput): Promise<number> {
   const registry = reference?.registry === dockerHub ? 'docker.io' : reference?.registry;
   const repository = reference === undefined ? [] : [['Repository', `${registry ?? ''}/${reference.repository}`] as const];
   stdout.write(`${printJson(new Map<string, Json>([...repository, ['Tags', [...names]]]))}\n`);
-  return 0;
 }
 
 /** Removes an image from its place. */
-export async function runDeleteCommand(input: CommandInput): Promise<number> {
+export async function runDeleteCommand(input: CommandInput): Promise<void> {
   const place = onlyPlace(input, 'delete');
   if (place.remove === undefined)
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot delete ${place.name}: nothing else is in it`, { hint: `rm -r ${place.path ?? ''}` });
   await using means = await openMeans(input.settings, '', { env: input.env, emit: input.report.emit });
   await place.remove(means, input.signal);
-  return 0;
 }
 
 /** The digest of a manifest in a file. */
-export async function runManifestDigestCommand({ positionals, stdout }: CommandInput): Promise<number> {
+export async function runManifestDigestCommand({ positionals, stdout }: CommandInput): Promise<void> {
   const [path, ...others] = positionals;
   if (path === undefined || others.length > 0) throw new BuilderError('ERR_USAGE', 'Cannot tell a digest: one file has to be named');
   const bytes = await readManifest(path);
@@ -89,7 +86,6 @@ export async function runManifestDigestCommand({ positionals, stdout }: CommandI
   if (root instanceof Map && root.get('schemaVersion') === 1)
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot tell the digest of ${path}: it has the old schema 1`);
   stdout.write(`${digestOf(bytes)}\n`);
-  return 0;
 }
 
 async function readManifest(path: string): Promise<Buffer> {

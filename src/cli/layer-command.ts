@@ -18,7 +18,7 @@ import { epochOf, secondsOf } from './time-setting.ts';
 import { temporaryFolderOf } from './transport-request.ts';
 
 /** Makes a layer, puts it where it is wanted, and tells of it. */
-export async function runLayerCommand(input: CommandInput): Promise<number> {
+export async function runLayerCommand(input: CommandInput): Promise<void> {
   const { settings, positionals, env, report, signal } = input;
   const [source, destination, ...others] = positionals;
   if (source === undefined || others.length > 0)
@@ -45,7 +45,6 @@ export async function runLayerCommand(input: CommandInput): Promise<number> {
     ],
     input,
   );
-  return 0;
 }
 
 function originOf(word: string): LayerOrigin {

@@ -19,7 +19,7 @@ import { readStandardInput } from './standard-input.ts';
 const hubKey = 'https://index.docker.io/v1/';
 
 /** Keeps user and password in config.json, or copies files; nothing is asked of the registry. */
-export async function runLoginCommand(input: CommandInput): Promise<number> {
+export async function runLoginCommand(input: CommandInput): Promise<number | void> {
   const { settings, positionals, env, report } = input;
   tellAccepted(settings, askingFlags, env, report.emit);
   if (['from-file', 'secret-file', 'once'].some((name) => settings.has(name))) return await copyFiles(input);
@@ -47,11 +47,10 @@ export async function runLoginCommand(input: CommandInput): Promise<number> {
     report.emit({ kind: 'warning', code: 'login-order', message });
   }
   report.line('info', `credentials for ${registry} are in ${path}`);
-  return 0;
 }
 
 /** Takes credentials out of config.json; with `--all` those of every registry. */
-export async function runLogoutCommand({ settings, positionals, env, report }: CommandInput): Promise<number> {
+export async function runLogoutCommand({ settings, positionals, env, report }: CommandInput): Promise<void> {
   const isAll = settings.boolean('all');
   const [registry] = positionals;
   if (isAll ? positionals.length > 0 : registry === undefined || positionals.length > 1) {
@@ -74,11 +73,10 @@ export async function runLogoutCommand({ settings, positionals, env, report }: C
     throw new BuilderError('ERR_AUTH', `Cannot log out of ${registry ?? ''}: ${path} has no credentials for it`);
   if (kept.size < auths.size) replacePrivately(path, `${formatJson(new Map([...config, ['auths', kept]]))}\n`);
   report.line('info', `${path} has no credentials ${isAll ? 'any more' : `for ${registry ?? ''} any more`}`);
-  return await Promise.resolve(0);
 }
 
 /** For an init container: the build beside it gets copies, and with `--once` may delete them. */
-async function copyFiles({ settings, positionals, env, report }: CommandInput): Promise<number> {
+async function copyFiles({ settings, positionals, env, report }: CommandInput): Promise<void> {
   const others = ['username', 'password', 'password-stdin'].filter((name) => settings.has(name)).map((name) => `--${name}`);
   const [other] = [...positionals, ...others];
   if (other !== undefined) throw new BuilderError('ERR_USAGE', `Cannot log in to ${other} and copy files: one at a time`);
@@ -99,7 +97,6 @@ async function copyFiles({ settings, positionals, env, report }: CommandInput): 
     else rmSync(onceMark(copy), { force: true });
     report.line('info', `${file} is copied to ${copy}${settings.boolean('once') ? ', for the next build alone' : ''}`);
   }
-  return await Promise.resolve(0);
 }
 
 /** `FILE=COPY` items as copy and file, absolute both: their order is that of the command line. */

@@ -13,7 +13,7 @@ import { givePiece, piecePlace } from './piece-output.ts';
 import { openMeans } from './transport-request.ts';
 
 /** Makes a manifest, puts it and what it names where it is wanted, and tells of it. */
-export async function runManifestCommand(input: CommandInput): Promise<number> {
+export async function runManifestCommand(input: CommandInput): Promise<void> {
   const { settings, positionals, env, report, signal } = input;
   const [destination, ...others] = positionals;
   const config = settings.text('config');
@@ -61,5 +61,4 @@ export async function runManifestCommand(input: CommandInput): Promise<number> {
     ],
     input,
   );
-  return 0;
 }

@@ -11,7 +11,7 @@ import { storeOf } from './store-request.ts';
 import { copyOptionsOf, openMeans } from './transport-request.ts';
 
 /** Pulls, and prints the id of each image. */
-export async function runPullCommand(input: CommandInput): Promise<number> {
+export async function runPullCommand(input: CommandInput): Promise<void> {
   const { settings, positionals, env, stdout } = input;
   const [text, ...others] = positionals;
   if (text === undefined || others.length > 0)
@@ -27,7 +27,6 @@ export async function runPullCommand(input: CommandInput): Promise<number> {
     const { image } = await obtainImage(input, store, name, { policy, options });
     stdout.write(`${splitDigest(image.id).hex}\n`);
   }
-  return 0;
 }
 
 /** Every tag of a repository, as places. */

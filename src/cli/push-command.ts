@@ -30,7 +30,7 @@ import { placeFlags, registryOnlyFlags } from './tables/push.ts';
 import { copyOptionsOf, openMeans, temporaryFolderOf } from './transport-request.ts';
 
 /** With `--destination` kaniko's form, without it buildah's; a flag of the other one is a mistake. */
-export async function runPushCommand(input: CommandInput): Promise<number> {
+export async function runPushCommand(input: CommandInput): Promise<void> {
   const { settings, positionals } = input;
   const isKanikos = settings.has('destination');
   const strange = (isKanikos ? placeFlags : registryOnlyFlags).find(({ name }) => settings.has(name));
@@ -47,7 +47,7 @@ export async function runPushCommand(input: CommandInput): Promise<number> {
 }
 
 /** An image of the store to a place, a registry where it says no other; without one to where its name says. */
-async function pushFromStore(input: CommandInput, name: string, destination: string | undefined): Promise<number> {
+async function pushFromStore(input: CommandInput, name: string, destination: string | undefined): Promise<void> {
   const { settings, env, report } = input;
   const store = storeOf(settings, env);
   const found = await findImageIfAny(store, name, input.signal);
@@ -83,11 +83,10 @@ async function pushFromStore(input: CommandInput, name: string, destination: str
   await file?.commit(copied.digest);
   report.close();
   if (!settings.boolean('quiet')) report.line('info', `${name} -> ${to.name} ${copied.digest}`);
-  return 0;
 }
 
 /** The one image of a docker archive, whose layers are compressed where they are not, or of an OCI layout or the store, byte for byte. */
-async function pushFromDisk({ settings, env, report, signal }: CommandInput, name: string): Promise<number> {
+async function pushFromDisk({ settings, env, report, signal }: CommandInput, name: string): Promise<void> {
   const workingDirectory = process.cwd();
   const output = makeOutputRequest(settings, { env, workingDirectory });
   const { emit } = report;
@@ -111,7 +110,6 @@ async function pushFromDisk({ settings, env, report, signal }: CommandInput, nam
   } finally {
     for (const file of results.values()) await file.close();
   }
-  return 0;
 }
 
 type OpenImage = ImageSource & AsyncDisposable & { readonly isArchive: boolean };

@@ -19,18 +19,17 @@ import { storeOf } from './store-request.ts';
 import { formatRows } from './table.ts';
 
 /** More names for an image. */
-export async function runTagCommand({ settings, positionals, env, signal }: CommandInput): Promise<number> {
+export async function runTagCommand({ settings, positionals, env, signal }: CommandInput): Promise<void> {
   const [text, ...names] = positionals;
   if (text === undefined || names.length === 0)
     throw new BuilderError('ERR_USAGE', 'Cannot tag: an image and a new name for it are needed', { hint: 'yadokari tag IMAGE NAME…' });
   const store = storeOf(settings, env);
   const whole = names.map(localName);
   await addNames(store, (await findImage(store, text, signal)).image.descriptor.digest, whole, signal);
-  return 0;
 }
 
 /** Takes names away and leaves the image, as podman does. */
-export async function runUntagCommand({ settings, positionals, env, signal }: CommandInput): Promise<number> {
+export async function runUntagCommand({ settings, positionals, env, signal }: CommandInput): Promise<void> {
   const [text, ...names] = positionals;
   if (text === undefined) throw new BuilderError('ERR_USAGE', 'Cannot untag: an image is needed', { hint: 'yadokari untag IMAGE [NAME…]' });
   const store = storeOf(settings, env);
@@ -42,11 +41,10 @@ export async function runUntagCommand({ settings, positionals, env, signal }: Co
       hint: `it has ${image.names.join(', ') || 'none'}`,
     });
   await untag(store, gone, signal);
-  return 0;
 }
 
 /** Prints each name that went, and the id of each image that did. What failed is told, and the others go all the same. */
-export async function runRemoveCommand(input: CommandInput): Promise<number> {
+export async function runRemoveCommand(input: CommandInput): Promise<number | void> {
   const { settings, positionals } = input;
   const [isAll, isPrune, isForced] = [settings.boolean('all'), settings.boolean('prune'), settings.boolean('force')];
   checkOperands(positionals, isAll, isPrune);
@@ -100,12 +98,12 @@ function checkOperands(positionals: readonly string[], isAll: boolean, isPrune: 
 }
 
 /** Images without a name (or without a container), results of builds and everything that killed processes left; prints the ids. */
-export async function runPruneCommand(input: CommandInput): Promise<number> {
+export async function runPruneCommand(input: CommandInput): Promise<number | void> {
   const leftovers = containersOf(input).leftovers();
   return leftovers.length === 0 ? await prune(input, []) : await asStoreOwner(input, 'prune', async () => await prune(input, leftovers));
 }
 
-async function prune({ settings, env, report, stdout, signal }: CommandInput, leftovers: readonly HalfContainer[]): Promise<number> {
+async function prune({ settings, env, report, stdout, signal }: CommandInput, leftovers: readonly HalfContainer[]): Promise<void> {
   const store = storeOf(settings, env);
   // First: what is half made may keep an image.
   for (const { id, remove } of leftovers) {
@@ -124,11 +122,10 @@ async function prune({ settings, env, report, stdout, signal }: CommandInput, le
   const freed = swept.reduce((sum, { sizeBytes }) => sum + sizeBytes, uniqueBytes);
   const cached = results === 0 ? '' : ` and ${formatCount(results, 'result')} of builds`;
   if (!settings.boolean('quiet')) report.line('info', `${formatCount(swept.length, 'file')}${cached} removed, ${formatBytes(freed)} freed`);
-  return 0;
 }
 
 /** What each image takes, what of that no other needs, and whether a container uses it; and what builds have kept. */
-export async function runDiskUsageCommand({ settings, env, stdout, signal }: CommandInput): Promise<number> {
+export async function runDiskUsageCommand({ settings, env, stdout, signal }: CommandInput): Promise<void> {
   const store = storeOf(settings, env);
   const pins = await readPins(store);
   const images = await listImages(store, signal);
@@ -180,9 +177,8 @@ export async function runDiskUsageCommand({ settings, env, stdout, signal }: Com
       settings,
     ),
   );
-  if (settings.boolean('json') || settings.has('format')) return 0;
+  if (settings.boolean('json') || settings.has('format')) return;
   stdout.write(totalsOf(parts, await leftoverBytes(store, signal), cache));
-  return 0;
 }
 
 function totalsOf(

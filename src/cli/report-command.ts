@@ -9,7 +9,7 @@ import { Timeline } from '../report/timeline.ts';
 import type { CommandInput } from './command.ts';
 
 /** Lines that are no events of ours are passed over; a file without any is a mistake. */
-export async function runReportCommand({ positionals, settings, stdout, signal }: CommandInput): Promise<number> {
+export async function runReportCommand({ positionals, settings, stdout, signal }: CommandInput): Promise<void> {
   const [path, ...others] = positionals;
   if (path === undefined || others.length > 0)
     throw new BuilderError('ERR_USAGE', 'Cannot make a report: one events file is needed', {
@@ -36,7 +36,6 @@ export async function runReportCommand({ positionals, settings, stdout, signal }
   const output = settings.text('output');
   if (output === undefined) stdout.write(page);
   else writePage(output, page);
-  return 0;
 }
 
 function readLine(line: string): { readonly event: ReturnType<typeof parseEvent>; readonly at: number } | undefined {

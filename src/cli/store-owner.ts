@@ -8,8 +8,8 @@ import type { CommandInput } from './command.ts';
 import { passSignals } from './pass-signals.ts';
 import { storeOf } from './store-request.ts';
 
-/** Does `act` as root of the store, here or in a namespace, and gives the exit status. @throws ERR_UNSUPPORTED where there can be none */
-export async function asStoreOwner(input: CommandInput, command: string, act: () => Promise<number>): Promise<number> {
+/** Does `act` as root of the store, here or in a namespace, and gives an exit status that is not 0. @throws ERR_UNSUPPORTED where there can be none */
+export async function asStoreOwner(input: CommandInput, command: string, act: () => Promise<number | void>): Promise<number | void> {
   if (process.geteuid?.() === 0) return await act();
   const { env, flags, positionals, report, settings, signal } = input;
   const { mapping, note } = chooseMapping(readCaller(), readIdSources());

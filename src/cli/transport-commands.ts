@@ -118,13 +118,13 @@ export const transportCommands: readonly Command[] = [
 ];
 
 /** Of two commands called `copy`, skopeo's names places, and buildah's a container. */
-async function runAnyCopyCommand(input: CommandInput): Promise<number> {
+async function runAnyCopyCommand(input: CommandInput): Promise<number | void> {
   if (input.positionals.some((word) => isPlaceName(word, transports))) return await runCopyCommand(input);
   return await asStoreOwner(input, 'copy', async () => await runCopyIntoCommand(input, 'COPY'));
 }
 
 /** An image at a place or of the store, or a container, which comes first where both have the name. */
-async function runAnyInspectCommand(input: CommandInput): Promise<number> {
+async function runAnyInspectCommand(input: CommandInput): Promise<number | void> {
   const { positionals, settings, stdout } = input;
   const [word = ''] = positionals;
   const type = settings.text('type');
@@ -133,11 +133,10 @@ async function runAnyInspectCommand(input: CommandInput): Promise<number> {
   const isContainer = type === 'container' || (type === undefined && !isPlace && containers.has(word));
   if (!isContainer) return await runInspectCommand(input);
   stdout.write(inspectText(describeContainer(containers.find(word), containers), settings.text('format')));
-  return 0;
 }
 
 /** A piece of an image that is made by hand, or what a container's image is going to say. */
-async function runAnyConfigCommand(input: CommandInput): Promise<number> {
+async function runAnyConfigCommand(input: CommandInput): Promise<number | void> {
   const [word] = input.positionals;
   if (word === undefined || isPlaceName(word, transports)) return await runConfigCommand(input);
   return await runConfigureCommand(input);

@@ -15,7 +15,7 @@ import { storeOf } from './store-request.ts';
 import { withStoredImage } from './stored-image.ts';
 
 /** The image's files in a folder that is not there yet, or empty. For an ordinary user in a namespace, with the owners that ranges allow. */
-export async function runUnpackCommand(input: CommandInput): Promise<number> {
+export async function runUnpackCommand(input: CommandInput): Promise<number | void> {
   const { settings, positionals, env, report, signal } = input;
   const [text, second, ...others] = positionals;
   const folder = resolve(settings.text('output') ?? second ?? 'rootfs');
@@ -38,7 +38,6 @@ export async function runUnpackCommand(input: CommandInput): Promise<number> {
     await rm(temporary, { recursive: true, force: true });
     throw error;
   }
-  return 0;
 }
 
 /** The same command where the caller looks like root. */

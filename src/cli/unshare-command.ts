@@ -32,13 +32,13 @@ export const unshareCommand: Command = {
 };
 
 /** The command's own exit status. @throws ERR_UNSUPPORTED, ERR_USAGE for a container that is not there */
-async function runUnshareCommand(input: CommandInput): Promise<number> {
+async function runUnshareCommand(input: CommandInput): Promise<number | void> {
   const { settings, positionals, env, stdout, signal } = input;
   const mounts = await mountsOf(input);
   const plan = planIds(settings.boolean('map-ids') || mounts.size > 0);
   if (settings.boolean('explain')) {
     for (const line of explainIds(plan)) stdout.write(`${line}\n`);
-    if (positionals.length === 0) return 0;
+    if (positionals.length === 0) return;
   }
   const command = positionals.length > 0 ? positionals : [env['SHELL'] || '/bin/sh'];
   // Inside, who calls is root, and root's store is another one.
