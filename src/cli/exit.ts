@@ -1,4 +1,5 @@
 // A failure → an exit status and the lines that a person reads: what failed, where, because, what to try.
+import { constants } from 'node:os';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { formatDockerfileError, formatPlace, withoutControls } from '../dockerfile/message.ts';
 import {
@@ -25,23 +26,7 @@ export function exitStatusOf(error: unknown): number {
 }
 
 /** Numbers of the signals that end a build or a RUN. */
-export const signalNumbers: Readonly<Record<string, number>> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGQUIT: 3,
-  SIGILL: 4,
-  SIGTRAP: 5,
-  SIGABRT: 6,
-  SIGBUS: 7,
-  SIGFPE: 8,
-  SIGKILL: 9,
-  SIGUSR1: 10,
-  SIGSEGV: 11,
-  SIGUSR2: 12,
-  SIGPIPE: 13,
-  SIGALRM: 14,
-  SIGTERM: 15,
-};
+export const signalNumbers: Readonly<Record<string, number>> = constants.signals;
 
 /** The lines of a failure. A mistake of ours says so; nothing here prints a stack unless `isVerbose`. */
 export function describeFailure(error: unknown, isVerbose: boolean): readonly string[] {
@@ -81,19 +66,7 @@ const systemHints: Readonly<Record<string, string>> = {
 };
 
 /** What a system may refuse to whoever asks rightly; the rest it refuses because we asked for nonsense. */
-const refusalCodes = new Set([
-  'EACCES',
-  'EPERM',
-  'EROFS',
-  'ENOSPC',
-  'EDQUOT',
-  'EIO',
-  'EMFILE',
-  'ENFILE',
-  'ENOMEM',
-  'ENAMETOOLONG',
-  'ESTALE',
-]);
+const refusalCodes = new Set('EACCES EPERM EROFS ENOSPC EDQUOT EIO EMFILE ENFILE ENOMEM ENAMETOOLONG ESTALE'.split(' '));
 
 /** The lines of a system's refusal that nobody put into words before; undefined for anything else. */
 function describeRefusal(error: unknown): readonly string[] | undefined {

@@ -26,18 +26,7 @@ const others: Readonly<Record<string, string>> = {
 };
 /** Lists as the plugins write them: by commas. */
 const isList = (spec: FlagSpec): boolean => spec.kind === 'list' || spec.kind === 'comma-list';
-const handled = new Set([
-  'repo',
-  'registry',
-  'username',
-  'password',
-  'tags',
-  'tag',
-  'auto-tag',
-  'context',
-  'build-args-from-env',
-  'artifact-file',
-]);
+const handled = new Set('repo registry username password tags tag auto-tag context build-args-from-env artifact-file'.split(' '));
 
 /**
  * Undefined where this is no step of theirs: without PLUGIN_REPO.

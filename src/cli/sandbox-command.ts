@@ -81,15 +81,8 @@ interface Doors {
 type Rewrite = (value: string, doors: Doors) => string;
 
 /** Flags that name a file which the build writes; reports are also written where it fails. */
-const resultFlags = [
-  'tar-path',
-  'digest-file',
-  'image-name-with-digest-file',
-  'image-name-tag-with-digest-file',
-  'metadata-file',
-  'iidfile',
-  'cache-explain',
-];
+const resultFlags =
+  'tar-path digest-file image-name-with-digest-file image-name-tag-with-digest-file metadata-file iidfile cache-explain'.split(' ');
 const reportFlags = ['events-file', 'report', 'junit-file', 'dotenv-file'];
 
 /** How the value of each flag that names a path is rewritten; every other flag is passed as it is. */

@@ -12,20 +12,9 @@ const limitBytes = 4 * 1024 * 1024;
 const ofTargets = ['context', 'dockerfile', 'target', 'destination', 'bucket'] as const;
 /** What is written about, or of, one image. */
 const ofOneImage = [
-  'digest-file',
-  'image-name-with-digest-file',
-  'image-name-tag-with-digest-file',
-  'metadata-file',
-  'iidfile',
-  'oci-layout-path',
-  'tar-path',
-  'output',
-  'cache-explain',
-  'events-file',
-  'report',
-  'junit-file',
-  'dotenv-file',
-] as const;
+  ...'digest-file image-name-with-digest-file image-name-tag-with-digest-file metadata-file iidfile oci-layout-path tar-path'.split(' '),
+  ...'output cache-explain events-file report junit-file dotenv-file'.split(' '),
+];
 /** Whose items are told apart by their names; of other flags the command line's words take the place of the file's. */
 const merged: ReadonlySet<string> = new Set(['build-arg', 'label', 'annotation', 'build-context']);
 const placeholder = '{target}';

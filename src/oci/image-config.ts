@@ -93,21 +93,9 @@ export function formatImageConfig(image: ImageConfig): string {
 }
 
 const knownRoot: ReadonlySet<string> = new Set([
-  'architecture',
-  'os',
-  'variant',
-  'os.version',
-  'created',
-  'author',
-  'config',
-  'rootfs',
-  'history',
+  ...'architecture os variant os.version created author config rootfs history'.split(' '),
   // What the classic docker builder leaves behind of the base's own build; it would be wrong in a new image.
-  'container',
-  'container_config',
-  'docker_version',
-  'parent',
-  'id',
+  ...'container container_config docker_version parent id'.split(' '),
 ]);
 function parseHistory(value: Json | undefined): readonly HistoryEntry[] {
   if (value === undefined || value === null) return [];

@@ -18,38 +18,8 @@ const architectureAliases: ReadonlyMap<string, { readonly architecture: string; 
   ['armel', { architecture: 'arm', variant: 'v6' }],
 ]);
 
-const systems = [
-  'linux',
-  'windows',
-  'darwin',
-  'freebsd',
-  'openbsd',
-  'netbsd',
-  'dragonfly',
-  'solaris',
-  'illumos',
-  'aix',
-  'android',
-  'plan9',
-  'wasi',
-  'wasip1',
-];
-const architectures = [
-  '386',
-  'amd64',
-  'arm',
-  'arm64',
-  'loong64',
-  'mips',
-  'mipsle',
-  'mips64',
-  'mips64le',
-  'ppc64',
-  'ppc64le',
-  'riscv64',
-  's390x',
-  'wasm',
-];
+const systems = 'linux windows darwin freebsd openbsd netbsd dragonfly solaris illumos aix android plan9 wasi wasip1'.split(' ');
+const architectures = '386 amd64 arm arm64 loong64 mips mipsle mips64 mips64le ppc64 ppc64le riscv64 s390x wasm'.split(' ');
 
 /** Platform of the machine we run on, from Node's `process.arch` name. */
 export function hostPlatform(nodeArch: string): Platform {

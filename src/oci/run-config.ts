@@ -32,31 +32,9 @@ export interface RunConfig {
 }
 
 const knownRun: ReadonlySet<string> = new Set([
-  'User',
-  'ExposedPorts',
-  'Env',
-  'Entrypoint',
-  'Cmd',
-  'Volumes',
-  'WorkingDir',
-  'Labels',
-  'StopSignal',
-  'Healthcheck',
-  'Shell',
-  'OnBuild',
-  'ArgsEscaped',
+  ...'User ExposedPorts Env Entrypoint Cmd Volumes WorkingDir Labels StopSignal Healthcheck Shell OnBuild ArgsEscaped'.split(' '),
   // Of a container, not of an image; docker writes them empty.
-  'Hostname',
-  'Domainname',
-  'AttachStdin',
-  'AttachStdout',
-  'AttachStderr',
-  'Tty',
-  'OpenStdin',
-  'StdinOnce',
-  'Image',
-  'MacAddress',
-  'NetworkDisabled',
+  ...'Hostname Domainname AttachStdin AttachStdout AttachStderr Tty OpenStdin StdinOnce Image MacAddress NetworkDisabled'.split(' '),
 ]);
 
 /** @throws ERR_LAYER naming the member whose type is wrong */

@@ -7,24 +7,16 @@ import type { Caller, IdSources } from './ids.ts';
 import type { BuilderCode } from './plan.ts';
 
 // Fixed places: a sandbox must not depend on what a PATH says.
-const programFolders = [
-  '/usr/bin',
-  '/bin',
-  '/usr/sbin',
-  '/sbin',
-  '/usr/local/bin',
-  '/usr/local/sbin',
-  '/run/current-system/sw/bin',
-  '/run/wrappers/bin',
-] as const;
-/** The same places for programs that start others. */
-export const programPath = programFolders.join(':');
+export const programPath = '/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin:/run/current-system/sw/bin:/run/wrappers/bin';
 
 const systemAdministrator = 21; // CAP_SYS_ADMIN
 
 /** The path of an installed program; undefined where there is none. */
 function findProgram(name: string): string | undefined {
-  return programFolders.map((folder) => join(folder, name)).find(isExecutable);
+  return programPath
+    .split(':')
+    .map((folder) => join(folder, name))
+    .find(isExecutable);
 }
 
 /** @throws ERR_UNSUPPORTED naming the program and the package that has it. */

@@ -6,29 +6,9 @@ import { realFolder, realPlace } from '../files/real-place.ts';
 import { mountsBelow } from '../rootfs/protect.ts';
 
 /** Folders that images have too: what was in them before is taken for the container's own and may be replaced. */
-export const imageFolders: ReadonlySet<string> = new Set([
-  'bin',
-  'boot',
-  'dev',
-  'etc',
-  'home',
-  'lib',
-  'lib32',
-  'lib64',
-  'libx32',
-  'media',
-  'mnt',
-  'opt',
-  'proc',
-  'root',
-  'run',
-  'sbin',
-  'srv',
-  'sys',
-  'tmp',
-  'usr',
-  'var',
-]);
+export const imageFolders: ReadonlySet<string> = new Set(
+  'bin boot dev etc home lib lib32 lib64 libx32 media mnt opt proc root run sbin srv sys tmp usr var'.split(' '),
+);
 
 /**
  * Every path to protect, below the root: mounts, the given paths (the builder's folders, the context, ignored paths), and

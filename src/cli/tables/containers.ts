@@ -53,16 +53,7 @@ const registryFlags: FlagGroup = group('Registry', [
 
 const commonGroups: readonly FlagGroup[] = [group('Store', storeFlags), group('What is told', plainLogFlags)];
 
-const ofVirtualMachines = [
-  'cpu-period',
-  'cpu-quota',
-  'cpu-shares',
-  'cpuset-cpus',
-  'cpuset-mems',
-  'memory-swap',
-  'cgroup-parent',
-  'shm-size',
-];
+const ofVirtualMachines = 'cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems memory-swap cgroup-parent shm-size'.split(' ');
 
 export const fromGroups: readonly FlagGroup[] = [
   group('The container', [

@@ -39,14 +39,9 @@ export const registryFlags: readonly FlagSpec[] = [
 ];
 
 /** What only matters where an image is pulled. */
-const ofPulling: ReadonlySet<string> = new Set([
-  'insecure-pull',
-  'skip-tls-verify-pull',
-  'registry-mirror',
-  'registry-map',
-  'skip-default-registry-fallback',
-  'image-download-retry',
-]);
+const ofPulling: ReadonlySet<string> = new Set(
+  'insecure-pull skip-tls-verify-pull registry-mirror registry-map skip-default-registry-fallback image-download-retry'.split(' '),
+);
 
 /** What is said of one registry, for commands with other words for the rest. */
 export const hostFlags: readonly FlagSpec[] = registryFlags.filter(
