@@ -10,7 +10,7 @@ export const logFlags: readonly FlagSpec[] = [
     short: 'v',
     isCommon: true,
     choices: verbosities,
-    reads: (text) => text.toLowerCase().replace(/^warning$/, 'warn'), // as logrus, kaniko's and skopeo's
+    reads: (level) => level.toLowerCase().replace(/^warning$/, 'warn'), // as logrus, kaniko's and skopeo's
     details: 'trace, debug, info (default), warn, error, fatal or panic; errors and the output of a RUN are always told',
     kaniko: 'same',
   }),
