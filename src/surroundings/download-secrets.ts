@@ -19,15 +19,16 @@ export function withDownloadSecrets(
 
 function authorizationFor(url: URL, secrets: ReadonlyMap<string, Buffer>): string | undefined {
   for (const host of new Set([url.host, url.hostname])) {
-    const header = textOf(secrets, `HTTP_AUTH_HEADER_${host}`);
+    const header = secretLine(secrets, `HTTP_AUTH_HEADER_${host}`);
     if (header !== undefined) return header;
-    const token = textOf(secrets, `HTTP_AUTH_TOKEN_${host}`);
+    const token = secretLine(secrets, `HTTP_AUTH_TOKEN_${host}`);
     if (token !== undefined) return `Bearer ${token}`;
   }
   return undefined;
 }
 
-function textOf(secrets: ReadonlyMap<string, Buffer>, id: string): string | undefined {
+/** A secret for a header, without the line end that a file has more often than not; undefined for none. @throws ERR_USAGE */
+export function secretLine(secrets: ReadonlyMap<string, Buffer>, id: string): string | undefined {
   const text = secrets.get(id)?.toString('utf8').trim();
   if (text === undefined || text === '') return undefined;
   // oxlint-disable-next-line no-control-regex -- a header can't carry them

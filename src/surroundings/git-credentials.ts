@@ -1,6 +1,7 @@
 // Which credentials a git server gets. RED: nobody else's.
 import type { GitRemote } from '../git/remote.ts';
 import { basic } from '../registry/authorization.ts';
+import { secretLine } from './download-secrets.ts';
 
 export interface GitCredentialSources {
   readonly secrets: ReadonlyMap<string, Buffer>;
@@ -12,15 +13,15 @@ export interface GitCredentialSources {
   readonly top: GitRemote;
 }
 
-/** The Authorization header for a repository, undefined where there is none for it. */
+/** The Authorization header for a repository, undefined where there is none for it. @throws ERR_USAGE for a secret that can't be in one */
 export function authorizationFor(remote: GitRemote, { secrets, env, isTop, top }: GitCredentialSources): string | undefined {
   if (remote.password !== undefined) return basic({ user: remote.user ?? '', password: remote.password });
   const host = remote.host.includes(':') ? `[${remote.host}]` : remote.host;
   const suffixes = [...(remote.port === undefined ? [] : [`.${host}:${remote.port}`]), `.${host}`, ...(isTop ? [''] : [])];
   for (const suffix of suffixes) {
-    const header = textOf(secrets.get(`GIT_AUTH_HEADER${suffix}`));
+    const header = secretLine(secrets, `GIT_AUTH_HEADER${suffix}`);
     if (header !== undefined) return header;
-    const token = textOf(secrets.get(`GIT_AUTH_TOKEN${suffix}`));
+    const token = secretLine(secrets, `GIT_AUTH_TOKEN${suffix}`);
     if (token !== undefined) return basic({ user: 'x-access-token', password: token });
   }
   // A token in the place of the user, as hosts allow.
@@ -30,10 +31,4 @@ export function authorizationFor(remote: GitRemote, { secrets, env, isTop, top }
   if (token !== undefined && token !== '') return basic({ user: token, password: '' });
   const { GIT_USERNAME: user = '', GIT_PASSWORD: password = '' } = env;
   return user === '' && password === '' ? undefined : basic({ user, password });
-}
-
-// A secret's file ends with a line end more often than not.
-function textOf(secret: Buffer | undefined): string | undefined {
-  const text = secret?.toString('utf8').trim();
-  return text === undefined || text === '' || /\p{Cc}/u.test(text) ? undefined : text;
 }
