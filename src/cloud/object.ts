@@ -53,7 +53,7 @@ async function* readAll(object: StoredObject, first: Response, patience: Patienc
       const same = etag === undefined || etag.startsWith('W/') ? {} : { 'if-match': etag };
       response = await begin(object, { range: `bytes=${done}-`, ...same }, patience, signal);
       skip = response.status === 206 ? 0 : done;
-      checkRange(object, response, done, size);
+      checkSame(object, response, done, { size, etag });
     }
   }
 }
@@ -87,14 +87,20 @@ async function begin(
   }
 }
 
-function checkRange(object: StoredObject, response: Response, offset: number, size: number | undefined): void {
+/** Not every store looks at If-Match. */
+function checkSame(
+  object: StoredObject,
+  response: Response,
+  offset: number,
+  { size, etag }: { readonly size: number | undefined; readonly etag: string | undefined },
+): void {
   const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(header(response, 'content-range') ?? '');
   const length = header(response, 'content-length');
   const isRight =
     response.status === 206
       ? Number(range?.[1] ?? -1) === offset && (size === undefined || range?.[2] === '*' || Number(range?.[2]) === size)
       : size === undefined || length === undefined || Number(length) === size;
-  if (isRight) return;
+  if (isRight && (etag === undefined || (header(response, 'etag') ?? etag) === etag)) return;
   response.body.destroy();
   throw new BuilderError('ERR_CONTEXT', `Cannot read ${object.name}: it has become another object while it was read`);
 }
