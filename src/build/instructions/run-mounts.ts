@@ -1,4 +1,5 @@
 // RUN --mount: each kind as a thing that stands at its target while the command runs.
+import { isUtf8 } from 'node:buffer';
 import { chmod, lchown, mkdir, writeFile } from 'node:fs/promises';
 import { type ByteString, fsPath } from '../../bytes.ts';
 import type { SourceTree } from '../../context/tree.ts';
@@ -142,7 +143,8 @@ class MountWork {
     if (bytes === undefined) return this.#absent(flag, mount.isRequired, `secret ${mount.id}`, `--secret id=${mount.id},src=FILE`);
     this.secretIds.push(mount.id);
     if (mount.env !== undefined) {
-      if (bytes.includes(0)) throw new DockerfileError(`Cannot put secret ${mount.id} into ${mount.env}: it holds a NUL byte`, flag.range);
+      const why = bytes.includes(0) ? 'it holds a NUL byte' : isUtf8(bytes) ? undefined : 'it is not UTF-8 text';
+      if (why !== undefined) throw new DockerfileError(`Cannot put secret ${mount.id} into ${mount.env}: ${why}`, flag.range);
       this.env.set(mount.env, bytes.toString());
     }
     if (mount.target === undefined) return [];

@@ -48,7 +48,7 @@ function sources(changes: Partial<MountSources> = {}): MountSources {
   };
   return {
     tree: (from) => (from === undefined ? Promise.resolve(tree) : Promise.reject(new Error(`no stage ${from}`))),
-    secret: (id) => (id === 'token' ? Buffer.from('s3cret-t0ken\n') : undefined),
+    secret: (id) => (id === 'token' ? Buffer.from('s3cret-t0ken\n') : id === 'binary' ? Buffer.from([0xff]) : undefined),
     ssh: () => undefined,
     cacheFolder: bytesFromText(inRoot('caches')),
     ...changes,
@@ -138,6 +138,13 @@ test('a secret can belong to another user, stand elsewhere, and be a variable', 
     only.lines.filter((line) => line !== ''),
     ['s3cret-t0ken'],
   );
+});
+
+test('a secret that no variable can hold as it is, is an error there and a file all the same', options, async () => {
+  const ran = await run(['type=secret,id=binary,env=TOKEN'], 'true');
+  assert.match(String(ran.error), /Cannot put secret binary into TOKEN: it is not UTF-8 text/);
+  const file = await run(['type=secret,id=binary'], 'od -An -tx1 /run/secrets/binary');
+  assert.deepEqual(file.lines, [' ff']);
 });
 
 test('a secret that was not given is absent, or an error where it is required', options, async () => {
