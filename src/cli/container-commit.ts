@@ -1,7 +1,7 @@
 // `yadokari commit CONTAINER [IMAGE]`: an image of a container, into the store or to any place for images.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type CommitOptions, commitContainer } from '../containers/commit.ts';
+import { type CommitOptions, type CommitScope, commitContainer } from '../containers/commit.ts';
 import { removeMountPoints } from '../containers/run.ts';
 import type { ContainerState } from '../containers/state.ts';
 import { BuilderError } from '../errors.ts';
@@ -9,7 +9,8 @@ import { given } from '../given.ts';
 import { openBlobStore } from '../layer/store.ts';
 import { splitDigest } from '../oci/digest.ts';
 import { hostPlatform } from '../oci/platform.ts';
-import { type StoredImage, writeImage } from '../oci/stored-image.ts';
+import { type StoredImage, describeImage, writeImage } from '../oci/stored-image.ts';
+import { addToList } from '../store/image-list.ts';
 import { localName } from '../store/image-names.ts';
 import { type ImageStore, openStoreSink } from '../store/image-store.ts';
 import { writeLayout } from '../store/oci-layout.ts';
@@ -41,8 +42,9 @@ export async function runCommitCommand(input: CommandInput): Promise<void> {
   const scope = { store: layers, emit: report.emit, signal };
   await using base = await baseOf(container.state, store, signal);
   const image = await commitContainer(container, base?.stored, optionsOf(input), scope);
-  if (place === undefined) await writeToStore(store, image, names, signal);
-  else await writeToPlace(input, image, place);
+  const list = settings.text('manifest');
+  if (place === undefined || list !== undefined) await writeToStore({ store, names, ...given({ list }) }, image, scope);
+  if (place !== undefined) await writeToPlace(input, image, place);
   const id = splitDigest(image.config.descriptor.digest).hex;
   // One or the other, as with buildah.
   if (file === undefined) stdout.write(`${id}\n`);
@@ -76,10 +78,15 @@ async function baseOf(
   return await readStored(store, { descriptor, names: [] }, hostPlatform(process.arch), signal);
 }
 
-async function writeToStore(store: ImageStore, image: StoredImage, names: readonly string[], signal: AbortSignal): Promise<void> {
+async function writeToStore(
+  { store, names, list }: { readonly store: ImageStore; readonly names: readonly string[]; readonly list?: string },
+  image: StoredImage,
+  { emit, signal }: Pick<CommitScope, 'emit' | 'signal'>,
+): Promise<void> {
   await using sink = await openStoreSink(store, names, signal);
   await writeImage(sink, image, signal);
   await sink.finish();
+  if (list !== undefined) await addToList(store, localName(list), [describeImage(image)], { emit, signal });
 }
 
 /** By way of a layout: what another place expects is changed on the way as with any other copy. */

@@ -22,6 +22,10 @@ const overview: readonly { readonly title: string; readonly names: readonly stri
     title: 'Build an image step by step, in a container',
     names: ['from', 'run', 'add', 'commit', 'containers', 'mount', 'umount', 'rename', 'rm', 'unshare'],
   },
+  {
+    title: 'An index of images, one by one',
+    names: ['create', 'add', 'annotate', 'remove', 'inspect', 'push', 'exists', 'rm'].map((verb) => `manifest ${verb}`),
+  },
   { title: 'Make an image by hand', names: ['layer', 'config', 'manifest', 'assemble'] },
   { title: 'About the program', names: [] },
 ];

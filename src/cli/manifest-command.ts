@@ -17,10 +17,6 @@ export async function runManifestCommand(input: CommandInput): Promise<void> {
   const { settings, positionals, env, report, signal } = input;
   const [destination, ...others] = positionals;
   const config = settings.text('config');
-  if (config === undefined && /^(?:create|add|push|inspect|annotate|remove|rm|exists)$/.test(destination ?? ''))
-    throw new BuilderError('ERR_USAGE', `Cannot run command "manifest ${destination}": indexes are made at once, where they go to`, {
-      hint: 'yadokari index create --tag NAME --from IMAGE,IMAGE; build --platform OS/ARCH,OS/ARCH -t NAME and push NAME; inspect --raw',
-    });
   if (config === undefined || others.length > 0)
     throw new BuilderError(
       'ERR_USAGE',

@@ -1,6 +1,7 @@
 // The flags that say where an image goes → OutputRequest.
 import { resolve } from 'node:path';
 import { BuilderError } from '../errors.ts';
+import { given } from '../given.ts';
 import { type Reference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import { type OutputRequest, builderOutputFile, isUrl } from '../outputs/output-request.ts';
 import { hasCache } from './cache-request.ts';
@@ -70,8 +71,9 @@ function artifactFile(
 function storeOutput(settings: Settings, isNowhere: boolean): StoreOutput | undefined {
   const names = settings.list('tag').map(localName);
   const folder = settings.text('root');
-  if (folder !== undefined) return names.length > 0 || isNowhere ? { folder, names } : undefined;
-  const [first] = names;
+  const list = settings.has('manifest') ? localName(settings.text('manifest') ?? '') : undefined;
+  const [first] = [...names, ...(list === undefined ? [] : [list])];
+  if (folder !== undefined) return first !== undefined || isNowhere ? { folder, names, ...given({ list }) } : undefined;
   if (first === undefined) return undefined;
   throw new BuilderError('ERR_USAGE', `Cannot name the image ${first}: a container has no store of images`, {
     hint: '--destination pushes to a registry; --root FOLDER, or YADOKARI_ROOT, names a store in a volume',

@@ -47,7 +47,7 @@ export async function runPushCommand(input: CommandInput): Promise<void> {
 }
 
 /** An image of the store to a place, a registry where it says no other; without one to where its name says. */
-async function pushFromStore(input: CommandInput, name: string, destination: string | undefined): Promise<void> {
+export async function pushFromStore(input: CommandInput, name: string, destination: string | undefined): Promise<void> {
   const { settings, env, report } = input;
   const store = storeOf(settings, env);
   const found = await findImageIfAny(store, name, input.signal);

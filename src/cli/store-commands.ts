@@ -4,6 +4,7 @@ import { type Command, buildahFailure } from './command.ts';
 import { runDiffCommand } from './diff-command.ts';
 import { runHistoryCommand } from './history-command.ts';
 import { runImagesCommand } from './images-command.ts';
+import { manifestListCommands } from './manifest-list-commands.ts';
 import { runPullCommand } from './pull-command.ts';
 import { runDiskUsageCommand, runPruneCommand, runRemoveCommand, runTagCommand, runUntagCommand } from './removal-commands.ts';
 import {
@@ -108,4 +109,7 @@ const commands: readonly Command[] = [
   },
 ];
 
-export const storeCommands: readonly Command[] = commands.map((command) => ({ ...command, failureStatus: () => buildahFailure }));
+export const storeCommands: readonly Command[] = [...commands, ...manifestListCommands].map((command) => ({
+  ...command,
+  failureStatus: () => buildahFailure,
+}));

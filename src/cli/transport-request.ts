@@ -78,14 +78,15 @@ function credentialOf(settings: Settings, prefix: SidePrefix): RegistrySide['cre
   return { kind: 'password', user: pair.slice(0, colon), password: pair.slice(colon + 1) };
 }
 
-/** What is chosen of an index unless something else is said. */
-function chosenPlatform(settings: Settings): Platform {
+/** What is chosen of an index unless something else is said, by flags that begin so. */
+export function chosenPlatform(settings: Settings, prefixes: readonly string[] = ['override-', '']): Platform {
   const host = hostPlatform(process.arch);
-  const variant = settings.text('override-variant') ?? settings.text('variant');
-  const architecture = settings.text('override-arch') ?? settings.text('arch') ?? host.architecture;
+  const text = (name: string): string | undefined =>
+    prefixes.map((prefix) => settings.text(`${prefix}${name}`)).find((value) => value !== undefined);
+  const [variant, architecture = host.architecture] = [text('variant'), text('arch')];
   const kept = architecture === host.architecture && host.variant !== undefined ? { variant: host.variant } : {};
   return normalizePlatform({
-    os: settings.text('override-os') ?? settings.text('os') ?? host.os,
+    os: text('os') ?? host.os,
     architecture,
     ...(variant === undefined ? kept : { variant }),
   });

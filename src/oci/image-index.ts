@@ -8,9 +8,10 @@ import { type Platform, formatPlatform, normalizePlatform } from './platform.ts'
 
 const indexTypes: Readonly<Record<MediaFamily, string>> = { oci: MediaType.ociIndex, docker: MediaType.dockerList };
 
-/** The index that names these, in their order: Docker's list where all of them are Docker's, which knows no annotations. */
+/** The index that names these, in their order: Docker's list where all of them are Docker's and nothing has annotations, which it knows not. */
 export function encodeIndex(entries: readonly Descriptor[], annotations: ReadonlyMap<string, string> = new Map()): StoredManifest {
-  const isDocker = annotations.size === 0 && entries.every(({ mediaType }) => mediaType === MediaType.dockerManifest);
+  const isPlain = (entry: Descriptor): boolean => entry.mediaType === MediaType.dockerManifest && entry.annotations === undefined;
+  const isDocker = annotations.size === 0 && entries.length > 0 && entries.every(isPlain);
   const mediaType = indexTypes[isDocker ? 'docker' : 'oci'];
   const root = new Map<string, Json>([
     ['schemaVersion', 2],
@@ -38,7 +39,7 @@ export function refuseSamePlatform(images: readonly { readonly name: string; rea
     const other = byPlatform.get(key);
     if (other !== undefined)
       throw new BuilderError('ERR_USAGE', `Cannot make the index: ${other} and ${name} are both for ${key}`, {
-        hint: 'name one image a platform; a tag may be that of an earlier build (see --match-annotation)',
+        hint: 'one image a platform; a tag may be that of an earlier build (index create --match-annotation; manifest remove)',
       });
     byPlatform.set(key, name);
   }

@@ -34,6 +34,7 @@ export interface ImageIndex {
   readonly mediaType: string;
   readonly family: MediaFamily;
   readonly manifests: readonly Descriptor[];
+  readonly annotations: ReadonlyMap<string, string>;
   readonly subject?: Descriptor;
 }
 
@@ -73,9 +74,10 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   if (known === undefined) {
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot use the manifest: ${JSON.stringify(mediaType)} is not an image`);
   }
+  const annotations = parseAnnotations(root.get('annotations'), 'annotations') ?? new Map<string, string>();
   if (known.kind === 'index') {
     const manifests = descriptors(root, 'manifests', indexEntryLimit);
-    return { kind: 'index', mediaType, family: known.family, manifests, ...subjectOf(root) };
+    return { kind: 'index', mediaType, family: known.family, manifests, annotations, ...subjectOf(root) };
   }
   const config = root.get('config');
   if (config === undefined) throw malformedManifest('config is missing');
@@ -85,7 +87,7 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
     family: known.family,
     config: parseDescriptor(config, 'config'),
     layers: descriptors(root, 'layers', layerLimit),
-    annotations: parseAnnotations(root.get('annotations'), 'annotations') ?? new Map(),
+    annotations,
     ...subjectOf(root),
     ...artifactTypeOf(root),
   };

@@ -46,6 +46,13 @@ export function encodeImage(image: Image): StoredImage {
   };
 }
 
+/** An image as an index names it, with the platform that its config says. */
+export function describeImage({ manifest, image }: StoredImage): Descriptor {
+  const { os, architecture, variant, osVersion } = image.config;
+  const platform = { os, architecture, ...given({ variant, osVersion }) };
+  return { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length, platform };
+}
+
 /** A manifest of either family, members in OCI's order. */
 export function encodeManifest(
   mediaType: string,

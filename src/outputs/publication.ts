@@ -8,7 +8,8 @@ import type { StoredManifest } from '../oci/manifest.ts';
 import { type Platform, formatPlatform } from '../oci/platform.ts';
 import { formatCommonName, formatReference, formatRepository } from '../oci/reference.ts';
 import type { ImageSink } from '../oci/source-and-sink.ts';
-import { type StoredImage, writeImageBlobs } from '../oci/stored-image.ts';
+import { type StoredImage, describeImage, writeImageBlobs } from '../oci/stored-image.ts';
+import { addToList } from '../store/image-list.ts';
 import { openOciArchiveSink } from '../store/oci-archive.ts';
 import { imageStore, storeSink } from '../store/image-store.ts';
 import { openLayoutSink } from '../store/oci-layout.ts';
@@ -75,7 +76,7 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
         makeFolder(folder);
         await files.copyTo(folder);
       }
-      entries.push({ mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length, platform });
+      entries.push({ ...describeImage(image), platform });
       sizeBytes += image.image.layers.reduce((total, { descriptor }) => total + descriptor.size, 0);
     },
     finish: async () => {
@@ -85,6 +86,8 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
       for (const { path } of output.exports.filter(({ type }) => type === 'oci'))
         await writeOciArchive(path, output, { index, images }, signal);
       await each(async (sink) => await sink.writeRoot(index, signal));
+      const { store } = output;
+      if (store?.list !== undefined) await addToList(store, store.list, entries, { emit, signal });
       for (const { names } of targets)
         for (const name of names) emit({ kind: 'image.written', destination: name.replace('@', `@${digest}`), digest, sizeBytes });
       const pushed = output.noPush ? [] : output.destinations.map((reference) => ({ destination: formatReference(reference), digest }));

@@ -2,13 +2,16 @@
 import { Readable } from 'node:stream';
 import type { Emit } from '../events.ts';
 import { splitDigest } from '../oci/digest.ts';
-import { type StoredImage, writeImage } from '../oci/stored-image.ts';
+import { type StoredImage, describeImage, writeImage } from '../oci/stored-image.ts';
+import { addToList } from '../store/image-list.ts';
 import { imageStore, openStoreSink } from '../store/image-store.ts';
 
 /** Where the store is, and what the image is called there; without a name it has its id alone. */
 export interface StoreOutput {
   readonly folder: string;
   readonly names: readonly string[];
+  /** The index of the store that it is to be part of. */
+  readonly list?: string;
 }
 
 /** Images that were pulled for this build, by what the store calls them. */
@@ -16,7 +19,7 @@ export type PulledBases = ReadonlyMap<string, StoredImage>;
 
 /** Writes the image, then names it. @throws ERR_USAGE where the store can't be written, ERR_LAYER */
 export async function storeImage(
-  { folder, names }: StoreOutput,
+  { folder, names, list }: StoreOutput,
   stored: StoredImage,
   { bases, emit, signal }: { readonly bases: PulledBases; readonly emit: Emit; readonly signal: AbortSignal },
 ): Promise<void> {
@@ -25,6 +28,7 @@ export async function storeImage(
   {
     await using sink = await openStoreSink(store, names, signal);
     await writeImage(sink, stored, signal);
+    if (list !== undefined) await addToList(store, list, [describeImage(stored)], { emit, signal });
   }
   const layers = new Set(stored.image.layers.map(({ descriptor }) => descriptor.digest));
   for (const [name, base] of bases) {

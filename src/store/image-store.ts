@@ -33,8 +33,8 @@ export interface StoreEntry {
   readonly names: readonly string[];
 }
 
-/** How long others have to wait: for who reads or writes images, or for who changes index.json. */
-const locks = { blobs: 'blobs.lock', index: 'index.lock' } as const;
+/** How long others have to wait: for who reads or writes images, who changes index.json, or who changes an index of images. */
+const locks = { blobs: 'blobs.lock', index: 'index.lock', lists: 'lists.lock' } as const;
 
 export function imageStore(folder: string): ImageStore {
   return { folder, layout: join(folder, 'images'), cache: join(folder, 'cache') };

@@ -134,8 +134,7 @@ function describeManifest({ mediaType, digest, bytes }: StoredManifest): Descrip
 
 function checkAnnotations(source: ImageSource, { manifest, descriptor }: Found, wanted: ReadonlyMap<string, string>): void {
   if (wanted.size === 0) return;
-  const view = parseManifest(manifest.bytes, manifest.mediaType);
-  const has = view.kind === 'manifest' ? view.annotations : new Map<string, string>();
+  const { annotations: has } = parseManifest(manifest.bytes, manifest.mediaType);
   for (const [key, value] of wanted) {
     const state = has.has(key) ? `its ${key} is ${JSON.stringify(has.get(key))}` : `it has no annotation ${key}`;
     if (has.get(key) !== value)

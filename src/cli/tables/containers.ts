@@ -3,7 +3,7 @@ import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { pullPolicies } from '../base-image.ts';
 import { logFlags } from './log.ts';
 import { configGroups } from './pieces.ts';
-import { oldPullFlags } from './own-build.ts';
+import { manifestFlag, oldPullFlags } from './own-build.ts';
 import { chunkSizeFlag } from './registry.ts';
 import { storeFlags } from './store-root.ts';
 import { copyGroups, sideFlags } from './transports.ts';
@@ -145,7 +145,7 @@ export const commitGroups: readonly FlagGroup[] = [
     toggle('identity-label', 'false: no label io.yadokari.version'),
     list('unsetenv', 'NAME', 'leave this variable out; may be repeated', { empty: 'no item' }),
     toggle('disable-compression', 'store the new layer as a plain archive', { short: 'D' }),
-    unsupported('text', 'manifest', 'indexes are made by: yadokari index'),
+    manifestFlag,
     ...unsupportedFlags('list', ['sign-by', 'encryption-key', 'encrypt-layer'], 'images are signed and encrypted by tools of their own'),
   ]),
   group('Afterwards', [

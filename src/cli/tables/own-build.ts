@@ -9,6 +9,10 @@ export const pullChoices = ['always', 'missing', 'never', 'true', 'false'] as co
 /** buildah's switches of old. */
 export const oldPullFlags: readonly FlagSpec[] = [toggle('pull-always', '--pull=always'), toggle('pull-never', '--pull=never')];
 
+export const manifestFlag = text('manifest', 'NAME', 'add the image to this index of the store', {
+  details: 'add the image to this index of the store, in place of one for the same platform; an index that is not there is made',
+});
+
 export const ownFlags: readonly FlagSpec[] = [
   list('tag', 'NAME', 'name in the store of this machine; repeatable', {
     short: 't',
@@ -17,6 +21,7 @@ export const ownFlags: readonly FlagSpec[] = [
     details:
       'name in the store of this machine: x is localhost/x:latest. Without it, and with nowhere else to go, the image has its id alone',
   }),
+  manifestFlag,
   list('output', 'SPEC', 'type=local|tar|oci|docker,dest=PLACE; or FOLDER', {
     short: 'o',
     empty: 'refused',

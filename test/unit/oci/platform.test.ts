@@ -28,7 +28,7 @@ for (const [wanted, offered, chosen] of rows) {
       const platform = { os, architecture, ...(variant === undefined ? {} : { variant }) };
       return { mediaType: MediaType.ociManifest, digest: `sha256:${String(position).repeat(64)}` as const, size: 1, platform };
     });
-    const index: ImageIndex = { kind: 'index', mediaType: MediaType.ociIndex, family: 'oci', manifests };
+    const index: ImageIndex = { kind: 'index', mediaType: MediaType.ociIndex, family: 'oci', manifests, annotations: new Map() };
     const choose = (): string => selectPlatform(index, parsePlatform(wanted, host)).digest;
     if (chosen === undefined) assert.throws(choose, { code: 'ERR_UNSUPPORTED' });
     else assert.equal(choose(), `sha256:${String(offered.indexOf(chosen)).repeat(64)}`);
