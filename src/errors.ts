@@ -144,6 +144,33 @@ export function systemReason(error: unknown): string {
   return words ?? messageOf(error);
 }
 
+/** What `work` gives, or what `recover` makes of its failure; of a promise, `.catch(recover)` does the same. */
+export function orElse<Value, Other>(work: () => Value, recover: (error: unknown) => Other): Value | Other {
+  try {
+    return work();
+  } catch (error) {
+    return recover(error);
+  }
+}
+
+/** Makes `otherwise` of a failure of the system with one of these codes; throws any other one as it is, or as `others` says it. */
+export function ifCode(codes: readonly string[]): (error: unknown) => undefined;
+export function ifCode<Other>(codes: readonly string[], otherwise: Other, others?: (error: unknown) => never): (error: unknown) => Other;
+export function ifCode<Other>(codes: readonly string[], otherwise?: Other, others = rethrow): (error: unknown) => Other | undefined {
+  return (error) => (codes.includes(systemCode(error) ?? '') ? otherwise : others(error));
+}
+
+/** Throws the failure of a system call as one with a meaning: `Cannot read FILE`, and why. */
+export function inWords(code: ErrorCode, message: string): (error: unknown) => never {
+  return (error) => {
+    throw new BuilderError(code, `${message}: ${systemReason(error)}`, { cause: error });
+  };
+}
+
+function rethrow(error: unknown): never {
+  throw error;
+}
+
 /** A failure to reach a host, said of what it was for (`open context PLACE`), as ERR_CONTEXT; any other error as it is. */
 export function unreachableFor(task: string, error: unknown): unknown {
   if (!(error instanceof RegistryError) || !error.message.startsWith('Cannot reach ')) return error;

@@ -1,7 +1,7 @@
 // Folders with the ones above them. Node's own `mkdir` with `recursive` never ends where a file system has no room for folders, as /proc.
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { BuilderError, systemReason, systemCode } from './errors.ts';
+import { inWords, orElse, systemCode } from './errors.ts';
 
 /** Makes a folder, and those above it that are missing, each with this mode but for the umask. @throws SystemError; EEXIST where a file is */
 export function makeFolder(path: string | Buffer, mode = 0o777): void {
@@ -17,11 +17,7 @@ export function makeFolder(path: string | Buffer, mode = 0o777): void {
 
 /** The same where somebody named the folder: `what` says how. @throws ERR_USAGE in words */
 export function makeNamedFolder(path: string, what: string, mode = 0o777): void {
-  try {
-    makeFolder(path, mode);
-  } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot make ${what} ${path}: ${systemReason(error)}`, { cause: error });
-  }
+  orElse(() => makeFolder(path, mode), inWords('ERR_USAGE', `Cannot make ${what} ${path}`));
 }
 
 function makeOne(path: string | Buffer, mode: number): void {

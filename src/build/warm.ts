@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { bytesFromText } from '../bytes.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { imagesOf } from '../dockerfile/images.ts';
-import { BuilderError, systemReason } from '../errors.ts';
+import { BuilderError, inWords, orElse } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { waitForLock } from '../linux/file-lock.ts';
 import { type Platform, formatPlatform, parsePlatform } from '../oci/platform.ts';
@@ -50,13 +50,7 @@ export function imagesToWarm(
  */
 export async function warmImages(images: readonly WantedImage[], scope: WarmScope): Promise<number> {
   const { folder, emit, signal } = scope;
-  try {
-    makeFolder(folder.path);
-  } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot use ${folder.path} for base images: ${systemReason(error)}`, {
-      cause: error,
-    });
-  }
+  orElse(() => makeFolder(folder.path), inWords('ERR_USAGE', `Cannot use ${folder.path} for base images`));
   let count = 0;
   for (const image of images) {
     try {

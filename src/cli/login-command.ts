@@ -4,7 +4,7 @@ import { existsSync, readFileSync, realpathSync, renameSync, rmSync, statSync, w
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { makeFolder } from '../folders.ts';
-import { BuilderError, systemReason, systemCode } from '../errors.ts';
+import { BuilderError, ifCode, inWords, orElse, systemReason } from '../errors.ts';
 import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
 import { dockerHub } from '../oci/reference.ts';
 import { findEntry, normalizeKey, parseDockerConfig } from '../registry/docker-config.ts';
@@ -150,13 +150,8 @@ function keepCredential(path: string, registry: string, auth: string): void {
 }
 
 function readIfThere(path: string): string | undefined {
-  try {
-    const text = readFileSync(path, 'utf8');
-    return text.trim() === '' ? undefined : text;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw new BuilderError('ERR_AUTH', `Cannot read ${path}: ${systemReason(error)}`, { cause: error });
-  }
+  const text = orElse(() => readFileSync(path, 'utf8'), ifCode(['ENOENT'], '', inWords('ERR_AUTH', `Cannot read ${path}`)));
+  return text.trim() === '' ? undefined : text;
 }
 
 function objectOf(value: Json | undefined, path: string): JsonObject {

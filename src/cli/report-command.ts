@@ -1,7 +1,7 @@
 // `yadokari report`: the page of a build from its events file.
 import { createReadStream, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
-import { BuilderError, systemReason, systemCode } from '../errors.ts';
+import { BuilderError, inWords, orElse, systemCode } from '../errors.ts';
 import { BuildRecord } from '../report/build-record.ts';
 import { parseEvent } from '../report/event-json.ts';
 import { buildPage } from '../report/page.ts';
@@ -49,9 +49,5 @@ function readLine(line: string): { readonly event: ReturnType<typeof parseEvent>
 }
 
 function writePage(path: string, page: string): void {
-  try {
-    writeFileSync(path, page);
-  } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot write --output ${path}: ${systemReason(error)}`, { cause: error });
-  }
+  orElse(() => writeFileSync(path, page), inWords('ERR_USAGE', `Cannot write --output ${path}`));
 }

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, ifCode } from '../errors.ts';
 import { unpackImage } from '../rootfs/unpack-image.ts';
 import type { IdMapping } from '../sandbox/ids.ts';
 import { planIds, runUnshared } from '../sandbox/unshare.ts';
@@ -30,9 +30,7 @@ export async function runUnpackCommand(input: CommandInput): Promise<number | vo
   mkdirSync(temporary, { mode: 0o755 });
   try {
     await withStoredImage({ store, text, settings }, signal, async ({ image }) => await unpackImage(image, temporary, report, signal));
-    await rmdir(folder).catch((error: unknown) => {
-      if (systemCode(error) !== 'ENOENT') throw error;
-    });
+    await rmdir(folder).catch(ifCode(['ENOENT']));
     await rename(temporary, folder);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });

@@ -6,7 +6,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path/posix';
 import { makeNamedFolder } from '../folders.ts';
 import { bytesFromText, fsPath } from '../bytes.ts';
-import { BuilderError, systemReason, systemCode } from '../errors.ts';
+import { BuilderError, ifCode, orElse, systemCode, systemReason } from '../errors.ts';
 import { removeTree } from '../files/remove.ts';
 import { plainRoot } from '../files/root.ts';
 import { type LockKind, tryLock, waitForLock } from '../linux/file-lock.ts';
@@ -172,12 +172,7 @@ export class ContainerStore {
 
   #read(id: string): ContainerState | undefined {
     const path = this.#pathOf(id, 'state.json');
-    try {
-      return parseState(readFileSync(path, 'utf8'), path);
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      throw error;
-    }
+    return orElse(() => parseState(readFileSync(path, 'utf8'), path), ifCode(['ENOENT']));
   }
 
   // Under the lock of all states: what stands there half written is of somebody who was killed.

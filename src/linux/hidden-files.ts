@@ -13,7 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, ifCode, orElse, systemCode } from '../errors.ts';
 
 export interface HiddenFiles {
   /** Files that stay readable, with the reason: mounted read-only, or a mount themselves. */
@@ -106,10 +106,5 @@ function putBack({ path, content, stats, parent }: Hidden): void {
 }
 
 function realPath(path: string): string | undefined {
-  try {
-    return realpathSync(path);
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '')) return undefined;
-    throw error;
-  }
+  return orElse(() => realpathSync(path), ifCode(['ENOENT', 'ENOTDIR', 'ELOOP']));
 }

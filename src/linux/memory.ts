@@ -1,6 +1,6 @@
 // What the kernel says about the memory of this container: its limit, and how often the limit killed somebody.
 import { readFileSync } from 'node:fs';
-import { systemCode } from '../errors.ts';
+import { ifCode, orElse } from '../errors.ts';
 
 const counters = ['/sys/fs/cgroup/memory.events', '/sys/fs/cgroup/memory/memory.oom_control'];
 
@@ -21,10 +21,5 @@ export function memoryLimit(): number | undefined {
 }
 
 function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM'].includes(systemCode(error) ?? '')) return undefined;
-    throw error;
-  }
+  return orElse(() => readFileSync(path, 'utf8'), ifCode(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM']));
 }

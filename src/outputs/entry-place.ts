@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BuilderError, RegistryError, systemReason, systemCode } from '../errors.ts';
+import { BuilderError, RegistryError, ifCode, inWords, systemCode, systemReason } from '../errors.ts';
 import type { Image } from '../oci/image.ts';
 import type { Platform } from '../oci/platform.ts';
 import { type Reference, formatRepository } from '../oci/reference.ts';
@@ -62,29 +62,16 @@ function layoutPlace(folder: string, platform: Platform): EntryPlace {
     name: `oci:${folder}`,
     find: async (key, signal) => {
       const entry = join(folder, key);
-      try {
-        await stat(entry);
-      } catch (error) {
-        if (systemCode(error) === 'ENOENT') return undefined;
-        throw new BuilderError('ERR_REGISTRY', `Cannot read ${entry}: ${systemReason(error)}`, { cause: error });
-      }
+      const found = await stat(entry).catch(ifCode(['ENOENT'], undefined, inWords('ERR_REGISTRY', `Cannot read ${entry}`)));
+      if (found === undefined) return undefined;
       return (await readLayout({ folder: entry, tag: key }, platform, signal)).image;
     },
     list: async () => {
-      try {
-        // Hidden ones are being written.
-        return (await readdir(folder)).filter((name) => !name.startsWith('.')).toSorted();
-      } catch (error) {
-        if (systemCode(error) === 'ENOENT') return [];
-        throw new BuilderError('ERR_REGISTRY', `Cannot read ${folder}: ${systemReason(error)}`, { cause: error });
-      }
+      const names = await readdir(folder).catch(ifCode(['ENOENT'], [], inWords('ERR_REGISTRY', `Cannot read ${folder}`)));
+      return names.filter((name) => !name.startsWith('.')).toSorted(); // hidden ones are being written
     },
     remove: async (key) => {
-      try {
-        await rm(join(folder, key), { recursive: true, force: true });
-      } catch (error) {
-        throw new BuilderError('ERR_REGISTRY', `Cannot remove ${join(folder, key)}: ${systemReason(error)}`, { cause: error });
-      }
+      await rm(join(folder, key), { recursive: true, force: true }).catch(inWords('ERR_REGISTRY', `Cannot remove ${join(folder, key)}`));
     },
     // Beside its place first: others that look there find it whole.
     put: async (key, image, signal) => {

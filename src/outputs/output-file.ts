@@ -3,7 +3,7 @@
 import { constants } from 'node:fs';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { BuilderError, systemReason, systemCode } from '../errors.ts';
+import { BuilderError, ifCode, inWords, systemReason } from '../errors.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { withoutUserinfo } from '../registry/download.ts';
 import { redactUrl } from '../registry/response.ts';
@@ -41,12 +41,9 @@ export async function openOutputFile(path: string, flag: string): Promise<Output
 }
 
 async function openExisting(path: string, flag: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, constants.O_WRONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
-  } catch (error) {
-    if (['ENOENT', 'ENXIO', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
-    throw new BuilderError('ERR_USAGE', `Cannot use --${flag} ${path}: ${systemReason(error)}`, { cause: error });
-  }
+  return await open(path, constants.O_WRONLY | constants.O_NOCTTY | constants.O_NONBLOCK).catch(
+    ifCode(['ENOENT', 'ENXIO', 'ENOTDIR'], undefined, inWords('ERR_USAGE', `Cannot use --${flag} ${path}`)),
+  );
 }
 
 /** A result file whose URL takes it by PUT, as signed URLs of object stores do. @throws ERR_USAGE for what is no URL */

@@ -3,7 +3,7 @@
 import { Resolver } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { type LookupFunction, isIP } from 'node:net';
-import { BuilderError, systemReason, systemCode } from '../errors.ts';
+import { ifCode, inWords, systemCode } from '../errors.ts';
 import { given } from '../given.ts';
 import { relayTo } from './name-relay.ts';
 
@@ -200,10 +200,5 @@ function nameError(code: 'ENOTFOUND' | 'EAI_AGAIN', host: string, cause?: unknow
 }
 
 async function textOf(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return '';
-    throw new BuilderError('ERR_ROOTFS', `Cannot read ${path}: ${systemReason(error)}`, { cause: error });
-  }
+  return await readFile(path, 'utf8').catch(ifCode(['ENOENT'], '', inWords('ERR_ROOTFS', `Cannot read ${path}`)));
 }

@@ -4,7 +4,7 @@
 // kill -9: `recover` goes on from any of them, in any container that has the folder. See ARCHITECTURE.md. RED.
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, rmdirSync, utimesSync } from 'node:fs';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
-import { BuilderError, messageOf, systemCode } from '../errors.ts';
+import { BuilderError, ifCode, messageOf, orElse, systemCode } from '../errors.ts';
 import { tryLock } from '../linux/file-lock.ts';
 import { renameToFree } from '../linux/files.ts';
 import { type Journal, emptyJournal, endWork, readJournal, writeJournal } from './borrow-journal.ts';
@@ -273,11 +273,7 @@ export class BorrowedFolder {
 }
 
 function makeFolder(path: ByteString): void {
-  try {
-    mkdirSync(fsPath(path), 0o700);
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error;
-  }
+  orElse(() => mkdirSync(fsPath(path), 0o700), ifCode(['EEXIST']));
 }
 
 function inUse(folder: ByteString): BuilderError {

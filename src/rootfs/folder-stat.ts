@@ -1,7 +1,7 @@
 // What one folder is like: its identity, its metadata, and when it was changed.
 import { lstatSync, readdirSync } from 'node:fs';
 import { type ByteString, fsPath, textFromBytes } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, ifCode, orElse, systemCode } from '../errors.ts';
 import { statOf } from '../files/disk-view.ts';
 import { applyMetadata, readXattrs, removeStaleXattrs } from '../files/metadata.ts';
 import type { Metadata } from '../layer/entry.ts';
@@ -51,9 +51,5 @@ export function restoreMetadata(folder: ByteString, metadata: Metadata, warn: (m
 /** Gives a folder the mtime that it had, where that is known; only its owner may. @throws SystemError */
 export function restoreTime(folder: ByteString, time: Metadata['mtime'] | undefined): void {
   if (time === undefined) return;
-  try {
-    setTimes(folder, time.seconds, time.nanoseconds);
-  } catch (error) {
-    if (systemCode(error) !== 'EPERM') throw error;
-  }
+  orElse(() => setTimes(folder, time.seconds, time.nanoseconds), ifCode(['EPERM']));
 }

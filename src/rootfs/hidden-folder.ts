@@ -3,7 +3,7 @@
 // tar) does get in: see `borrowed-folder.ts`. RED: it holds what is a user's.
 import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { type ByteString, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
-import { systemCode } from '../errors.ts';
+import { ifCode, orElse } from '../errors.ts';
 import type { Timestamp } from '../layer/entry.ts';
 
 const levels = 17;
@@ -42,11 +42,7 @@ export class HiddenFolder {
   /** Makes what is missing of it. @throws SystemError */
   static make(folder: ByteString, name: ByteString): HiddenFolder {
     const hidden = descend(folder, name, (path) => {
-      try {
-        mkdirSync(fsPath(path), 0o700);
-      } catch (error) {
-        if (systemCode(error) !== 'EEXIST') throw error;
-      }
+      orElse(() => mkdirSync(fsPath(path), 0o700), ifCode(['EEXIST']));
     });
     if (hidden === undefined) throw new Error('a directory that was just made is gone');
     return hidden;
@@ -106,10 +102,5 @@ function below(fd: number | undefined, name: ByteString): ByteString {
 }
 
 function openFolder(path: ByteString): number | undefined {
-  try {
-    return openSync(fsPath(path), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  return orElse(() => openSync(fsPath(path), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW), ifCode(['ENOENT']));
 }

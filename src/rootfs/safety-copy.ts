@@ -3,7 +3,7 @@ import { closeSync, linkSync, mkdirSync, openSync, readSync, statfsSync } from '
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { makeFolder } from '../folders.ts';
 import { type ByteString, bytesFromText, fsPath, textFromBytes } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, ifCode } from '../errors.ts';
 import { createEntry } from '../files/create.ts';
 import { reach } from '../files/long-path.ts';
 import { applyMetadata, readXattrs } from '../files/metadata.ts';
@@ -34,11 +34,8 @@ export async function copyAside(from: Root, tree: Tree, to: Root, signal: AbortS
   for (const [path, stat] of tree.entries()) {
     if (++count % entriesPerTurn === 0) await nextTurn();
     signal.throwIfAborted();
-    try {
-      await copyOne(from, path, stat, { root: to, links });
-    } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw error; // somebody removed it meanwhile
-    }
+    // somebody removed it meanwhile
+    await copyOne(from, path, stat, { root: to, links }).catch(ifCode(['ENOENT']));
   }
   setDirectoryTimes(to, tree, () => true);
 }

@@ -1,7 +1,7 @@
 // A whole root set aside and taken back, by renaming: as long as there are names at the top, not files below. RED.
 import { linkSync, mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { type ByteString, fsPath, textFromBytes } from '../bytes.ts';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, ifCode, orElse, systemCode } from '../errors.ts';
 import { makeFolder } from '../folders.ts';
 import { createEntry } from '../files/create.ts';
 import { DirectoryFinish } from '../files/directory-finish.ts';
@@ -65,11 +65,7 @@ export function moveFoldersIn(root: Root, folders: ReadonlyMap<ByteString, ByteS
 /** Moves all that is in `folder` back into the root, which must be empty, and removes the folder. @throws ERR_ROOTFS */
 export async function takeRootBack(root: Root, folder: ByteString, signal: AbortSignal): Promise<void> {
   await new Move(plainRoot(folder), root, signal).directory(rootPath);
-  try {
-    rmdirSync(fsPath(folder));
-  } catch (error) {
-    if (systemCode(error) !== 'ENOTEMPTY') throw error;
-  }
+  orElse(() => rmdirSync(fsPath(folder)), ifCode(['ENOTEMPTY']));
 }
 
 /**
@@ -160,12 +156,8 @@ class Move {
     }
     await this.directory(path);
     if (!removeSource) return;
-    try {
-      rmdirSync(fsPath(source));
-    } catch (error) {
-      // Something in it can't be moved, because it is protected on the other side.
-      if (systemCode(error) !== 'ENOTEMPTY') throw error;
-    }
+    // Something in it can't be moved, because it is protected on the other side.
+    orElse(() => rmdirSync(fsPath(source)), ifCode(['ENOTEMPTY']));
   }
 
   async #copy(path: ByteString, stat: TreeEntry): Promise<void> {

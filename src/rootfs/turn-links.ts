@@ -2,7 +2,7 @@
 // change places. See `tree/pod-map.ts`.
 import { mkdirSync, symlinkSync, unlinkSync } from 'node:fs';
 import { fsPath } from '../bytes.ts';
-import { systemCode } from '../errors.ts';
+import { ifCode, orElse } from '../errors.ts';
 import { removeTree } from '../files/remove.ts';
 import { absolutePath, isDirectoryMode, modeOf } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
@@ -31,12 +31,8 @@ async function turn(root: Root, { held, free }: TurnedLink, signal: AbortSignal)
 async function turnBack(root: Root, { held, free }: TurnedLink, signal: AbortSignal): Promise<void> {
   if (free === undefined) return;
   const place = fsPath(absolutePath(root, free));
-  try {
-    unlinkSync(place);
-  } catch (error) {
-    // A RUN may have removed it.
-    if (systemCode(error) !== 'ENOENT') throw error;
-  }
+  // A RUN may have removed it.
+  orElse(() => unlinkSync(place), ifCode(['ENOENT']));
   mkdirSync(place, 0o755);
   await moveContents(root, held, free, signal);
 }

@@ -1,7 +1,7 @@
 // A tar file for `docker load` and `podman load`, written blob by blob: layers plain, the list of names last.
 import { Readable } from 'node:stream';
 import { stat } from 'node:fs/promises';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, ifCode } from '../errors.ts';
 import { type Descriptor, isForeign } from '../oci/descriptor.ts';
 import { type Digest, splitDigest } from '../oci/digest.ts';
 import { type Json, formatJson } from '../oci/json.ts';
@@ -70,13 +70,8 @@ function layerName(digest: Digest): string {
 }
 
 async function refuseExisting(path: string): Promise<void> {
-  try {
-    const { size } = await stat(path);
-    if (size === 0) return;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return;
-    throw error;
-  }
+  const { size } = (await stat(path).catch(ifCode(['ENOENT']))) ?? { size: 0 };
+  if (size === 0) return;
   throw new BuilderError('ERR_USAGE', `Cannot write ${path}: there is a file already, and an archive can't take another image`, {
     hint: 'remove it first, or name another file',
   });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, ifCode, systemCode } from '../errors.ts';
 import { verify } from '../layer/meter.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, splitDigest } from '../oci/digest.ts';
@@ -120,12 +120,7 @@ async function readWhole(folder: string, name: string): Promise<Buffer> {
 }
 
 async function listed(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw unwritable(folder, error);
-  }
+  return await inWords(folder, readdir(folder).catch(ifCode(['ENOENT'], [])));
 }
 
 async function inWords<Value>(folder: string, work: Promise<Value>): Promise<Value> {

@@ -1,7 +1,7 @@
 // Removing an image of an OCI layout: its entry, and the blobs that nothing else in the layout names.
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BuilderError, systemReason, systemCode } from '../errors.ts';
+import { BuilderError, ifCode, inWords } from '../errors.ts';
 import { type Descriptor, isForeign, parseDescriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { indexDepthLimit, isManifestType, manifestLimitBytes, parseManifest } from '../oci/manifest.ts';
@@ -60,10 +60,5 @@ export async function noteBlobs(
 
 /** The names in a folder; none where there is no folder. @throws ERR_LAYER */
 export async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw new BuilderError('ERR_LAYER', `Cannot read ${folder}: ${systemReason(error)}`, { cause: error });
-  }
+  return await readdir(folder).catch(ifCode(['ENOENT'], [], inWords('ERR_LAYER', `Cannot read ${folder}`)));
 }

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, ifCode, systemCode } from '../errors.ts';
 import { given } from '../given.ts';
 import { writeBeside } from './blob-file.ts';
 
@@ -57,12 +57,7 @@ export async function writeToStream(stream: number, chunks: AsyncIterable<Buffer
 }
 
 async function isSpecial(path: string): Promise<boolean> {
-  try {
-    const found = await lstat(path);
-    if (found.isDirectory()) throw new BuilderError('ERR_LAYER', `Cannot write ${path}: it is a directory`);
-    return !found.isFile();
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw error;
-  }
+  const found = await lstat(path).catch(ifCode(['ENOENT']));
+  if (found?.isDirectory() === true) throw new BuilderError('ERR_LAYER', `Cannot write ${path}: it is a directory`);
+  return found?.isFile() === false;
 }

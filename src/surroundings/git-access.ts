@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { bytesFromText } from '../bytes.ts';
 import type { OpenGit } from '../context/source.ts';
 import type { SourceTree } from '../context/tree.ts';
-import { BuilderError, systemReason, isMissing } from '../errors.ts';
+import { BuilderError, ifCode, inWords, orElse } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { checkOut } from '../git/check-out.ts';
 import { type Exchange, openHttp } from '../git/http.ts';
@@ -150,18 +150,9 @@ function readSshAccess({ secrets, ssh, env }: GitAccessOptions): SshAccess {
 }
 
 function isSocket(path: string): boolean {
-  try {
-    return !statSync(path).isFile();
-  } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot use --ssh default=${path}: ${systemReason(error)}`, { cause: error });
-  }
+  return orElse(() => !statSync(path).isFile(), inWords('ERR_USAGE', `Cannot use --ssh default=${path}`));
 }
 
 function textIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isMissing(error)) return '';
-    throw new BuilderError('ERR_USAGE', `Cannot read ${path}: ${systemReason(error)}`, { cause: error });
-  }
+  return orElse(() => readFileSync(path, 'utf8'), ifCode(['ENOENT', 'ENOTDIR'], '', inWords('ERR_USAGE', `Cannot read ${path}`)));
 }

@@ -2,7 +2,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { systemReason, systemCode, isMissing } from '../errors.ts';
+import { ifCode, orElse, systemCode, systemReason } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { given } from '../given.ts';
 import { type Clouds, openClouds } from '../cloud/clouds.ts';
@@ -160,10 +160,5 @@ function authoritiesOf(env: Readonly<Record<string, string | undefined>>): strin
 
 function listFolder(folder: string): readonly string[] {
   if (folder === '') return [];
-  try {
-    return readdirSync(folder).map((name) => join(folder, name));
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
+  return orElse(() => readdirSync(folder).map((name) => join(folder, name)), ifCode(['ENOENT', 'ENOTDIR'], []));
 }

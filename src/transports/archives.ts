@@ -1,7 +1,7 @@
 // Archives of several images: all that is in one, and one that is written image by image.
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BuilderError, systemCode } from '../errors.ts';
+import { BuilderError, ifCode, systemCode } from '../errors.ts';
 import { openArchiveFile } from '../store/archive-file.ts';
 import type { ImageArchive } from '../store/archive-writer.ts';
 import { openDockerArchive } from '../store/docker-archive-sink.ts';
@@ -70,11 +70,5 @@ async function isFolder(path: string): Promise<boolean> {
 }
 
 async function isThere(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw error;
-  }
+  return (await stat(path).catch(ifCode(['ENOENT']))) !== undefined;
 }

@@ -1,7 +1,7 @@
 // Many images at once: which ones a source has, and where each of them goes. skopeo-sync(1).
 import { readdir } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
-import { BuilderError, systemReason } from '../errors.ts';
+import { BuilderError, inWords } from '../errors.ts';
 import { isDigest } from '../oci/digest.ts';
 import { type Reference, formatCommonName, parseReference, withDefaultTag } from '../oci/reference.ts';
 import type { SyncRegistry } from './sync-file.ts';
@@ -73,12 +73,7 @@ function registrySource(reference: Reference): SyncSource {
 }
 
 async function imageFolders(folder: string): Promise<readonly string[]> {
-  let entries;
-  try {
-    entries = await readdir(folder, { withFileTypes: true });
-  } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot sync ${folder}: ${systemReason(error)}`, { cause: error });
-  }
+  const entries = await readdir(folder, { withFileTypes: true }).catch(inWords('ERR_USAGE', `Cannot sync ${folder}`));
   if (entries.some((entry) => entry.name === 'manifest.json' && entry.isFile())) return [folder];
   const below: string[] = [];
   // Links are not followed: they could lead out, or in circles.

@@ -8,7 +8,7 @@ import { makeFolder } from '../../folders.ts';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../../bytes.ts';
 import { type SourceTree, locate } from '../../context/tree.ts';
 import type { Flag } from '../../dockerfile/instruction.ts';
-import { BuilderError, DockerfileError, systemCode } from '../../errors.ts';
+import { BuilderError, DockerfileError, ifCode, orElse, systemCode } from '../../errors.ts';
 import type { Emit } from '../../events.ts';
 import { diskView } from '../../files/disk-view.ts';
 import { plainRoot } from '../../files/root.ts';
@@ -179,11 +179,8 @@ export class CacheMounts {
   }
 
   #noteUse(name: string): void {
-    try {
-      chmodSync(fsPath(this.#file(name, 'lock')), 0o600);
-    } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw error; // a RUN can remove it
-    }
+    // a RUN can remove it
+    orElse(() => chmodSync(fsPath(this.#file(name, 'lock')), 0o600), ifCode(['ENOENT']));
   }
 
   #file(name: string, end?: FileEnd): ByteString {
