@@ -12,6 +12,7 @@ interface Source {
   readonly cpuMs: (text: string) => number;
   readonly memory: string;
   readonly memoryStat: string;
+  /** Page cache, read once or more often. */
   readonly droppable: RegExp;
 }
 
@@ -21,14 +22,14 @@ const sources: readonly Source[] = [
     cpuMs: (text) => Number(/^usage_usec (\d+)$/m.exec(text)?.[1]) / 1e3,
     memory: '/sys/fs/cgroup/memory.current',
     memoryStat: '/sys/fs/cgroup/memory.stat',
-    droppable: /^inactive_file (\d+)$/m,
+    droppable: /^(?:in)?active_file (\d+)$/gm,
   },
   {
     cpu: '/sys/fs/cgroup/cpuacct/cpuacct.usage',
     cpuMs: (text) => Number(text.trim()) / 1e6,
     memory: '/sys/fs/cgroup/memory/memory.usage_in_bytes',
     memoryStat: '/sys/fs/cgroup/memory/memory.stat',
-    droppable: /^total_inactive_file (\d+)$/m,
+    droppable: /^total_(?:in)?active_file (\d+)$/gm,
   },
 ];
 
@@ -45,7 +46,8 @@ export function openUsage(): UsageReader {
     const cpuMs = (): number => source.cpuMs(textOf(cpu));
     const started = cpuMs();
     const read: UsageReader['read'] = () => {
-      const droppable = Number(source.droppable.exec(textOf(stat))?.[1] ?? 0);
+      const cached = [...textOf(stat).matchAll(source.droppable)].map((match) => Number(match[1]));
+      const droppable = cached.reduce((sum, bytes) => sum + bytes, 0);
       const sample = { cpuMs: cpuMs() - started, memoryBytes: Math.max(0, Number(textOf(memory).trim()) - droppable) };
       return Number.isFinite(sample.cpuMs) && Number.isFinite(sample.memoryBytes) ? sample : undefined;
     };

@@ -5,10 +5,10 @@ import { isIncompressible } from './incompressible.ts';
 import { isalCrc32, isalDeflater } from '../linux/isal.ts';
 
 /** Plain bytes of one block; part of what decides the compressed bytes, so a change changes digests. */
-const blockBytes = 512 * 1024;
+export const gzipBlockBytes = 512 * 1024;
 const windowBytes = 32 * 1024;
 /** One more than two cores, so that reading goes on; libuv has four threads, and one must stay free for files. */
-const defaultParallel = 3;
+export const gzipBlocksAtOnce = 3;
 
 /** RFC 1952: no name, no time, and an unknown system, so that the bytes say nothing of us. */
 const header = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
@@ -26,11 +26,14 @@ export interface GzipOptions {
   readonly level?: number;
   /** Blocks that are deflated at once; 3 where left out. */
   readonly parallel?: number;
+  /** A chunk that is a whole block stays as it is until `parallel` more were asked for: it needs not be copied. */
+  readonly takesBlocks?: boolean;
 }
 
-/** A block that is being filled or deflated, and what deflates it. */
+/** What deflates a block. */
 interface Slot {
-  readonly block: Buffer;
+  /** Where chunks become one; made when it is needed. */
+  block?: Buffer;
   /** `before` is what stood in front of the block, valid only during the call; what comes out is valid until the next. */
   readonly deflate: (block: Buffer, before: Buffer) => Promise<Buffer>;
 }
@@ -40,7 +43,7 @@ interface Slot {
  * again: a chunk that comes out is valid until the next is asked for, and none that goes in is kept.
  */
 export async function* gzip(chunks: AsyncIterable<Buffer>, options: GzipOptions): AsyncGenerator<Buffer> {
-  const { level, parallel = defaultParallel } = options;
+  const { level, parallel = gzipBlocksAtOnce, takesBlocks = false } = options;
   const free: Slot[] = [];
   const underWay: { readonly slot: Slot; readonly deflating: Promise<Buffer> }[] = [];
   const checksumOf = isalCrc32() ?? crc32;
@@ -61,11 +64,13 @@ export async function* gzip(chunks: AsyncIterable<Buffer>, options: GzipOptions)
   let filled = 0;
   for await (const chunk of chunks) {
     for (let at = 0; at < chunk.length;) {
-      const count = chunk.copy(slot.block, filled, at);
+      const isBlock = takesBlocks && filled === 0 && chunk.length === gzipBlockBytes;
+      const block = isBlock ? chunk : (slot.block ??= Buffer.allocUnsafeSlow(gzipBlockBytes));
+      const count = isBlock ? gzipBlockBytes : chunk.copy(block, filled, at);
       at += count;
       filled += count;
-      if (filled < blockBytes) continue;
-      start(slot, slot.block);
+      if (filled < gzipBlockBytes) continue;
+      start(slot, block);
       const first = underWay.length < parallel ? undefined : underWay.shift();
       if (first !== undefined) {
         yield await first.deflating;
@@ -75,7 +80,7 @@ export async function* gzip(chunks: AsyncIterable<Buffer>, options: GzipOptions)
       filled = 0;
     }
   }
-  if (filled > 0) start(slot, slot.block.subarray(0, filled));
+  if (slot.block !== undefined && filled > 0) start(slot, slot.block.subarray(0, filled));
   for (const { deflating } of underWay) yield await deflating;
   const trailer = Buffer.alloc(8);
   trailer.writeUInt32LE(checksum, 0);
@@ -84,11 +89,10 @@ export async function* gzip(chunks: AsyncIterable<Buffer>, options: GzipOptions)
 }
 
 function newSlot(level: number | undefined): Slot {
-  const block = Buffer.allocUnsafeSlow(blockBytes);
   const isal = level === undefined ? isalDeflater() : undefined;
   // ISA-L does without what stood before, which costs 0.1 % of the plain size and lets it be a single call.
-  if (isal !== undefined) return { block, deflate: (plain) => isal.deflate(plain) };
-  return { block, deflate: (plain, before) => deflateByZlib(plain, level ?? defaultZlibLevel, before) };
+  if (isal !== undefined) return { deflate: (plain) => isal.deflate(plain) };
+  return { deflate: (plain, before) => deflateByZlib(plain, level ?? defaultZlibLevel, before) };
 }
 
 // Ends on a byte without ending the stream (RFC 1951's empty stored block), so that the next block can follow.

@@ -29,6 +29,8 @@ export interface StoredBlob {
   readonly size: number;
   /** Fails with ERR_DIGEST_MISMATCH instead of ending if the bytes are not what was written. */
   readonly open: (signal: AbortSignal) => Readable;
+  /** As `Layer.chunks`. */
+  readonly chunks: (signal: AbortSignal) => AsyncIterable<Buffer>;
 }
 
 /** Where layers stay between being made or fetched and being pushed. */
@@ -154,7 +156,7 @@ class GrowingBlob {
     }
     this.#end = { digest };
     this.#tell();
-    return { digest, size, open: this.open };
+    return { digest, size, open: this.open, chunks: this.chunks };
   }
 
   async close(failure: unknown = new BuilderError('ERR_ABORTED', 'the store is closed')): Promise<void> {

@@ -3,8 +3,8 @@ import { type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { Entry, EntryType, Timestamp } from './entry.ts';
 import { type WritableHeader, blockSize, fitsHeader } from './header.ts';
+import { gzipBlockBytes } from './gzip.ts';
 import { HeaderWriter } from './header-writer.ts';
-import type { Meter } from './meter.ts';
 import { formatPax, formatPaxTime } from './pax.ts';
 import { show } from './show.ts';
 
@@ -13,7 +13,8 @@ export interface Counted {
   entries: number;
 }
 
-const blockBytes = 128 * 1024;
+/** gzip takes them as they are. */
+const blockBytes = gzipBlockBytes;
 const largestHeaderId = 0o7777777;
 const largestHeaderTime = 0o77777777777;
 const ending = Buffer.alloc(2 * blockSize);
@@ -80,14 +81,25 @@ export async function* tarBlocks(
   yield* blocks.finish();
 }
 
+export interface BlockOptions {
+  /**
+   * Each block stays as it is until so many more were asked for, then its memory is used again: fresh blocks keep V8's collector busy.
+   * Left out: for good.
+   */
+  readonly lasting?: number;
+  /** Seconds since 1970: times before or after the two become the nearer one. */
+  readonly earliestTime?: number | undefined;
+  readonly latestTime?: number | undefined;
+}
+
 /** The blocks that are filled, in which entry follows entry. */
 export class TarBlocks {
-  readonly #meter: Meter;
-  readonly #reuses: boolean;
+  readonly #lasting: number;
   readonly #earliestTime: number;
   readonly #latestTime: number;
   readonly #headers = new HeaderWriter();
   readonly #full: Buffer[] = [];
+  readonly #lent: Buffer[] = [];
   readonly #free: Buffer[] = [];
   #block: Buffer = Buffer.allocUnsafeSlow(blockBytes);
   #filled = 0;
@@ -95,20 +107,8 @@ export class TarBlocks {
   #entry: Entry | undefined;
   #left = 0;
 
-  /**
-   * With `reuses`, a block is valid only until the next is asked for; fresh ones keep V8's collector busy. Times before or after the
-   * two, in seconds since 1970, become the nearer one.
-   */
-  constructor(
-    meter: Meter,
-    {
-      reuses,
-      earliestTime,
-      latestTime,
-    }: { readonly reuses: boolean; readonly earliestTime?: number | undefined; readonly latestTime?: number | undefined },
-  ) {
-    this.#meter = meter;
-    this.#reuses = reuses;
+  constructor({ lasting, earliestTime, latestTime }: BlockOptions) {
+    this.#lasting = lasting ?? Number.POSITIVE_INFINITY;
     this.#latestTime = latestTime ?? Number.POSITIVE_INFINITY;
     this.#earliestTime = earliestTime ?? Number.NEGATIVE_INFINITY;
   }
@@ -166,7 +166,9 @@ export class TarBlocks {
   *takeFull(): Generator<Buffer> {
     for (let block = this.#full.shift(); block !== undefined; block = this.#full.shift()) {
       yield block;
-      if (this.#reuses) this.#free.push(block);
+      if (this.#lasting === Number.POSITIVE_INFINITY) continue;
+      const oldest = this.#lent.push(block) < this.#lasting ? undefined : this.#lent.shift();
+      if (oldest !== undefined) this.#free.push(oldest);
     }
   }
 
@@ -175,7 +177,6 @@ export class TarBlocks {
     this.#put(ending);
     yield* this.takeFull();
     const last = this.#block.subarray(0, this.#filled);
-    this.#meter.update(last);
     if (last.length > 0) yield last;
   }
 
@@ -205,7 +206,6 @@ export class TarBlocks {
   }
 
   #next(): void {
-    this.#meter.update(this.#block);
     this.#full.push(this.#block);
     this.#block = this.#free.pop() ?? Buffer.allocUnsafeSlow(blockBytes);
     this.#filled = 0;

@@ -2,11 +2,11 @@
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
 import { given } from '../given.ts';
+import { BackgroundHash } from '../linux/background-hash.ts';
 import type { GrowingLayer, Layer } from '../oci/image.ts';
 import { type Compression, type MediaFamily, layerMediaType } from '../oci/media-type.ts';
 import type { Entry } from './entry.ts';
-import { gzip } from './gzip.ts';
-import { Meter } from './meter.ts';
+import { type GzipOptions, gzip, gzipBlocksAtOnce } from './gzip.ts';
 import type { BlobStore, StoredBlob } from './store.ts';
 import { type Counted, tarBlocks, TarBlocks } from './tar-blocks.ts';
 
@@ -48,15 +48,17 @@ export async function writeLayer(
   signal: AbortSignal,
 ): Promise<WrittenLayer> {
   const { compression, family, latestTime, earliestTime, onGrowing } = options;
-  const plain = new Meter();
   const counted: Counted = { entries: 0 };
-  const tar = tarBlocks(entries, new TarBlocks(plain, { reuses: true, latestTime, earliestTime }), counted);
+  const tar = tarBlocks(entries, new TarBlocks({ lasting: gzipBlocksAtOnce, latestTime, earliestTime }), counted);
+  const plain: Plain = { size: 0, hex: '' };
   const { promise: finished, resolve, reject } = Promise.withResolvers<Layer>();
   finished.catch(() => undefined);
   const onLarge = (chunks: GrowingLayer['chunks']): void => onGrowing?.({ chunks, finished });
   try {
-    const { digest, size, open } = await storeCompressed(tar, { ...options, onLarge }, signal);
-    const layer = { descriptor: { mediaType: layerMediaType(family, compression), digest, size }, diffId: plain.digest(), open };
+    const stored = await storeCompressed(hashed(tar, plain), { ...options, onLarge, takesBlocks: true }, signal);
+    const { digest, size, open, chunks } = stored;
+    const descriptor = { mediaType: layerMediaType(family, compression), digest, size };
+    const layer: Layer = { descriptor, diffId: `sha256:${plain.hex}`, open, chunks };
     resolve(layer);
     return { layer, entries: counted.entries, uncompressedBytes: plain.size };
   } catch (error) {
@@ -65,12 +67,36 @@ export async function writeLayer(
   }
 }
 
-/** Compresses plain bytes into a blob of the store. A chunk has to stay as it is until the next is asked for. */
-export async function storeCompressed(
-  plain: AsyncIterable<Buffer>,
-  options: Pick<LayerOptions, 'compression' | 'level' | 'store'> & { readonly onLarge?: (chunks: GrowingLayer['chunks']) => void },
-  signal: AbortSignal,
-): Promise<StoredBlob> {
+/** What the plain bytes turn out to be. */
+interface Plain {
+  size: number;
+  hex: string;
+}
+
+// Hashes a block on another thread, while it is compressed and the next one is filled.
+async function* hashed(blocks: AsyncIterable<Buffer>, plain: Plain): AsyncGenerator<Buffer> {
+  using hash = new BackgroundHash('sha256');
+  let hashing: Promise<void> | undefined;
+  try {
+    for await (const block of blocks) {
+      await hashing;
+      hashing = hash.update(block);
+      // Awaited above or below; between the two nobody asks.
+      hashing.catch(() => undefined);
+      plain.size += block.length;
+      yield block;
+    }
+  } finally {
+    await hashing;
+  }
+  plain.hex = hash.digest();
+}
+
+type StoreOptions = Pick<LayerOptions, 'compression' | 'level' | 'store'> &
+  Pick<GzipOptions, 'takesBlocks'> & { readonly onLarge?: (chunks: GrowingLayer['chunks']) => void };
+
+/** Compresses plain bytes into a blob of the store. A chunk has to stay as it is until the next is asked for, or as `takesBlocks` says. */
+export async function storeCompressed(plain: AsyncIterable<Buffer>, options: StoreOptions, signal: AbortSignal): Promise<StoredBlob> {
   const { compression, store, onLarge } = options;
   const blob = await store.create();
   const save = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
@@ -85,7 +111,7 @@ export async function storeCompressed(
   };
   try {
     if (compression === 'none') await pipeline(plain, save, { signal });
-    else if (compression === 'gzip') await pipeline(gzip(plain, levelOf(options)), save, { signal });
+    else if (compression === 'gzip') await pipeline(gzip(plain, gzipOptionsOf(options)), save, { signal });
     else await pipeline(copies(plain), zstd(options.level ?? defaultZstdLevel), save, { signal });
     return await blob.finish();
   } catch (error) {
@@ -94,13 +120,13 @@ export async function storeCompressed(
   }
 }
 
-/** The archive itself, uncompressed, in blocks of up to 128 KiB. */
+/** The archive itself, uncompressed, in blocks of up to 512 KiB. */
 export async function* writeArchive(entries: AsyncIterable<Entry> | Iterable<Entry>): AsyncGenerator<Buffer> {
-  yield* tarBlocks(entries, new TarBlocks(new Meter(), { reuses: false }), { entries: 0 });
+  yield* tarBlocks(entries, new TarBlocks({}), { entries: 0 });
 }
 
-function levelOf({ level }: Pick<LayerOptions, 'level'>): { readonly level?: number } {
-  return given({ level });
+function gzipOptionsOf({ level, takesBlocks }: StoreOptions): GzipOptions {
+  return given({ level, takesBlocks });
 }
 
 // A stream of Node's works on what it was given while it asks for more.

@@ -88,7 +88,9 @@ export class StageBench implements AsyncDisposable {
   }
 
   counted(name: string, layer: Layer): StageLayer {
-    const opens: Layer = { ...layer, open: (signal) => (this.opened.push(name), layer.open(signal)) };
+    const count = (): number => this.opened.push(name);
+    const { chunks = layer.open } = layer;
+    const opens: Layer = { ...layer, open: (signal) => (count(), layer.open(signal)), chunks: (signal) => (count(), chunks(signal)) };
     return { diffId: layer.diffId, layer: () => opens };
   }
 

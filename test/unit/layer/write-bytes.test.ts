@@ -140,11 +140,11 @@ test('writeArchive() pads content with zeros and ends with two blocks of them', 
 
 for (const [what, size, lengths] of [
   ['less than a block', 1000, [2560]],
-  ['exactly a block', 131_072 - 1536, [131_072]],
-  ['a block and a bit', 131_072 - 1535, [131_072, 512]],
-  ['two blocks', 2 * 131_072 - 1536, [131_072, 131_072]],
+  ['exactly a block', 524_288 - 1536, [524_288]],
+  ['a block and a bit', 524_288 - 1535, [524_288, 512]],
+  ['two blocks', 2 * 524_288 - 1536, [524_288, 524_288]],
 ] as const) {
-  test(`writeArchive() gives blocks of 128 KiB, of ${what}`, async () => {
+  test(`writeArchive() gives blocks of 512 KiB, of ${what}`, async () => {
     const entry = file(bytes('a'), '', { size, content: chunks(Buffer.alloc(size), 100_000) });
     assert.deepEqual(
       (await Array.fromAsync(writeArchive(stream([entry])))).map(({ length }) => length),
