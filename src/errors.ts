@@ -177,3 +177,8 @@ export function unreachableFor(task: string, error: unknown): unknown {
   const message = `Cannot ${task}: can not ${error.message.slice('Cannot '.length)}`;
   return new BuilderError('ERR_CONTEXT', message, { cause: error.cause, hint: error.hint });
 }
+
+/** A place as it was written without user and password, which may hold what a URL has other meanings for, or be cut off there. */
+export function withoutUser(place: string): string {
+  return place.replace(/\/\/(?:[^/@:]*:(?!\d+(?:[/?#]|$)).*@|[^/?#]*@)/s, '//').replace(/(\/\/[^/:[\]]*):(?!\d*(?:[/?#]|$)).*$/s, '$1');
+}

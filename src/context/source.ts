@@ -3,7 +3,7 @@ import { createReadStream, existsSync, mkdtempSync, realpathSync, rmSync, statSy
 import { join, relative, resolve } from 'node:path';
 import { makeFolder } from '../folders.ts';
 import { bytesFromText, type ByteString, textFromBytes } from '../bytes.ts';
-import { BuilderError, systemCode, isMissing, unreachableFor } from '../errors.ts';
+import { BuilderError, systemCode, isMissing, unreachableFor, withoutUser } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { given } from '../given.ts';
 import { applyIgnoreFile } from './ignore-file.ts';
@@ -252,5 +252,5 @@ function parseUrl(place: string): URL {
 
 /** For messages: no user, no password, no query (signed URLs carry their secret there). */
 function withoutSecrets(place: string): string {
-  return place.replace(/\/\/[^/?#]*@/, '//').replace(/\?.*$/s, '');
+  return withoutUser(place).replace(/\?.*$/s, '');
 }

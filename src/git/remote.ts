@@ -1,5 +1,5 @@
 // Where a repository is: the forms that people write, and no other. RED: names come from Dockerfiles and from `.gitmodules`.
-import { BuilderError } from '../errors.ts';
+import { BuilderError, withoutUser } from '../errors.ts';
 
 /** A repository's place. Only these four protocols exist here: no `file://`, no `ext::`, no local paths. */
 export interface GitRemote {
@@ -26,8 +26,10 @@ export function parseRemote(text: string): GitRemote {
   if (protocol === undefined) throw unsupported(text, scheme);
   // Read as a URL of the web, whose parser knows hosts and ports; those of other schemes are opaque to it.
   const plain = `http:${text.slice(scheme.length + 1)}`;
-  if (!URL.canParse(plain)) throw refusal(text, 'it is not a valid URL');
+  if (!URL.canParse(plain)) throw refusal(text, 'it is not a valid URL', escapesHint);
   const url = new URL(plain);
+  // The password has a slash: what comes before that would be the host, and get the rest of it.
+  if (url.password !== '' && url.pathname.includes('@')) throw refusal(text, 'it has a second @', escapesHint);
   const path = protocol === 'ssh' || protocol === 'git' ? decode(text, url.pathname) : url.pathname;
   return checked(text, {
     protocol,
@@ -107,14 +109,15 @@ function decode(text: string, part: string): string {
 
 /** A place as it was written, for messages: no user, no password, no query. */
 export function redact(text: string): string {
-  return text
-    .replace(/\/\/[^/]*@/, '//')
+  return withoutUser(text)
     .replace(/\?[^#]*/s, '')
     .replace(/\p{Cc}/gu, '?');
 }
 
-function refusal(text: string, state: string): BuilderError {
-  return new BuilderError('ERR_CONTEXT', `Cannot use repository ${redact(text)}: ${state}`);
+const escapesHint = 'a "/", "#", "?" or "@" in a user or a password is written %2F, %23, %3F or %40';
+
+function refusal(text: string, state: string, hint?: string): BuilderError {
+  return new BuilderError('ERR_CONTEXT', `Cannot use repository ${redact(text)}: ${state}`, { hint });
 }
 
 function unsupported(text: string, scheme: string): BuilderError {

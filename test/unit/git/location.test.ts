@@ -87,7 +87,10 @@ for (const [text, code, says] of [
 }
 
 test('a refusal repeats no password and no query', () => {
-  for (const text of ['https://user:canary@h/r.git#-x', 'https://h/r.git?token=canary', 'ftp://canary@h/x']) {
+  const places = ['https://user:canary@h/r.git#-x', 'https://h/r.git?token=canary', 'ftp://canary@h/x'];
+  // Passwords as they come out of a variable, with what a URL has other meanings for.
+  for (const odd of ['#', '/', '?', '@/', '\\']) places.push(`git://user:canary${odd}canary@h.example/r.git`);
+  for (const text of places) {
     assert.throws(
       () => parseLocation(text),
       (error: unknown) => error instanceof Error && !error.message.includes('canary'),
