@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { flagsOf } from '../../../src/cli/command.ts';
 import { executor } from '../../../src/cli/commands.ts';
 import { pluginInvocation } from '../../../src/cli/plugin.ts';
+import { temporaryFolder } from '../../support/tree.ts';
 
 const table = flagsOf(executor);
 const wordsOf = (env: Readonly<Record<string, string>>) => pluginInvocation(env, table)?.words;
@@ -63,7 +66,12 @@ describe('settings of a plugin', () => {
     [{ PLUGIN_REPO: 'me/app' }, ['me/app:latest']],
     [{ PLUGIN_REPO: 'r.example/app', PLUGIN_REGISTRY: 'r.example' }, ['r.example/app:latest']],
     [{ PLUGIN_REPO: 'me/app', PLUGIN_REGISTRY: 'https://index.docker.io/v1/' }, ['me/app:latest']],
-    [{ PLUGIN_REPO: 'app', PLUGIN_AUTO_TAG: 'true', CI_COMMIT_TAG: 'v1.2.3' }, ['app:1', 'app:1.2', 'app:1.2.3']],
+    [{ PLUGIN_REPO: 'app', PLUGIN_AUTO_TAG: 'true', CI_COMMIT_TAG: 'v1.2.3' }, ['app:1', 'app:1.2', 'app:1.2.3', 'app:latest']],
+    [{ PLUGIN_REPO: 'app', PLUGIN_AUTO_TAG: 'true', DRONE_TAG: 'v1.2.3' }, ['app:1', 'app:1.2', 'app:1.2.3']],
+    [{ PLUGIN_REPO: 'app', PLUGIN_AUTO_TAG: 'true', DRONE_TAG: 'v1.2.3-rc1' }, ['app:1.2.3-rc1']],
+    [{ PLUGIN_REPO: 'app', PLUGIN_AUTO_TAG: 'true', PLUGIN_AUTO_TAG_SUFFIX: 'arm64' }, ['app:arm64']],
+    [{ PLUGIN_REPO: 'app', PLUGIN_TAGS: 'v2.0.1,edge', PLUGIN_EXPAND_TAG: 'true' }, ['app:2', 'app:2.0', 'app:2.0.1', 'app:edge']],
+    [{ PLUGIN_REPO: 'app', PLUGIN_TAGS: '["1","2"]' }, ['app:1', 'app:2']],
     [{ PLUGIN_REPO: 'app', PLUGIN_AUTO_TAG: 'true', DRONE_TAG: 'nightly' }, ['app:nightly']],
     [{ PLUGIN_REPO: 'app', PLUGIN_AUTO_TAG: 'true' }, ['app:latest']],
   ];
@@ -74,6 +82,40 @@ describe('settings of a plugin', () => {
         destinations.map((name) => `--destination=${name}`),
       );
     });
+
+  test('that are maps in Woodpecker come as JSON', () => {
+    const words = wordsOf({ PLUGIN_REPO: 'app', PLUGIN_BUILD_ARGS: '{"A":"1,2","B":3}', PLUGIN_LABELS: '{"a":"b"}' });
+    assert.deepEqual(words?.slice(2), ['--build-arg=A=1,2', '--build-arg=B=3', '--label=a=b']);
+  });
+
+  test('of a trial run may want the cache, which then is only read', () => {
+    const words = wordsOf({ PLUGIN_REPO: 'app', PLUGIN_CACHE: 'true', PLUGIN_DRY_RUN: 'true' });
+    assert.deepEqual(words?.slice(2), ['--cache=true', '--no-push=true', '--no-push-cache=true']);
+  });
+
+  test('take the tags that an earlier step has left in a file', (context) => {
+    const [before, folder] = [process.cwd(), temporaryFolder(context)];
+    writeFileSync(join(folder, '.tags'), '1.0, 1.0.3\nedge\n');
+    process.chdir(folder);
+    try {
+      assert.deepEqual(wordsOf({ PLUGIN_REPO: 'app' })?.slice(1), [
+        '--destination=app:1.0',
+        '--destination=app:1.0.3',
+        '--destination=app:edge',
+      ]);
+      assert.deepEqual(wordsOf({ PLUGIN_REPO: 'app', PLUGIN_TAGS: 'x' })?.slice(1), ['--destination=app:x']);
+    } finally {
+      process.chdir(before);
+    }
+  });
+
+  test('give credentials as a whole config, or as a key of Google', () => {
+    const configOf = (more: Readonly<Record<string, string>>): string | undefined =>
+      pluginInvocation({ PLUGIN_REPO: 'gcr.io/p/app', PLUGIN_REGISTRY: 'gcr.io', ...more }, table)?.env['DOCKER_AUTH_CONFIG'];
+    assert.equal(configOf({ PLUGIN_CONFIG: '{"auths":{}}' }), '{"auths":{}}');
+    const auth = Buffer.from('_json_key:{"k":1}').toString('base64');
+    assert.deepEqual(JSON.parse(configOf({ PLUGIN_JSON_KEY: '{"k":1}' }) ?? ''), { auths: { 'gcr.io': { auth } } });
+  });
 
   test('keep the password out of the command line', () => {
     const made = pluginInvocation(
