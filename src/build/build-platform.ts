@@ -191,10 +191,10 @@ function stageFilesOptions(
   { request, ports, store, epoch }: PlatformBuild,
   { disk, spool, earlyPush, onLayer }: StageFilesParts,
 ): StageFilesOptions {
-  const { emit, signal, lookAgain } = ports;
+  const { emit, signal, lookAgain, readAhead } = ports;
   return {
     disk,
-    runChanges: new RunChanges(disk, { lookAgain, emit, signal }),
+    runChanges: new RunChanges(disk, { lookAgain, readAhead, emit, signal }),
     baseTrees: new BaseTrees(),
     spool,
     layer: {

@@ -4,6 +4,7 @@ import type { SourceTree } from '../context/tree.ts';
 import type { Emit } from '../events.ts';
 import type { PulledBases } from '../outputs/store-image.ts';
 import type { Launcher } from '../linux/launch.ts';
+import type { ReadAheadRequest } from '../files/read-ahead.ts';
 import type { LookRequest } from '../rootfs/second-look.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import type { ResolveImage } from './base-images.ts';
@@ -29,6 +30,8 @@ export interface BuildPorts {
   readonly launch: Launcher['launch'];
   /** Has another thread look at files while we do. */
   readonly lookAgain?: (request: LookRequest) => void;
+  /** Has it read files before we do. */
+  readonly readAhead?: (request: ReadAheadRequest) => void;
   /** @throws ERR_TAMPERED when a RUN changed the builder's own files. */
   readonly verifySeal: () => void;
   /** Bytes of `--secret id=…`, read before the first stage. */

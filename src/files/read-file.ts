@@ -72,8 +72,8 @@ function sizeOf(fd: number, name: ByteString): number {
   throw new BuilderError('ERR_ROOTFS', `Cannot read ${show(name)}: it is no longer a regular file`);
 }
 
-// As many bytes as there are from the start, up to `limit`.
-function readUpTo(fd: number, buffer: Buffer, limit: number): number {
+/** Reads as many bytes as there are from the start, up to `limit`, and gives their number. */
+export function readUpTo(fd: number, buffer: Buffer, limit: number): number {
   let filled = 0;
   while (filled < limit) {
     const count = readSync(fd, buffer, filled, limit - filled, filled);

@@ -4,7 +4,9 @@ import { type ByteString } from '../bytes.ts';
 import type { LocalEntry } from '../layer/entry.ts';
 import { isReservedName, reservedName, whiteoutEntry } from '../layer/whiteout.ts';
 import { FetchAhead } from './fetch-ahead.ts';
-import { type OpenEntry, closedEntry, openEntry } from './read-entry.ts';
+import { type OpenEntry, closedEntry, openEntry, readEntry } from './read-entry.ts';
+import { ReadAhead, type ReadAheadRequest, type WantedFile, largestAhead } from '../files/read-ahead.ts';
+import { absolutePath, isFileMode } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
 import { type Change, type TreeEntry, typeOfMode } from './scanned-tree.ts';
 import { splitPath } from '../paths.ts';
@@ -12,18 +14,33 @@ import { readFailure } from '../files/read-file.ts';
 
 type Present = Exclude<Change, { readonly kind: 'deleted' }>;
 
+export interface CaptureOptions {
+  /** Where it is false, no file is opened before somebody asks for what it holds. */
+  readonly isRead?: boolean;
+  /** Has another thread read small files. */
+  readonly readAhead?: ((request: ReadAheadRequest) => void) | undefined;
+}
+
+/** Files for which waking another thread pays. */
+const leastForTwo = 200;
+
 /**
- * Reads the changes, in the order of `diffTrees`, from the root. Content is valid until the next entry is asked for; unless it
- * `isRead`, no file is opened before somebody asks for what it holds.
+ * Reads the changes, in the order of `diffTrees`, from the root. Content is valid until the next entry is asked for.
  * A directory above a change is among them only where it changed itself: the layers below have it.
  * Names of one file stay links of each other where all are new or all were there before, as BuildKit has it.
  * @throws ERR_LAYER for a name that would be taken for a whiteout, ERR_ROOTFS for a file that can't be read
  */
-export function* captureChanges(root: Root, changes: Iterable<Change>, signal: AbortSignal, isRead = true): Generator<LocalEntry> {
+export function* captureChanges(
+  root: Root,
+  changes: Iterable<Change>,
+  signal: AbortSignal,
+  { isRead = true, readAhead }: CaptureOptions = {},
+): Generator<LocalEntry> {
   const deletions = deletionsByParent(changes);
   const firstNames = new Map<string, ByteString>();
   const directories = new Set<ByteString>();
   const ahead = new FetchAhead(root, changes);
+  using reading = isRead && readAhead !== undefined && isMany(changes) ? new ReadAhead(smallFiles(root, changes), readAhead) : undefined;
   let number = 0;
   for (const change of changes) {
     number++;
@@ -39,8 +56,9 @@ export function* captureChanges(root: Root, changes: Iterable<Change>, signal: A
     }
     if (key !== undefined) firstNames.set(key, change.path);
     const started = performance.now();
-    const opened = open(root, change, isRead);
-    if (isRead) ahead.noteRead(number, performance.now() - started);
+    const read = isSmall(change) ? reading?.take(number) : undefined;
+    const opened = read === undefined ? open(root, change, isRead) : readEntry(change.path, read);
+    if (isRead) ahead.noteRead(number, read?.ms ?? performance.now() - started);
     if (opened === undefined) continue;
     try {
       yield opened.entry;
@@ -48,6 +66,24 @@ export function* captureChanges(root: Root, changes: Iterable<Change>, signal: A
       opened.close();
     }
   }
+}
+
+function isMany(changes: Iterable<Change>): boolean {
+  let count = 0;
+  for (const _ of changes) if (++count === leastForTwo) return true;
+  return false;
+}
+
+function* smallFiles(root: Root, changes: Iterable<Change>): Generator<WantedFile> {
+  let number = 0;
+  for (const change of changes) {
+    number++;
+    if (change.kind !== 'deleted' && isSmall(change)) yield { number, path: absolutePath(root, change.path) };
+  }
+}
+
+function isSmall({ entry }: Present): boolean {
+  return isFileMode(entry.mode) && entry.size <= largestAhead;
 }
 
 function open(root: Root, { path, entry }: Present, isRead: boolean): OpenEntry | undefined {

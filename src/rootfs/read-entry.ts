@@ -1,5 +1,6 @@
 // One path of the root as an entry with its content.
 import type { ByteString } from '../bytes.ts';
+import type { FileAhead } from '../files/read-ahead.ts';
 import { openFile, openFileWith } from '../files/read-file.ts';
 import type { LocalEntry, Metadata } from '../layer/entry.ts';
 import { splitDevice, statFieldCount, statInto } from '../linux/files.ts';
@@ -9,6 +10,8 @@ import { absolutePath, readLink } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
 import { entryAt } from './tree-columns.ts';
 import { type TreeEntry, typeOfMode } from './scanned-tree.ts';
+
+const noXattrs: Metadata['xattrs'] = new Map();
 
 /** An entry whose file stays open until `close`. */
 export interface OpenEntry {
@@ -24,6 +27,13 @@ export function openEntry(root: Root, path: ByteString, stat: TreeEntry): OpenEn
   if (typeOfMode(stat.mode) === 'file') return openRegular(root, path);
   const entry = closedEntry(root, path, stat);
   return entry === undefined ? undefined : { entry, close: () => undefined };
+}
+
+/** The same of a file that was read already. */
+export function readEntry(path: ByteString, { stat, content }: FileAhead): OpenEntry {
+  const chunks = content.length === 0 ? [] : [content];
+  const entry: LocalEntry = { type: 'file', path, ...metadataOf(entryAt(stat), noXattrs), size: content.length, content: chunks };
+  return { entry, close: () => undefined };
 }
 
 /** The same, of which a file is only opened when its content is asked for: it has to stay as it is until then. @throws ERR_ROOTFS then */

@@ -1,6 +1,7 @@
 // What a RUN changed on the disk, as the entries of a layer of the image. The scan seen last is kept, so each RUN costs one walk.
 import { type ByteString, textFromBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
+import type { ReadAheadRequest } from '../files/read-ahead.ts';
 import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
 import type { LocalEntry } from '../layer/entry.ts';
 import { statFieldCount, statInto } from '../linux/files.ts';
@@ -35,6 +36,7 @@ type Present = Exclude<Change, { readonly kind: 'deleted' }>;
 
 interface RunChangesOptions {
   readonly lookAgain?: ((request: LookRequest) => void) | undefined;
+  readonly readAhead?: ((request: ReadAheadRequest) => void) | undefined;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -42,6 +44,7 @@ interface RunChangesOptions {
 export class RunChanges {
   readonly #disk: Disk;
   readonly #lookAgain: RunChangesOptions['lookAgain'];
+  readonly #readAhead: RunChangesOptions['readAhead'];
   readonly #emit: Emit;
   readonly #signal: AbortSignal;
   readonly #possibleOwner = readPossibleOwner();
@@ -51,6 +54,7 @@ export class RunChanges {
   constructor(disk: Disk, options: RunChangesOptions) {
     this.#disk = disk;
     this.#lookAgain = options.lookAgain;
+    this.#readAhead = options.readAhead;
     this.#emit = options.emit;
     this.#signal = options.signal;
   }
@@ -145,7 +149,7 @@ export class RunChanges {
     const owners = this.#owners(changes, tree, map);
     const { root } = this.#disk;
     const hasToken = root.protection.paths.some(isTokenFolder);
-    for (const entry of captureChanges(root, changes, this.#signal, isRead)) {
+    for (const entry of captureChanges(root, changes, this.#signal, { isRead, readAhead: this.#readAhead })) {
       const { path, type, linkTarget } = entry;
       if (hasToken && type === 'directory' && isTokenFolder(path)) this.#warnOfToken(map.toImage(path));
       const isLink = type === 'hardlink' && linkTarget !== undefined;

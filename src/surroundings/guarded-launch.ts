@@ -32,7 +32,7 @@ export interface RunGuard {
 export const runThread = new URL(import.meta.url.endsWith('.ts') ? './run-thread.ts' : './run-thread.js', import.meta.url);
 
 /** The launcher is a thread, which only builds with a RUN are to pay for (20 ms). */
-export function launcherOf(stack: AsyncDisposableStack): Required<Pick<BuildPorts, 'openLauncher' | 'launch' | 'lookAgain'>> {
+export function launcherOf(stack: AsyncDisposableStack): Required<Pick<BuildPorts, 'openLauncher' | 'launch' | 'lookAgain' | 'readAhead'>> {
   const processes = new Processes();
   stack.defer(() => processes.close());
   let launcher: Launcher | undefined;
@@ -46,6 +46,7 @@ export function launcherOf(stack: AsyncDisposableStack): Required<Pick<BuildPort
       return await launcher.launch(request);
     },
     lookAgain: (request) => launcher?.tell(request),
+    readAhead: (request) => launcher?.tell(request),
   };
 }
 

@@ -28,8 +28,10 @@ import { setXattr } from '../../../src/linux/xattr.ts';
 import { captureChanges } from '../../../src/rootfs/capture.ts';
 import { clearRoot } from '../../../src/rootfs/clear.ts';
 import { diffTrees } from '../../../src/rootfs/diff.ts';
+import { digestOf } from '../../../src/oci/digest.ts';
 import { createUnpackReport } from '../../../src/rootfs/unpack-report.ts';
 import { createProtection } from '../../../src/rootfs/protect.ts';
+import type { ReadAheadRequest } from '../../../src/files/read-ahead.ts';
 import type { Root } from '../../../src/files/root.ts';
 import { scanRoot, settleClock } from '../../../src/rootfs/scan.ts';
 import { type LookRequest, SecondLook, lookAgain as lookAgainAt } from '../../../src/rootfs/second-look.ts';
@@ -368,6 +370,43 @@ test('the thread that starts RUNs sees what is as it was, and not what has chang
     processes.close();
   }
 });
+
+test(
+  'the thread that starts RUNs reads small files ahead, and what goes into a layer is the same',
+  { timeout: 20_000 },
+  async (context) => {
+    const folder = temporaryFolder(context);
+    const root = rootAt(folder);
+    oddTree(folder);
+    manyIn(join(folder, 'many'));
+    for (const size of [16_383, 16_384, 16_385]) writeFileSync(join(folder, `many/${size}`), 'x'.repeat(size));
+    for (const name of ['grows', 'grows/far', 'shrinks', 'gone']) writeFileSync(join(folder, 'many', name.replace('/', '-')), 'content');
+    setXattr(bytes(join(folder, 'many/7')), 'user.kept', Buffer.from('yes'));
+    const found = await scanRoot(root, signal);
+    const changes = diffTrees(await scanRoot(rootAt(temporaryFolder(context)), signal), found);
+    writeFileSync(join(folder, 'many/grows'), 'more than it was');
+    writeFileSync(join(folder, 'many/grows-far'), 'x'.repeat(20_000));
+    writeFileSync(join(folder, 'many/shrinks'), '');
+    const processes = new Processes();
+    const launcher = await createLauncher(processes, { thread: runThread });
+    const archiveOf = async (readAhead?: (request: ReadAheadRequest) => void): Promise<string> =>
+      digestOf(Buffer.concat(await Array.fromAsync(writeArchive(captureChanges(root, changes, signal, { readAhead })))));
+    try {
+      const alone = await archiveOf();
+      // One that nobody wants to the end is no matter.
+      for (const { path } of captureChanges(root, changes, signal, { readAhead: launcher.tell })) if (path === bytes('many/500')) break;
+      assert.equal(await archiveOf(launcher.tell), alone);
+      unlinkSync(join(folder, 'many/gone'));
+      for (const ask of [undefined, launcher.tell])
+        await assert.rejects(archiveOf(ask), { code: 'ERR_ROOTFS', message: /Cannot read "\/many\/gone": ENOENT/ });
+      makeNode(bytes(join(folder, 'many/gone')), 0o010644);
+      await assert.rejects(archiveOf(launcher.tell), { code: 'ERR_ROOTFS', message: /it is no longer a regular file/ });
+    } finally {
+      await launcher.close();
+      processes.close();
+    }
+  },
+);
 
 test('scanRoot() that knows an earlier tree passes over what is protected', async (context) => {
   const { root: plain, at } = small(context);
