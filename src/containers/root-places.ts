@@ -3,8 +3,8 @@
 import { closeSync, lstatSync, mkdirSync, openSync, rmdirSync, unlinkSync } from 'node:fs';
 import { type ByteString, bytesFromText, fsPath, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
-import { absolutePath, isDirectoryMode, resolvePath } from '../files/resolve.ts';
-import { plainRoot } from '../files/root.ts';
+import { absolutePath, isDirectoryMode, isFileMode, resolvePath } from '../files/resolve.ts';
+import { type Root, plainRoot } from '../files/root.ts';
 import { setTimes, statFieldCount, statInto, StatField } from '../linux/files.ts';
 import { splitPath } from '../paths.ts';
 
@@ -34,13 +34,16 @@ export function findPlace(rootFolder: string, { path, kind }: WantedPlace): Foun
   return { hostPath: textFromBytes(absolutePath(root, found.path)), missing };
 }
 
-/** Makes the missing parts of places; a file's last one is a file. @throws SystemError */
+/** Makes the missing parts of places; a file's last one is a file. @throws SystemError, ERR_TAMPERED where a link came into the way */
 export function makePlaces(rootFolder: string, places: readonly (FoundPlace & Pick<WantedPlace, 'kind'>)[]): void {
-  const root = bytesFromText(rootFolder);
+  const root = plainRoot(bytesFromText(rootFolder));
   for (const { missing, kind } of places) {
     for (const [position, path] of missing.entries()) {
-      const place = fsPath(bytesFromText(`${rootFolder}/${textFromBytes(path)}`));
-      if (lstatSync(place, { throwIfNoEntry: false }) !== undefined) continue;
+      const found = resolvePath(root, path, 'keep');
+      if (found.path !== path)
+        throw new BuilderError('ERR_TAMPERED', `Cannot mount at /${textFromBytes(path)}: a command put a link in its way`);
+      if (found.mode !== undefined) continue;
+      const place = fsPath(absolutePath(root, path));
       keepTimeOf(root, splitPath(path).parent, () => {
         if (kind === 'folder' || position < missing.length - 1) mkdirSync(place, 0o755);
         else closeSync(openSync(place, 'wx', 0o644));
@@ -49,17 +52,18 @@ export function makePlaces(rootFolder: string, places: readonly (FoundPlace & Pi
   }
 }
 
-/** Takes away what `makePlaces` made, as far as nobody has put anything there. */
+/** Takes away what `makePlaces` made, as far as nobody has put anything there, or a link in its way. */
 export function removePlaces(rootFolder: string, paths: readonly string[]): void {
-  const root = bytesFromText(rootFolder);
-  for (const path of paths.toReversed()) {
-    const place = fsPath(bytesFromText(`${rootFolder}/${path}`));
-    const stat = lstatSync(place, { throwIfNoEntry: false });
-    if (stat === undefined) continue;
-    keepTimeOf(root, splitPath(bytesFromText(path)).parent, () => {
+  const root = plainRoot(bytesFromText(rootFolder));
+  for (const path of paths.map(bytesFromText).toReversed()) {
+    const { path: found, mode } = resolvePath(root, path, 'keep');
+    // What a link leads to may be this machine's.
+    if (found !== path || mode === undefined) continue;
+    const place = fsPath(absolutePath(root, path));
+    keepTimeOf(root, splitPath(path).parent, () => {
       try {
-        if (stat.isDirectory()) rmdirSync(place);
-        else if (stat.isFile() && stat.size === 0) unlinkSync(place);
+        if (isDirectoryMode(mode)) rmdirSync(place);
+        else if (isFileMode(mode) && lstatSync(place).size === 0) unlinkSync(place);
       } catch (error) {
         // The command has put something into it: it is the image's now.
         if (systemCode(error) !== 'ENOTEMPTY') throw error;
@@ -68,8 +72,8 @@ export function removePlaces(rootFolder: string, paths: readonly string[]): void
   }
 }
 
-function keepTimeOf(root: ByteString, folder: ByteString, act: () => void): void {
-  const path = folder === '.' ? root : (`${root}/${folder}` as ByteString); // bytes joined
+function keepTimeOf(root: Root, folder: ByteString, act: () => void): void {
+  const path = absolutePath(root, folder);
   const numbers = new Float64Array(statFieldCount);
   const isThere = statInto(path, numbers);
   act();
