@@ -1,5 +1,5 @@
 // Which folders of a pod's contexts a build may borrow, and why it may not borrow the others.
-import { accessSync, constants, realpathSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { relative } from 'node:path';
 import { type ByteString, bytesFromText, joinBytes, textFromBytes } from '../bytes.ts';
 import type { MovedFolders } from '../files/moved-folders.ts';
@@ -10,7 +10,7 @@ import { type Shelvable, findShelvable } from './shelved-folder.ts';
 
 /** What a build may borrow. */
 export interface Lendable {
-  /** Folders that somebody gave us to read from. */
+  /** Folders that somebody gave us to read from, where they really are: what is borrowed can't be asked. */
   readonly folders: readonly string[];
   /** Is told where their content is. */
   readonly moved: MovedFolders;
@@ -42,7 +42,7 @@ export const mountElsewhere = 'mount the context where the image does not work: 
 /** Folders of the container's own that only lead to contexts. */
 export function shelvableOf({ lendable, rootPath, protectedPaths }: BorrowGround): readonly Shelvable[] {
   if (lendable === undefined) return [];
-  const contexts = lendable.folders.map((folder) => bytesFromText(realpathSync(folder)));
+  const contexts = lendable.folders.map(bytesFromText);
   const mounts = readMounts().flatMap(({ target }) => (target === '/' || target === rootPath ? [] : [target]));
   return findShelvable(bytesFromText(rootPath), contexts, {
     mounts,
@@ -57,8 +57,7 @@ export function findPlaces(options: BorrowGround): readonly BorrowPlace[] {
   const mounts = readMounts();
   const places = new Map<ByteString, BorrowPlace>();
   for (const given of lendable?.folders ?? []) {
-    const real = bytesFromText(realpathSync(given));
-    const folder = folderToBorrow(real, mounts, options);
+    const folder = folderToBorrow(bytesFromText(given), mounts, options);
     const path = bytesFromText(relative(rootPath, textFromBytes(folder)));
     if (path === '' || path.startsWith('..') || places.has(folder)) continue;
     const outer = protectedPaths.map(cleanPath).find((each) => each !== path && isWithin(path, each));
@@ -95,7 +94,7 @@ function refusalFor(folder: ByteString, outer: ByteString | undefined, isAllowed
 /** Names in a place that can't be moved: they are mounts, or lead to one or to what is the builder's. */
 export function stayingNames(top: ByteString, { protectedPaths, lendable, rootPath }: BorrowGround): readonly ByteString[] {
   const mounted = new Set(readMounts().map(({ target }) => bytesFromText(relative(rootPath, textFromBytes(target)))));
-  const contexts = new Set((lendable?.folders ?? []).map((folder) => bytesFromText(relative(rootPath, realpathSync(folder)))));
+  const contexts = new Set((lendable?.folders ?? []).map((folder) => bytesFromText(relative(rootPath, folder))));
   const names = protectedPaths.map(cleanPath).flatMap((path) => {
     const isInside = path !== top && isWithin(path, top);
     return isInside && (mounted.has(path) || !contexts.has(path)) ? [firstName(path, top)] : [];

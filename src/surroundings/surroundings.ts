@@ -78,6 +78,7 @@ export async function openSurroundings(
     const isMoved = (folder: ByteString): boolean => moved.placeOf(folder) !== folder;
     watch = watchContexts(claims.foreignFolders, { rootPath, builderFolder, isMoved, ownFiles: options.growingFiles, emit });
     const contextWatch = watch;
+    const realFolders = claims.foreignFolders.map((folder) => realpathSync(folder));
     const { secretFiles, inputs } = filesOf(request, registry, network.credentialFiles, { ...claims, ...options });
     const ports: BuildPorts = {
       registry: network.clients.push,
@@ -101,7 +102,7 @@ export async function openSurroundings(
       ssh: request.ssh,
       protectedPaths: claims.protectedPaths,
       keptPlaces: [...claims.containerFiles.kept, ...options.growingFiles, ...inputs],
-      lendable: { folders: claims.foreignFolders, moved, isAllowed: request.borrowsContext, imageFolders },
+      lendable: { folders: realFolders, moved, isAllowed: request.borrowsContext, imageFolders },
       now: Date.now,
       emit,
       signal,

@@ -210,6 +210,19 @@ test(
   },
 );
 
+test('a context that is a folder of what is mounted there is read while all of that is out of the way', async () => {
+  const { result, context, portraitBefore } = await build(
+    'FROM @REG@/base\nWORKDIR /workspace\nCOPY deep .\nRUN test ! -e go.mod && cat here\nCOPY main.go .\nRUN ls > list\n',
+    {
+      files: { ...files, 'cmd/deep/here': 'here\n' },
+      args: ['--context=/workspace/cmd', '--dockerfile=/workspace/Dockerfile'],
+    },
+  );
+  assert.equal(treeOf(result).get('/workspace/list')?.type, 'file');
+  assert.ok(!treeOf(result).has('/workspace/go.mod'));
+  assert.equal(portrait(context), portraitBefore);
+});
+
 test('what is mounted inside of the context stays where it is', async () => {
   const inner = await scene.folder({ cached: 'cached\n' });
   const { result, context } = await build(
