@@ -2,7 +2,7 @@
 import { DockerfileError, messageOf } from '../errors.ts';
 import type { Dockerfile, Instruction } from '../dockerfile/instruction.ts';
 import { parseOnbuild } from '../dockerfile/parse.ts';
-import { type StageBase, contextName, triggersOfStage } from '../dockerfile/stage-needs.ts';
+import { contextName, triggersOfStage } from '../dockerfile/stage-needs.ts';
 import { type PlanOptions, type PlannedStage, type StagePlan, planStages } from '../dockerfile/stages.ts';
 import type { Image } from '../oci/image.ts';
 import { type Platform, parsePlatform } from '../oci/platform.ts';
@@ -89,11 +89,17 @@ export function hasRun({ stage }: PlannedStage): boolean {
   return stage.instructions.some(({ kind }) => kind === 'run');
 }
 
-/** True where a stage from `position` on begins with the same image from outside. */
-export function beginsAgain(plan: StagePlan, { base }: PlannedStage, position: number): boolean {
-  const nameOf = (of: StageBase): string | undefined => (of.kind === 'image' ? of.image : of.kind === 'context' ? of.name : undefined);
-  const name = nameOf(base);
-  return name !== undefined && plan.stages.slice(position).some((later) => later.base.kind === base.kind && nameOf(later.base) === name);
+/** True where a stage from `position` on begins with the same image from outside, maybe by way of stages that only name or set things. */
+export function beginsAgain(plan: StagePlan, planned: PlannedStage, position: number): boolean {
+  const name = outsideBase(plan, planned);
+  return name !== undefined && plan.stages.slice(position).some((later) => outsideBase(plan, later) === name);
+}
+
+function outsideBase(plan: StagePlan, { base }: PlannedStage): string | undefined {
+  if (base.kind === 'image' || base.kind === 'context') return `${base.kind} ${base.kind === 'image' ? base.image : base.name}`;
+  const below = base.kind === 'scratch' ? undefined : plan.stages.find(({ stage }) => stage.index === base.index);
+  const isOnlySetting = below?.stage.instructions.every(({ kind }) => !['run', 'copy', 'add', 'workdir'].includes(kind));
+  return below !== undefined && isOnlySetting === true ? outsideBase(plan, below) : undefined;
 }
 
 function countTriggers(dockerfile: Dockerfile, planned: PlannedStage, triggers: ReadonlyMap<number, readonly Instruction[]>): number {

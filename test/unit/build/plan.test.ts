@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type BuildPlan, isNeededAfter, isPartOfTarget, planBuild } from '../../../src/build/plan.ts';
+import { type BuildPlan, beginsAgain, isNeededAfter, isPartOfTarget, planBuild } from '../../../src/build/plan.ts';
 import { parseFlags } from '../../../src/cli/flags.ts';
 import { buildFlags } from '../../../src/cli/tables/build.ts';
 import { makeBuildRequest } from '../../../src/cli/request.ts';
@@ -58,6 +58,23 @@ test('planBuild() gives each stage the platform of its FROM', async () => {
 
 test('planBuild() points at the FROM whose platform makes no sense', async () => {
   await assert.rejects(plan('FROM --platform=a/b/c/d/e base\n'), (error) => error instanceof Error && error.name === 'DockerfileError');
+});
+
+test('beginsAgain() sees through stages that only name or set something', async () => {
+  const rows: readonly (readonly [setting: string, base: string, others: string, again: boolean])[] = [
+    ['ENV x=1', 'a', 'FROM a AS two', true],
+    ['ENV x=1', 'a', 'FROM b AS two', false],
+    ['ENV x=1', 'a', 'FROM base AS two', true],
+    ['ENV x=1', 'base', 'FROM base AS two', true],
+    ['ENV x=1', 'base', 'FROM base AS between\nUSER 1\nFROM between AS two', true],
+    ['WORKDIR /w', 'base', 'FROM base AS two', false],
+  ];
+  for (const [setting, base, others, again] of rows) {
+    const text = `FROM a AS base\n${setting}\nFROM ${base} AS one\nRUN one\n${others}\nRUN two\nFROM c\nCOPY --from=one /x /x\nCOPY --from=two /y /y\n`;
+    const { plan: made } = await plan(text);
+    const position = made.stages.findIndex(({ stage }) => stage.name === 'one');
+    assert.equal(beginsAgain(made, made.stages[position] ?? assert.fail(), position + 1), again, text);
+  }
 });
 
 test('isNeededAfter() ends with the last stage that reads', async () => {
