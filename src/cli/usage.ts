@@ -2,7 +2,10 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
 export interface UsageReader extends Disposable {
-  /** Processor time since it was opened, and memory without what the kernel could drop; undefined where nobody counts. */
+  /**
+   * Processor time since it was opened, and the memory of its processes and of files in memory; undefined where nobody counts. What
+   * the kernel keeps of files and their names is not in it: where memory is short, that goes.
+   */
   readonly read: () => { readonly cpuMs: number; readonly memoryBytes: number } | undefined;
 }
 
@@ -11,25 +14,22 @@ interface Source {
   /** From the text to milliseconds. */
   readonly cpuMs: (text: string) => number;
   readonly memory: string;
-  readonly memoryStat: string;
-  /** Page cache, read once or more often. */
-  readonly droppable: RegExp;
+  /** What of the text to add up. */
+  readonly held: RegExp;
 }
 
 const sources: readonly Source[] = [
   {
     cpu: '/sys/fs/cgroup/cpu.stat',
     cpuMs: (text) => Number(/^usage_usec (\d+)$/m.exec(text)?.[1]) / 1e3,
-    memory: '/sys/fs/cgroup/memory.current',
-    memoryStat: '/sys/fs/cgroup/memory.stat',
-    droppable: /^(?:in)?active_file (\d+)$/gm,
+    memory: '/sys/fs/cgroup/memory.stat',
+    held: /^(?:anon|shmem) (\d+)$/gm,
   },
   {
     cpu: '/sys/fs/cgroup/cpuacct/cpuacct.usage',
     cpuMs: (text) => Number(text.trim()) / 1e6,
-    memory: '/sys/fs/cgroup/memory/memory.usage_in_bytes',
-    memoryStat: '/sys/fs/cgroup/memory/memory.stat',
-    droppable: /^total_(?:in)?active_file (\d+)$/gm,
+    memory: '/sys/fs/cgroup/memory/memory.stat',
+    held: /^total_(?:rss|shmem) (\d+)$/gm,
   },
 ];
 
@@ -37,19 +37,18 @@ export function openUsage(): UsageReader {
   for (const source of sources) {
     const opened: number[] = [];
     try {
-      for (const path of [source.cpu, source.memory, source.memoryStat]) opened.push(openSync(path, 'r'));
+      for (const path of [source.cpu, source.memory]) opened.push(openSync(path, 'r'));
     } catch {
       for (const fd of opened) closeSync(fd);
       continue; // another kernel's
     }
-    const [cpu = -1, memory = -1, stat = -1] = opened;
+    const [cpu = -1, memory = -1] = opened;
     const cpuMs = (): number => source.cpuMs(textOf(cpu));
     const started = cpuMs();
     const read: UsageReader['read'] = () => {
-      const cached = [...textOf(stat).matchAll(source.droppable)].map((match) => Number(match[1]));
-      const droppable = cached.reduce((sum, bytes) => sum + bytes, 0);
-      const sample = { cpuMs: cpuMs() - started, memoryBytes: Math.max(0, Number(textOf(memory).trim()) - droppable) };
-      return Number.isFinite(sample.cpuMs) && Number.isFinite(sample.memoryBytes) ? sample : undefined;
+      const held = [...textOf(memory).matchAll(source.held)].map((match) => Number(match[1]));
+      const sample = { cpuMs: cpuMs() - started, memoryBytes: held.reduce((sum, bytes) => sum + bytes, 0) };
+      return held.length > 0 && Number.isFinite(sample.cpuMs) ? sample : undefined;
     };
     return { read, [Symbol.dispose]: () => opened.forEach((fd) => closeSync(fd)) };
   }
