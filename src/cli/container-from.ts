@@ -7,7 +7,7 @@ import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
 import { parseSize } from './size.ts';
 import { splitDigest } from '../oci/digest.ts';
-import type { Json } from '../oci/json.ts';
+import { jsonObject } from '../oci/json.ts';
 import { obtainImage, platformOf, pullingOf, readStored } from './base-image.ts';
 import type { CommandInput } from './command.ts';
 import { printJson } from './print-json.ts';
@@ -95,13 +95,7 @@ export async function runMountCommand(input: CommandInput): Promise<void> {
   }
   const shown = positionals.length > 0 ? mounted : containers.list().filter(({ isMounted }) => isMounted);
   if (settings.boolean('json')) {
-    const rows = shown.map(
-      (state): Json =>
-        new Map([
-          ['container', state.name],
-          ['mountPoint', containers.rootFolder(state)],
-        ]),
-    );
+    const rows = shown.map((state) => jsonObject({ container: state.name, mountPoint: containers.rootFolder(state) }));
     stdout.write(`${shown.length === 0 ? 'null' : printJson(rows)}\n`);
     return;
   }

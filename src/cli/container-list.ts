@@ -3,7 +3,7 @@ import type { ContainerStore } from '../containers/container-store.ts';
 import type { ContainerState } from '../containers/state.ts';
 import { BuilderError } from '../errors.ts';
 import { formatImageConfig } from '../oci/image-config.ts';
-import { type Json, type JsonObject, parseJson } from '../oci/json.ts';
+import { type Json, type JsonObject, jsonObject, parseJson } from '../oci/json.ts';
 import type { CommandInput } from './command.ts';
 import { containersOf } from './container-from.ts';
 import { renderTemplate } from './go-template.ts';
@@ -44,22 +44,22 @@ function listText(shown: readonly ContainerState[], { settings }: Pick<CommandIn
 export function describeContainer(state: ContainerState, containers: ContainerStore): JsonObject {
   const { settings, config } = state;
   const asJson = parseJson(formatImageConfig(config));
-  return new Map<string, Json>([
-    ['Type', 'yadokari'],
-    ['FromImage', state.image === undefined ? '' : state.imageName],
-    ['FromImageID', state.imageId ?? ''],
-    ['FromImageDigest', state.image ?? ''],
-    ['Container', state.name],
-    ['ContainerID', state.id],
-    ['MountPoint', state.isMounted ? containers.rootFolder(state) : ''],
-    ['Created', state.created],
-    ['ImageAnnotations', new Map(settings.annotations)],
-    ['ImageCreatedBy', settings.createdBy ?? ''],
-    ['ImageHistoryComment', settings.historyComment ?? ''],
-    ['OCIv1', asJson],
-    ['Docker', asJson],
-    ['Volumes', [...state.run.volumes]],
-  ]);
+  return jsonObject({
+    Type: 'yadokari',
+    FromImage: state.image === undefined ? '' : state.imageName,
+    FromImageID: state.imageId ?? '',
+    FromImageDigest: state.image ?? '',
+    Container: state.name,
+    ContainerID: state.id,
+    MountPoint: state.isMounted ? containers.rootFolder(state) : '',
+    Created: state.created,
+    ImageAnnotations: settings.annotations,
+    ImageCreatedBy: settings.createdBy ?? '',
+    ImageHistoryComment: settings.historyComment ?? '',
+    OCIv1: asJson,
+    Docker: asJson,
+    Volumes: state.run.volumes,
+  });
 }
 
 /** JSON, or a line by a template. */
@@ -70,23 +70,11 @@ export function inspectText(value: Json, template: string | undefined): string {
 }
 
 function jsonOf({ id, imageId = '', imageName, name }: ContainerState): Json {
-  return new Map<string, Json>([
-    ['id', id],
-    ['builder', true],
-    ['imageid', imageId],
-    ['imagename', imageName],
-    ['containername', name],
-  ]);
+  return jsonObject({ id, builder: true, imageid: imageId, imagename: imageName, containername: name });
 }
 
 function templateValue({ id, imageId = '', imageName, name }: ContainerState): JsonObject {
-  return new Map<string, Json>([
-    ['ContainerID', id],
-    ['Builder', '   *'],
-    ['ImageID', imageId],
-    ['ImageName', imageName],
-    ['ContainerName', name],
-  ]);
+  return jsonObject({ ContainerID: id, Builder: '   *', ImageID: imageId, ImageName: imageName, ContainerName: name });
 }
 
 function matches({ id, name, imageId = '', imageName }: ContainerState, filter: string): boolean {

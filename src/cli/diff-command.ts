@@ -7,7 +7,6 @@ import type { CommandInput } from './command.ts';
 import { printJson } from './print-json.ts';
 import { storeOf } from './store-request.ts';
 import { withStoredImage } from './stored-image.ts';
-import { presentMembers } from './table.ts';
 
 /** What an image has that another one, or its own layers but the last, has not: `A`, `C` and `D`, as podman prints it. */
 export async function runDiffCommand({ settings, positionals, env, stdout, signal }: CommandInput): Promise<void> {
@@ -34,10 +33,7 @@ export async function runDiffCommand({ settings, positionals, env, stdout, signa
 
 function byKind(changes: readonly ImageChange[]): JsonObject {
   const kinds = ['changed', 'added', 'deleted'] as const;
-  return presentMembers(
-    kinds.map((kind) => {
-      const paths = changes.filter((change) => change.kind === kind).map(({ path }) => `/${textFromBytes(path)}`);
-      return [kind, paths.length === 0 ? undefined : paths] as const;
-    }),
-  );
+  const byKinds = Map.groupBy(changes, ({ kind }) => kind);
+  const paths = (of: readonly ImageChange[]): readonly string[] => of.map(({ path }) => `/${textFromBytes(path)}`);
+  return new Map(kinds.flatMap((kind) => (byKinds.has(kind) ? [[kind, paths(byKinds.get(kind) ?? [])]] : [])));
 }

@@ -2,13 +2,13 @@
 import { BuilderError } from '../errors.ts';
 import { splitDigest } from '../oci/digest.ts';
 import type { HistoryEntry } from '../oci/image-config.ts';
-import type { Json, JsonObject } from '../oci/json.ts';
+import { type JsonObject, jsonObject } from '../oci/json.ts';
 import { formatAge, formatBytes } from '../report/units.ts';
 import { findImage } from '../store/find-image.ts';
 import type { CommandInput } from './command.ts';
 import { storeOf } from './store-request.ts';
 import { withStoredImage } from './stored-image.ts';
-import { formatRows, presentMembers } from './table.ts';
+import { formatRows } from './table.ts';
 
 /** What made each layer, the last first, as podman prints it. */
 export async function runHistoryCommand({ settings, positionals, env, stdout, signal }: CommandInput): Promise<void> {
@@ -31,26 +31,26 @@ export async function runHistoryCommand({ settings, positionals, env, stdout, si
   }
   const rows = entries.map(({ entry, sizeBytes }, position): JsonObject => {
     const command = entry.createdBy ?? '';
-    return new Map<string, Json>([
-      ['ID', isWhole ? id(position) : id(position).slice(0, 12)],
-      ['Created', isHuman ? ageOf(entry) : (entry.created ?? '')],
-      ['CreatedAt', entry.created ?? ''],
-      ['CreatedSince', ageOf(entry)],
-      ['CreatedBy', isWhole || command.length <= 45 ? command : `${command.slice(0, 42)}...`],
-      ['Size', isHuman ? formatBytes(sizeBytes) : String(sizeBytes)],
-      ['Comment', entry.comment ?? ''],
-      ['Tags', position === 0 ? [...names] : []],
-    ]);
+    return jsonObject({
+      ID: isWhole ? id(position) : id(position).slice(0, 12),
+      Created: isHuman ? ageOf(entry) : (entry.created ?? ''),
+      CreatedAt: entry.created ?? '',
+      CreatedSince: ageOf(entry),
+      CreatedBy: isWhole || command.length <= 45 ? command : `${command.slice(0, 42)}...`,
+      Size: isHuman ? formatBytes(sizeBytes) : String(sizeBytes),
+      Comment: entry.comment ?? '',
+      Tags: position === 0 ? names : [],
+    });
   });
   const json = entries.map(({ entry, sizeBytes }, position) =>
-    presentMembers([
-      ['id', id(position)],
-      ['created', entry.created],
-      ['CreatedBy', entry.createdBy],
-      ['size', sizeBytes],
-      ['comment', entry.comment],
-      ['tags', position === 0 && names.length > 0 ? [...names] : undefined],
-    ]),
+    jsonObject({
+      id: id(position),
+      created: entry.created || undefined,
+      CreatedBy: entry.createdBy || undefined,
+      size: sizeBytes,
+      comment: entry.comment || undefined,
+      tags: position === 0 && names.length > 0 ? names : undefined,
+    }),
   );
   const columns = [
     { title: 'ID', of: 'ID' },

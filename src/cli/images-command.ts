@@ -2,7 +2,7 @@
 import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
 import { splitDigest } from '../oci/digest.ts';
-import type { Json, JsonObject } from '../oci/json.ts';
+import { type JsonObject, jsonObject } from '../oci/json.ts';
 import { isManifestType } from '../oci/manifest.ts';
 import { formatAge, formatBytes } from '../report/units.ts';
 import { type StoreImage, describeImage, findImage, listImages } from '../store/find-image.ts';
@@ -96,32 +96,32 @@ function rowsOf({ image, sizeBytes }: Listed, { isWhole, nowMs }: RowOptions): r
   return (image.names.length === 0 ? [undefined] : image.names).map((name) => {
     const { repository, tag } = splitName(name);
     const others = image.names.filter((other) => other !== name);
-    return new Map<string, Json>([
-      ['ID', shortId(image, isWhole)],
-      ['Name', repository],
-      ['Tag', tag],
-      ['Digest', image.descriptor.digest],
-      ['CreatedAt', ageOf(image, nowMs) ?? 'N/A'],
-      ['CreatedAtRaw', image.created ?? ''],
-      ['Size', formatBytes(sizeBytes)],
-      ['ReadOnly', false],
-      ['History', others.length === 0 ? '<none>' : others.join(', ')],
-    ]);
+    return jsonObject({
+      ID: shortId(image, isWhole),
+      Name: repository,
+      Tag: tag,
+      Digest: image.descriptor.digest,
+      CreatedAt: ageOf(image, nowMs) ?? 'N/A',
+      CreatedAtRaw: image.created ?? '',
+      Size: formatBytes(sizeBytes),
+      ReadOnly: false,
+      History: others.length === 0 ? '<none>' : others.join(', '),
+    });
   });
 }
 
 function jsonOf({ image, sizeBytes }: Listed, { isWhole, nowMs }: RowOptions): JsonObject {
-  return new Map<string, Json>([
-    ['id', shortId(image, isWhole)],
-    ['names', image.names.length === 0 ? null : [...image.names]],
-    ['digest', image.descriptor.digest],
-    ['createdat', ageOf(image, nowMs) ?? ''],
-    ['size', formatBytes(sizeBytes)],
-    ['created', Math.floor(createdMs(image) / 1000)],
-    ['createdatraw', image.created ?? ''],
-    ['readonly', false],
-    ['history', null],
-  ]);
+  return jsonObject({
+    id: shortId(image, isWhole),
+    names: image.names.length === 0 ? null : image.names,
+    digest: image.descriptor.digest,
+    createdat: ageOf(image, nowMs) ?? '',
+    size: formatBytes(sizeBytes),
+    created: Math.floor(createdMs(image) / 1000),
+    createdatraw: image.created ?? '',
+    readonly: false,
+    history: null,
+  });
 }
 
 /** Those that every filter takes. @throws ERR_USAGE for a filter that there is not */

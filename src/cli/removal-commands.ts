@@ -1,7 +1,7 @@
 // `yadokari tag`, `untag`, `rmi`, `prune` and `du`: names of images, and what they take.
 import { BuilderError } from '../errors.ts';
 import { type Digest, splitDigest } from '../oci/digest.ts';
-import type { Json } from '../oci/json.ts';
+import { jsonObject } from '../oci/json.ts';
 import { formatBytes, formatCount } from '../report/units.ts';
 import { findImage, listImages } from '../store/find-image.ts';
 import { localName } from '../store/image-names.ts';
@@ -147,36 +147,12 @@ export async function runDiskUsageCommand({ settings, env, stdout, signal }: Com
       unique: cache.uniqueBytes,
       name: `${formatCount(cache.results, 'result')} of builds`,
     });
-  const columns = ['ID', 'RECLAIMABLE', 'SIZE', 'UNIQUE', 'NAME'];
-  const of = ['ID', 'Reclaimable', 'Size', 'Unique', 'Name'];
-  stdout.write(
-    formatRows(
-      rows.map(
-        ({ id, isUsed, size, unique, name }) =>
-          new Map<string, Json>([
-            ['ID', id],
-            ['Reclaimable', !isUsed],
-            ['Size', formatBytes(size)],
-            ['Unique', formatBytes(unique)],
-            ['Name', name],
-          ]),
-      ),
-      {
-        columns: columns.map((title, position) => ({ title, of: of[position] ?? '' })),
-        json: rows.map(
-          ({ id, isUsed, size, unique, name }) =>
-            new Map<string, Json>([
-              ['id', id],
-              ['reclaimable', !isUsed],
-              ['size', size],
-              ['unique', unique],
-              ['name', name],
-            ]),
-        ),
-      },
-      settings,
-    ),
+  const texts = rows.map(({ id, isUsed, size, unique, name }) =>
+    jsonObject({ ID: id, Reclaimable: !isUsed, Size: formatBytes(size), Unique: formatBytes(unique), Name: name }),
   );
+  const json = rows.map(({ id, isUsed, size, unique, name }) => jsonObject({ id, reclaimable: !isUsed, size, unique, name }));
+  const columns = ['ID', 'Reclaimable', 'Size', 'Unique', 'Name'].map((of) => ({ title: of.toUpperCase(), of }));
+  stdout.write(formatRows(texts, { columns, json }, settings));
   if (settings.boolean('json') || settings.has('format')) return;
   stdout.write(totalsOf(parts, await leftoverBytes(store, signal), cache));
 }

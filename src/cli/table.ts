@@ -1,5 +1,5 @@
 // Rows for people and for scripts, as buildah prints them.
-import { formatJson, type Json, type JsonObject } from '../oci/json.ts';
+import { type Json, type JsonObject, formatJson } from '../oci/json.ts';
 import { renderTemplate } from './go-template.ts';
 import { printJson } from './print-json.ts';
 import type { Settings } from './settings.ts';
@@ -45,11 +45,6 @@ export function formatRows(
   const heading = new Map([...(rows[0]?.keys() ?? titles.keys())].map((key) => [key, titles.get(key) ?? key.toUpperCase()]));
   const shown = [...(parts !== undefined && hasHeading ? [heading] : []), ...rows];
   return formatTable(shown.map((row) => renderTemplate(wanted, row).split('\t')));
-}
-
-/** The members that there are. */
-export function presentMembers(members: readonly (readonly [string, Json | undefined])[]): JsonObject {
-  return new Map(members.flatMap(([key, value]) => (value === undefined || value === '' ? [] : [[key, value] as const])));
 }
 
 function textOf(value: Json): string {

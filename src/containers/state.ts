@@ -4,7 +4,7 @@ import { given } from '../given.ts';
 import { parseAnnotations } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { type HistoryEntry, type ImageConfig, emptyImageConfig, formatImageConfig, parseImageConfig } from '../oci/image-config.ts';
-import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
+import { type Json, type JsonObject, formatJson, jsonObject, parseJson } from '../oci/json.ts';
 
 /** What becomes of the image besides its files and its config. */
 export interface ImageSettings {
@@ -55,7 +55,7 @@ export const noSettings: ImageSettings = { annotations: new Map(), history: [] }
 /** A state as JSON, with indentation. */
 export function formatState(state: ContainerState): string {
   const { settings, run } = state;
-  const root = objectOf({
+  const root = jsonObject({
     id: state.id,
     name: state.name,
     status: state.status,
@@ -64,13 +64,13 @@ export function formatState(state: ContainerState): string {
     imageId: state.imageId,
     imageName: state.imageName,
     isMounted: state.isMounted,
-    mountPoints: [...state.mountPoints],
-    settings: objectOf({
-      annotations: new Map(settings.annotations),
+    mountPoints: state.mountPoints,
+    settings: jsonObject({
+      annotations: settings.annotations,
       createdBy: settings.createdBy,
       historyComment: settings.historyComment,
     }),
-    run: objectOf({ volumes: [...run.volumes], hosts: [...run.hosts], memory: run.memory, pidsLimit: run.pidsLimit, network: run.network }),
+    run: jsonObject({ volumes: run.volumes, hosts: run.hosts, memory: run.memory, pidsLimit: run.pidsLimit, network: run.network }),
     // Entries that are to come are kept as a config has them.
     history: parseJson(formatImageConfig({ ...emptyImageConfig({ os: '', architecture: '' }), history: settings.history })),
     config: parseJson(formatImageConfig(state.config)),
@@ -110,10 +110,6 @@ export function parseState(text: string, path: string): ContainerState {
   } catch (error) {
     throw new BuilderError('ERR_ROOTFS', `Cannot read ${path}: it is not the state of a container`, { cause: error });
   }
-}
-
-function objectOf(members: Readonly<Record<string, Json | undefined>>): JsonObject {
-  return new Map(Object.entries(members).flatMap(([key, value]): [string, Json][] => (value === undefined ? [] : [[key, value]])));
 }
 
 function membersOf(value: Json | undefined): JsonObject {

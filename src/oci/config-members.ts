@@ -38,11 +38,6 @@ export function keys(object: JsonObject, key: string): readonly string[] | undef
   return [...value.keys()];
 }
 
-/** An empty text is left out, as engines do. */
-export function put(object: Map<string, Json>, key: string, value: string | undefined): void {
-  if (value !== undefined && value !== '') object.set(key, value);
-}
-
 /** What is not known, to be kept. */
 export function rest(object: JsonObject, known: ReadonlySet<string>): JsonObject {
   return new Map([...object].filter(([key]) => !known.has(key)));

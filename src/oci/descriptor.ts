@@ -2,7 +2,7 @@
 import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
 import { type Digest, isDigest } from './digest.ts';
-import type { Json, JsonObject } from './json.ts';
+import { type Json, type JsonObject, jsonObject } from './json.ts';
 import type { Platform } from './platform.ts';
 
 export interface Descriptor {
@@ -25,27 +25,14 @@ export function isForeign({ mediaType, urls }: Descriptor): boolean {
 }
 
 /** A descriptor as JSON, members in the specification's order. */
-export function formatDescriptor(descriptor: Descriptor): JsonObject {
-  const out = new Map<string, Json>([
-    ['mediaType', descriptor.mediaType],
-    ['digest', descriptor.digest],
-    ['size', descriptor.size],
-  ]);
-  if (descriptor.urls !== undefined) out.set('urls', [...descriptor.urls]);
-  if (descriptor.annotations !== undefined && descriptor.annotations.size > 0)
-    out.set('annotations', formatAnnotations(descriptor.annotations));
-  if (descriptor.platform !== undefined) {
-    const { os, architecture, variant, osVersion } = descriptor.platform;
-    const platform = new Map<string, Json>([
-      ['architecture', architecture],
-      ['os', os],
-    ]);
-    if (osVersion !== undefined) platform.set('os.version', osVersion);
-    if (variant !== undefined) platform.set('variant', variant);
-    out.set('platform', platform);
-  }
-  if (descriptor.artifactType !== undefined) out.set('artifactType', descriptor.artifactType);
-  return out;
+export function formatDescriptor({ mediaType, digest, size, urls, annotations, platform, artifactType }: Descriptor): JsonObject {
+  const shown = platform === undefined ? undefined : platformObject(platform);
+  return jsonObject({ mediaType, digest, size, urls, annotations: annotationsMember(annotations), platform: shown, artifactType });
+}
+
+/** A platform as an entry of an index has it. */
+export function platformObject({ architecture, os, osVersion, variant }: Platform): JsonObject {
+  return jsonObject({ architecture, os, 'os.version': osVersion, variant });
 }
 
 /** @throws ERR_LAYER naming `place` when the value is no descriptor. */
@@ -87,6 +74,11 @@ export function parseAnnotations(value: Json | undefined, place: string): Readon
 /** Annotations as JSON, by name. */
 export function formatAnnotations(map: ReadonlyMap<string, string>): JsonObject {
   return new Map([...map].toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+}
+
+/** The same as a member, which nobody has who has none of them. */
+export function annotationsMember(map: ReadonlyMap<string, string> | undefined): JsonObject | undefined {
+  return map === undefined || map.size === 0 ? undefined : formatAnnotations(map);
 }
 
 /** What to throw for a manifest or index, or a descriptor in it, that can't be read. */

@@ -1,9 +1,9 @@
 // OCI image-spec config.md: what an image says about itself. Foreign JSON: members that we don't know are kept, and
 // keys such as `__proto__` are only keys, so maps stand where JSON has objects with free keys.
 import { given } from '../given.ts';
-import { malformed, put, rest, sorted, strings, textOf } from './config-members.ts';
+import { malformed, rest, sorted, strings, textOf } from './config-members.ts';
 import { type Digest, isDigest } from './digest.ts';
-import { type Json, type JsonObject, parseJson, formatJson } from './json.ts';
+import { type Json, type JsonObject, formatJson, jsonObject, parseJson } from './json.ts';
 import { type RunConfig, formatRunConfig, parseRunConfig } from './run-config.ts';
 
 export interface HistoryEntry {
@@ -72,24 +72,18 @@ export function parseImageConfig(text: string): ImageConfig {
 
 /** The config blob: known members in the specification's order, then the unknown ones by name. Same value, same bytes. */
 export function formatImageConfig(image: ImageConfig): string {
-  const root = new Map<string, Json>();
-  put(root, 'created', image.created);
-  put(root, 'author', image.author);
-  root.set('architecture', image.architecture);
-  put(root, 'variant', image.variant);
-  root.set('os', image.os);
-  put(root, 'os.version', image.osVersion);
-  root.set('config', formatRunConfig(image.config));
-  root.set(
-    'rootfs',
-    new Map<string, Json>([
-      ['type', 'layers'],
-      ['diff_ids', [...image.diffIds]],
-    ]),
-  );
-  root.set('history', image.history.map(formatHistory));
-  for (const [key, value] of sorted(image.unknown)) root.set(key, value);
-  return formatJson(root);
+  const known = jsonObject({
+    created: image.created || undefined,
+    author: image.author || undefined,
+    architecture: image.architecture,
+    variant: image.variant || undefined,
+    os: image.os,
+    'os.version': image.osVersion || undefined,
+    config: formatRunConfig(image.config),
+    rootfs: jsonObject({ type: 'layers', diff_ids: image.diffIds }),
+    history: image.history.map(formatHistory),
+  });
+  return formatJson(new Map([...known, ...sorted(image.unknown)]));
 }
 
 const knownRoot: ReadonlySet<string> = new Set([
@@ -114,12 +108,12 @@ function parseHistory(value: Json | undefined): readonly HistoryEntry[] {
   });
 }
 
-function formatHistory(entry: HistoryEntry): JsonObject {
-  const out = new Map<string, Json>();
-  put(out, 'created', entry.created);
-  put(out, 'created_by', entry.createdBy);
-  put(out, 'author', entry.author);
-  put(out, 'comment', entry.comment);
-  if (entry.emptyLayer === true) out.set('empty_layer', true);
-  return out;
+function formatHistory({ created, createdBy, author, comment, emptyLayer }: HistoryEntry): JsonObject {
+  return jsonObject({
+    created: created || undefined,
+    created_by: createdBy || undefined,
+    author: author || undefined,
+    comment: comment || undefined,
+    empty_layer: emptyLayer || undefined,
+  });
 }

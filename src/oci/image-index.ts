@@ -1,7 +1,7 @@
 // An index of images that we make: image-spec image-index.md, and Docker's manifest list.
 import { BuilderError } from '../errors.ts';
-import { type Descriptor, formatAnnotations, formatDescriptor } from './descriptor.ts';
-import { type Json, formatJson } from './json.ts';
+import { type Descriptor, annotationsMember, formatDescriptor } from './descriptor.ts';
+import { type JsonObject, formatJson, jsonObject } from './json.ts';
 import { type StoredManifest, storedManifest } from './manifest.ts';
 import { MediaType, type MediaFamily } from './media-type.ts';
 import { type Platform, formatPlatform, normalizePlatform } from './platform.ts';
@@ -13,13 +13,18 @@ export function encodeIndex(entries: readonly Descriptor[], annotations: Readonl
   const isPlain = (entry: Descriptor): boolean => entry.mediaType === MediaType.dockerManifest && entry.annotations === undefined;
   const isDocker = annotations.size === 0 && entries.length > 0 && entries.every(isPlain);
   const mediaType = indexTypes[isDocker ? 'docker' : 'oci'];
-  const root = new Map<string, Json>([
-    ['schemaVersion', 2],
-    ['mediaType', mediaType],
-    ['manifests', entries.map(formatDescriptor)],
-  ]);
-  if (annotations.size > 0) root.set('annotations', formatAnnotations(annotations));
+  const root = jsonObject({
+    schemaVersion: 2,
+    mediaType,
+    manifests: entries.map(formatDescriptor),
+    annotations: annotationsMember(annotations),
+  });
   return storedManifest(Buffer.from(formatJson(root), 'utf8'), mediaType);
+}
+
+/** OCI's index of these entries, as JSON. */
+export function indexObject(manifests: readonly JsonObject[]): JsonObject {
+  return jsonObject({ schemaVersion: 2, mediaType: MediaType.ociIndex, manifests });
 }
 
 /** True for what is said about an image of an index, and is none: BuildKit's attestations. */

@@ -49,6 +49,11 @@ function findRepeatedKey(text: string): number | undefined {
   return undefined;
 }
 
+/** An object of these members in their order, without those that are undefined. */
+export function jsonObject(members: Readonly<Record<string, Json | undefined>>): JsonObject {
+  return new Map(Object.entries(members).flatMap(([key, value]): [string, Json][] => (value === undefined ? [] : [[key, value]])));
+}
+
 /** Compact JSON; the Maps' own order is kept. */
 export function formatJson(value: Json): string {
   if (value === null || typeof value === 'boolean' || typeof value === 'number') return JSON.stringify(value);

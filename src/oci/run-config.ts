@@ -1,7 +1,7 @@
 // The `config` member of an image config: how a container of the image runs.
 import { given } from '../given.ts';
-import { keys, malformed, put, rest, sorted, strings, textOf, whole } from './config-members.ts';
-import type { Json, JsonObject } from './json.ts';
+import { keys, malformed, rest, sorted, strings, textOf, whole } from './config-members.ts';
+import { type Json, type JsonObject, jsonObject } from './json.ts';
 
 export interface Healthcheck {
   readonly test: readonly string[];
@@ -70,22 +70,22 @@ export function parseRunConfig(run: JsonObject): RunConfig {
 
 /** Known members in the specification's order, then the unknown ones by name. */
 export function formatRunConfig(run: RunConfig): JsonObject {
-  const out = new Map<string, Json>();
-  put(out, 'User', run.user);
-  if (run.exposedPorts !== undefined && run.exposedPorts.length > 0) out.set('ExposedPorts', keySet(run.exposedPorts));
-  if (run.env.length > 0) out.set('Env', [...run.env]);
-  if (run.entrypoint !== undefined) out.set('Entrypoint', [...run.entrypoint]);
-  if (run.cmd !== undefined) out.set('Cmd', [...run.cmd]);
-  if (run.volumes !== undefined && run.volumes.length > 0) out.set('Volumes', keySet(run.volumes));
-  put(out, 'WorkingDir', run.workingDir);
-  if (run.labels.size > 0) out.set('Labels', new Map(sorted(run.labels)));
-  put(out, 'StopSignal', run.stopSignal);
-  if (run.healthcheck !== undefined) out.set('Healthcheck', formatHealthcheck(run.healthcheck));
-  if (run.shell !== undefined) out.set('Shell', [...run.shell]);
-  if (run.onBuild !== undefined && run.onBuild.length > 0) out.set('OnBuild', [...run.onBuild]);
-  if (run.argsEscaped === true) out.set('ArgsEscaped', true);
-  for (const [key, value] of sorted(run.unknown)) out.set(key, value);
-  return out;
+  const known = jsonObject({
+    User: run.user || undefined,
+    ExposedPorts: keySet(run.exposedPorts),
+    Env: present(run.env),
+    Entrypoint: run.entrypoint,
+    Cmd: run.cmd,
+    Volumes: keySet(run.volumes),
+    WorkingDir: run.workingDir || undefined,
+    Labels: run.labels.size > 0 ? new Map(sorted(run.labels)) : undefined,
+    StopSignal: run.stopSignal || undefined,
+    Healthcheck: run.healthcheck === undefined ? undefined : formatHealthcheck(run.healthcheck),
+    Shell: run.shell,
+    OnBuild: present(run.onBuild),
+    ArgsEscaped: run.argsEscaped || undefined,
+  });
+  return new Map([...known, ...sorted(run.unknown)]);
 }
 
 function parseHealthcheck(value: Json | undefined): Healthcheck | undefined {
@@ -104,19 +104,21 @@ function parseHealthcheck(value: Json | undefined): Healthcheck | undefined {
 }
 
 function formatHealthcheck(check: Healthcheck): JsonObject {
-  const out = new Map<string, Json>();
-  if (check.test.length > 0) out.set('Test', [...check.test]);
-  const numbers: readonly (readonly [string, number | undefined])[] = [
-    ['Interval', check.intervalNs],
-    ['Timeout', check.timeoutNs],
-    ['StartPeriod', check.startPeriodNs],
-    ['StartInterval', check.startIntervalNs],
-    ['Retries', check.retries],
-  ];
-  for (const [key, value] of numbers) if (value !== undefined && value !== 0) out.set(key, value);
-  return out;
+  return jsonObject({
+    Test: present(check.test),
+    Interval: check.intervalNs || undefined,
+    Timeout: check.timeoutNs || undefined,
+    StartPeriod: check.startPeriodNs || undefined,
+    StartInterval: check.startIntervalNs || undefined,
+    Retries: check.retries || undefined,
+  });
 }
 
-function keySet(names: readonly string[]): JsonObject {
+function present(list: readonly string[] | undefined): readonly string[] | undefined {
+  return list === undefined || list.length === 0 ? undefined : list;
+}
+
+function keySet(names: readonly string[] | undefined): JsonObject | undefined {
+  if (names === undefined || names.length === 0) return undefined;
   return new Map([...names].toSorted().map((name): [string, Json] => [name, new Map()]));
 }

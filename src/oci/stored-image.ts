@@ -3,11 +3,11 @@
 import { Readable } from 'node:stream';
 import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
-import { type Descriptor, formatAnnotations, formatDescriptor, isForeign } from './descriptor.ts';
+import { type Descriptor, annotationsMember, formatDescriptor, isForeign } from './descriptor.ts';
 import { digestOf } from './digest.ts';
 import type { Image, ImageBlob, Layer } from './image.ts';
 import { formatImageConfig, parseImageConfig } from './image-config.ts';
-import { type Json, formatJson } from './json.ts';
+import { formatJson, jsonObject } from './json.ts';
 import { type ImageManifest, type StoredManifest, configLimitBytes, indexDepthLimit, parseManifest, selectPlatform } from './manifest.ts';
 import { MediaType, type MediaFamily, layerMediaTypeIn, isConfigType } from './media-type.ts';
 import type { Platform } from './platform.ts';
@@ -60,14 +60,8 @@ export function encodeManifest(
   layers: readonly Descriptor[],
   annotations: ReadonlyMap<string, string>,
 ): StoredManifest {
-  const root = new Map<string, Json>([
-    ['schemaVersion', 2],
-    ['mediaType', mediaType],
-    ['config', formatDescriptor(config)],
-    ['layers', layers.map(formatDescriptor)],
-  ]);
-  if (annotations.size > 0) root.set('annotations', formatAnnotations(annotations));
-  const bytes = Buffer.from(formatJson(root), 'utf8');
+  const named = { config: formatDescriptor(config), layers: layers.map(formatDescriptor), annotations: annotationsMember(annotations) };
+  const bytes = Buffer.from(formatJson(jsonObject({ schemaVersion: 2, mediaType, ...named })), 'utf8');
   return { bytes, mediaType, digest: digestOf(bytes) };
 }
 

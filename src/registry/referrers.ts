@@ -3,7 +3,9 @@
 import { BuilderError, RegistryError } from '../errors.ts';
 import { type Descriptor, formatDescriptor } from '../oci/descriptor.ts';
 import { type Digest, digestOf, splitDigest } from '../oci/digest.ts';
-import { type Json, formatJson } from '../oci/json.ts';
+import { encodeManifest } from '../oci/docker-manifest.ts';
+import { indexObject } from '../oci/image-index.ts';
+import { formatJson } from '../oci/json.ts';
 import { type StoredManifest, parseManifest } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
 import { describeReferrer } from '../oci/referrer.ts';
@@ -31,7 +33,7 @@ export async function putReferrer(repository: Repository, manifest: StoredManife
   const known = await repository.manifest(tag, signal);
   const entries = known === undefined ? [] : entriesOf(known);
   if (entries.some(({ digest }) => digest === manifest.digest)) return;
-  const index = indexOf([...entries, describeReferrer(manifest)]);
+  const index = encodeManifest(indexObject([...entries, describeReferrer(manifest)].map(formatDescriptor)), MediaType.ociIndex);
   try {
     await repository.putManifest(tag, index, signal);
   } catch (error) {
@@ -62,14 +64,4 @@ function tagFor(subject: Digest): string {
 function entriesOf({ bytes, mediaType }: StoredManifest): readonly Descriptor[] {
   const view = parseManifest(bytes, mediaType);
   return view.kind === 'index' ? view.manifests : [];
-}
-
-function indexOf(entries: readonly Descriptor[]): StoredManifest {
-  const root = new Map<string, Json>([
-    ['schemaVersion', 2],
-    ['mediaType', MediaType.ociIndex],
-    ['manifests', entries.map(formatDescriptor)],
-  ]);
-  const bytes = Buffer.from(formatJson(root), 'utf8');
-  return { bytes, mediaType: MediaType.ociIndex, digest: digestOf(bytes) };
 }

@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises';
 import { BuilderError, ifCode } from '../errors.ts';
 import { type Descriptor, isForeign } from '../oci/descriptor.ts';
 import { type Digest, splitDigest } from '../oci/digest.ts';
-import { type Json, formatJson } from '../oci/json.ts';
+import { type Json, formatJson, jsonObject } from '../oci/json.ts';
 import { parseManifest } from '../oci/manifest.ts';
 import { MediaType } from '../oci/media-type.ts';
 import { parseReference } from '../oci/reference.ts';
@@ -34,13 +34,9 @@ export async function openDockerArchive(path: string, signal: AbortSignal): Prom
         const view = parseManifest(bytes, mediaType);
         if (view.kind === 'index') throw refuseIndex();
         refuseForeign(path, view.layers);
-        images.push(
-          new Map<string, Json>([
-            ['Config', configName(view.config.digest)],
-            ['RepoTags', [...new Set(names.map((name) => repoTag(parseReference(name))))]],
-            ['Layers', view.layers.map(({ digest }) => layerName(digest))],
-          ]),
-        );
+        const tags = new Set(names.map((name) => repoTag(parseReference(name))));
+        const layers = view.layers.map(({ digest }) => layerName(digest));
+        images.push(jsonObject({ Config: configName(view.config.digest), RepoTags: [...tags], Layers: layers }));
         await Promise.resolve();
       },
     }),

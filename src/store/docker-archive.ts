@@ -3,7 +3,7 @@ import { given } from '../given.ts';
 import type { Entry } from '../layer/entry.ts';
 import { writeArchive } from '../layer/write.ts';
 import { splitDigest } from '../oci/digest.ts';
-import { type Json, formatJson } from '../oci/json.ts';
+import { formatJson, jsonObject } from '../oci/json.ts';
 import { type Reference, formatCommonName } from '../oci/reference.ts';
 import type { StoredImage } from '../oci/stored-image.ts';
 import { fileEntry } from './archive-writer.ts';
@@ -40,11 +40,7 @@ async function* entriesOf(
     yield fileEntry(name, layer.descriptor.size, layer.open(signal));
   }
   const tags = names.filter((name) => name.tag !== undefined).map(repoTag);
-  const entry = new Map<string, Json>([
-    ['Config', configName],
-    ['RepoTags', [...new Set(tags)]],
-    ['Layers', layerNames],
-  ]);
+  const entry = jsonObject({ Config: configName, RepoTags: [...new Set(tags)], Layers: layerNames });
   const bytes = Buffer.from(formatJson([entry]), 'utf8');
   yield fileEntry('manifest.json', bytes.length, one(bytes));
 }

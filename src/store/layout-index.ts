@@ -3,9 +3,9 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import { type Descriptor, formatDescriptor, parseDescriptor } from '../oci/descriptor.ts';
+import { indexObject } from '../oci/image-index.ts';
 import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
 import { manifestLimitBytes } from '../oci/manifest.ts';
-import { MediaType } from '../oci/media-type.ts';
 import { replaceFile } from './blob-file.ts';
 import { refName } from './layout-referrers.ts';
 
@@ -31,12 +31,7 @@ export async function addIndexEntry(folder: string, descriptor: Descriptor): Pro
 /** Puts index.json in place in one step. */
 export async function writeIndexEntries(folder: string, entries: readonly JsonObject[]): Promise<void> {
   await replaceFile(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
-  const index = new Map<string, Json>([
-    ['schemaVersion', 2],
-    ['mediaType', MediaType.ociIndex],
-    ['manifests', entries],
-  ]);
-  await replaceFile(join(folder, 'index.json'), formatJson(index));
+  await replaceFile(join(folder, 'index.json'), formatJson(indexObject(entries)));
 }
 
 /** An entry goes when its tag moves on, or when it is the same image without a name. */

@@ -4,9 +4,9 @@ import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
 import { type Descriptor, formatDescriptor } from '../oci/descriptor.ts';
 import { splitDigest } from '../oci/digest.ts';
+import { indexObject } from '../oci/image-index.ts';
 import { formatJson } from '../oci/json.ts';
 import type { StoredManifest } from '../oci/manifest.ts';
-import { MediaType } from '../oci/media-type.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import { type ArchiveFile, openArchiveFile } from './archive-file.ts';
@@ -75,12 +75,7 @@ export function openOciArchive(path: string, signal: AbortSignal): ImageArchive 
     }),
     finish: async () => {
       await addBytes('oci-layout', Buffer.from('{"imageLayoutVersion":"1.0.0"}'));
-      const index = new Map<string, string | number | readonly ReturnType<typeof formatDescriptor>[]>([
-        ['schemaVersion', 2],
-        ['mediaType', MediaType.ociIndex],
-        ['manifests', entries.map(formatDescriptor)],
-      ]);
-      await addBytes('index.json', Buffer.from(formatJson(index)));
+      await addBytes('index.json', Buffer.from(formatJson(indexObject(entries.map(formatDescriptor)))));
       await archive.finish();
     },
     [Symbol.asyncDispose]: archive[Symbol.asyncDispose],

@@ -1,7 +1,7 @@
 // What there is to say about an image, in skopeo's words.
 import { BuilderError } from '../errors.ts';
 import { type Descriptor, formatAnnotations } from '../oci/descriptor.ts';
-import { type Json, type JsonObject, parseJson } from '../oci/json.ts';
+import { type Json, type JsonObject, jsonObject, parseJson } from '../oci/json.ts';
 import { configLimitBytes } from '../oci/manifest.ts';
 import { isConfigType } from '../oci/media-type.ts';
 import type { Platform } from '../oci/platform.ts';
@@ -26,19 +26,19 @@ export async function inspectImage(
   const of = (key: string, otherwise: Json = ''): Json => read.get(key) ?? otherwise;
   const { reference } = place;
   const registry = reference?.registry === dockerHub ? 'docker.io' : reference?.registry;
-  return new Map<string, Json>([
-    ...(reference === undefined ? [] : [['Name', `${registry ?? ''}/${reference.repository}`] as const]),
-    ['Digest', source.root.digest],
-    ['RepoTags', [...tags]],
-    ['Created', of('created', null)],
-    ['DockerVersion', of('docker_version')],
-    ['Labels', settings.get('Labels') ?? null],
-    ['Architecture', of('architecture')],
-    ['Os', of('os')],
-    ['Layers', layers.map(({ digest }) => digest)],
-    ['LayersData', layers.map(describeLayer)],
-    ['Env', settings.get('Env') ?? null],
-  ]);
+  return jsonObject({
+    Name: reference === undefined ? undefined : `${registry ?? ''}/${reference.repository}`,
+    Digest: source.root.digest,
+    RepoTags: tags,
+    Created: of('created', null),
+    DockerVersion: of('docker_version'),
+    Labels: settings.get('Labels') ?? null,
+    Architecture: of('architecture'),
+    Os: of('os'),
+    Layers: layers.map(({ digest }) => digest),
+    LayersData: layers.map(describeLayer),
+    Env: settings.get('Env') ?? null,
+  });
 }
 
 /** What the manifest for `platform` names as its config, whatever that is: an image's, a chart's, a signature's. */
@@ -67,10 +67,6 @@ async function readParts(
 }
 
 function describeLayer({ mediaType, digest, size, annotations }: Descriptor): JsonObject {
-  return new Map<string, Json>([
-    ['MIMEType', mediaType],
-    ['Digest', digest],
-    ['Size', size],
-    ['Annotations', annotations === undefined ? null : formatAnnotations(annotations)],
-  ]);
+  const shown = annotations === undefined ? null : formatAnnotations(annotations);
+  return jsonObject({ MIMEType: mediaType, Digest: digest, Size: size, Annotations: shown });
 }

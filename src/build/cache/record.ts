@@ -3,7 +3,7 @@
 import { BuilderError } from '../../errors.ts';
 import type { Image } from '../../oci/image.ts';
 import { emptyImageConfig } from '../../oci/image-config.ts';
-import { type Json, type JsonObject, formatJson, parseJson } from '../../oci/json.ts';
+import { type Json, formatJson, jsonObject, parseJson } from '../../oci/json.ts';
 import type { Platform } from '../../oci/platform.ts';
 import { type CacheKey, type KeyPart, digestOfTexts } from './key.ts';
 
@@ -53,13 +53,7 @@ export function recordJson(record: BuildRecord, limit = Number.POSITIVE_INFINITY
   let left = limit;
   return record.map(({ stage, text, key, parts }) => {
     left -= parts.size;
-    const shown: JsonObject = left < 0 ? new Map() : parts;
-    return new Map<string, Json>([
-      ['stage', stage],
-      ['step', text],
-      ['key', key],
-      ['parts', shown],
-    ]);
+    return jsonObject({ stage, step: text, key, parts: left < 0 ? new Map() : parts });
   });
 }
 
