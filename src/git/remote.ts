@@ -91,7 +91,8 @@ function checked(text: string, remote: GitRemote): GitRemote {
 }
 
 function portOf(plain: string): number | undefined {
-  const [, port] = /^http:\/\/(?:[^/@]*@)?(?:\[[^\]]*\]|[^:/?#[\]]*):(\d+)/.exec(plain) ?? [];
+  const [, authority = ''] = /^http:\/\/([^/?#]*)/.exec(plain) ?? [];
+  const [, port] = /:(\d+)$/.exec(authority.slice(authority.lastIndexOf('@') + 1)) ?? [];
   return port === undefined ? undefined : Number(port);
 }
 

@@ -25,6 +25,8 @@ for (const [text, remote, rest] of [
   ],
   ['https://h/r.git?ref=v1#v1:x', 'https://h/r.git', { ref: 'v1', folder: 'x' }],
   ['https://user:pass@h/r.git', 'https://h/r.git', {}],
+  ['https://oauth2:5f3a@h/r.git', 'https://h/r.git', {}],
+  ['https://oauth2:22@[::1]:8443/r.git', 'https://[::1]:8443/r.git', {}],
   ['git@github.com:a/b.git#main', 'ssh://git@github.com/a/b.git', { ref: 'main' }],
   ['git@github.com:/abs/b.git', 'ssh://git@github.com/abs/b.git', {}],
   ['ssh://git@h:2222/a/b.git', 'ssh://git@h:2222/a/b.git', {}],
