@@ -139,8 +139,9 @@ export function messageOf(error: unknown): string {
 /** Why a call failed, in the system's words (`no such file or directory`); of what is no failure of the system, its message. */
 export function systemReason(error: unknown): string {
   if (systemCode(error) === 'EISDIR') return 'it is a directory'; // the system speaks of an illegal operation
-  const words =
-    error instanceof Error && 'errno' in error && typeof error.errno === 'number' ? getSystemErrorMessage(error.errno) : undefined;
+  // zlib's and zstd's numbers are not the system's.
+  const isSystems = error instanceof Error && /^E[A-Z\d]+$/.test(systemCode(error) ?? '');
+  const words = isSystems && 'errno' in error && typeof error.errno === 'number' ? getSystemErrorMessage(error.errno) : undefined;
   return words ?? messageOf(error);
 }
 

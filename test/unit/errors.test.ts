@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
 import { test } from 'node:test';
-import { BuilderError, firstFailure } from '../../src/errors.ts';
+import { inflateSync, zstdDecompressSync } from 'node:zlib';
+import { describeFailure } from '../../src/cli/exit.ts';
+import { BuilderError, firstFailure, systemReason } from '../../src/errors.ts';
 import type { BuildEvent } from '../../src/events.ts';
 
 test('firstFailure() gives what failed first, and tells of each failure while things were put away', () => {
@@ -17,3 +20,26 @@ test('firstFailure() gives what failed first, and tells of each failure while th
   );
   assert.equal(firstFailure(first), first);
 });
+
+test('systemReason() takes the numbers of zlib and zstd for no numbers of the system', () => {
+  for (const [inflate, bytes] of [
+    [zstdDecompressSync, '28b52ffd0090010000'],
+    [inflateSync, 'ffff'],
+  ] as const) {
+    const error: unknown = catchError(() => inflate(Buffer.from(bytes, 'hex')));
+    assert.ok(error instanceof Error && 'errno' in error);
+    assert.equal(systemReason(error), error.message);
+    const wrapped = new BuilderError('ERR_LAYER', 'Cannot decompress data', { cause: error });
+    assert.equal(describeFailure(wrapped, false)[0], 'error: Cannot decompress data');
+  }
+  assert.equal(systemReason(catchError(() => statSync('/no/such'))), 'no such file or directory');
+});
+
+function catchError(act: () => unknown): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
