@@ -50,7 +50,7 @@ export function formatPlace(range: SourceRange, text: string, name: string, help
 function readLines(text: string): readonly string[] {
   return text
     .replace(/^\uFEFF/, '')
-    .replace(/(?<=\bhttps?:\/\/)[^/\s?#@]+(?=@)/gi, (secret) => 'x'.repeat(secret.length))
+    .replace(/(?<=\bhttps?:\/\/)[^/\s?#]+(?=@)/gi, (secret) => 'x'.repeat(secret.length))
     .split(/\r?\n/);
 }
 

@@ -118,7 +118,7 @@ test('random text gives a Dockerfile or a message, and never anything else', () 
 
 test('formatPlace() hides the password of a URL and keeps the columns', () => {
   const range = { start: { line: 1, column: 1 }, end: { line: 1, column: 31 } };
-  const [, line = '', carets = ''] = formatPlace(range, 'ADD https://u:canary@h/r.git /x', 'Dockerfile');
+  const [, line = '', carets = ''] = formatPlace(range, 'ADD https://u:can@ry@h/r.git /x', 'Dockerfile');
   assert.equal(line, '1 │ ADD https://xxxxxxxx@h/r.git /x');
   assert.equal(carets.trimEnd().length, line.length - 1);
 });
