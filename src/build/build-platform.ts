@@ -244,7 +244,7 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
   const isReplaced = planned.base.kind === 'context' && planned.base.replacesStage;
   const base = await enterBase(build, planned, platform, {
     isWanted: build.isRead(planned, position),
-    willRun: !isReplaced && build.willRun(planned),
+    willRun: !isReplaced && willRunAbove(build, planned),
     sharesBase: beginsAgain(plan, planned, position + 1),
     isOnlyRead: build.cache === undefined && !request.alwaysUnpack && isOnlyRead(plan, stage.index, position + 1),
   });
@@ -281,8 +281,15 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
     },
   );
   const isNeeded = (...why: Parameters<typeof isNeededAfter>[3]): boolean => isNeededAfter(plan, stage.index, position + 1, why);
+  base.files.end();
   disk.keep(isNeeded('base') ? 'begun with' : isNeeded('copy', 'mount') ? 'read' : 'none');
   return result;
+}
+
+/** True where a RUN needs the stage's files on disk: its own, or that of one that begins with it. */
+function willRunAbove(build: Pick<Build, 'plan' | 'willRun'>, planned: PlannedStage): boolean {
+  const beginsWithIt = ({ base }: PlannedStage): boolean => base.kind === 'stage' && base.index === planned.stage.index;
+  return build.willRun(planned) || build.plan.stages.some((later) => beginsWithIt(later) && willRunAbove(build, later));
 }
 
 function executionContext(build: Build, planned: PlannedStage, platform: Platform, files: StageFiles): ExecutionContext {

@@ -100,11 +100,16 @@ export class StageFiles {
   }
 
   async #unpackAhead(): Promise<void> {
-    const isDue = this.#outlook.willRun === true && this.#tree.asked === undefined && this.#layers.length > 0;
+    const isDue = this.#outlook.willRun === true && this.#layers.length > 0;
     if (!isDue || this.#options.disk.countHeld(this.#layers) > 0) return;
     const started = performance.now();
     await this.onDisk();
     this.#aheadMs = performance.now() - started;
+  }
+
+  /** The stage has ended: from here on the disk is another one's, and nothing of this one is unpacked to be read. */
+  end(): void {
+    this.#ahead ??= Promise.resolve();
   }
 
   /** Milliseconds, told once, that unpacking took while an instruction asked for the files. */

@@ -115,6 +115,34 @@ test('a RUN whose files are needed no more leaves none in the folder for what is
   assert.equal(unpacked(bench), 1);
 });
 
+test(
+  'stages that begin with one that has run nothing find its files on the disk when they first ask for them',
+  { skip },
+  async (context) => {
+    const bench = benchAt(context);
+    const common = bench.stage(await layersOf(bench), { willRun: true });
+    const draft = await common.draft();
+    draft.put(at('work'), node('directory'));
+    await common.write(draft);
+    common.end();
+    bench.disk.keep('begun with');
+    const first = await common.continue({ willRun: true });
+    await run(bench, first, 'touch /work/one; rm /d/f');
+    first.end();
+    bench.disk.keep('read');
+    bench.opened.length = 0;
+    const second = await common.continue({ willRun: true });
+    await second.draft();
+    assert.deepEqual([existsSync(join(bench.rootFolder, 'work/one')), existsSync(join(bench.rootFolder, 'd/f'))], [false, true]);
+    await run(bench, second, 'test -d /work; touch /work/two');
+    // Nobody's reading brings back what the disk had.
+    assert.equal((await first.view()).stat(at('work/one'))?.type, 'file');
+    assert.equal((await common.view()).stat(at('work/two')), undefined);
+    assert.equal(existsSync(join(bench.rootFolder, 'work/two')), true);
+    assert.deepEqual([bench.opened, emptied(bench)], [['below'], []]);
+  },
+);
+
 test('what a COPY made after the last RUN is on no disk, and nothing is missing because of it', { skip }, async (context) => {
   const bench = benchAt(context);
   const layers = await layersOf(bench);
