@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { didYouMean } from '../suggest.ts';
 import { BuilderError } from '../errors.ts';
 import { type Json, type JsonObject, parseJson } from '../oci/json.ts';
+import { readCacheSpec } from './cache-spec.ts';
 import type { Environment } from './settings.ts';
 
 /** One image to build. */
@@ -156,8 +157,7 @@ const each =
   (field: Field): Target['flags'] =>
     read(field).map((value) => [flag, value]);
 
-const cache = (field: Field): readonly string[] =>
-  list(field).map((item) => cachePlace(item) ?? field.refuse(item, 'type=registry,ref=REPOSITORY is'));
+const caches = (field: Field): readonly string[] => list(field).map(readCacheSpec);
 
 /** By bake's names: the flags that say the same. */
 const converters: Readonly<Record<string, (field: Field) => Target['flags']>> = {
@@ -170,8 +170,8 @@ const converters: Readonly<Record<string, (field: Field) => Target['flags']>> = 
   annotations: each('annotation', (field) => list(field).map((item) => (/^[\w,[\]/-]+:.*=/.test(item) ? field.refuse(item) : item))),
   secret: each('secret', list),
   ssh: each('ssh', list),
-  'cache-from': each('cache-from', cache),
-  'cache-to': each('cache-to', cache),
+  'cache-from': each('cache-from', caches),
+  'cache-to': each('cache-to', caches),
   output: (field) => outputFlags(list(field)),
   target: each('target', ({ value, text }) => [text(value)]),
   network: each('network', ({ value, text }) => [text(value)]),
@@ -211,15 +211,6 @@ function itemText(item: Json, text: (value: Json) => string): string {
 function inContext(context: string, dockerfile: string): string {
   const isLocal = !/^[a-z][a-z\d+.-]*:\/\/|^[\w.-]+@[\w.-]+:/.test(context);
   return isLocal && !dockerfile.startsWith('/') ? join(context, dockerfile) : dockerfile;
-}
-
-function cachePlace(text: string): string | undefined {
-  const fields = new Map(text.split(',').map((field) => [field.replace(/=.*/, ''), field.replace(/^[^=]*=?/, '')]));
-  if (!text.includes('=')) return text;
-  const repository = fields.get('ref')?.replace(/:[\w.-]+$/, '');
-  if (fields.get('type') === 'registry') return repository;
-  const folder = fields.get('src') ?? fields.get('dest');
-  return fields.get('type') === 'local' && folder !== undefined ? `oci:${folder}` : undefined;
 }
 
 /** As with bake nothing is pushed where outputs are named and none of them pushes. */

@@ -1,4 +1,5 @@
 // Flags of the layer cache.
+import { readCacheSpec } from '../cache-spec.ts';
 import type { FlagSpec } from '../flags.ts';
 import { duration, inert, list, text, toggle } from './flag.ts';
 
@@ -6,11 +7,17 @@ export const cacheFlags: readonly FlagSpec[] = [
   toggle('cache', 'take results of steps from a cache, and keep', { isCommon: true, kaniko: 'same' }),
   text('cache-repo', 'REPOSITORY', 'where, or oci:FOLDER (DESTINATION/cache)', { needs: 'cache', isCommon: true, kaniko: 'same' }),
   toggle('cache-copy-layers', 'cache COPY and ADD, too', { needs: 'cache', kaniko: 'same' }),
-  list('cache-from', 'REPOSITORY', 'further caches, only read', { empty: 'no item', needs: 'cache' }),
+  list('cache-from', 'REPOSITORY', 'further caches, only read', {
+    empty: 'no item',
+    needs: 'cache',
+    reads: readCacheSpec,
+    details: 'further caches, only read; docker buildx has them as type=registry,ref=REPOSITORY and type=local,src=FOLDER, and so may you',
+  }),
   text('cache-to', 'REPOSITORY', 'where results go, new ones and what others had', {
     needs: 'cache',
+    reads: readCacheSpec,
     details:
-      'where results go instead of --cache-repo: new ones, and what --cache-from or --cache-repo had, so that it is whole without them',
+      'where results go instead of --cache-repo: new ones, and what --cache-from or --cache-repo had, so that it is whole without them; type=registry,ref=REPOSITORY and type=local,dest=FOLDER, too',
   }),
   duration('cache-ttl', 'DURATION', 'older results are not taken (default 336h)', { needs: 'cache', kaniko: 'same' }),
   toggle('cache-run-layers', 'cache RUN and WORKDIR (default true)', { needs: 'cache', kaniko: 'same' }),

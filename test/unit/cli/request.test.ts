@@ -115,6 +115,11 @@ const caches: readonly { readonly argv: readonly string[]; readonly from: readon
     to: 'r.example/app/cache',
   },
   { argv: ['--no-push', '--cache-to=r.example/b', '--cache-from=r.example/a'], from: ['r.example/b', 'r.example/a'], to: 'r.example/b' },
+  {
+    argv: ['--no-push', '--cache-to=type=registry,ref=r.example/b:x,mode=max,image-manifest=true', '--cache-from=type=local,src=/a'],
+    from: ['r.example/b', 'oci:/a'],
+    to: 'r.example/b',
+  },
   { argv: ['--no-push', '--no-push-cache', '--cache-from=r.example/a'], from: ['r.example/a'] },
   { argv: ['-d', 'r.example/app', '--no-push-cache'], from: ['r.example/app/cache'] },
 ];
@@ -139,6 +144,15 @@ test('--cache=false, and no --cache, is no cache', () => {
 for (const argv of [['--cache-repo=c:tag'], ['--cache-repo=oci:'], ['--cache-ttl=5', '--cache-repo=c'], ['--no-push-cache'], []]) {
   test(`--cache --no-push ${argv.join(' ')} is refused`, () => {
     assert.throws(() => request(['--cache', '--no-push', ...argv]), { code: 'ERR_USAGE', message: /--cache/ });
+  });
+}
+
+for (const spec of ['type=gha', 'type=inline', 'type=registry', 'type=local', 'type=registry,ref=r.example/a,name=x', 'type=local,src="']) {
+  test(`--cache-from=${spec} is refused`, () => {
+    assert.throws(() => request(['--cache', '--no-push', `--cache-from=${spec}`]), {
+      code: 'ERR_UNSUPPORTED',
+      message: /^Cannot honour the cache "type=/,
+    });
   });
 }
 
