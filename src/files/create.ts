@@ -6,6 +6,7 @@ import { BuilderError, systemCode } from '../errors.ts';
 import type { Entry } from '../layer/entry.ts';
 import { makeNode, openNewFile } from '../linux/files.ts';
 import { errnoOf, systemError } from '../linux/libc.ts';
+import { needRoom } from './entry-failure.ts';
 import { type RefuseXattr, applyMetadata, applyToFile } from './metadata.ts';
 
 const nodeTypes = { character: 0o020000, block: 0o060000, fifo: 0o010000 } as const;
@@ -59,6 +60,7 @@ async function createFile(path: ByteString, entry: Entry, refuse: RefuseXattr): 
   const fd = openNewFile(path);
   if (fd === undefined) return false;
   try {
+    needRoom(entry, fsPath(path));
     const { content = [] } = entry;
     if (Array.isArray(content)) for (const chunk of content) writeWhole(fd, chunk);
     else for await (const chunk of content) writeWhole(fd, chunk);

@@ -13,18 +13,18 @@ export interface Spooled {
 }
 
 export class Spool implements Disposable {
-  readonly #folder: string;
+  readonly folder: string;
   #fd: number | undefined;
   #end = 0;
 
   /** `folder` must exist once something is added. */
   constructor(folder: string) {
-    this.#folder = folder;
+    this.folder = folder;
   }
 
   /** Keeps all of `content`. Only one may be added at a time. @throws ERR_ROOTFS where there is no room, and what `content` throws */
   async add(content: AsyncIterable<Buffer> | Iterable<Buffer>, signal: AbortSignal): Promise<Spooled> {
-    const fd = (this.#fd ??= openUnnamed(this.#folder));
+    const fd = (this.#fd ??= openUnnamed(this.folder));
     const offset = this.#end;
     for await (const chunk of content) {
       signal.throwIfAborted();
@@ -55,7 +55,7 @@ export class Spool implements Disposable {
       for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done, chunk.length - done, this.#end + done);
     } catch (error) {
       const reason = systemCode(error) === 'ENOSPC' ? 'no space is left' : 'writing failed';
-      throw new BuilderError('ERR_ROOTFS', `Cannot keep content in ${this.#folder}: ${reason}`, { cause: error });
+      throw new BuilderError('ERR_ROOTFS', `Cannot keep content in ${this.folder}: ${reason}`, { cause: error });
     }
     this.#end += chunk.length;
   }

@@ -47,15 +47,15 @@ export function whiteoutEntry(path: ByteString): LocalEntry {
   return { type: 'file', path: whiteoutPath(path), mode: 0, uid: 0, gid: 0, mtime, xattrs: new Map(), size: 0 };
 }
 
-/** For a name that readers of a layer would take for a whiteout. */
-export function reservedName(path: ByteString): BuilderError {
-  return new BuilderError(
-    'ERR_LAYER',
-    `Cannot store ${show(`/${path}` as ByteString)} in a layer: names that begin with .wh. mark deletions`,
-    {
-      hint: 'remove the file in the same RUN',
-    },
-  );
+const longestName = 255; // NAME_MAX of every file system that a root is on
+
+/** @throws ERR_LAYER for a name that readers of a layer would take for a whiteout, or that none of them can make */
+export function mustBeStorable(path: ByteString): void {
+  const isLong = path.length - path.lastIndexOf('/') - 1 > longestName;
+  if (!isLong && !isReservedName(path)) return;
+  const state = isLong ? `names end at ${longestName} bytes` : 'names that begin with .wh. mark deletions';
+  const hint = isLong ? 'give it a shorter name' : 'remove the file in the same RUN';
+  throw new BuilderError('ERR_LAYER', `Cannot store ${show(`/${path}` as ByteString)} in a layer: ${state}`, { hint });
 }
 
 /** True where a path's last name can't be stored in a layer, as readers would take it for a whiteout. */

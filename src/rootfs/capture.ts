@@ -2,7 +2,7 @@
 // hard links by their first name.
 import { type ByteString } from '../bytes.ts';
 import type { LocalEntry } from '../layer/entry.ts';
-import { isReservedName, reservedName, whiteoutEntry } from '../layer/whiteout.ts';
+import { mustBeStorable, whiteoutEntry } from '../layer/whiteout.ts';
 import { FetchAhead } from './fetch-ahead.ts';
 import { type OpenEntry, closedEntry, openEntry, readEntry } from './read-entry.ts';
 import { ReadAhead, type ReadAheadRequest, type WantedFile, largestAhead } from '../files/read-ahead.ts';
@@ -47,7 +47,7 @@ export function* captureChanges(
     signal.throwIfAborted();
     if (deletions.size > 0) yield* whiteoutsAbove(change.path, directories, deletions);
     if (change.kind === 'deleted') continue;
-    if (isReservedName(change.path)) throw reservedName(change.path);
+    mustBeStorable(change.path);
     const key = linkKey(change);
     const first = key === undefined ? undefined : firstNames.get(key);
     if (first !== undefined) {

@@ -1,6 +1,7 @@
 // Contents of files that are in layers and nowhere else: each layer is read once, from its beginning, for all that is wanted of it.
 import { BuilderError } from '../errors.ts';
 import { textFromBytes } from '../bytes.ts';
+import { needRoom } from '../files/entry-failure.ts';
 import type { OpenContent } from '../files/file-view.ts';
 import type { Spool, Spooled } from '../files/spool.ts';
 import { openEntries } from '../layer/open-entries.ts';
@@ -41,7 +42,10 @@ export class LayerContents {
     if (stageLayer === undefined) throw new BuilderError('ERR_INTERNAL', `Cannot read layer ${layer}: the stage has no such layer`);
     let position = 0;
     for await (const entry of openEntries(await stageLayer.layer(), signal)) {
-      if (wanted.has(position)) this.#spooled.set(keyOf({ layer, entry: position }), await this.#spool.add(entry.content ?? [], signal));
+      if (wanted.has(position)) {
+        needRoom(entry, this.#spool.folder);
+        this.#spooled.set(keyOf({ layer, entry: position }), await this.#spool.add(entry.content ?? [], signal));
+      }
       position++;
       if (position % 1024 === 0) await new Promise((resolve) => setImmediate(resolve));
     }

@@ -4,7 +4,7 @@ import { type ByteString, textFromBytes } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import type { FileView, OpenContent } from '../files/file-view.ts';
 import type { LocalEntry, Metadata, Timestamp } from '../layer/entry.ts';
-import { isReservedName, reservedName, whiteoutEntry } from '../layer/whiteout.ts';
+import { mustBeStorable, whiteoutEntry } from '../layer/whiteout.ts';
 import { comparePaths, rootPath, splitPath } from '../paths.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import type { TreeNode } from '../tree/node.ts';
@@ -43,7 +43,7 @@ export class TreeDraft {
 
   /** Makes `node` what is at `path`, as `ImageTree.put`. @throws ERR_LAYER for a name that a layer can't hold */
   put(path: ByteString, node: TreeNode, source?: ContentSource): void {
-    if (isReservedName(path)) throw reservedName(path);
+    mustBeStorable(path);
     const stays = node.type === 'directory' && this.tree.isDirectory(this.tree.at(path));
     if (!stays) {
       this.remove(path);
@@ -56,7 +56,7 @@ export class TreeDraft {
 
   /** Makes `path` another name of the file at `existing`. */
   link(path: ByteString, existing: ByteString): void {
-    if (isReservedName(path)) throw reservedName(path);
+    mustBeStorable(path);
     const node = this.tree.at(existing);
     if (node === undefined) throw new BuilderError('ERR_INTERNAL', `Cannot link ${textFromBytes(path)}: its target is gone`);
     if (this.tree.at(path) === node) return;

@@ -3,13 +3,14 @@
 import { type ByteString, textFromBytes } from '../../bytes.ts';
 import { BuilderError, messageOf, systemCode } from '../../errors.ts';
 import { given } from '../../given.ts';
+import { needRoom } from '../../files/entry-failure.ts';
 import type { OpenContent } from '../../files/file-view.ts';
 import { decompressArchive } from '../../layer/decompress-archive.ts';
 import type { Entry, Metadata, Timestamp } from '../../layer/entry.ts';
 import { blockSize, isZeroBlock, parseHeader } from '../../layer/header.ts';
 import { readEntries } from '../../layer/read.ts';
 import { isReservedName } from '../../layer/whiteout.ts';
-import { childPath, clampPath, pathBelow, rootPath, splitPath } from '../../paths.ts';
+import { childPath, clampPath, namesOf, pathBelow, rootPath, splitPath } from '../../paths.ts';
 import type { NodeType } from '../../tree/node.ts';
 import { type TreePlace, resolveInTree } from '../../tree/resolve.ts';
 import type { CopyJob } from './copy-tree.ts';
@@ -137,6 +138,7 @@ class Extraction {
       ...given({ linkTarget: entry.linkTarget, device: entry.device }),
     };
     if (type !== 'file') return target.put(place, node);
+    needRoom(entry, spool.folder);
     const spooled = await spool.add(entry.content ?? [], signal);
     target.put(place, { ...node, size: spooled.size }, { open: () => spool.open(spooled) });
   }
@@ -165,8 +167,10 @@ class Extraction {
   }
 
   #pathOf(path: ByteString): ByteString {
-    if (path.split('/').includes('..'))
-      throw new BuilderError('ERR_UNSAFE_PATH', `entry '${textFromBytes(path)}' leads out of the archive`);
+    let depth = 0;
+    for (const name of namesOf(path))
+      if ((depth += name === '..' ? -1 : 1) < 0)
+        throw new BuilderError('ERR_UNSAFE_PATH', `entry '${textFromBytes(path)}' leads out of the archive`);
     return clampPath(path);
   }
 

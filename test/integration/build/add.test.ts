@@ -123,7 +123,7 @@ test('ADD of an archive with a link to its parent keeps what lies below the link
   using fixture = new CopyFixture();
   const entries = [
     { name: 'up', type: 'symlink', linkname: '..' },
-    { name: 'up/in/f', content: 'x' },
+    { name: 'up/in/was/../f', content: 'x' },
     { name: 'h', type: 'hardlink', linkname: 'up/in/f' },
   ] as const;
   writeFileSync(join(fixture.context, 't.tar'), tarArchive(entries));
@@ -163,6 +163,12 @@ test('ADD unpacks several archives into one place', { skip }, async () => {
 
 for (const [title, entries, pattern] of [
   ['a name with ..', [{ name: '../evil', content: 'x' }], /'\.\.\/evil' leads out of the archive/],
+  ['a name that none can have', [{ name: `d/${'n'.repeat(256)}`, content: 'x' }], /names end at 255 bytes/],
+  [
+    'a file larger than the disk',
+    [{ name: 'f', content: '', pax: { 'GNU.sparse.major': '0', 'GNU.sparse.minor': '1', 'GNU.sparse.size': `${2 ** 50}` } }],
+    /"f" is 1048576 GiB long, and its disk has \d+ GiB left/,
+  ],
   ['a name with .. inside', [{ name: 'a/../../evil', content: 'x' }], /leads out of the archive/],
   ['a hard link that leads out', [{ name: 'h', type: 'hardlink', linkname: '../canary' }], /leads out of the archive/],
   ['a hard link to nothing', [{ name: 'h', type: 'hardlink', linkname: 'no' }], /hard link to 'no'/],

@@ -153,6 +153,13 @@ test('a draft refuses names by which layers delete', () => {
   }
 });
 
+test('a draft refuses names that no file system has', () => {
+  const draft = new TreeDraft(treeOf({}), now);
+  draft.put(at('n'.repeat(255)), ...file(''));
+  const message = /in a layer: names end at 255 bytes$/;
+  assert.throws(() => draft.put(at(`d/${'n'.repeat(256)}`), ...file('')), { code: 'ERR_LAYER', message });
+});
+
 test('a draft gives a directory the time of the instruction when something in it changes', () => {
   const draft = new TreeDraft(treeOf({ d: 'dir', 'd/e': 'dir', 'd/e/f': 'file' }), now);
   draft.remove(at('d/e/f'));
