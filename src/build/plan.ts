@@ -2,7 +2,7 @@
 import { DockerfileError, messageOf } from '../errors.ts';
 import type { Dockerfile, Instruction } from '../dockerfile/instruction.ts';
 import { parseOnbuild } from '../dockerfile/parse.ts';
-import { contextName, triggersOfStage } from '../dockerfile/stage-needs.ts';
+import { type StageNeed, contextName, triggersOfStage } from '../dockerfile/stage-needs.ts';
 import { type PlanOptions, type PlannedStage, type StagePlan, planStages } from '../dockerfile/stages.ts';
 import type { Image } from '../oci/image.ts';
 import { type Platform, parsePlatform } from '../oci/platform.ts';
@@ -56,6 +56,24 @@ export function isImagePlace(place: string): boolean {
 /** True where a later stage than `position` in the plan's order, or one of its targets, still reads from this stage. */
 export function isNeededAfter(plan: StagePlan, index: number, position: number, why: readonly ('base' | 'copy' | 'mount')[]): boolean {
   return plan.stages.slice(position).some((later) => later.needs.some((need) => need.index === index && why.includes(need.why)));
+}
+
+/**
+ * True where only this stage reads another one, and all at once: once, or with no RUN from the first time to the last. Whoever RUNs
+ * after that may have its files.
+ */
+export function isReadAtOnce(plan: StagePlan, { stage, needs }: PlannedStage, index: number): boolean {
+  const isOf = (need: StageNeed): boolean => need.index === index;
+  const own = needs.filter(isOf);
+  const isOnlyReader = own.length === plan.stages.flatMap((each) => each.needs).filter(isOf).length && !plan.targets.includes(index);
+  const lines = own.map(({ range }) => range.start.line);
+  const [first, last] = [Math.min(...lines), Math.max(...lines)];
+  // Triggers stand at the FROM, in no order that is known here.
+  const isInOrder = first > stage.from.range.start.line;
+  const hasRunBetween = stage.instructions.some(
+    ({ kind, range: { start } }) => kind === 'run' && start.line >= first && start.line <= last,
+  );
+  return isOnlyReader && (own.length === 1 || (isInOrder && !hasRunBetween));
 }
 
 /** What of a request decides which stages are built. */

@@ -11,7 +11,7 @@ import { given } from '../given.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { BaseImages } from './base-images.ts';
 import type { ExecutionContext } from './execute.ts';
-import type { BuildPlan } from './plan.ts';
+import { type BuildPlan, isReadAtOnce } from './plan.ts';
 import type { BuildPorts } from './ports.ts';
 import type { KeptCaches } from './instructions/cache-mounts.ts';
 import type { BuildRequest } from './request.ts';
@@ -47,7 +47,7 @@ export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan:
     contextFor: (planned, platform) => {
       const named = (from: string, allowsNumbers: boolean, range: SourceRange): Promise<SourceTree> => {
         const source = resolveSource(dockerfile, from, contexts, { stage: planned.stage.index, allowsNumbers, range });
-        return openSource(source, platform, plan, parts, images).catch((error: unknown) => {
+        return openSource(source, planned, { platform, plan, ...parts }, images).catch((error: unknown) => {
           throw source.kind === 'image' ? withStageHint(error, from, dockerfile) : error;
         });
       };
@@ -93,18 +93,16 @@ export function proxiesOf(buildArgs: ReadonlyMap<string, string>): ReadonlyMap<s
 
 async function openSource(
   source: ReturnType<typeof resolveSource>,
-  platform: Platform,
-  plan: BuildPlan,
-  { finished, stageFiles, bases, ports }: SourceParts,
+  planned: PlannedStage,
+  { platform, plan, finished, stageFiles, bases, ports }: SourceParts & { readonly platform: Platform; readonly plan: BuildPlan },
   images: Map<string, StageFiles>,
 ): Promise<SourceTree> {
   if (source.kind === 'stage') {
-    const stage = plan.stages.find((planned) => planned.stage.index === source.index)?.stage;
+    const stage = plan.stages.find((each) => each.stage.index === source.index)?.stage;
     const label = `stage ${stage?.name ?? source.index}`;
     const result = finished.get(source.index);
     if (result === undefined) throw new BuilderError('ERR_INTERNAL', `Cannot read from ${label}: it was not built`);
-    const readers = plan.stages.flatMap(({ needs }) => needs).filter(({ index }) => index === source.index);
-    const isLast = readers.length === 1 && !plan.targets.includes(source.index);
+    const isLast = isReadAtOnce(plan, planned, source.index);
     return { files: await result.files.view(isLast), label, keepsOwners: true, isForeign: stageFiles.disk.root.protection.covers };
   }
   const folder = source.kind === 'context' ? ports.namedFolders.get(source.name) : undefined;

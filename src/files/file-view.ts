@@ -47,6 +47,6 @@ export interface FileView {
   readonly gather: (paths: readonly ByteString[], signal: AbortSignal) => Promise<void>;
   /** The folder where all of the view is on disk as it is; undefined where it is not. */
   readonly folder: ByteString | undefined;
-  /** Where all of a folder is on the disk, outside of the root, that may be moved from there, as nobody reads it after this. */
+  /** Where all of a folder is on the disk, outside of the root, that may be moved from there: nobody reads it after the next RUN. */
   readonly spare?: (path: ByteString) => ByteString | undefined;
 }

@@ -33,16 +33,19 @@ export class FolderMoves {
     return this.#moves.has(diffId);
   }
 
-  /**
-   * Puts the layer on the disk and gives the number of entries that had to be made. Undefined where it can't be done, or only in part.
-   * @throws ERR_ROOTFS
-   */
+  /** Puts the layer on the disk and gives the number of entries that had to be made. Undefined where it can't be done, or only in part. */
   async moveIn(root: Root, diffId: Digest, tree: ImageTree, report: UnpackReport, signal: AbortSignal): Promise<number | undefined> {
     const moves = this.#moves.get(diffId);
     if (moves === undefined) return undefined;
     this.#moves.delete(diffId);
-    const made = await unpackLayer(root, await readDraft(tree, moves.rest, signal), report, signal);
-    return moveFoldersIn(root, moves.folders) ? made : undefined;
+    try {
+      const made = await unpackLayer(root, await readDraft(tree, moves.rest, signal), report, signal);
+      return moveFoldersIn(root, moves.folders) ? made : undefined;
+    } catch {
+      // Another layer may have taken what this one was made of; where it is something else, the layer meets it, too.
+      signal.throwIfAborted();
+      return undefined;
+    }
   }
 
   /** Forgets all, as files may have changed. */

@@ -119,7 +119,7 @@ export class StageFiles {
     return taken;
   }
 
-  /** The files, to be read from: as they are when they are asked for. With `isLast` nobody does that again. */
+  /** The files, to be read from: as they are when they are asked for. With `isLast` nobody does that after the next RUN. */
   async view(isLast = false): Promise<FileView> {
     const view = this.#contents.view(await this.tree());
     return isLast ? { ...view, spare: (path) => this.disk.folderAside(this.#layers, path) } : view;

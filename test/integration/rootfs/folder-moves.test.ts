@@ -137,6 +137,31 @@ async function overwrite(stage: StageFiles, path: ByteString): Promise<void> {
 
 for (const row of rows) test(`moved for a RUN is ${row.title}`, { skip }, (context) => build(context, row, true));
 
+test('moved for a RUN is what several COPYs take, each folder once', { skip }, async (context) => {
+  const bench = new StageBench(temporaryFolder(context));
+  context.after(() => bench[Symbol.asyncDispose]());
+  const layers = [await bench.layer('base', base)];
+  const one = bench.stage(layers, { isOnlyRead: true, sharesBase: true });
+  await run(bench, one, `${make}; mkdir -p /other/deep; cd /other/deep; touch a b c d e f g h`);
+  bench.disk.keep('read');
+  const two = bench.stage(layers, { willRun: true });
+  const copies = [
+    ['made', 'made'],
+    ['made/by', 'by'],
+    ['other', 'app'],
+    ['made/top', 'app/top'],
+    ['made', 'again'],
+    ['other', 'more'],
+  ] as const;
+  for (const [from, to] of copies) await copy(bench, two, one, { title: '', from, to, moved: [] }, true);
+  await two.prepareRun();
+  const moved = describe(bench.rootFolder);
+  bench.disk.clear();
+  await two.prepareRun();
+  assert.deepEqual(moved, describe(bench.rootFolder));
+  assert.ok(moved.some((line) => line.startsWith('again/by/x ')) && moved.some((line) => line.startsWith('app/deep/h ')));
+});
+
 test('moved for a RUN is nothing that somebody may still read', { skip }, (context) =>
   build(context, { title: '', to: 'made', moved: whole('made') }, false),
 );

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type BuildPlan, beginsAgain, isNeededAfter, isPartOfTarget, planBuild } from '../../../src/build/plan.ts';
+import { type BuildPlan, beginsAgain, isNeededAfter, isReadAtOnce, isPartOfTarget, planBuild } from '../../../src/build/plan.ts';
 import { parseFlags } from '../../../src/cli/flags.ts';
 import { buildFlags } from '../../../src/cli/tables/build.ts';
 import { makeBuildRequest } from '../../../src/cli/request.ts';
@@ -75,6 +75,25 @@ test('beginsAgain() sees through stages that only name or set something', async 
     const position = made.stages.findIndex(({ stage }) => stage.name === 'one');
     assert.equal(beginsAgain(made, made.stages[position] ?? assert.fail(), position + 1), again, text);
   }
+});
+
+test('isReadAtOnce() is true of a stage that one other reads, with no RUN in between', async () => {
+  const rows: readonly (readonly [rest: string, isAtOnce: boolean])[] = [
+    ['FROM b\nCOPY --from=one /x /x\nRUN r', true],
+    ['FROM b\nCOPY --from=one /x /x\nWORKDIR /w\nCOPY --from=0 /y .\nRUN r', true],
+    ['FROM b\nRUN --mount=from=one,target=/m r\nRUN r', true],
+    ['FROM b\nCOPY --from=one /x /x\nRUN r\nCOPY --from=one /y /y', false],
+    ['FROM b\nCOPY --from=one /x /x\nRUN --mount=from=one,target=/m r', false],
+    ['FROM b AS two\nCOPY --from=one /x /x\nRUN r\nFROM two\nCOPY --from=one /y /y', false],
+    ['FROM one AS two\nRUN r\nFROM b\nCOPY --from=two /x /x\nCOPY --from=one /x /x\nRUN r', false],
+    ['FROM trigger\nCOPY --from=one /x /x\nRUN r', false],
+  ];
+  for (const [rest, isAtOnce] of rows) {
+    const { plan: made } = await plan(`FROM a AS one\nRUN r\n${rest}\n`, { trigger: ['COPY --from=one /t /t', 'RUN t'] });
+    assert.equal(isReadAtOnce(made, made.stages.at(-1) ?? assert.fail(), 0), isAtOnce, rest);
+  }
+  const { plan: made } = await plan('FROM a AS one\nFROM b\nCOPY --from=one /x /x\n');
+  assert.equal(isReadAtOnce({ ...made, targets: [0, 1] }, made.stages[1] ?? assert.fail(), 0), false, 'a target is an image of its own');
 });
 
 test('isNeededAfter() ends with the last stage that reads', async () => {
