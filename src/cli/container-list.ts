@@ -18,7 +18,7 @@ export async function runContainersCommand(input: CommandInput): Promise<void> {
   const shown = containersOf(input)
     .list()
     .filter((state) => settings.list('filter').every((filter) => matches(state, filter)));
-  stdout.write(await Promise.resolve(listText(shown, input)));
+  stdout.write(listText(shown, input));
 }
 
 function listText(shown: readonly ContainerState[], { settings }: Pick<CommandInput, 'settings'>): string {
@@ -28,7 +28,7 @@ function listText(shown: readonly ContainerState[], { settings }: Pick<CommandIn
   const template = settings.text('format');
   if (settings.boolean('json') || template === 'json') return `${shown.length === 0 ? 'null' : printJson(shown.map(jsonOf))}\n`;
   // Ids are whole there, and blanks part columns, as with buildah.
-  if (template !== undefined) return formatRows(shown.map(templateValue), { columns: [] }, settings);
+  if (template !== undefined) return formatRows(shown.map(templateValue), { columns: {} }, settings);
   if (settings.boolean('quiet')) return lines(shown.map(({ id }) => id));
   const width = isWhole ? 64 : idLength;
   const row = (id: string, builder: string, image: string, imageName: string, name: string): string =>

@@ -17,7 +17,7 @@ export async function runHistoryCommand({ settings, positionals, env, stdout, si
   if (text === undefined || others.length > 0)
     throw new BuilderError('ERR_USAGE', `Cannot tell the history: ${positionals.length} images are named, and one is needed`);
   const { names } = (await findImage(store, text, signal)).image;
-  const { image, config } = await withStoredImage({ store, text, settings }, signal, async (stored) => await Promise.resolve(stored));
+  const { image, config } = await withStoredImage({ store, text, settings }, signal, async (stored) => stored);
   const { layers } = image;
   const isHuman = settings.boolean('human', true);
   const isWhole = settings.boolean('no-trunc');
@@ -52,13 +52,7 @@ export async function runHistoryCommand({ settings, positionals, env, stdout, si
       tags: position === 0 && names.length > 0 ? names : undefined,
     }),
   );
-  const columns = [
-    { title: 'ID', of: 'ID' },
-    { title: 'CREATED', of: 'Created' },
-    { title: 'CREATED BY', of: 'CreatedBy' },
-    { title: 'SIZE', of: 'Size' },
-    { title: 'COMMENT', of: 'Comment' },
-  ];
+  const columns = { ID: 'ID', CREATED: 'Created', 'CREATED BY': 'CreatedBy', SIZE: 'Size', COMMENT: 'Comment' };
   stdout.write(formatRows(rows, { columns, json }, settings));
 }
 

@@ -12,7 +12,7 @@ import { blobsOf, totalOf } from '../store/store-usage.ts';
 import type { CommandInput } from './command.ts';
 import type { Settings } from './settings.ts';
 import { storeOf } from './store-request.ts';
-import { type Column, formatRows } from './table.ts';
+import { type Columns, formatRows } from './table.ts';
 
 /** All images, or the one of a name, newest first. */
 export async function runImagesCommand({ settings, positionals, env, stdout, signal }: CommandInput): Promise<void> {
@@ -78,17 +78,17 @@ interface RowOptions {
   readonly nowMs: number;
 }
 
-function columnsOf(settings: Settings): readonly Column[] {
-  const more = (flag: string, title: string, of: string): readonly Column[] => (settings.boolean(flag) ? [{ title, of }] : []);
-  return [
-    { title: 'REPOSITORY', of: 'Name' },
-    { title: 'TAG', of: 'Tag' },
-    ...more('digests', 'DIGEST', 'Digest'),
-    { title: 'IMAGE ID', of: 'ID' },
-    { title: 'CREATED', of: 'CreatedAt' },
-    { title: 'SIZE', of: 'Size' },
-    ...more('history', 'HISTORY', 'History'),
-  ];
+function columnsOf(settings: Settings): Columns {
+  const more = (flag: string, column: Columns): Columns => (settings.boolean(flag) ? column : {});
+  return {
+    REPOSITORY: 'Name',
+    TAG: 'Tag',
+    ...more('digests', { DIGEST: 'Digest' }),
+    'IMAGE ID': 'ID',
+    CREATED: 'CreatedAt',
+    SIZE: 'Size',
+    ...more('history', { HISTORY: 'History' }),
+  };
 }
 
 /** A row for each name. */

@@ -54,13 +54,8 @@ export async function runLogoutCommand({ settings, positionals, env, report }: C
   const isAll = settings.boolean('all');
   const [registry] = positionals;
   if (isAll ? positionals.length > 0 : registry === undefined || positionals.length > 1) {
-    throw new BuilderError(
-      'ERR_USAGE',
-      `Cannot log out: ${positionals.length} registries are named, and ${isAll ? 'none' : 'one'} is needed`,
-      {
-        hint: 'yadokari logout registry.example, or --all',
-      },
-    );
+    const message = `Cannot log out: ${positionals.length} registries are named, and ${isAll ? 'none' : 'one'} is needed`;
+    throw new BuilderError('ERR_USAGE', message, { hint: 'yadokari logout registry.example, or --all' });
   }
   const path = configFile(settings, env);
   const text = readIfThere(path);

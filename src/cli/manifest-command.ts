@@ -17,14 +17,10 @@ export async function runManifestCommand(input: CommandInput): Promise<void> {
   const { settings, positionals, env, report, signal } = input;
   const [destination, ...others] = positionals;
   const config = settings.text('config');
-  if (config === undefined || others.length > 0)
-    throw new BuilderError(
-      'ERR_USAGE',
-      `Cannot make a manifest: ${config === undefined ? 'there is no --config' : 'name one place at most'}`,
-      {
-        hint: 'yadokari manifest --config config.json --layer layer.tar.gz oci:pieces',
-      },
-    );
+  if (config === undefined || others.length > 0) {
+    const message = `Cannot make a manifest: ${config === undefined ? 'there is no --config' : 'name one place at most'}`;
+    throw new BuilderError('ERR_USAGE', message, { hint: 'yadokari manifest --config config.json --layer layer.tar.gz oci:pieces' });
+  }
   const place = destination === undefined ? undefined : piecePlace(destination);
   const places = place === undefined ? [] : [place];
   // A base's layers are read while they are put into the place, so it stays open.

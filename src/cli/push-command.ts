@@ -57,14 +57,10 @@ export async function pushFromStore(input: CommandInput, name: string, destinati
     });
   const { image } = found ?? (await findImage(store, name, input.signal));
   const target = destination ?? found?.name ?? image.names[0];
-  if (target === undefined || (destination === undefined && target.startsWith('localhost/')))
-    throw new BuilderError(
-      'ERR_USAGE',
-      `Cannot push ${name}: ${target === undefined ? 'it has no name' : `${target} is no name`} that says where to`,
-      {
-        hint: 'yadokari push IMAGE DESTINATION',
-      },
-    );
+  if (target === undefined || (destination === undefined && target.startsWith('localhost/'))) {
+    const message = `Cannot push ${name}: ${target === undefined ? 'it has no name' : `${target} is no name`} that says where to`;
+    throw new BuilderError('ERR_USAGE', message, { hint: 'yadokari push IMAGE DESTINATION' });
+  }
   const to = isPlaceName(target, transports) ? parsePlace(target, transports) : registryPlace(withDefaultTag(parseReference(target)));
   await using file = await openResultFile(settings, 'digestfile');
   await using means = await openMeans(settings, '', { env, emit: report.emit });
@@ -128,7 +124,7 @@ async function openImage(
   }
   if (!found.isDirectory()) return { ...(await openDockerArchiveSource({ path }, temporaryFolder, signal)), isArchive: true };
   const source = await openLayoutSource({ folder: path }, undefined, signal);
-  return { ...source, isArchive: false, [Symbol.asyncDispose]: async () => await Promise.resolve() };
+  return { ...source, isArchive: false, [Symbol.asyncDispose]: async () => undefined };
 }
 
 function refuseIndex({ root }: ImageSource, name: string): void {

@@ -151,7 +151,7 @@ export async function runDiskUsageCommand({ settings, env, stdout, signal }: Com
     jsonObject({ ID: id, Reclaimable: !isUsed, Size: formatBytes(size), Unique: formatBytes(unique), Name: name }),
   );
   const json = rows.map(({ id, isUsed, size, unique, name }) => jsonObject({ id, reclaimable: !isUsed, size, unique, name }));
-  const columns = ['ID', 'Reclaimable', 'Size', 'Unique', 'Name'].map((of) => ({ title: of.toUpperCase(), of }));
+  const columns = { ID: 'ID', RECLAIMABLE: 'Reclaimable', SIZE: 'Size', UNIQUE: 'Unique', NAME: 'Name' };
   stdout.write(formatRows(texts, { columns, json }, settings));
   if (settings.boolean('json') || settings.has('format')) return;
   stdout.write(totalsOf(parts, await leftoverBytes(store, signal), cache));

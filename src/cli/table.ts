@@ -13,11 +13,8 @@ function formatTable(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => `${line(row)}\n`).join('');
 }
 
-/** A column: what stands above it, and of which member of a row it is. */
-export interface Column {
-  readonly title: string;
-  readonly of: string;
-}
+/** What stands above each column, and of which member of a row it is. */
+export type Columns = Readonly<Record<string, string>>;
 
 /**
  * Rows as `--json`, by the template of `--format`, or as a table, whose heading `--noheading` leaves out. Blanks of a template part columns,
@@ -25,15 +22,15 @@ export interface Column {
  */
 export function formatRows(
   rows: readonly JsonObject[],
-  { columns, json = rows }: { readonly columns: readonly Column[]; readonly json?: readonly Json[] },
+  { columns, json = rows }: { readonly columns: Columns; readonly json?: readonly Json[] },
   settings: Settings,
 ): string {
   const template = settings.text('format');
   if (settings.boolean('json') || template === 'json') return `${printJson(json)}\n`;
   const hasHeading = !settings.boolean('noheading');
   if (template === undefined) {
-    const heading = hasHeading ? [columns.map(({ title }) => title)] : [];
-    return formatTable([...heading, ...rows.map((row) => columns.map(({ of }) => textOf(row.get(of) ?? '')))]);
+    const heading = hasHeading ? [Object.keys(columns)] : [];
+    return formatTable([...heading, ...rows.map((row) => Object.values(columns).map((of) => textOf(row.get(of) ?? '')))]);
   }
   const parts = /^table\s+/.exec(template)?.[0];
   const wanted = template
@@ -41,7 +38,7 @@ export function formatRows(
     .replaceAll('\\t', '\t')
     .replaceAll('\\n', '\n')
     .replaceAll(' ', '\t');
-  const titles = new Map(columns.map(({ title, of }) => [of, title]));
+  const titles = new Map(Object.entries(columns).map(([title, of]) => [of, title]));
   const heading = new Map([...(rows[0]?.keys() ?? titles.keys())].map((key) => [key, titles.get(key) ?? key.toUpperCase()]));
   const shown = [...(parts !== undefined && hasHeading ? [heading] : []), ...rows];
   return formatTable(shown.map((row) => renderTemplate(wanted, row).split('\t')));

@@ -161,7 +161,8 @@ export class ContainerStore {
       return readdirSync(this.#folder).filter((name) => /^[0-9a-f]{64}$/.test(name));
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return [];
-      throw new BuilderError('ERR_ROOTFS', `Cannot list the containers in ${this.#folder}: ${systemReason(error)}`, {
+      const message = `Cannot list the containers in ${this.#folder}: ${systemReason(error)}`;
+      throw new BuilderError('ERR_ROOTFS', message, {
         cause: error,
         ...(systemCode(error) === 'EACCES'
           ? { hint: 'they are those of the user who made them; images are shared, containers are not' }

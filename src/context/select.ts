@@ -141,13 +141,8 @@ function ignored(tree: SourceTree, word: string, path: ByteString): BuilderError
   if (rule === undefined || tree.ignore === undefined) {
     return new BuilderError('ERR_CONTEXT', `Cannot copy '${word}': '${textFromBytes(path)}' in ${tree.label} belongs to the builder`);
   }
-  return new BuilderError(
-    'ERR_CONTEXT',
-    `Cannot copy '${word}': excluded from ${tree.label} by ${tree.ignore.name}:${rule.line} '${rule.text}'`,
-    {
-      hint: `remove that line, or add '!${textFromBytes(path)}' below it`,
-    },
-  );
+  const message = `Cannot copy '${word}': excluded from ${tree.label} by ${tree.ignore.name}:${rule.line} '${rule.text}'`;
+  return new BuilderError('ERR_CONTEXT', message, { hint: `remove that line, or add '!${textFromBytes(path)}' below it` });
 }
 
 /** The visible sibling whose name is nearest to the one that is missing. */

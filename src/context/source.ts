@@ -125,14 +125,10 @@ async function openPlace(place: string, options: ContextOptions): Promise<Opened
         const modified = Math.floor(Date.parse(lastModified) / 1000);
         return { ...filled, ...(Number.isNaN(modified) ? {} : { timeSeconds: modified }) };
       });
-    default:
-      throw new BuilderError(
-        'ERR_UNSUPPORTED',
-        `Cannot open context ${withoutSecrets(place)}: contexts of ${scheme}:// are not supported`,
-        {
-          hint: 'Use a folder, dir://, tar://, git://, https://, s3:// or gs://.',
-        },
-      );
+    default: {
+      const message = `Cannot open context ${withoutSecrets(place)}: contexts of ${scheme}:// are not supported`;
+      throw new BuilderError('ERR_UNSUPPORTED', message, { hint: 'Use a folder, dir://, tar://, git://, https://, s3:// or gs://.' });
+    }
   }
 }
 

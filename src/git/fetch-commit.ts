@@ -83,7 +83,6 @@ async function fetchInto(server: GitServer, wants: readonly string[], depth: num
       const cut = Math.max(both.length - 20, 0);
       hash.update(both.subarray(0, cut));
       tail = Buffer.from(both.subarray(cut));
-      await Promise.resolve();
     });
   } finally {
     closeSync(fd);

@@ -76,7 +76,6 @@ export async function openHttp(
     },
     close: async () => {
       greeting.body.destroy();
-      await Promise.resolve();
     },
   };
 }

@@ -181,7 +181,6 @@ function nameOf(type: ObjectType, bytes: Buffer): string {
 }
 
 async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
-  await Promise.resolve();
   yield bytes;
 }
 

@@ -23,9 +23,9 @@ export function converse(
   const reader = new PacketReader(bytes, name);
   const ask = async (question: Buffer): Promise<PacketReader> => {
     write(question);
-    return await Promise.resolve(reader);
+    return reader;
   };
-  return { name, greeting: reader, ask, close: async () => await Promise.resolve(close()) };
+  return { name, greeting: reader, ask, close: async () => close() };
 }
 
 export interface Ref {

@@ -35,7 +35,7 @@ export interface GroupTree {
 }
 
 const kernelTree: GroupTree = { mountPoint: '/sys/fs/cgroup', own: '/proc/self/cgroup' };
-const none: LimitedGroups = { doors: [], remove: async () => await Promise.resolve() };
+const none: LimitedGroups = { doors: [], remove: async () => undefined };
 
 /** Makes groups called `name` with these limits; none where there is no limit. @throws ERR_UNSUPPORTED naming the limit and what refused */
 export function makeLimitedGroups(name: string, { memoryBytes, pids }: Limits, tree = kernelTree): LimitedGroups {

@@ -41,13 +41,8 @@ export function parsePlatform(text: string, host: Platform): Platform {
     if (systems.includes(first.toLowerCase())) return normalizePlatform({ ...host, os: first });
     const platform = normalizePlatform({ os: host.os, architecture: first });
     if (architectures.includes(platform.architecture)) return platform;
-    throw new BuilderError(
-      'ERR_USAGE',
-      `Cannot use platform ${JSON.stringify(text)}: no operating system and no architecture is called so`,
-      {
-        hint: 'for example linux/amd64, or arm64',
-      },
-    );
+    const message = `Cannot use platform ${JSON.stringify(text)}: no operating system and no architecture is called so`;
+    throw new BuilderError('ERR_USAGE', message, { hint: 'for example linux/amd64, or arm64' });
   }
   return normalizePlatform({ os: first, architecture: second, ...given({ variant }) });
 }

@@ -64,7 +64,7 @@ export function openResultUrl(
     if (answer.status < 200 || answer.status > 299)
       throw new BuilderError('ERR_REGISTRY', `Cannot ${task}: ${url.host} answered ${answer.status}`);
   };
-  return { path: shown, commit, close: async () => await Promise.resolve() };
+  return { path: shown, commit, close: async () => undefined };
 }
 
 async function overwrite(file: FileHandle, text: string): Promise<void> {

@@ -34,13 +34,8 @@ export async function pieceOf(word: string, places: readonly Place[], signal: Ab
   const found = await findPiece(digest, places);
   if (found !== undefined) return found;
   const names = places.map(({ name }) => name).join(' or ');
-  throw new BuilderError(
-    'ERR_USAGE',
-    `Cannot find piece ${digest}: it is ${names === '' ? 'in no place that is named' : `not in ${names}`}`,
-    {
-      hint: 'name the place where it was put, or its file',
-    },
-  );
+  const message = `Cannot find piece ${digest}: it is ${names === '' ? 'in no place that is named' : `not in ${names}`}`;
+  throw new BuilderError('ERR_USAGE', message, { hint: 'name the place where it was put, or its file' });
 }
 
 /** A piece in one of the places, which are folders; its bytes are looked at when it is read. */

@@ -111,8 +111,7 @@ export function createRegistryClient(options: RegistryClientOptions, transport =
   return {
     findImage,
     pullImage: async (reference, platform, signal) => (await findImage(reference, platform, signal)) ?? missing(reference, options),
-    openSource: async (reference, signal) =>
-      (await find(reference, async (source) => await Promise.resolve(source), signal)) ?? missing(reference, options),
+    openSource: async (reference, signal) => (await find(reference, async (source) => source, signal)) ?? missing(reference, options),
     openSink: (names, pushOptions) => repositorySink(push, { names }, pushOptions),
     listTags: async (reference, signal) => await listTags(await open(reference, signal), signal),
     deleteImage: async (reference, signal) => await deleteImage(await open(reference, signal), targetOf(reference), signal),

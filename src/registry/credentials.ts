@@ -52,8 +52,8 @@ const fileLimitBytes = 4 * 1024 * 1024;
 
 /** No credentials at all. */
 export const anonymous: Credentials = {
-  find: async () => await Promise.resolve(undefined),
-  reload: async () => await Promise.resolve(),
+  find: async () => undefined,
+  reload: async () => undefined,
   sources: () => [],
 };
 

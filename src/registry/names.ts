@@ -53,7 +53,7 @@ export function namesFromTable(table: ReadonlyMap<string, readonly Address[]>): 
     resolve: async (host) => {
       const found = literal(host) ?? table.get(host.toLowerCase()) ?? localhost(host);
       if (found === undefined) throw nameError('ENOTFOUND', host);
-      return await Promise.resolve(found);
+      return found;
     },
   };
 }

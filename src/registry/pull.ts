@@ -112,7 +112,7 @@ async function openSource(
           'ERR_LAYER',
           `Cannot read blob ${descriptor.digest} of ${repository.name}: it has more than ${limitBytes} bytes`,
         );
-      const open = async (): Promise<Repository> => await Promise.resolve(repository);
+      const open = async (): Promise<Repository> => repository;
       return await buffer(openBlob(open, descriptor, { onBytes: () => undefined }, reading));
     },
     open: (descriptor, reading) => {

@@ -94,10 +94,7 @@ async function refuseSymlink(path: string, hex: string): Promise<void> {
     if ((await lstat(path)).isSymbolicLink()) throw linked(path);
   } catch (error) {
     if (error instanceof BuilderError) throw error;
-    throw new BuilderError(
-      'ERR_LAYER',
-      `Cannot read blob ${hex}: ${path} ${systemCode(error) === 'ENOENT' ? 'does not exist' : 'is unreadable'}`,
-      { cause: error },
-    );
+    const message = `Cannot read blob ${hex}: ${path} ${systemCode(error) === 'ENOENT' ? 'does not exist' : 'is unreadable'}`;
+    throw new BuilderError('ERR_LAYER', message, { cause: error });
   }
 }

@@ -37,7 +37,6 @@ export async function openDockerArchive(path: string, signal: AbortSignal): Prom
         const tags = new Set(names.map((name) => repoTag(parseReference(name))));
         const layers = view.layers.map(({ digest }) => layerName(digest));
         images.push(jsonObject({ Config: configName(view.config.digest), RepoTags: [...tags], Layers: layers }));
-        await Promise.resolve();
       },
     }),
     finish: async () => {

@@ -51,5 +51,5 @@ export function repoTag({ registry, repository, tag }: Reference): string {
 }
 
 async function* one(bytes: Buffer): AsyncGenerator<Buffer, void, undefined> {
-  yield await Promise.resolve(bytes);
+  yield bytes;
 }

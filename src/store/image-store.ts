@@ -135,7 +135,7 @@ export async function openStoreSink(
   const held = await openStore(store, signal);
   return {
     ...storeSink(store, names),
-    finish: async () => await Promise.resolve(),
+    finish: async () => undefined,
     [Symbol.asyncDispose]: async () => await releaseLock(held),
   };
 }
@@ -286,5 +286,4 @@ function lockPath({ folder }: ImageStore, of: keyof typeof locks): ByteString {
 
 async function releaseLock(held: Disposable): Promise<void> {
   held[Symbol.dispose]();
-  await Promise.resolve();
 }

@@ -219,13 +219,9 @@ function chooseEntry(index: ImageIndex, reference: LayoutReference, platform: Pl
   const isNamed = wanted !== undefined && first !== undefined;
   const names = isNamed ? [...distinct].join(', ') : index.manifests.map((entry) => named(entry) ?? entry.digest).join(', ');
   const several = isNamed ? `${distinct.size} have the name ${wanted}, and no platform` : 'it holds several';
-  throw new BuilderError(
-    'ERR_REFERENCE',
-    `Cannot choose an image in ${folder}: ${wanted !== undefined && first === undefined ? `there is no ${wanted}` : several}`,
-    {
-      hint: names === '' ? 'the layout is empty' : isNamed ? `${folder}@DIGEST, of ${names}` : `it has: ${names}`,
-    },
-  );
+  const hint = names === '' ? 'the layout is empty' : isNamed ? `${folder}@DIGEST, of ${names}` : `it has: ${names}`;
+  const message = `Cannot choose an image in ${folder}: ${wanted !== undefined && first === undefined ? `there is no ${wanted}` : several}`;
+  throw new BuilderError('ERR_REFERENCE', message, { hint });
 }
 
 async function checkVersion(files: LayoutFiles, signal: AbortSignal): Promise<void> {

@@ -88,7 +88,6 @@ export function prepareGit(options: GitAccessOptions): GitAccess {
     },
     close: async () => {
       for (const folder of made) rmSync(folder, { recursive: true, force: true });
-      await Promise.resolve();
     },
   };
 }

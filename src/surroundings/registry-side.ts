@@ -64,8 +64,8 @@ async function credentialsOf(
   const { env, emit, onWarning } = around;
   if (credential === 'none') return anonymous;
   if (credential !== undefined) {
-    const find = async (): Promise<Credential> => await Promise.resolve(credential);
-    return { find, reload: async () => await Promise.resolve(), sources: () => ['the command line'] };
+    const find = async (): Promise<Credential> => credential;
+    return { find, reload: async () => undefined, sources: () => ['the command line'] };
   }
   const onFound = (message: string): void => emit({ kind: 'note', level: 'debug', message });
   const common = { native: clouds.helpers, onWarning, onFound };

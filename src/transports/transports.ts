@@ -86,7 +86,7 @@ export function loosePlace(source: ImageSource): Place {
   return {
     transport: dir,
     name,
-    openSource: async () => await Promise.resolve(undisposed(source)),
+    openSource: async () => undisposed(source),
     openSink: () => Promise.reject(malformed(name, 'nothing is written to loose pieces')),
   };
 }
@@ -218,12 +218,12 @@ function checkDigest(sink: ImageSink, { digest }: Reference): ImageSink {
 }
 
 function undisposed(source: Omit<OpenSource, typeof Symbol.asyncDispose>): OpenSource {
-  return { ...source, [Symbol.asyncDispose]: async () => await Promise.resolve() };
+  return { ...source, [Symbol.asyncDispose]: async () => undefined };
 }
 
 /** A sink that has all in its place as it comes. */
 export function unfinished(sink: ImageSink): OpenSink {
-  return { ...sink, finish: async () => await Promise.resolve(), [Symbol.asyncDispose]: async () => await Promise.resolve() };
+  return { ...sink, finish: async () => undefined, [Symbol.asyncDispose]: async () => undefined };
 }
 
 function malformed(text: string, why: string): BuilderError {

@@ -61,11 +61,6 @@ function wantedBits(permissions: string, mode: number, isDirectory: boolean): nu
 }
 
 function badMode(text: string): BuilderError {
-  return new BuilderError(
-    'ERR_DOCKERFILE',
-    `Cannot apply --chmod='${text}': it is neither an octal mode from 0 to 07777 nor a symbolic one`,
-    {
-      hint: 'For example 755, 0644, u=rwX,go=rX or +x.',
-    },
-  );
+  const message = `Cannot apply --chmod='${text}': it is neither an octal mode from 0 to 07777 nor a symbolic one`;
+  return new BuilderError('ERR_DOCKERFILE', message, { hint: 'For example 755, 0644, u=rwX,go=rX or +x.' });
 }

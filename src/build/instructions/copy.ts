@@ -184,13 +184,9 @@ function readDestination({ destination }: ExpandedCopy, state: StageState, targe
 
 async function readOwner(spec: string, { chown, range }: CopyInstruction, isLink: boolean, scope: StepScope): Promise<Owner> {
   if (isLink && !/^\d+(?::\d*)?$/.test(spec)) {
-    throw new DockerfileError(
-      `Cannot use --chown=${spec} with --link: a linked layer has no /etc/passwd to look names up in`,
-      chown?.range ?? range,
-      {
-        hint: 'Give numbers, such as --chown=1000:1000, or leave --link out.',
-      },
-    );
+    const message = `Cannot use --chown=${spec} with --link: a linked layer has no /etc/passwd to look names up in`;
+    const hint = 'Give numbers, such as --chown=1000:1000, or leave --link out.';
+    throw new DockerfileError(message, chown?.range ?? range, { hint });
   }
   return lookupOwner(spec, await readAccounts(await scope.files.view(), scope.signal));
 }

@@ -182,13 +182,8 @@ function executeWord(instruction: WordInstruction, state: StageState, scope: Met
     return effect({ ...state, config: word === '' ? others : { ...others, user: word } }, `USER ${word}`);
   }
   if (parseSignal(word) === undefined) {
-    throw new DockerfileError(
-      `Cannot set STOPSIGNAL: ${JSON.stringify(word)} is neither a signal's name nor its number`,
-      instruction.range,
-      {
-        hint: 'for example SIGTERM, SIGQUIT or 9',
-      },
-    );
+    const message = `Cannot set STOPSIGNAL: ${JSON.stringify(word)} is neither a signal's name nor its number`;
+    throw new DockerfileError(message, instruction.range, { hint: 'for example SIGTERM, SIGQUIT or 9' });
   }
   return effect({ ...state, config: { ...state.config, stopSignal: word } }, `STOPSIGNAL ${word}`);
 }

@@ -92,13 +92,8 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
 function refuseForeignFolder(root: Root, workingDir: string): void {
   const { path, mode, isProtected } = resolvePath(root, bytesFromText(workingDir), 'follow');
   if (mode !== undefined || !isProtected) return;
-  throw new BuilderError(
-    'ERR_UNSUPPORTED',
-    `Cannot run in ${workingDir}: /${textFromBytes(path)} is this container's here, not the image's`,
-    {
-      hint: 'give the image another folder, or mount yours elsewhere',
-    },
-  );
+  const message = `Cannot run in ${workingDir}: /${textFromBytes(path)} is this container's here, not the image's`;
+  throw new BuilderError('ERR_UNSUPPORTED', message, { hint: 'give the image another folder, or mount yours elsewhere' });
 }
 
 interface MountedResult {

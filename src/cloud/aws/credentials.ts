@@ -56,7 +56,7 @@ export function openAwsCredentials(env: Environment, access: CloudAccess): AwsCr
   const renewed = new Renewed<SourcedKeys>(access.retry.clock, async (signal) => await obtain(around, signal));
   return {
     keys: async (signal) => (await renewed.get(signal)).value,
-    region: async () => await Promise.resolve(regionOf(around)),
+    region: async () => regionOf(around),
     forget: () => renewed.forget(),
     close: () => {
       for (const file of held.values()) file.close();
