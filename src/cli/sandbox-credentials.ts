@@ -36,6 +36,6 @@ export function showCredentials(env: Environment, show: (path: string, mode: 'co
   if (ofRegistries === undefined) return { ...shown, DOCKER_CONFIG: sandboxPath(resolve(env['DOCKER_CONFIG'] || join(home, '.docker'))) };
   const inside = show(ofRegistries, 'copy');
   // Docker's are looked for by their folder, podman's by their own name.
-  const isOfDocker = ['config.json', '.dockerconfigjson'].includes(basename(ofRegistries));
+  const isOfDocker = ['config.json', '.dockerconfigjson', '.dockercfg'].includes(basename(ofRegistries));
   return { ...shown, ...(isOfDocker ? { DOCKER_CONFIG: dirname(inside) } : { REGISTRY_AUTH_FILE: inside }) };
 }

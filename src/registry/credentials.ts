@@ -101,6 +101,7 @@ export function configPaths(env: CredentialOptions['env'], folders: readonly str
   for (const dir of [env['DOCKER_CONFIG'], ...folders]) {
     withDir(dir, 'config.json');
     withDir(dir, '.dockerconfigjson');
+    withDir(dir, '.dockercfg');
   }
   withDir(env['HOME'], '.docker', 'config.json');
   withDir(env['REGISTRY_AUTH_FILE']);

@@ -49,7 +49,7 @@ export function parseDockerConfig(text: string, source: string): DockerConfig {
   }
   const warnings: string[] = [];
   const auths = new Map<string, Credential | undefined>();
-  for (const [key, entry] of objectAt(root, 'auths', fail)) {
+  for (const [key, entry] of isOfOldForm(root) ? root : objectAt(root, 'auths', fail)) {
     if (!(entry instanceof Map)) throw fail(`auths.${key} is not an object`);
     const read = readEntry(entry);
     if (typeof read === 'string') warnings.push(`${source}: auths.${key} is ignored: ${read}`);
@@ -98,6 +98,8 @@ function readJson(text: string, fail: (why: string) => BuilderError): Json {
     // The parser quotes the text, which may be a password: only the position is passed on.
     const message = error instanceof Error ? error.message : '';
     const position = /position (\d+)/.exec(message)?.[1];
+    if (/^[\w+/=\s-]+$/.test(text) && /^\s*\{/.test(Buffer.from(text, 'base64').toString('latin1')))
+      throw fail('it is base64, as in the manifest of a Secret, and has to be decoded');
     const why = message.includes('a key comes twice') ? 'it has a key twice' : 'it is not JSON';
     throw fail(position === undefined ? why : `${why} at ${lineAndColumn(text, Number(position))}`);
   }
@@ -106,6 +108,12 @@ function readJson(text: string, fail: (why: string) => BuilderError): Json {
 function lineAndColumn(text: string, position: number): string {
   const before = text.slice(0, position).split('\n');
   return `line ${before.length}, column ${(before.at(-1) ?? '').length + 1}`;
+}
+
+/** What is under auths today was the whole of a .dockercfg, as a Secret of the type kubernetes.io/dockercfg still has it. */
+function isOfOldForm(root: JsonObject): boolean {
+  if (['auths', 'credHelpers', 'credsStore'].some((key) => root.has(key))) return false;
+  return [...root.values()].some((entry) => entry instanceof Map && (entry.has('auth') || entry.has('password')));
 }
 
 function objectAt(root: JsonObject, key: string, fail: (why: string) => BuilderError): JsonObject {

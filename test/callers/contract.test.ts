@@ -25,7 +25,7 @@ const seen = (file: string, title: string): { readonly in: string; readonly titl
 const push = (more = ''): string => `executor --context=/ctx --destination=$R/shapes --insecure ${more}`;
 const dry = (more = ''): string => `executor --no-push ${more}`;
 const config = (text: string): string => `printf '%s' '${text}' > /kaniko/.docker/config.json`;
-const noConfig = 'rm -f /kaniko/.docker/*';
+const noConfig = 'rm -f /kaniko/.docker/* /kaniko/.docker/.docker*';
 
 const files: readonly Line[] = [
   ['the executor is found by its path and on PATH', '/kaniko/executor version; executor version'],

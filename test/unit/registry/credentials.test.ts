@@ -23,8 +23,10 @@ test('configPaths() follows docker and podman, with the builder folder in betwee
   assert.deepEqual(configPaths(env, ['/kaniko/.docker']), [
     '/d/config.json',
     '/d/.dockerconfigjson',
+    '/d/.dockercfg',
     '/kaniko/.docker/config.json',
     '/kaniko/.docker/.dockerconfigjson',
+    '/kaniko/.docker/.dockercfg',
     '/h/.docker/config.json',
     '/r.json',
     '/x/containers/auth.json',

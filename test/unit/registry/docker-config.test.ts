@@ -35,10 +35,16 @@ test('parseDockerConfig() warns of the line end that echo adds to a password, an
   assert.deepEqual(auths.get('r'), { kind: 'password', user: 'me', password: 'hunter2\n' });
 });
 
+test('parseDockerConfig() reads a .dockercfg, which has no auths around its entries', () => {
+  const { auths } = parseDockerConfig(JSON.stringify({ r: { auth: base64('me:hunter2') }, s: {} }), '.dockercfg');
+  assert.deepEqual(Object.fromEntries(auths), { r: { kind: 'password', user: 'me', password: 'hunter2' }, s: undefined });
+});
+
 const broken: readonly (readonly [name: string, text: string, message: RegExp])[] = [
   ['a trailing comma', '{"auths":{},\n"x":"secret",}', /not JSON at line 2, column 14$/],
   ['a key that comes twice', '{"auths":{\n"r":{},"r":{"auth":"secret"}}}', /c\.json: it has a key twice at line 2, column 8$/],
   ['a list', '[]', /not a JSON object/],
+  ['base64 of a file', base64('{"auths":{"r":{"auth":"secret"}}}'), /it is base64, .* has to be decoded$/],
   ['auths that are a list', '{"auths":[]}', /auths is not an object/],
   ['a helper with a path', '{"credHelpers":{"r":"../../bin/sh"}}', /credHelpers\.r is not the name of a helper/],
 ];
