@@ -21,12 +21,26 @@ export function finishImage(image: Image, request: BuildRequest, platform: Platf
     ...variantOf(image, platform),
     ...given({ created }),
     ...(request.omitsHistory ? { history: [] } : {}),
-    config: { ...image.config.config, labels: new Map([...image.config.config.labels, ...request.labels]) },
+    config: {
+      ...image.config.config,
+      env: withVariables(image.config.config.env, request),
+      labels: new Map([...image.config.config.labels, ...request.labels]),
+    },
   };
   const hasZstd = image.layers.some((layer) => layer.descriptor.mediaType.endsWith('zstd'));
   const family = hasZstd ? 'oci' : request.imageFormat === 'inherit' ? image.family : request.imageFormat;
   // The base's annotations describe the base.
   return { ...image, config: finished, family, annotations: request.annotations };
+}
+
+/** A variable that is there keeps its place. */
+function withVariables(before: readonly string[], { env, unsetEnv }: Pick<BuildRequest, 'env' | 'unsetEnv'>): readonly string[] {
+  const nameOf = (item: string): string => item.replace(/=.*$/s, '');
+  const items = new Map([
+    ...before.map((item) => [nameOf(item), item] as const),
+    ...[...env].map(([name, value]) => [name, `${name}=${value}`] as const),
+  ]);
+  return [...items].flatMap(([name, item]) => (unsetEnv.includes(name) ? [] : [item]));
 }
 
 function variantOf(image: Image, platform: Platform): { readonly variant?: string } {

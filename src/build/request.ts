@@ -20,7 +20,8 @@ export interface NamedContextSpec {
 /** When a base is looked for in the store of this machine: before its registry is asked, never, or only there. */
 export interface StoreRequest {
   readonly folder: string;
-  readonly pull: 'missing' | 'always' | 'never';
+  /** `newer` asks as `always`, and takes what is here where it gets no image. */
+  readonly pull: 'missing' | 'always' | 'never' | 'newer';
 }
 
 /** `--cache` and what belongs to it. */
@@ -58,6 +59,9 @@ export interface BuildRequest {
   readonly secrets: readonly SecretSpec[];
   /** Agent sockets by id. */
   readonly ssh: ReadonlyMap<string, string>;
+  /** Variables of the image, over its own; and those that it goes without. */
+  readonly env: ReadonlyMap<string, string>;
+  readonly unsetEnv: readonly string[];
   readonly labels: ReadonlyMap<string, string>;
   readonly annotations: ReadonlyMap<string, string>;
   /** An image is built for each; several make an index. */

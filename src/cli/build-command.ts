@@ -1,6 +1,6 @@
 // `executor [build]`: in a container of our own the build itself, anywhere else the same in a throwaway root.
-import { fstatSync, readlinkSync, realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, fstatSync, readlinkSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { makeFolder } from '../folders.ts';
 import { buildImage } from '../build/build.ts';
 import { readDockerfile, withIgnoreFile } from '../build/dockerfile-file.ts';
@@ -8,6 +8,7 @@ import type { BuildRequest, BuildResult } from '../build/request.ts';
 import { splitDigest } from '../oci/digest.ts';
 import type { OutputRequest } from '../outputs/output-request.ts';
 import { standardOutput } from '../store/whole-file.ts';
+import { authFileVariable } from '../registry/credentials.ts';
 import { contextsFolder } from '../surroundings/contexts.ts';
 import { withRealPlaces } from '../surroundings/real-places.ts';
 import { openSurroundings } from '../surroundings/surroundings.ts';
@@ -43,7 +44,8 @@ const ownFiles = ['node', 'ld', 'lib', 'nss.conf', 'package.json', 'executor', '
 export type BuildForm = 'executor' | 'build';
 
 /** Builds, reports, and gives the exit status. */
-export async function runBuildCommand(input: CommandInput, form: BuildForm): Promise<number> {
+export async function runBuildCommand(asked: CommandInput, form: BuildForm): Promise<number> {
+  const input = withAuthFile(asked);
   const { settings, env } = input;
   if (settings.has('targets-file') || settings.has('targets')) return await runTargets(input, form);
   const mainPath = realpathSync(process.argv[1] ?? '');
@@ -77,6 +79,15 @@ export async function runBuildCommand(input: CommandInput, form: BuildForm): Pro
   } finally {
     await telemetry?.finish();
   }
+}
+
+/** Of the places where credentials may be, --authfile leaves the one that it names. @throws ERR_USAGE where there is no such file */
+function withAuthFile(input: CommandInput): CommandInput {
+  const path = input.settings.text('authfile');
+  if (path === undefined) return input;
+  if (!existsSync(path)) throw new BuilderError('ERR_USAGE', `Cannot use --authfile ${path}: it does not exist`);
+  const { DOCKER_AUTH_CONFIG: _, ...env } = input.env;
+  return { ...input, env: { ...env, [authFileVariable]: resolve(path) } };
 }
 
 /** A plan that was asked for is a result, and no log; programs get it with the other events. */

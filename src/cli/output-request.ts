@@ -16,7 +16,7 @@ export function makeOutputRequest(
   around: { readonly env: Environment; readonly workingDirectory: string; readonly needsOutput?: boolean },
 ): OutputRequest {
   const noPush = settings.boolean('no-push');
-  const destinations = settings.list('destination').map(parseDestination);
+  const destinations = pushedNames(settings).map(parseDestination);
   const image = (flag: string): { readonly [key: string]: string } => {
     const path = settings.text(flag);
     if (path !== undefined && isUrl(path))
@@ -67,9 +67,14 @@ function artifactFile(
   return repo === '' || path === '' ? {} : { artifactFile: resolve(workingDirectory, path) };
 }
 
+/** With --push, as docker build has it, every --tag is one, too. */
+export function pushedNames(settings: Settings): readonly string[] {
+  return [...settings.list('destination'), ...(settings.boolean('push') ? settings.list('tag') : [])];
+}
+
 /** Where there is a store, the image is in it if it has a name there, or goes nowhere else. @throws ERR_USAGE, ERR_REFERENCE */
 function storeOutput(settings: Settings, isNowhere: boolean): StoreOutput | undefined {
-  const names = settings.list('tag').map(localName);
+  const names = settings.boolean('push') ? [] : settings.list('tag').map(localName);
   const folder = settings.text('root');
   const list = settings.has('manifest') ? localName(settings.text('manifest') ?? '') : undefined;
   const [first] = [...names, ...(list === undefined ? [] : [list])];

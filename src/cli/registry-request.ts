@@ -8,6 +8,7 @@ import { type BuiltInHelper, builtInHelpers } from '../registry/credentials.ts';
 import { normalizeKey } from '../registry/docker-config.ts';
 import { checkMirror } from '../registry/mirror.ts';
 import { parseBytes } from '../report/units.ts';
+import { pushedNames } from './output-request.ts';
 import type { Environment, Settings } from './settings.ts';
 import { version } from './version.ts';
 
@@ -36,11 +37,12 @@ export function makeRegistryRequest(settings: Settings, env: Environment, workin
   }
   for (const mirror of [...mirrors.values()].flat()) checkMirror(mirror);
   const hosts = hostSettingsOf(settings, workingDirectory);
+  const isLenient = !settings.boolean('tls-verify', true);
   return {
-    insecurePush: settings.boolean('insecure'),
-    insecurePull: settings.boolean('insecure-pull'),
-    skipTlsVerifyPush: settings.boolean('skip-tls-verify'),
-    skipTlsVerifyPull: settings.boolean('skip-tls-verify-pull'),
+    insecurePush: isLenient || settings.boolean('insecure'),
+    insecurePull: isLenient || settings.boolean('insecure-pull'),
+    skipTlsVerifyPush: isLenient || settings.boolean('skip-tls-verify'),
+    skipTlsVerifyPull: isLenient || settings.boolean('skip-tls-verify-pull'),
     ...hosts,
     skipTlsVerifyRegistries: settings.boolean('skip-tls-verify')
       ? hosts.skipTlsVerifyRegistries.union(new Set(registriesPushedTo(settings)))
@@ -55,7 +57,7 @@ export function makeRegistryRequest(settings: Settings, env: Environment, workin
 
 /** kaniko's --skip-tls-verify holds for pulling, too: a base comes from where the image goes more often than not. */
 function registriesPushedTo(settings: Settings): readonly string[] {
-  const names = [...settings.list('destination'), ...settings.list('cache-repo').filter((place) => !place.startsWith('oci:'))];
+  const names = [...pushedNames(settings), ...settings.list('cache-repo').filter((place) => !place.startsWith('oci:'))];
   return names.map((name) => parseReference(name).registry);
 }
 

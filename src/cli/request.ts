@@ -7,7 +7,7 @@ import type { OutputRequest } from '../outputs/output-request.ts';
 import { leftOutBy, varRun } from '../build/ignored-paths.ts';
 import { standardOutput } from '../store/whole-file.ts';
 import { type Platform, formatPlatform, hostPlatform, parsePlatform } from '../oci/platform.ts';
-import { oldPullPolicy } from './base-image.ts';
+import { oldPullPolicy, platformOf } from './base-image.ts';
 import { parseBuildArgs, readBuildArgFile } from './build-args.ts';
 import { hasCache, makeBaseFolder, makeCacheRequest } from './cache-request.ts';
 import { makeOutputRequest } from './output-request.ts';
@@ -61,6 +61,8 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     secrets: settings.list('secret').map((item) => parseSecret(item, around)),
     ssh: sshSockets(settings.list('ssh'), around),
     labels: settings.pairs('label'),
+    env: parseBuildArgs(settings.list('env'), around.env),
+    unsetEnv: settings.list('unsetenv'),
     annotations: settings.pairs('annotation'),
     platforms,
     platform: platforms[0] ?? host,
@@ -99,6 +101,10 @@ function platformsOf(settings: Settings, host: Platform): readonly Platform[] {
     throw new BuilderError('ERR_USAGE', 'Cannot combine --custom-platform with --platform: both say what to build for');
   if (single?.includes(',') === true)
     throw new BuilderError('ERR_USAGE', `Cannot use --custom-platform=${single}: it is one platform`, { hint: `--platform=${single}` });
+  const parts = ['os', 'arch', 'variant'].find((flag) => settings.has(flag));
+  if (parts !== undefined && (single !== undefined || list.length > 0))
+    throw new BuilderError('ERR_USAGE', `Cannot combine --${parts} with --platform: both say what to build for`);
+  if (parts !== undefined) return [platformOf(settings)];
   const named = [...list, ...(single === undefined ? [] : [single])].map((text) => parsePlatform(text, host));
   const distinct = new Map((named.length === 0 ? [host] : named).map((platform) => [formatPlatform(platform), platform]));
   return [...distinct.values()];
@@ -119,7 +125,8 @@ function refuseSeveralInOne(platforms: readonly Platform[], { tarPath, exports }
 function storeRequest(settings: Settings, workingDirectory: string): Pick<BuildRequest, 'store'> {
   const folder = settings.text('root');
   const asked = oldPullPolicy(settings) ?? settings.choice('pull', pullChoices, folder === undefined ? 'always' : 'missing');
-  const pull = asked === 'true' ? 'always' : asked === 'false' ? 'missing' : asked;
+  const pull =
+    asked === 'true' ? 'always' : asked === 'false' ? 'missing' : asked === 'ifmissing' ? 'missing' : asked === 'ifnewer' ? 'newer' : asked;
   if (folder !== undefined) return { store: { folder: resolve(workingDirectory, folder), pull } };
   if (pull !== 'never') return {};
   throw new BuilderError('ERR_USAGE', 'Cannot honour --pull=never: a container has no store of images', {

@@ -89,8 +89,13 @@ export async function loadCredentials(options: CredentialOptions): Promise<Crede
   };
 }
 
+/** In the environment of our own making: the one file to be read. */
+export const authFileVariable = 'YADOKARI_AUTH_FILE';
+
 /** Files in the order in which they are looked for; the first that exists counts. */
 export function configPaths(env: CredentialOptions['env'], folders: readonly string[]): readonly string[] {
+  const only = env[authFileVariable];
+  if (only !== undefined) return [only];
   const paths: string[] = [];
   const withDir = (dir: string | undefined, ...rest: readonly string[]): void => {
     if (dir !== undefined && dir !== '') paths.push(join(dir, ...rest));

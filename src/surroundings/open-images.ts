@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import type { ResolveImage } from '../build/base-images.ts';
 import type { BuildPorts } from '../build/ports.ts';
 import type { BuildRequest } from '../build/request.ts';
+import { BuilderError } from '../errors.ts';
 import { contextName } from '../dockerfile/stage-needs.ts';
 import type { Emit } from '../events.ts';
 import type { Image } from '../oci/image.ts';
@@ -10,10 +11,11 @@ import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import type { StoredImage } from '../oci/stored-image.ts';
 import { BaseFolder } from '../outputs/base-folder.ts';
 import type { RegistryClient } from '../registry/client.ts';
+import type { PulledImage } from '../registry/pull.ts';
 import { registryName } from '../store/image-names.ts';
 import { holdStore, imageStore } from '../store/image-store.ts';
 import { parseLayoutReference, readLayout } from '../store/oci-layout.ts';
-import { findStoredBase } from './stored-bases.ts';
+import { type StoredBase, findStoredBase } from './stored-bases.ts';
 
 /** `named` are the --build-contexts that are images. */
 export async function openImages(
@@ -51,16 +53,20 @@ function imageResolver(
       return (await readLayout(parseLayoutReference(place.slice('oci-layout://'.length)), platform, signal)).image;
     const text = place === undefined ? name : place.slice('docker-image://'.length);
     const kept = store === undefined ? undefined : await findStoredBase(store, text, platform, signal);
-    if (kept !== undefined) {
-      const { image, digest } = kept;
-      emit({ kind: 'image.resolved', name: text, digest, layers: image.layers.length, sizeBytes: sizeOf(image) });
-      return image;
-    }
     const reference = withDefaultTag(parseReference(text));
-    const near = bases === undefined ? undefined : await bases.pull(reference, platform, client, signal);
-    const pulled = near ?? (await client.pullImage(reference, platform, signal));
-    const { image, digest } = pulled;
-    if (reference.digest === undefined) pulledBases.set(registryName(reference), pulled);
+    const pull = async (): Promise<PulledImage> => {
+      const near = bases === undefined ? undefined : await bases.pull(reference, platform, client, signal);
+      const pulled = near ?? (await client.pullImage(reference, platform, signal));
+      if (reference.digest === undefined) pulledBases.set(registryName(reference), pulled);
+      return pulled;
+    };
+    const fallBack = async (error: unknown): Promise<StoredBase> => {
+      const found = store?.pull === 'newer' ? await findStoredBase({ ...store, pull: 'missing' }, text, platform, signal) : undefined;
+      if (found === undefined || !(error instanceof BuilderError)) throw error;
+      emit({ kind: 'note', level: 'info', message: `${text} is taken from the store: ${error.message}` });
+      return found;
+    };
+    const { image, digest } = kept ?? (await pull().catch(fallBack));
     emit({ kind: 'image.resolved', name: text, digest, layers: image.layers.length, sizeBytes: sizeOf(image) });
     return image;
   };

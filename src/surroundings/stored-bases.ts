@@ -25,7 +25,7 @@ export async function findStoredBase(
   platform: Platform,
   signal: AbortSignal,
 ): Promise<StoredBase | undefined> {
-  if (pull === 'always') return undefined;
+  if (pull === 'always' || pull === 'newer') return undefined;
   const store = imageStore(folder);
   const entry = await findEntry(store, text, signal);
   const found = entry === undefined ? undefined : await readFor(store, entry, platform, signal);

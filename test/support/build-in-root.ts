@@ -140,6 +140,8 @@ export const plainRequest: Omit<BuildRequest, 'builderFolder' | 'rootPath'> = {
   secrets: [],
   ssh: new Map(),
   labels: new Map(),
+  env: new Map(),
+  unsetEnv: [],
   annotations: new Map(),
   platforms: [platform],
   platform,

@@ -2,9 +2,10 @@
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { buildGroups } from './build.ts';
 import { storeFlags } from './store-root.ts';
-import { group, inert, list, text, toggle } from './flag.ts';
+import { group, list, text, toggle } from './flag.ts';
+import { otherFlags } from './other-builders.ts';
 
-export const pullChoices = ['always', 'missing', 'never', 'true', 'false'] as const;
+export const pullChoices = ['always', 'missing', 'newer', 'never', 'true', 'false', 'ifmissing', 'ifnewer'] as const;
 
 /** buildah's switches of old. */
 export const oldPullFlags: readonly FlagSpec[] = [toggle('pull-always', '--pull=always'), toggle('pull-never', '--pull=never')];
@@ -29,13 +30,14 @@ export const ownFlags: readonly FlagSpec[] = [
     details:
       'type=local (the files of the image in a folder, owned by you), type=tar (the same as an archive, with their owners), type=oci and type=docker (the image as an archive; oci with tar=false as a folder); dest=- or none is standard output. FOLDER alone is type=local, - is type=tar',
   }),
-  text('pull', 'always|missing|never', 'ask the registry of a base always, or if it is not in the store (default), or never', {
+  toggle('push', 'push every --tag to its registry, instead of keeping it'),
+  text('pull', 'always|missing|newer|never', 'ask the registry of a base always, or if it is not in the store (default), or never', {
     bare: 'always',
     choices: pullChoices,
+    details:
+      'ask the registry of a base always, or if it is not in the store (default), or never; newer takes what is there where the registry gives none',
   }),
   ...oldPullFlags,
-  inert('text', 'isolation', 'a RUN is executed in the one way that works here'),
-  inert('count', 'jobs', 'stages are built one after the other'),
   toggle('no-cache', 'execute each step anew, and keep the results'),
   ...storeFlags,
   list('build-arg-file', 'FILE', 'NAME=VALUE a line, as --build-arg, which wins', {
@@ -43,9 +45,17 @@ export const ownFlags: readonly FlagSpec[] = [
     details: 'NAME=VALUE or NAME a line, as --build-arg, which wins; empty lines and those that begin with # mean nothing',
   }),
   toggle('layers', 'a layer for each step (default true); false: one for all that the last stage adds'),
-  toggle('squash', "one layer for the whole image, the base's among it"),
+  toggle('squash', "one layer for the whole image, the base's among it", { aliases: ['squash-all'] }),
   toggle('omit-history', 'leave the history out of the image'),
+  list('env', 'NAME[=VALUE]', 'a variable of the image, which no RUN sees', { empty: 'refused' }),
+  list('unsetenv', 'NAME', 'leave this variable out of the image', { empty: 'no item' }),
+  text('os', 'OS', 'as --platform OS/ARCH/VARIANT'),
+  text('arch', 'ARCH', 'as --platform OS/ARCH/VARIANT'),
+  text('variant', 'VARIANT', 'as --platform OS/ARCH/VARIANT'),
+  toggle('tls-verify', 'false: HTTP, or any certificate, for pulling and pushing'),
+  text('authfile', 'FILE', 'read credentials from this file alone'),
   text('timestamp', 'SECONDS', 'time of the image, its history, and every file in new layers, since 1970'),
+  ...otherFlags,
 ];
 
 /** Other names that flags of kaniko's have there. */
@@ -54,7 +64,11 @@ const otherNames: Readonly<Record<string, readonly string[]>> = { dockerfile: ['
 /** What --output and --tag say shorter, and what is done anyway. */
 const lessCommon: readonly string[] = ['oci-layout-path', 'tar-path', 'digest-file', 'cache', 'cache-repo'];
 
+/** docker build's words for it, which are a flag of their own there. */
+const progressWords: Readonly<Record<string, string>> = { plain: 'text', tty: 'color', rawjson: 'json', auto: '' };
+
 const named = (spec: FlagSpec): FlagSpec => {
+  if (spec.name === 'log-format') return { ...spec, aliases: ['progress'], reads: (word) => progressWords[word] ?? word };
   const more = otherNames[spec.name];
   const { isCommon: _, ...others } = spec;
   if (lessCommon.includes(spec.name)) return others;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { finishImage, formatTime } from '../../../src/build/finish.ts';
 import { parseFlags } from '../../../src/cli/flags.ts';
-import { buildFlags } from '../../../src/cli/tables/build.ts';
+import { ownBuildFlags } from '../../../src/cli/tables/own-build.ts';
 import { makeBuildRequest } from '../../../src/cli/request.ts';
 import { Settings } from '../../../src/cli/settings.ts';
 import { parseDigest } from '../../../src/oci/digest.ts';
@@ -31,9 +31,9 @@ const image: Image = {
 };
 
 function finish(argv: readonly string[], given: Image = image, platform = amd64): Image {
-  const flags = parseFlags(['--no-push', ...argv], buildFlags);
+  const flags = parseFlags(['--no-push', ...argv], ownBuildFlags);
   const places = { env: {}, workingDirectory: '/w', nodeArch: 'x64', builderFolder: '/kaniko', defaultContext: '/workspace/' };
-  return finishImage(given, makeBuildRequest(new Settings(flags, buildFlags, {}), flags.positionals, places), platform);
+  return finishImage(given, makeBuildRequest(new Settings(flags, ownBuildFlags, {}), flags.positionals, places), platform);
 }
 
 test('finishImage() dates the image by the last history entry that has a time', () => {
@@ -44,6 +44,12 @@ test('finishImage() adds the labels of the command line, which win, and leaves o
   const finished = finish(['--label', 'b=ours', '--label', 'c=ours']);
   assert.deepEqual(Object.fromEntries(finished.config.config.labels), { a: 'base', b: 'ours', c: 'ours' });
   assert.deepEqual([...finished.annotations], []);
+});
+
+test('finishImage() sets variables in their places, and leaves out others', () => {
+  const { config } = image.config;
+  const given = { ...image, config: { ...image.config, config: { ...config, env: ['A=1', 'B=2', 'C=3'] } } };
+  assert.deepEqual(finish(['--env=A=x=y', '--env=D=4', '--unsetenv=B'], given).config.config.env, ['A=x=y', 'C=3', 'D=4']);
 });
 
 test('finishImage() writes the platform that was built for, with its variant', () => {

@@ -54,7 +54,8 @@ test('--pull says always by itself, takes one of its words, and leaves any other
   assert.equal(pullOf('--pull=false').store?.pull, 'missing');
   const { context, store } = pullOf('--pull', 'folder');
   assert.deepEqual([context, store?.pull], ['folder', 'always']);
-  assert.throws(() => pullOf('--pull=newer'), { code: 'ERR_USAGE', message: /--pull=newer/ });
+  assert.equal(pullOf('--pull=ifnewer').store?.pull, 'newer');
+  assert.throws(() => pullOf('--pull=newest'), { code: 'ERR_USAGE', message: /--pull=newest/ });
 });
 
 test('a container without a store refuses what needs one, and asks registries as ever', () => {
@@ -86,4 +87,48 @@ test('combinations of outputs that can not be are refused', () => {
   ])
     assert.throws(() => request(argv), { code: 'ERR_USAGE', message: /Cannot combine/ });
   assert.throws(() => request(['-o', 'x', '-f', '-', '-']), { code: 'ERR_USAGE', message: /Cannot read both/ });
+});
+
+test('what scripts for docker build, buildah and podman pass is honoured, told as changing nothing, or refused with a way out', () => {
+  const of = (...argv: readonly string[]) => request(['--root=/s', ...argv], { FROM_HERE: 'here' });
+  const pushed = of('--push', '-t', 'r.example/app:1').output;
+  assert.deepEqual([pushed.destinations.map(({ tag }) => tag), pushed.noPush, pushed.store], [['1'], false, undefined]);
+  assert.deepEqual(
+    [...of('--env', 'A=B', '--env=FROM_HERE').env],
+    [
+      ['A', 'B'],
+      ['FROM_HERE', 'here'],
+    ],
+  );
+  assert.deepEqual(of('--arch=arm64', '--variant=v8').platforms, [{ os: 'linux', architecture: 'arm64', variant: 'v8' }]);
+  assert.throws(() => of('--arch=arm64', '--platform=linux/amd64'), {
+    message: 'Cannot combine --arch with --platform: both say what to build for',
+  });
+  assert.equal(of('--squash-all').merges, 'all');
+  assert.equal(parseFlags(['--progress=plain'], ownBuildFlags).values.get('log-format')?.[0], 'text');
+  assert.equal(parseFlags(['--progress', 'auto'], ownBuildFlags).values.has('log-format'), false);
+  of(
+    '--rm',
+    '--force-rm=false',
+    '--isolation=chroot',
+    '--security-opt',
+    'label=disable',
+    '--retry=3',
+    '--provenance=false',
+    '--load=false',
+  );
+  for (const flag of [
+    '--ulimit=nofile=1',
+    '--add-host=a:1.2.3.4',
+    '--volume=/a:/b',
+    '--memory=1g',
+    '--creds=a:b',
+    '--cert-dir=x',
+    '--load',
+  ])
+    assert.throws(
+      () => of(flag),
+      { code: 'ERR_UNSUPPORTED', message: new RegExp(`^Cannot honour ${/^--[a-z-]+/.exec(flag)?.[0] ?? ''}: `) },
+      flag,
+    );
 });
