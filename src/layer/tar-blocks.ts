@@ -82,11 +82,8 @@ export async function* tarBlocks(
 }
 
 export interface BlockOptions {
-  /**
-   * Each block stays as it is until so many more were asked for, then its memory is used again: fresh blocks keep V8's collector busy.
-   * Left out: for good.
-   */
-  readonly lasting?: number;
+  /** Each block stays as it is until so many more were asked for, then its memory is used again: fresh blocks keep V8's collector busy. */
+  readonly lasting: number;
   /** Seconds since 1970: times before or after the two become the nearer one. */
   readonly earliestTime?: number | undefined;
   readonly latestTime?: number | undefined;
@@ -108,7 +105,7 @@ export class TarBlocks {
   #left = 0;
 
   constructor({ lasting, earliestTime, latestTime }: BlockOptions) {
-    this.#lasting = lasting ?? Number.POSITIVE_INFINITY;
+    this.#lasting = lasting;
     this.#latestTime = latestTime ?? Number.POSITIVE_INFINITY;
     this.#earliestTime = earliestTime ?? Number.NEGATIVE_INFINITY;
   }
@@ -166,7 +163,6 @@ export class TarBlocks {
   *takeFull(): Generator<Buffer> {
     for (let block = this.#full.shift(); block !== undefined; block = this.#full.shift()) {
       yield block;
-      if (this.#lasting === Number.POSITIVE_INFINITY) continue;
       const oldest = this.#lent.push(block) < this.#lasting ? undefined : this.#lent.shift();
       if (oldest !== undefined) this.#free.push(oldest);
     }

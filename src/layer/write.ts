@@ -120,9 +120,9 @@ export async function storeCompressed(plain: AsyncIterable<Buffer>, options: Sto
   }
 }
 
-/** The archive itself, uncompressed, in blocks of up to 512 KiB. */
+/** The archive itself, uncompressed, in blocks of up to 512 KiB, each valid until the next is asked for. */
 export async function* writeArchive(entries: AsyncIterable<Entry> | Iterable<Entry>): AsyncGenerator<Buffer> {
-  yield* tarBlocks(entries, new TarBlocks({}), { entries: 0 });
+  yield* tarBlocks(entries, new TarBlocks({ lasting: 1 }), { entries: 0 });
 }
 
 function gzipOptionsOf({ level, takesBlocks }: StoreOptions): GzipOptions {

@@ -4,7 +4,6 @@ import { type FileHandle, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { pipeline } from 'node:stream/promises';
 import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import { verify } from '../layer/meter.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -43,9 +42,7 @@ export async function writeBlobFile(folder: string, descriptor: Descriptor, cont
     const reason = systemReason(error);
     throw new BuilderError('ERR_USAGE', `Cannot write an image to ${folder}: no folder can be made there (${reason})`, { cause: error });
   }
-  await writeBeside(path, async (file) => {
-    await pipeline(content, file.createWriteStream(), { signal });
-  });
+  await writeBeside(path, async (file) => await file.writeFile(content, { signal }));
 }
 
 /** Puts a small file in place in one step. */

@@ -4,7 +4,6 @@ import { type FileHandle, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { pipeline } from 'node:stream/promises';
 import { BuilderError, ifCode, systemCode } from '../errors.ts';
 import { verify } from '../layer/meter.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -68,7 +67,7 @@ export async function openFolderSink(folder: string): Promise<ImageSink> {
     written.add(name);
     if (await canBeRead(openFile(folder, name, { digest, size }, signal), signal)) return;
     const content = open_(signal);
-    await writeBeside(join(folder, name), async (file) => await pipeline(content, file.createWriteStream(), { signal }));
+    await writeBeside(join(folder, name), async (file) => await file.writeFile(content, { signal }));
   };
   return {
     writeBlobs: async (blobs, signal) => {

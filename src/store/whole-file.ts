@@ -1,8 +1,6 @@
 // A large file that is written in one go: seen when it is whole, or a stream that is written to as it is.
-import { type WriteStream, write } from 'node:fs';
+import { write } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { BuilderError, ifCode, systemCode } from '../errors.ts';
@@ -19,18 +17,19 @@ export const standardStreams: ReadonlyMap<string, number> = new Map(
   ),
 );
 
-/** Writes the chunks to a file, a pipe or a device, or to `standardOutput`. @throws ERR_LAYER when that can't be written */
+/**
+ * Writes the chunks to a file, a pipe or a device, or to `standardOutput`. Each has to stay as it is until the next is asked for.
+ * @throws ERR_LAYER when that can't be written
+ */
 export async function writeWholeFile(path: string, chunks: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {
-  const writeTo = async (stream: WriteStream): Promise<void> =>
-    await pipeline(Readable.from(chunks, { objectMode: false }), stream, { signal });
   const stream = standardStreams.get(path);
   if (stream !== undefined) return await writeToStream(stream, chunks, signal);
   if (await isSpecial(path)) {
     // A pipe or a terminal can't be replaced, only written to.
     await using file = await open(path, 'w');
-    return await writeTo(file.createWriteStream());
+    return await file.writeFile(chunks, { signal });
   }
-  await writeBeside(path, async (file) => await writeTo(file.createWriteStream()));
+  await writeBeside(path, async (file) => await file.writeFile(chunks, { signal }));
 }
 
 const writeSome = promisify(write);

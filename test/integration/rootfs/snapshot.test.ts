@@ -390,7 +390,11 @@ test(
     const processes = new Processes();
     const launcher = await createLauncher(processes, { thread: runThread });
     const archiveOf = async (readAhead?: (request: ReadAheadRequest) => void): Promise<string> =>
-      digestOf(Buffer.concat(await Array.fromAsync(writeArchive(captureChanges(root, changes, signal, { readAhead })))));
+      digestOf(
+        Buffer.concat(
+          await Array.fromAsync(writeArchive(captureChanges(root, changes, signal, { readAhead })), (block) => Buffer.from(block)),
+        ),
+      );
     try {
       const alone = await archiveOf();
       // One that nobody wants to the end is no matter.

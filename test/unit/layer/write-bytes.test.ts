@@ -22,7 +22,7 @@ function file(path: ByteString, content: string, more: Partial<Entry> = {}): Ent
 }
 
 async function archive(...entries: readonly Entry[]): Promise<Buffer> {
-  return Buffer.concat(await Array.fromAsync(writeArchive(stream(entries))));
+  return Buffer.concat(await Array.fromAsync(writeArchive(stream(entries)), (block) => Buffer.from(block)));
 }
 
 /** What stands in the blocks of an archive of one entry: records, then the header's path, link, ids, and time. */
