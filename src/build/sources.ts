@@ -110,7 +110,6 @@ async function openSource(
   const name = source.kind === 'context' ? source.name : source.image;
   const fetched = await bases.fetch(name, platform, true);
   const key = fetched.image.config.diffIds.join(' ');
-  const files = images.get(key) ?? new StageFiles(stageFiles, { layers: fetched.layers });
-  images.set(key, files);
+  const files = images.getOrInsertComputed(key, () => new StageFiles(stageFiles, { layers: fetched.layers }));
   return { files: await files.view(), label: `image ${name}`, keepsOwners: true };
 }

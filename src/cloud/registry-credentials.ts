@@ -35,8 +35,8 @@ export function nativeHelper(cloud: CloudRegistry, clock: Pick<Clock, 'now'>, wa
       const host = hostOf(registry);
       if (!cloud.knows(host)) return undefined;
       const group = cloud.group(host, registry);
-      const renewed = kept.get(group) ?? new Renewed(clock, async (inner) => await cloud.obtain(host, inner, registry));
-      kept.set(group, renewed);
+      const make = (): Renewed<Credential> => new Renewed(clock, async (inner) => await cloud.obtain(host, inner, registry));
+      const renewed = kept.getOrInsertComputed(group, make);
       try {
         const { value, renewAtMs } = await renewed.get(signal);
         return value === undefined ? undefined : { ...value, renewAtMs };

@@ -141,9 +141,7 @@ function createOpener(transport: Transport, credentials: Credentials): Opener {
     if (known !== undefined) return known;
     const retry = { ...transport.retry, isElsewhere };
     const base = await transport.baseUrl(reference.registry, signal, retry);
-    const made = opened.get(key) ?? new Repository({ reference, base, transport, credentials, retry });
-    opened.set(key, made);
-    return made;
+    return opened.getOrInsertComputed(key, () => new Repository({ reference, base, transport, credentials, retry }));
   };
 }
 

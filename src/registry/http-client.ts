@@ -77,11 +77,7 @@ export function createHttpClient(options: HttpOptions): HttpClient {
     const proxy = proxyOf(url);
     const isPlain = rules.skipTlsVerify !== true && rules.certificates === undefined && rules.clientCertificate === undefined;
     const key = `${isPlain ? '' : url.host} ${proxy?.href ?? ''}`;
-    const known = dispatchers.get(key);
-    if (known !== undefined) return known;
-    const made = createDispatcher(options, rules, proxy);
-    dispatchers.set(key, made);
-    return made;
+    return dispatchers.getOrInsertComputed(key, () => createDispatcher(options, rules, proxy));
   };
   const ask: HttpClient['exchange'] = async (request, signal) => {
     signal.throwIfAborted();

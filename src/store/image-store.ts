@@ -45,8 +45,7 @@ export async function listEntries({ layout }: ImageStore): Promise<readonly Stor
   const entries = new Map<Digest, { readonly descriptor: Descriptor; readonly names: string[] }>();
   for (const { json, name } of (await readIndexEntries(layout)).map(namedEntry)) {
     const descriptor = parseDescriptor(unnamed(json), `${layout}/index.json`);
-    const entry = entries.get(descriptor.digest) ?? { descriptor, names: [] };
-    entries.set(descriptor.digest, entry);
+    const entry = entries.getOrInsertComputed(descriptor.digest, () => ({ descriptor, names: [] }));
     if (name !== undefined) entry.names.push(name);
   }
   return [...entries.values()];

@@ -45,16 +45,20 @@ export function entryImage(entry: CacheEntry, platform: Platform): Image {
     [`${prefix}.step`, entry.step],
     ...(entry.tookMs === undefined ? [] : [[`${prefix}.took-ms`, String(entry.tookMs)] as const]),
   ]);
-  const config = emptyImageConfig(platform);
+  return markedImage(marks, entry, { platform, createdBy: entry.step });
+}
+
+/** An image of one layer, with marks as annotations and as labels. */
+export function markedImage(
+  marks: ReadonlyMap<string, string>,
+  { layer, stored: created }: Pick<CacheEntry, 'layer' | 'stored'>,
+  { platform, createdBy }: { readonly platform: Platform; readonly createdBy: string },
+): Image {
+  const base = emptyImageConfig(platform);
+  const config = { ...base.config, labels: marks };
   return {
-    config: {
-      ...config,
-      created: entry.stored,
-      config: { ...config.config, labels: marks },
-      diffIds: [entry.layer.diffId],
-      history: [{ created: entry.stored, createdBy: entry.step }],
-    },
-    layers: [entry.layer],
+    config: { ...base, created, config, diffIds: [layer.diffId], history: [{ created, createdBy }] },
+    layers: [layer],
     family: 'oci',
     annotations: marks,
   };

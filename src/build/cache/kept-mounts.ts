@@ -106,9 +106,7 @@ export class KeptMounts implements KeptCaches {
 
   #fetch(cache: CacheOnDisk): Promise<MountEntry | undefined> {
     const tag = this.#tagOf(cache);
-    const fetching = this.#fetched.get(tag) ?? this.#fetchNow(cache, tag);
-    this.#fetched.set(tag, fetching);
-    return fetching;
+    return this.#fetched.getOrInsertComputed(tag, () => this.#fetchNow(cache, tag));
   }
 
   async #fetchNow(cache: CacheOnDisk, tag: string): Promise<MountEntry | undefined> {

@@ -62,13 +62,12 @@ export class LayerCache implements AsyncDisposable {
 
   /** Asked once for each key; undefined where no place has it. @throws the signal's reason only */
   find(key: CacheKey): Promise<FoundEntry | undefined> {
-    const known = this.#found.get(key);
-    if (known !== undefined) return known;
-    const looking = this.#lookups(() => this.#lookUp(key));
-    // It is awaited when its step is due; until then a failure must not count as unhandled.
-    looking.catch(() => undefined);
-    this.#found.set(key, looking);
-    return looking;
+    return this.#found.getOrInsertComputed(key, () => {
+      const looking = this.#lookups(() => this.#lookUp(key));
+      // It is awaited when its step is due; until then a failure must not count as unhandled.
+      looking.catch(() => undefined);
+      return looking;
+    });
   }
 
   /** Begins to keep an entry, while the build goes on. `near` is a repository that gets the layer, too. */
@@ -100,8 +99,7 @@ export class LayerCache implements AsyncDisposable {
       } catch (error) {
         signal.throwIfAborted();
         // It only explains. Where the place does not answer, look-ups say so.
-        const reason = messageOf(error);
-        emit({ kind: 'note', level: 'debug', message: `${place.name}:${tag} can't be read: ${reason}` });
+        emit({ kind: 'note', level: 'debug', message: `${place.name}:${tag} can't be read: ${messageOf(error)}` });
       }
     }
     return undefined;
@@ -239,8 +237,8 @@ export class LayerCache implements AsyncDisposable {
       if (signal.aborted || this.#target === undefined) return;
       this.#target = undefined;
       const hint = error instanceof BuilderError && error.hint !== undefined ? `; ${error.hint}` : '';
-      const reason = `${messageOf(error)}${hint}`;
-      emit({ kind: 'warning', code: `cache-write ${target.name}`, message: `the cache ${target.name} is not written: ${reason}` });
+      const message = `the cache ${target.name} is not written: ${messageOf(error)}${hint}`;
+      emit({ kind: 'warning', code: `cache-write ${target.name}`, message });
     }
   }
 

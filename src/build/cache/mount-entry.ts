@@ -2,9 +2,8 @@
 // `skopeo inspect`. Names are those of the cache on disk, within a namespace and for one kind of machine.
 import { BuilderError } from '../../errors.ts';
 import type { Image, Layer } from '../../oci/image.ts';
-import { emptyImageConfig } from '../../oci/image-config.ts';
 import { type Platform, formatPlatform } from '../../oci/platform.ts';
-import { cacheMark, isTime } from './entry.ts';
+import { cacheMark, isTime, markedImage } from './entry.ts';
 import { digestOfTexts } from './key.ts';
 
 export interface MountEntry {
@@ -35,19 +34,7 @@ export function mountImage({ tag, id, layer, stored }: MountEntry, platform: Pla
     [cacheMark('mount.tag'), tag],
     [cacheMark('stored'), stored],
   ]);
-  const config = emptyImageConfig(platform);
-  return {
-    config: {
-      ...config,
-      created: stored,
-      config: { ...config.config, labels: marks },
-      diffIds: [layer.diffId],
-      history: [{ created: stored, createdBy: `RUN --mount=type=cache,id=${id}` }],
-    },
-    layers: [layer],
-    family: 'oci',
-    annotations: marks,
-  };
+  return markedImage(marks, { layer, stored }, { platform, createdBy: `RUN --mount=type=cache,id=${id}` });
 }
 
 /** The entry that an image stands for. @throws ERR_LAYER where it is none, or another one */

@@ -32,9 +32,8 @@ export function readProfiles(env: Environment): Profiles {
   for (const path of [files.config, files.credentials]) {
     const text = path === undefined ? undefined : textIfThere(path, 'AWS profiles');
     for (const [name, settings] of parseProfiles(text ?? '')) {
-      const known = all.get(name) ?? new Map<string, string>();
+      const known = all.getOrInsertComputed(name, () => new Map<string, string>());
       for (const [key, value] of settings) known.set(key, key === 'web_identity_token_file' ? namedPlace(value, env) : value);
-      all.set(name, known);
     }
   }
   const named = env['AWS_PROFILE'] || env['AWS_DEFAULT_PROFILE'];

@@ -75,11 +75,9 @@ export function openAzureCredentials(env: Environment, access: CloudAccess): Azu
   const kept = new Map<string, Renewed<AzureToken>>();
   return {
     token: async (resource, authority, signal) => {
-      const key = `${resource} ${authority}`;
-      const renewed =
-        kept.get(key) ?? new Renewed(access.retry.clock, async (inner) => await obtain(around, { resource, authority }, inner));
-      kept.set(key, renewed);
-      return (await renewed.get(signal)).value;
+      const make = (): Renewed<AzureToken> =>
+        new Renewed(access.retry.clock, async (inner) => await obtain(around, { resource, authority }, inner));
+      return (await kept.getOrInsertComputed(`${resource} ${authority}`, make).get(signal)).value;
     },
     forget: () => kept.clear(),
     close: () => {
