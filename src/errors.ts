@@ -183,3 +183,10 @@ export function unreachableFor(task: string, error: unknown): unknown {
 export function withoutUser(place: string): string {
   return place.replace(/\/\/(?:[^/@:]*:(?!\d+(?:[/?#]|$)).*@|[^/?#]*@)/s, '//').replace(/(\/\/[^/:[\]]*):(?!\d*(?:[/?#]|$)).*$/s, '$1');
 }
+
+/** The text with the users and passwords of its URLs replaced. A user alone may be a token, but for other protocols than http. */
+export function replaceUsers(text: string, by: (user: string) => string): string {
+  return text.replace(/\b([a-z][a-z\d+.-]*:\/\/)([^/\s?#]+)@/gi, (written, scheme: string, user: string) =>
+    /^http/i.test(scheme) || user.includes(':') ? `${scheme}${by(user)}@` : written,
+  );
+}

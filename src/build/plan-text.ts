@@ -1,4 +1,5 @@
 // The plan of a build in words: --dryrun prints it instead of building, KANIKO_PRINT_PLAN before building.
+import { hideCredentials } from '../context/source-word.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
 import { formatPlatform } from '../oci/platform.ts';
@@ -22,7 +23,7 @@ function describeStage(dockerfile: Dockerfile, planned: PlannedStage, plan: Buil
   if (base.kind === 'context' && base.replacesStage) return [`${head}, replaced by --build-context`];
   const triggers = plan.triggerCounts.get(stage.index) ?? 0;
   const inherited = triggers === 0 ? [] : [`  ${triggers} ONBUILD triggers of the base`];
-  return [head, ...inherited, ...stage.instructions.map((instruction) => `  ${instruction.text}`)];
+  return [head, ...inherited, ...stage.instructions.map((instruction) => `  ${hideCredentials(instruction.text)}`)];
 }
 
 function nameOfBase(dockerfile: Dockerfile, { base }: PlannedStage): string {

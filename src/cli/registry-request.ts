@@ -101,7 +101,7 @@ export function hostSettingsOf(settings: Settings, workingDirectory: string): Ho
 function hostOf(flag: string, text: string): string {
   const host = text.replace(/^https?:\/\//i, '').replace(/\/.*$/, '');
   if (isHost(host)) return normalizeKey(host) === dockerHub ? dockerHub : host;
-  throw new BuilderError('ERR_USAGE', `Cannot use --${flag} ${text}: expected HOST[:PORT]`);
+  throw new BuilderError('ERR_USAGE', `Cannot use --${flag} ${text.replace(/^.*@/s, '…@')}: expected HOST[:PORT]`);
 }
 
 function certificateFile(host: string, file: string): string {

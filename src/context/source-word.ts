@@ -1,4 +1,5 @@
 // What kind of thing a word names that may be a file, a URL or a repository.
+import { replaceUsers } from '../errors.ts';
 
 /** True for a source of ADD that is a git repository: `git@host:path`, `ssh://`, `git://`, or an http URL that ends in `.git`. */
 export function isGitSource(word: string): boolean {
@@ -17,8 +18,5 @@ export function isUrlSource(word: string): boolean {
 
 /** The text with `xxxxx` for users and passwords of URLs, as BuildKit's history has it. A user alone may be a token, too. */
 export function hideCredentials(text: string): string {
-  return text.replace(
-    /\b(https?:\/\/)([^/\s?#]+)@/gi,
-    (_, scheme: string, user: string) => `${scheme}${user.includes(':') ? 'xxxxx:xxxxx' : 'xxxxx'}@`,
-  );
+  return replaceUsers(text, (user) => (user.includes(':') ? 'xxxxx:xxxxx' : 'xxxxx'));
 }

@@ -1,5 +1,5 @@
 // How a mistake in a Dockerfile is shown: what is wrong, where, the line itself with the place marked, and what to try.
-import type { DockerfileError, SourceRange } from '../errors.ts';
+import { type DockerfileError, type SourceRange, replaceUsers } from '../errors.ts';
 
 const tabWidth = 4;
 const maxShownLines = 8;
@@ -48,10 +48,7 @@ export function formatPlace(range: SourceRange, text: string, name: string, help
 // Not splitLines(): an over-long line is an error itself, and is shown like any other. Users and passwords of URLs are hidden
 // behind as many characters, so that columns stay.
 function readLines(text: string): readonly string[] {
-  return text
-    .replace(/^\uFEFF/, '')
-    .replace(/(?<=\bhttps?:\/\/)[^/\s?#]+(?=@)/gi, (secret) => 'x'.repeat(secret.length))
-    .split(/\r?\n/);
+  return replaceUsers(text.replace(/^\uFEFF/, ''), (user) => 'x'.repeat(user.length)).split(/\r?\n/);
 }
 
 interface Window {

@@ -20,7 +20,9 @@ export function mirrorOf(reference: Reference, text: string): Pick<Reference, 'r
     return { registry: isNamed ? registry : host, repository };
   } catch (error) {
     if (!(error instanceof BuilderError)) throw error;
-    throw new BuilderError('ERR_REFERENCE', `Cannot use mirror ${JSON.stringify(text)}: it is not HOST[:PORT][/PREFIX]`, {
+    // It may be a password that stands before an @.
+    const shown = text.includes('@') ? 'with a user in it' : JSON.stringify(text);
+    throw new BuilderError('ERR_REFERENCE', `Cannot use mirror ${shown}: it is not HOST[:PORT][/PREFIX]`, {
       cause: error,
       hint: 'for example mirror.example:5000/docker-hub, without https://',
     });

@@ -123,7 +123,7 @@ export class BuildCache {
       const { steps, state } = this.#foresight.of(planned.stage.index);
       tell(`stage ${planned.stage.name ?? planned.stage.index}:`);
       for (const step of steps.filter(({ makesLayer }) => makesLayer))
-        tell(`  ${step.instruction.text}: ${await this.#verdict(planned, step)}`);
+        tell(`  ${hideCredentials(step.instruction.text)}: ${await this.#verdict(planned, step)}`);
       if (state === undefined) tell('  what comes then is not known ahead');
     }
   }
@@ -191,7 +191,7 @@ export class BuildCache {
     const isSame =
       madeOn.length === now.length && now.every((each, index) => each === none || madeOn[index] === none || madeOn[index] === each);
     if (!isSame) {
-      const message = `${step.instruction.text}: what the cache has was made on other results of the steps before`;
+      const message = `${hideCredentials(step.instruction.text)}: what the cache has was made on other results of the steps before`;
       this.#options.emit({ kind: 'note', level: 'info', message });
     }
     return isSame;
@@ -209,7 +209,7 @@ export class BuildCache {
       this.#options.ports.signal.throwIfAborted();
       // A file that was there is gone: that is a change, too.
     }
-    const message = `files that ${step.instruction.text} reads changed during the build: its result is not kept`;
+    const message = `files that ${hideCredentials(step.instruction.text)} reads changed during the build: its result is not kept`;
     this.#options.emit({ kind: 'warning', code: 'cache-changed', message, range: step.instruction.range });
     return false;
   }

@@ -27,13 +27,14 @@ function unpacked(events: readonly BuildEvent[]): number {
 
 describe('what a build tells', { skip: whyNot, timeout: 120_000 }, () => {
   test('--dryrun prints the plan and touches nothing', async () => {
-    const dockerfile = 'FROM base AS one\nRUN make\nFROM base AS unused\nFROM one\nCOPY --from=one /a /b\n';
+    const dockerfile = 'FROM base AS one\nRUN make\nFROM base AS unused\nFROM one\nCOPY --from=one /a /b\nADD https://u:p@h/f /\n';
     const { events, image, layersRead, leftovers } = await buildInRoot(dockerfile, { request: { planOnly: true } });
     assert.deepEqual(messages(events, 'plan'), [
       'stage one: FROM base (linux/amd64)',
       '  RUN make',
       'stage 2: FROM stage one (linux/amd64), the image',
       '  COPY --from=one /a /b',
+      '  ADD https://xxxxx:xxxxx@h/f /',
       'not needed: unused',
       'push registry.example/a:1',
     ]);

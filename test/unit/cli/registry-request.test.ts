@@ -37,6 +37,13 @@ for (const flag of ['--insecure-registry=*.test', '--registry-certificate=a_b=ca
   test(`${flag} is refused, as it names no registry`, () =>
     assert.throws(() => request([flag]), /expected HOST\[:PORT\]|a part of a registry/));
 
+for (const flag of ['--registry-mirror=u:canary@m.test', '--registry-map=gcr.io=u:canary@m.test', '--insecure-registry=u:canary@m.test'])
+  test(`${flag} is refused without its password`, () =>
+    assert.throws(
+      () => request([flag]),
+      (error: Error) => !error.message.includes('canary'),
+    ));
+
 test('--insecure is for pushing and --insecure-pull for pulling', () => {
   const push = request(['--insecure']);
   assert.deepEqual([push.insecurePush, push.insecurePull], [true, false]);

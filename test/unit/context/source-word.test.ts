@@ -27,5 +27,6 @@ for (const [word, isSource, isPlace, isUrl] of [
 test('hideCredentials() hides users and passwords of URLs and leaves the rest', () => {
   assert.equal(hideCredentials('ADD https://u:p@h/a https://t@h/b /x'), 'ADD https://xxxxx:xxxxx@h/a https://xxxxx@h/b /x');
   assert.equal(hideCredentials('ADD https://u:p@w@h/a /x'), 'ADD https://xxxxx:xxxxx@h/a /x');
+  assert.equal(hideCredentials('ADD ssh://git:p@h/r /x'), 'ADD ssh://xxxxx:xxxxx@h/r /x');
   for (const text of ['https://h/a@b', 'git@h:r', 'ssh://git@h/r', 'https://h?x=a@b']) assert.equal(hideCredentials(text), text);
 });
