@@ -13,7 +13,7 @@ import { openResultFiles, publishImage } from '../outputs/publish.ts';
 import { openDockerArchiveSource } from '../store/docker-archive-source.ts';
 import { findImage, findImageIfAny } from '../store/find-image.ts';
 import { type ImageStore, openStoreSource } from '../store/image-store.ts';
-import { openLayoutSource } from '../store/oci-layout.ts';
+import { type LayoutReference, openLayoutSource } from '../store/oci-layout.ts';
 import { accessRegistries } from '../surroundings/registries.ts';
 import { convertedSource } from '../transports/convert.ts';
 import type { CopyOptions } from '../transports/copy.ts';
@@ -36,7 +36,7 @@ export async function runPushCommand(input: CommandInput): Promise<void> {
   const strange = (isKanikos ? placeFlags : registryOnlyFlags).find(({ name }) => settings.has(name));
   if (strange !== undefined)
     throw new BuilderError('ERR_USAGE', `Cannot use --${strange.name} ${isKanikos ? 'with' : 'without'} --destination`, {
-      hint: 'yadokari push IMAGE [DESTINATION], or yadokari push ARCHIVE|LAYOUT|IMAGE --destination NAME; each has flags of its own',
+      hint: 'yadokari push IMAGE [DESTINATION], or yadokari push ARCHIVE|LAYOUT[:NAME]|IMAGE --destination NAME; each has flags of its own',
     });
   const [name, ...others] = positionals;
   if (name === undefined || others.length > (isKanikos ? 0 : 1))
@@ -110,21 +110,36 @@ async function pushFromDisk({ settings, env, report, signal }: CommandInput, nam
 
 type OpenImage = ImageSource & AsyncDisposable & { readonly isArchive: boolean };
 
-/** A folder is a layout, a file an archive, and what is neither an image of the store. */
+/** A folder is a layout, a file an archive, and what is neither an image of a layout or of the store. */
 async function openImage(
   { name, store, temporaryFolder }: { readonly name: string; readonly store: ImageStore; readonly temporaryFolder: string },
   signal: AbortSignal,
 ): Promise<OpenImage> {
   const path = resolve(name);
   const found = statSync(path, { throwIfNoEntry: false });
+  const named = found === undefined ? namedIn(path) : undefined;
+  if (named !== undefined) return await openLayout(named, signal);
   if (found === undefined) {
     const stored = await findImageIfAny(store, name, signal);
     if (stored !== undefined) return { ...(await openStoreSource(store, stored.image, signal)), isArchive: false };
     throw new BuilderError('ERR_USAGE', `Cannot push ${path}: it does not exist, and is no image of ${store.folder}`);
   }
   if (!found.isDirectory()) return { ...(await openDockerArchiveSource({ path }, temporaryFolder, signal)), isArchive: true };
-  const source = await openLayoutSource({ folder: path }, undefined, signal);
+  return await openLayout({ folder: path }, signal);
+}
+
+async function openLayout(place: LayoutReference, signal: AbortSignal): Promise<OpenImage> {
+  const source = await openLayoutSource(place, undefined, signal);
   return { ...source, isArchive: false, [Symbol.asyncDispose]: async () => undefined };
+}
+
+/** `FOLDER:NAME` of a layout with several images, whose names may have colons, too. */
+function namedIn(path: string): LayoutReference | undefined {
+  for (const { index } of path.matchAll(/:/g)) {
+    const folder = path.slice(0, index);
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return { folder, tag: path.slice(index + 1) };
+  }
+  return undefined;
 }
 
 function refuseIndex({ root }: ImageSource, name: string): void {

@@ -53,6 +53,17 @@ describe('push and login', { timeout: 300_000 }, () => {
     for (const tag of ['1', '2']) assert.deepEqual(registry.manifests.get(`team/app:${tag}`)?.bytes, image.manifest.bytes);
   });
 
+  test('push takes one of the images of a layout by its name', async (context) => {
+    const registry = await startFakeRegistry();
+    context.after(registry.stop);
+    const several = join(folder, 'several');
+    await writeLayout({ folder: several, tag: 'v1' }, storedOf(layerOf(Buffer.from('other'))), signal);
+    await writeLayout({ folder: several, tag: 'registry.example/app:v2' }, image, signal);
+    const pushed = await call(['push', 'several:registry.example/app:v2', '-d', `${registry.host}/app:1`, '--insecure']);
+    assert.equal(pushed.status, 0, pushed.output);
+    assert.deepEqual(registry.manifests.get('app:1')?.bytes, image.manifest.bytes);
+  });
+
   test('push compresses the layers of an archive that has them plain', async (context) => {
     const registry = await startFakeRegistry();
     context.after(registry.stop);
