@@ -26,7 +26,7 @@ export function needRoom({ path, size }: Entry, place: string | Buffer): void {
   const { bavail, bsize } = statfsSync(place, { bigint: true });
   if (BigInt(size) <= bavail * bsize) return;
   const [needed, free] = [BigInt(size), bavail * bsize].map((bytes) => `${bytes / BigInt(worthAsking)} GiB`);
-  throw new BuilderError('ERR_ROOTFS', `entry ${show(path)} is ${needed} long, and its disk has ${free} left`, {
+  throw new BuilderError('ERR_ROOTFS', `Cannot hold ${show(path)} of ${needed}: its disk has ${free} left`, {
     cause: Object.assign(new Error(`its disk has ${free} left`), { code: 'ENOSPC' }),
   });
 }

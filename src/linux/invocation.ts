@@ -4,7 +4,7 @@ import { closeSync, fstatSync, readSync, readlinkSync, writeSync } from 'node:fs
 import { bytesFromText } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
 import { assertSystemCallsWork, call, cString } from './libc.ts';
-import { memoryLimit } from './memory.ts';
+import { memoryLimit } from './limits.ts';
 import { protectSelf } from './process.ts';
 
 /** What the builder was asked for, as a program is. */

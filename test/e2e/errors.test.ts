@@ -53,6 +53,10 @@ const causes: Readonly<Record<string, Build & { readonly stopAt?: string; readon
   'a folder is copied onto a file': { dockerfile: `${base}RUN echo x > /f\nCOPY d /f\n`, files: { 'd/x': 'x' } },
   'a command fails': { dockerfile: `${base}WORKDIR /app\nUSER 1000\nRUN make && \\\n    make install || exit 2\n` },
   'a command is killed for want of memory': { dockerfile: `${base}RUN head -c 400m /dev/zero | tail\n`, memory: '250m' },
+  'a command starts more processes than it may': {
+    dockerfile: `${base}RUN for i in $(seq 60); do sleep 1 & done\n`,
+    extra: ['--pids-limit=40'],
+  },
   'a program needs a loader that the image has not': {
     dockerfile: `${base}COPY --chmod=755 tool /usr/bin/\nRUN tool --version\n`,
     files: { tool: program(62, '/lib64/ld-linux-x86-64.so.2') },

@@ -9,7 +9,7 @@ import { given } from '../../given.ts';
 import type { Command, RunInstruction } from '../../dockerfile/instruction.ts';
 import { accountFiles, homeOf, resolveUser } from '../../linux/accounts.ts';
 import type { LaunchRequest, LaunchResult } from '../../linux/launch.ts';
-import { memoryLimit, outOfMemoryKills } from '../../linux/memory.ts';
+import { type Strikes, limitStrikes, memoryLimit, processLimit } from '../../linux/limits.ts';
 import { mayExecuteIn } from '../../linux/statfs.ts';
 import { absolutePath, resolvePath } from '../../files/resolve.ts';
 import type { Root } from '../../files/root.ts';
@@ -54,7 +54,7 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
   const home = state.environment.get('HOME') || pinned(instruction, () => homeOf(user.uid, accounts));
   const command = commandOf(instruction.command, shellOf(state.config));
   const workingDir = state.config.workingDir ?? '/';
-  const killsBefore = outOfMemoryKills();
+  const strikesBefore = limitStrikes();
   const { paths: foreign } = scope.files.disk.root.protection;
   const refusedAt = new Set<string>();
   const { result, mountTargets, unchanged, secretIds } = await withMounts(instruction, command, workingDir, scope, (argv, extra) => {
@@ -77,12 +77,11 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
     const message = 'supplementary groups could not be set here; the command ran with those of the builder';
     scope.emit({ kind: 'warning', code: 'run-groups', message, range: instruction.range });
   }
-  const wasOutOfMemory = (outOfMemoryKills() ?? 0) > (killsBefore ?? 0);
   if (!('exitCode' in result) || result.exitCode !== 0) {
     const path = state.environment.get('PATH') ?? defaultPath;
     const examine = (): string | undefined =>
       explainPrograms(command.argv.at(-1) ?? '', { root: scope.files.disk.root, cwd: workingDir, path });
-    throw failure({ instruction, command, state, hint: refusalHint([...refusedAt]) }, result, wasOutOfMemory, examine);
+    throw failure({ instruction, command, state, hint: refusalHint([...refusedAt]) }, result, strikesBefore, examine);
   }
   const createdBy = runHistory(state, command.argv);
   return { state, touched: { kind: 'anything', except: mountTargets, unchanged }, history: { createdBy }, secretIds };
@@ -200,15 +199,21 @@ export function refuseWhatNeedsPrivileges(instruction: RunInstruction, network: 
 function failure(
   { instruction, command: { argv }, state, hint }: FailedRun,
   result: LaunchResult,
-  wasOutOfMemory: boolean,
+  before: Strikes,
   examine: () => string | undefined,
 ): CommandError {
   const text = instruction.text.length > longestShownText ? `${instruction.text.slice(0, longestShownText)}…` : instruction.text;
   const limit = memoryLimit();
+  const strikes = limitStrikes();
+  const wasOutOfMemory = strikes.memory > before.memory;
+  const lackedProcesses = strikes.processes > before.processes;
   const ranAs = ranAsOf(state);
   const memory = `for want of memory${limit === undefined ? '' : `: the limit of this container is ${Math.round(limit / 1_048_576)} MiB`}`;
   const about = {
     ...given({ ranAs, hint }),
+    ...(lackedProcesses
+      ? { hint: 'raise the limit of processes (podPidsLimit of the kubelet), or have the command do less at a time (make -j1)' }
+      : {}),
     ...(wasOutOfMemory ? { hint: 'raise resources.limits.memory of the pod, or have the command do less at a time (make -j1)' } : {}),
   };
   if (!('exitCode' in result)) {
@@ -218,7 +223,12 @@ function failure(
   const { exitCode, refusal } = result;
   // A shell says by 126 and 127 alone that it could not execute something.
   const seen = refusal === undefined && [126, 127, 139].includes(exitCode) ? examine() : undefined;
-  const meaning = wasOutOfMemory && exitCode === 137 ? `a process was killed ${memory}` : (refusal ?? seen ?? meaningOf(exitCode));
+  const most = processLimit();
+  const crowded = lackedProcesses
+    ? `no further process could be started${most === undefined ? '' : `: the limit of this container is ${most}`}`
+    : undefined;
+  const meaning =
+    wasOutOfMemory && exitCode === 137 ? `a process was killed ${memory}` : (refusal ?? seen ?? meaningOf(exitCode) ?? crowded);
   const message = `${text} failed with exit code ${exitCode}${meaning === undefined ? '' : `: ${meaning}`}`;
   return new CommandError(message, { argv, exitCode }, about);
 }

@@ -177,6 +177,17 @@ export const errorExamples: Readonly<Record<ErrorCode, readonly ErrorExample[]>>
       ],
     },
     {
+      when: 'a command starts more processes than it may',
+      printed: [
+        'error: RUN for i in $(seq 60); do sleep 1 & done failed with exit code 2: no further process could be started: the limit of this container is 40',
+        '  ┌─ Dockerfile:2:1 (step 1/1)',
+        '1 │ FROM registry.example.com/base',
+        '2 │ RUN for i in $(seq 60); do sleep 1 & done',
+        '  │ ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^',
+        '  try: raise the limit of processes (podPidsLimit of the kubelet), or have the command do less at a time (make -j1)',
+      ],
+    },
+    {
       when: 'a program needs a loader that the image has not',
       printed: [
         'error: RUN tool --version failed with exit code 127: /usr/bin/tool needs the loader /lib64/ld-linux-x86-64.so.2, which is not in this image',

@@ -167,7 +167,7 @@ for (const [title, entries, pattern] of [
   [
     'a file larger than the disk',
     [{ name: 'f', content: '', pax: { 'GNU.sparse.major': '0', 'GNU.sparse.minor': '1', 'GNU.sparse.size': `${2 ** 50}` } }],
-    /"f" is 1048576 GiB long, and its disk has \d+ GiB left/,
+    /Cannot hold "f" of 1048576 GiB: its disk has \d+ GiB left/,
   ],
   ['a name with .. inside', [{ name: 'a/../../evil', content: 'x' }], /leads out of the archive/],
   ['a hard link that leads out', [{ name: 'h', type: 'hardlink', linkname: '../canary' }], /leads out of the archive/],
