@@ -5,11 +5,21 @@ import { BuilderError } from '../errors.ts';
 import { type ExportSpec, type ExportType, exportTypes } from '../outputs/output-request.ts';
 import { standardOutput } from '../store/whole-file.ts';
 
-const instead: Readonly<Record<string, string>> = {
-  image: 'name the image with --tag NAME, or push it with --destination NAME',
-  registry: 'push with --destination NAME',
-  cacheonly: 'use --no-push',
-};
+/** `type=image` and `type=registry`: no file, but what the image is called, and whether it is pushed. */
+export interface ImageOutput {
+  readonly names: readonly string[];
+  readonly isPushed: boolean;
+}
+
+/** Undefined for other types. @throws ERR_USAGE, ERR_UNSUPPORTED naming what can't be */
+export function parseImageOutput(text: string): ImageOutput | undefined {
+  if (!/(?:^|,)type=(?:image|registry)(?:,|$)/i.test(text)) return undefined;
+  const fields = splitCsv(text) ?? fail(text, 'its quotes do not match');
+  const values = new Map(fields.map((field) => keyAndValue(field, text, ['type', 'name', 'push'])));
+  const push = values.get('push') ?? (values.get('type') === 'registry' ? 'true' : 'false');
+  if (push !== 'true' && push !== 'false') fail(text, `push is true or false, not ${push}`);
+  return { names: values.get('name')?.split(',') ?? [], isPushed: push === 'true' };
+}
 
 /**
  * `FOLDER` is type=local, `-` the files as an archive on standard output; an image's archive goes there, too, where it has no dest.
@@ -18,7 +28,7 @@ const instead: Readonly<Record<string, string>> = {
 export function parseExport(text: string, workingDirectory: string): ExportSpec {
   const fields = splitCsv(text) ?? fail(text, 'its quotes do not match');
   const isShort = fields.length === 1 && !(fields[0] ?? '').startsWith('type=');
-  const values = isShort ? shortForm(text) : new Map(fields.map((field) => keyAndValue(field, text)));
+  const values = isShort ? shortForm(text) : new Map(fields.map((field) => keyAndValue(field, text, ['type', 'dest', 'tar'])));
   const type = typeOf(values.get('type'), text);
   const isTar = values.get('tar') ?? 'true';
   if (isTar !== 'true' && (isTar !== 'false' || type !== 'oci')) fail(text, 'tar=false is for type=oci');
@@ -45,12 +55,12 @@ function shortForm(dest: string): ReadonlyMap<string, string> {
   ]);
 }
 
-function keyAndValue(field: string, text: string): readonly [string, string] {
+function keyAndValue(field: string, text: string, keys: readonly string[]): readonly [string, string] {
   const [, key = '', value = ''] = /^([^=]+)=(.+)$/s.exec(field.trim()) ?? fail(text, `${JSON.stringify(field)} is not KEY=VALUE`);
   const known = key.toLowerCase();
-  if (['type', 'dest', 'tar'].includes(known)) return [known, value];
+  if (keys.includes(known)) return [known, value];
   throw new BuilderError('ERR_UNSUPPORTED', `Cannot honour --output ${text}: there is no ${key} here`, {
-    hint: 'type, dest and tar are; names, formats and compression have flags of their own (--tag, --format, --compression)',
+    hint: `${keys.join(', ')} are; names, formats and compression have flags of their own (--tag, --format, --compression)`,
   });
 }
 
@@ -58,7 +68,11 @@ function typeOf(name: string | undefined, text: string): ExportType {
   if (name === undefined) return fail(text, 'it has no type');
   const found = exportTypes.find((type) => type === name);
   if (found !== undefined) return found;
-  return fail(text, `there is no type ${name}`, instead[name] ?? `type is one of ${exportTypes.join(', ')}`);
+  return fail(
+    text,
+    `there is no type ${name}`,
+    name === 'cacheonly' ? 'use --no-push' : `type is one of ${exportTypes.join(', ')}, image, registry`,
+  );
 }
 
 function fail(text: string, why: string, hint = 'type=local|tar|oci|docker,dest=PLACE, or a folder, or - for a tar'): never {

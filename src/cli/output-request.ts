@@ -5,7 +5,7 @@ import { given } from '../given.ts';
 import { type Reference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import { type OutputRequest, builderOutputFile, isUrl } from '../outputs/output-request.ts';
 import { hasCache } from './cache-request.ts';
-import { parseExport } from './export-spec.ts';
+import { type ImageOutput, parseExport, parseImageOutput } from './export-spec.ts';
 import type { StoreOutput } from '../outputs/store-image.ts';
 import { localName } from '../store/image-names.ts';
 import type { Environment, Settings } from './settings.ts';
@@ -28,7 +28,8 @@ export function makeOutputRequest(
     return path !== undefined && isUrl(path) ? { [camel(flag)]: path } : image(flag);
   };
   const results = around.env['BUILDER_OUTPUT'];
-  const exports = settings.list('output').map((text) => parseExport(text, around.workingDirectory));
+  const files = settings.list('output').filter((text) => parseImageOutput(text) === undefined);
+  const exports = files.map((text) => parseExport(text, around.workingDirectory));
   const writes = settings.has('oci-layout-path') || settings.has('tar-path') || exports.length > 0;
   const isNowhere = destinations.length === 0 && !noPush && !writes && !settings.boolean('dryrun');
   const store = storeOutput(settings, isNowhere);
@@ -67,14 +68,29 @@ function artifactFile(
   return repo === '' || path === '' ? {} : { artifactFile: resolve(workingDirectory, path) };
 }
 
-/** With --push, as docker build has it, every --tag is one, too. */
+/** With --push or an --output that pushes, as docker build has them, every --tag is one, too. @throws ERR_USAGE where there is no name */
 export function pushedNames(settings: Settings): readonly string[] {
-  return [...settings.list('destination'), ...(settings.boolean('push') ? settings.list('tag') : [])];
+  const { names, isPushed } = imageNames(settings);
+  const destinations = settings.list('destination');
+  if (!isPushed) return destinations;
+  if (names.length > 0 || destinations.length > 0) return [...destinations, ...names];
+  throw new BuilderError('ERR_USAGE', 'Cannot push: the image has no name', { hint: 'name it with --tag' });
+}
+
+/** Those of --tag win, as with docker build. */
+function imageNames(settings: Settings): ImageOutput {
+  const outputs = settings.list('output').flatMap((text) => parseImageOutput(text) ?? []);
+  const tags = settings.list('tag');
+  return {
+    names: tags.length > 0 ? tags : outputs.flatMap(({ names }) => names),
+    isPushed: settings.boolean('push') || outputs.some(({ isPushed }) => isPushed),
+  };
 }
 
 /** Where there is a store, the image is in it if it has a name there, or goes nowhere else. @throws ERR_USAGE, ERR_REFERENCE */
 function storeOutput(settings: Settings, isNowhere: boolean): StoreOutput | undefined {
-  const names = settings.boolean('push') ? [] : settings.list('tag').map(localName);
+  const image = imageNames(settings);
+  const names = image.isPushed ? [] : image.names.map(localName);
   const folder = settings.text('root');
   const list = settings.has('manifest') ? localName(settings.text('manifest') ?? '') : undefined;
   const [first] = [...names, ...(list === undefined ? [] : [list])];

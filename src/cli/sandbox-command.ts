@@ -9,7 +9,7 @@ import { runInSandbox } from '../sandbox/launch.ts';
 import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import { heldPath, outFolder, sandboxPath, type VisiblePath } from '../sandbox/plan.ts';
 import type { CommandInput } from './command.ts';
-import { formatExport, parseExport } from './export-spec.ts';
+import { formatExport, parseExport, parseImageOutput } from './export-spec.ts';
 import { builderOutputFile, isUrl } from '../outputs/output-request.ts';
 import { standardOutput } from '../store/whole-file.ts';
 import { readBuildArgFile } from './build-args.ts';
@@ -228,6 +228,7 @@ function rewriteCache(value: string, { hold }: Doors): string {
 
 /** Files go straight into their folder, which no RUN sees; images wait, as they would be seen half written. */
 function rewriteExport(value: string, { take, hold, workingDirectory }: Doors): string {
+  if (parseImageOutput(value) !== undefined) return value;
   const { type, path } = parseExport(value, workingDirectory);
   if (path === standardOutput) return value;
   if (type !== 'local') return formatExport({ type, path: take(path, type === 'layout' ? 'layout' : 'file') });

@@ -28,7 +28,7 @@ export const ownFlags: readonly FlagSpec[] = [
     empty: 'refused',
     isCommon: true,
     details:
-      'type=local (the files of the image in a folder, owned by you), type=tar (the same as an archive, with their owners), type=oci and type=docker (the image as an archive; oci with tar=false as a folder); dest=- or none is standard output. FOLDER alone is type=local, - is type=tar',
+      'type=local (the files of the image in a folder, owned by you), type=tar (the same as an archive, with their owners), type=oci and type=docker (the image as an archive; oci with tar=false as a folder); dest=- or none is standard output. type=image,name=NAME,push=true and type=registry push the image, by the names of --tag if there are any. FOLDER alone is type=local, - is type=tar',
   }),
   toggle('push', 'push every --tag to its registry, instead of keeping it'),
   text('pull', 'always|missing|newer|never', 'ask the registry of a base always, or if it is not in the store (default), or never', {

@@ -25,7 +25,7 @@ const refused = [
   ['type=local', /it needs a folder/],
   ['dest=x,tar=true', /it has no type/],
   ['type=docker', /there is no engine/],
-  ['type=registry,dest=x', /there is no type registry/],
+  ['type=cacheonly', /there is no type cacheonly/],
   ['type=zip,dest=x', /there is no type zip/],
   ['type=tar,tar=false,dest=x', /tar=false is for type=oci/],
   ['type=oci,tar=false', /it needs a folder/],

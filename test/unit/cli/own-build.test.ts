@@ -6,6 +6,7 @@ import { parseFlags } from '../../../src/cli/flags.ts';
 import { makeBuildRequest } from '../../../src/cli/request.ts';
 import { Settings } from '../../../src/cli/settings.ts';
 import { ownBuildFlags } from '../../../src/cli/tables/own-build.ts';
+import { formatReference } from '../../../src/oci/reference.ts';
 
 function request(argv: readonly string[], env: Readonly<Record<string, string>> = {}): BuildRequest {
   const flags = parseFlags(argv, ownBuildFlags);
@@ -131,4 +132,18 @@ test('what scripts for docker build, buildah and podman pass is honoured, told a
       { code: 'ERR_UNSUPPORTED', message: new RegExp(`^Cannot honour ${/^--[a-z-]+/.exec(flag)?.[0] ?? ''}: `) },
       flag,
     );
+});
+
+test('an --output that is an image is pushed or kept by the names of --tag, or its own', () => {
+  const of = (...argv: readonly string[]) => {
+    const { destinations, store } = request([...argv, '--root=/s']).output;
+    return { pushed: destinations.map(formatReference), kept: store?.names };
+  };
+  const pushed = ['r.example/a:1', 'r.example/b:latest'];
+  assert.deepEqual(of('-o', 'type=image,"name=r.example/a:1,r.example/b",push=true'), { pushed, kept: undefined });
+  assert.deepEqual(of('--output=type=registry', '-t', 'r.example/a:1', '-t', 'r.example/b'), { pushed, kept: undefined });
+  assert.deepEqual(of('-o', 'type=image,name=r.example/c,push=true', '-t', 'r.example/a:1').pushed, ['r.example/a:1']);
+  assert.deepEqual(of('-o', 'type=image,name=a'), { pushed: [], kept: ['localhost/a:latest'] });
+  assert.throws(() => of('--push'), { code: 'ERR_USAGE', message: 'Cannot push: the image has no name' });
+  assert.throws(() => of('-o', 'type=image,name=a,compression=zstd'), { code: 'ERR_UNSUPPORTED', message: /there is no compression here/ });
 });
