@@ -7,7 +7,7 @@ import { imagesOf } from '../dockerfile/images.ts';
 import { BuilderError, inWords, orElse } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { waitForLock } from '../linux/file-lock.ts';
-import { type Platform, formatPlatform, parsePlatform } from '../oci/platform.ts';
+import { type Platform, formatPlatform, parsePlatform, platformMatches } from '../oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import { readImage } from '../oci/stored-image.ts';
 import type { BaseFolder } from '../outputs/base-folder.ts';
@@ -71,6 +71,12 @@ async function warmImage({ name, platform }: WantedImage, { folder, registry, is
   const source = await registry.openSource(reference, signal);
   const stored = await readImage(source, platform, signal);
   const { digest } = stored.manifest;
+  if (!platformMatches(stored.image.config, platform))
+    emit({
+      kind: 'warning',
+      code: `warm-platform ${name}`,
+      message: `${name} is for ${formatPlatform(stored.image.config)}, and not for ${formatPlatform(platform)}`,
+    });
   using _ = await lockImage(join(folder.path, `.${digest}.lock`), { name, emit, signal });
   const isHere = !isForced && (await folder.holds(source.root, digest, platform, signal));
   if (!isHere) await folder.keep(formatReference(reference), source.root, stored, signal);

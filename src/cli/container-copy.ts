@@ -46,6 +46,7 @@ export async function runCopyIntoCommand(input: CommandInput, verb: 'COPY' | 'AD
       destination: words.length > 1 ? (words.at(-1) ?? '') : '',
       tree,
       ...given({ chown, chmod }),
+      excludes: settings.list('exclude'),
       unpacks: verb === 'ADD',
     },
     {

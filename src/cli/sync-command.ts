@@ -23,14 +23,19 @@ interface Batch {
   readonly from: Means;
 }
 
-/** 0 where all went well; with `--keep-going` 1 where some did not. */
+/** 0 where all went well; 1 where the tags of some could not be listed, and with `--keep-going` where some were not copied. */
 export async function runSyncCommand(input: CommandInput): Promise<number> {
   const { settings, report } = input;
   const { source, kind, target } = readRequest(input);
   const isQuiet = settings.boolean('quiet');
   await using means = await openCopyMeans(input);
-  const tally = { copied: 0, failed: 0 };
-  for await (const batch of batches(source, kind, means, input)) {
+  const tally = { copied: 0, failed: 0, skipped: 0 };
+  const skip = (error: unknown): void => {
+    if (!(error instanceof BuilderError) || input.signal.aborted) throw error;
+    for (const line of describeFailure(error, false)) report.line('error', line);
+    tally.skipped++;
+  };
+  for await (const batch of batches(source, kind, { means, skip }, input)) {
     for (const item of batch.sources) {
       if (await syncOne(item, target, { ...means, from: batch.from }, input)) tally.copied++;
       else tally.failed++;
@@ -39,7 +44,8 @@ export async function runSyncCommand(input: CommandInput): Promise<number> {
   const verb = settings.boolean('dry-run') ? 'would be copied' : 'copied';
   if (!isQuiet) report.line('info', `${tally.copied} image${tally.copied === 1 ? '' : 's'} ${verb}`);
   if (tally.failed > 0) report.line('error', `error: ${tally.failed} image${tally.failed === 1 ? ' was' : 's were'} not copied`);
-  return tally.failed > 0 ? 1 : 0;
+  if (tally.skipped > 0) report.line('error', `error: ${tally.skipped} repositor${tally.skipped === 1 ? 'y was' : 'ies were'} skipped`);
+  return tally.failed + tally.skipped > 0 ? 1 : 0;
 }
 
 /** False where it failed and others are to follow. */
@@ -82,7 +88,12 @@ function readRequest({ settings, positionals }: CommandInput): {
   return { source, kind, target: { kind: to, destination, isScoped: settings.boolean('scoped'), suffix } };
 }
 
-async function* batches(source: string, kind: 'docker' | 'dir' | 'yaml', means: CopyMeans, input: CommandInput): AsyncGenerator<Batch> {
+async function* batches(
+  source: string,
+  kind: 'docker' | 'dir' | 'yaml',
+  { means, skip }: { readonly means: CopyMeans; readonly skip: (error: unknown) => void },
+  input: CommandInput,
+): AsyncGenerator<Batch> {
   const { signal } = input;
   const tagsBy = (from: Means) => async (reference: Reference) => await from.registry.listTags(reference, signal);
   if (kind === 'docker') {
@@ -97,7 +108,7 @@ async function* batches(source: string, kind: 'docker' | 'dir' | 'yaml', means: 
     const client = await openRegistrySide(sideFor(registry, input), { env: input.env, emit: means.emit });
     try {
       const from = { ...means.from, registry: client };
-      yield { sources: await fileSources(registry, tagsBy(from)), from };
+      yield { sources: await fileSources(registry, tagsBy(from), skip), from };
     } finally {
       await client.close();
     }

@@ -16,7 +16,11 @@ export const unshareCommand: Command = {
   about: "run a command where all that you own looks like root's",
   groups: [
     group('Ids', [
-      toggle('map-ids', 'also your ranges of /etc/subuid and /etc/subgid', { isCommon: true }),
+      toggle('map-ids', 'fail without ranges in /etc/subuid', {
+        isCommon: true,
+        details:
+          'your ranges of /etc/subuid and /etc/subgid: fail where there are none; false: leave them out (default: where there are some)',
+      }),
       toggle('explain', 'say which ids are which; alone, only that', { isCommon: true }),
       list('mount', '[NAME=]CONTAINER', 'where its files are, as a variable', {
         short: 'm',
@@ -35,7 +39,8 @@ export const unshareCommand: Command = {
 async function runUnshareCommand(input: CommandInput): Promise<number | void> {
   const { settings, positionals, env, stdout, signal } = input;
   const mounts = await mountsOf(input);
-  const plan = planIds(settings.boolean('map-ids') || mounts.size > 0);
+  const asked = settings.has('map-ids') ? settings.boolean('map-ids') : undefined;
+  const plan = planIds(mounts.size > 0 ? true : asked);
   if (settings.boolean('explain')) {
     for (const line of explainIds(plan)) stdout.write(`${line}\n`);
     if (positionals.length === 0) return;

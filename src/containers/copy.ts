@@ -6,6 +6,7 @@ import { extractArchiveFile, isArchiveFile } from '../build/instructions/add-arc
 import { parseModeChange } from '../build/instructions/copy-mode.ts';
 import { CopyTarget, type Owner, absoluteIn } from '../build/instructions/copy-target.ts';
 import { type CopyJob, copyLooseFile, copySelection } from '../build/instructions/copy-tree.ts';
+import { compileExcludes } from '../context/ignore.ts';
 import { selectSources } from '../context/select.ts';
 import { isUrlSource } from '../context/source-word.ts';
 import type { SourceTree } from '../context/tree.ts';
@@ -38,6 +39,8 @@ export interface CopyRequest {
   /** USER[:GROUP], by the container's own accounts. */
   readonly chown?: string;
   readonly chmod?: string;
+  /** What is left out, by patterns as of `.dockerignore`. */
+  readonly excludes: readonly string[];
   /** Local archives are unpacked. */
   readonly unpacks: boolean;
 }
@@ -95,6 +98,7 @@ function startJob(container: OpenContainer, root: Root, draft: TreeDraft, reques
       ...given({ owner, chmod }),
     },
     destination: { path, isDirectory },
+    ...(request.excludes.length === 0 ? {} : { excludes: compileExcludes(request.excludes) }),
     written: [],
     spool: scope.spool,
     warn: (code, message) => scope.emit({ kind: 'warning', code, message }),

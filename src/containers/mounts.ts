@@ -36,7 +36,7 @@ export function parseMount(text: string): WantedMount {
   const known = type === 'bind' ? ['type', 'target', 'source', 'readonly', 'rw'] : ['type', 'target', 'tmpfs-size', 'tmpfs-mode'];
   if (type !== 'bind' && type !== 'tmpfs')
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot honour --mount ${text}: type=${type} is for RUN in a Dockerfile`, {
-      hint: 'type=bind and type=tmpfs are there',
+      hint: 'type=bind and type=tmpfs are there; a cache is --volume FOLDER:TARGET, a secret --volume FILE:TARGET:ro, an agent its socket and --env',
     });
   const odd = [...members.keys()].find((name) => !known.includes(name));
   if (odd !== undefined) throw new BuilderError('ERR_UNSUPPORTED', `Cannot honour --mount ${text}: "${odd}" is not for here`);

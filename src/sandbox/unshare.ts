@@ -5,13 +5,13 @@ import { readCaller, readIdSources, requireProgram, whyNamespacesFail } from './
 import { type Caller, type IdMapping, chooseMapping, mappingFlags, rangesHint } from './ids.ts';
 import { exitStatus } from './root-removal.ts';
 
-/** Who calls, and which ids there will be. `own`: the caller's alone. @throws ERR_UNSUPPORTED where there are no ranges to map */
-export function planIds(mapsRanges: boolean): { readonly caller: Caller; readonly mapping: IdMapping } {
+/** Who calls, and which ids there will be, ranges where there are some unless told otherwise. @throws ERR_UNSUPPORTED where there must be some */
+export function planIds(mapsRanges: boolean | undefined): { readonly caller: Caller; readonly mapping: IdMapping } {
   // Whoever may mount needs no namespace for a build, and is here for one all the same.
   const caller: Caller = { ...readCaller(), mayMount: false };
-  if (!mapsRanges) return { caller, mapping: { kind: 'own' } };
+  if (mapsRanges === false) return { caller, mapping: { kind: 'own' } };
   const { mapping, missing } = chooseMapping(caller, readIdSources());
-  if (missing === undefined) return { caller, mapping };
+  if (missing === undefined || mapsRanges === undefined) return { caller, mapping };
   throw new BuilderError('ERR_UNSUPPORTED', `Cannot map id ranges: ${missing}`, {
     hint: `${rangesHint(caller)}; or leave --map-ids out`,
   });
@@ -35,7 +35,7 @@ export function explainIds({ caller, mapping }: { readonly caller: Caller; reado
     'Files of every other owner look like those of 65534 (nobody), and can not be given away.',
     mapping.kind === 'ranges'
       ? 'A file of 1000 in here is one of your range outside, where it seems to have the wrong owner: look at it from in here.'
-      : 'Without ranges (--map-ids) every file is root\'s or nobody\'s: chown to anybody else fails with "Invalid argument".',
+      : 'Without ranges every file is root\'s or nobody\'s: chown to anybody else fails with "Invalid argument".',
   ];
 }
 

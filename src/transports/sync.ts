@@ -24,8 +24,13 @@ export async function repositorySources(text: string, listTags: ListTags): Promi
   return (await listTags(reference)).map((tag) => registrySource({ ...reference, tag }));
 }
 
-/** The images of one registry in a sync file. @throws as `listTags` */
-export async function fileSources(registry: SyncRegistry, listTags: ListTags): Promise<readonly SyncSource[]> {
+/** The images of one registry in a sync file. As with skopeo, a repository whose tags can't be listed holds up no other: `skip` is told. */
+export async function fileSources(registry: SyncRegistry, list: ListTags, skip: (error: unknown) => void): Promise<readonly SyncSource[]> {
+  const listTags: ListTags = async (reference) =>
+    await list(reference).catch((error: unknown) => {
+      skip(error);
+      return [];
+    });
   const found: SyncSource[] = [];
   for (const [name, tags] of registry.images) {
     const reference = parseReference(`${registry.host}/${name}`);

@@ -117,6 +117,7 @@ const copyIntoFlags: FlagGroup = group('Into a container', [
   text('chmod', 'MODE', 'the mode that it gets', { isCommon: true }),
   text('from', 'NAME', 'read from this container or image', { isCommon: true }),
   text('contextdir', 'FOLDER', 'sources are paths in this folder', { isCommon: true }),
+  list('exclude', 'PATTERN', 'leave out what this matches; may be repeated', { empty: 'no item' }),
   text('ignorefile', 'FILE', 'leave out what these patterns name'),
   historyFlag,
 ]);

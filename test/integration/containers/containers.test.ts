@@ -123,6 +123,9 @@ function testNames({ must, run, storeFolder }: ContainerBench): void {
     must('copy', '--from', id.slice(0, 3), first, '/etc/passwd', '/from-image');
     assert.equal(run('copy', '--from', id.slice(0, 3), first, '/etc/again', '/no').status, 125, 'the image has none');
     must('untag', 'busybox', id.slice(0, 3));
+    must('copy', '--from', first, '--exclude', 'pass*', first, '/etc', '/copied');
+    assert.equal(run('copy', '--from', first, first, '/copied/passwd', '/no').status, 125, 'it was left out');
+    must('copy', '--from', first, first, '/copied/again', '/yes');
     must('rmi', 'by-file');
     assert.equal(must('umount', first), '', 'it was not mounted');
     assert.equal(must('rename', first, 'other'), '');

@@ -367,10 +367,10 @@ test('sync copies a repository, a folder and what a file lists, to where skopeo 
   );
   assert.match(dry.stderr, /3 images would be copied/);
   assert.ok(!existsSync(join(folder, 'dry')));
-  await writeFile(list, `${registry.host}:\n  images:\n    sync/app: ["9.9", "1.0"]\n  tls-verify: false\n`);
+  await writeFile(list, `${registry.host}:\n  images:\n    sync/none: []\n    sync/app: ["9.9", "1.0"]\n  tls-verify: false\n`);
   const partly = await yadokari('sync', ...bare, '--src', 'yaml', '--dest', 'dir', '--keep-going', list, join(folder, 'partly'));
   assert.equal(partly.status, 1);
-  assert.match(partly.stderr, /there is no such image[^]*1 image copied\nerror: 1 image was not copied/);
+  assert.match(partly.stderr, /there is no such image[^]*1 image copied\nerror: 1 image was not copied\nerror: 1 repository was skipped/);
   await writeFile(list, `${registry.host}:\n  images:\n    sync/app: [1.10]\n`);
   assert.match(
     (await yadokari('sync', '--src', 'yaml', '--dest', 'dir', list, folder)).stderr,

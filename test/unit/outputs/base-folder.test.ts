@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { imagesToWarm, warmImages } from '../../../src/build/warm.ts';
+import type { Emit } from '../../../src/events.ts';
 import { parseDockerfile } from '../../../src/dockerfile/parse.ts';
 import { storedManifest } from '../../../src/oci/manifest.ts';
 import { MediaType } from '../../../src/oci/media-type.ts';
@@ -173,6 +174,12 @@ test('warming again mends what is broken or too old, and leaves nothing of a war
   mkdirSync(join(layout, 'blobs/sha256'), { recursive: true });
   writeFileSync(join(layout, 'blobs/sha256/.killed.tmp'), 'half');
   assert.deepEqual([await warm(false), await warm(false)], [1, 0]);
+  const told: string[] = [];
+  const emit: Emit = (event) => void (event.kind === 'warning' && told.push(event.message));
+  const folder = new BaseFolder({ path, ttlMs: hourMs, now: Date.now, emit });
+  const foreign = { name: `${registry.host}/base:1`, platform: { os: 'linux', architecture: 's390x' } };
+  await warmImages([foreign], { folder, registry: client, isForced: false, emit, signal });
+  assert.match(told.join('\n'), /base:1 is for linux\/\w+, and not for linux\/s390x$/);
   assert.deepEqual(
     readdirSync(layout, { recursive: true }).filter((name) => String(name).endsWith('.tmp')),
     [],
