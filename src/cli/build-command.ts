@@ -8,7 +8,7 @@ import type { BuildRequest, BuildResult } from '../build/request.ts';
 import { splitDigest } from '../oci/digest.ts';
 import type { OutputRequest } from '../outputs/output-request.ts';
 import { standardOutput } from '../store/whole-file.ts';
-import { authFileVariable } from '../registry/credentials.ts';
+import { filesVariable } from '../registry/credentials.ts';
 import { contextsFolder } from '../surroundings/contexts.ts';
 import { withRealPlaces } from '../surroundings/real-places.ts';
 import { openSurroundings } from '../surroundings/surroundings.ts';
@@ -87,7 +87,7 @@ function withAuthFile(input: CommandInput): CommandInput {
   if (path === undefined) return input;
   if (!existsSync(path)) throw new BuilderError('ERR_USAGE', `Cannot use --authfile ${path}: it does not exist`);
   const { DOCKER_AUTH_CONFIG: _, ...env } = input.env;
-  return { ...input, env: { ...env, [authFileVariable]: resolve(path) } };
+  return { ...input, env: { ...env, [filesVariable]: resolve(path) } };
 }
 
 /** A plan that was asked for is a result, and no log; programs get it with the other events. */

@@ -50,6 +50,7 @@ async function runInvocation(
     const env = plugin?.env ?? invocation.env;
     const { command, rest } = findCommand(words) ?? findBehindFlags(words) ?? { command: executor, rest: plugin?.words ?? words };
     statusOf = (error) => command.failureStatus?.(error, rest);
+    refuseUnknown(command, words);
     const table = flagsOf(command);
     const parsed = parseFlags(rest, table, command.endsAtOperand);
     if (parsed.values.has('help') || parsed.values.has('version')) {
@@ -114,6 +115,17 @@ function areFlagsOf(command: Command, words: readonly string[]): boolean {
   }
 }
 
+/** Of a command that there is none of its flags are not what is wrong. */
+function refuseUnknown(command: Command, words: readonly string[]): void {
+  const [first = '-'] = words;
+  const asksHelp = words.some((word) => ['-h', '--help', '--version'].includes(word));
+  if (command !== executor || asksHelp || !/^[a-z][\w-]*$/.test(first)) return;
+  throw unknownCommand(
+    words.filter((word) => !word.startsWith('-')),
+    meantBy(first, undefined),
+  );
+}
+
 /** kaniko's form takes flags only, and a command's operands are named in its usage. @throws ERR_USAGE */
 function refuseStray(command: Command, { positionals }: ParsedFlags, words: readonly string[]): void {
   const [first] = positionals;
@@ -125,12 +137,18 @@ function refuseStray(command: Command, { positionals }: ParsedFlags, words: read
   });
 }
 
-/** Words of img, podman and docker that mean one thing with one of them and another with another. */
+const signers = 'signatures are made and verified by tools of their own (cosign, notation)';
+
+/** Words of img, podman, skopeo and docker that mean one thing with one of them and another with another. */
 const wordsElsewhere: Readonly<Record<string, string>> = {
   lint: 'yadokari check checks a Dockerfile',
   ls: 'yadokari images lists images, yadokari containers lists containers',
   list: 'yadokari images lists images, yadokari containers lists containers',
   remove: 'yadokari rmi removes images, yadokari rm removes containers',
+  info: 'yadokari version, du, images and containers say what there is',
+  'standalone-sign': signers,
+  'standalone-verify': signers,
+  'generate-sigstore-key': signers,
   image: 'yadokari images, rmi, prune, tag, history, save, load and others stand for themselves',
   system: 'yadokari du and yadokari prune',
 };

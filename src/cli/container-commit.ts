@@ -14,7 +14,7 @@ import { addToList } from '../store/image-list.ts';
 import { localName } from '../store/image-names.ts';
 import { type ImageStore, openStoreSink } from '../store/image-store.ts';
 import { writeLayout } from '../store/oci-layout.ts';
-import { copyBetween } from '../transports/copy.ts';
+import { type CopyOptions, copyBetween } from '../transports/copy.ts';
 import { type Place, isPlaceName, parsePlace } from '../transports/transport.ts';
 import { transports } from '../transports/transports.ts';
 import { readStored } from './base-image.ts';
@@ -98,8 +98,9 @@ async function writeToPlace(input: CommandInput, image: StoredImage, place: Plac
     await writeLayout({ folder, tag: 'commit' }, image, signal);
     await using store = openBlobStore(folder);
     const from = parsePlace(`oci:${folder}:commit`, transports);
-    const selection = { kind: 'all' } as const;
-    await copyBetween(from, place, { selection, family: image.image.family }, { from: means, to: means, store, emit: report.emit }, signal);
+    // Only who asked for a format is told where a place has another one.
+    const options: CopyOptions = { selection: { kind: 'all' }, ...(settings.has('format') ? { family: image.image.family } : {}) };
+    await copyBetween(from, place, options, { from: means, to: means, store, emit: report.emit }, signal);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -20,6 +20,26 @@ function printValue(value: Json): string {
   return typeof value === 'string' ? value : formatJson(value);
 }
 
+/** Fields of Go's types for images that JSON leaves out where they are zero, which a template may name all the same. */
+const zeroValues: ReadonlyMap<string, Json> = new Map<string, Json>([
+  ...['Author', 'Variant', 'Tag', 'Comment', 'CreatedBy', 'User', 'WorkingDir', 'StopSignal', 'DockerVersion'].map(
+    (name) => [name, ''] as const,
+  ),
+  ...['EmptyLayer', 'ArgsEscaped'].map((name) => [name, false] as const),
+  ...['Env', 'Entrypoint', 'Cmd', 'OnBuild', 'Shell', 'History'].map((name) => [name, []] as const),
+  ...['Labels', 'ExposedPorts', 'Volumes', 'Annotations'].map((name) => [name, new Map<string, Json>()] as const),
+]);
+
+/** Fields that are no text in Go: a time, sets, and lists and maps that JSON has as null. */
+function printField(expression: Expression, value: Json): string {
+  const name = expression.kind === 'field' || expression.kind === 'member' ? (expression.path.at(-1) ?? '') : '';
+  const time = name === 'Created' && typeof value === 'string' ? /^([\d-]{10})T([\d:.]{8,18})Z$/.exec(value) : null;
+  if (time !== null) return `${time[1] ?? ''} ${(time[2] ?? '').replace(/\.?0*$/, (zeros, at: number) => (at < 8 ? zeros : ''))} +0000 UTC`;
+  if (['ExposedPorts', 'Volumes'].includes(name) && value instanceof Map)
+    return printValue(new Map([...value].map(([key]): [string, Json] => [key, '{}'])));
+  return printValue(value ?? zeroValues.get(name) ?? null);
+}
+
 interface Scope {
   readonly dot: Json;
   readonly variables: ReadonlyMap<string, Json>;
@@ -35,7 +55,7 @@ function render(nodes: readonly Node[], outer: Scope): string {
         break;
       case 'print': {
         const value = evaluate(node.value, scope);
-        if (node.variable === undefined) shown += printValue(value);
+        if (node.variable === undefined) shown += printField(node.value, value);
         else scope = { ...scope, variables: new Map(scope.variables).set(node.variable, value) };
         break;
       }
@@ -104,12 +124,12 @@ function member(value: Json, path: readonly string[], isStrict: boolean): Json {
   for (const [depth, name] of path.entries()) {
     if (!(found instanceof Map)) throw wrong(`${printValue(found).slice(0, 60)} has no member .${name}`);
     const next: Json | undefined = found.has(name) ? found.get(name) : spelledInJson(found, name);
-    if (next === undefined && isStrict && depth === 0)
+    if (next === undefined && isStrict && depth === 0 && !zeroValues.has(name))
       throw wrong(
         `there is no .${name}`,
         [...found.keys()].map((key) => `.${key}`),
       );
-    found = next ?? (next === null ? null : '');
+    found = next === undefined ? (zeroValues.get(name) ?? '') : next;
   }
   return found;
 }
@@ -145,6 +165,11 @@ const functions: ReadonlyMap<string, (...args: readonly Json[]) => Json> = new M
   ['print', (...args) => args.map((arg) => printValue(arg)).join('')],
   ['println', (...args) => `${args.map((arg) => printValue(arg)).join(' ')}\n`],
   ['printf', (format = '', ...args) => printf(printValue(format), args)],
+  ['slice', (value = '', ...ends) => sliced(value, ends.map(Number))],
+  ['lt', (first = null, second = null) => order(first, second) < 0],
+  ['le', (first = null, second = null) => order(first, second) <= 0],
+  ['gt', (first = null, second = null) => order(first, second) > 0],
+  ['ge', (first = null, second = null) => order(first, second) >= 0],
   ['eq', (first = null, ...others) => others.some((other) => printValue(other) === printValue(first))],
   ['ne', (first = null, second = null) => printValue(first) !== printValue(second)],
   ['not', (value = null) => !isTrue(value)],
@@ -157,6 +182,15 @@ function indexed(value: Json, key: Json): Json {
   const found: Json | undefined = Array.isArray(value) ? value[Number(key)] : undefined;
   if (found === undefined) throw wrong(`index ${printValue(key)} is out of range`);
   return found;
+}
+
+function sliced(value: Json, [from, to]: readonly number[]): Json {
+  return Array.isArray(value) ? value.slice(from, to) : printValue(value).slice(from, to);
+}
+
+function order(first: Json, second: Json): number {
+  const [one, other] = typeof first === 'number' && typeof second === 'number' ? [first, second] : [printValue(first), printValue(second)];
+  return one < other ? -1 : one > other ? 1 : 0;
 }
 
 function printf(format: string, args: readonly Json[]): string {

@@ -7,11 +7,10 @@ import { makeFolder } from '../folders.ts';
 import { BuilderError, ifCode, inWords, orElse, systemReason } from '../errors.ts';
 import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
 import { dockerHub } from '../oci/reference.ts';
+import { filesVariable, loadCredentials } from '../registry/credentials.ts';
 import { findEntry, normalizeKey, parseDockerConfig } from '../registry/docker-config.ts';
 import { onceMark } from '../surroundings/secret-files.ts';
-import { tellAccepted } from './accepted.ts';
 import type { CommandInput } from './command.ts';
-import { askingFlags } from './tables/push.ts';
 import type { Environment, Settings } from './settings.ts';
 import { readStandardInput } from './standard-input.ts';
 
@@ -21,7 +20,6 @@ const hubKey = 'https://index.docker.io/v1/';
 /** Keeps user and password in config.json, or copies files; nothing is asked of the registry. */
 export async function runLoginCommand(input: CommandInput): Promise<number | void> {
   const { settings, positionals, env, report } = input;
-  tellAccepted(settings, askingFlags, env, report.emit);
   if (['from-file', 'secret-file', 'once'].some((name) => settings.has(name))) return await copyFiles(input);
   const [registry, ...others] = positionals;
   if (registry === undefined || others.length > 0) {
@@ -29,6 +27,7 @@ export async function runLoginCommand(input: CommandInput): Promise<number | voi
       hint: 'executor login registry.example --username me --password-stdin < token',
     });
   }
+  if (settings.boolean('get-login')) return await printLogin(input, registry);
   const isPiped = settings.boolean('password-stdin');
   if (isPiped && settings.has('password')) throw new BuilderError('ERR_USAGE', 'Cannot combine --password with --password-stdin');
   const user = settings.text('username') ?? '';
@@ -47,6 +46,22 @@ export async function runLoginCommand(input: CommandInput): Promise<number | voi
     report.emit({ kind: 'warning', code: 'login-order', message });
   }
   report.line('info', `credentials for ${registry} are in ${path}`);
+}
+
+/** Prints the user of whom a file says that he is logged in. @throws ERR_AUTH where there is none */
+async function printLogin({ settings, env, report, stdout, signal }: CommandInput, registry: string): Promise<number> {
+  const file = settings.text('authfile');
+  const { find } = await loadCredentials({
+    env: file === undefined ? env : { PATH: env['PATH'], [filesVariable]: resolve(file) },
+    folders: ['/kaniko/.docker'],
+    builtIn: new Set(),
+    onWarning: (message) => report.emit({ kind: 'warning', code: `credentials ${message}`, message }),
+  });
+  const [host = '', ...path] = normalizeKey(registry).split('/');
+  const found = await find(host, path.join('/'), signal);
+  if (found?.kind !== 'password') throw new BuilderError('ERR_AUTH', `Cannot tell who is logged in to ${registry}: nobody is`);
+  stdout.write(`${found.user}\n`);
+  return 0;
 }
 
 /** Takes credentials out of config.json; with `--all` those of every registry. */
@@ -121,7 +136,7 @@ function readLimited(path: string): Buffer {
 function configFile(settings: Settings, env: Environment): string {
   const given = settings.text('authfile');
   if (given !== undefined) return resolve(given);
-  return join(env['DOCKER_CONFIG'] || join(env['HOME'] ?? homedir(), '.docker'), 'config.json');
+  return join(env['DOCKER_CONFIG'] || join(env['HOME'] || homedir(), '.docker'), 'config.json');
 }
 
 /** Changes the one entry, and leaves all else in the file as it is. */

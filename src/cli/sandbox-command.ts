@@ -161,7 +161,7 @@ export function translate(
   }
   argv.push(`--context=${doors.hasInput ? context : rewritePlace(context, doors)}`);
   if (storeFolder !== undefined) argv.push(`--root=${hold(storeFolder)}`);
-  const knownHosts = join(input.env['HOME'] ?? homedir(), '.ssh/known_hosts');
+  const knownHosts = join(input.env['HOME'] || homedir(), '.ssh/known_hosts');
   // git over ssh: the servers that this user knows, unless others are named.
   if (input.flags.has('ssh') && !argv.some((word) => word.startsWith('--secret=id=GIT_KNOWN_HOSTS,')) && existsSync(knownHosts))
     argv.push(`--secret=id=GIT_KNOWN_HOSTS,src=${show(knownHosts, 'copy')}`);

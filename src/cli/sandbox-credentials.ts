@@ -1,8 +1,8 @@
 // Files with credentials, for a build in a sandbox: the variables that lead to them there.
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
-import { configPaths } from '../registry/credentials.ts';
+import { dirname, join, resolve } from 'node:path';
+import { configPaths, filesVariable } from '../registry/credentials.ts';
 import { hostFolder, sandboxPath } from '../sandbox/plan.ts';
 import { namedKeyFiles } from '../surroundings/named-key-files.ts';
 import type { Environment } from './settings.ts';
@@ -20,7 +20,7 @@ const files: Readonly<Record<string, string | undefined>> = {
 
 /** Shows copies of the files that are there, and gives the variables as they are to be inside. */
 export function showCredentials(env: Environment, show: (path: string, mode: 'copy') => string): Readonly<Record<string, string>> {
-  const home = env['HOME'] ?? homedir();
+  const home = env['HOME'] || homedir();
   const shown: Record<string, string> = {};
   for (const [name, usual] of Object.entries(files)) {
     const path = env[name] || (usual === undefined ? undefined : join(home, usual));
@@ -31,11 +31,8 @@ export function showCredentials(env: Environment, show: (path: string, mode: 'co
   const named = namedKeyFiles({ ...env, HOME: home }).filter((path) => existsSync(path));
   for (const path of named) show(path, 'copy');
   if (named.length > 0) shown['YADOKARI_HOST_FILES'] = hostFolder;
-  const ofRegistries = configPaths({ ...env, HOME: home }, []).find((path) => existsSync(path));
-  // Where it was looked for is told as people know it.
-  if (ofRegistries === undefined) return { ...shown, DOCKER_CONFIG: sandboxPath(resolve(env['DOCKER_CONFIG'] || join(home, '.docker'))) };
-  const inside = show(ofRegistries, 'copy');
-  // Docker's are looked for by their folder, podman's by their own name.
-  const isOfDocker = ['config.json', '.dockerconfigjson', '.dockercfg'].includes(basename(ofRegistries));
-  return { ...shown, ...(isOfDocker ? { DOCKER_CONFIG: dirname(inside) } : { REGISTRY_AUTH_FILE: inside }) };
+  // Also those that are not there: where credentials were looked for is told as people know it.
+  const ofRegistries = configPaths({ ...env, HOME: home }, []).map((path) => resolve(path));
+  const inside = ofRegistries.map((path) => (existsSync(path) ? show(path, 'copy') : sandboxPath(path)));
+  return { ...shown, [filesVariable]: inside.join('\n') };
 }

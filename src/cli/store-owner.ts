@@ -1,6 +1,7 @@
 // Commands that make or change files of containers have to be root, as files of an image have many owners: an ordinary user is, in a
 // user namespace of his own with his ranges of ids, where the same command line is run again.
 import { resolve } from 'node:path';
+import { configPaths, filesVariable } from '../registry/credentials.ts';
 import { chooseMapping } from '../sandbox/ids.ts';
 import { readCaller, readIdSources } from '../sandbox/host.ts';
 import { runUnshared } from '../sandbox/unshare.ts';
@@ -18,8 +19,8 @@ export async function asStoreOwner(input: CommandInput, command: string, act: ()
   const program = [process.execPath, '--disable-sigusr1', resolve(process.argv[1] ?? '')];
   report.close();
   return await runUnshared(mapping, [...program, ...command.split(' '), ...words, '--', ...positionals], {
-    // Inside, the user is root, and root's store is another one.
-    env: { ...env, YADOKARI_ROOT: storeOf(settings, env).folder },
+    // Inside, the user is root, and root's store and credentials are others.
+    env: { ...env, YADOKARI_ROOT: storeOf(settings, env).folder, [filesVariable]: configPaths(env, ['/kaniko/.docker']).join('\n') },
     onSignal: passSignals,
     signal,
   });

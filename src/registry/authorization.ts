@@ -103,7 +103,10 @@ export class Authorizer {
     return new RegistryError(
       `${failure.message}; no credentials found for ${registry} (looked in: ${credentials.sources(registry).join(', ')})`,
       { method: failure.method, url: failure.url, status: response.status, errors: failure.errors },
-      { code: 'ERR_AUTH', hint: 'mount a config.json at /kaniko/.docker, or set DOCKER_AUTH_CONFIG (docs/credentials.md)' },
+      {
+        code: 'ERR_AUTH',
+        hint: `yadokari login ${registry}; in a container mount a config.json at /kaniko/.docker, or set DOCKER_AUTH_CONFIG (docs/credentials.md)`,
+      },
     );
   }
 

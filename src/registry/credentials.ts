@@ -2,7 +2,7 @@
 // on PATH once at the start: after the base image is unpacked, PATH leads into the image.
 import { access, constants, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BuilderError, systemReason, isMissing } from '../errors.ts';
+import { BuilderError, isMissing, systemCode, systemReason } from '../errors.ts';
 import { askHelper } from './credential-helper.ts';
 import { type Credential, type DockerConfig, type FoundCredential, findEntry, normalizeKey, parseDockerConfig } from './docker-config.ts';
 
@@ -48,6 +48,12 @@ export interface CredentialOptions {
   readonly native?: readonly NativeHelper[];
 }
 
+/** The files of credentials, one a line, where somebody has found them already; nothing else is looked for then. */
+export const filesVariable = 'YADOKARI_CREDENTIAL_FILES';
+
+/** Where podman keeps credentials without a session, by user. */
+const sessions = '/run/containers/';
+
 const fileLimitBytes = 4 * 1024 * 1024;
 
 /** No credentials at all. */
@@ -89,13 +95,10 @@ export async function loadCredentials(options: CredentialOptions): Promise<Crede
   };
 }
 
-/** In the environment of our own making: the one file to be read. */
-export const authFileVariable = 'YADOKARI_AUTH_FILE';
-
-/** Files in the order in which they are looked for; the first that exists counts. */
+/** Files in the order in which they are asked: docker's and kaniko's folders, and where podman, buildah and skopeo keep theirs. */
 export function configPaths(env: CredentialOptions['env'], folders: readonly string[]): readonly string[] {
-  const only = env[authFileVariable];
-  if (only !== undefined) return [only];
+  const only = env[filesVariable];
+  if (only !== undefined) return only.split('\n');
   const paths: string[] = [];
   const withDir = (dir: string | undefined, ...rest: readonly string[]): void => {
     if (dir !== undefined && dir !== '') paths.push(join(dir, ...rest));
@@ -108,10 +111,15 @@ export function configPaths(env: CredentialOptions['env'], folders: readonly str
     withDir(dir, '.dockerconfigjson');
     withDir(dir, '.dockercfg');
   }
-  withDir(env['HOME'], '.docker', 'config.json');
   withDir(env['REGISTRY_AUTH_FILE']);
-  withDir(env['XDG_RUNTIME_DIR'], 'containers', 'auth.json');
-  withDir(env['XDG_CONFIG_HOME'], 'containers', 'auth.json');
+  withDir(env['HOME'], '.docker', 'config.json');
+  // Without a session podman keeps root's and other users' here.
+  withDir(
+    env['XDG_RUNTIME_DIR'] || `${sessions}${process.getuid?.() ?? 0}`,
+    ...(env['XDG_RUNTIME_DIR'] ? ['containers'] : []),
+    'auth.json',
+  );
+  withDir(env['XDG_CONFIG_HOME'] || (env['HOME'] && join(env['HOME'], '.config')), 'containers', 'auth.json');
   return [...new Set(paths)];
 }
 
@@ -127,12 +135,19 @@ async function readConfigs(
   if (inline !== undefined && inline !== '') configs.push(parseDockerConfig(inline, 'DOCKER_AUTH_CONFIG'));
   const paths = configPaths(options.env, options.folders ?? []);
   sources.push(...paths);
+  let isFirst = true;
   for (const path of paths) {
-    const text = await readConfig(path);
-    const config = text === undefined ? before.find(({ source }) => source === path) : parseDockerConfig(text, path);
-    if (config === undefined) continue;
-    configs.push(config);
-    break;
+    try {
+      const text = await readConfig(path);
+      const config = text === undefined ? before.find(({ source }) => source === path) : parseDockerConfig(text, path);
+      if (config === undefined) continue;
+      configs.push(config);
+    } catch (error) {
+      // The first is the one that is meant; one behind it may be another tool's.
+      if (isFirst || !(error instanceof BuilderError)) throw error;
+      options.onWarning?.(error.message);
+    }
+    isFirst = false;
   }
   // Who reads anew has told it already.
   const told = new Set(before.flatMap(({ warnings }) => warnings));
@@ -147,7 +162,8 @@ async function readConfig(path: string): Promise<string | undefined> {
       throw new BuilderError('ERR_AUTH', `Cannot read credentials in ${path}: it has more than ${fileLimitBytes} bytes`);
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    // In a user namespace of somebody else's, root's is another root's.
+    if (isMissing(error) || (path.startsWith(sessions) && systemCode(error) === 'EACCES')) return undefined;
     if (error instanceof BuilderError) throw error;
     throw new BuilderError('ERR_AUTH', `Cannot read credentials in ${path}: ${systemReason(error)}`, { cause: error });
   }

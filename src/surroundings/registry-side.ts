@@ -7,7 +7,7 @@ import type { Emit } from '../events.ts';
 import { given } from '../given.ts';
 import { type Clouds, openClouds } from '../cloud/clouds.ts';
 import { type RegistryClient, createRegistryClient } from '../registry/client.ts';
-import { type Credentials, anonymous, loadCredentials } from '../registry/credentials.ts';
+import { type Credentials, anonymous, filesVariable, loadCredentials } from '../registry/credentials.ts';
 import type { Credential } from '../registry/docker-config.ts';
 import type { HostRules } from '../registry/http-client.ts';
 import { exchangeNotes } from '../registry/notes.ts';
@@ -71,7 +71,7 @@ async function credentialsOf(
   const common = { native: clouds.helpers, onWarning, onFound };
   if (authFile === undefined) return await loadCredentials({ ...common, env, folders: ['/kaniko/.docker'] });
   // A file that is named is the only one; its helpers are found as ever.
-  return await loadCredentials({ ...common, env: { PATH: env['PATH'], REGISTRY_AUTH_FILE: authFile }, builtIn: new Set() });
+  return await loadCredentials({ ...common, env: { PATH: env['PATH'], [filesVariable]: authFile }, builtIn: new Set() });
 }
 
 /** As containers' and docker's certs.d folders. */

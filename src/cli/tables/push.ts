@@ -41,7 +41,7 @@ export const pushGroups: readonly FlagGroup[] = [
 const authFileFlag: FlagSpec = text('authfile', 'FILE', 'this file (default: config.json in $DOCKER_CONFIG or ~/.docker)');
 
 /** What other tools have because they ask the registry whether it knows you. */
-export const askingFlags: readonly FlagSpec[] = [
+const askingFlags: readonly FlagSpec[] = [
   inert('boolean', 'tls-verify', 'nothing is asked of the registry'),
   inert('text', 'cert-dir', 'nothing is asked of the registry'),
 ];
@@ -51,6 +51,7 @@ export const loginGroups: readonly FlagGroup[] = [
     text('username', 'NAME', 'user name', { short: 'u', isCommon: true, kaniko: 'same' }),
     toggle('password-stdin', 'read the password from standard input', { isCommon: true, kaniko: 'same' }),
     text('password', 'PASSWORD', 'the password itself, for all to see', { short: 'p', isCommon: true, kaniko: 'same' }),
+    toggle('get-login', 'print who is logged in, and log nobody in'),
     authFileFlag,
     ...askingFlags,
   ]),

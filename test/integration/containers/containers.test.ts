@@ -93,6 +93,9 @@ function testCommit({ must, storeFolder }: ContainerBench): void {
       lines.map(([mode, owner, , , , path]) => [mode, owner, path].join(' ')),
       ['drwxr-xr-x 0/0 a/', '-rw-r--r-- 33/44 a/b', 'drwxr-xr-x 0/0 bin/', '---------- 0/0 bin/.wh.ps'],
     );
+    // A place that has another format gets it.
+    must('commit', '-q', container, `docker-archive:${storeFolder}/../changed.tar:example.test/changed:1`);
+    assert.match(must('list-tags', `docker-archive:${storeFolder}/../changed.tar`), /example.test\/changed:1/);
     // A container of it begins as what was committed, owners and all.
     const again = must('from', 'changed');
     assert.equal(must('run', again, 'sh', '-c', 'stat -c "%u:%g %Y" /a/b; ls /bin/ps 2>/dev/null || echo gone'), '33:44 7\ngone');

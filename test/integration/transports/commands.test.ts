@@ -412,6 +412,8 @@ test('logout takes away what login kept, and leaves all else in the file', { ski
   assert.equal((await yadokari('login', '--tls-verify=false', `--authfile=${aside}`, guarded.host, '-u', 'ada', '-p', 'secret')).status, 0);
   const place = `docker://${guarded.host}/closed/app`;
   assert.equal((await yadokari('--tls-verify=false', '--authfile', aside, 'list-tags', place)).status, 0);
+  assert.deepEqual((await yadokari('login', '--get-login', '--authfile', aside, guarded.host)).output, 'ada\n');
+  assert.match((await yadokari('login', '--get-login', guarded.host)).output, /^error: Cannot tell who is logged in to .*: nobody is/);
   assert.equal((await yadokari('logout', '--all')).status, 0);
   assert.deepEqual(JSON.parse(await readFile(path, 'utf8')), { auths: {}, detachKeys: 'x' });
 });

@@ -4,7 +4,7 @@ import { renderTemplate } from '../../../src/cli/go-template.ts';
 import { parseJson } from '../../../src/oci/json.ts';
 
 const value = parseJson(
-  '{"Name":"a/b","Tags":["v1","v2"],"Empty":[],"None":null,"Labels":{"x.y":"1","k":"<v>"},"Size":7,"created_by":"me","Layers":[{"Digest":"sha256:1"},{"Digest":"sha256:2"}]}',
+  '{"Name":"a/b","Tags":["v1","v2"],"Empty":[],"None":null,"Labels":{"x.y":"1","k":"<v>"},"Size":7,"created_by":"me","created":"2024-01-02T03:04:05.120Z","ExposedPorts":{"80/tcp":{}},"Layers":[{"Digest":"sha256:1"},{"Digest":"sha256:2"}]}',
 );
 
 // Each result is what Go's text/template prints for it.
@@ -29,6 +29,10 @@ for (const [template, expected] of [
   ['a {{- .Name -}} b', 'aa/bb'],
   ['{{/* nothing */}}{{"{{"}}', '{{'],
   ['{{$x := .Size}}{{$x}}', '7'],
+  ['{{slice .Name 1}}{{slice .Tags 0 1}}{{if gt .Size 6}}{{if le .Name "b"}}!{{end}}{{end}}', '/b[v1]!'],
+  // What JSON leaves out, or has as text, is a field of Go all the same.
+  ['{{.Author}}|{{.EmptyLayer}}|{{.Cmd}}|{{.Volumes}}|{{if .Entrypoint}}x{{end}}', '|false|[]|map[]|'],
+  ['{{.Created}}|{{json .Created}}|{{.ExposedPorts}}', '2024-01-02 03:04:05.12 +0000 UTC|"2024-01-02T03:04:05.120Z"|map[80/tcp:{}]'],
   ['{{.CreatedBy}}', 'me'], // a struct of Go has other names than its JSON
 ] as const) {
   test(`renderTemplate() makes ${JSON.stringify(expected)} of ${JSON.stringify(template)}`, () => {

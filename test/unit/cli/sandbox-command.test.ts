@@ -14,7 +14,10 @@ describe('translate()', () => {
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   const flagged = (...flags: readonly (readonly [string, string])[]) =>
-    translate({ flags: new Map(flags.map(([name, value]) => [name, [value]])), positionals: [], env: { HOME: folder } }, folder);
+    translate(
+      { flags: new Map(flags.map(([name, value]) => [name, [value]])), positionals: [], env: { HOME: folder, XDG_RUNTIME_DIR: folder } },
+      folder,
+    );
 
   test('lets no output be seen inside, only a place of the sandbox where it waits', () => {
     for (const name of ['tar-path', 'digest-file', 'image-name-with-digest-file', 'image-name-tag-with-digest-file', 'oci-layout-path']) {
@@ -71,7 +74,7 @@ describe('translate()', () => {
   test('shows secrets and credentials as copies, and nothing that lies beside them', () => {
     const { argv, env, visible } = flagged(['secret', 'id=token,src=token']);
     assert.ok(argv.includes(`--secret=id=token,src=/kaniko/host${folder}/token`), argv.join(' '));
-    assert.equal(env['DOCKER_CONFIG'], `/kaniko/host${folder}/.docker`);
+    assert.equal(env['YADOKARI_CREDENTIAL_FILES']?.split('\n')[0], `/kaniko/host${folder}/.docker/config.json`);
     const copies = visible.filter((one) => one.mode === 'copy').map((one) => one.path);
     assert.deepEqual(copies.sort(), [join(folder, '.docker/config.json'), join(folder, 'token')]);
     assert.ok(!visible.some((one) => one.path === join(folder, '.docker')));
@@ -84,6 +87,7 @@ describe('translate()', () => {
     for (const name of [...keys, '.aws/sso', 'run/other']) writeFileSync(join(home, name), '');
     const env = {
       HOME: home,
+      XDG_RUNTIME_DIR: join(home, 'run'),
       GOOGLE_APPLICATION_CREDENTIALS: join(home, 'run/key.json'),
       AWS_WEB_IDENTITY_TOKEN_FILE: join(home, 'run/token'),
       AZURE_CLIENT_CERTIFICATE_PATH: join(home, 'run/app.pem'),
@@ -91,8 +95,9 @@ describe('translate()', () => {
     };
     const { env: inside, visible } = translate({ flags: new Map(), positionals: [], env }, home);
     const inSandbox = (name: string): string => `/kaniko/host${join(home, name)}`;
-    const { YADOKARI_WORKING_DIRECTORY: _, DOCKER_CONFIG: docker, ...named } = inside;
-    assert.equal(docker, inSandbox('.docker'), 'as people know the place where nothing is');
+    const { YADOKARI_WORKING_DIRECTORY: _, YADOKARI_CREDENTIAL_FILES: looked, ...named } = inside;
+    const places = ['.docker/config.json', 'run/containers/auth.json', '.config/containers/auth.json'];
+    assert.equal(looked, places.map(inSandbox).join('\n'), 'as people know the places where nothing is');
     assert.deepEqual(named, {
       AWS_CONFIG_FILE: inSandbox('.aws/config'),
       CLOUDSDK_CONFIG: inSandbox('.config/gcloud'),
@@ -112,7 +117,7 @@ describe('translate()', () => {
     writeFileSync(join(home, '.aws/config'), `[profile ci]\nrole_arn = r\nweb_identity_token_file = ${home}/aws-token\n`);
     const account = { type: 'external_account', credential_source: { file: join(home, 'google-token') } };
     writeFileSync(join(home, 'key.json'), JSON.stringify({ type: 'impersonated_service_account', source_credentials: account }));
-    const env = { HOME: home, AWS_PROFILE: 'ci', GOOGLE_APPLICATION_CREDENTIALS: join(home, 'key.json') };
+    const env = { HOME: home, XDG_RUNTIME_DIR: home, AWS_PROFILE: 'ci', GOOGLE_APPLICATION_CREDENTIALS: join(home, 'key.json') };
     const { env: inside, visible } = translate({ flags: new Map(), positionals: [], env }, home);
     assert.equal(inside['YADOKARI_HOST_FILES'], '/kaniko/host');
     const copies = visible.filter(({ mode }) => mode === 'copy').map(({ path }) => path.slice(home.length + 1));
@@ -127,14 +132,19 @@ describe('translate()', () => {
     assert.ok(visible.some((one) => one.path === path && one.mode === 'held' && one.kind === 'file'));
   });
 
-  test("shows a copy of podman's credentials where docker has none", () => {
+  test("shows copies of docker's credentials and of podman's", () => {
     const home = mkdtempSync('/tmp/yadokari-podman-');
     mkdirSync(join(home, 'run/containers'), { recursive: true });
-    writeFileSync(join(home, 'run/containers/auth.json'), '{}');
+    mkdirSync(join(home, '.docker'));
+    const files = ['.docker/config.json', 'run/containers/auth.json'];
+    for (const name of files) writeFileSync(join(home, name), '{}');
     const env = { HOME: home, XDG_RUNTIME_DIR: join(home, 'run'), DOCKER_CONFIG: join(home, 'none') };
-    const { env: inside } = translate({ flags: new Map(), positionals: [], env }, home);
-    assert.equal(inside['REGISTRY_AUTH_FILE'], `/kaniko/host${home}/run/containers/auth.json`);
-    assert.equal(inside['DOCKER_CONFIG'], undefined);
+    const { env: inside, visible } = translate({ flags: new Map(), positionals: [], env }, home);
+    const looked = inside['YADOKARI_CREDENTIAL_FILES']?.split('\n') ?? [];
+    for (const name of files) {
+      assert.ok(looked.includes(`/kaniko/host${join(home, name)}`));
+      assert.ok(visible.some(({ path, mode }) => path === join(home, name) && mode === 'copy'));
+    }
     rmSync(home, { recursive: true });
   });
 

@@ -27,17 +27,41 @@ test('configPaths() follows docker and podman, with the builder folder in betwee
     '/kaniko/.docker/config.json',
     '/kaniko/.docker/.dockerconfigjson',
     '/kaniko/.docker/.dockercfg',
-    '/h/.docker/config.json',
     '/r.json',
+    '/h/.docker/config.json',
     '/x/containers/auth.json',
+    '/h/.config/containers/auth.json',
   ]);
+  const auth = `/run/containers/${process.getuid?.()}/auth.json`;
+  assert.deepEqual(configPaths({ HOME: '/h', XDG_CONFIG_HOME: '/c' }, []), ['/h/.docker/config.json', auth, '/c/containers/auth.json']);
 });
 
 test('configPaths() takes DOCKER_CONFIG for a file where it names one, as kaniko does', () => {
   assert.equal(configPaths({ DOCKER_CONFIG: '/secret/config.json' }, [])[0], '/secret/config.json');
 });
 
-test('the first file that exists counts, DOCKER_AUTH_CONFIG before it, and reload() reads it again', async () => {
+test('a file that knows nothing of a host leaves the word to the next one, and a broken one behind the first is a warning', async () => {
+  await using place = await workplace();
+  const env = { DOCKER_CONFIG: place.path, HOME: place.path, XDG_RUNTIME_DIR: place.path };
+  await mkdir(join(place.path, '.config/containers'), { recursive: true });
+  await mkdir(join(place.path, 'containers'));
+  await writeFile(join(place.path, 'config.json'), JSON.stringify({ auths: { reg: authOf('docker') } }));
+  await writeFile(join(place.path, 'containers/auth.json'), '{');
+  await writeFile(
+    join(place.path, '.config/containers/auth.json'),
+    JSON.stringify({ auths: { reg: authOf('no'), other: authOf('podman') } }),
+  );
+  const warnings: string[] = [];
+  const { find } = await loadCredentials({ env, onWarning: (message) => warnings.push(message) });
+  const users = [await find('reg', 'x', signal), await find('other', 'x', signal)];
+  assert.deepEqual(
+    users.map((found) => (found?.kind === 'password' ? found.user : undefined)),
+    ['docker', 'podman'],
+  );
+  assert.deepEqual(warnings, [`Cannot read credentials in ${place.path}/containers/auth.json: it is not JSON at line 1, column 2`]);
+});
+
+test('DOCKER_AUTH_CONFIG comes before files, and reload() reads it again', async () => {
   await using place = await workplace();
   const folders = [join(place.path, 'one'), join(place.path, 'two')];
   for (const folder of folders) await mkdir(folder);
