@@ -49,9 +49,12 @@ export function chooseMapping(
 /** In the environment of the builder inside, where it has no id but its own: what would give it more. */
 export const idHintVariable = 'YADOKARI_ID_HINT';
 
-/** What gives an ordinary user ids to map. */
-export function rangesHint({ name }: Caller): string {
-  return `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${name ?? 'NAME'}`;
+/** What gives an ordinary user ids to map that nobody else has. */
+export function rangesHint({ name }: Caller, { subuid, subgid }: Pick<IdSources, 'subuid' | 'subgid'>): string {
+  const ends = [...`${subuid}\n${subgid}`.matchAll(/:(\d{1,10}):(\d{1,10})$/gm)].map(([, start, count]) => Number(start) + Number(count));
+  const start = Math.max(100_000, ...ends);
+  const range = `${start}-${start + 65_535}`;
+  return `as root: usermod --add-subuids ${range} --add-subgids ${range} ${name ?? 'NAME'}`;
 }
 
 /** Whose a file is inside, by whose it is outside: the other way round of the mapping. Undefined where it has nobody for it. */

@@ -48,7 +48,8 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
     shell: requireProgram('sh', 'dash'),
   };
   const caller = readCaller();
-  const { mapping, note } = chooseMapping(caller, readIdSources());
+  const sources = readIdSources();
+  const { mapping, note } = chooseMapping(caller, sources);
   if (note !== undefined) emit({ kind: 'warning', code: 'sandbox-ids', message: note });
   const removeUnused = prepareVisible(request.visible);
   try {
@@ -58,7 +59,7 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
     try {
       mkdirSync(outbox, { mode: 0o755 });
       request.outputs?.prepare(outbox);
-      const hint = mapping.kind === 'own' ? { [idHintVariable]: rangesHint(caller) } : {};
+      const hint = mapping.kind === 'own' ? { [idHintVariable]: rangesHint(caller, sources) } : {};
       const plan = makePlan(request, folder, { mapping, env: { ...request.invocation.env, ...hint } });
       const flags = [...mappingFlags(mapping), '--mount', '--pid', '--ipc', '--uts', '--fork', '--kill-child'];
       // If this process is killed, setpriv has unshare killed, and unshare the first process inside, and so the whole namespace.

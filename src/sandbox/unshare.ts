@@ -10,10 +10,11 @@ export function planIds(mapsRanges: boolean | undefined): { readonly caller: Cal
   // Whoever may mount needs no namespace for a build, and is here for one all the same.
   const caller: Caller = { ...readCaller(), mayMount: false };
   if (mapsRanges === false) return { caller, mapping: { kind: 'own' } };
-  const { mapping, missing } = chooseMapping(caller, readIdSources());
+  const sources = readIdSources();
+  const { mapping, missing } = chooseMapping(caller, sources);
   if (missing === undefined || mapsRanges === undefined) return { caller, mapping };
   throw new BuilderError('ERR_UNSUPPORTED', `Cannot map id ranges: ${missing}`, {
-    hint: `${rangesHint(caller)}; or leave --map-ids out`,
+    hint: `${rangesHint(caller, sources)}; or leave --map-ids out`,
   });
 }
 

@@ -17,6 +17,8 @@ import {
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readIdSources } from '../../../src/sandbox/host.ts';
+import { rangesHint } from '../../../src/sandbox/ids.ts';
 import { type VisiblePath, sandboxPath } from '../../../src/sandbox/plan.ts';
 
 const driver = join(import.meta.dirname, 'driver.ts');
@@ -86,9 +88,7 @@ for (const runner of [root, ranged, plain]) {
       const result = asRecord(run(['report', 'argument-canary']).value());
       assert.deepEqual(result['argv'], ['report', 'argument-canary']);
       const hint =
-        runner === plain
-          ? { YADOKARI_ID_HINT: `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${plain.account}` }
-          : {};
+        runner === plain ? { YADOKARI_ID_HINT: rangesHint({ uid: 0, name: plain.account, mayMount: false }, readIdSources()) } : {};
       assert.deepEqual(result['env'], { SECRET: 'environment-canary', YADOKARI_SANDBOX: '1', ...hint });
       assert.doesNotMatch(`${String(result['commandLine'])}${String(result['environment'])}`, /canary/);
     });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Caller, type IdSources, chooseMapping, findRange, idInside, mappingFlags } from '../../../src/sandbox/ids.ts';
+import { type Caller, type IdSources, chooseMapping, findRange, idInside, mappingFlags, rangesHint } from '../../../src/sandbox/ids.ts';
 
 const me: Caller = { uid: 1000, name: 'me', mayMount: false };
 const sources: IdSources = {
@@ -21,6 +21,11 @@ const ranges: readonly { readonly name: string; readonly text: string; readonly 
 for (const { name, text, range } of ranges) {
   test(`findRange() finds ${name}`, () => assert.deepEqual(findRange(text, me), range));
 }
+
+test('rangesHint() names ids that nobody has', () => {
+  assert.match(rangesHint(me, { subuid: '', subgid: '' }), /usermod --add-subuids 100000-165535 --add-subgids 100000-165535 me$/);
+  assert.match(rangesHint(me, { subuid: 'you:100000:65536\n', subgid: 'you:200000:65536\n' }), / 265536-331071 .* 265536-331071 me$/);
+});
 
 test('chooseMapping() needs no user namespace where mounting is allowed', () => {
   assert.deepEqual(chooseMapping({ uid: 0, name: 'root', mayMount: true }, sources), { mapping: { kind: 'all' } });
