@@ -1,4 +1,5 @@
 // Entries to a layer in one pass: tar, both digests, size. The same entries always give the same bytes.
+import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
 import { given } from '../given.ts';
@@ -32,6 +33,7 @@ export interface WrittenLayer {
 }
 
 const defaultZstdLevel = 3;
+const nothing = Buffer.alloc(0);
 const blockBytes = 128 * 1024;
 /** Of which the writer runs ahead of zstd. */
 const aheadBytes = 1024 * 1024;
@@ -112,7 +114,10 @@ export async function storeCompressed(plain: AsyncIterable<Buffer>, options: Sto
   try {
     if (compression === 'none') await pipeline(plain, save, { signal });
     else if (compression === 'gzip') await pipeline(gzip(plain, gzipOptionsOf(options)), save, { signal });
-    else await pipeline(copies(plain), zstd(options.level ?? defaultZstdLevel), save, { signal });
+    else {
+      const stream = zstd(options.level ?? defaultZstdLevel);
+      await pipeline(piecesFor(stream, plain), stream, save, { signal });
+    }
     return await blob.finish();
   } catch (error) {
     await blob.discard();
@@ -129,9 +134,11 @@ function gzipOptionsOf({ level, takesBlocks }: StoreOptions): GzipOptions {
   return given({ level, takesBlocks });
 }
 
-// A stream of Node's works on what it was given while it asks for more.
-async function* copies(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+// Copies, as a stream of Node's works on what it was given while it asks for more. zstd makes other bytes of a piece that it knows to be
+// the last, and whether it does is a matter of time: so it hears of the end when it has taken all.
+async function* piecesFor(stream: Writable, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   for await (const chunk of chunks) yield Buffer.from(chunk);
+  await new Promise<void>((resolve) => stream.write(nothing, () => resolve())); // what fails there fails the pipeline
 }
 
 function zstd(level: number): ReturnType<typeof createZstdCompress> {

@@ -1,11 +1,12 @@
 // Archives byte by byte: what stands in headers and extended records, where blocks end, and what is said of wrong content.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ByteString, bytesFromBuffer } from '../../../src/bytes.ts';
 import type { Entry } from '../../../src/layer/entry.ts';
 import { type BlobStore, openBlobStore } from '../../../src/layer/store.ts';
 import { hasIsal } from '../../../src/linux/isal.ts';
-import { writeArchive, writeLayer } from '../../../src/layer/write.ts';
+import { storeCompressed, writeArchive, writeLayer } from '../../../src/layer/write.ts';
 import { MediaType } from '../../../src/oci/media-type.ts';
 import { bytes, chunks } from '../../support/tar.ts';
 import { temporaryFolder } from '../../support/tree.ts';
@@ -247,3 +248,23 @@ test('writeLayer() stops at an abort', async (context) => {
   for (const compression of ['none', 'gzip', 'zstd'] as const)
     await assert.rejects(writeLayer(endless(), { compression, family: 'oci', store }, controller.signal), /enough|abort/i);
 });
+
+for (const compression of ['gzip', 'zstd', 'none'] as const)
+  test(`compressed by ${compression}, the same bytes come out whenever the end of them is heard of, and in whatever pieces they come`, async (context) => {
+    const content = Buffer.concat(Array.from({ length: 90 }, (_, index) => Buffer.from(`file-${index}`.repeat(1000)))).subarray(0, 600_000);
+    const digestOf = async (pieceBytes: number, restMs: number): Promise<string> => {
+      const pieces = async function* (): AsyncGenerator<Buffer> {
+        for (let at = 0; at < content.length; at += pieceBytes) yield content.subarray(at, at + pieceBytes);
+        if (restMs > 0) await sleep(restMs);
+      };
+      const store = openBlobStore(temporaryFolder(context));
+      return (await storeCompressed(pieces(), { compression, store }, signal)).digest;
+    };
+    const digest = await digestOf(512 * 1024, 0);
+    for (const [pieceBytes, restMs] of [
+      [512 * 1024, 50],
+      [100_000, 0],
+      [7000, 20],
+    ] as const)
+      assert.equal(await digestOf(pieceBytes, restMs), digest);
+  });
