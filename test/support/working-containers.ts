@@ -1,26 +1,15 @@
 // A store of its own for tests of containers: as root, or as an ordinary user with ranges of ids, with the image `busybox` in it.
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  appendFileSync,
-  chownSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { addAccount, removeAccount } from './account.ts';
 import { bundlePrograms } from '../../scripts/bundle.ts';
 
 const root = join(import.meta.dirname, '../..');
 // Files of tests run side by side, each with a user of its own.
 const account = `yadokari-c-${process.pid}`;
 const uid = 61_100 + (process.pid % 800);
-const idFiles = ['/etc/subuid', '/etc/subgid'] as const;
 /** What the image has of busybox. */
 const applets = 'sh cat ls ln rm mkdir echo id env sleep chown chmod touch stat test pwd ps kill head dd printf hostname sha256sum'.split(
   ' ',
@@ -58,7 +47,7 @@ export function whyNoContainers(caller: Caller): string | false {
 
 /** Opens a bench, on which `must('from', 'busybox')` works. */
 export async function openContainerBench(caller: Caller): Promise<ContainerBench> {
-  if (caller === 'user') makeAccount();
+  if (caller === 'user') addAccount(account, uid, 710_000_000);
   const folder = mkdtempSync('/var/tmp/containers-');
   const program = await writeProgram(join(folder, 'app'));
   if (caller === 'user') chownSync(folder, uid, uid);
@@ -82,7 +71,7 @@ export async function openContainerBench(caller: Caller): Promise<ContainerBench
     ...bench,
     [Symbol.dispose]: () => {
       rmSync(folder, { recursive: true, force: true });
-      if (caller === 'user') removeAccount();
+      if (caller === 'user') removeAccount(account);
     },
   };
 }
@@ -108,16 +97,4 @@ function makeBusybox({ folder, must }: Pick<ContainerBench, 'folder' | 'must'>):
   const container = must('from', 'scratch');
   must('copy', '-q', container, files, '/');
   must('commit', '--rm', container, 'busybox');
-}
-
-function makeAccount(): void {
-  execFileSync('groupadd', ['--gid', String(uid), account]);
-  execFileSync('useradd', ['--system', '--no-create-home', '--uid', String(uid), '--gid', account, account]);
-  for (const file of idFiles) appendFileSync(file, `${account}:710000000:65536\n`);
-}
-
-function removeAccount(): void {
-  // Others may have written there meanwhile: only our line goes.
-  for (const file of idFiles) writeFileSync(file, readFileSync(file, 'utf8').replace(new RegExp(`^${account}:.*\n`, 'gm'), ''));
-  spawnSync('userdel', [account], { stdio: 'ignore' });
 }

@@ -21,6 +21,8 @@ import { readIdSources } from '../../../src/sandbox/host.ts';
 import { rangesHint } from '../../../src/sandbox/ids.ts';
 import { type VisiblePath, sandboxPath } from '../../../src/sandbox/plan.ts';
 
+import { addAccount, removeAccount } from '../../support/account.ts';
+
 const driver = join(import.meta.dirname, 'driver.ts');
 const whyNot = reasonToSkip();
 
@@ -41,7 +43,7 @@ for (const runner of [root, ranged, plain]) {
   describe(`runInSandbox() as ${runner.name}`, { skip: whyNot, timeout: 120_000 }, () => {
     let base = '';
     before(() => {
-      makeAccount(runner, runner === ranged);
+      if (runner.account !== undefined) addAccount(runner.account, runner.uid, runner === ranged ? 300_000 : undefined);
       base = mkdtempSync(join('/var/tmp', 'sandbox-test-'));
       for (const name of ['parent', 'context', 'out']) {
         mkdirSync(join(base, name));
@@ -52,7 +54,7 @@ for (const runner of [root, ranged, plain]) {
     });
     after(() => {
       rmSync(base, { recursive: true, force: true });
-      if (runner.account !== undefined) spawnSync('userdel', [runner.account]);
+      if (runner.account !== undefined) removeAccount(runner.account);
     });
 
     const command = (argv: readonly string[], visible: readonly VisiblePath[]): readonly string[] => {
@@ -234,15 +236,6 @@ function reasonToSkip(): string | false {
   const asRanged = (...command: readonly string[]): boolean => spawnSync('setpriv', [...asUser(61_001).slice(1), ...command]).status === 0;
   if (!asRanged('unshare', '--user', '--map-root-user', 'true')) return 'this machine forbids user namespaces';
   return asRanged('test', '-r', driver) ? false : 'the checkout is not readable for other users';
-}
-
-function makeAccount({ account, uid }: Runner, hasRanges: boolean): void {
-  if (account === undefined) return;
-  spawnSync('userdel', [account]); // of a run that was cut short
-  // A system account gets no ranges by itself.
-  execFileSync('groupadd', ['--gid', String(uid), account]);
-  execFileSync('useradd', ['--system', '--no-create-home', '--uid', String(uid), '--gid', account, account]);
-  if (hasRanges) execFileSync('usermod', ['--add-subuids', '300000-365535', '--add-subgids', '300000-365535', account]);
 }
 
 function asRecord(value: unknown): Record<string, unknown> {

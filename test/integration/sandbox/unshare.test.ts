@@ -1,34 +1,28 @@
 // `yadokari unshare` by an ordinary user with id ranges: what is whose inside, and what that is outside.
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chownSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { addAccount, removeAccount } from '../../support/account.ts';
 
 const program = join(import.meta.dirname, '../../../bin/yadokari');
 const uid = 61_005;
 const account = 'yadokari-unshared';
 const first = 700_000_000;
-const files = ['/etc/subuid', '/etc/subgid'] as const;
 const skip =
   process.getuid?.() !== 0 ? 'needs root to become another user' : !existsSync('/usr/bin/newuidmap') && 'uidmap is not installed';
 
 let folder = '';
 before(() => {
   if (skip !== false) return;
-  spawnSync('userdel', [account]);
-  // A system account gets no ranges by itself, and newuidmap wants its group to be its own.
-  execFileSync('groupadd', ['--gid', String(uid), account]);
-  execFileSync('useradd', ['--system', '--no-create-home', '--uid', String(uid), '--gid', account, account]);
-  for (const file of files) appendFileSync(file, `${account}:${first}:65536\n`);
+  addAccount(account, uid, first);
   folder = mkdtempSync('/var/tmp/unshare-');
   chownSync(folder, uid, uid);
 });
 after(() => {
   if (skip !== false) return;
-  // Others may have written there meanwhile: only our line goes.
-  for (const file of files) writeFileSync(file, readFileSync(file, 'utf8').replace(new RegExp(`^${account}:.*\n`, 'gm'), ''));
-  spawnSync('userdel', [account]);
+  removeAccount(account);
   rmSync(folder, { recursive: true, force: true });
 });
 

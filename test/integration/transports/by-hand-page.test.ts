@@ -1,9 +1,9 @@
 // docs/by-hand.md, command by command: an ordinary user with id ranges runs the page's blocks in one shell, and they print what it says.
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
+import { addAccount, removeAccount } from '../../support/account.ts';
 import { run } from '../../support/command.ts';
 import { type RunningRegistry, missingDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
 
@@ -11,7 +11,6 @@ const root = resolve(import.meta.dirname, '../../..');
 const uid = 61_006;
 const account = 'yadokari-by-hand';
 const first = 710_000_000;
-const rangeFiles = ['/etc/subuid', '/etc/subgid'] as const;
 const programs = ['/bin/busybox', '/usr/bin/skopeo', '/usr/bin/umoci', '/usr/bin/podman', '/usr/bin/newuidmap'];
 const missing = programs.find((program) => !existsSync(program));
 const skip =
@@ -23,10 +22,7 @@ let folder = '';
 let registry: RunningRegistry;
 before(async () => {
   if (skip !== false) return;
-  spawnSync('userdel', [account]);
-  execFileSync('groupadd', ['--gid', String(uid), account]);
-  execFileSync('useradd', ['--system', '--no-create-home', '--uid', String(uid), '--gid', account, account]);
-  for (const file of rangeFiles) appendFileSync(file, `${account}:${first}:65536\n`);
+  addAccount(account, uid, first);
   folder = mkdtempSync('/var/tmp/by-hand-');
   for (const name of ['', 'bin', 'home', 'run']) {
     mkdirSync(join(folder, name), { recursive: true });
@@ -45,9 +41,7 @@ after(async () => {
   // Rootless podman leaves a process that holds its namespaces.
   const pause = join(folder, 'run/libpod/tmp/pause.pid');
   if (existsSync(pause)) process.kill(Number(readFileSync(pause, 'utf8')), 'SIGKILL');
-  // Others may have written there meanwhile: only our line goes.
-  for (const file of rangeFiles) writeFileSync(file, readFileSync(file, 'utf8').replace(new RegExp(`^${account}:.*\n`, 'gm'), ''));
-  spawnSync('userdel', [account]);
+  removeAccount(account);
   rmSync(folder, { recursive: true, force: true });
 });
 
