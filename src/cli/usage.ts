@@ -1,5 +1,5 @@
 // What the container uses, as its control group counts it. The files are opened before the build: later their paths may lead elsewhere.
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 
 export interface UsageReader extends Disposable {
   /**
@@ -10,6 +10,8 @@ export interface UsageReader extends Disposable {
 }
 
 interface Source {
+  /** True where the group is that of the whole machine, which says nothing of the build. */
+  readonly isMachine: () => boolean;
   readonly cpu: string;
   /** From the text to milliseconds. */
   readonly cpuMs: (text: string) => number;
@@ -20,12 +22,14 @@ interface Source {
 
 const sources: readonly Source[] = [
   {
+    isMachine: () => !existsSync('/sys/fs/cgroup/cgroup.events'), // cgroup-v2.rst: all groups but the root have it
     cpu: '/sys/fs/cgroup/cpu.stat',
     cpuMs: (text) => Number(/^usage_usec (\d+)$/m.exec(text)?.[1]) / 1e3,
     memory: '/sys/fs/cgroup/memory.stat',
     held: /^(?:anon|shmem) (\d+)$/gm,
   },
   {
+    isMachine: () => existsSync('/sys/fs/cgroup/memory/release_agent'), // cgroup-v1/cgroups.rst: the root alone has it
     cpu: '/sys/fs/cgroup/cpuacct/cpuacct.usage',
     cpuMs: (text) => Number(text.trim()) / 1e6,
     memory: '/sys/fs/cgroup/memory/memory.stat',
@@ -35,6 +39,7 @@ const sources: readonly Source[] = [
 
 export function openUsage(): UsageReader {
   for (const source of sources) {
+    if (source.isMachine()) continue;
     const opened: number[] = [];
     try {
       for (const path of [source.cpu, source.memory]) opened.push(openSync(path, 'r'));
