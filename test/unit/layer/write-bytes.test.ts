@@ -257,7 +257,7 @@ for (const compression of ['gzip', 'zstd', 'none'] as const)
         for (let at = 0; at < content.length; at += pieceBytes) yield content.subarray(at, at + pieceBytes);
         if (restMs > 0) await sleep(restMs);
       };
-      const store = openBlobStore(temporaryFolder(context));
+      await using store = openBlobStore(temporaryFolder(context));
       return (await storeCompressed(pieces(), { compression, store }, signal)).digest;
     };
     const digest = await digestOf(512 * 1024, 0);
