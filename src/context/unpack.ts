@@ -6,6 +6,7 @@ import type { Emit } from '../events.ts';
 import { EntryWriter } from '../files/entry-writer.ts';
 import { plainRoot } from '../files/root.ts';
 import { decompressArchive } from '../layer/decompress-archive.ts';
+import { readHead, resume } from '../layer/decompress.ts';
 import type { Entry } from '../layer/entry.ts';
 import { readEntries } from '../layer/read.ts';
 import { rootPath } from '../paths.ts';
@@ -60,7 +61,14 @@ async function* contextEntries(name: string, bytes: AsyncIterable<Buffer>, { emi
     if (!told.has(code)) emit({ kind: 'warning', code, message: `${name}: ${message}` });
     told.add(code);
   };
-  for await (const entry of readEntries(decompressArchive(bytes, signal), signal, (message) => warn('context-archive', message))) {
+  const iterator = bytes[Symbol.asyncIterator]();
+  const head = await readHead(iterator);
+  const whole = resume(head, iterator, signal);
+  if (head.toString('latin1', 0, 4) === 'PK\x03\x04') {
+    for await (const _ of whole) break; // lets go of it
+    throw new BuilderError('ERR_CONTEXT', 'it is a zip archive, and tar archives are taken');
+  }
+  for await (const entry of readEntries(decompressArchive(whole, signal), signal, (message) => warn('context-archive', message))) {
     if (entry.xattrs.size > 0) warn('context-xattrs', 'extended attributes of an archive are not kept in a context');
     if (entry.type === 'fifo' || entry.type === 'character' || entry.type === 'block')
       warn('context-nodes', `'${textFromBytes(entry.path)}' is a ${entry.type} node, which a context can't have: left out`);

@@ -16,10 +16,6 @@ const largestDictionary = 128 * mebibyte;
 export async function* decompressArchive(source: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
   const iterator = source[Symbol.asyncIterator]();
   const head = await readHead(iterator);
-  if (head.toString('latin1', 0, 4) === 'PK\x03\x04') {
-    await iterator.return?.();
-    throw new BuilderError('ERR_UNSUPPORTED', 'Cannot read archive: it is a zip archive, and tar archives are read');
-  }
   const whole = resume(head, iterator, signal);
   const format = sniffCompression(head);
   if (format === 'bzip2') yield* bunzip2(whole);

@@ -75,11 +75,14 @@ for (const [compressor, title] of [
 
 test('ADD copies what is no archive, and an archive with nothing in it', { skip }, async () => {
   using fixture = new CopyFixture();
-  fixture.sh('context', 'echo plain | gzip -n > plain.gz; tar -cf empty.tar -T /dev/null; : > empty; echo BZh9x > bad.bz2');
-  await add(fixture, 'plain.gz empty.tar empty bad.bz2 /x/');
+  fixture.sh(
+    'context',
+    String.raw`echo plain | gzip -n > plain.gz; tar -cf empty.tar -T /dev/null; : > empty; echo BZh9x > bad.bz2; printf 'PK\003\004' > a.zip`,
+  );
+  await add(fixture, 'plain.gz empty.tar empty bad.bz2 a.zip /x/');
   assert.deepEqual(
     fixture.lines('x').map((line) => line.split(' ')[0]),
-    ['x/bad.bz2', 'x/empty', 'x/empty.tar', 'x/plain.gz'],
+    ['x/a.zip', 'x/bad.bz2', 'x/empty', 'x/empty.tar', 'x/plain.gz'],
   );
 });
 

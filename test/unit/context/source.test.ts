@@ -93,6 +93,10 @@ test('openContext() unpacks tar://stdin', () => {
     spawnSync(process.execPath, ['--input-type=module', '-e', program, place.folder], { input, encoding: 'utf8' });
   assert.equal(run(tarArchive(members)).stdout, 'FROM scratch\n\n');
   assert.match(String(run(gzipSync(tarArchive(members)).subarray(0, 100)).stderr), /Cannot unpack context tar:\/\/stdin/);
+  assert.match(
+    String(run(Buffer.from('PK\x03\x04\x14\0zip', 'latin1')).stderr),
+    /Cannot unpack context tar:\/\/stdin: it is a zip archive/,
+  );
   assert.match(String(run(Buffer.alloc(0)).stderr), /it is not a tar archive, or an empty one/);
 });
 
