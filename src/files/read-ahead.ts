@@ -45,8 +45,9 @@ const wakeEvery = 16;
 /** Whoever waits longer goes on without. */
 const longestWaitMs = 2000;
 
-/** Indices into the head: how many files have been asked for, how many are done, and 1 once nobody wants more. */
-const Head = { asked: 0, done: 1, ended: 2 } as const;
+/** Indices into the head: how many files have been asked for, `noMore` once nobody wants any, and how many are done. */
+const Head = { asked: 0, done: 1 } as const;
+const noMore = -1;
 
 /** The ring as both sides see it. */
 class Ring {
@@ -108,7 +109,7 @@ export class ReadAhead implements Disposable {
 
   [Symbol.dispose](): void {
     const { head } = this.#ring;
-    Atomics.store(head, Head.ended, 1);
+    Atomics.store(head, Head.asked, noMore);
     Atomics.notify(head, Head.asked);
   }
 
@@ -142,9 +143,9 @@ export function readAhead({ ring: memory }: ReadAheadRequest): void {
   const ring = new Ring(memory);
   const { head } = ring;
   for (let done = 0; ;) {
-    while (Atomics.load(head, Head.asked) === done && Atomics.load(head, Head.ended) === 0)
-      Atomics.wait(head, Head.asked, done, longestWaitMs);
-    if (Atomics.load(head, Head.ended) === 1) return;
+    // No call is missed: where the number is another one by now, it doesn't wait.
+    while (Atomics.load(head, Head.asked) === done) Atomics.wait(head, Head.asked, done);
+    if (Atomics.load(head, Head.asked) === noMore) return;
     readOne(ring.place(done));
     Atomics.store(head, Head.done, ++done);
     if (done % wakeEvery === 0 || Atomics.load(head, Head.asked) === done) Atomics.notify(head, Head.done);
