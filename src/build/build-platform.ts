@@ -27,7 +27,7 @@ import { timestampOf } from './instructions/mount-copy.ts';
 import { leftOutBy } from './ignored-paths.ts';
 import { type EarlyPush, openEarlyPush } from '../outputs/early-push.ts';
 import type { FileExports } from '../outputs/publish.ts';
-import { type BuildPlan, beginsAgain, isNeededAfter, isOnlyRead, isPartOfTarget } from './plan.ts';
+import { type BuildPlan, beginsAgain, isNeededAfter, isOnlyRead, isPartOfTarget, isRunUpon } from './plan.ts';
 import type { BuildRequest } from './request.ts';
 import { openSources, type BuildSources } from './sources.ts';
 import { type StepNumbers, countSteps, numberSteps } from './step-numbers.ts';
@@ -244,7 +244,7 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
   const isReplaced = planned.base.kind === 'context' && planned.base.replacesStage;
   const base = await enterBase(build, planned, platform, {
     isWanted: build.isRead(planned, position),
-    willRun: !isReplaced && willRunAbove(build, planned),
+    willRun: !isReplaced && isRunUpon(plan, planned, build.willRun),
     sharesBase: beginsAgain(plan, planned, position + 1),
     isOnlyRead: build.cache === undefined && !request.alwaysUnpack && isOnlyRead(plan, stage.index, position + 1),
   });
@@ -284,12 +284,6 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
   base.files.end();
   disk.keep(isNeeded('base') ? 'begun with' : isNeeded('copy', 'mount') ? 'read' : 'none');
   return result;
-}
-
-/** True where a RUN needs the stage's files on disk: its own, or that of one that begins with it. */
-function willRunAbove(build: Pick<Build, 'plan' | 'willRun'>, planned: PlannedStage): boolean {
-  const beginsWithIt = ({ base }: PlannedStage): boolean => base.kind === 'stage' && base.index === planned.stage.index;
-  return build.willRun(planned) || build.plan.stages.some((later) => beginsWithIt(later) && willRunAbove(build, later));
 }
 
 function executionContext(build: Build, planned: PlannedStage, platform: Platform, files: StageFiles): ExecutionContext {

@@ -97,6 +97,12 @@ export function isOnlyRead(plan: StagePlan, index: number, position: number): bo
   return !plan.targets.includes(index) && !isNeededAfter(plan, index, position, ['base']);
 }
 
+/** True where a RUN needs the stage's files on disk: its own, or that of one that begins with it. */
+export function isRunUpon(plan: StagePlan, planned: PlannedStage, willRun: (stage: PlannedStage) => boolean): boolean {
+  const beginsWithIt = ({ base }: PlannedStage): boolean => base.kind === 'stage' && base.index === planned.stage.index;
+  return willRun(planned) || plan.stages.some((later) => beginsWithIt(later) && isRunUpon(plan, later, willRun));
+}
+
 /** True where a stage has a RUN, or a base has triggers, which may be one. */
 export function mayRun(plan: BuildPlan): boolean {
   return plan.stages.some((planned) => hasRun(planned) || (plan.triggerCounts.get(planned.stage.index) ?? 0) > 0);

@@ -1,5 +1,6 @@
 // What is in no layer (--ignore-path). A folder that is only there for it, or only has another time because of it, is in none either.
-import type { ByteString } from '../bytes.ts';
+import { type ByteString, textFromBytes } from '../bytes.ts';
+import type { Emit } from '../events.ts';
 import { splitPath } from '../paths.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import type { ChangeList } from './change-list.ts';
@@ -27,21 +28,19 @@ export function changesBut(leftOut: LeftOut | undefined, changes: ChangeList, be
   });
 }
 
-/** What was drafted but for what is left out; `told` gets each such path. `before` is what the draft began with, where it did. */
-export function draftBut(
-  leftOut: LeftOut | undefined,
-  draft: TreeDraft,
-  before: ImageTree | undefined,
-  told: (path: ByteString) => void,
-): readonly DraftEntry[] {
+/** What was drafted but for what is left out, of which the first is told. `before` is what the draft began with, where it did. */
+export function draftBut(leftOut: LeftOut | undefined, draft: TreeDraft, before: ImageTree | undefined, emit: Emit): readonly DraftEntry[] {
   const above = new Set<ByteString>();
+  let first: ByteString | undefined;
   const entries = draft.entries((path) => {
     if (leftOut?.covers(path) !== true) return false;
-    told(path);
+    first ??= path;
     addParents(above, path);
     return true;
   });
-  if (above.size === 0) return entries;
+  if (first === undefined) return entries;
+  const message = `/${textFromBytes(first)} is left out of the image (--ignore-path, --ignore-var-run)`;
+  emit({ kind: 'warning', code: 'ignored-path', message });
   const needed = new Set<ByteString>();
   for (const { kind, path } of entries) if (kind === 'gone') addParents(needed, path);
   const isBare = (entry: DraftEntry): boolean => {

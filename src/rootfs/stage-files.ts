@@ -3,7 +3,6 @@
 import type { Emit } from '../events.ts';
 import type { FileView } from '../files/file-view.ts';
 import type { Spool } from '../files/spool.ts';
-import { type ByteString, textFromBytes } from '../bytes.ts';
 import { given } from '../given.ts';
 import type { LocalEntry, Timestamp } from '../layer/entry.ts';
 import { createSecretScan, watchEntries } from '../layer/secret-scan.ts';
@@ -19,7 +18,7 @@ import type { RunChanges, RunExceptions } from './run-changes.ts';
 import { draftDifference } from './draft-difference.ts';
 import { StageContents } from './stage-contents.ts';
 import type { StageLayer } from './stage-layer.ts';
-import { type DraftEntry, TreeDraft, readDraft } from './tree-draft.ts';
+import { TreeDraft, readDraft } from './tree-draft.ts';
 import { UnwrittenLayers, unwrittenLayer } from './unwritten-layers.ts';
 
 /** What the stages of a build share. */
@@ -151,10 +150,10 @@ export class StageFiles {
 
   /** Writes what was drafted as a layer, an empty one if nothing was; it may be dropped. @throws ERR_LAYER, ERR_ROOTFS, ERR_CONTEXT */
   async write(draft: TreeDraft): Promise<WrittenLayer> {
-    const { signal, emit, onLayer } = this.#options;
+    const { signal, emit, onLayer, leftOut } = this.#options;
     emit({ kind: 'phase', phase: 'snapshotting' });
     const tree = await this.#tree.asked;
-    const entries = this.#entriesOf(draft, tree);
+    const entries = draftBut(leftOut, draft, tree, emit);
     const number = this.#layers.length;
     const drafted = await readDraft(draft.tree, entries, signal);
     // What was drafted elsewhere is put upon the tree, if anybody has asked for it yet.
@@ -288,20 +287,6 @@ export class StageFiles {
     const { layer, signal } = this.#options;
     const { onGrowing: _leavesNever, ...unseen } = layer;
     return await writeLayer(entries, this.#single === undefined ? layer : { ...unseen, compression: 'none' }, signal);
-  }
-
-  #entriesOf(draft: TreeDraft, before: ImageTree | undefined): readonly DraftEntry[] {
-    const { leftOut, emit } = this.#options;
-    let first: ByteString | undefined;
-    const entries = draftBut(leftOut, draft, before, (path) => (first ??= path));
-    if (first !== undefined) {
-      emit({
-        kind: 'warning',
-        code: 'ignored-path',
-        message: `/${textFromBytes(first)} is left out of the image (--ignore-path, --ignore-var-run)`,
-      });
-    }
-    return entries;
   }
 }
 
