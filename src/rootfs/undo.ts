@@ -50,7 +50,7 @@ export async function undoChanges(undoing: Undoing, signal: AbortSignal): Promis
   const entries = draftDifference(from, to.tree, to.files);
   // Contents are read before anything moves.
   const contents = await readDraft(to.tree, entries, signal);
-  if (folder !== undefined) await setPathsAside(root, folder, leaving(entries, from, map, folders), signal);
+  if (folder !== undefined) await setPathsAside(root, folder, leaving(entries, from, to.tree, map, folders), signal);
   await unpackLayer(root, contents, createUnpackReport(), signal, map);
   return await checkRoot(root, to.tree, map, signal);
 }
@@ -61,12 +61,20 @@ export async function checkRoot(root: Root, tree: ImageTree, map: PodMap, signal
   return { scan, other: findOther(scan, root, tree, map) };
 }
 
-/** What goes, by its place on the disk: all that is no directory, and directories with all that is in them. */
-function leaving(entries: readonly DraftEntry[], from: ImageTree, map: PodMap, folders?: Set<ByteString>): readonly ByteString[] {
-  const isLeft = ({ kind, path }: DraftEntry): boolean => {
+/** What goes, by its place on the disk: all but directories that stay ones; directories go with all that is in them. */
+function leaving(
+  entries: readonly DraftEntry[],
+  from: ImageTree,
+  to: ImageTree,
+  map: PodMap,
+  folders?: Set<ByteString>,
+): readonly ByteString[] {
+  const isLeft = ({ path }: DraftEntry): boolean => {
     const node = from.at(path);
-    if (kind === 'gone' && from.isDirectory(node)) folders?.add(map.toDisk(path));
-    return node !== undefined && (kind === 'gone' || !from.isDirectory(node));
+    const isFolder = from.isDirectory(node);
+    if (isFolder && to.isDirectory(to.at(path))) return false;
+    if (isFolder) folders?.add(map.toDisk(path));
+    return node !== undefined;
   };
   return entries.filter(isLeft).map(({ path }) => map.toDisk(path));
 }
