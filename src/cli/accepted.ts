@@ -1,6 +1,6 @@
 // What pipelines written for kaniko pass along and what changes nothing here: told once, never dropped in silence.
 import type { Emit } from '../events.ts';
-import { hasCache } from './cache-request.ts';
+import { hasCache } from './requests/cache-request.ts';
 import type { FlagSpec } from './flags.ts';
 import type { Environment, Settings } from './settings.ts';
 

@@ -1,26 +1,26 @@
 // Every command, in one table: the dispatch, help, completion and the page of all flags are made from it.
-import { runBuildCommand } from './build-command.ts';
-import { cacheCommands } from './cache-commands.ts';
-import { runCheckCommand } from './check-command.ts';
+import { runBuildCommand } from './build/build-command.ts';
+import { cacheCommands } from './build/cache-commands.ts';
+import { runCheckCommand } from './build/check-command.ts';
 import { type Command, buildahFailure } from './command.ts';
 import { runCompletionCommand } from './completion.ts';
-import { containerCommands } from './container-commands.ts';
-import { runExplainCommand } from './explain-command.ts';
-import { runLoginCommand, runLogoutCommand } from './login-command.ts';
-import { runPushCommand } from './push-command.ts';
-import { runReportCommand } from './report-command.ts';
+import { containerCommands } from './containers/commands.ts';
+import { runExplainCommand } from './build/explain-command.ts';
+import { runLoginCommand, runLogoutCommand } from './transports/login-command.ts';
+import { runPushCommand } from './images/push-command.ts';
+import { runReportCommand } from './build/report-command.ts';
 import { buildFlags, buildGroups } from './tables/build.ts';
 import { checkGroups } from './tables/check.ts';
 import { logFlags } from './tables/log.ts';
 import { ownBuildGroups, ownFlags } from './tables/own-build.ts';
 import { registryFlags } from './tables/registry.ts';
 import { loginGroups, logoutGroups, pushGroups } from './tables/push.ts';
-import { storeCommands } from './store-commands.ts';
-import { transportCommands } from './transport-commands.ts';
+import { storeCommands } from './images/commands.ts';
+import { transportCommands } from './transports/commands.ts';
 import { warmerGroups } from './tables/warmer.ts';
-import { unshareCommand } from './unshare-command.ts';
+import { unshareCommand } from './sandbox/unshare-command.ts';
 import { version } from './version.ts';
-import { runWarmCommand } from './warm-command.ts';
+import { runWarmCommand } from './build/warm-command.ts';
 import { group, text } from './tables/flag.ts';
 
 /** A command line without a command: kaniko's executor. */

@@ -1,7 +1,7 @@
 // Rows for people and for scripts, as buildah prints them.
 import { type Json, type JsonObject, formatJson } from '../oci/json.ts';
-import { renderTemplate } from './go-template.ts';
-import { printJson } from './print-json.ts';
+import { renderTemplate } from '../go/template.ts';
+import { printJson } from '../go/json.ts';
 import type { Settings } from './settings.ts';
 
 /** Columns three blanks apart, the last one as it is. */

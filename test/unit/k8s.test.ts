@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
-import { parseTargetsFile } from '../../src/cli/targets-file.ts';
+import { parseTargetsFile } from '../../src/cli/build/targets-file.ts';
 import { baselineBreaches, containersOf, manifestBreaches, podSpec, podSpecOf, read, strangers } from '../support/manifest-shapes.ts';
 import { asList, asObject, asText, isObject, type ParsedObject } from '../support/parsed.ts';
 

@@ -17,7 +17,7 @@ import { parsePort } from '../../dockerfile/ports.ts';
 import { parseSignal } from '../../dockerfile/signals.ts';
 import { type Healthcheck, type RunConfig } from '../../oci/run-config.ts';
 import type { Effect, StageState } from '../effect.ts';
-import { goDuration, goList, goQuoteList } from '../go-format.ts';
+import { goDuration, goList, goQuoteList } from '../../go/format.ts';
 
 export type MetadataInstruction = Exclude<Instruction, RunInstruction | CopyInstruction>;
 

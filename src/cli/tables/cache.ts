@@ -1,5 +1,5 @@
 // Flags of the layer cache.
-import { readCacheSpec } from '../cache-spec.ts';
+import { readCacheSpec } from '../requests/cache-spec.ts';
 import type { FlagSpec } from '../flags.ts';
 import { duration, inert, list, text, toggle } from './flag.ts';
 

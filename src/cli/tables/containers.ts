@@ -1,6 +1,6 @@
 // The flags of commands that work with containers, by buildah's names.
 import type { FlagGroup, FlagSpec } from '../flags.ts';
-import { pullPolicies } from '../base-image.ts';
+import { pullPolicies } from '../images/obtain-image.ts';
 import { logFlags } from './log.ts';
 import { configGroups } from './pieces.ts';
 import { manifestFlag, oldPullFlags } from './own-build.ts';

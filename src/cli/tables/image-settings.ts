@@ -1,4 +1,4 @@
-// The flags that change what an image's config says, by buildah's names. What they do is cli/image-settings.ts.
+// The flags that change what an image's config says, by buildah's names. What they do is cli/requests/image-settings.ts.
 import type { FlagSpec } from '../flags.ts';
 import { inert, list, number, text } from './flag.ts';
 

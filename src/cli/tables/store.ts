@@ -1,5 +1,5 @@
 // The flags of commands about the images of this machine, by buildah's, podman's and img's names.
-import { pullPolicies } from '../base-image.ts';
+import { pullPolicies } from '../images/obtain-image.ts';
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
 import { storeFlags } from './store-root.ts';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseFlags } from '../../../src/cli/flags.ts';
-import { makeRegistryRequest } from '../../../src/cli/registry-request.ts';
+import { makeRegistryRequest } from '../../../src/cli/requests/registry-request.ts';
 import { Settings } from '../../../src/cli/settings.ts';
 import { buildFlags } from '../../../src/cli/tables/build.ts';
 import { parseReference } from '../../../src/oci/reference.ts';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { finishImage, formatTime } from '../../../src/build/finish.ts';
 import { parseFlags } from '../../../src/cli/flags.ts';
 import { ownBuildFlags } from '../../../src/cli/tables/own-build.ts';
-import { makeBuildRequest } from '../../../src/cli/request.ts';
+import { makeBuildRequest } from '../../../src/cli/requests/build-request.ts';
 import { Settings } from '../../../src/cli/settings.ts';
 import { parseDigest } from '../../../src/oci/digest.ts';
 import { emptyImageConfig } from '../../../src/oci/image-config.ts';

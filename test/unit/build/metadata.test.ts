@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { StageState } from '../../../src/build/effect.ts';
-import { goDuration, goQuote, goQuoteList } from '../../../src/build/go-format.ts';
+import { goDuration, goQuote, goQuoteList } from '../../../src/go/format.ts';
 import { executeMetadata, type MetadataInstruction, withVariable } from '../../../src/build/instructions/metadata.ts';
 
 const range = { start: { line: 1, column: 1 }, end: { line: 1, column: 2 } };

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type BuildPlan, beginsAgain, isNeededAfter, isReadAtOnce, isPartOfTarget, planBuild } from '../../../src/build/plan.ts';
 import { parseFlags } from '../../../src/cli/flags.ts';
 import { buildFlags } from '../../../src/cli/tables/build.ts';
-import { makeBuildRequest } from '../../../src/cli/request.ts';
+import { makeBuildRequest } from '../../../src/cli/requests/build-request.ts';
 import { Settings } from '../../../src/cli/settings.ts';
 import { parseDockerfile } from '../../../src/dockerfile/parse.ts';
 import { emptyImageConfig } from '../../../src/oci/image-config.ts';

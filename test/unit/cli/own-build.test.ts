@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BuildRequest } from '../../../src/build/request.ts';
 import { parseFlags } from '../../../src/cli/flags.ts';
-import { makeBuildRequest } from '../../../src/cli/request.ts';
+import { makeBuildRequest } from '../../../src/cli/requests/build-request.ts';
 import { Settings } from '../../../src/cli/settings.ts';
 import { ownBuildFlags } from '../../../src/cli/tables/own-build.ts';
 import { formatReference } from '../../../src/oci/reference.ts';

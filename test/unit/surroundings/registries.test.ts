@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { parseFlags } from '../../../src/cli/flags.ts';
-import { makeRegistryRequest } from '../../../src/cli/registry-request.ts';
+import { makeRegistryRequest } from '../../../src/cli/requests/registry-request.ts';
 import { Settings } from '../../../src/cli/settings.ts';
 import { buildFlags } from '../../../src/cli/tables/build.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
