@@ -84,12 +84,13 @@ export function planOptions(request: BuildRequest): PlanOptions {
 
 /** True where the layers of this stage are the published image's: it is the target, or what the target is FROM, and so on. */
 export function isPartOfTarget(plan: StagePlan, index: number): boolean {
-  for (let part = plan.targets[0]; part !== undefined;) {
+  let part = plan.targets[0];
+  // Backwards: a base stands before whoever begins with it.
+  for (const { stage, base } of plan.stages.toReversed()) {
     if (part === index) return true;
-    const base = plan.stages.find((planned) => planned.stage.index === part)?.base;
-    part = base?.kind === 'stage' ? base.index : undefined;
+    if (stage.index === part) part = base.kind === 'stage' ? base.index : undefined;
   }
-  return false;
+  return part === index;
 }
 
 /** True where nobody asks for the layers of a stage: it is no target, and no stage from `position` on begins with it. */
@@ -99,8 +100,12 @@ export function isOnlyRead(plan: StagePlan, index: number, position: number): bo
 
 /** True where a RUN needs the stage's files on disk: its own, or that of one that begins with it. */
 export function isRunUpon(plan: StagePlan, planned: PlannedStage, willRun: (stage: PlannedStage) => boolean): boolean {
-  const beginsWithIt = ({ base }: PlannedStage): boolean => base.kind === 'stage' && base.index === planned.stage.index;
-  return willRun(planned) || plan.stages.some((later) => beginsWithIt(later) && isRunUpon(plan, later, willRun));
+  const family = new Set([planned.stage.index]);
+  return plan.stages.some((each) => {
+    const { stage, base } = each;
+    if (base.kind === 'stage' && family.has(base.index)) family.add(stage.index);
+    return family.has(stage.index) && willRun(each);
+  });
 }
 
 /** True where a stage has a RUN, or a base has triggers, which may be one. */

@@ -104,7 +104,13 @@ export function rangeOf(line: LogicalLine, start: number, end: number): SourceRa
 }
 
 function placeOf(line: LogicalLine, offset: number): { readonly line: number; readonly column: number } {
-  const piece = line.pieces.findLast((candidate) => candidate.offset <= offset);
+  let [first, next] = [0, line.pieces.length];
+  while (next - first > 1) {
+    const middle = (first + next) >> 1;
+    if ((line.pieces[middle]?.offset ?? 0) <= offset) first = middle;
+    else next = middle;
+  }
+  const piece = line.pieces[first];
   if (piece === undefined) return { line: 1, column: 1 };
   return { line: piece.line, column: piece.column + (offset - piece.offset) };
 }

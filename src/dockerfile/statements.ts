@@ -58,7 +58,7 @@ function commentsAbove(lines: readonly SourceLine[], first: number, from: number
   for (let at = first - 1; at >= from; at--) {
     const comment = commentOf(lines[at]?.text ?? '');
     if (comment === undefined || comment === '') break; // a blank line or an empty comment cuts the tie
-    comments.unshift(comment);
+    comments.push(comment);
   }
-  return comments;
+  return comments.reverse();
 }

@@ -9,7 +9,7 @@ import type { Reference } from '../../oci/reference.ts';
 import type { RecalledStep, StageCache } from '../stage.ts';
 import { contentOfLayer } from './content.ts';
 import type { CacheEntry } from './entry.ts';
-import type { ForeseenStep } from './foresee.ts';
+import type { ForeseenStage, ForeseenStep } from './foresee.ts';
 import { Foresight, type ForesightOptions } from './foresight.ts';
 import { digestOfTexts, keyOf } from './key.ts';
 import type { FoundEntry, LayerCache } from './layer-cache.ts';
@@ -34,6 +34,7 @@ export class BuildCache {
   /** What stands for the results of each finished stage. */
   readonly #results = new Map<number, string>();
   readonly #tag: string;
+  readonly #records = new WeakMap<ForeseenStage, BuildRecord>();
   #before: Promise<BuildRecord | undefined> = Promise.resolve(undefined);
   #isColdTold: boolean;
 
@@ -167,10 +168,14 @@ export class BuildCache {
   }
 
   #recordOf({ stage }: PlannedStage): BuildRecord {
-    return this.#foresight.of(stage.index).steps.flatMap(({ key, parts, instruction }) => {
-      if (key === undefined) return [];
-      return [{ stage: stage.name ?? String(stage.index), text: hideCredentials(instruction.text), key, parts: digestParts(parts) }];
-    });
+    const foreseen = this.#foresight.of(stage.index);
+    // Each miss asks for it.
+    return this.#records.getOrInsertComputed(foreseen, () =>
+      foreseen.steps.flatMap(({ key, parts, instruction }) => {
+        if (key === undefined) return [];
+        return [{ stage: stage.name ?? String(stage.index), text: hideCredentials(instruction.text), key, parts: digestParts(parts) }];
+      }),
+    );
   }
 
   #isKept({ instruction: { kind } }: ForeseenStep): boolean {

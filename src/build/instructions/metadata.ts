@@ -18,6 +18,7 @@ import { parseSignal } from '../../dockerfile/signals.ts';
 import { type Healthcheck, type RunConfig } from '../../oci/run-config.ts';
 import type { Effect, StageState } from '../effect.ts';
 import { goDuration, goList, goQuoteList } from '../../go/format.ts';
+import { GrownMap } from '../grown-map.ts';
 
 export type MetadataInstruction = Exclude<Instruction, RunInstruction | CopyInstruction>;
 
@@ -77,13 +78,6 @@ export function shellOf(config: RunConfig): readonly string[] {
   return config.shell !== undefined && config.shell.length > 0 ? config.shell : ['/bin/sh', '-c'];
 }
 
-/** The list with `name=value` in place of an earlier one of the same name, else at the end. */
-export function withVariable(env: readonly string[], name: string, value: string): readonly string[] {
-  const index = env.findIndex((item) => item === name || item.startsWith(`${name}=`));
-  const item = `${name}=${value}`;
-  return index === -1 ? [...env, item] : env.with(index, item);
-}
-
 function effect(state: StageState, createdBy: string): Effect {
   return { state, touched: { kind: 'nothing' }, history: { createdBy } };
 }
@@ -92,38 +86,42 @@ function effect(state: StageState, createdBy: string): Effect {
 const scannerNames: ReadonlySet<string> = new Set(['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE']);
 
 function executeArg(instruction: ArgInstruction, state: StageState, scope: MetadataScope): Effect {
-  const args = new Map(state.args);
-  const environment = new Map(state.environment);
+  let { args, environment } = state;
   const shown: string[] = [];
-  for (const arg of instruction.args) {
-    const fallback = arg.value === undefined ? scope.globalArg(arg.name) : scope.expandFrom(arg.value, environment);
-    const value = scope.buildArg(arg.name) ?? fallback;
-    args.set(arg.name, value);
-    if (value !== undefined && !scannerNames.has(arg.name)) environment.set(arg.name, value);
-    shown.push(value === undefined ? arg.name : `${arg.name}=${value}`);
+  for (const { name, value: written } of instruction.args) {
+    const fallback = written === undefined ? scope.globalArg(name) : scope.expandFrom(written, environment);
+    const value = scope.buildArg(name) ?? fallback;
+    args = GrownMap.with(args, [[name, value]]);
+    if (value !== undefined && !scannerNames.has(name)) environment = GrownMap.with(environment, [[name, value]]);
+    shown.push(value === undefined ? name : `${name}=${value}`);
   }
   return effect({ ...state, args, environment }, `ARG ${shown.join(' ')}`);
 }
 
 function executeEnv(instruction: EnvInstruction, state: StageState, scope: MetadataScope): Effect {
-  let { env } = state.config;
-  const environment = new Map(state.environment);
+  let { environment } = state;
+  const env = [...state.config.env];
   // One instruction sees one environment: every value expands from what was there before it.
   const pairs = instruction.pairs.map((pair) => ({ key: scope.expand(pair.key), value: scope.expand(pair.value) }));
   for (const { key, value } of pairs) {
     if (key === '' || key.includes('='))
       throw new DockerfileError(`Cannot set a variable: ${JSON.stringify(key)} is no name`, instruction.range);
-    env = withVariable(env, key, value);
-    environment.set(key, value);
+    const item = `${key}=`;
+    // Of a name that nobody has used, there can only be the bare name that an image may hold.
+    const index = environment.has(key) ? env.findIndex((each) => each.startsWith(item)) : env.indexOf(key);
+    env[index === -1 ? env.length : index] = `${item}${value}`;
+    environment = GrownMap.with(environment, [[key, value]]);
   }
   const shown = pairs.map(({ key, value }) => `${key}=${value}`).join(' ');
   return effect({ ...state, environment, config: { ...state.config, env } }, `ENV ${shown}`);
 }
 
 function executeLabel(instruction: LabelInstruction, state: StageState, scope: MetadataScope): Effect {
-  const labels = new Map(state.config.labels);
   const pairs = instruction.pairs.map((pair) => ({ key: scope.expand(pair.key), value: scope.expand(pair.value) }));
-  for (const { key, value } of pairs) labels.set(key, value);
+  const labels = GrownMap.with(
+    state.config.labels,
+    pairs.map(({ key, value }) => [key, value]),
+  );
   const shown = pairs.map(({ key, value }) => `${key}=${value}`).join(' ');
   return effect({ ...state, config: { ...state.config, labels } }, `LABEL ${shown}`);
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { StageState } from '../../../src/build/effect.ts';
 import { goDuration, goQuote, goQuoteList } from '../../../src/go/format.ts';
-import { executeMetadata, type MetadataInstruction, withVariable } from '../../../src/build/instructions/metadata.ts';
+import { executeMetadata, type MetadataInstruction } from '../../../src/build/instructions/metadata.ts';
 
 const range = { start: { line: 1, column: 1 }, end: { line: 1, column: 2 } };
 const empty: StageState = {
@@ -93,9 +93,19 @@ test('an ARG sees the ones before it on its line', () => {
   assert.deepEqual([environment.get('b'), environment.get('c')], ['1', 'given']);
 });
 
-test('ENV replaces a variable in place', () => {
-  assert.deepEqual(withVariable(['A=1', 'B=2', 'AB=3'], 'A', '9'), ['A=9', 'B=2', 'AB=3']);
-  assert.deepEqual(withVariable(['A=1'], 'C', ''), ['A=1', 'C=']);
+test('ENV keeps the place of a variable that is there, with or without a value', () => {
+  const before = {
+    ...empty,
+    config: { ...empty.config, env: ['A=1', 'BARE', 'AB=3'] },
+    environment: new Map([
+      ['A', '1'],
+      ['AB', '3'],
+    ]),
+  };
+  const pairs = Object.entries({ NEW: '', BARE: 'x', A: '9' }).map(([key, value]) => ({ key, value }));
+  const { state } = executeMetadata({ ...common, kind: 'env', pairs: [...pairs, { key: 'NEW', value: 'again' }] }, before, scope);
+  assert.deepEqual(state.config.env, ['A=9', 'BARE=x', 'AB=3', 'NEW=again']);
+  assert.deepEqual([...state.environment], Object.entries({ A: '9', AB: '3', NEW: 'again', BARE: 'x' }));
 });
 
 for (const word of ['99999', '80-70', '80/icmp', 'http', '', '1.2.3.4:']) {

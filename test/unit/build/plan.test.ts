@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type BuildPlan, beginsAgain, isNeededAfter, isReadAtOnce, isPartOfTarget, planBuild } from '../../../src/build/plan.ts';
+import { type BuildPlan, beginsAgain, isNeededAfter, isReadAtOnce, isPartOfTarget, isRunUpon, planBuild } from '../../../src/build/plan.ts';
 import { parseFlags } from '../../../src/cli/flags.ts';
 import { buildFlags } from '../../../src/cli/tables/build.ts';
 import { makeBuildRequest } from '../../../src/cli/requests/build-request.ts';
@@ -112,4 +112,18 @@ test('isPartOfTarget() is true of the target and the stages that it is FROM, not
     [0, 1, 2, 3].map((index) => isPartOfTarget(made, index)),
     [true, false, true, true],
   );
+});
+
+test('isRunUpon() is true below a RUN, however far, and asks about each stage once', async () => {
+  const chain = Array.from({ length: 300 }, (_, at) => `FROM ${at === 0 ? 'x' : `s${at - 1}`} AS s${at}\n`).join('');
+  const { plan: made } = await plan(`FROM y AS other\n${chain}RUN true\nCOPY --from=other / /\n`);
+  let asked = 0;
+  const isUpon = made.stages.map((planned) => {
+    return isRunUpon(made, planned, ({ stage }) => (asked++, stage.instructions.some(({ kind }) => kind === 'run')));
+  });
+  assert.deepEqual(
+    [isUpon.length, isUpon.filter((is) => !is).length, isUpon[made.stages.findIndex(({ stage }) => stage.name === 'other')]],
+    [301, 1, false],
+  );
+  assert.ok(asked <= (301 * 302) / 2, `it asked ${asked} times`);
 });
