@@ -48,10 +48,9 @@ export function parseReference(text: string): Reference {
     return fail(`${JSON.stringify(tag)} is not a tag`, 'a tag has letters, digits, ".", "_" and "-", 128 at most');
   }
   const slash = path.indexOf('/');
-  const first = slash === -1 ? '' : path.slice(0, slash);
-  const hasRegistry = first.includes('.') || first.includes(':') || first === 'localhost' || first !== first.toLowerCase();
-  const host = hasRegistry ? first : 'docker.io';
-  const rest = hasRegistry ? path.slice(slash + 1) : path;
+  const isWhole = hasRegistry(path);
+  const host = isWhole ? path.slice(0, slash) : 'docker.io';
+  const rest = isWhole ? path.slice(slash + 1) : path;
   if (!isHost(host)) return fail(`${JSON.stringify(host)} is not a registry host`);
   const onHub = dockerHubNames.has(host.toLowerCase());
   if (rest !== rest.toLowerCase()) return fail('a repository name must be lower case', `write ${rest.toLowerCase()}`);
@@ -82,6 +81,12 @@ function refuseUser(text: string): void {
   throw new BuilderError('ERR_REFERENCE', 'Cannot use an image name with a user in it: what stands before the "@" is not part of a name', {
     hint: '`yadokari login` writes credentials to config.json, and DOCKER_AUTH_CONFIG holds them in the environment',
   });
+}
+
+/** Whether the first part of a name is a host, by distribution/reference's rule; else the name is a short one. */
+export function hasRegistry(text: string): boolean {
+  const first = text.includes('/') ? text.slice(0, text.indexOf('/')) : '';
+  return /[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase();
 }
 
 /** True for what may be a tag. */

@@ -15,6 +15,7 @@ import { type Answer, type Question, exchange } from './exchange.ts';
 import { createLimit } from './limit.ts';
 import { mirrorOf } from './mirror.ts';
 import { exchangeNotes } from './notes.ts';
+import type { RegistriesConf } from './registries-conf.ts';
 import { type Candidate, type PulledImage, fromFirst, pullFrom } from './pull.ts';
 import type { PushContext, PushOptions, PushedImage } from './push-blob.ts';
 import { pushAhead, pushGrowing } from './push-ahead.ts';
@@ -36,6 +37,8 @@ export interface RegistryClientOptions extends Omit<TransportOptions, 'onExchang
   readonly credentials: Credentials;
   readonly emit: Emit;
   readonly mirrors?: MirrorRules;
+  /** Where else images are by registries.conf; the mirrors above are asked first. */
+  readonly conf?: RegistriesConf;
   /** Blobs that are sent at once; 4 where left out. */
   readonly parallel?: number;
   /** What is larger is sent in chunks of so many bytes; left out: whole, and in chunks where that is not taken. */
@@ -93,7 +96,7 @@ export function createConnections(options: RegistryClientOptions): Transport {
 /** A client, by default with its own connections; close it when done. */
 export function createRegistryClient(options: RegistryClientOptions, transport = createConnections(options)): RegistryClient {
   const { emit, parallel = 4, chunkBytes } = options;
-  const open = createOpener(transport, options.credentials);
+  const open = createOpener(transport, options);
   const push: PushContext = {
     open,
     uploads: new JointWork(),
@@ -105,17 +108,20 @@ export function createRegistryClient(options: RegistryClientOptions, transport =
     reference: Reference,
     use: (source: ImageSource) => Promise<Value>,
     signal: AbortSignal,
-  ): Promise<Value | undefined> => await fromFirst(candidatesFor(reference, options, open), { reference, emit, use }, signal);
+  ): Promise<Value | undefined> => await fromFirst(candidatesFor(placesOf(reference, options), open), { reference, emit, use }, signal);
   const findImage: RegistryClient['findImage'] = async (reference, platform, signal) =>
     await find(reference, async (source) => await pullFrom(source, { reference, platform, emit }, signal), signal);
   return {
     findImage,
-    pullImage: async (reference, platform, signal) => (await findImage(reference, platform, signal)) ?? missing(reference, options),
-    openSource: async (reference, signal) => (await find(reference, async (source) => source, signal)) ?? missing(reference, options),
+    pullImage: async (reference, platform, signal) =>
+      (await findImage(reference, platform, signal)) ?? missing(reference, placesOf(reference, options)),
+    openSource: async (reference, signal) =>
+      (await find(reference, async (source) => source, signal)) ?? missing(reference, placesOf(reference, options)),
     openSink: (names, pushOptions) => repositorySink(push, { names }, pushOptions),
     listTags: async (reference, signal) => await listTags(await open(reference, signal), signal),
     deleteImage: async (reference, signal) => await deleteImage(await open(reference, signal), targetOf(reference), signal),
-    resolve: async (reference, signal) => await (await open(reference, signal)).resolve(targetOf(reference), signal),
+    resolve: async (reference, signal) =>
+      await (await open(options.conf?.places(reference).at(-1) ?? reference, signal)).resolve(targetOf(reference), signal),
     pushImage: async (image, destinations, pushOptions, signal) =>
       await towards(destinations, async () => await pushTo(push, image, destinations, pushOptions, signal)),
     pushLayer: async (layer, destinations, signal) => await pushAhead(push, layer, destinations, signal),
@@ -132,13 +138,14 @@ export function createRegistryClient(options: RegistryClientOptions, transport =
 type Opener = (at: Pick<Reference, 'registry' | 'repository'>, signal: AbortSignal, isElsewhere?: boolean) => Promise<Repository>;
 
 /** One Repository for each name, so that tokens are shared. */
-function createOpener(transport: Transport, credentials: Credentials): Opener {
+function createOpener(transport: Transport, { credentials, conf }: Pick<RegistryClientOptions, 'credentials' | 'conf'>): Opener {
   const opened = new Map<string, Repository>();
   return async (at, signal, isElsewhere = false) => {
     const reference = { registry: at.registry, repository: at.repository };
     const key = `${reference.registry}/${reference.repository}`;
     const known = opened.get(key);
     if (known !== undefined) return known;
+    conf?.refuseBlocked(reference);
     const retry = { ...transport.retry, isElsewhere };
     const base = await transport.baseUrl(reference.registry, signal, retry);
     return opened.getOrInsertComputed(key, () => new Repository({ reference, base, transport, credentials, retry }));
@@ -149,11 +156,9 @@ function targetOf({ digest, tag }: Reference): string {
   return digest ?? tag ?? 'latest';
 }
 
-function missing(reference: Reference, { mirrors: rules }: Pick<RegistryClientOptions, 'mirrors'>): never {
+function missing(reference: Reference, asked: readonly Place[]): never {
   const name = formatReference(reference);
-  const mirrors = rules?.mirrors.get(reference.registry) ?? [];
-  const asked = rules?.onlyMirrors === true ? mirrors : [...mirrors, reference.registry];
-  const where = mirrors.length === 0 ? '' : ` in ${asked.join(', nor in ')}`;
+  const where = asked.length === 1 ? '' : ` in ${asked.map(({ name: each }) => each).join(', nor in ')}`;
   throw new RegistryError(
     `Cannot pull ${name}: there is no such image${where}`,
     { method: 'GET', url: name, status: 404, errors: [{ code: 'MANIFEST_UNKNOWN', message: 'there is no such image' }] },
@@ -161,14 +166,20 @@ function missing(reference: Reference, { mirrors: rules }: Pick<RegistryClientOp
   );
 }
 
-/** Mirrors first. One that refuses connections is not waited for where there is another candidate. */
-function candidatesFor(
-  reference: Reference,
-  { mirrors: rules }: Pick<RegistryClientOptions, 'mirrors'>,
-  open: Opener,
-): readonly Candidate[] {
-  const mirrors = (rules?.mirrors.get(reference.registry) ?? []).map((text) => mirrorOf(reference, text));
-  const isLast = mirrors.length === 0 || rules?.onlyMirrors !== true;
-  const all = isLast ? [...mirrors, { registry: reference.registry, repository: reference.repository }] : mirrors;
-  return all.map((at, position) => ({ ...at, open: async (signal) => await open(at, signal, position + 1 < all.length) }));
+interface Place extends Pick<Reference, 'registry' | 'repository'> {
+  /** As it was written. */
+  readonly name: string;
+}
+
+/** Mirrors first. */
+function placesOf(reference: Reference, { mirrors: rules, conf }: Pick<RegistryClientOptions, 'mirrors' | 'conf'>): readonly Place[] {
+  const named = (rules?.mirrors.get(reference.registry) ?? []).map((text) => ({ ...mirrorOf(reference, text), name: text }));
+  const others = conf?.places(reference) ?? [{ registry: reference.registry, repository: reference.repository }];
+  const all = [...named, ...others.map((at) => ({ ...at, name: at.registry }))];
+  return rules?.onlyMirrors === true && all.length > 1 ? all.slice(0, -1) : all;
+}
+
+/** One that refuses connections is not waited for where there is another candidate. */
+function candidatesFor(places: readonly Place[], open: Opener): readonly Candidate[] {
+  return places.map((at, position) => ({ ...at, open: async (signal) => await open(at, signal, position + 1 < places.length) }));
 }

@@ -58,6 +58,23 @@ export async function fromFirst<Value>(
   return undefined;
 }
 
+/** What `take` gives for the first of the names that it gives something for. @throws what the last one throws; others become warnings */
+export async function firstOf<Value>(
+  names: readonly Reference[],
+  { emit, take }: { readonly emit: Emit; readonly take: (name: Reference) => Promise<Value> },
+  signal: AbortSignal,
+): Promise<Value> {
+  for (const [position, name] of names.entries()) {
+    try {
+      return await take(name);
+    } catch (error) {
+      if (!(error instanceof BuilderError) || signal.aborted || position + 1 === names.length) throw error;
+      emit({ kind: 'warning', code: 'mirror', message: `${error.message}; trying the next place` });
+    }
+  }
+  throw new BuilderError('ERR_INTERNAL', 'Cannot pull an image: it has no name');
+}
+
 /** The image of a source for a platform. @throws as `readImage` */
 export async function pullFrom(
   source: ImageSource,

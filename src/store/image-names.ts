@@ -1,6 +1,6 @@
 // What images of the store are called: whole references, as podman and buildah write them.
 import { BuilderError } from '../errors.ts';
-import { type Reference, formatCommonName, parseReference, withDefaultTag } from '../oci/reference.ts';
+import { type Reference, formatCommonName, hasRegistry, parseReference, withDefaultTag } from '../oci/reference.ts';
 
 /** The host of names that no registry was given for. */
 const localHost = 'localhost';
@@ -41,10 +41,4 @@ export function splitName(name: string | undefined): { readonly repository: stri
 
 function localReference(text: string): Reference {
   return parseReference(`${localHost}/${text}`);
-}
-
-/** Whether the first part of a name is a host, by distribution/reference's rule. */
-function hasRegistry(text: string): boolean {
-  const first = text.includes('/') ? text.slice(0, text.indexOf('/')) : '';
-  return /[.:]/.test(first) || first === localHost || first !== first.toLowerCase();
 }

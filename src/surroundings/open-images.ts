@@ -7,20 +7,21 @@ import { BuilderError } from '../errors.ts';
 import { contextName } from '../dockerfile/stage-needs.ts';
 import type { Emit } from '../events.ts';
 import type { Image } from '../oci/image.ts';
-import { parseReference, withDefaultTag } from '../oci/reference.ts';
+import { given } from '../given.ts';
+import { type Reference, withDefaultTag } from '../oci/reference.ts';
 import type { StoredImage } from '../oci/stored-image.ts';
 import { BaseFolder } from '../outputs/base-folder.ts';
-import type { RegistryClient } from '../registry/client.ts';
-import type { PulledImage } from '../registry/pull.ts';
+import { type PulledImage, firstOf } from '../registry/pull.ts';
 import { registryName } from '../store/image-names.ts';
 import { holdStore, imageStore } from '../store/image-store.ts';
 import { parseLayoutReference, readLayout } from '../store/oci-layout.ts';
+import type { RegistryAccess } from './registries.ts';
 import { type StoredBase, findStoredBase } from './stored-bases.ts';
 
 /** `named` are the --build-contexts that are images. */
 export async function openImages(
   request: BuildRequest,
-  client: RegistryClient,
+  access: Access,
   named: ReadonlyMap<string, string>,
   { emit, signal }: { readonly emit: Emit; readonly signal: AbortSignal },
   stack: AsyncDisposableStack,
@@ -28,7 +29,7 @@ export async function openImages(
   const pulledBases = new Map<string, StoredImage>();
   // Nothing that this build reads or writes is removed by somebody who cleans up.
   if (request.store !== undefined) stack.use(await holdStore(imageStore(request.store.folder), signal));
-  return { resolveImage: imageResolver(request, client, named, { pulledBases, emit }), pulledBases };
+  return { resolveImage: imageResolver(request, access, named, { pulledBases, emit }), pulledBases };
 }
 
 /** The folder that a warmer filled; undefined where there is none. */
@@ -39,9 +40,11 @@ function openBaseFolder({ baseFolder }: BuildRequest, emit: Emit): BaseFolder | 
   return undefined;
 }
 
+type Access = Pick<RegistryAccess, 'clients' | 'conf' | 'policy'>;
+
 function imageResolver(
   request: BuildRequest,
-  client: RegistryClient,
+  { clients: { pull: client }, conf, policy }: Access,
   named: ReadonlyMap<string, string>,
   { pulledBases, emit }: { readonly pulledBases: Map<string, StoredImage>; readonly emit: Emit },
 ): ResolveImage {
@@ -49,24 +52,29 @@ function imageResolver(
   const { store } = request;
   return async (name, platform, signal) => {
     const place = named.get(contextName(name));
-    if (place?.startsWith('oci-layout://') === true)
-      return (await readLayout(parseLayoutReference(place.slice('oci-layout://'.length)), platform, signal)).image;
+    if (place?.startsWith('oci-layout://') === true) {
+      const layout = parseLayoutReference(place.slice('oci-layout://'.length));
+      policy.check({ name, transport: { name: 'oci' }, path: layout.folder, ...given({ imageName: layout.tag }) });
+      return (await readLayout(layout, platform, signal)).image;
+    }
     const text = place === undefined ? name : place.slice('docker-image://'.length);
-    const kept = store === undefined ? undefined : await findStoredBase(store, text, platform, signal);
-    const reference = withDefaultTag(parseReference(text));
-    const pull = async (): Promise<PulledImage> => {
+    const references = conf.wholeNames(text).map(withDefaultTag);
+    const kept = store === undefined ? undefined : await findStoredBase(store, text, references, { platform, signal });
+    const pull = async (reference: Reference): Promise<PulledImage> => {
+      policy.check({ name: text, transport: { name: 'docker' }, reference });
       const near = bases === undefined ? undefined : await bases.pull(reference, platform, client, signal);
       const pulled = near ?? (await client.pullImage(reference, platform, signal));
       if (reference.digest === undefined) pulledBases.set(registryName(reference), pulled);
       return pulled;
     };
     const fallBack = async (error: unknown): Promise<StoredBase> => {
-      const found = store?.pull === 'newer' ? await findStoredBase({ ...store, pull: 'missing' }, text, platform, signal) : undefined;
+      const found =
+        store?.pull === 'newer' ? await findStoredBase({ ...store, pull: 'missing' }, text, references, { platform, signal }) : undefined;
       if (found === undefined || !(error instanceof BuilderError)) throw error;
       emit({ kind: 'note', level: 'info', message: `${text} is taken from the store: ${error.message}` });
       return found;
     };
-    const { image, digest } = kept ?? (await pull().catch(fallBack));
+    const { image, digest } = kept ?? (await firstOf(references, { emit, take: pull }, signal).catch(fallBack));
     emit({ kind: 'image.resolved', name: text, digest, layers: image.layers.length, sizeBytes: sizeOf(image) });
     return image;
   };

@@ -12,13 +12,17 @@ import type { HostRules } from '../registry/http-client.ts';
 import { exchangeNotes } from '../registry/notes.ts';
 import { type Names, loadNames } from '../registry/names.ts';
 import { proxiesFrom } from '../registry/proxy.ts';
+import type { Policy } from '../registry/policy.ts';
+import type { RegistriesConf } from '../registry/registries-conf.ts';
 import type { HostSettings, RegistryRequest } from '../build/request.ts';
+import { readContainersConf } from './containers-conf.ts';
 import { readAuthorities, readClientCertificate } from './pem-files.ts';
 
 export interface RegistrySurroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly names: Names;
   readonly credentials: Credentials;
+  readonly conf?: RegistriesConf;
   readonly emit: Emit;
 }
 
@@ -28,6 +32,8 @@ export interface RegistryAccess extends AsyncDisposable {
   readonly names: Names;
   readonly credentials: Credentials;
   readonly clouds: Clouds;
+  readonly conf: RegistriesConf;
+  readonly policy: Policy;
 }
 
 /** All that a command needs to speak to registries; `folders` may hold a config.json. @throws ERR_USAGE for a file that can't be read */
@@ -36,6 +42,7 @@ export async function accessRegistries(
   { env, folders, emit }: Pick<RegistrySurroundings, 'env' | 'emit'> & { readonly folders: readonly string[] },
 ): Promise<RegistryAccess> {
   trustCertificates(env, emit);
+  const { registries: conf, policy } = readContainersConf(env, emit);
   const names = await loadNames();
   const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
   const onFound = (message: string): void => emit({ kind: 'note', level: 'debug', message });
@@ -53,13 +60,13 @@ export async function accessRegistries(
     onWarning,
   });
   const credentials = await loadCredentials({ env, folders, onWarning, onFound, native: clouds.helpers, ...builtIn });
-  const clients = openRegistries(request, { env, names, credentials, emit });
+  const clients = openRegistries(request, { env, names, credentials, conf, emit });
   const close = async (): Promise<void> => {
     await clients.pull.close();
     await clients.push.close();
     await clouds.close();
   };
-  return { clients, names, credentials, clouds, [Symbol.asyncDispose]: close };
+  return { clients, names, credentials, clouds, conf, policy, [Symbol.asyncDispose]: close };
 }
 
 /** Both clients; certificates are read now, before the root belongs to an image. @throws ERR_USAGE for a file that can't be read */
@@ -67,8 +74,8 @@ export function openRegistries(
   request: RegistryRequest,
   around: RegistrySurroundings,
 ): { readonly pull: RegistryClient; readonly push: RegistryClient } {
-  const { names, credentials, emit } = around;
-  const read = readHostRules(request);
+  const { names, credentials, conf, emit } = around;
+  const read = readHostRules(request, conf);
   const rules = (insecure: boolean, skipTlsVerify: boolean): ((host: string) => HostRules) => {
     const [strict, lenient] = [read(insecure, skipTlsVerify), read(true, skipTlsVerify)];
     return (host) => (isLocalRegistry(host) ? lenient(host) : strict(host));
@@ -81,7 +88,7 @@ export function openRegistries(
     userAgent,
     proxies: proxiesFrom(around.env),
     authorities: authoritiesOf(around.env),
-    ...given({ chunkBytes }),
+    ...given({ chunkBytes, conf }),
   };
   const pull = {
     ...common,
@@ -107,15 +114,19 @@ function isLocalRegistry(host: string): boolean {
 }
 
 /** How each host is talked to, for clients that are told these two things. @throws ERR_USAGE for a file that can't be used */
-export function readHostRules(request: HostSettings): (insecure: boolean, skipTlsVerify: boolean) => (host: string) => HostRules {
+export function readHostRules(
+  request: HostSettings,
+  conf?: RegistriesConf,
+): (insecure: boolean, skipTlsVerify: boolean) => (host: string) => HostRules {
   const own = new Map([...request.certificates].map(([host, path]) => [host, [readAuthorities(path)]]));
   const clients = new Map([...request.clientCertificates].map(([host, files]) => [host, readClientCertificate(files)]));
   return (insecure, skipTlsVerify) => (host) => {
     const certificates = own.get(host);
     const clientCertificate = clients.get(host);
+    const isInsecure = conf?.isInsecure(host) === true;
     return {
-      insecure: insecure || request.insecureRegistries.has(host),
-      skipTlsVerify: skipTlsVerify || request.skipTlsVerifyRegistries.has(host),
+      insecure: insecure || isInsecure || request.insecureRegistries.has(host),
+      skipTlsVerify: skipTlsVerify || isInsecure || request.skipTlsVerifyRegistries.has(host),
       ...given({ certificates, clientCertificate }),
     };
   };

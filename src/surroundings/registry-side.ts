@@ -12,7 +12,9 @@ import type { Credential } from '../registry/docker-config.ts';
 import type { HostRules } from '../registry/http-client.ts';
 import { exchangeNotes } from '../registry/notes.ts';
 import { loadNames } from '../registry/names.ts';
+import type { Policy } from '../registry/policy.ts';
 import { proxiesFrom } from '../registry/proxy.ts';
+import { readContainersConf } from './containers-conf.ts';
 import { readHostRules, trustCertificates } from './registries.ts';
 
 /** How the registries of one side are reached. */
@@ -34,22 +36,23 @@ export interface RegistrySide {
 export async function openRegistrySide(
   side: RegistrySide,
   { env, emit }: { readonly env: Readonly<Record<string, string | undefined>>; readonly emit: Emit },
-): Promise<RegistryClient> {
+): Promise<{ readonly registry: RegistryClient; readonly policy: Policy }> {
   trustCertificates(env, emit);
+  const { registries: conf, policy } = readContainersConf(env, emit);
   const { certificateFolder, chunkBytes, userAgent } = side;
   const folder = certificateFolder === undefined ? {} : readCertificates(certificateFolder);
-  const ofHost = readHostRules(side.hosts)(side.isLenient, side.isLenient);
+  const ofHost = readHostRules(side.hosts, conf)(side.isLenient, side.isLenient);
   const hostRules = (host: string): HostRules => ({ ...folder, ...ofHost(host) });
   const common = { names: await loadNames(), proxies: proxiesFrom(env), userAgent };
   const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
   const clouds = openClouds({ ...common, env, hostRules: () => ({}), onExchange: exchangeNotes(emit), onWarning });
   const credentials = await credentialsOf(side, clouds, { env, emit, onWarning });
-  const client = createRegistryClient({ ...common, credentials, hostRules, emit, ...given({ chunkBytes }) });
+  const client = createRegistryClient({ ...common, credentials, hostRules, conf, emit, ...given({ chunkBytes }) });
   const close = async (): Promise<void> => {
     await client.close();
     await clouds.close();
   };
-  return { ...client, close };
+  return { registry: { ...client, close }, policy };
 }
 
 async function credentialsOf(

@@ -84,7 +84,7 @@ export async function openSurroundings(
       registry: network.clients.push,
       download: network.download,
       git: network.git.add,
-      ...(await openImages(request, network.clients.pull, contexts.named.layouts, { emit, signal }, stack)),
+      ...(await openImages(request, network, contexts.named.layouts, { emit, signal }, stack)),
       context: watched(contexts.main.tree, contextWatch),
       namedFolders: new Map([...contexts.named.folders].map(([name, tree]) => [name, watched(tree, contextWatch)])),
       verifySeal: claims.verifySeal,
@@ -116,8 +116,7 @@ export async function openSurroundings(
 }
 
 /** What speaks to others: registries, web and git servers, with what they may be told. */
-interface Network {
-  readonly clients: RegistryAccess['clients'];
+interface Network extends Pick<RegistryAccess, 'clients' | 'conf' | 'policy'> {
   readonly download: RegistryClient['download'];
   readonly git: GitAccess;
   readonly secrets: ReadonlyMap<string, Buffer>;
@@ -134,14 +133,14 @@ async function openNetwork(
 ): Promise<Network> {
   // In a sandbox that folder is nobody's.
   const folders = env['YADOKARI_SANDBOX'] === '1' ? [] : [join(request.builderFolder, '.docker')];
-  const { clients, names, credentials, clouds } = stack.use(await accessRegistries(registry, { env, folders, emit }));
+  const { clients, names, credentials, clouds, conf, policy } = stack.use(await accessRegistries(registry, { env, folders, emit }));
   const secrets = new Map(request.secrets.map((secret) => [secret.id, readSecret(secret)]));
   const git = openGit(request, secrets, {
     env,
     names,
     emit,
     client: clients.pull,
-    openUnverified: () => openRegistries({ ...registry, skipTlsVerifyPull: true }, { env, names, credentials, emit }),
+    openUnverified: () => openRegistries({ ...registry, skipTlsVerifyPull: true }, { env, names, credentials, conf, emit }),
   });
   stack.defer(git.close);
   const download = withDownloadSecrets(clients.pull.download, secrets);
@@ -149,7 +148,7 @@ async function openNetwork(
     ...configPaths(env, folders).map((path) => ({ path, instead: 'credentials as DOCKER_AUTH_CONFIG in the environment', isRead: true })),
     ...cloudKeyFiles(env).map((path) => ({ path, instead: 'keys in the environment, or a workload identity', isRead: false })),
   ];
-  return { clients, download, git, secrets, credentialFiles, openObject: clouds.openObject };
+  return { clients, conf, policy, download, git, secrets, credentialFiles, openObject: clouds.openObject };
 }
 
 /** Which paths are whose. */

@@ -58,6 +58,7 @@ export async function copyBetween(
   means: CopyMeans,
   signal: AbortSignal,
 ): Promise<CopiedImage> {
+  means.from.policy?.check(from);
   await using source = await from.openSource(means.from, signal);
   const selected = await selectedSource(source, options.selection, signal);
   const converted = await convertedSource(selected, changesFor(from, to, options, selected), means, signal);

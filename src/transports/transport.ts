@@ -5,6 +5,7 @@ import type { Platform } from '../oci/platform.ts';
 import type { Reference } from '../oci/reference.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import type { RegistryClient } from '../registry/client.ts';
+import type { Policy } from '../registry/policy.ts';
 
 /** What readers of a kind of place expect; it decides what a copy has to change. */
 export interface TransportTraits {
@@ -60,6 +61,8 @@ export interface Signature {
 /** What places need of the world. */
 export interface Means {
   readonly registry: RegistryClient;
+  /** From where images may be copied; left out: from anywhere. */
+  readonly policy?: Policy;
   /** For archives that have to be unpacked first; on disk. */
   readonly temporaryFolder: string;
   /** Chooses where a name stands for several images. */

@@ -86,6 +86,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   undici: ['registry/'],
   minimatch: ['context/'],
   pino: ['report/'],
+  'smol-toml': ['registry/'],
   '@opentelemetry/api': ['report/open-telemetry.ts'],
   '@opentelemetry/otlp-exporter-base': ['report/open-telemetry.ts'],
   '@opentelemetry/otlp-transformer': ['report/open-telemetry.ts'],

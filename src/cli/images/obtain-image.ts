@@ -2,11 +2,13 @@
 import { BuilderError } from '../../errors.ts';
 import { given } from '../../given.ts';
 import { type Platform, hostPlatform, parsePlatform } from '../../oci/platform.ts';
-import { parseReference, withDefaultTag } from '../../oci/reference.ts';
+import { type Reference, withDefaultTag } from '../../oci/reference.ts';
 import { readImage, type StoredImage } from '../../oci/stored-image.ts';
-import { type FoundImage, findImage, findImageIfAny } from '../../store/find-image.ts';
+import { firstOf } from '../../registry/pull.ts';
+import { type FoundImage, type StoreImage, findImage, findImageIfAny } from '../../store/find-image.ts';
 import { registryName } from '../../store/image-names.ts';
 import { type ImageStore, openStoreSource } from '../../store/image-store.ts';
+import { readContainersConf } from '../../surroundings/containers-conf.ts';
 import type { CopyOptions } from '../../transports/copy.ts';
 import { isPlaceName, parsePlace } from '../../transports/transport.ts';
 import { registryPlace, transports } from '../../transports/transports.ts';
@@ -19,7 +21,7 @@ export type PullPolicy = (typeof pullPolicies)[number];
 
 /**
  * The image of a name or a place, fetched where the policy says so: `missing` asks only for what is not there, `newer` does without an
- * answer. A short name that is not there is Docker Hub's. @throws ERR_REFERENCE where there is none, and as `copyInto`
+ * answer. A short name that is not there is what registries.conf says, else Docker Hub's. @throws ERR_REFERENCE where there is none, and as `copyInto`
  */
 export async function obtainImage(
   input: Pick<CommandInput, 'settings' | 'env' | 'report' | 'signal'>,
@@ -27,7 +29,8 @@ export async function obtainImage(
   text: string,
   { policy, options }: { readonly policy: PullPolicy; readonly options: CopyOptions },
 ): Promise<FoundImage> {
-  const { signal } = input;
+  const { signal, report } = input;
+  const { emit } = report;
   const place = isPlaceName(text, transports) ? parsePlace(text, transports) : undefined;
   // What is on disk is read again: it may be another image by now, and costs nothing.
   const wanted = place === undefined ? text : place.reference === undefined ? undefined : registryName(place.reference);
@@ -37,7 +40,9 @@ export async function obtainImage(
   const isOurs = found !== undefined && (found.name === undefined || found.name.startsWith('localhost/'));
   if (isOurs || (found !== undefined && ['false', 'missing', 'ifmissing'].includes(policy))) return found;
   try {
-    const image = await copyInto(store, place ?? registryPlace(withDefaultTag(parseReference(text))), options, input);
+    const names = place === undefined ? readContainersConf(input.env, emit).registries.wholeNames(text) : [];
+    const take = async (name: Reference): Promise<StoreImage> => await copyInto(store, registryPlace(withDefaultTag(name)), options, input);
+    const image = await (place === undefined ? firstOf(names, { emit, take }, signal) : copyInto(store, place, options, input));
     const [name] = image.names;
     return { image, ...given({ name }) };
   } catch (error) {

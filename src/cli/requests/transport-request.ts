@@ -6,6 +6,7 @@ import { given } from '../../given.ts';
 import type { Emit } from '../../events.ts';
 import { type Platform, hostPlatform, normalizePlatform, parsePlatform } from '../../oci/platform.ts';
 import { type RegistrySide, openRegistrySide } from '../../surroundings/registry-side.ts';
+import { policyVariable } from '../../surroundings/containers-conf.ts';
 import type { CopyOptions } from '../../transports/copy.ts';
 import type { Selection } from '../../transports/select.ts';
 import type { Means } from '../../transports/transport.ts';
@@ -22,13 +23,24 @@ export async function openMeans(
   prefix: SidePrefix,
   { env, emit }: { readonly env: Environment; readonly emit: Emit },
 ): Promise<Means & AsyncDisposable> {
-  const registry = await openRegistrySide(sideOf(settings, prefix), { env, emit });
+  const { registry, policy } = await openRegistrySide(sideOf(settings, prefix), { env: withPolicy(settings, env), emit });
   return {
     registry,
+    policy,
     temporaryFolder: temporaryFolderOf(settings, env),
     platform: chosenPlatform(settings),
     [Symbol.asyncDispose]: registry.close,
   };
+}
+
+/** With the policy that flags name in place of this machine's. @throws ERR_USAGE for two */
+export function withPolicy(settings: Settings, env: Environment): Environment {
+  const file = settings.text('signature-policy');
+  if (settings.boolean('insecure-policy')) {
+    if (file === undefined) return { ...env, [policyVariable]: '' };
+    throw new BuilderError('ERR_USAGE', `Cannot use --insecure-policy with the policy ${file}`);
+  }
+  return file === undefined ? env : { ...env, [policyVariable]: resolve(file) };
 }
 
 /** Where large files may wait: not in memory, where /tmp often is. The builder's image has none, so it is made. */

@@ -1,9 +1,10 @@
-// Files with credentials, for a build in a sandbox: the variables that lead to them there.
+// Files with credentials, and what this machine says of registries, for a build in a sandbox: the variables that lead to them there.
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { configPaths, filesVariable } from '../../registry/credentials.ts';
 import { hostFolder, sandboxPath } from '../../sandbox/plan.ts';
+import { policyFile, policyVariable, registriesFiles, registriesVariable } from '../../surroundings/containers-conf.ts';
 import { namedKeyFiles } from '../../surroundings/named-key-files.ts';
 import type { Environment } from '../settings.ts';
 
@@ -34,5 +35,12 @@ export function showCredentials(env: Environment, show: (path: string, mode: 'co
   // Also those that are not there: where credentials were looked for is told as people know it.
   const ofRegistries = configPaths({ ...env, HOME: home }, []).map((path) => resolve(path));
   const inside = ofRegistries.map((path) => (existsSync(path) ? show(path, 'copy') : sandboxPath(path)));
-  return { ...shown, [filesVariable]: inside.join('\n') };
+  const copyOf = (path: string): string => show(resolve(path), 'copy');
+  const policy = policyFile(env);
+  return {
+    ...shown,
+    [filesVariable]: inside.join('\n'),
+    [registriesVariable]: registriesFiles(env).map(copyOf).join('\n'),
+    [policyVariable]: policy === undefined ? '' : copyOf(policy),
+  };
 }

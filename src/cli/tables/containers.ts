@@ -6,7 +6,7 @@ import { configGroups } from './pieces.ts';
 import { manifestFlag, oldPullFlags } from './own-build.ts';
 import { chunkSizeFlag } from './registry.ts';
 import { storeFlags } from './store-root.ts';
-import { copyGroups, sideFlags } from './transports.ts';
+import { copyGroups, policyFlags, sideFlags } from './transports.ts';
 import { commaList, group, inert, list, number, text, toggle, unsupported, unsupportedFlags } from './flag.ts';
 
 /** `-v` is a volume here, as with buildah. */
@@ -46,6 +46,7 @@ const volumeFlag: FlagSpec = list('volume', 'PATH:TARGET[:ro]', 'show what is at
 const registryFlags: FlagGroup = group('Registry', [
   ...sideFlags(''),
   text('authfile', 'FILE', 'read credentials from this file alone'),
+  ...policyFlags,
   inert('count', 'retry', 'each request has tries of its own'),
   inert('text', 'retry-delay', 'each request has tries of its own'),
   text('tmpdir', 'FOLDER', 'for what has to wait on disk (default $TMPDIR, or /var/tmp)'),

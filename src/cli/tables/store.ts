@@ -3,7 +3,7 @@ import { pullPolicies } from '../images/obtain-image.ts';
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
 import { storeFlags } from './store-root.ts';
-import { programFlags, sideFlags, signingFlags } from './transports.ts';
+import { policyFlags, programFlags, sideFlags, signingFlags } from './transports.ts';
 import { commaList, count, group, inert, list, text, toggle } from './flag.ts';
 
 /** The last two groups of such a command. */
@@ -60,7 +60,9 @@ export const diskUsageGroups: readonly FlagGroup[] = [group('What is printed', [
 
 /** How registries are asked, by buildah's names. */
 export const storeHowFlags: readonly FlagSpec[] = [
-  ...programFlags.filter(({ name }) => !/^(?:override-|retry|policy)/.test(name)),
+  ...programFlags.filter(({ name }) => !/^(?:override-|retry)|policy$/.test(name)),
+  // Without skopeo's word for it, which podman has for something else.
+  ...policyFlags,
   count('retry', 'N', 'tries more of the whole, besides those of each request (default 0)'),
   inert('text', 'retry-delay', 'each request waits by itself', { value: 'TIME' }),
 ];

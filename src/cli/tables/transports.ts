@@ -32,6 +32,11 @@ function authFile(prefix: '' | 'src-' | 'dest-'): FlagSpec {
   return text(`${prefix}authfile`, 'FILE', 'read credentials from this file alone');
 }
 
+const signaturePolicy = text('signature-policy', 'FILE', "this policy.json instead of this machine's");
+
+/** Which policy.json says from where images may be taken. */
+export const policyFlags: readonly FlagSpec[] = [toggle('insecure-policy', 'take images whatever policy.json says'), signaturePolicy];
+
 /** Flags of skopeo itself, which may stand behind a command here; and what a build's flags say of single registries. */
 export const programFlags: readonly FlagSpec[] = [
   ...hostFlags,
@@ -41,8 +46,7 @@ export const programFlags: readonly FlagSpec[] = [
   text('override-variant', 'VARIANT', 'choose images for this variant of the architecture'),
   count('retry-times', 'N', 'tries more of the whole, besides those of each request (default 0)'),
   text('tmpdir', 'FOLDER', 'for layers that are compressed anew (default $TMPDIR, or /var/tmp)'),
-  inert('boolean', 'insecure-policy', 'no policy of signatures is looked at'),
-  unsupported('text', 'policy', 'no policy of signatures can be checked'),
+  ...policyFlags.map((flag) => (flag === signaturePolicy ? { ...flag, aliases: ['policy'] } : flag)),
   unsupported('text', 'registries.d', 'signatures outside of registries are not read'),
 ];
 

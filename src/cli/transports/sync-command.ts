@@ -13,7 +13,7 @@ import type { Means, Place } from '../../transports/transport.ts';
 import type { CommandInput } from '../command.ts';
 import { copyWithRetries, openCopyMeans } from './copy-command.ts';
 import { describeFailure } from '../exit.ts';
-import { copyOptionsOf, sideOf } from '../requests/transport-request.ts';
+import { copyOptionsOf, sideOf, withPolicy } from '../requests/transport-request.ts';
 
 const fileLimitBytes = 4 * 1024 * 1024;
 
@@ -94,7 +94,7 @@ async function* batches(
   { means, skip }: { readonly means: CopyMeans; readonly skip: (error: unknown) => void },
   input: CommandInput,
 ): AsyncGenerator<Batch> {
-  const { signal } = input;
+  const { settings, signal } = input;
   const tagsBy = (from: Means) => async (reference: Reference) => await from.registry.listTags(reference, signal);
   if (kind === 'docker') {
     yield { sources: await repositorySources(source, tagsBy(means.from)), from: means.from };
@@ -105,9 +105,10 @@ async function* batches(
     return;
   }
   for (const registry of parseSyncFile(await readSyncFile(source), source)) {
-    const client = await openRegistrySide(sideFor(registry, input), { env: input.env, emit: means.emit });
+    const side = { env: withPolicy(settings, input.env), emit: means.emit };
+    const { registry: client, policy } = await openRegistrySide(sideFor(registry, input), side);
     try {
-      const from = { ...means.from, registry: client };
+      const from = { ...means.from, registry: client, policy };
       yield { sources: await fileSources(registry, tagsBy(from), skip), from };
     } finally {
       await client.close();
