@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { passedEnvironment, translate } from '../../../../src/cli/sandbox/sandbox-command.ts';
 
+// What this machine's /etc/containers says.
+const noConf = { YADOKARI_REGISTRIES_FILES: '', YADOKARI_POLICY_FILE: '' };
+
 describe('translate()', () => {
   let folder = '';
   before(() => {
@@ -15,7 +18,11 @@ describe('translate()', () => {
 
   const flagged = (...flags: readonly (readonly [string, string])[]) =>
     translate(
-      { flags: new Map(flags.map(([name, value]) => [name, [value]])), positionals: [], env: { HOME: folder, XDG_RUNTIME_DIR: folder } },
+      {
+        flags: new Map(flags.map(([name, value]) => [name, [value]])),
+        positionals: [],
+        env: { ...noConf, HOME: folder, XDG_RUNTIME_DIR: folder },
+      },
       folder,
     );
 
@@ -86,6 +93,7 @@ describe('translate()', () => {
     const keys = ['.aws/config', '.config/gcloud/application_default_credentials.json', 'run/key.json', 'run/token', 'run/app.pem'];
     for (const name of [...keys, '.aws/sso', 'run/other']) writeFileSync(join(home, name), '');
     const env = {
+      ...noConf,
       HOME: home,
       XDG_RUNTIME_DIR: join(home, 'run'),
       GOOGLE_APPLICATION_CREDENTIALS: join(home, 'run/key.json'),
@@ -117,7 +125,7 @@ describe('translate()', () => {
     writeFileSync(join(home, '.aws/config'), `[profile ci]\nrole_arn = r\nweb_identity_token_file = ${home}/aws-token\n`);
     const account = { type: 'external_account', credential_source: { file: join(home, 'google-token') } };
     writeFileSync(join(home, 'key.json'), JSON.stringify({ type: 'impersonated_service_account', source_credentials: account }));
-    const env = { HOME: home, XDG_RUNTIME_DIR: home, AWS_PROFILE: 'ci', GOOGLE_APPLICATION_CREDENTIALS: join(home, 'key.json') };
+    const env = { ...noConf, HOME: home, XDG_RUNTIME_DIR: home, AWS_PROFILE: 'ci', GOOGLE_APPLICATION_CREDENTIALS: join(home, 'key.json') };
     const { env: inside, visible } = translate({ flags: new Map(), positionals: [], env }, home);
     assert.equal(inside['YADOKARI_HOST_FILES'], '/kaniko/host');
     const copies = visible.filter(({ mode }) => mode === 'copy').map(({ path }) => path.slice(home.length + 1));
