@@ -107,6 +107,7 @@ describe('translate()', () => {
     const places = ['.docker/config.json', 'run/containers/auth.json', '.config/containers/auth.json'];
     assert.equal(looked, places.map(inSandbox).join('\n'), 'as people know the places where nothing is');
     assert.deepEqual(named, {
+      ...noConf,
       AWS_CONFIG_FILE: inSandbox('.aws/config'),
       CLOUDSDK_CONFIG: inSandbox('.config/gcloud'),
       GOOGLE_APPLICATION_CREDENTIALS: inSandbox('run/key.json'),
