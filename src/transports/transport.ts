@@ -6,6 +6,7 @@ import type { Reference } from '../oci/reference.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import type { Policy } from '../registry/policy.ts';
+import type { EngineAddress } from './docker-engine.ts';
 
 /** What readers of a kind of place expect; it decides what a copy has to change. */
 export interface TransportTraits {
@@ -26,7 +27,7 @@ export interface Transport extends TransportTraits {
   readonly parse: (text: string) => Place;
 }
 
-type TransportName = 'docker' | 'oci' | 'oci-archive' | 'docker-archive' | 'dir' | 'store';
+type TransportName = 'docker' | 'oci' | 'oci-archive' | 'docker-archive' | 'docker-daemon' | 'dir' | 'store';
 
 /** Where one image is, or will be. */
 export interface Place {
@@ -67,6 +68,8 @@ export interface Means {
   readonly temporaryFolder: string;
   /** Chooses where a name stands for several images. */
   readonly platform: Platform;
+  /** The usual one where left out. */
+  readonly engine?: EngineAddress;
 }
 
 export type OpenSource = ImageSource & AsyncDisposable;
@@ -79,7 +82,6 @@ export interface OpenSink extends ImageSink, AsyncDisposable {
 /** Other tools' transports, and why they can't be had. */
 const refused: ReadonlyMap<string, string> = new Map([
   ['containers-storage', "it is the private store of podman and buildah; use 'podman save' and docker-archive: or oci-archive:"],
-  ['docker-daemon', "there is no daemon here; use 'docker save' and docker-archive:"],
   ['ostree', 'use oci: or dir:'],
   ['sif', 'use oci: or dir:'],
   ['tarball', 'make a layer of it: yadokari layer'],

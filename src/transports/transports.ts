@@ -1,4 +1,6 @@
-// The transports there are: registries, OCI layouts and docker archives, each as source and sink.
+// The transports there are: registries, engines, OCI layouts, archives and folders, each as source and sink.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
 import { isDigest } from '../oci/digest.ts';
@@ -10,7 +12,8 @@ import { addFolderSignature, openFolderSink, openFolderSource, readFolderSignatu
 import { ociArchiveTags, openOciArchiveSink, openOciArchiveSource } from '../store/oci-archive.ts';
 import { type LayoutReference, layoutTags, openLayoutSink, openLayoutSource } from '../store/oci-layout.ts';
 import { removeLayoutImage } from '../store/layout-removal.ts';
-import type { OpenSink, OpenSource, Place, Transport } from './transport.ts';
+import { loadImages, saveImage, usualEngine } from './docker-engine.ts';
+import type { Means, OpenSink, OpenSource, Place, Transport } from './transport.ts';
 
 /** An image of a registry's repository. */
 const docker: Transport = {
@@ -52,6 +55,13 @@ const dockerArchive: Transport = {
   parse: parseDockerArchive,
 };
 
+/** An image of Docker's engine, by its name or its id. */
+const dockerDaemon: Transport = {
+  ...dockerArchive,
+  name: 'docker-daemon',
+  parse: enginePlace,
+};
+
 /** One image as plain files in a folder. */
 const dir: Transport = {
   name: 'dir',
@@ -62,7 +72,7 @@ const dir: Transport = {
   parse: folderPlace,
 };
 
-export const transports: readonly Transport[] = [docker, oci, ociArchive, dockerArchive, dir];
+export const transports: readonly Transport[] = [docker, oci, ociArchive, dockerArchive, dockerDaemon, dir];
 
 /** The place of a name in a registry, as a pull or push names it without a transport. */
 export function registryPlace(reference: Reference): Place {
@@ -149,6 +159,49 @@ export function dockerArchivePlace(choice: ArchiveChoice): Place {
     },
     listNames: async ({ temporaryFolder }, signal) => await dockerArchiveTags(path, temporaryFolder, signal),
   };
+}
+
+function enginePlace(text: string): Place {
+  const isId = isDigest(text);
+  const reference = isId ? undefined : withDefaultTag(parseReference(text));
+  const image = reference === undefined ? text : formatCommonName(reference);
+  const name = `docker-daemon:${image}`;
+  if (reference?.digest !== undefined) throw malformed(name, 'an engine knows images by name and tag, or by id (sha256:…)');
+  return {
+    transport: dockerDaemon,
+    name,
+    imageName: image,
+    openSource: async ({ engine = usualEngine, ...means }, signal) =>
+      await withArchive(means, async (path) => {
+        await saveImage(engine, image, path, signal);
+        return await openDockerArchiveSource({ path, ...(isId ? { position: 0 } : given({ reference })) }, means.temporaryFolder, signal);
+      }),
+    openSink: async ({ engine = usualEngine, ...means }, moreNames, signal) =>
+      await withArchive(means, async (path) => {
+        if (isId) throw malformed(name, 'an image that is written gets its id from its bytes');
+        const sink = await dockerArchivePlace({ path, ...given({ reference }) }).openSink(means, moreNames, signal);
+        const finish = async (): Promise<void> => {
+          await sink.finish();
+          await loadImages(engine, path, signal);
+        };
+        return { ...sink, finish };
+      }),
+  };
+}
+
+/** What is opened of an archive in a folder of its own, which goes with it. */
+async function withArchive<Opened extends AsyncDisposable>(
+  { temporaryFolder }: Means,
+  open: (path: string) => Promise<Opened>,
+): Promise<Opened> {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.adopt(
+    await mkdtemp(join(temporaryFolder, 'yadokari-')),
+    async (path) => await rm(path, { recursive: true, force: true }),
+  );
+  const opened = stack.use(await open(join(folder, 'image.tar')));
+  const rest = stack.move();
+  return { ...opened, [Symbol.asyncDispose]: async () => await rest.disposeAsync() };
 }
 
 /** The one image of a folder. */

@@ -8,6 +8,7 @@ import { type Platform, hostPlatform, normalizePlatform, parsePlatform } from '.
 import { type RegistrySide, openRegistrySide } from '../../surroundings/registry-side.ts';
 import { policyVariable } from '../../surroundings/containers-conf.ts';
 import type { CopyOptions } from '../../transports/copy.ts';
+import { type EngineAddress, usualEngine } from '../../transports/docker-engine.ts';
 import type { Selection } from '../../transports/select.ts';
 import type { Means } from '../../transports/transport.ts';
 import { chunkBytesOf, hostSettingsOf } from './registry-request.ts';
@@ -29,6 +30,7 @@ export async function openMeans(
     policy,
     temporaryFolder: temporaryFolderOf(settings, env),
     platform: chosenPlatform(settings),
+    engine: engineOf(env, settings.text(`${prefix}daemon-host`), settings.text(`${prefix}cert-dir`)),
     [Symbol.asyncDispose]: registry.close,
   };
 }
@@ -48,6 +50,12 @@ export function temporaryFolderOf(settings: Settings, env: Environment): string 
   const folder = settings.text('tmpdir') ?? (env['TMPDIR'] || '/var/tmp');
   makeNamedFolder(folder, 'the folder for temporary files');
   return folder;
+}
+
+/** The engine that docker's own variables name, unless a flag does. */
+export function engineOf(env: Environment, host?: string, certificates?: string): EngineAddress {
+  const folder = certificates ?? (env['DOCKER_TLS_VERIFY'] ? env['DOCKER_CERT_PATH'] : undefined);
+  return { host: host ?? (env['DOCKER_HOST'] || usualEngine.host), ...given({ certificates: folder }) };
 }
 
 /** @throws ERR_USAGE for flags that contradict each other */

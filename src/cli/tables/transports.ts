@@ -23,7 +23,7 @@ export function sideFlags(prefix: '' | 'src-' | 'dest-'): readonly FlagSpec[] {
     toggle(`${prefix}no-creds`, `be nobody for ${of}`),
     text(`${prefix}cert-dir`, 'FOLDER', `*.crt to trust, *.cert and *.key to show to ${of}`),
     ...(prefix === '' ? [] : [authFile(prefix)]),
-    unsupported('text', `${prefix}daemon-host`, 'there is no daemon here'),
+    text(`${prefix}daemon-host`, 'ADDRESS', 'the engine of docker-daemon: (default $DOCKER_HOST, or the usual socket)'),
     unsupported('text', `${prefix}shared-blob-dir`, 'a layout has its blobs in its own folder; several images can be in one layout'),
   ];
 }

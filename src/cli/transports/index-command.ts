@@ -19,6 +19,7 @@ import { registryPlace, transports } from '../../transports/transports.ts';
 import type { CommandInput } from '../command.ts';
 import { type IndexSource, indexSources } from './index-sources.ts';
 import { makeRegistryRequest } from '../requests/registry-request.ts';
+import { engineOf } from '../requests/transport-request.ts';
 import { parseDestination, resultPaths } from '../requests/output-request.ts';
 import type { Settings } from '../settings.ts';
 
@@ -32,7 +33,7 @@ export async function runIndexCreateCommand(input: CommandInput): Promise<void> 
   const output = outputOf(settings, targets, workingDirectory);
   const request = makeRegistryRequest(settings, env, workingDirectory);
   await using access = await accessRegistries(request, { env, folders: ['/kaniko/.docker'], emit: report.emit });
-  const common = { temporaryFolder: tmpdir(), platform: hostPlatform(process.arch) };
+  const common = { temporaryFolder: tmpdir(), platform: hostPlatform(process.arch), engine: engineOf(env) };
   const from: Means = { ...common, registry: access.clients.pull };
   const to: Means = { ...common, registry: access.clients.push };
   const results = await openResultFiles(output, { registry: to.registry, signal });

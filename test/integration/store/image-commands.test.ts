@@ -134,7 +134,7 @@ test('an image keeps its digest from a registry to the store, to skopeo, and on'
     ['push', bare, name, '--destination', `${registry.host}/x`],
     ['push', '--insecure', name, `${registry.host}/x`],
     ['push', name, 'containers-storage:x'],
-    ['pull', 'docker-daemon:x'],
+    ['pull', 'sif:x'],
   ])
     assert.match((await ended(program, mistake)).stderr, /^error: Cannot use /, mistake.join(' '));
 });
