@@ -1,6 +1,6 @@
 // One new thing at an absolute path. What is there is never touched, and no symbolic link in the last name
 // is followed. RED: the parent must come from resolve.ts.
-import { closeSync, mkdirSync, rmdirSync, symlinkSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, rmdirSync, symlinkSync, unlinkSync, writeSync } from 'node:fs';
 import { type ByteString, fsPath } from '../bytes.ts';
 import { BuilderError, systemCode } from '../errors.ts';
 import type { Entry } from '../layer/entry.ts';
@@ -62,8 +62,10 @@ async function createFile(path: ByteString, entry: Entry, refuse: RefuseXattr): 
   try {
     needRoom(entry, fsPath(path));
     const { content = [] } = entry;
-    if (Array.isArray(content)) for (const chunk of content) writeWhole(fd, chunk);
-    else for await (const chunk of content) writeWhole(fd, chunk);
+    const writer = new ContentWriter(fd);
+    if (Array.isArray(content)) for (const chunk of content) writer.add(chunk);
+    else for await (const chunk of content) writer.add(chunk);
+    writer.end();
     applyToFile(fd, path, entry, refuse);
   } catch (error) {
     unlinkSync(fsPath(path));
@@ -74,8 +76,39 @@ async function createFile(path: ByteString, entry: Entry, refuse: RefuseXattr): 
   return true;
 }
 
-function writeWhole(fd: number, chunk: Buffer): void {
-  for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done);
+/**
+ * Writes a new file. Pieces of nothing but zeros become holes: the image of a disk takes no more room here than where it was made,
+ * and nobody who reads it can tell.
+ */
+class ContentWriter {
+  readonly #fd: number;
+  #end = 0;
+  #endsInHole = false;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  add(chunk: Buffer): void {
+    this.#endsInHole = isHole(chunk);
+    const { length } = chunk;
+    for (let done = this.#endsInHole ? length : 0; done < length;)
+      done += writeSync(this.#fd, chunk, done, length - done, this.#end + done);
+    this.#end += length;
+  }
+
+  end(): void {
+    if (this.#endsInHole) ftruncateSync(this.#fd, this.#end);
+  }
+}
+
+/** Of less a file system makes no hole. */
+const leastHoleBytes = 4096;
+
+// All of it is zeros where the first byte is, and each is like the one before.
+function isHole(chunk: Buffer): boolean {
+  const last = chunk.length - 1;
+  return last >= leastHoleBytes - 1 && chunk[0] === 0 && chunk[last] === 0 && chunk.compare(chunk, 1, last + 1, 0, last) === 0;
 }
 
 function impossible(path: ByteString, reason: string): never {

@@ -1,4 +1,4 @@
-// Files with holes, in the four ways archives have told of them. We only read them: what is written has no holes.
+// Files with holes, in the four ways archives have told of them. We only read them: no layer that is written tells of any.
 // GNU tar manual, "Storing Sparse Files".
 import { type ByteString, bytesFromBuffer } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';

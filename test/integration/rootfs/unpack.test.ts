@@ -418,3 +418,22 @@ for (const [title, entries, check] of orders) {
     check(inside);
   });
 }
+
+const hole = 8 * 2 ** 20;
+const withHoles: readonly TarOptions[] = [
+  { path: 'zeros', content: Buffer.concat([Buffer.from('a'), Buffer.alloc(hole), Buffer.from('b')]) },
+  { path: 'ends', content: Buffer.concat([Buffer.from('a'), Buffer.alloc(hole)]) },
+  { path: 'nothing', content: Buffer.alloc(hole) },
+  { path: 'sparse', content: 'ab', pax: { 'GNU.sparse.map': `0,1,${hole + 1},1`, 'GNU.sparse.size': String(hole + 2) } },
+];
+
+test('unpackLayer() makes holes of long runs of zeros, whether the archive tells of them or not', async (context) => {
+  const { root, inside } = place(context);
+  await unpack(root, withHoles);
+  const expected = { zeros: withHoles[0], ends: withHoles[1], nothing: withHoles[2], sparse: withHoles[0] };
+  for (const [name, options] of Object.entries(expected)) {
+    const path = join(inside, name);
+    assert.ok(readFileSync(path).equals(Buffer.from(options?.content ?? '')), name);
+    assert.ok(statSync(path).blocks * 512 < hole / 4, `${name} takes ${statSync(path).blocks} blocks`);
+  }
+});
