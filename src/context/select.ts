@@ -131,7 +131,7 @@ function notFound(tree: SourceTree, word: string, located: Exclude<Located, { ki
 /** Whose the place is, who took away what was there, or which name may have been meant. */
 function hintFor(tree: SourceTree, missing: ByteString): string | undefined {
   if (tree.isForeign?.(missing) === true)
-    return `what a RUN makes there is not the image's: it is a mount or a folder of this container, or the builder's; let it write elsewhere`;
+    return `what a RUN makes there is not the image's: it is a mount or a folder of this container, the builder's, or left out by --ignore-path; let it write elsewhere`;
   const guess = guessName(tree, missing);
   return lossHint(tree, missing) ?? (guess === undefined ? undefined : `did you mean '${guess}'?`);
 }

@@ -33,7 +33,7 @@ export interface Candidate {
 
 /**
  * What `use` makes of the first candidate that has the name. Undefined where every one says that there is no such image.
- * @throws RegistryError, ERR_LAYER or ERR_UNSUPPORTED of the last one; what mirrors said before becomes warnings.
+ * @throws RegistryError, ERR_LAYER or ERR_UNSUPPORTED of the last one that failed; what the others said is told.
  */
 export async function fromFirst<Value>(
   candidates: readonly Candidate[],
@@ -46,7 +46,13 @@ export async function fromFirst<Value>(
     try {
       const source = await openSource(candidates.slice(position), reference, emit, signal);
       if (source !== undefined) return await use(source);
-      if (!isLast) emit({ kind: 'note', level: 'info', message: `${registry}/${repository} has no such image; trying the next place` });
+      // Also of the last one, where the error will be what another one said.
+      if (!isLast || failure !== undefined)
+        emit({
+          kind: 'note',
+          level: 'info',
+          message: `${registry}/${repository} has no such image${isLast ? '' : '; trying the next place'}`,
+        });
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof BuilderError)) throw error;

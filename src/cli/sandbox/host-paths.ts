@@ -21,6 +21,8 @@ export function withHostPaths(report: Report, env: Environment): Report {
 function translated(event: BuildEvent, onHost: (text: string) => string): BuildEvent {
   if (event.kind === 'image.written') return { ...event, destination: onHost(event.destination) };
   if (event.kind === 'warning' || event.kind === 'note' || event.kind === 'plan') return { ...event, message: onHost(event.message) };
+  if (event.kind === 'build.started') return { ...event, dockerfile: onHost(event.dockerfile) };
+  if ('step' in event && event.step !== undefined) return { ...event, step: { ...event.step, dockerfile: onHost(event.step.dockerfile) } };
   if (event.kind === 'phase' && event.detail !== undefined) return { ...event, detail: onHost(event.detail) };
   return event;
 }

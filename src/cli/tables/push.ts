@@ -44,6 +44,7 @@ const authFileFlag: FlagSpec = text('authfile', 'FILE', 'this file (default: con
 const askingFlags: readonly FlagSpec[] = [
   inert('boolean', 'tls-verify', 'nothing is asked of the registry'),
   inert('text', 'cert-dir', 'nothing is asked of the registry'),
+  inert('boolean', 'verbose', 'nothing is asked of the registry'),
 ];
 
 export const loginGroups: readonly FlagGroup[] = [
@@ -71,6 +72,6 @@ export const loginGroups: readonly FlagGroup[] = [
 ];
 
 export const logoutGroups: readonly FlagGroup[] = [
-  group('Where from', [toggle('all', 'from every registry', { short: 'a', isCommon: true }), authFileFlag]),
+  group('Where from', [toggle('all', 'from every registry', { short: 'a', isCommon: true }), authFileFlag, ...askingFlags]),
   group('What is told', logFlags),
 ];

@@ -111,6 +111,21 @@ test('a mirror that has no such image is named before the next place is asked', 
   assert.deepEqual(client.lines(), [`${mirror.host}/hub/app/image has no such image; trying the next place`]);
 });
 
+test('where one mirror fails and the last place has no such image, the error is the former and the latter is told', async () => {
+  const mirror = await start();
+  const port = await closedPort();
+  const mirrors = new Map([['origin.test:5000', [`127.0.0.1:${port}`, mirror.host]]]);
+  const client = clientOf({}, { mirrors: { mirrors, onlyMirrors: true } });
+  await assert.rejects(
+    client.pullImage(parseReference('origin.test:5000/a:1'), platform, signal),
+    /Cannot reach 127\.0\.0\.1:\d+: connection refused/,
+  );
+  assert.deepEqual(client.lines(), [
+    `Cannot reach 127.0.0.1:${port}: connection refused; trying the next place`,
+    `${mirror.host}/a has no such image`,
+  ]);
+});
+
 test('a mirror that refuses connections is left for the next place at once, with a word', async () => {
   const origin = await start();
   await store(origin, 'app/image');

@@ -23,6 +23,10 @@ test('withHostPaths() shows the paths that people wrote, in events and in lines'
   assert.deepEqual(shown(plan), { ...plan, message: '/home/me/app/D for linux/amd64' });
   const written: BuildEvent = { kind: 'image.written', destination: `oci:${inside}`, digest: 'sha256:1', sizeBytes: 1 };
   assert.deepEqual(shown(written), { ...written, destination: 'oci:/home/me/app' });
+  const started: BuildEvent = { kind: 'build.started', dockerfile: `${inside}/D`, text: '', platform: 'linux/amd64', destinations: [] };
+  assert.deepEqual(shown(started), { ...started, dockerfile: '/home/me/app/D' });
+  const stepped: BuildEvent = { kind: 'step.started', step: { ...step, dockerfile: `${inside}/D` } };
+  assert.deepEqual(shown(stepped), { ...stepped, step: { ...step, dockerfile: '/home/me/app/D' } });
   const lines: string[] = [];
   const report = { emit: () => undefined, line: (_: string, text: string) => void lines.push(text), close: () => undefined };
   withHostPaths(report, held).line('error', message);
