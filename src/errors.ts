@@ -32,10 +32,10 @@ export class BuilderError extends Error {
     message: string,
     options?: { readonly cause?: unknown; readonly hint?: string | undefined; readonly range?: SourceRange | undefined },
   ) {
-    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
+    super(hideCredentials(message), options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = code;
-    this.hint = options?.hint;
+    this.hint = options?.hint === undefined ? undefined : hideCredentials(options.hint);
     this.range = options?.range;
   }
 }
@@ -186,7 +186,14 @@ export function withoutUser(place: string): string {
 
 /** The text with the users and passwords of its URLs replaced. A user alone may be a token, but for other protocols than http. */
 export function replaceUsers(text: string, by: (user: string) => string): string {
-  return text.replace(/\b([a-z][a-z\d+.-]*:\/\/)([^/\s?#]+)@/gi, (written, scheme: string, user: string) =>
-    /^http/i.test(scheme) || user.includes(':') ? `${scheme}${by(user)}@` : written,
+  // What stands behind the first colon is a password where it is no port, whatever it has in it.
+  return text.replace(
+    /\b([a-z][a-z\d+.-]*:\/\/)([^/\s?#]+|[^/\s?#@:[]*:(?!\$|\d+(?:[/?#\s]|$))\S{0,4000})@/gi,
+    (written, scheme: string, user: string) => (/^http/i.test(scheme) || user.includes(':') ? `${scheme}${by(user)}@` : written),
   );
+}
+
+/** The text with `xxxxx` for users and passwords of URLs, as BuildKit's history has it. A user alone may be a token, too. */
+export function hideCredentials(text: string): string {
+  return replaceUsers(text, (user) => (user.includes(':') ? 'xxxxx:xxxxx' : 'xxxxx'));
 }

@@ -1,7 +1,7 @@
 // The images that stages start from and COPY reads from: each resolved once, its layers downloaded once, in parallel, while
 // they are being unpacked.
 import { Readable } from 'node:stream';
-import { BuilderError, messageOf } from '../errors.ts';
+import { BuilderError, hideCredentials, messageOf } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Layer, Image } from '../oci/image.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
@@ -72,7 +72,7 @@ export function createBaseImages({ resolve, store, retries, emit, signal }: Base
     const key = `${name} ${formatPlatform(platform)}`;
     const known = described.get(key);
     if (known !== undefined) return known;
-    emit({ kind: 'phase', phase: 'pulling', detail: name });
+    emit({ kind: 'phase', phase: 'pulling', detail: hideCredentials(name) });
     const image = withRetries(name, () => resolve(name, platform, signal)).catch((error: unknown) => {
       throw wrap(name, error);
     });

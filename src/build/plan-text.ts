@@ -1,5 +1,5 @@
 // The plan of a build in words: --dryrun prints it instead of building, KANIKO_PRINT_PLAN before building.
-import { hideCredentials } from '../context/source-word.ts';
+import { hideCredentials } from '../errors.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
 import { formatPlatform } from '../oci/platform.ts';

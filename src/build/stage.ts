@@ -1,8 +1,7 @@
 // One stage, from its base to its last instruction.
-import { hideCredentials } from '../context/source-word.ts';
 import type { Dockerfile, Instruction, RunInstruction } from '../dockerfile/instruction.ts';
 import { parseOnbuild } from '../dockerfile/parse.ts';
-import { BuilderError, type SourceRange } from '../errors.ts';
+import { BuilderError, hideCredentials, type SourceRange } from '../errors.ts';
 import type { BuildEvent, Emit, StepLabel } from '../events.ts';
 import { given } from '../given.ts';
 import { appendHistory, appendLayer, type Image, type Layer } from '../oci/image.ts';

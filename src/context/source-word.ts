@@ -1,5 +1,4 @@
 // What kind of thing a word names that may be a file, a URL or a repository.
-import { replaceUsers } from '../errors.ts';
 
 /** True for a source of ADD that is a git repository: `git@host:path`, `ssh://`, `git://`, or an http URL that ends in `.git`. */
 export function isGitSource(word: string): boolean {
@@ -14,9 +13,4 @@ export function isGitContext(place: string): boolean {
 /** True for an http or https URL that is not a repository. */
 export function isUrlSource(word: string): boolean {
   return /^https?:\/\//.test(word) && !isGitSource(word);
-}
-
-/** The text with `xxxxx` for users and passwords of URLs, as BuildKit's history has it. A user alone may be a token, too. */
-export function hideCredentials(text: string): string {
-  return replaceUsers(text, (user) => (user.includes(':') ? 'xxxxx:xxxxx' : 'xxxxx'));
 }

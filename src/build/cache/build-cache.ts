@@ -1,6 +1,6 @@
 // The cache of one build: what is in it is found out for the whole plan ahead; then each step asks for its result, and what was
 // executed is kept. A result is only taken where the steps before gave the results that it was made on.
-import { hideCredentials } from '../../context/source-word.ts';
+import { hideCredentials } from '../../errors.ts';
 import type { PlannedStage } from '../../dockerfile/stages.ts';
 import type { Emit, StepLabel } from '../../events.ts';
 import { given } from '../../given.ts';

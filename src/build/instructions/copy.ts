@@ -1,11 +1,11 @@
 // COPY: words to sources, sources to files, files into the root. dockerfile reference, "COPY"; what BuildKit does decides.
 import { bytesFromText } from '../../bytes.ts';
 import { compileExcludes } from '../../context/ignore.ts';
-import { hideCredentials, isGitSource, isUrlSource } from '../../context/source-word.ts';
+import { isGitSource, isUrlSource } from '../../context/source-word.ts';
 import { type Selection, selectSources, selectWithParents } from '../../context/select.ts';
 import type { SourceTree } from '../../context/tree.ts';
 import type { CopyInstruction, Flag, Heredoc } from '../../dockerfile/instruction.ts';
-import { BuilderError, DockerfileError, pinnedTo, type SourceRange } from '../../errors.ts';
+import { BuilderError, DockerfileError, hideCredentials, pinnedTo, type SourceRange } from '../../errors.ts';
 import { given } from '../../given.ts';
 import { lookupOwner } from '../../linux/accounts.ts';
 import type { Effect, StageState, StepScope } from '../effect.ts';
