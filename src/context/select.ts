@@ -72,9 +72,9 @@ function find(tree: SourceTree, path: ByteString, word: string): Extract<Located
 function expandWildcards(tree: SourceTree, base: ByteString, patterns: readonly ByteString[]): ByteString[] {
   const matchers = patterns.map((pattern) => compileWildcard(textFromBytes(pattern)));
   let paths = [base];
-  for (const [depth, matches] of matchers.entries()) {
+  for (const matches of matchers) {
     paths = paths.flatMap((path) => {
-      if (depth > 0 && tree.files.stat(path)?.type !== 'directory') return [];
+      if (tree.files.stat(path)?.type !== 'directory') return [];
       const names = tree.files.names(path).filter((name) => matches(textFromBytes(name)));
       return names.map((name) => childPath(path, name));
     });

@@ -57,6 +57,11 @@ function failure(act: () => unknown): BuilderError {
   throw new Error('nothing was thrown');
 }
 
+test('selectSources() finds nothing below what is no folder', () => {
+  using folder = new Folder('file', 'link -> file');
+  for (const word of ['file/*', 'file/*/x', 'link/?', 'file*/*']) assert.deepEqual(selectSources(folder.tree(), word), [], word);
+});
+
 test('selectSources() names a match as it was found, and gives the place its links lead to', () => {
   using folder = new Folder('real/file', 'link -> real', 'alias -> real/file', 'up -> ../../../real/file');
   for (const [word, path, name] of [
