@@ -1,6 +1,7 @@
 // Things on disk that are known again whatever a command renamed meanwhile: by device and inode, and by a descriptor that stays open.
-import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync } from 'node:fs';
+import { type BigIntStats, chmodSync, closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, readlinkSync } from 'node:fs';
 import { type ByteString, fsPath } from '../../bytes.ts';
+import { systemCode } from '../../errors.ts';
 
 /** What no rename changes. */
 export interface Identity {
@@ -15,13 +16,30 @@ export interface Handle {
   readonly fd: number | undefined;
 }
 
+/** Linux's, for both machines: no right to read or write is needed. */
+const O_PATH = 0o10000000;
+
 /** Holds what is at `path`, a link itself. @throws SystemError */
 export function openHandle(path: ByteString, isWritable: boolean): Handle {
   const stats = lstatSync(fsPath(path), { bigint: true });
   // Neither links nor sockets can be opened, and devices had better not be.
   if (!stats.isFile() && !stats.isDirectory()) return { path, identity: identityOf(stats), fd: undefined };
-  const access = isWritable ? constants.O_RDWR : constants.O_RDONLY;
-  return { path, identity: identityOf(stats), fd: openSync(fsPath(path), access | constants.O_NOFOLLOW | constants.O_NONBLOCK) };
+  const fd = isWritable ? openWritable(path, Number(stats.mode) & 0o7777) : openSync(fsPath(path), O_PATH | constants.O_NOFOLLOW);
+  return { path, identity: identityOf(stats), fd };
+}
+
+/** Of what only its owner may read: without CAP_DAC_OVERRIDE that binds root, too. */
+function openWritable(path: ByteString, mode: number): number {
+  const flags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  try {
+    return openSync(fsPath(path), flags);
+  } catch (error) {
+    if (systemCode(error) !== 'EACCES') throw error;
+  }
+  chmodSync(fsPath(path), 0o600);
+  const fd = openSync(fsPath(path), flags);
+  fchmodSync(fd, mode);
+  return fd;
 }
 
 export function closeHandle({ fd }: Handle): void {

@@ -83,11 +83,14 @@ export class MountTargets {
     const before = lstatSync(fsPath(firstParent), { bigint: true });
     const createdFolders = makeFolders(firstParent, parent);
     const aside = existing === undefined ? undefined : moveAside(target, path);
+    let handle: Handle;
     try {
       await thing.make(path);
+      handle = openHandle(path, thing.isSecret === true);
     } catch (error) {
       removeTree(this.#bare, inside);
       if (aside !== undefined) renameSync(fsPath(aside.path), fsPath(path));
+      if (aside !== undefined) closeHandle(aside.handle);
       removeFolders(createdFolders);
       throw error;
     }
@@ -99,7 +102,7 @@ export class MountTargets {
       parent,
       parentIdentity: identityOf(lstatSync(fsPath(parent), { bigint: true })),
       thing,
-      handle: openHandle(path, thing.isSecret === true),
+      handle,
       aside,
       createdFolders,
       times: [{ path: firstParent, before, after }],

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bytesFromText } from '../../../src/bytes.ts';
@@ -12,6 +13,7 @@ import { diskView } from '../../../src/files/disk-view.ts';
 import { parseIgnoreFile } from '../../../src/context/ignore.ts';
 import { type ShellRoot, makeShellRoot, shellRootMissing } from '../../support/shell-root.ts';
 import { type Ran, runInstruction, runStep, stageState } from '../../support/run-step.ts';
+import { temporaryFolder } from '../../support/tree.ts';
 
 const missing = shellRootMissing();
 const options = { skip: missing ?? false };
@@ -127,6 +129,26 @@ test('a secret is a file of mode 0400 of root for this RUN alone', options, asyn
   assert.deepEqual(ran.lines, ['s3cret-t0ken', '0:0 400']);
   assert.deepEqual(ran.effect?.secretIds, ['token']);
   assert.deepEqual(await picture(root.path), before_);
+});
+
+test('a secret is put, and what it covers put back, where root has the rights of an owner alone', options, async (test) => {
+  const folder = temporaryFolder(test);
+  const put = `
+    import { chmodSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+    import { MountTargets } from '${resolve(import.meta.dirname, '../../../src/build/instructions/mount-targets.ts')}';
+    import { createProtection } from '${resolve(import.meta.dirname, '../../../src/rootfs/protect.ts')}';
+    const [root, path] = ['${folder}', '${folder}/t'];
+    writeFileSync(path, 'covered', { mode: 0 });
+    const targets = new MountTargets({ path: root, protection: createProtection([]) });
+    const make = async () => (writeFileSync(path, 'secret'), chmodSync(path, 0o400));
+    await targets.put('/t', { type: 'file', make, isSecret: true });
+    const seen = [readFileSync(path, 'utf8'), statSync(path).mode & 0o777];
+    await targets.restore();
+    chmodSync(path, 0o600);
+    console.log(JSON.stringify([...seen, readdirSync(root), readFileSync(path, 'utf8')]));`;
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--input-type=module', '-e', put];
+  const done = spawnSync('setpriv', ['--bounding-set', '-all', '--inh-caps', '-all', '--', ...node], { encoding: 'utf8' });
+  assert.equal(done.stdout, `${JSON.stringify(['secret', 0o400, ['t'], 'covered'])}\n`, done.stderr);
 });
 
 test('a secret can belong to another user, stand elsewhere, and be a variable', options, async () => {
