@@ -61,6 +61,11 @@ export class Pack {
     return this.#bytes.at(offset, length);
   }
 
+  /** How many objects it has. */
+  get size(): number {
+    return this.#offsets.size;
+  }
+
   /** Where the pack's own checksum begins. */
   get end(): number {
     return this.#bytes.end;

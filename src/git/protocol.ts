@@ -50,6 +50,10 @@ export type Fetched =
   | { readonly kind: 'refused'; readonly reason: string };
 
 const agent = 'agent=yadokari';
+/** Of a list that a server sends, with what holding a line costs besides: enough for a million refs with long names. */
+const listLimitBytes = 1 << 28;
+const lineCostBytes = 64;
+const shallowLineBytes = 48;
 
 /** Reads a server's greeting. @throws ERR_CONTEXT, ERR_UNSUPPORTED for repositories with SHA-256 names */
 export async function meet(upload: UploadPack): Promise<GitServer> {
@@ -59,7 +63,8 @@ export async function meet(upload: UploadPack): Promise<GitServer> {
     await upload.greeting.next();
     first = await upload.greeting.next();
   }
-  const server = first?.kind === 'line' && textOf(first) === 'version 2' ? await meetNew(upload) : await meetOld(upload, first);
+  const server =
+    first?.kind === 'line' && textOf(first) === 'version 2' ? await meetNew(upload) : await meetOld(upload, first ?? { kind: 'end' });
   const format = server.capabilities.get('object-format') ?? 'sha1';
   if (format !== 'sha1')
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot read ${upload.name}: its objects are named by ${format}, not by sha1`);
@@ -75,9 +80,8 @@ async function meetNew(upload: UploadPack): Promise<GitServer> {
   return { upload, version: 2, capabilities, advertised: [] };
 }
 
-async function meetOld(upload: UploadPack, first: Packet | undefined): Promise<GitServer> {
-  const lines: string[] = [];
-  for (let packet = first; packet?.kind === 'line'; packet = await upload.greeting.next()) lines.push(checkedLine(upload, packet));
+async function meetOld(upload: UploadPack, first: Packet): Promise<GitServer> {
+  const lines = await linesUntilFlush(upload, upload.greeting, first);
   if (lines[0] === 'version 1') lines.shift();
   const [, told = ''] = (lines[0] ?? '').split('\0', 2);
   const capabilities = new Map(
@@ -145,7 +149,8 @@ export async function fetchPack(
       if (/not our ref|unadvertised object/i.test(text)) return { kind: 'refused', reason: words(text.slice(4)) };
       throw spoken(upload, text);
     }
-    if (text.startsWith('shallow ')) shallow.push(text.slice('shallow '.length));
+    if (shallow.length * (shallowLineBytes + lineCostBytes) > listLimitBytes) throw tooLong(upload);
+    if (/^shallow [0-9a-f]{40}$/.test(text)) shallow.push(text.slice('shallow '.length));
     else if (text === 'packfile' || text === 'NAK') break;
   }
   await readSideband(upload, answer, write);
@@ -184,10 +189,19 @@ async function readSideband(upload: UploadPack, answer: PacketReader, write: (by
   }
 }
 
-async function linesUntilFlush(upload: UploadPack, reader: PacketReader): Promise<readonly string[]> {
+async function linesUntilFlush(upload: UploadPack, reader: PacketReader, first?: Packet): Promise<string[]> {
   const lines: string[] = [];
-  for (let packet = await reader.next(); packet?.kind === 'line'; packet = await reader.next()) lines.push(checkedLine(upload, packet));
+  let left = listLimitBytes;
+  for (let packet = first ?? (await reader.next()); packet?.kind === 'line'; packet = await reader.next()) {
+    left -= packet.bytes.length + lineCostBytes;
+    if (left < 0) throw tooLong(upload);
+    lines.push(checkedLine(upload, packet));
+  }
   return lines;
+}
+
+function tooLong({ name }: UploadPack): BuilderError {
+  return new BuilderError('ERR_CONTEXT', `Cannot read ${name}: the server sends a list that is too long`);
 }
 
 function checkedLine(upload: UploadPack, packet: { readonly bytes: Buffer }): string {

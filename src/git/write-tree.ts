@@ -29,6 +29,9 @@ export interface WriteTreeOptions {
 }
 
 const maxDepth = 512;
+/** More than that many paths have to have objects of their own: trees that are in each other many times are few bytes and paths without end. */
+const repeatedLimit = 200_000;
+const pathsPerObject = 10;
 const linkLimitBytes = 4095; // PATH_MAX
 
 /**
@@ -40,7 +43,11 @@ export async function writeTree(pack: Pack, tree: string, folder: ByteString, op
   const { name, signal, mtimeSeconds = Date.now() / 1000 } = options;
   const seconds = Math.floor(mtimeSeconds);
   const mtime = { seconds, nanoseconds: Math.round((mtimeSeconds - seconds) * 1000) * 1_000_000 };
-  const items = [...listTree(pack, tree, undefined, options)];
+  const items: ListedItem[] = [];
+  const limit = repeatedLimit + pathsPerObject * pack.size;
+  for (const item of listTree(pack, tree, undefined, options)) {
+    if (items.push(item) > limit) throw unsafe(options, item.path, `is one of more than ${limit} paths, of ${pack.size} objects`);
+  }
   const entries = function* (): Generator<Entry> {
     for (const item of items) yield entryOf(pack, item, mtime, options);
   };

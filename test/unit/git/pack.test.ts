@@ -93,6 +93,19 @@ test('writeTree() refuses links to nowhere, and trees that are no trees', async 
   await assert.rejects(write(context, rawTree([['60000', 'dev', some]]), [some]), { code: 'ERR_CONTEXT', message: /is no directory/ });
 });
 
+test('writeTree() writes no trees that are in each other more often than any disk has room for', async (context) => {
+  const trees = [rawTree([['100644', 'f', some]])];
+  for (let depth = 0; depth < 8; depth += 1) {
+    const [below = some] = trees;
+    trees.unshift(rawTree(Array.from({ length: 30 }, (_, index) => ['40000', String(index + 100), below])));
+  }
+  const [top = some, ...others] = trees;
+  await assert.rejects(write(context, top, [...others, some]), {
+    code: 'ERR_UNSAFE_PATH',
+    message: /more than 200100 paths, of 10 objects/,
+  });
+});
+
 test('writeTree() ends with directories that go on and on', async (context) => {
   const trees = [rawTree([['100644', 'f', some]])];
   for (let depth = 0; depth < 600; depth += 1) trees.push(rawTree([['40000', 'd', trees.at(-1) ?? some]]));

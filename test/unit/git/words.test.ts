@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { authorizationFor } from '../../../src/surroundings/git-credentials.ts';
 import { knownKeys } from '../../../src/git/known-hosts.ts';
 import { PacketReader, linePacket } from '../../../src/git/packet.ts';
+import { converse, meet } from '../../../src/git/protocol.ts';
 import { parseRemote } from '../../../src/git/remote.ts';
 import { parseSubmodules } from '../../../src/git/submodules.ts';
 
@@ -58,6 +59,16 @@ test('PacketReader reads packets from pieces of any size', async () => {
     }
     assert.deepEqual(kinds, ['one\n', 'flush', 'zwölf', 'delimiter']);
   }
+});
+
+test('meet() ends with a server that goes on telling what it has', async () => {
+  const line = linePacket(`${'a'.repeat(40)} refs/heads/${'n'.repeat(65_000)}\n`);
+  const endless = async function* (): AsyncGenerator<Buffer> {
+    await Promise.resolve();
+    for (;;) yield line;
+  };
+  const upload = converse('h', endless(), { write: () => undefined, close: () => undefined });
+  await assert.rejects(meet(upload), { code: 'ERR_CONTEXT', message: /a list that is too long/ });
 });
 
 test('PacketReader refuses what is no packet, and what is cut off', async () => {
