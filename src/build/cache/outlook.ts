@@ -2,6 +2,7 @@
 import type { PlannedStage } from '../../dockerfile/stages.ts';
 import { BuilderError } from '../../errors.ts';
 import type { BlobStore } from '../../layer/store.ts';
+import type { BaseImages } from '../base-images.ts';
 import { needsFiles } from '../enter-base.ts';
 import { type BuildPlan, hasRun, isNeededAfter } from '../plan.ts';
 import type { BuildPorts } from '../ports.ts';
@@ -42,11 +43,13 @@ export function openKeptMounts(
   return new KeptMounts({ cache, store, namespace: cacheNamespace(request), platform, mostBytes, verifySeal, now, emit, signal });
 }
 
+interface OutlookOptions extends Omit<BuildCacheOptions, 'cache' | 'copyLayers' | 'runLayers' | 'emit'> {
+  readonly ports: BuildPorts;
+  readonly bases: BaseImages;
+}
+
 /** Asks the cache for everything. @throws the signal's reason */
-export async function openOutlook(
-  options: Omit<BuildCacheOptions, 'cache' | 'copyLayers' | 'runLayers' | 'emit'> & { readonly ports: BuildPorts },
-  layers: LayerCache | undefined,
-): Promise<Outlook> {
+export async function openOutlook(options: OutlookOptions, layers: LayerCache | undefined): Promise<Outlook> {
   const { plan, request, ports } = options;
   if (layers === undefined || request.cache === undefined) {
     const isRead = (planned: PlannedStage, position: number): boolean =>
@@ -55,6 +58,7 @@ export async function openOutlook(
   }
   ports.emit({ kind: 'phase', phase: 'checking', detail: 'what the cache has' });
   const { copyLayers, runLayers } = request.cache;
+  if (!copyLayers && !request.planOnly) fetchSureBases(options);
   const cache = new BuildCache({ ...options, cache: layers, copyLayers, runLayers, emit: ports.emit });
   const prospect = await cache.foresee();
   const isNeeded = ({ stage }: PlannedStage): boolean => request.alwaysUnpack || prospect.needed.has(stage.index);
@@ -70,11 +74,18 @@ export async function openOutlook(
   };
 }
 
+/** Bases of targets that are read whatever the cache has, since nobody keeps their COPY and ADD: they come while it is asked. */
+function fetchSureBases({ plan, request, bases }: Pick<OutlookOptions, 'plan' | 'request' | 'bases'>): void {
+  for (const { stage, base } of plan.stages) {
+    const copies = stage.instructions.some((each) => each.kind === 'add' || (each.kind === 'copy' && !each.link));
+    if (base.kind !== 'image' || !copies || !plan.targets.includes(stage.index)) continue;
+    // Whoever reads it hears of a failure.
+    bases.fetch(base.image, plan.platforms.get(stage.index) ?? request.platform, true).catch(() => undefined);
+  }
+}
+
 /** Says of each step what the cache has of it, where there is one; nothing is built or kept. @throws the signal's reason */
-export async function explainCache(
-  options: Parameters<typeof openOutlook>[0] & { readonly ports: BuildPorts },
-  store: BlobStore,
-): Promise<undefined> {
+export async function explainCache(options: OutlookOptions, store: BlobStore): Promise<undefined> {
   await using layers = openCache(options.request, options.ports, store);
   await (await openOutlook(options, layers)).cache?.tellAll();
 }

@@ -2,21 +2,25 @@
 // The registry is in this process: the end of a RUN ends all other children.
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { entryImage, parseEntry } from '../../../src/build/cache/entry.ts';
+import type { BuildPorts } from '../../../src/build/ports.ts';
 import type { CacheRequest } from '../../../src/build/request.ts';
+import { given } from '../../../src/given.ts';
 import type { Layer } from '../../../src/oci/image.ts';
 import { type CachePlace, openPlace } from '../../../src/outputs/entry-place.ts';
 import { readLayout } from '../../../src/store/oci-layout.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
-import { layerOf } from '../../support/image.ts';
+import { imageOf, layerOf } from '../../support/image.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { type RootBuild, buildInRoot } from '../../support/build-in-root.ts';
 import { freePort } from '../../support/docker-registry.ts';
 import { type FakeRegistry, answer, startFakeRegistry } from '../../support/fake-registry.ts';
 import { testClient } from '../../support/registry-client.ts';
+import { tar } from '../../support/tar.ts';
 
 const whyNot = process.getuid?.() === 0 ? false : 'needs root for chroot and owners';
 const platform = { os: 'linux', architecture: 'amd64' };
@@ -53,6 +57,7 @@ interface CachedBuild {
   readonly cache?: Partial<CacheRequest>;
   /** False keeps nothing new; true where left out. */
   readonly keeps?: boolean;
+  readonly resolveImage?: BuildPorts['resolveImage'];
   /** The file of --cache-explain. */
   readonly explained?: string;
   /** Milliseconds since 1970. */
@@ -78,13 +83,13 @@ describe('the layer cache', { skip: whyNot, timeout: 300_000 }, () => {
   /** A builder that uses the cache at `place`, each time with a clock of its own. */
   function builder(place: CachePlace): (dockerfile: string, build?: CachedBuild) => Promise<RootBuild> {
     let clock = 1_700_000_000_000;
-    return async (dockerfile, { files = {}, args = {}, cache = {}, keeps = true, explained, now } = {}) => {
+    return async (dockerfile, { files = {}, args = {}, cache = {}, keeps = true, explained, now, resolveImage } = {}) => {
       await using client = testClient({ hostRules: () => ({ insecure: true }) });
       clock = now ?? clock + 60_000;
       const at = clock;
       const result = await buildInRoot(dockerfile, {
         files,
-        ports: { registry: client, now: () => at },
+        ports: { registry: client, now: () => at, ...given({ resolveImage }) },
         request: {
           buildArgs: new Map(Object.entries(args)),
           cache: { from: [place], ...(keeps ? { to: place } : {}), ttlMs: 14 * day, copyLayers: true, runLayers: true, ...cache },
@@ -144,6 +149,24 @@ describe('the layer cache', { skip: whyNot, timeout: 300_000 }, () => {
     assert.deepEqual(executed(second), ['COPY source source', 'RUN cat source >> built']);
     const third = await build(dockerfile, { files });
     assert.deepEqual(executed(third), []);
+  });
+
+  test('a base that is read in any case comes while the cache is asked', async () => {
+    const build = builder(repository());
+    const opened = Promise.withResolvers<void>();
+    const base = layerOf(tar([{ path: 'etc', type: '5' }]));
+    const image = imageOf({ ...base, open: (signal) => (opened.resolve(), base.open(signal)) });
+    const act = async (_: unknown, response: ServerResponse): Promise<void> => {
+      await opened.promise;
+      response.writeHead(404).end();
+    };
+    registry.inject({ method: 'GET', path: new RegExp(`/cache/${places}/manifests/`), times: 9, act });
+    const { error, events } = await build('FROM base\nWORKDIR /app\nCOPY source .\n', {
+      files,
+      cache: { copyLayers: false },
+      resolveImage: async () => await Promise.resolve(image),
+    });
+    assert.deepEqual([error, events.filter(({ kind }) => kind === 'warning')], [undefined, []]);
   });
 
   test('the default caches RUN and WORKDIR; a COPY is made anew, and what stands on it is found', async () => {
