@@ -1,16 +1,24 @@
 // One question to a docker-credential-* program: the server on its stdin, JSON on its stdout, and what it has to complain of on stderr.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { access, constants, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
 import { type Json, parseJson } from '../oci/json.ts';
 import { type Credential, fromUserAndSecret, normalizeKey } from './docker-config.ts';
 
-export interface Helper {
-  readonly name: string;
+/** A program that was found, and what tells it from another one that is put in its place. */
+export interface Program {
   /** Absolute. */
   readonly path: string;
+  readonly identity: string;
+}
+
+export interface Helper {
+  readonly name: string;
+  readonly program: Program;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly helperTimeoutMs?: number;
   readonly onWarning?: (message: string) => void;
@@ -21,11 +29,41 @@ const outputLimitBytes = 1024 * 1024;
 const complaintLimit = 4096;
 const shownCharacters = 500;
 
+/** The programs of these helpers in the folders of PATH, for those that are there. */
+export async function findHelpers(names: ReadonlySet<string>, path: string): Promise<ReadonlyMap<string, Program>> {
+  const helpers = new Map<string, Program>();
+  for (const name of names) {
+    for (const dir of path.split(':')) {
+      if (!dir.startsWith('/')) continue;
+      const candidate = join(dir, `docker-credential-${name}`);
+      try {
+        await access(candidate, constants.X_OK);
+        helpers.set(name, { path: candidate, identity: await identityOf(candidate) });
+        break;
+      } catch {
+        // not in this folder
+      }
+    }
+  }
+  return helpers;
+}
+
+async function identityOf(path: string): Promise<string> {
+  const { dev, ino, ctimeNs } = await stat(path, { bigint: true });
+  return `${dev} ${ino} ${ctimeNs}`;
+}
+
 /**
  * What the helper knows for a registry; undefined for nothing. What it wrote to stderr is part of the error, or a warning.
- * @throws ERR_AUTH when it fails, hangs or prints something else
+ * @throws ERR_AUTH when it fails, hangs or prints something else, and where another one is in its place: the image's, or a RUN's
  */
 export async function askHelper(helper: Helper, registry: string, signal: AbortSignal): Promise<Credential | undefined> {
+  const { path, identity } = helper.program;
+  if ((await identityOf(path).catch(() => undefined)) !== identity) {
+    throw new BuilderError('ERR_AUTH', `Cannot get credentials for ${registry}: ${path} is not what it was when the build began`, {
+      hint: 'put the helper into /kaniko, or mount it: what the image has at its place is not run',
+    });
+  }
   const run = await runHelper(helper, registry, signal);
   const fail = (why: string, cause?: unknown): BuilderError => {
     const said = run.complaint === '' ? '' : `: ${run.complaint}`;
@@ -52,10 +90,10 @@ interface Run {
   readonly failure?: { readonly why: string; readonly cause?: unknown };
 }
 
-async function runHelper({ path, env, helperTimeoutMs }: Helper, registry: string, signal: AbortSignal): Promise<Run> {
+async function runHelper({ program, env, helperTimeoutMs }: Helper, registry: string, signal: AbortSignal): Promise<Run> {
   const server = normalizeKey(registry) === 'index.docker.io' ? 'https://index.docker.io/v1/' : registry;
   const timeout = AbortSignal.timeout(helperTimeoutMs ?? 30_000);
-  const child = spawn(path, ['get'], {
+  const child = spawn(program.path, ['get'], {
     // The loader and Node variables of ours are not for a foreign program.
     env: Object.fromEntries(Object.entries(env).filter(([key]) => !/^(?:LD_|NODE_|DOCKER_AUTH_CONFIG$)/.test(key))),
     stdio: ['pipe', 'pipe', 'pipe'],

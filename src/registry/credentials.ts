@@ -1,9 +1,9 @@
 // Where credentials come from, in docker's order. The environment is a value here, and helper programs are looked up
 // on PATH once at the start: after the base image is unpacked, PATH leads into the image.
-import { access, constants, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuilderError, isMissing, systemCode, systemReason } from '../errors.ts';
-import { askHelper } from './credential-helper.ts';
+import { type Program, askHelper, findHelpers } from './credential-helper.ts';
 import { type Credential, type DockerConfig, type FoundCredential, findEntry, normalizeKey, parseDockerConfig } from './docker-config.ts';
 
 /** What knows credentials. */
@@ -71,7 +71,11 @@ export async function loadCredentials(options: CredentialOptions): Promise<Crede
   const sources: string[] = [];
   const builtIn = options.builtIn ?? new Set<BuiltInHelper>(builtInHelpers);
   let configs = await readConfigs(options, sources);
-  const helpers = await findHelpers(configs, options.env['PATH'] ?? '');
+  const named = configs.flatMap(({ credHelpers, credsStore }) => [
+    ...credHelpers.values(),
+    ...(credsStore === undefined ? [] : [credsStore]),
+  ]);
+  const helpers = await findHelpers(new Set(named), options.env['PATH'] ?? '');
   const answered = new Map<string, string | undefined>();
   return {
     answeredBy: (registry, repository) => answered.get(`${registry}/${repository}`),
@@ -185,7 +189,7 @@ interface Found {
 async function findFirst(
   wanted: Wanted,
   configs: readonly DockerConfig[],
-  helpers: ReadonlyMap<string, string | undefined>,
+  helpers: ReadonlyMap<string, Program>,
   builtIn: ReadonlySet<BuiltInHelper>,
 ): Promise<Found | undefined> {
   for (const config of configs) {
@@ -203,48 +207,27 @@ async function findFirst(
   return gitlab === undefined ? undefined : { credential: gitlab, source: "GitLab's variables" };
 }
 
-async function findIn(config: DockerConfig, helpers: ReadonlyMap<string, string | undefined>, wanted: Wanted): Promise<Found | undefined> {
+async function findIn(config: DockerConfig, helpers: ReadonlyMap<string, Program>, wanted: Wanted): Promise<Found | undefined> {
   const { registry, repository } = wanted;
   // Paths count for `auths` alone; helpers know hosts.
   const named = findEntry(config.credHelpers, registry, '') ?? config.credsStore;
   if (named !== undefined) {
-    const path = helpers.get(named);
-    const native = path === undefined ? wanted.options.native?.find(({ programs }) => programs.includes(named)) : undefined;
-    if (path === undefined && native === undefined) {
+    const program = helpers.get(named);
+    const native = program === undefined ? wanted.options.native?.find(({ programs }) => programs.includes(named)) : undefined;
+    if (program === undefined && native === undefined) {
       throw new BuilderError('ERR_AUTH', `Cannot get credentials for ${registry}: docker-credential-${named} is not on PATH`, {
         hint: 'mount the helper into the container, or remove it from credHelpers and credsStore',
       });
     }
     const found =
-      path === undefined
+      program === undefined
         ? await native?.find(registry, wanted.signal)
-        : await askHelper({ name: named, path, ...wanted.options }, registry, wanted.signal);
-    if (found !== undefined) return { credential: found, source: path === undefined ? `${named}, built in` : `docker-credential-${named}` };
+        : await askHelper({ name: named, program, ...wanted.options }, registry, wanted.signal);
+    if (found !== undefined)
+      return { credential: found, source: program === undefined ? `${named}, built in` : `docker-credential-${named}` };
   }
   const entry = findEntry(config.auths, registry, repository);
   return entry === undefined ? undefined : { credential: entry, source: config.source };
-}
-
-async function findHelpers(configs: readonly DockerConfig[], path: string): Promise<ReadonlyMap<string, string | undefined>> {
-  const helpers = new Map<string, string | undefined>();
-  const names = configs.flatMap((config) => [
-    ...config.credHelpers.values(),
-    ...(config.credsStore === undefined ? [] : [config.credsStore]),
-  ]);
-  for (const name of new Set(names)) {
-    for (const dir of path.split(':')) {
-      if (!dir.startsWith('/')) continue;
-      const candidate = join(dir, `docker-credential-${name}`);
-      try {
-        await access(candidate, constants.X_OK);
-        helpers.set(name, candidate);
-        break;
-      } catch {
-        // not in this folder
-      }
-    }
-  }
-  return helpers;
 }
 
 /** `KANIKO_REGISTRY_EXAMPLE_COM_USER`, with the port behind it or without, and the same for parent domains. */

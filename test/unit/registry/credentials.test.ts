@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, mkdtempDisposable, writeFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtempDisposable, readFile, writeFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -99,6 +99,20 @@ test('a helper gets the host on stdin and a clean environment, and is found befo
   env.PATH = '/nowhere';
   assert.deepEqual(await credentials.find('reg:5000', 'a/b', signal), { kind: 'password', user: 'reg:5000', password: 'none' });
   assert.equal(await credentials.find('reg', 'a/b', signal), undefined);
+});
+
+test('a helper in whose place the image has put a program of its own is not run', async () => {
+  await using place = await workplace();
+  await helper(place.path, 'x', 'echo "{\\"Username\\":\\"u\\",\\"Secret\\":\\"s\\"}"');
+  await writeFile(join(place.path, 'config.json'), JSON.stringify({ credsStore: 'x' }));
+  const credentials = await loadCredentials({ env: { PATH: place.path }, folders: [place.path] });
+  assert.deepEqual(await credentials.find('reg', 'a', signal), { kind: 'password', user: 'u', password: 's' });
+  const ran = join(place.path, 'ran');
+  await rm(join(place.path, 'docker-credential-x'));
+  await helper(place.path, 'x', `touch ${ran}; echo "{\\"Username\\":\\"u\\",\\"Secret\\":\\"s\\"}"`);
+  await credentials.reload(signal);
+  await assert.rejects(credentials.find('reg', 'a', signal), { code: 'ERR_AUTH', message: /docker-credential-x is not what it was/ });
+  await assert.rejects(readFile(ran), { code: 'ENOENT' });
 });
 
 test('a helper that knows nothing leaves the word to auths', async () => {
