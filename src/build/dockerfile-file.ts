@@ -1,15 +1,15 @@
 // Where the Dockerfile is read from, and the ignore file that belongs to it.
 import { realpathSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { bytesFromText, fsPath } from '../bytes.ts';
 import { applyIgnoreFile } from '../context/ignore-file.ts';
 import { locate } from '../context/tree.ts';
 import { diskView } from '../files/disk-view.ts';
 import { pathIn } from '../paths.ts';
-import { BuilderError, systemCode, isMissing, unreachableFor } from '../errors.ts';
+import { BuilderError, isMissing, unreachableFor, inWords } from '../errors.ts';
 import { given } from '../given.ts';
 import type { BuildPorts } from './ports.ts';
+import { readSmallFile } from '../small-file.ts';
 
 export interface DockerfileText {
   /** As the user named it, for messages. */
@@ -132,14 +132,8 @@ function isWithin(folder: string, path: string): boolean {
 
 async function readIfThere(path: string, place: string | Buffer): Promise<Buffer | undefined> {
   try {
-    const { size } = await stat(place);
-    if (size > limitBytes) throw tooLarge(path);
-    return await readFile(place);
+    return await readSmallFile(place, limitBytes);
   } catch (error) {
-    if (isMissing(error)) return undefined;
-    if (error instanceof BuilderError && error.code === 'ERR_CONTEXT') throw error;
-    const code = systemCode(error);
-    const state = code === 'EISDIR' ? 'it is a folder' : (code ?? String(error));
-    throw new BuilderError('ERR_CONTEXT', `Cannot read the Dockerfile ${path}: ${state}`, { cause: error });
+    return isMissing(error) ? undefined : inWords('ERR_CONTEXT', `Cannot read the Dockerfile ${path}`)(error);
   }
 }

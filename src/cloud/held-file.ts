@@ -1,8 +1,9 @@
 // A token that somebody writes anew while we run (a projected service account token). After the base image is unpacked, the path to it
 // may lead into the image: the folder is held open from the start, and the file looked up in it.
-import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { BuilderError, systemCode, isMissing } from '../errors.ts';
+import { BuilderError, ifCode, inWords, orElse, systemReason } from '../errors.ts';
+import { readSmallFileSync } from '../small-file.ts';
 
 export interface HeldFile {
   readonly path: string;
@@ -26,8 +27,7 @@ export function holdFile(path: string, source: string): HeldFile {
   let failure: unknown;
   const look = (place: string): void => {
     try {
-      if (statSync(place).size > limitBytes) throw new BuilderError('ERR_AUTH', `it has more than ${limitBytes} bytes`);
-      text = readFileSync(place, 'utf8');
+      text = readSmallFileSync(place, limitBytes).toString('utf8');
     } catch (error) {
       failure = error;
     }
@@ -44,7 +44,7 @@ export function holdFile(path: string, source: string): HeldFile {
     read: () => {
       if (place !== undefined && folder !== undefined) look(place);
       if (text !== undefined && text.trim() !== '') return text;
-      const why = text === undefined ? (systemCode(failure) ?? (failure instanceof Error ? failure.message : 'unreadable')) : 'it is empty';
+      const why = text === undefined ? systemReason(failure) : 'it is empty';
       throw new BuilderError('ERR_AUTH', `Cannot read ${path}, which ${source} names: ${why}`, {
         cause: failure,
         hint: 'mount the file into the container, or unset the variable',
@@ -59,13 +59,6 @@ export function holdFile(path: string, source: string): HeldFile {
 
 /** A file that is read once; undefined where there is none. @throws ERR_AUTH when it can't be read */
 export function textIfThere(path: string, what: string): string | undefined {
-  try {
-    if (statSync(path).size > limitBytes)
-      throw new BuilderError('ERR_AUTH', `Cannot read ${what} in ${path}: more than ${limitBytes} bytes`);
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    if (error instanceof BuilderError) throw error;
-    throw new BuilderError('ERR_AUTH', `Cannot read ${what} in ${path}: ${systemCode(error) ?? 'unreadable'}`, { cause: error });
-  }
+  const others = inWords('ERR_AUTH', `Cannot read ${what} in ${path}`);
+  return orElse(() => readSmallFileSync(path, limitBytes).toString('utf8'), ifCode(['ENOENT', 'ENOTDIR'], undefined, others));
 }

@@ -1,11 +1,12 @@
 // Which ignore file holds for a context, and reading it without leaving the context.
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { basename, dirname, relative } from 'node:path';
 import { bytesFromText, fsPath, textFromBytes } from '../bytes.ts';
-import { BuilderError, systemCode, isMissing } from '../errors.ts';
+import { BuilderError, ifCode, inWords, orElse } from '../errors.ts';
 import { type IgnoreRules, parseIgnoreFile } from './ignore.ts';
 import { pathIn } from '../paths.ts';
 import { locate, type SourceTree } from './tree.ts';
+import { readSmallFileSync } from '../small-file.ts';
 
 const limitBytes = 16 * 1024 * 1024;
 
@@ -60,17 +61,13 @@ function readInside(tree: SourceTree, path: string): IgnoreRules | undefined {
 }
 
 function readRules(path: string | Buffer, name: string): IgnoreRules | undefined {
-  try {
-    const stats = statSync(path);
-    if (!stats.isFile()) throw new BuilderError('ERR_CONTEXT', `Cannot read ignore file ${name}: it is not a regular file`);
-    if (stats.size > limitBytes)
-      throw new BuilderError('ERR_CONTEXT', `Cannot read ignore file ${name}: it has more than ${limitBytes} bytes`);
-    return parseIgnoreFile(readFileSync(path, 'utf8'), name);
-  } catch (error) {
-    if (error instanceof BuilderError) throw error;
-    if (isMissing(error)) return undefined;
-    throw new BuilderError('ERR_CONTEXT', `Cannot read ignore file ${name}: ${systemCode(error) ?? 'it can not be read'}`, {
-      cause: error,
-    });
-  }
+  const others = inWords('ERR_CONTEXT', `Cannot read ignore file ${name}`);
+  const bytes = orElse(
+    () => {
+      if (!statSync(path).isFile()) throw new TypeError('it is not a regular file');
+      return readSmallFileSync(path, limitBytes);
+    },
+    ifCode(['ENOENT', 'ENOTDIR'], undefined, others),
+  );
+  return bytes && parseIgnoreFile(bytes.toString('utf8'), name);
 }

@@ -1,10 +1,10 @@
 // Where credentials come from, in docker's order. The environment is a value here, and helper programs are looked up
 // on PATH once at the start: after the base image is unpacked, PATH leads into the image.
-import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BuilderError, isMissing, systemCode, systemReason } from '../errors.ts';
+import { BuilderError, inWords, isMissing, systemCode } from '../errors.ts';
 import { type Program, askHelper, findHelpers } from './credential-helper.ts';
 import { type Credential, type DockerConfig, type FoundCredential, findEntry, normalizeKey, parseDockerConfig } from './docker-config.ts';
+import { readSmallFile } from '../small-file.ts';
 
 /** What knows credentials. */
 export interface Credentials {
@@ -161,15 +161,11 @@ async function readConfigs(
 
 async function readConfig(path: string): Promise<string | undefined> {
   try {
-    const { size } = await stat(path);
-    if (size > fileLimitBytes)
-      throw new BuilderError('ERR_AUTH', `Cannot read credentials in ${path}: it has more than ${fileLimitBytes} bytes`);
-    return await readFile(path, 'utf8');
+    return (await readSmallFile(path, fileLimitBytes)).toString('utf8');
   } catch (error) {
     // In a user namespace of somebody else's, root's is another root's.
     if (isMissing(error) || (path.startsWith(sessions) && systemCode(error) === 'EACCES')) return undefined;
-    if (error instanceof BuilderError) throw error;
-    throw new BuilderError('ERR_AUTH', `Cannot read credentials in ${path}: ${systemReason(error)}`, { cause: error });
+    return inWords('ERR_AUTH', `Cannot read credentials in ${path}`)(error);
   }
 }
 

@@ -1,10 +1,11 @@
 // Files that hold what no RUN should know: credentials of registries, and those of --secret.
-import { existsSync, lstatSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, realpathSync, rmSync } from 'node:fs';
 import { relative } from 'node:path';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import { createProtection } from '../rootfs/protect.ts';
 import type { BuildRequest, SecretSpec } from '../build/request.ts';
-import { BuilderError, systemReason } from '../errors.ts';
+import { inWords, orElse } from '../errors.ts';
+import { readSmallFileSync } from '../small-file.ts';
 
 /** A file that no RUN should read, and how to give the same out of its reach. */
 export interface SecretFile {
@@ -67,13 +68,5 @@ const secretLimitBytes = 512 * 1024;
 export function readSecret(secret: SecretSpec): Buffer {
   if (secret.source.kind === 'value') return Buffer.from(secret.source.value);
   const { path } = secret.source;
-  try {
-    const bytes = readFileSync(path);
-    if (bytes.length <= secretLimitBytes) return bytes;
-  } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot read secret ${secret.id} from ${path}: ${systemReason(error)}`, {
-      cause: error,
-    });
-  }
-  throw new BuilderError('ERR_USAGE', `Cannot use secret ${secret.id}: ${path} has more than ${secretLimitBytes} bytes`);
+  return orElse(() => readSmallFileSync(path, secretLimitBytes), inWords('ERR_USAGE', `Cannot read secret ${secret.id} from ${path}`));
 }

@@ -1,12 +1,13 @@
 // Many images at once: which ones a source has, and where each of them goes. skopeo-sync(1).
+import { parsePlace } from './places.ts';
 import { readdir } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { BuilderError, inWords } from '../errors.ts';
 import { isDigest } from '../oci/digest.ts';
 import { type Reference, formatCommonName, parseReference, withDefaultTag } from '../oci/reference.ts';
 import type { SyncRegistry } from './sync-file.ts';
-import { type Place, parsePlace } from './transport.ts';
-import { registryPlace, transports } from './transports.ts';
+import type { Place } from './transport.ts';
+import { registryPlace } from './transports.ts';
 
 /** An image to be copied, and its name as far as that counts at the destination. */
 export interface SyncSource {
@@ -49,7 +50,7 @@ export async function folderSources(folder: string): Promise<readonly SyncSource
   const found: SyncSource[] = [];
   for (const path of await imageFolders(folder)) {
     const name = relative(folder, path);
-    found.push({ place: parsePlace(`dir:${path}`, transports), name: name === '' ? basename(folder) : name });
+    found.push({ place: parsePlace(`dir:${path}`), name: name === '' ? basename(folder) : name });
   }
   if (found.length === 0) throw new BuilderError('ERR_USAGE', `Cannot sync ${folder}: there is no image in it`);
   return found;
@@ -62,7 +63,7 @@ export async function folderSources(folder: string): Promise<readonly SyncSource
 export function syncDestination({ name }: SyncSource, { kind, destination, isScoped, suffix }: SyncTarget): Place {
   const below = isScoped ? name : basename(name);
   const whole = `${destination.replace(/\/+$/, '')}/${below}${suffix}`;
-  return kind === 'dir' ? parsePlace(`dir:${whole}`, transports) : registryPlace(withDefaultTag(parseReference(whole)));
+  return kind === 'dir' ? parsePlace(`dir:${whole}`) : registryPlace(withDefaultTag(parseReference(whole)));
 }
 
 export interface SyncTarget {

@@ -1,5 +1,4 @@
 // Kinds of places for images, by the word in front of a name's first colon, as skopeo, podman and buildah know them.
-import { BuilderError } from '../errors.ts';
 import type { MediaFamily } from '../oci/media-type.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { Reference } from '../oci/reference.ts';
@@ -77,37 +76,4 @@ export type OpenSource = ImageSource & AsyncDisposable;
 /** Nothing of an archive is seen before `finish`; what is disposed of before it leaves no name behind. */
 export interface OpenSink extends ImageSink, AsyncDisposable {
   readonly finish: () => Promise<void>;
-}
-
-/** Other tools' transports, and why they can't be had. */
-const refused: ReadonlyMap<string, string> = new Map([
-  ['containers-storage', "it is the private store of podman and buildah; use 'podman save' and docker-archive: or oci-archive:"],
-  ['ostree', 'use oci: or dir:'],
-  ['sif', 'use oci: or dir:'],
-  ['tarball', 'make a layer of it: yadokari layer'],
-  ['atomic', 'use docker://'],
-]);
-
-/**
- * The place that a name stands for.
- * @throws ERR_REFERENCE for a malformed name, ERR_UNSUPPORTED for a transport that is known and can't be had
- */
-export function parsePlace(text: string, transports: readonly Transport[]): Place {
-  const colon = text.indexOf(':');
-  const word = colon === -1 ? '' : text.slice(0, colon);
-  const transport = transports.find(({ name }) => name === word);
-  if (transport !== undefined) return transport.parse(text.slice(colon + 1));
-  const hint = refused.get(word);
-  if (hint !== undefined)
-    throw new BuilderError('ERR_UNSUPPORTED', `Cannot use ${text}: ${word}: is not a place for images here`, { hint });
-  const names = transports.map(({ name }) => (name === 'docker' ? 'docker://' : `${name}:`)).join(', ');
-  throw new BuilderError('ERR_REFERENCE', `Cannot use ${JSON.stringify(text)}: it does not begin with a transport`, {
-    hint: `one of ${names}; an image in a registry is docker://${text}`,
-  });
-}
-
-/** True for a word that names a place, known or refused: what else may stand in a command line is told from it. */
-export function isPlaceName(text: string, transports: readonly Transport[]): boolean {
-  const word = text.slice(0, Math.max(0, text.indexOf(':')));
-  return refused.has(word) || transports.some(({ name }) => name === word);
 }

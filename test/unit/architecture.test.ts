@@ -8,7 +8,7 @@ import { readSourceFiles, sourceFile, type SourceFile } from '../support/source-
 
 const root = join(import.meta.dirname, '../..');
 
-/** Which rooms a room may import; `errors`, `events`, `bytes`, `blanks`, `paths`, `folders`, `given` and `suggest` are open to all. */
+/** Which rooms a room may import; `errors`, `events`, `bytes`, `blanks`, `paths`, `folders`, `given`, `small-file` and `suggest` are open to all. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'linux'],
   start: ['linux'],
@@ -74,9 +74,20 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   paths: [],
   folders: [],
   given: [],
+  'small-file': [],
   suggest: [],
 };
-const openToAll: ReadonlySet<string> = new Set(['errors', 'events', 'bytes', 'blanks', 'paths', 'folders', 'given', 'suggest']);
+const openToAll: ReadonlySet<string> = new Set([
+  'errors',
+  'events',
+  'bytes',
+  'blanks',
+  'paths',
+  'folders',
+  'given',
+  'small-file',
+  'suggest',
+]);
 
 /** The only places that may import a module. */
 const owners: Readonly<Record<string, readonly string[]>> = {

@@ -1,11 +1,11 @@
 // A build with `--targets-file`: one target of it where an Indexed Job says which, else the chosen ones, one after the other.
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { BuilderError, systemReason } from '../../errors.ts';
+import { BuilderError, inWords, orElse } from '../../errors.ts';
 import { configPaths } from '../../registry/credentials.ts';
 import type { CommandInput } from '../command.ts';
 import type { Environment } from '../settings.ts';
 import { type Target, parseTargetsFile } from './targets-file.ts';
+import { readSmallFileSync } from '../../small-file.ts';
 
 const limitBytes = 4 * 1024 * 1024;
 /** What a file of targets says itself. */
@@ -56,7 +56,8 @@ function chosenTargets({ settings, env }: CommandInput): readonly Target[] {
     throw new BuilderError('ERR_USAGE', 'Cannot use --targets: there is no --targets-file', {
       hint: '--target names a stage of a Dockerfile',
     });
-  const targets = parseTargetsFile(readText(resolve(path), path), path, env).choose(settings.list('targets'));
+  const bytes = orElse(() => readSmallFileSync(path, limitBytes), inWords('ERR_USAGE', `Cannot read --targets-file ${path}`));
+  const targets = parseTargetsFile(bytes.toString('utf8'), path, env).choose(settings.list('targets'));
   const index = env['JOB_COMPLETION_INDEX'];
   if (index === undefined || index === '') return targets;
   const chosen = /^\d{1,9}$/.test(index) ? targets[Number(index)] : undefined;
@@ -64,15 +65,6 @@ function chosenTargets({ settings, env }: CommandInput): readonly Target[] {
   throw new BuilderError('ERR_USAGE', `Cannot choose a target by JOB_COMPLETION_INDEX=${index}: ${path} has ${targets.length}`, {
     hint: `set the Job's completions to ${targets.length}`,
   });
-}
-
-function readText(place: string, path: string): string {
-  try {
-    if (statSync(place).size <= limitBytes) return readFileSync(place, 'utf8');
-  } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot read --targets-file ${path}: ${systemReason(error)}`, { cause: error });
-  }
-  throw new BuilderError('ERR_USAGE', `Cannot read --targets-file ${path}: it has more than ${limitBytes} bytes`);
 }
 
 function wordsOf({ name, flags }: Target, input: Pick<CommandInput, 'flags'>): readonly string[] {

@@ -1,4 +1,5 @@
 // `yadokari commit CONTAINER [IMAGE]`: an image of a container, into the store or to any place for images.
+import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CommitOptions, type CommitScope, commitContainer } from '../../containers/commit.ts';
@@ -15,8 +16,7 @@ import { localName } from '../../store/image-names.ts';
 import { type ImageStore, openStoreSink } from '../../store/image-store.ts';
 import { writeLayout } from '../../store/oci-layout.ts';
 import { type CopyOptions, copyBetween } from '../../transports/copy.ts';
-import { type Place, isPlaceName, parsePlace } from '../../transports/transport.ts';
-import { transports } from '../../transports/transports.ts';
+import type { Place } from '../../transports/transport.ts';
 import { readStored } from '../images/obtain-image.ts';
 import type { CommandInput } from '../command.ts';
 import { containersOf, waiting } from './from-command.ts';
@@ -31,7 +31,7 @@ export async function runCommitCommand(input: CommandInput): Promise<void> {
   const [name, text, ...others] = positionals;
   if (name === undefined || others.length > 0)
     throw new BuilderError('ERR_USAGE', 'Cannot commit: a container and at most one name for the image are needed');
-  const place = text !== undefined && isPlaceName(text, transports) ? parsePlace(text, transports) : undefined;
+  const place = text !== undefined && isPlaceName(text) ? parsePlace(text) : undefined;
   const names = text === undefined || place !== undefined ? [] : [localName(text)];
   const store = storeOf(settings, input.env);
   const containers = containersOf(input);
@@ -97,7 +97,7 @@ async function writeToPlace(input: CommandInput, image: StoredImage, place: Plac
   try {
     await writeLayout({ folder, tag: 'commit' }, image, signal);
     await using store = openBlobStore(folder);
-    const from = parsePlace(`oci:${folder}:commit`, transports);
+    const from = parsePlace(`oci:${folder}:commit`);
     // Only who asked for a format is told where a place has another one.
     const options: CopyOptions = { selection: { kind: 'all' }, ...(settings.has('format') ? { family: image.image.family } : {}) };
     await copyBetween(from, place, options, { from: means, to: means, store, emit: report.emit }, signal);

@@ -1,5 +1,6 @@
 // `yadokari manifest create`, `add`, `annotate`, `remove`, `inspect`, `push`, `exists` and `rm`: an index of the store, put together bit by
 // bit, as buildah does.
+import { isPlaceName, parsePlace, placeOrImage } from '../../transports/places.ts';
 import { BuilderError } from '../../errors.ts';
 import { given } from '../../given.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
@@ -8,7 +9,6 @@ import { refuseSamePlatform } from '../../oci/image-index.ts';
 import { parseJson } from '../../oci/json.ts';
 import { type ImageIndex, parseManifest } from '../../oci/manifest.ts';
 import { type Platform, hostPlatform } from '../../oci/platform.ts';
-import { parseReference, withDefaultTag } from '../../oci/reference.ts';
 import { findImage, findImageIfAny } from '../../store/find-image.ts';
 import { type ImageList, changeList } from '../../store/image-list.ts';
 import { localName, registryName } from '../../store/image-names.ts';
@@ -17,8 +17,6 @@ import { removeImage } from '../../store/remove-images.ts';
 import { readIndexImages } from '../../transports/image-index.ts';
 import { selectedSource } from '../../transports/select.ts';
 import { storePlace } from '../../transports/store-place.ts';
-import { isPlaceName, parsePlace } from '../../transports/transport.ts';
-import { registryPlace, transports } from '../../transports/transports.ts';
 import { obtainImage } from './obtain-image.ts';
 import type { Command, CommandInput } from '../command.ts';
 import { printJson } from '../../go/json.ts';
@@ -51,7 +49,6 @@ export const manifestListCommands: readonly Command[] = (
 ).map(([verb, operands, about, groups, run]) => ({
   name: `manifest ${verb}`,
   usage: `[flags] ${operands}`,
-  takesOperands: true,
   about,
   groups,
   run,
@@ -138,11 +135,9 @@ async function runInspect(input: CommandInput): Promise<void> {
   const { settings, positionals, env, report, stdout, signal } = input;
   const text = only(positionals, 'inspect');
   const store = storeOf(settings, env);
-  const isStored = !isPlaceName(text, transports) && (await findImageIfAny(store, text, signal)) !== undefined;
-  const remote = (): ReturnType<typeof parsePlace> =>
-    isPlaceName(text, transports) ? parsePlace(text, transports) : registryPlace(withDefaultTag(parseReference(text)));
+  const isStored = !isPlaceName(text) && (await findImageIfAny(store, text, signal)) !== undefined;
   await using means = await openMeans(settings, '', { env, emit: report.emit });
-  await using source = await (isStored ? storePlace(store, text) : remote()).openSource(means, signal);
+  await using source = await (isStored ? storePlace(store, text) : placeOrImage(text)).openSource(means, signal);
   const { bytes, mediaType } = source.root;
   if (parseManifest(bytes, mediaType).kind !== 'index') throw noIndex(text);
   stdout.write(`${printJson(parseJson(bytes.toString('utf8')))}\n`);
@@ -208,7 +203,7 @@ async function entriesOf(input: CommandInput, store: ImageStore, words: readonly
   const selection = settings.boolean('all') ? ({ kind: 'all' } as const) : chosen;
   const entries: Descriptor[] = [];
   for (const word of words) {
-    const policy = isPlaceName(word, transports) ? 'always' : 'missing';
+    const policy = isPlaceName(word) ? 'always' : 'missing';
     const { image } = await obtainImage(input, store, word, { policy, options: { selection } });
     await using source = await openStoreSource(store, image, signal);
     const images = await readIndexImages(await selectedSource(source, selection, signal), { annotations: new Map() }, signal);
@@ -243,7 +238,7 @@ async function findList(store: ImageStore, text: string, signal: AbortSignal): P
 
 async function digestFor(store: ImageStore, word: string, signal: AbortSignal): Promise<Digest> {
   if (isDigest(word)) return word;
-  const reference = isPlaceName(word, transports) ? parsePlace(word, transports).reference : undefined;
+  const reference = isPlaceName(word) ? parsePlace(word).reference : undefined;
   return (await findImage(store, reference === undefined ? word : registryName(reference), signal)).image.descriptor.digest;
 }
 

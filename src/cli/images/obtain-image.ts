@@ -1,4 +1,5 @@
 // The image that a container begins with: in the store, or fetched into it.
+import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { BuilderError } from '../../errors.ts';
 import { given } from '../../given.ts';
 import { type Platform, hostPlatform, parsePlatform } from '../../oci/platform.ts';
@@ -10,8 +11,7 @@ import { registryName } from '../../store/image-names.ts';
 import { type ImageStore, openStoreSource } from '../../store/image-store.ts';
 import { readContainersConf } from '../../surroundings/containers-conf.ts';
 import type { CopyOptions } from '../../transports/copy.ts';
-import { isPlaceName, parsePlace } from '../../transports/transport.ts';
-import { registryPlace, transports } from '../../transports/transports.ts';
+import { registryPlace } from '../../transports/transports.ts';
 import type { CommandInput } from '../command.ts';
 import { copyInto } from './copy-into-store.ts';
 import type { Settings } from '../settings.ts';
@@ -31,7 +31,7 @@ export async function obtainImage(
 ): Promise<FoundImage> {
   const { signal, report } = input;
   const { emit } = report;
-  const place = isPlaceName(text, transports) ? parsePlace(text, transports) : undefined;
+  const place = isPlaceName(text) ? parsePlace(text) : undefined;
   // What is on disk is read again: it may be another image by now, and costs nothing.
   const wanted = place === undefined ? text : place.reference === undefined ? undefined : registryName(place.reference);
   const found = wanted === undefined ? undefined : await findImageIfAny(store, wanted, signal);

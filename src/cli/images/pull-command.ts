@@ -1,10 +1,10 @@
 // `yadokari pull`: an image from any place into the store.
+import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { BuilderError } from '../../errors.ts';
 import { splitDigest } from '../../oci/digest.ts';
 import { formatReference, parseReference } from '../../oci/reference.ts';
 import type { CopyOptions } from '../../transports/copy.ts';
-import { isPlaceName, parsePlace } from '../../transports/transport.ts';
-import { registryPlace, transports } from '../../transports/transports.ts';
+import { registryPlace } from '../../transports/transports.ts';
 import { obtainImage, pullPolicies } from './obtain-image.ts';
 import type { CommandInput } from '../command.ts';
 import { storeOf } from '../requests/store-request.ts';
@@ -31,7 +31,7 @@ export async function runPullCommand(input: CommandInput): Promise<void> {
 
 /** Every tag of a repository, as places. */
 async function tagsOf(text: string, { settings, env, report, signal }: CommandInput): Promise<readonly string[]> {
-  const place = isPlaceName(text, transports) ? parsePlace(text, transports) : registryPlace(parseReference(text));
+  const place = isPlaceName(text) ? parsePlace(text) : registryPlace(parseReference(text));
   const { reference } = place;
   if (reference === undefined)
     throw new BuilderError('ERR_USAGE', `Cannot pull all tags of ${text}: it is in no registry`, {

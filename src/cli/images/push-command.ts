@@ -6,7 +6,6 @@ import { BuilderError } from '../../errors.ts';
 import { openBlobStore } from '../../layer/store.ts';
 import { parseManifest } from '../../oci/manifest.ts';
 import { hostPlatform } from '../../oci/platform.ts';
-import { parseReference, withDefaultTag } from '../../oci/reference.ts';
 import type { ImageSource } from '../../oci/source-and-sink.ts';
 import { readImage } from '../../oci/stored-image.ts';
 import { openResultFiles, publishImage } from '../../outputs/publish.ts';
@@ -18,8 +17,6 @@ import { accessRegistries } from '../../surroundings/registries.ts';
 import { convertedSource } from '../../transports/convert.ts';
 import type { CopyOptions } from '../../transports/copy.ts';
 import { storePlace } from '../../transports/store-place.ts';
-import { isPlaceName, parsePlace } from '../../transports/transport.ts';
-import { registryPlace, transports } from '../../transports/transports.ts';
 import type { CommandInput } from '../command.ts';
 import { copyWithRetries } from '../transports/copy-command.ts';
 import { makeOutputRequest } from '../requests/output-request.ts';
@@ -28,6 +25,7 @@ import { openResultFile } from './result-file.ts';
 import { storeOf } from '../requests/store-request.ts';
 import { placeFlags, registryOnlyFlags } from '../tables/push.ts';
 import { copyOptionsOf, openMeans, temporaryFolderOf } from '../requests/transport-request.ts';
+import { placeOrImage } from '../../transports/places.ts';
 
 /** With `--destination` kaniko's form, without it buildah's; a flag of the other one is a mistake. */
 export async function runPushCommand(input: CommandInput): Promise<void> {
@@ -61,7 +59,7 @@ export async function pushFromStore(input: CommandInput, name: string, destinati
     const message = `Cannot push ${name}: ${target === undefined ? 'it has no name' : `${target} is no name`} that says where to`;
     throw new BuilderError('ERR_USAGE', message, { hint: 'yadokari push IMAGE DESTINATION' });
   }
-  const to = isPlaceName(target, transports) ? parsePlace(target, transports) : registryPlace(withDefaultTag(parseReference(target)));
+  const to = placeOrImage(target);
   await using file = await openResultFile(settings, 'digestfile');
   await using means = await openMeans(settings, '', { env, emit: report.emit });
   await using blobs = openBlobStore(temporaryFolderOf(settings, env));

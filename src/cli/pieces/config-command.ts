@@ -1,4 +1,5 @@
 // `yadokari config [PLACE]`: what an image says of itself, from flags.
+import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { Readable } from 'node:stream';
 import { formatTime } from '../../build/finish.ts';
 import { BuilderError } from '../../errors.ts';
@@ -10,8 +11,7 @@ import { formatPlatform, hostPlatform } from '../../oci/platform.ts';
 import { readLayerPiece } from '../../pieces/layer-piece.ts';
 import { pieceOf, readConfigPiece } from '../../pieces/piece.ts';
 import { readConfig } from '../../transports/inspect.ts';
-import { type Place, isPlaceName, parsePlace } from '../../transports/transport.ts';
-import { transports } from '../../transports/transports.ts';
+import type { Place } from '../../transports/transport.ts';
 import type { CommandInput } from '../command.ts';
 import { applyImageSettings } from '../requests/image-settings.ts';
 import { givePiece, piecePlace } from './piece-output.ts';
@@ -53,11 +53,11 @@ async function startingConfig(input: CommandInput, place: Place | undefined): Pr
   const { settings, env, report, signal } = input;
   const from = settings.text('from');
   if (from === undefined) return emptyImageConfig(hostPlatform(process.arch));
-  if (!isPlaceName(from, transports)) {
+  if (!isPlaceName(from)) {
     return await readConfigPiece(await pieceOf(from, place === undefined ? [] : [place], signal), signal);
   }
   await using means = await openMeans(settings, 'src-', { env, emit: report.emit });
-  await using source = await parsePlace(from, transports).openSource(means, signal);
+  await using source = await parsePlace(from).openSource(means, signal);
   return parseImageConfig((await readConfig(source, means.platform, signal)).toString('utf8'));
 }
 

@@ -1,4 +1,5 @@
 // `yadokari manifest --config PIECE --layer PIECE… [PLACE]`: config and layers as one image.
+import { parsePlace } from '../../transports/places.ts';
 import { Readable } from 'node:stream';
 import { BuilderError } from '../../errors.ts';
 import type { Layer } from '../../oci/image.ts';
@@ -6,8 +7,6 @@ import { readImage } from '../../oci/stored-image.ts';
 import { readLayerPiece } from '../../pieces/layer-piece.ts';
 import { makeManifest } from '../../pieces/make-manifest.ts';
 import { pieceOf } from '../../pieces/piece.ts';
-import { parsePlace } from '../../transports/transport.ts';
-import { transports } from '../../transports/transports.ts';
 import type { CommandInput } from '../command.ts';
 import { givePiece, piecePlace } from './piece-output.ts';
 import { openMeans } from '../requests/transport-request.ts';
@@ -29,7 +28,7 @@ export async function runManifestCommand(input: CommandInput): Promise<void> {
   const from = settings.text('from');
   if (from !== undefined) {
     const means = stack.use(await openMeans(settings, 'src-', { env, emit: report.emit }));
-    const source = stack.use(await parsePlace(from, transports).openSource(means, signal));
+    const source = stack.use(await parsePlace(from).openSource(means, signal));
     layers.push(...(await readImage(source, means.platform, signal)).image.layers);
   }
   for (const word of settings.list('layer')) layers.push((await readLayerPiece(await pieceOf(word, places, signal), signal)).layer);

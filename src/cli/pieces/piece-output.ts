@@ -1,4 +1,5 @@
 // Where a piece goes, and what is said of it.
+import { parsePlace } from '../../transports/places.ts';
 import { stat } from 'node:fs/promises';
 import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
@@ -9,8 +10,7 @@ import type { StoredManifest } from '../../oci/manifest.ts';
 import { writeBeside } from '../../store/blob-file.ts';
 import { openFolderSink } from '../../store/image-folder.ts';
 import { openLayoutSink } from '../../store/oci-layout.ts';
-import { type Place, parsePlace } from '../../transports/transport.ts';
-import { transports } from '../../transports/transports.ts';
+import type { Place } from '../../transports/transport.ts';
 import type { CommandInput } from '../command.ts';
 import { printJson } from '../../go/json.ts';
 
@@ -28,7 +28,7 @@ export type Told = readonly (readonly [name: string, member: string, value: Json
 
 /** The place of a word that keeps pieces: a folder. @throws ERR_USAGE, ERR_REFERENCE */
 export function piecePlace(word: string): Place {
-  const place = parsePlace(word, transports);
+  const place = parsePlace(word);
   const folder = `${place.transport.name}:${place.path ?? ''}`;
   if (place.transport.name === 'oci' || place.transport.name === 'dir') {
     if (place.name === folder) return place;

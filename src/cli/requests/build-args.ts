@@ -1,8 +1,8 @@
 // --build-arg and --build-arg-file → the values of ARGs.
-import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { BuilderError, systemReason, systemCode } from '../../errors.ts';
+import { BuilderError, systemReason, systemCode, orElse } from '../../errors.ts';
 import type { Environment } from '../settings.ts';
+import { readSmallFileSync } from '../../small-file.ts';
 
 const limitBytes = 1024 * 1024;
 
@@ -25,15 +25,10 @@ export function readBuildArgFile(path: string, workingDirectory: string): readon
   const fail = (state: string, cause?: unknown): never => {
     throw new BuilderError('ERR_USAGE', `Cannot use --build-arg-file ${path}: ${state}`, { cause });
   };
-  let text = '';
-  try {
-    const place = resolve(workingDirectory, path);
-    if (statSync(place).size > limitBytes) return fail(`it has more than ${limitBytes} bytes`);
-    text = readFileSync(place, 'utf8');
-  } catch (error) {
-    if (error instanceof BuilderError) throw error;
-    return fail(systemCode(error) === 'ENOENT' ? 'it does not exist' : systemReason(error), error);
-  }
+  const text = orElse(
+    () => readSmallFileSync(resolve(workingDirectory, path), limitBytes).toString('utf8'),
+    (error) => fail(systemCode(error) === 'ENOENT' ? 'it does not exist' : systemReason(error), error),
+  );
   return text.split(/\r?\n/).flatMap((line, index) => {
     if (/^\s*(?:#|$)/.test(line)) return [];
     if (/^\s*=/.test(line)) return fail(`line ${index + 1}: expected NAME=VALUE`);

@@ -1,4 +1,5 @@
 // The commands that look at images and move them, by skopeo's names, and those that make one piece by piece.
+import { isPlaceName } from '../../transports/places.ts';
 import { runAssembleCommand } from '../pieces/assemble-command.ts';
 import { runConfigCommand } from '../pieces/config-command.ts';
 import { type Command, type CommandInput, buildahFailure } from '../command.ts';
@@ -15,8 +16,6 @@ import { runLayerCommand } from '../pieces/layer-command.ts';
 import { runManifestCommand } from '../pieces/manifest-command.ts';
 import { asStoreOwner } from '../sandbox/store-owner.ts';
 import { configBothGroups, copyBothGroups } from '../tables/containers.ts';
-import { isPlaceName } from '../../transports/transport.ts';
-import { transports } from '../../transports/transports.ts';
 import { logFlags } from '../tables/log.ts';
 import { assembleGroups, layerGroups, manifestGroups } from '../tables/pieces.ts';
 import { runSyncCommand } from './sync-command.ts';
@@ -29,7 +28,7 @@ const skopeoStatus = (error: unknown): number | undefined =>
 
 /** Of commands that skopeo and buildah both have: skopeo's name places. */
 const statusByPlace: Command['failureStatus'] = (error, words) =>
-  words.some((word) => isPlaceName(word, transports)) ? skopeoStatus(error) : buildahFailure;
+  words.some((word) => isPlaceName(word)) ? skopeoStatus(error) : buildahFailure;
 
 export const transportCommands: readonly Command[] = [
   {
@@ -119,7 +118,7 @@ export const transportCommands: readonly Command[] = [
 
 /** Of two commands called `copy`, skopeo's names places, and buildah's a container. */
 async function runAnyCopyCommand(input: CommandInput): Promise<number | void> {
-  if (input.positionals.some((word) => isPlaceName(word, transports))) return await runCopyCommand(input);
+  if (input.positionals.some((word) => isPlaceName(word))) return await runCopyCommand(input);
   return await asStoreOwner(input, 'copy', async () => await runCopyIntoCommand(input, 'COPY'));
 }
 
@@ -129,7 +128,7 @@ async function runAnyInspectCommand(input: CommandInput): Promise<number | void>
   const [word = ''] = positionals;
   const type = settings.text('type');
   const containers = containersOf(input);
-  const isPlace = positionals.length !== 1 || isPlaceName(word, transports);
+  const isPlace = positionals.length !== 1 || isPlaceName(word);
   const isContainer = type === 'container' || (type === undefined && !isPlace && containers.has(word));
   if (!isContainer) return await runInspectCommand(input);
   stdout.write(inspectText(describeContainer(containers.find(word), containers), settings.text('format')));
@@ -138,6 +137,6 @@ async function runAnyInspectCommand(input: CommandInput): Promise<number | void>
 /** A piece of an image that is made by hand, or what a container's image is going to say. */
 async function runAnyConfigCommand(input: CommandInput): Promise<number | void> {
   const [word] = input.positionals;
-  if (word === undefined || isPlaceName(word, transports)) return await runConfigCommand(input);
+  if (word === undefined || isPlaceName(word)) return await runConfigCommand(input);
   return await runConfigureCommand(input);
 }

@@ -1,9 +1,9 @@
 // `yadokari copy SOURCE DESTINATION`: an image from one place to another, as skopeo copies it.
+import { parsePlace } from '../../transports/places.ts';
 import { BuilderError } from '../../errors.ts';
 import { type BlobStore, openBlobStore } from '../../layer/store.ts';
 import { type CopiedImage, type CopyMeans, type CopyOptions, copyBetween } from '../../transports/copy.ts';
-import { type Place, parsePlace } from '../../transports/transport.ts';
-import { transports } from '../../transports/transports.ts';
+import type { Place } from '../../transports/transport.ts';
 import type { CommandInput } from '../command.ts';
 import { openResultFile } from '../images/result-file.ts';
 import { copyOptionsOf, openMeans, temporaryFolderOf } from '../requests/transport-request.ts';
@@ -16,7 +16,7 @@ export async function runCopyCommand(input: CommandInput): Promise<void> {
     throw new BuilderError('ERR_USAGE', `Cannot copy: ${positionals.length} places are named, and two are needed`, {
       hint: 'yadokari copy docker://alpine:3.22 oci:images:alpine',
     });
-  const [from, to] = [parsePlace(source, transports), parsePlace(destination, transports)];
+  const [from, to] = [parsePlace(source), parsePlace(destination)];
   const options = copyOptionsOf(settings);
   await using file = await openResultFile(settings, 'digestfile');
   await using means = await openCopyMeans(input);

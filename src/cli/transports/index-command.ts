@@ -1,4 +1,5 @@
 // `yadokari index create`: several images under one name, each for a platform of its own; where machines that build them meet.
+import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -14,8 +15,8 @@ import { openResultFiles, writeResults } from '../../outputs/publish.ts';
 import { accessRegistries } from '../../surroundings/registries.ts';
 import { awaitAll } from '../../transports/await-places.ts';
 import { type IndexImage, type IndexTarget, makeIndex, readIndexImages, writeIndex } from '../../transports/image-index.ts';
-import { type Means, isPlaceName, parsePlace } from '../../transports/transport.ts';
-import { registryPlace, transports } from '../../transports/transports.ts';
+import type { Means } from '../../transports/transport.ts';
+import { registryPlace } from '../../transports/transports.ts';
 import type { CommandInput } from '../command.ts';
 import { type IndexSource, indexSources } from './index-sources.ts';
 import { makeRegistryRequest } from '../requests/registry-request.ts';
@@ -96,9 +97,7 @@ function targetsOf(settings: Settings, isDryRun: boolean): readonly IndexTarget[
   const names = settings.list('tag');
   if (names.length === 0 && !isDryRun)
     throw new BuilderError('ERR_USAGE', 'Cannot make an index: it has no name', { hint: 'give --tag NAME, or --dry-run to look at it' });
-  const places = names.map((name) =>
-    isPlaceName(name, transports) ? parsePlace(name, transports) : registryPlace(parseDestination(name)),
-  );
+  const places = names.map((name) => (isPlaceName(name) ? parsePlace(name) : registryPlace(parseDestination(name))));
   const groups = Map.groupBy(places, ({ reference, name }) => (reference === undefined ? name : formatRepository(reference)));
   return [...groups.values()].flatMap(([place, ...others]) =>
     place === undefined ? [] : [{ place, moreNames: others.flatMap(({ reference }) => reference?.tag ?? []) }],

@@ -1,15 +1,14 @@
 // The images that an index shall name: as operands, flags, or a list that a workflow made of its tasks' results.
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { BuilderError, systemReason } from '../../errors.ts';
+import { BuilderError, inWords } from '../../errors.ts';
 import { given } from '../../given.ts';
 import { type Json, parseJson } from '../../oci/json.ts';
 import { type Platform, hostPlatform, parsePlatform } from '../../oci/platform.ts';
-import { parseReference, withDefaultTag } from '../../oci/reference.ts';
-import { type Place, isPlaceName, parsePlace } from '../../transports/transport.ts';
-import { registryPlace, transports } from '../../transports/transports.ts';
+import type { Place } from '../../transports/transport.ts';
 import type { CommandInput } from '../command.ts';
 import { readStandardInput } from '../standard-input.ts';
+import { placeOrImage } from '../../transports/places.ts';
+import { readSmallFile } from '../../small-file.ts';
 
 export interface IndexSource {
   readonly place: Place;
@@ -39,8 +38,7 @@ export async function indexSources(
   const sources = [...names, ...listed].map(({ name, platform: own }): IndexSource => {
     const platform = overrides.get(name) ?? (own === undefined ? undefined : parsePlatform(own, host));
     overrides.delete(name);
-    const isPlace = isPlaceName(name, transports);
-    const place = isPlace ? parsePlace(name, transports) : registryPlace(withDefaultTag(parseReference(name)));
+    const place = placeOrImage(name);
     if (place.transport.hasManifests) return { place, ...given({ platform }) };
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot use ${name} for an index: an image has no digest there`, {
       hint: `yadokari copy ${name} oci:FOLDER:TAG`,
@@ -56,13 +54,11 @@ export async function indexSources(
 /** @throws ERR_USAGE where it can't be read */
 async function jsonText(place: string, workingDirectory: string): Promise<string> {
   if (place.trimStart().startsWith('[')) return place;
-  try {
-    const bytes = place === '-' ? await readStandardInput() : readFileSync(resolve(workingDirectory, place));
-    if (bytes.length <= jsonLimitBytes) return bytes.toString('utf8');
-  } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot read --from-json ${place}: ${systemReason(error)}`, { cause: error });
-  }
-  throw new BuilderError('ERR_USAGE', `Cannot read --from-json ${place}: it has more than ${jsonLimitBytes} bytes`);
+  if (place === '-') return (await readStandardInput('the list of images')).toString('utf8');
+  const bytes = await readSmallFile(resolve(workingDirectory, place), jsonLimitBytes).catch(
+    inWords('ERR_USAGE', `Cannot read --from-json ${place}`),
+  );
+  return bytes.toString('utf8');
 }
 
 /** Names, or objects with `image` and perhaps `platform`. */

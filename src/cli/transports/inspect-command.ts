@@ -1,6 +1,6 @@
 // `yadokari inspect`, `list-tags`, `delete` and `manifest-digest`: what is at a place, as skopeo tells it.
-import { readFile, stat } from 'node:fs/promises';
-import { BuilderError, RegistryError, systemReason } from '../../errors.ts';
+import { isPlaceName, parsePlace } from '../../transports/places.ts';
+import { BuilderError, RegistryError, inWords } from '../../errors.ts';
 import { digestOf } from '../../oci/digest.ts';
 import { type Json, parseJson } from '../../oci/json.ts';
 import { manifestLimitBytes } from '../../oci/manifest.ts';
@@ -8,8 +8,7 @@ import { hostPlatform, parsePlatform } from '../../oci/platform.ts';
 import { dockerHub } from '../../oci/reference.ts';
 import { inspectImage, readConfig, readConfigBlob } from '../../transports/inspect.ts';
 import { storePlace } from '../../transports/store-place.ts';
-import { type Means, type Place, isPlaceName, parsePlace } from '../../transports/transport.ts';
-import { transports } from '../../transports/transports.ts';
+import { type Means, type Place } from '../../transports/transport.ts';
 import type { CommandInput } from '../command.ts';
 import { renderTemplate } from '../../go/template.ts';
 import { printContents, wantsContents } from './inspect-contents.ts';
@@ -17,6 +16,7 @@ import { inspectStored } from '../images/inspect-stored.ts';
 import { printJson } from '../../go/json.ts';
 import { storeOf } from '../requests/store-request.ts';
 import { openMeans } from '../requests/transport-request.ts';
+import { readSmallFile } from '../../small-file.ts';
 
 /** An image's manifest, config, or what is worth knowing of both; of a place, or by a name alone of the store. */
 export async function runInspectCommand(input: CommandInput): Promise<number | void> {
@@ -29,7 +29,7 @@ export async function runInspectCommand(input: CommandInput): Promise<number | v
     );
   if (isRaw && template !== undefined) throw new BuilderError('ERR_USAGE', 'Cannot use --raw with --format: raw is as it is');
   const [name = ''] = input.positionals;
-  const isStored = input.positionals.length === 1 && !isPlaceName(name, transports);
+  const isStored = input.positionals.length === 1 && !isPlaceName(name);
   const place = isStored ? storePlace(storeOf(settings, env), name) : onlyPlace(input, 'inspect');
   const platform = settings.text('platform');
   await using opened = await openMeans(settings, '', { env, emit: input.report.emit });
@@ -81,27 +81,16 @@ export async function runDeleteCommand(input: CommandInput): Promise<void> {
 export async function runManifestDigestCommand({ positionals, stdout }: CommandInput): Promise<void> {
   const [path, ...others] = positionals;
   if (path === undefined || others.length > 0) throw new BuilderError('ERR_USAGE', 'Cannot tell a digest: one file has to be named');
-  const bytes = await readManifest(path);
+  const bytes = await readSmallFile(path, manifestLimitBytes).catch(inWords('ERR_USAGE', `Cannot read ${path}`));
   const root = parseJson(bytes.toString('utf8'));
   if (root instanceof Map && root.get('schemaVersion') === 1)
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot tell the digest of ${path}: it has the old schema 1`);
   stdout.write(`${digestOf(bytes)}\n`);
 }
 
-async function readManifest(path: string): Promise<Buffer> {
-  try {
-    if ((await stat(path)).size > manifestLimitBytes)
-      throw new BuilderError('ERR_USAGE', `Cannot read ${path}: it has more than ${manifestLimitBytes} bytes`);
-    return await readFile(path);
-  } catch (error) {
-    if (error instanceof BuilderError) throw error;
-    throw new BuilderError('ERR_USAGE', `Cannot read ${path}: ${systemReason(error)}`, { cause: error });
-  }
-}
-
 function onlyPlace({ positionals }: CommandInput, verb: string): Place {
   const [name, ...others] = positionals;
-  if (name !== undefined && others.length === 0) return parsePlace(name, transports);
+  if (name !== undefined && others.length === 0) return parsePlace(name);
   throw new BuilderError('ERR_USAGE', `Cannot ${verb}: ${positionals.length} places are named, and one is needed`, {
     hint: 'for example docker://alpine:3.22',
   });

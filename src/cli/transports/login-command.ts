@@ -1,6 +1,6 @@
 // `login REGISTRY` writes credentials where builds look for them, as kaniko's command of this name does; `logout` takes them away. With
 // files in the place of a registry, `login` brings a pod's Secrets there, from an init container.
-import { existsSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { makeFolder } from '../../folders.ts';
@@ -13,6 +13,7 @@ import { onceMark } from '../../surroundings/secret-files.ts';
 import type { CommandInput } from '../command.ts';
 import type { Environment, Settings } from '../settings.ts';
 import { readStandardInput } from '../standard-input.ts';
+import { readSmallFileSync } from '../../small-file.ts';
 
 /** The name of Docker Hub in every config.json. */
 const hubKey = 'https://index.docker.io/v1/';
@@ -99,7 +100,11 @@ async function copyFiles({ settings, positionals, env, report }: CommandInput): 
     });
   }
   // Read before anything is written: half of it would be used by a build that lacks the rest.
-  const read = copies.map(([copy, file]) => ({ copy, file, bytes: readLimited(file) }));
+  const read = copies.map(([copy, file]) => ({
+    copy,
+    file,
+    bytes: orElse(() => readSmallFileSync(file, fileLimitBytes), inWords('ERR_AUTH', `Cannot copy ${file}`)),
+  }));
   if (config !== undefined) parseDockerConfig(read[0]?.bytes.toString('utf8') ?? '', config);
   for (const { copy, file, bytes } of read) {
     replacePrivately(copy, bytes);
@@ -123,15 +128,6 @@ function secretFiles(items: readonly string[]): readonly (readonly [string, stri
 
 /** As much as a build takes of a config.json. */
 const fileLimitBytes = 4 * 1024 * 1024;
-
-function readLimited(path: string): Buffer {
-  try {
-    if (statSync(path).size <= fileLimitBytes) return readFileSync(path);
-  } catch (error) {
-    throw new BuilderError('ERR_AUTH', `Cannot read ${path}: ${systemReason(error)}`, { cause: error });
-  }
-  throw new BuilderError('ERR_AUTH', `Cannot copy ${path}: it has more than ${fileLimitBytes} bytes`);
-}
 
 function configFile(settings: Settings, env: Environment): string {
   const given = settings.text('authfile');

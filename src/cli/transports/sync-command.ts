@@ -1,8 +1,7 @@
 // `yadokari sync --src KIND --dest KIND SOURCE DESTINATION`: many images at once, as skopeo syncs them.
-import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { makeFolder } from '../../folders.ts';
-import { BuilderError, systemReason } from '../../errors.ts';
+import { BuilderError, inWords } from '../../errors.ts';
 import { given } from '../../given.ts';
 import type { Reference } from '../../oci/reference.ts';
 import { openRegistrySide } from '../../surroundings/registry-side.ts';
@@ -14,6 +13,7 @@ import type { CommandInput } from '../command.ts';
 import { copyWithRetries, openCopyMeans } from './copy-command.ts';
 import { describeFailure } from '../exit.ts';
 import { copyOptionsOf, sideOf, withPolicy } from '../requests/transport-request.ts';
+import { readSmallFile } from '../../small-file.ts';
 
 const fileLimitBytes = 4 * 1024 * 1024;
 
@@ -104,7 +104,7 @@ async function* batches(
     yield { sources: await folderSources(source), from: means.from };
     return;
   }
-  for (const registry of parseSyncFile(await readSyncFile(source), source)) {
+  for (const registry of parseSyncFile(await readList(source), source)) {
     const side = { env: withPolicy(settings, input.env), emit: means.emit };
     const { registry: client, policy } = await openRegistrySide(sideFor(registry, input), side);
     try {
@@ -126,13 +126,8 @@ function sideFor({ credential, tlsVerify, certificateFolder }: SyncRegistry, { s
   };
 }
 
-async function readSyncFile(path: string): Promise<string> {
-  try {
-    if ((await stat(path)).size <= fileLimitBytes) return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new BuilderError('ERR_USAGE', `Cannot read ${path}: ${systemReason(error)}`, { cause: error });
-  }
-  throw new BuilderError('ERR_USAGE', `Cannot read ${path}: it has more than ${fileLimitBytes} bytes`);
+async function readList(path: string): Promise<string> {
+  return (await readSmallFile(path, fileLimitBytes).catch(inWords('ERR_USAGE', `Cannot read ${path}`))).toString('utf8');
 }
 
 function makeParent({ transport, path }: Place): void {

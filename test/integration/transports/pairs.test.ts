@@ -1,5 +1,6 @@
 // Eight kinds of images from each transport to each: 200 copies, and beside each one the real skopeo's of the same source. Where the
 // bytes are not the same, skopeo reads both, and what they hold has to be.
+import { parsePlace } from '../../../src/transports/places.ts';
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -17,8 +18,6 @@ import { MediaType } from '../../../src/oci/media-type.ts';
 import { hostPlatform } from '../../../src/oci/platform.ts';
 import { openFolderSink } from '../../../src/store/image-folder.ts';
 import { type CopyMeans, type CopyOptions, copyBetween } from '../../../src/transports/copy.ts';
-import { parsePlace } from '../../../src/transports/transport.ts';
-import { transports } from '../../../src/transports/transports.ts';
 import { type RunningRegistry, missingDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
 import { type ImageMemory, imageMemory } from '../../support/image-memory.ts';
 import { type TestClient, testClient } from '../../support/registry-client.ts';
@@ -149,7 +148,7 @@ async function byUs(from: string, to: string, options: CopyOptions): Promise<str
   const side = { registry: client, temporaryFolder: folder, platform };
   const means: CopyMeans = { from: side, to: side, store, emit: () => undefined };
   try {
-    await copyBetween(parsePlace(from, transports), parsePlace(to, transports), options, means, signal);
+    await copyBetween(parsePlace(from), parsePlace(to), options, means, signal);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

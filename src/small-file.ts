@@ -1,0 +1,25 @@
+// Files that are read as a whole, and so have to be small.
+import { readFileSync, statSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+
+/** What a file holds. @throws SystemError; RangeError where it has more than `limitBytes`: `inWords` says both as a person reads them */
+export function readSmallFileSync(path: string | Buffer, limitBytes: number): Buffer {
+  if (statSync(path).size > limitBytes) throw tooLarge(limitBytes);
+  return checked(readFileSync(path), limitBytes);
+}
+
+/** The same for what may be a pipe, whose writer is waited for. */
+export async function readSmallFile(path: string | Buffer, limitBytes: number): Promise<Buffer> {
+  if ((await stat(path)).size > limitBytes) throw tooLarge(limitBytes);
+  return checked(await readFile(path), limitBytes);
+}
+
+/** A pipe's size is known when all of it was read. */
+function checked(bytes: Buffer, limitBytes: number): Buffer {
+  if (bytes.length > limitBytes) throw tooLarge(limitBytes);
+  return bytes;
+}
+
+function tooLarge(limitBytes: number): RangeError {
+  return new RangeError(`it has more than ${limitBytes} bytes`);
+}
