@@ -3,6 +3,7 @@ import type { FlagGroup, FlagSpec, ParsedFlags } from './flags.ts';
 import type { Report } from '../report/report.ts';
 import type { Environment, Settings } from './settings.ts';
 import type { Sink } from '../report/sink.ts';
+import { BuilderError } from '../errors.ts';
 
 export interface Command {
   /** One word, or more: `build`, `cache list`. */
@@ -49,6 +50,13 @@ export interface CommandInput {
   readonly signal: AbortSignal;
   /** Runs another command line with the same streams; never throws. */
   readonly again: (invocation: Invocation) => Promise<number>;
+}
+
+/** The operand of a command that takes one. @throws ERR_USAGE: `Cannot pull: 2 images are named, and one is needed` */
+export function onlyOperand(positionals: readonly string[], task: string, what: string, hint?: string): string {
+  const [only, ...others] = positionals;
+  if (only !== undefined && others.length === 0) return only;
+  throw new BuilderError('ERR_USAGE', `Cannot ${task}: ${positionals.length} ${what} are named, and one is needed`, { hint });
 }
 
 /** The flags that a command has for itself. */

@@ -1,6 +1,7 @@
 // What the flags and the environment say together: each setting once, with kaniko's order of precedence.
 import { BuilderError } from '../errors.ts';
 import { type FlagSpec, type ParsedFlags, parseBoolean } from './flags.ts';
+import { parseDuration } from '../dockerfile/duration.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -45,6 +46,12 @@ export class Settings {
   number(name: string): number | undefined {
     const value = this.text(name);
     return value === undefined ? undefined : Number(value);
+  }
+
+  /** Of a flag that takes a duration, which was checked when it was read. */
+  durationMs(name: string): number | undefined {
+    const value = this.text(name);
+    return value === undefined ? undefined : (parseDuration(value) ?? 0) / 1e6;
   }
 
   /** `KEY=VALUE` items as a map, later ones winning. @throws ERR_USAGE for an item without `=`. */

@@ -1,6 +1,6 @@
 // Rows for people and for scripts, as buildah prints them.
 import { type Json, type JsonObject, formatJson } from '../oci/json.ts';
-import { renderTemplate } from '../go/template.ts';
+import { renderTemplate, unescaped } from '../go/template.ts';
 import { printJson } from '../go/json.ts';
 import type { Settings } from './settings.ts';
 
@@ -33,11 +33,7 @@ export function formatRows(
     return formatTable([...heading, ...rows.map((row) => Object.values(columns).map((of) => textOf(row.get(of) ?? '')))]);
   }
   const parts = /^table\s+/.exec(template)?.[0];
-  const wanted = template
-    .slice(parts?.length ?? 0)
-    .replaceAll('\\t', '\t')
-    .replaceAll('\\n', '\n')
-    .replaceAll(' ', '\t');
+  const wanted = unescaped(template.slice(parts?.length ?? 0)).replaceAll(' ', '\t');
   const titles = new Map(Object.entries(columns).map(([title, of]) => [of, title]));
   const heading = new Map([...(rows[0]?.keys() ?? titles.keys())].map((key) => [key, titles.get(key) ?? key.toUpperCase()]));
   const shown = [...(parts !== undefined && hasHeading ? [heading] : []), ...rows];

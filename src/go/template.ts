@@ -9,6 +9,17 @@ export function renderTemplate(template: string, value: Json): string {
   return render(parseTemplate(template), { dot: value, variables: new Map([['$', value]]) });
 }
 
+/** The same as a line; `\n` and `\t` may be written, as in a shell's words. */
+export function renderLine(template: string, value: Json): string {
+  const text = renderTemplate(unescaped(template), value);
+  return text.endsWith('\n') ? text : `${text}\n`;
+}
+
+/** A template with the line breaks and tabs that a shell's words have as `\n` and `\t`. */
+export function unescaped(template: string): string {
+  return template.replaceAll('\\n', '\n').replaceAll('\\t', '\t');
+}
+
 /** How Go prints a value in a template. */
 function printValue(value: Json): string {
   if (value === null) return '<nil>';

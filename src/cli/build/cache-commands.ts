@@ -1,6 +1,5 @@
 // `cache list`, `cache prune`: what a layer cache holds, and less of it. `cache explain`: what a build would find there.
 import { type ListedEntry, chooseStale, listEntries } from '../../build/cache/listing.ts';
-import { parseDuration } from '../../dockerfile/duration.ts';
 import { BuilderError } from '../../errors.ts';
 import { given } from '../../given.ts';
 import { hostPlatform } from '../../oci/platform.ts';
@@ -17,7 +16,8 @@ import { formatBytes, formatCount, parseBytes } from '../../report/units.ts';
 
 /** Where the builder's own config.json may be. */
 const configFolder = '/kaniko/.docker';
-const defaultAge = '336h';
+/** As that of --cache-ttl. */
+const defaultAgeMs = 336 * 3_600_000;
 
 export const cacheCommands: readonly Command[] = [
   {
@@ -63,15 +63,11 @@ async function withPlace(input: CommandInput, use: (place: EntryPlace) => Promis
 
 async function prune(input: CommandInput, place: EntryPlace): Promise<void> {
   const { settings, report, signal } = input;
-  const age = settings.text('older-than') ?? defaultAge;
-  const ageNs = parseDuration(age);
-  if (ageNs === undefined || ageNs < 0)
-    throw new BuilderError('ERR_USAGE', `Cannot use --older-than=${age}: expected a duration such as 12h or 336h`);
   const most = settings.text('max-size');
   const mostBytes = most === undefined ? undefined : parseBytes(most);
   if (most !== undefined && mostBytes === undefined)
     throw new BuilderError('ERR_USAGE', `Cannot use --max-size=${most}: expected a size such as 500MB or 20GB`);
-  const rules = { olderThanMs: ageNs / 1_000_000, ...given({ mostBytes }), nowMs: Date.now() };
+  const rules = { olderThanMs: settings.durationMs('older-than') ?? defaultAgeMs, ...given({ mostBytes }), nowMs: Date.now() };
   const entries = await listEntries(place, signal);
   const stale = chooseStale(entries, rules);
   const isTried = settings.boolean('dryrun');

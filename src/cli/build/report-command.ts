@@ -6,15 +6,11 @@ import { BuildRecord } from '../../report/build-record.ts';
 import { parseEvent } from '../../report/event-json.ts';
 import { buildPage } from '../../report/page.ts';
 import { Timeline } from '../../report/timeline.ts';
-import type { CommandInput } from '../command.ts';
+import { type CommandInput, onlyOperand } from '../command.ts';
 
 /** Lines that are no events of ours are passed over; a file without any is a mistake. */
 export async function runReportCommand({ positionals, settings, stdout, signal }: CommandInput): Promise<void> {
-  const [path, ...others] = positionals;
-  if (path === undefined || others.length > 0)
-    throw new BuilderError('ERR_USAGE', 'Cannot make a report: one events file is needed', {
-      hint: 'yadokari report EVENTS -o build.html',
-    });
+  const path = onlyOperand(positionals, 'make a report', 'events files', 'yadokari report EVENTS -o build.html');
   const record = new BuildRecord();
   const timeline = new Timeline();
   try {

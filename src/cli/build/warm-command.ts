@@ -7,7 +7,7 @@ import { BuilderError, DockerfileError } from '../../errors.ts';
 import { hostPlatform, parsePlatform } from '../../oci/platform.ts';
 import { BaseFolder } from '../../outputs/base-folder.ts';
 import { accessRegistries } from '../../surroundings/registries.ts';
-import { defaultBaseFolder, readTtl } from '../requests/cache-request.ts';
+import { defaultBaseFolder, ttlMsOf } from '../requests/cache-request.ts';
 import type { CommandInput } from '../command.ts';
 import { describeBuildFailure } from '../exit.ts';
 import { makeRegistryRequest } from '../requests/registry-request.ts';
@@ -23,7 +23,7 @@ export async function runWarmCommand(input: CommandInput): Promise<number> {
   const { emit } = report;
   const workingDirectory = process.cwd();
   const path = resolve(workingDirectory, settings.text('cache-dir') ?? defaultBaseFolder);
-  const folder = new BaseFolder({ path, ttlMs: readTtl(settings), now: Date.now, emit });
+  const folder = new BaseFolder({ path, ttlMs: ttlMsOf(settings), now: Date.now, emit });
   const request = makeRegistryRequest(settings, env, workingDirectory);
   await using access = await accessRegistries(request, { env, folders: [configFolder], emit });
   const registry = access.clients.pull;

@@ -1,6 +1,6 @@
 // `yadokari commit CONTAINER [IMAGE]`: an image of a container, into the store or to any place for images.
 import { isPlaceName, parsePlace } from '../../transports/places.ts';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempDisposableSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CommitOptions, type CommitScope, commitContainer } from '../../containers/commit.ts';
 import { removeMountPoints } from '../../containers/run.ts';
@@ -93,15 +93,11 @@ async function writeToStore(
 async function writeToPlace(input: CommandInput, image: StoredImage, place: Place): Promise<void> {
   const { settings, env, report, signal } = input;
   await using means = await openMeans(settings, '', { env, emit: report.emit });
-  const folder = mkdtempSync(join(means.temporaryFolder, 'yadokari-'));
-  try {
-    await writeLayout({ folder, tag: 'commit' }, image, signal);
-    await using store = openBlobStore(folder);
-    const from = parsePlace(`oci:${folder}:commit`);
-    // Only who asked for a format is told where a place has another one.
-    const options: CopyOptions = { selection: { kind: 'all' }, ...(settings.has('format') ? { family: image.image.family } : {}) };
-    await copyBetween(from, place, options, { from: means, to: means, store, emit: report.emit }, signal);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  using folder = mkdtempDisposableSync(join(means.temporaryFolder, 'yadokari-'));
+  await writeLayout({ folder: folder.path, tag: 'commit' }, image, signal);
+  await using store = openBlobStore(folder.path);
+  const from = parsePlace(`oci:${folder.path}:commit`);
+  // Only who asked for a format is told where a place has another one.
+  const options: CopyOptions = { selection: { kind: 'all' }, ...(settings.has('format') ? { family: image.image.family } : {}) };
+  await copyBetween(from, place, options, { from: means, to: means, store, emit: report.emit }, signal);
 }

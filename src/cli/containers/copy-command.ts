@@ -1,5 +1,5 @@
 // `yadokari copy CONTAINER SOURCE… DESTINATION` and `add`: files of this machine, of another container or an image, or of the web.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempDisposableSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { bytesFromText } from '../../bytes.ts';
 import type { ContainerStore } from '../../containers/container-store.ts';
@@ -32,9 +32,8 @@ export async function runCopyIntoCommand(input: CommandInput, verb: 'COPY' | 'AD
   const sources = words.length > 1 ? words.slice(0, -1) : words;
   const containers = containersOf(input);
   await using stack = new AsyncDisposableStack();
-  const folder = mkdtempSync(join(temporaryFolderOf(settings, input.env), 'yadokari-'));
-  stack.defer(() => rmSync(folder, { recursive: true, force: true }));
-  const spool = stack.use(new Spool(folder));
+  const folder = stack.use(mkdtempDisposableSync(join(temporaryFolderOf(settings, input.env), 'yadokari-')));
+  const spool = stack.use(new Spool(folder.path));
   const tree = await sourceTree(input, containers, spool, stack);
   using container = await containers.open(name, 'exclusive', signal, () => waiting(input, name));
   await removeMountPoints(container, containers);

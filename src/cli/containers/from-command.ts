@@ -9,7 +9,7 @@ import { parseSize } from '../requests/size.ts';
 import { splitDigest } from '../../oci/digest.ts';
 import { jsonObject } from '../../oci/json.ts';
 import { obtainImage, platformOf, pullingOf, readStored } from '../images/obtain-image.ts';
-import type { CommandInput } from '../command.ts';
+import { type CommandInput, onlyOperand } from '../command.ts';
 import { printJson } from '../../go/json.ts';
 import { openResultFile } from '../images/result-file.ts';
 import { storeOf } from '../requests/store-request.ts';
@@ -22,11 +22,7 @@ export function containersOf({ settings, env }: Pick<CommandInput, 'settings' | 
 /** Makes a container and prints its name. */
 export async function runFromCommand(input: CommandInput): Promise<void> {
   const { settings, report, signal, stdout } = input;
-  const [text, ...others] = input.positionals;
-  if (text === undefined || others.length > 0)
-    throw new BuilderError('ERR_USAGE', `Cannot make a container: ${input.positionals.length} images are named, and one is needed`, {
-      hint: 'yadokari from debian, or scratch for an empty one',
-    });
+  const text = onlyOperand(input.positionals, 'make a container', 'images', 'yadokari from debian, or scratch for an empty one');
   const store = storeOf(settings, input.env);
   const platform = platformOf(settings);
   for (const volume of settings.list('volume')) parseVolume(volume); // said now, not when a command runs

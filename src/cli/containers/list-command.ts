@@ -6,7 +6,6 @@ import { formatImageConfig } from '../../oci/image-config.ts';
 import { type Json, type JsonObject, jsonObject, parseJson } from '../../oci/json.ts';
 import type { CommandInput } from '../command.ts';
 import { containersOf } from './from-command.ts';
-import { renderTemplate } from '../../go/template.ts';
 import { printJson } from '../../go/json.ts';
 import { formatRows } from '../table.ts';
 
@@ -62,13 +61,6 @@ export function describeContainer(state: ContainerState, containers: ContainerSt
   });
 }
 
-/** JSON, or a line by a template. */
-export function inspectText(value: Json, template: string | undefined): string {
-  if (template === undefined) return `${printJson(value)}\n`;
-  const text = renderTemplate(unescaped(template), value);
-  return text.endsWith('\n') ? text : `${text}\n`;
-}
-
 function jsonOf({ id, imageId = '', imageName, name }: ContainerState): Json {
   return jsonObject({ id, builder: true, imageid: imageId, imagename: imageName, containername: name });
 }
@@ -84,8 +76,4 @@ function matches({ id, name, imageId = '', imageName }: ContainerState, filter: 
   if (key === 'name') return name.includes(value);
   if (key === 'ancestor') return imageName === value || imageId.startsWith(value) || imageName.endsWith(`/${value}`);
   throw new BuilderError('ERR_USAGE', `Cannot use --filter ${filter}: expected id=, name= or ancestor=`);
-}
-
-function unescaped(template: string): string {
-  return template.replaceAll('\\n', '\n').replaceAll('\\t', '\t');
 }

@@ -1,7 +1,6 @@
 // An image from any place into the store of this machine, under the name that it has where it comes from.
 import { BuilderError } from '../../errors.ts';
 import { openBlobStore } from '../../layer/store.ts';
-import type { Digest } from '../../oci/digest.ts';
 import { parseReference } from '../../oci/reference.ts';
 import { type StoreImage, findImage } from '../../store/find-image.ts';
 import { localName, registryName } from '../../store/image-names.ts';
@@ -10,7 +9,7 @@ import type { CopyOptions } from '../../transports/copy.ts';
 import { storePlace } from '../../transports/store-place.ts';
 import type { Means, Place } from '../../transports/transport.ts';
 import type { CommandInput } from '../command.ts';
-import { copyWithRetries } from '../transports/copy-command.ts';
+import { copyWithRetries, quietOf } from '../transports/copy-command.ts';
 import { openMeans, temporaryFolderOf } from '../requests/transport-request.ts';
 
 /** Copies into the store under the name that the image has where it comes from. */
@@ -22,10 +21,7 @@ export async function copyInto(
   given?: readonly string[],
 ): Promise<StoreImage> {
   const { settings, env, report, signal } = input;
-  const isQuiet = settings.boolean('quiet');
-  const emit: typeof report.emit = (event) => {
-    if (!isQuiet || event.kind === 'warning') report.emit(event);
-  };
+  const emit = quietOf(settings, report);
   await using means = await openMeans(settings, '', { env, emit });
   await using blobs = openBlobStore(temporaryFolderOf(settings, env));
   const [name = '', ...moreNames] = given ?? (await namesAt(from, means, signal));
@@ -37,8 +33,8 @@ export async function copyInto(
     { ...family, ...options, moreNames },
     { settings, report, signal, means: { from: means, to: means, store: blobs, emit } },
   );
-  if (!isQuiet) report.line('info', [from.name, '->', name, copied.digest].filter((word) => word !== '').join(' '));
-  return await stored(store, copied.digest, signal);
+  if (!settings.boolean('quiet')) report.line('info', [from.name, '->', name, copied.digest].filter((word) => word !== '').join(' '));
+  return (await findImage(store, copied.digest, signal)).image;
 }
 
 /** Whole names; none for an image that has none, or what can't be a name. */
@@ -58,8 +54,4 @@ export function wholeNames({ transport }: Pick<Place, 'transport'>, names: reado
       throw error;
     }
   });
-}
-
-async function stored(store: ImageStore, digest: Digest, signal: AbortSignal): Promise<StoreImage> {
-  return (await findImage(store, digest, signal)).image;
 }

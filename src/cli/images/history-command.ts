@@ -1,11 +1,10 @@
 // `yadokari history`: what made an image, step by step.
-import { BuilderError } from '../../errors.ts';
 import { splitDigest } from '../../oci/digest.ts';
 import type { HistoryEntry } from '../../oci/image-config.ts';
 import { type JsonObject, jsonObject } from '../../oci/json.ts';
 import { formatAge, formatBytes } from '../../report/units.ts';
 import { findImage } from '../../store/find-image.ts';
-import type { CommandInput } from '../command.ts';
+import { type CommandInput, onlyOperand } from '../command.ts';
 import { storeOf } from '../requests/store-request.ts';
 import { withStoredImage } from './stored-image.ts';
 import { formatRows } from '../table.ts';
@@ -13,9 +12,7 @@ import { formatRows } from '../table.ts';
 /** What made each layer, the last first, as podman prints it. */
 export async function runHistoryCommand({ settings, positionals, env, stdout, signal }: CommandInput): Promise<void> {
   const store = storeOf(settings, env);
-  const [text, ...others] = positionals;
-  if (text === undefined || others.length > 0)
-    throw new BuilderError('ERR_USAGE', `Cannot tell the history: ${positionals.length} images are named, and one is needed`);
+  const text = onlyOperand(positionals, 'tell the history', 'images');
   const { names } = (await findImage(store, text, signal)).image;
   const { image, config } = await withStoredImage({ store, text, settings }, signal, async (stored) => stored);
   const { layers } = image;

@@ -18,7 +18,7 @@ import { readIndexImages } from '../../transports/image-index.ts';
 import { selectedSource } from '../../transports/select.ts';
 import { storePlace } from '../../transports/store-place.ts';
 import { obtainImage } from './obtain-image.ts';
-import type { Command, CommandInput } from '../command.ts';
+import { type Command, type CommandInput, onlyOperand } from '../command.ts';
 import { printJson } from '../../go/json.ts';
 import { pushFromStore } from './push-command.ts';
 import { runRemoveCommand } from './removal-commands.ts';
@@ -133,7 +133,7 @@ async function runRemove(input: CommandInput): Promise<void> {
 /** What a name stands for where it is; a name alone in the store, then in its registry. */
 async function runInspect(input: CommandInput): Promise<void> {
   const { settings, positionals, env, report, stdout, signal } = input;
-  const text = only(positionals, 'inspect');
+  const text = onlyOperand(positionals, 'inspect', 'indexes', usageHint);
   const store = storeOf(settings, env);
   const isStored = !isPlaceName(text) && (await findImageIfAny(store, text, signal)) !== undefined;
   await using means = await openMeans(settings, '', { env, emit: report.emit });
@@ -160,7 +160,7 @@ async function runPush(input: CommandInput): Promise<void> {
 }
 
 async function runExists({ settings, positionals, env, signal }: CommandInput): Promise<number> {
-  const found = await findImageIfAny(storeOf(settings, env), only(positionals, 'look for an index'), signal);
+  const found = await findImageIfAny(storeOf(settings, env), onlyOperand(positionals, 'look for an index', 'names', usageHint), signal);
   return found?.image.view.kind === 'index' ? 0 : 1;
 }
 
@@ -242,16 +242,10 @@ async function digestFor(store: ImageStore, word: string, signal: AbortSignal): 
   return (await findImage(store, reference === undefined ? word : registryName(reference), signal)).image.descriptor.digest;
 }
 
-function only(positionals: readonly string[], verb: string): string {
-  const [text, ...others] = positionals;
-  if (text === undefined || others.length > 0) throw usage(`${verb}: ${positionals.length} are named, and one is needed`);
-  return text;
-}
+const usageHint = 'yadokari manifest create INDEX; manifest add INDEX IMAGE; manifest push INDEX DESTINATION';
 
 function usage(what: string): BuilderError {
-  return new BuilderError('ERR_USAGE', `Cannot ${what}`, {
-    hint: 'yadokari manifest create INDEX; manifest add INDEX IMAGE; manifest push INDEX DESTINATION',
-  });
+  return new BuilderError('ERR_USAGE', `Cannot ${what}`, { hint: usageHint });
 }
 
 function noIndex(text: string): BuilderError {

@@ -6,18 +6,14 @@ import { formatReference, parseReference } from '../../oci/reference.ts';
 import type { CopyOptions } from '../../transports/copy.ts';
 import { registryPlace } from '../../transports/transports.ts';
 import { obtainImage, pullPolicies } from './obtain-image.ts';
-import type { CommandInput } from '../command.ts';
+import { type CommandInput, onlyOperand } from '../command.ts';
 import { storeOf } from '../requests/store-request.ts';
 import { copyOptionsOf, openMeans } from '../requests/transport-request.ts';
 
 /** Pulls, and prints the id of each image. */
 export async function runPullCommand(input: CommandInput): Promise<void> {
   const { settings, positionals, env, stdout } = input;
-  const [text, ...others] = positionals;
-  if (text === undefined || others.length > 0)
-    throw new BuilderError('ERR_USAGE', `Cannot pull: ${positionals.length} images are named, and one is needed`, {
-      hint: 'yadokari pull alpine:3.22, or a place as oci:FOLDER:NAME',
-    });
+  const text = onlyOperand(positionals, 'pull', 'images', 'yadokari pull alpine:3.22, or a place as oci:FOLDER:NAME');
   const store = storeOf(settings, env);
   const policy = settings.choice('policy', pullPolicies, 'missing');
   const chosen = copyOptionsOf(settings);

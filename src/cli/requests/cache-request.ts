@@ -1,7 +1,6 @@
 // The flags of the layer cache → CacheRequest.
 import { resolve } from 'node:path';
 import type { BuildRequest, CacheRequest } from '../../build/request.ts';
-import { parseDuration } from '../../dockerfile/duration.ts';
 import { BuilderError } from '../../errors.ts';
 import { parseReference } from '../../oci/reference.ts';
 import type { CachePlace } from '../../outputs/entry-place.ts';
@@ -9,7 +8,7 @@ import type { OutputRequest } from '../../outputs/output-request.ts';
 import { parseBytes } from '../../report/units.ts';
 import type { Settings } from '../settings.ts';
 
-const defaultTtl = '336h';
+const defaultTtlMs = 336 * 3_600_000;
 const defaultMountSize = '2GB';
 /** kaniko's. */
 export const defaultBaseFolder = '/cache';
@@ -39,7 +38,7 @@ export function makeCacheRequest(settings: Settings, output: OutputRequest, work
   return {
     from: isRead ? from : [],
     ...(isKept && target !== undefined ? { to: target, ...(to === undefined ? {} : { copiesFound: true }) } : {}),
-    ttlMs: readTtl(settings),
+    ttlMs: ttlMsOf(settings),
     copyLayers: settings.boolean('cache-copy-layers', !settings.has('cache')),
     runLayers: settings.boolean('cache-run-layers', true),
     ...(settings.boolean('cache-mounts') ? { mountBytes: readMountBytes(settings) } : {}),
@@ -91,15 +90,12 @@ export function parseCachePlace(flag: string, text: string, workingDirectory: st
 /** kaniko's folder of base images: asked with --cache, as there, and wherever it is named. @throws ERR_USAGE */
 export function makeBaseFolder(settings: Settings, workingDirectory: string): BuildRequest['baseFolder'] {
   if (!settings.boolean('cache') && !settings.has('cache-dir')) return undefined;
-  return { path: resolve(workingDirectory, settings.text('cache-dir') ?? defaultBaseFolder), ttlMs: readTtl(settings) };
+  return { path: resolve(workingDirectory, settings.text('cache-dir') ?? defaultBaseFolder), ttlMs: ttlMsOf(settings) };
 }
 
-/** @throws ERR_USAGE */
-export function readTtl(settings: Settings): number {
-  const text = settings.text('cache-ttl') ?? defaultTtl;
-  const ns = parseDuration(text);
-  if (ns !== undefined && ns >= 0) return ns / 1_000_000;
-  throw new BuilderError('ERR_USAGE', `Cannot use --cache-ttl=${text}: expected a duration such as 6h or 336h`);
+/** How old a result may be. */
+export function ttlMsOf(settings: Settings): number {
+  return settings.durationMs('cache-ttl') ?? defaultTtlMs;
 }
 
 function unique(places: readonly CachePlace[]): readonly CachePlace[] {

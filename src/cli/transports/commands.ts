@@ -6,7 +6,7 @@ import { type Command, type CommandInput, buildahFailure } from '../command.ts';
 import { runConfigureCommand } from '../containers/config-command.ts';
 import { runCopyIntoCommand } from '../containers/copy-command.ts';
 import { containersOf } from '../containers/from-command.ts';
-import { describeContainer, inspectText } from '../containers/list-command.ts';
+import { describeContainer } from '../containers/list-command.ts';
 import { runCopyCommand } from './copy-command.ts';
 import { RegistryError } from '../../errors.ts';
 import { runIndexCreateCommand } from './index-command.ts';
@@ -21,6 +21,8 @@ import { assembleGroups, layerGroups, manifestGroups } from '../tables/pieces.ts
 import { runSyncCommand } from './sync-command.ts';
 import { inspectGroups, namesGroups, syncGroups } from '../tables/transports.ts';
 import { group } from '../tables/flag.ts';
+import { printJson } from '../../go/json.ts';
+import { renderLine } from '../../go/template.ts';
 
 /** As skopeo's: 2 where a registry says that there is no such image. */
 const skopeoStatus = (error: unknown): number | undefined =>
@@ -131,7 +133,9 @@ async function runAnyInspectCommand(input: CommandInput): Promise<number | void>
   const isPlace = positionals.length !== 1 || isPlaceName(word);
   const isContainer = type === 'container' || (type === undefined && !isPlace && containers.has(word));
   if (!isContainer) return await runInspectCommand(input);
-  stdout.write(inspectText(describeContainer(containers.find(word), containers), settings.text('format')));
+  const value = describeContainer(containers.find(word), containers);
+  const template = settings.text('format');
+  stdout.write(template === undefined ? `${printJson(value)}\n` : renderLine(template, value));
 }
 
 /** A piece of an image that is made by hand, or what a container's image is going to say. */

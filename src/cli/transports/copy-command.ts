@@ -7,6 +7,9 @@ import type { Place } from '../../transports/transport.ts';
 import type { CommandInput } from '../command.ts';
 import { openResultFile } from '../images/result-file.ts';
 import { copyOptionsOf, openMeans, temporaryFolderOf } from '../requests/transport-request.ts';
+import type { Emit } from '../../events.ts';
+import type { Report } from '../../report/report.ts';
+import type { Settings } from '../settings.ts';
 
 /** Copies, and tells where and which digest. */
 export async function runCopyCommand(input: CommandInput): Promise<void> {
@@ -28,11 +31,7 @@ export async function runCopyCommand(input: CommandInput): Promise<void> {
 
 /** Both sides, and room for layers that are compressed anew. */
 export async function openCopyMeans({ settings, env, report }: CommandInput): Promise<CopyMeans & AsyncDisposable> {
-  const { emit: tell } = report;
-  const isQuiet = settings.boolean('quiet');
-  const emit: typeof tell = (event) => {
-    if (!isQuiet || event.kind === 'warning') tell(event);
-  };
+  const emit = quietOf(settings, report);
   const stack = new AsyncDisposableStack();
   try {
     const from = stack.use(await openMeans(settings, 'src-', { env, emit }));
@@ -44,6 +43,11 @@ export async function openCopyMeans({ settings, env, report }: CommandInput): Pr
     await stack.disposeAsync();
     throw error;
   }
+}
+
+/** Hears all, with `--quiet` warnings alone. */
+export function quietOf(settings: Settings, { emit }: Pick<Report, 'emit'>): Emit {
+  return settings.boolean('quiet') ? (event) => void (event.kind === 'warning' && emit(event)) : emit;
 }
 
 /** Copies again what a registry failed at, as often as `--retry-times` says: what is there already is not sent again. */

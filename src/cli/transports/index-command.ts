@@ -3,7 +3,6 @@ import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { parseDuration } from '../../dockerfile/duration.ts';
 import { BuilderError } from '../../errors.ts';
 import { given } from '../../given.ts';
 import type { StoredManifest } from '../../oci/manifest.ts';
@@ -82,7 +81,7 @@ async function findSources(
     },
   }));
   const patience = {
-    waitMs: (parseDuration(waitText) ?? 0) / 1e6,
+    waitMs: settings.durationMs('wait') ?? 0,
     waitText,
     now: () => performance.now(),
     sleep: async (durationMs: number, sleeping: AbortSignal) =>

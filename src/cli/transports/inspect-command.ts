@@ -9,14 +9,14 @@ import { dockerHub } from '../../oci/reference.ts';
 import { inspectImage, readConfig, readConfigBlob } from '../../transports/inspect.ts';
 import { storePlace } from '../../transports/store-place.ts';
 import { type Means, type Place } from '../../transports/transport.ts';
-import type { CommandInput } from '../command.ts';
-import { renderTemplate } from '../../go/template.ts';
+import { type CommandInput, onlyOperand } from '../command.ts';
 import { printContents, wantsContents } from './inspect-contents.ts';
 import { inspectStored } from '../images/inspect-stored.ts';
 import { printJson } from '../../go/json.ts';
 import { storeOf } from '../requests/store-request.ts';
 import { openMeans } from '../requests/transport-request.ts';
 import { readSmallFile } from '../../small-file.ts';
+import { renderLine } from '../../go/template.ts';
 
 /** An image's manifest, config, or what is worth knowing of both; of a place, or by a name alone of the store. */
 export async function runInspectCommand(input: CommandInput): Promise<number | void> {
@@ -48,11 +48,7 @@ export async function runInspectCommand(input: CommandInput): Promise<number | v
   const value = wantsConfig ? parseJson((await readConfig(source, means.platform, signal)).toString('utf8')) : await about();
   // A place that is no registry has an empty name, of which JSON says nothing.
   const named = value instanceof Map && !wantsConfig && !isStored ? new Map([['Name', ''], ...value]) : value;
-  stdout.write(
-    template === undefined
-      ? `${printJson(value)}\n`
-      : lineOf(renderTemplate(template.replaceAll('\\n', '\n').replaceAll('\\t', '\t'), named)),
-  );
+  stdout.write(template === undefined ? `${printJson(value)}\n` : renderLine(template, named));
 }
 
 /** The names at a place, as JSON. */
@@ -79,8 +75,7 @@ export async function runDeleteCommand(input: CommandInput): Promise<void> {
 
 /** The digest of a manifest in a file. */
 export async function runManifestDigestCommand({ positionals, stdout }: CommandInput): Promise<void> {
-  const [path, ...others] = positionals;
-  if (path === undefined || others.length > 0) throw new BuilderError('ERR_USAGE', 'Cannot tell a digest: one file has to be named');
+  const path = onlyOperand(positionals, 'tell a digest', 'files');
   const bytes = await readSmallFile(path, manifestLimitBytes).catch(inWords('ERR_USAGE', `Cannot read ${path}`));
   const root = parseJson(bytes.toString('utf8'));
   if (root instanceof Map && root.get('schemaVersion') === 1)
@@ -89,11 +84,7 @@ export async function runManifestDigestCommand({ positionals, stdout }: CommandI
 }
 
 function onlyPlace({ positionals }: CommandInput, verb: string): Place {
-  const [name, ...others] = positionals;
-  if (name !== undefined && others.length === 0) return parsePlace(name);
-  throw new BuilderError('ERR_USAGE', `Cannot ${verb}: ${positionals.length} places are named, and one is needed`, {
-    hint: 'for example docker://alpine:3.22',
-  });
+  return parsePlace(onlyOperand(positionals, verb, 'places', 'for example docker://alpine:3.22'));
 }
 
 /** All tags beside the image; registries that keep them to themselves are no failure, as with skopeo. */
@@ -106,8 +97,4 @@ async function tagsBeside(place: Place, isUnwanted: boolean, means: Means, signa
     if (error instanceof RegistryError && [401, 403, 404, 405].includes(error.status ?? 0)) return [];
     throw error;
   }
-}
-
-function lineOf(text: string): string {
-  return text.endsWith('\n') ? text : `${text}\n`;
 }

@@ -10,7 +10,7 @@ import { dockerHub } from '../../oci/reference.ts';
 import { filesVariable, loadCredentials } from '../../registry/credentials.ts';
 import { findEntry, normalizeKey, parseDockerConfig } from '../../registry/docker-config.ts';
 import { onceMark } from '../../surroundings/secret-files.ts';
-import type { CommandInput } from '../command.ts';
+import { type CommandInput, onlyOperand } from '../command.ts';
 import type { Environment, Settings } from '../settings.ts';
 import { readStandardInput } from '../standard-input.ts';
 import { readSmallFileSync } from '../../small-file.ts';
@@ -22,12 +22,8 @@ const hubKey = 'https://index.docker.io/v1/';
 export async function runLoginCommand(input: CommandInput): Promise<number | void> {
   const { settings, positionals, env, report } = input;
   if (['from-file', 'secret-file', 'once'].some((name) => settings.has(name))) return await copyFiles(input);
-  const [registry, ...others] = positionals;
-  if (registry === undefined || others.length > 0) {
-    throw new BuilderError('ERR_USAGE', `Cannot log in: ${positionals.length} registries are named, and one is needed`, {
-      hint: 'executor login registry.example --username me --password-stdin < token',
-    });
-  }
+  const hint = 'executor login registry.example --username me --password-stdin < token';
+  const registry = onlyOperand(positionals, 'log in', 'registries', hint);
   if (settings.boolean('get-login')) return await printLogin(input, registry);
   const isPiped = settings.boolean('password-stdin');
   if (isPiped && settings.has('password')) throw new BuilderError('ERR_USAGE', 'Cannot combine --password with --password-stdin');
