@@ -1,6 +1,7 @@
 // One run of the program: argv and env in, an exit status out.
 import { didYouMean } from '../suggest.ts';
 import { BuilderError, firstFailure } from '../errors.ts';
+import { parseDuration } from '../dockerfile/duration.ts';
 import { given } from '../given.ts';
 import { tellAccepted } from './accepted.ts';
 import { type Command, type CommandInput, type Invocation, flagsOf, listedFlags } from './command.ts';
@@ -34,6 +35,7 @@ async function runInvocation(
   const plain = createReport({ format: 'text', verbosity: 'info', timestamps: false, sink: stderr, now: Date.now });
   let report: Report = plain;
   let isVerbose = false;
+  let running = signal;
   let statusOf: (error: unknown) => number | undefined = () => undefined;
   try {
     const words = invocation.argv.slice(
@@ -62,7 +64,7 @@ async function runInvocation(
     }
     refuseStray(command, parsed, rest);
     const settings = new Settings(parsed, table, env);
-    isVerbose = ['trace', 'debug'].includes(settings.text('verbosity') ?? 'info');
+    isVerbose = ['trace', 'debug'].includes(verbosityOf(settings));
     report = createReport({ ...reportSettings(settings, stderr.isTerminal, env), sink: stderr, now: Date.now });
     const hasTerminal = stderr.isTerminal && (env['CI'] ?? '') === '';
     const { values: flags, positionals } = parsed;
@@ -70,11 +72,12 @@ async function runInvocation(
     // A build tells it by itself: once, though it is run again in a sandbox, and to its report.
     if (command.tellsAccepted !== true) tellAccepted(settings, listedFlags(command), env, report.emit);
     const again: CommandInput['again'] = async (next) => await runInvocation(next, streams, signal);
-    return (await command.run({ settings, positionals, flags, env, report, stdout, hasTerminal, signal, again })) ?? 0;
+    running = withDeadline(settings, signal);
+    return (await command.run({ settings, positionals, flags, env, report, stdout, hasTerminal, signal: running, again })) ?? 0;
   } catch (caught) {
     const first = firstFailure(caught, report.emit);
     // Node's own word for it says neither who stopped it nor that it was somebody.
-    const error: unknown = signal.aborted && first instanceof Error && first.name === 'AbortError' ? signal.reason : first;
+    const error: unknown = running.aborted && first instanceof Error && first.name === 'AbortError' ? running.reason : first;
     report.close();
     for (const line of describeFailure(error, isVerbose)) report.line('error', line);
     return statusOf(error) ?? exitStatusOf(error);
@@ -187,11 +190,26 @@ function reportSettings(settings: Settings, isTerminal: boolean, env: Environmen
   return {
     format,
     isQuiet: settings.boolean('quiet'),
-    verbosity: settings.choice('verbosity', verbosities, 'info'),
+    verbosity: verbosityOf(settings),
     timestamps: settings.boolean('log-timestamp'),
     isLive: canDraw && asked !== 'text' && format !== 'json',
     ...given({ dialect }),
   };
+}
+
+function verbosityOf(settings: Settings): (typeof verbosities)[number] {
+  return settings.boolean('debug') ? 'debug' : settings.choice('verbosity', verbosities, 'info');
+}
+
+/** The signal, which is also given once the command has had the time that it may take. */
+function withDeadline(settings: Settings, signal: AbortSignal): AbortSignal {
+  const limit = settings.text('command-timeout') ?? '0';
+  const limitMs = Math.min((parseDuration(limit) ?? 0) / 1_000_000, 2 ** 31 - 1); // the longest that a timer waits, 24 days
+  if (limitMs === 0) return signal;
+  const deadline = new AbortController();
+  const reason = new BuilderError('ERR_ABORTED', `Cannot finish in --command-timeout=${limit}: the time is over`);
+  setTimeout(() => deadline.abort(reason), limitMs).unref();
+  return AbortSignal.any([signal, deadline.signal]);
 }
 
 function sizeOf(stream: NodeJS.WriteStream): { readonly columns: () => number; readonly rows: () => number } {

@@ -3,7 +3,7 @@ import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
 import { chunkSizeFlag, hostFlags } from './registry.ts';
 import { storeFlags } from './store-root.ts';
-import { commaList, count, group, inert, list, number, text, toggle, unsupported, unsupportedFlags } from './flag.ts';
+import { commaList, count, duration, group, inert, list, number, text, toggle, unsupported, unsupportedFlags } from './flag.ts';
 
 const noSignatures = 'signatures are made by a tool of their own (cosign, notation), before or after the copy';
 const noEncryption = 'encrypted layers are not part of this version';
@@ -45,6 +45,8 @@ export const programFlags: readonly FlagSpec[] = [
   text('override-arch', 'ARCH', 'choose images for this architecture'),
   text('override-variant', 'VARIANT', 'choose images for this variant of the architecture'),
   count('retry-times', 'N', 'tries more of the whole, besides those of each request (default 0)'),
+  toggle('debug', 'as --verbosity=debug'),
+  duration('command-timeout', 'DURATION', 'give up when this time is over, such as 10m'),
   text('tmpdir', 'FOLDER', 'for layers that are compressed anew (default $TMPDIR, or /var/tmp)'),
   ...policyFlags.map((flag) => (flag === signaturePolicy ? { ...flag, aliases: ['policy'] } : flag)),
   unsupported('text', 'registries.d', 'signatures outside of registries are not read'),

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { temporaryFolder } from '../../support/tree.ts';
@@ -53,6 +55,16 @@ const refused: readonly { readonly argv: readonly string[]; readonly status: num
     lines: [/^error: Cannot use platform "foo": no operating system and no architecture/, /^ {2}try: for example linux/],
   },
 ];
+test('--command-timeout ends a command that waits for a registry, and --debug shows where', async () => {
+  const silent = createServer().listen(0, '127.0.0.1'); // the kernel accepts, and nobody answers
+  await once(silent, 'listening');
+  const { port } = silent.address() as AddressInfo; // of a socket
+  const { status, stderr } = run('--debug', '--command-timeout=1s', 'inspect', `docker://127.0.0.1:${port}/app:1`);
+  silent.close();
+  assert.equal(status, 1);
+  assert.match(stderr, /^error: Cannot finish in --command-timeout=1s: the time is over\n(?:.*\n)* {4}at /m);
+});
+
 test('the first word of several commands has a help of its own', () => {
   for (const argv of [
     ['cache', '--help'],
