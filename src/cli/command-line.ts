@@ -71,8 +71,9 @@ async function runInvocation(
     enterWorkingDirectory(env);
     // A build tells it by itself: once, though it is run again in a sandbox, and to its report.
     if (command.tellsAccepted !== true) tellAccepted(settings, listedFlags(command), env, report.emit);
-    const again: CommandInput['again'] = async (next) => await runInvocation(next, streams, signal);
     running = withDeadline(settings, signal);
+    const again: CommandInput['again'] = async (next, other) =>
+      await runInvocation(next, { ...streams, ...given({ stdout: other?.stdout }) }, other?.signal ?? signal);
     return (await command.run({ settings, positionals, flags, env, report, stdout, hasTerminal, signal: running, again })) ?? 0;
   } catch (caught) {
     const first = firstFailure(caught, report.emit);

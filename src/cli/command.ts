@@ -48,8 +48,8 @@ export interface CommandInput {
   /** Somebody sits in front of it. */
   readonly hasTerminal: boolean;
   readonly signal: AbortSignal;
-  /** Runs another command line with the same streams; never throws. */
-  readonly again: (invocation: Invocation) => Promise<number>;
+  /** Runs another command line with the same streams, but for those that are named; never throws. */
+  readonly again: (invocation: Invocation, other?: { readonly signal?: AbortSignal; readonly stdout?: Sink }) => Promise<number>;
 }
 
 /** The operand of a command that takes one. @throws ERR_USAGE: `Cannot pull: 2 images are named, and one is needed` */

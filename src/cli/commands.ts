@@ -15,8 +15,10 @@ import { logFlags } from './tables/log.ts';
 import { ownBuildGroups, ownFlags } from './tables/own-build.ts';
 import { registryFlags } from './tables/registry.ts';
 import { loginGroups, logoutGroups, pushGroups } from './tables/push.ts';
+import { runStepsCommand } from './steps/steps-command.ts';
 import { storeCommands } from './images/commands.ts';
 import { transportCommands } from './transports/commands.ts';
+import { stepsGroups } from './tables/steps.ts';
 import { warmerGroups } from './tables/warmer.ts';
 import { unshareCommand } from './sandbox/unshare-command.ts';
 import { version } from './version.ts';
@@ -58,6 +60,14 @@ export const commands: readonly Command[] = [
     groups: ownBuildGroups,
     tellsAccepted: true,
     run: async (input) => await runExplainCommand(input),
+  },
+  {
+    name: 'steps',
+    aliases: ['builds submit', 'acr run'],
+    usage: '[flags] [FOLDER]',
+    about: 'do what a cloudbuild.yaml or an acr-task.yaml says',
+    groups: stepsGroups,
+    run: async (input) => await runStepsCommand(input, (argv) => findCommand(argv) ?? { command: executor, rest: argv }),
   },
   {
     name: 'push',

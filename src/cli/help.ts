@@ -8,7 +8,7 @@ const program = 'yadokari';
 
 /** Commands as people look for them; those that stand nowhere here come under the last title. */
 const overview: readonly { readonly title: string; readonly names: readonly string[] }[] = [
-  { title: 'Build an image from a Dockerfile', names: ['build', 'check', 'explain', 'report'] },
+  { title: 'Build an image from a Dockerfile', names: ['build', 'check', 'explain', 'report', 'steps'] },
   { title: 'Keep what was built', names: ['cache list', 'cache explain', 'cache prune', 'warmer'] },
   {
     title: 'Move images about, in registries and on disk',

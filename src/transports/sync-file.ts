@@ -1,10 +1,9 @@
-// The file of `sync --src yaml`: registries, and which of their images. The only file that knows yaml, which is loaded where there is
-// such a file (30 ms). skopeo-sync(1), YAML file content.
-import { createRequire } from 'node:module';
+// The file of `sync --src yaml`: registries, and which of their images. skopeo-sync(1), YAML file content.
 import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
 import { isDigest } from '../oci/digest.ts';
 import { parseReference } from '../oci/reference.ts';
+import { readYaml } from '../yaml.ts';
 
 /** One registry of the file, and how it is reached. */
 export interface SyncRegistry {
@@ -108,14 +107,4 @@ function membersOf(value: unknown, place: string, fail: Fail): Members {
   if (value === undefined || value === null) return new Map();
   if (value instanceof Map) return value;
   throw fail(`${place} is not a map`);
-}
-
-function readYaml(text: string, fail: Fail): unknown {
-  const library: { readonly parse: (text: string, options: object) => unknown } = createRequire(import.meta.url)('yaml');
-  try {
-    // Aliases that grow without end are refused by the library's own limit.
-    return library.parse(text, { mapAsMap: true, maxAliasCount: 100, strict: true, uniqueKeys: true });
-  } catch (error) {
-    throw fail(error instanceof Error ? (error.message.split('\n')[0] ?? 'it is no YAML') : 'it is no YAML', error);
-  }
 }

@@ -29,7 +29,7 @@ export async function runRunCommand(input: CommandInput): Promise<number> {
   const exit = await runInContainer(container, request, {
     store: containers,
     nodePath: process.execPath,
-    onSignal: passSignals,
+    onSignal: (send) => passSignals(send, signal),
     emit: report.emit,
     signal,
   });

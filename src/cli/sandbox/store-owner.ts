@@ -21,7 +21,7 @@ export async function asStoreOwner(input: CommandInput, command: string, act: ()
   return await runUnshared(mapping, [...program, ...command.split(' '), ...words, '--', ...positionals], {
     // Inside, the user is root, and root's store and credentials are others.
     env: { ...env, YADOKARI_ROOT: storeOf(settings, env).folder, [filesVariable]: configPaths(env, ['/kaniko/.docker']).join('\n') },
-    onSignal: passSignals,
+    onSignal: (send) => passSignals(send, signal),
     signal,
   });
 }
