@@ -1,4 +1,4 @@
-// Reads one word character by character: quotes, escapes and every form of `$`. words.ts is its door.
+// Reads one word: quotes, escapes and every form of `$`, and what is between them at once. words.ts is its door.
 import { isBlank } from '../blanks.ts';
 import { compilePattern, replaceMatches, trimEnd, trimStart } from './pattern.ts';
 
@@ -27,8 +27,10 @@ export class WordMistake extends Error {
   }
 }
 
-const nameCharacter = /^[\p{L}\p{Nd}_]$/u;
-const digit = /^\p{Nd}$/u;
+const digits = /\p{Nd}+/uy;
+const nameCharacters = /[\p{L}\p{Nd}_]+/uy;
+/** What means nothing in any mode: character by character, a heredoc of megabytes would be a hundred times its size. */
+const plain = /[^$'"<\\`}/]+/y;
 // Each level is four calls deep, and the stack holds some 2,000 levels.
 const maximumDepth = 200;
 const maximumComparisons = 2 ** 26; // about half a second
@@ -41,10 +43,14 @@ class WordList {
   readonly #words: string[] = [];
   #word = '';
   add(text: string): void {
-    for (const char of text) {
-      if (!isBlank(char)) this.#word += char;
-      else this.#flush();
+    let start = 0;
+    for (let at = 0; at < text.length; at++) {
+      if (!isBlank(text[at] ?? '')) continue;
+      this.#word += text.slice(start, at);
+      this.#flush();
+      start = at + 1;
     }
+    this.#word += text.slice(start);
   }
   addRaw(text: string): void {
     this.#word += text;
@@ -61,7 +67,7 @@ class WordList {
 
 /** One reading of one text; `unset` and `used` fill as it goes. */
 export class WordReader {
-  readonly #chars: readonly string[];
+  readonly #text: string;
   readonly #lookup: (name: string) => string | undefined;
   readonly #mode: ReadMode;
   #at = 0;
@@ -72,7 +78,7 @@ export class WordReader {
   readonly used = new Set<string>();
 
   constructor(text: string, environment: Environment, mode: ReadMode) {
-    this.#chars = Array.from(text);
+    this.#text = text;
     this.#lookup = typeof environment === 'function' ? environment : (name): string | undefined => environment.get(name);
     this.#mode = mode;
   }
@@ -86,7 +92,7 @@ export class WordReader {
     const words = new WordList();
     let value = '';
     for (;;) {
-      const char = this.#chars[this.#at];
+      const char = this.#text[this.#at];
       if (char === undefined) {
         if (stop !== undefined) throw new WordMistake(stop === '}' ? missingBrace : 'missing "/" in ${}', dollarHint);
         break;
@@ -122,19 +128,19 @@ export class WordReader {
   }
 
   #readPlain(): { readonly text: string; readonly isEscaped: boolean } {
-    const char = this.#chars[this.#at++] ?? '';
-    if (char !== this.#mode.escape) return { text: char, isEscaped: false };
-    const escaped = this.#chars[this.#at] ?? '';
+    const char = this.#text[this.#at++] ?? '';
+    if (char !== this.#mode.escape) return { text: char + this.#take(plain), isEscaped: false };
+    const escaped = this.#text[this.#at] ?? '';
     if (escaped !== '') this.#at++;
     return { text: this.#keepsEscapes ? char + escaped : escaped, isEscaped: true };
   }
 
   #readAngle(): string {
     this.#at++;
-    if (this.#chars[this.#at] !== '<') return '<';
+    if (this.#text[this.#at] !== '<') return '<';
     this.#at++;
     let text = '<<';
-    for (let char = this.#chars[this.#at]; char !== undefined && isBlank(char); char = this.#chars[this.#at]) {
+    for (let char = this.#text[this.#at]; char !== undefined && isBlank(char); char = this.#text[this.#at]) {
       text += char;
       this.#at++;
     }
@@ -142,9 +148,9 @@ export class WordReader {
   }
 
   #readSingleQuoted(): string {
-    const end = this.#chars.indexOf("'", this.#at + 1);
+    const end = this.#text.indexOf("'", this.#at + 1);
     if (end < 0) throw new WordMistake("missing closing '", "escape a lone quote with a backslash: \\'");
-    const text = this.#chars.slice(this.#at + 1, end).join('');
+    const text = this.#text.slice(this.#at + 1, end);
     this.#at = end + 1;
     return this.#mode.keepsQuotes === true ? `'${text}'` : text;
   }
@@ -153,7 +159,7 @@ export class WordReader {
     this.#at++;
     let text = '';
     for (;;) {
-      const char = this.#chars[this.#at];
+      const char = this.#text[this.#at];
       if (char === undefined) throw new WordMistake('missing closing "', 'escape a lone quote with a backslash: \\"');
       if (char === '$') {
         text += this.#readDollar();
@@ -165,7 +171,7 @@ export class WordReader {
         text += char;
         continue;
       }
-      const escaped = this.#chars[this.#at];
+      const escaped = this.#text[this.#at];
       if (this.#keepsEscapes) text += char;
       if (escaped === undefined) continue;
       if (escaped === '"' || escaped === '$' || escaped === this.#mode.escape) {
@@ -185,26 +191,26 @@ export class WordReader {
 
   #readVariable(): string {
     this.#at++;
-    if (this.#chars[this.#at] !== '{') {
+    if (this.#text[this.#at] !== '{') {
       const name = this.#readName();
       if (name === '') return '$';
       return this.#find(name) ?? (this.#mode.keepsUnset === true ? `$${name}` : '');
     }
     this.#at++;
-    const first = this.#chars[this.#at];
+    const first = this.#text[this.#at];
     if (first === undefined) throw new WordMistake(missingBrace, dollarHint);
     if (first === '{' || first === '}' || first === ':') throw new WordMistake('a variable name must follow "${"', dollarHint);
     return this.#readBraced(this.#readName());
   }
 
   #readBraced(name: string): string {
-    let operator = this.#chars[this.#at++];
+    let operator = this.#text[this.#at++];
     if (operator === undefined) throw new WordMistake(missingBrace, dollarHint);
     if (operator === '}') return this.#find(name) ?? (this.#mode.keepsUnset === true ? `\${${name}}` : '');
     if (operator === '/') return this.#readReplacement(name);
     const hasColon = operator === ':';
     if (hasColon) {
-      operator = this.#chars[this.#at++];
+      operator = this.#text[this.#at++];
       if (operator === undefined) throw new WordMistake(missingBrace, dollarHint);
     }
     const isPattern = operator === '#' || operator === '%';
@@ -218,7 +224,7 @@ export class WordReader {
   }
 
   #readReplacement(name: string): string {
-    const all = this.#chars[this.#at] === '/';
+    const all = this.#text[this.#at] === '/';
     if (all) this.#at++;
     const pattern = this.readUntil('/', true).value;
     const replacement = this.readUntil('}', true).value;
@@ -228,18 +234,20 @@ export class WordReader {
   }
 
   #readName(): string {
-    const first = this.#chars[this.#at] ?? '';
+    const first = this.#text[this.#at] ?? '';
     if (first !== '' && '@*#?-$!'.includes(first)) {
       this.#at++;
       return first;
     }
-    const isMember = digit.test(first) ? digit : nameCharacter; // $12abc is the parameter 12, then abc
-    let name = '';
-    for (let char = first; isMember.test(char); char = this.#chars[this.#at] ?? '') {
-      name += char;
-      this.#at++;
-    }
-    return name;
+    return this.#take(digits) || this.#take(nameCharacters); // $12abc is the parameter 12, then abc
+  }
+
+  /** What `sticky` matches from here on, maybe nothing. */
+  #take(sticky: RegExp): string {
+    sticky.lastIndex = this.#at;
+    const text = sticky.exec(this.#text)?.[0] ?? '';
+    this.#at += text.length;
+    return text;
   }
 
   #find(name: string): string | undefined {

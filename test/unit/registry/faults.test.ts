@@ -109,6 +109,17 @@ test('an endless manifest is cut off', async () => {
   });
 });
 
+test('a list of tags without end is cut off, however its pages are', async () => {
+  const page = '{"tags":["v1"]}'.padEnd(4 * 1024 * 1024);
+  at.registry.inject({
+    path: /tags\/list/,
+    times: 1000,
+    act: (request, response) => void response.writeHead(200, { link: `<${request.url}>; rel="next"` }).end(page),
+  });
+  await assert.rejects(at.client.listTags(at.named('app/image'), signal), { code: 'ERR_REGISTRY', message: /sends pages without end/ });
+  assert.ok(at.registry.requests.length < 20, String(at.registry.requests.length));
+});
+
 test('a busy registry is tried again, as late as it asks', async () => {
   await stored(someBytes(10));
   at.registry.inject({ method: 'GET', path: /manifests/, times: 2, act: answer(503, 'UNAVAILABLE') });
