@@ -41,7 +41,7 @@ export function openPlace(place: CachePlace, registry: RegistryClient, platform:
     reference,
     find: async (key, signal) => (await registry.findImage({ ...reference, tag: key }, platform, signal))?.image,
     put: async (key, image, signal) => {
-      await registry.pushImage(encodeImage(image), [{ ...reference, tag: key }], {}, signal);
+      await registry.pushImage(encodeImage(image), [{ ...reference, tag: key }], { isHelp: true }, signal);
     },
     list: async (signal) => await listRepository(registry, reference, signal),
     remove: async (key, signal) => void (await registry.deleteImage({ ...reference, tag: key }, signal)),

@@ -185,7 +185,8 @@ export class Authorizer {
   }
 
   async #ask(bearer: Bearer, scopes: readonly string[], credential: Credential | undefined, signal: AbortSignal): Promise<Token> {
-    const task = `get a token for ${this.#options.registry}/${this.#options.repository}`;
+    const { registry, repository } = this.#options;
+    const task = `get a token for ${repository === '' ? registry : `${registry}/${repository}`}`;
     if (credential?.kind === 'identity') {
       const answer = await this.#exchange(bearer, scopes, credential, task, signal);
       // These mean "no such flow here" (GCR, JFrog, ACR); the token may still do as a password.

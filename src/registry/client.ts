@@ -22,6 +22,7 @@ import { pushAhead, pushGrowing } from './push-ahead.ts';
 import { probePush, pushTo, repositorySink } from './push.ts';
 import { Repository } from './repository.ts';
 import { JointWork } from './joint-work.ts';
+import { checkLogin } from './login.ts';
 import { deleteImage, listTags } from './tags.ts';
 import { type Transport, type TransportOptions, createTransport } from './transport.ts';
 
@@ -48,7 +49,7 @@ export interface RegistryClientOptions extends Omit<TransportOptions, 'onExchang
 export interface RegistryClient {
   /** @throws RegistryError with status 404 when there is no such image. */
   readonly pullImage: (reference: Reference, platform: Platform, signal: AbortSignal) => Promise<PulledImage>;
-  /** Like `pullImage`, but undefined when there is no such image: for caches. */
+  /** Like `pullImage`, but undefined when there is no such image: for caches, which nobody waits for where they refuse connections. */
   readonly findImage: (reference: Reference, platform: Platform, signal: AbortSignal) => Promise<PulledImage | undefined>;
   /** The digest that a name points to now, undefined when there is none. Asks the registry itself, not its mirrors. */
   readonly resolve: (reference: Reference, signal: AbortSignal) => Promise<Digest | undefined>;
@@ -71,6 +72,8 @@ export interface RegistryClient {
   readonly listTags: (reference: Reference, signal: AbortSignal) => Promise<readonly string[]>;
   /** Deletes what a name stands for, and with it every tag that stands for the same. @throws RegistryError when there is no such image */
   readonly deleteImage: (reference: Reference, signal: AbortSignal) => Promise<Digest>;
+  /** Asks whether a registry knows us. @throws ERR_AUTH where it does not, RegistryError where it does not answer */
+  readonly checkLogin: (registry: string, signal: AbortSignal) => Promise<void>;
   /** @throws RegistryError when we may not push there. */
   readonly checkPush: (reference: Reference, signal: AbortSignal) => Promise<void>;
   /** A file from the web, for ADD. */
@@ -104,31 +107,42 @@ export function createRegistryClient(options: RegistryClientOptions, transport =
     emit,
     ...given({ chunkBytes }),
   };
+  const helping: PushContext = { ...push, open: async (at, signal) => await open(at, signal, true) };
   const find = async <Value>(
     reference: Reference,
-    use: (source: ImageSource) => Promise<Value>,
+    { use, isHelp = false }: { readonly use: (source: ImageSource) => Promise<Value>; readonly isHelp?: boolean },
     signal: AbortSignal,
-  ): Promise<Value | undefined> => await fromFirst(candidatesFor(placesOf(reference, options), open), { reference, emit, use }, signal);
-  const findImage: RegistryClient['findImage'] = async (reference, platform, signal) =>
-    await find(reference, async (source) => await pullFrom(source, { reference, platform, emit }, signal), signal);
+  ): Promise<Value | undefined> =>
+    await fromFirst(candidatesFor(placesOf(reference, options), open, isHelp), { reference, emit, use }, signal);
+  const pullAs =
+    (isHelp: boolean): RegistryClient['findImage'] =>
+    async (reference, platform, signal) => {
+      const use = async (source: ImageSource): Promise<PulledImage> => await pullFrom(source, { reference, platform, emit }, signal);
+      return await find(reference, { use, isHelp }, signal);
+    };
+  const pull = pullAs(false);
   return {
-    findImage,
+    findImage: pullAs(true),
     pullImage: async (reference, platform, signal) =>
-      (await findImage(reference, platform, signal)) ?? missing(reference, placesOf(reference, options)),
+      (await pull(reference, platform, signal)) ?? missing(reference, placesOf(reference, options)),
     openSource: async (reference, signal) =>
-      (await find(reference, async (source) => source, signal)) ?? missing(reference, placesOf(reference, options)),
+      (await find(reference, { use: async (source) => source }, signal)) ?? missing(reference, placesOf(reference, options)),
     openSink: (names, pushOptions) => repositorySink(push, { names }, pushOptions),
     listTags: async (reference, signal) => await listTags(await open(reference, signal), signal),
     deleteImage: async (reference, signal) => await deleteImage(await open(reference, signal), targetOf(reference), signal),
     resolve: async (reference, signal) =>
       await (await open(options.conf?.places(reference).at(-1) ?? reference, signal)).resolve(targetOf(reference), signal),
     pushImage: async (image, destinations, pushOptions, signal) =>
-      await towards(destinations, async () => await pushTo(push, image, destinations, pushOptions, signal)),
+      await towards(
+        destinations,
+        async () => await pushTo(pushOptions.isHelp === true ? helping : push, image, destinations, pushOptions, signal),
+      ),
     pushLayer: async (layer, destinations, signal) => await pushAhead(push, layer, destinations, signal),
     pushGrowing: async (growing, destinations, signal) => await pushGrowing(push, growing, destinations, signal),
     checkPush: async (reference, signal) => {
       await towards([reference], async () => await probePush(await open(reference, signal), signal));
     },
+    checkLogin: async (registry, signal) => await checkLogin(registry, { transport, credentials: options.credentials }, signal),
     download: async (url, { headers = {}, signal }) => await fetchFile(transport, url, headers, signal),
     exchange: async (question, signal) => await exchange(transport, question, signal),
     close: transport.close,
@@ -142,7 +156,7 @@ function createOpener(transport: Transport, { credentials, conf }: Pick<Registry
   const opened = new Map<string, Repository>();
   return async (at, signal, isElsewhere = false) => {
     const reference = { registry: at.registry, repository: at.repository };
-    const key = `${reference.registry}/${reference.repository}`;
+    const key = `${reference.registry}/${reference.repository}${isElsewhere ? ' elsewhere' : ''}`;
     const known = opened.get(key);
     if (known !== undefined) return known;
     conf?.refuseBlocked(reference);
@@ -179,7 +193,7 @@ function placesOf(reference: Reference, { mirrors: rules, conf }: Pick<RegistryC
   return rules?.onlyMirrors === true && all.length > 1 ? all.slice(0, -1) : all;
 }
 
-/** One that refuses connections is not waited for where there is another candidate. */
-function candidatesFor(places: readonly Place[], open: Opener): readonly Candidate[] {
-  return places.map((at, position) => ({ ...at, open: async (signal) => await open(at, signal, position + 1 < places.length) }));
+/** One that refuses connections is not waited for where there is another candidate, or the image is but a help. */
+function candidatesFor(places: readonly Place[], open: Opener, isHelp: boolean): readonly Candidate[] {
+  return places.map((at, position) => ({ ...at, open: async (signal) => await open(at, signal, isHelp || position + 1 < places.length) }));
 }

@@ -14,6 +14,8 @@ import { type UploadSession, cancelUpload, mountBlob, putBlob, startUpload } fro
 import { uploadBlob } from './upload.ts';
 
 export interface PushOptions {
+  /** Nobody waits for a registry that refuses connections: for caches. */
+  readonly isHelp?: boolean;
   /** A tag that may not be overwritten, and exists, is no failure: what it points to is reported. */
   readonly ignoreImmutableTags?: boolean;
   /** Bytes of one chunk where a registry wants chunks. */

@@ -102,6 +102,8 @@ export class RepositoryRequests {
   }
 
   #scopes(wish: Wish): readonly string[] {
+    // The registry itself is of no repository.
+    if (this.#reference.repository === '') return [];
     const own = `repository:${this.#reference.repository}:${actions[wish.access]}`;
     return wish.mountFrom === undefined ? [own] : [own, `repository:${wish.mountFrom}:pull`];
   }

@@ -111,7 +111,12 @@ export function createTransport(options: TransportOptions): Transport {
         return { ...response, tries: count };
       }),
     baseUrl: async (registry, signal, retry = ownRetry) =>
-      await bases.get(registry, signal, async (inner) => await findBaseUrl(registry, allowsHttp(registry), { attempt, retry }, inner)),
+      // Who is not patient decides for nobody else.
+      await bases.get(
+        retry.isElsewhere === true ? `${registry} elsewhere` : registry,
+        signal,
+        async (inner) => await findBaseUrl(registry, allowsHttp(registry), { attempt, retry }, inner),
+      ),
     allowsHttp,
     retry: ownRetry,
     close: client.close,

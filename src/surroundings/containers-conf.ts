@@ -54,7 +54,7 @@ export function policyFile(env: Environment): string | undefined {
 }
 
 /** Where the image has its code, and the sandbox of a build shows it. */
-function isOwnImage(): boolean {
+export function isOwnImage(): boolean {
   return import.meta.dirname.startsWith('/kaniko/');
 }
 

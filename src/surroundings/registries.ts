@@ -109,7 +109,7 @@ export function openRegistries(
  * Where kaniko speaks HTTP unasked if there is no TLS: services of a cluster (`registry.ci.svc.cluster.local`) and addresses of
  * private networks. Who has TLS is never spoken to without.
  */
-function isLocalRegistry(host: string): boolean {
+export function isLocalRegistry(host: string): boolean {
   return /\.local(?:host)?(?::\d+)?$/i.test(host) || /^(?:10\.\d+|172\.(?:1[6-9]|2\d|3[01])|192\.168)(?:\.\d+){2}(?::\d+)?$/.test(host);
 }
 

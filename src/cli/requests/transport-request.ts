@@ -59,7 +59,7 @@ export function engineOf(env: Environment, host?: string, certificates?: string)
 }
 
 /** @throws ERR_USAGE for flags that contradict each other */
-export function sideOf(settings: Settings, prefix: SidePrefix): RegistrySide {
+export function sideOf(settings: Settings, prefix: SidePrefix, credential = credentialOf(settings, prefix)): RegistrySide {
   const text = (name: string): string | undefined => settings.text(`${prefix}${name}`);
   const authFile = text('authfile') ?? settings.text('authfile');
   const folder = text('cert-dir');
@@ -67,7 +67,7 @@ export function sideOf(settings: Settings, prefix: SidePrefix): RegistrySide {
     isLenient: !settings.boolean(`${prefix}tls-verify`, true),
     hosts: hostSettingsOf(settings, process.cwd()),
     ...(folder === undefined ? {} : { certificateFolder: resolve(folder) }),
-    ...given({ credential: credentialOf(settings, prefix), chunkBytes: chunkBytesOf(settings) }),
+    ...given({ credential, chunkBytes: chunkBytesOf(settings) }),
     ...(authFile === undefined ? {} : { authFile: resolve(authFile) }),
     userAgent: `yadokari/${version}`,
   };

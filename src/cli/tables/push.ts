@@ -40,11 +40,11 @@ export const pushGroups: readonly FlagGroup[] = [
 
 const authFileFlag: FlagSpec = text('authfile', 'FILE', 'this file (default: config.json in $DOCKER_CONFIG or ~/.docker)');
 
-/** What other tools have because they ask the registry whether it knows you. */
+/** How the registry is asked whether it knows you. */
 const askingFlags: readonly FlagSpec[] = [
-  inert('boolean', 'tls-verify', 'nothing is asked of the registry'),
-  inert('text', 'cert-dir', 'nothing is asked of the registry'),
-  inert('boolean', 'verbose', 'nothing is asked of the registry'),
+  ...sideFlags('').filter(({ name }) => name === 'tls-verify' || name === 'cert-dir'),
+  ...hostFlags,
+  inert('boolean', 'verbose', '--verbosity debug tells more'),
 ];
 
 export const loginGroups: readonly FlagGroup[] = [

@@ -4,21 +4,25 @@ import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSy
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { makeFolder } from '../../folders.ts';
-import { BuilderError, ifCode, inWords, orElse, systemReason } from '../../errors.ts';
+import { BuilderError, RegistryError, ifCode, inWords, orElse, systemReason } from '../../errors.ts';
 import { type Json, type JsonObject, formatJson, parseJson } from '../../oci/json.ts';
 import { dockerHub } from '../../oci/reference.ts';
 import { filesVariable, loadCredentials } from '../../registry/credentials.ts';
-import { findEntry, normalizeKey, parseDockerConfig } from '../../registry/docker-config.ts';
+import { type Credential, findEntry, normalizeKey, parseDockerConfig } from '../../registry/docker-config.ts';
+import { isOwnImage } from '../../surroundings/containers-conf.ts';
+import { isLocalRegistry } from '../../surroundings/registries.ts';
+import { openRegistrySide } from '../../surroundings/registry-side.ts';
 import { onceMark } from '../../surroundings/secret-files.ts';
 import { type CommandInput, onlyOperand } from '../command.ts';
 import type { Environment, Settings } from '../settings.ts';
+import { sideOf } from '../requests/transport-request.ts';
 import { readStandardInput } from '../standard-input.ts';
 import { readSmallFileSync } from '../../small-file.ts';
 
 /** The name of Docker Hub in every config.json. */
 const hubKey = 'https://index.docker.io/v1/';
 
-/** Keeps user and password in config.json, or copies files; nothing is asked of the registry. */
+/** Keeps user and password in config.json once the registry knows them, or copies files. */
 export async function runLoginCommand(input: CommandInput): Promise<number | void> {
   const { settings, positionals, env, report } = input;
   if (['from-file', 'secret-file', 'once'].some((name) => settings.has(name))) return await copyFiles(input);
@@ -37,12 +41,36 @@ export async function runLoginCommand(input: CommandInput): Promise<number | voi
     });
   }
   const path = configFile(settings, env);
+  refuseHelpers(path, registry);
+  await askRegistry(input, registry, { kind: 'password', user, password });
   keepCredential(path, registry, Buffer.from(`${user}:${password}`).toString('base64'));
   if ((env['DOCKER_AUTH_CONFIG'] ?? '') !== '') {
     const message = `DOCKER_AUTH_CONFIG is set, and what it says of ${registry} comes before ${path}`;
     report.emit({ kind: 'warning', code: 'login-order', message });
   }
   report.line('info', `credentials for ${registry} are in ${path}`);
+}
+
+/** @throws ERR_AUTH where the registry refuses them, and outside of the builder's image where it can't be asked */
+async function askRegistry({ settings, env, report, signal }: CommandInput, registry: string, credential: Credential): Promise<void> {
+  const [host = ''] = normalizeKey(registry).split('/');
+  const side = sideOf(settings, '', credential);
+  const insecureRegistries = isLocalRegistry(host) ? side.hosts.insecureRegistries.union(new Set([host])) : side.hosts.insecureRegistries;
+  const { emit } = report;
+  const opened = await openRegistrySide({ ...side, hosts: { ...side.hosts, insecureRegistries } }, { env, emit });
+  try {
+    await opened.registry.checkLogin(host, signal);
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.code === 'ERR_AUTH' || signal.aborted || !isOwnImage()) throw error;
+    // An init container may have no network, and kaniko asks nobody.
+    emit({
+      kind: 'warning',
+      code: 'login',
+      message: `nobody has looked whether ${host} knows ${settings.text('username') ?? ''}: ${error.message}`,
+    });
+  } finally {
+    await opened.registry.close();
+  }
 }
 
 /** Prints the user of whom a file says that he is logged in. @throws ERR_AUTH where there is none */
@@ -131,18 +159,22 @@ function configFile(settings: Settings, env: Environment): string {
   return join(env['DOCKER_CONFIG'] || join(env['HOME'] || homedir(), '.docker'), 'config.json');
 }
 
-/** Changes the one entry, and leaves all else in the file as it is. */
-function keepCredential(path: string, registry: string, auth: string): void {
+/** @throws ERR_AUTH where a program keeps the credentials of this registry */
+function refuseHelpers(path: string, registry: string): void {
+  const text = readIfThere(path);
+  const known = text === undefined ? undefined : parseDockerConfig(text, path);
+  const helper = known === undefined ? undefined : (findEntry(known.credHelpers, normalizeKey(registry), '') ?? known.credsStore);
+  if (helper === undefined) return;
+  throw new BuilderError('ERR_AUTH', `Cannot log in to ${registry}: ${path} leaves its credentials to docker-credential-${helper}`, {
+    hint: 'remove it from credHelpers and credsStore, or log in by that program',
+  });
+}
+
+/** Changes the one entry, and leaves all else in the file as it is. @throws ERR_AUTH for a file that is none of credentials */
+export function keepCredential(path: string, registry: string, auth: string): void {
   const text = readIfThere(path);
   const config: JsonObject = text === undefined ? new Map() : objectOf(parseJson(text), path);
-  const known = text === undefined ? undefined : parseDockerConfig(text, path);
   const host = normalizeKey(registry);
-  const helper = known === undefined ? undefined : (findEntry(known.credHelpers, host, '') ?? known.credsStore);
-  if (helper !== undefined) {
-    throw new BuilderError('ERR_AUTH', `Cannot log in to ${registry}: ${path} leaves its credentials to docker-credential-${helper}`, {
-      hint: 'remove it from credHelpers and credsStore, or log in by that program',
-    });
-  }
   const before = config.get('auths');
   const auths: Map<string, Json> = new Map(before === undefined ? [] : objectOf(before, path));
   const key = host === dockerHub ? hubKey : registry;

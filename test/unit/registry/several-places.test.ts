@@ -100,3 +100,15 @@ test('a mirror whose layer has other bytes is passed over by the next try', asyn
   await assert.rejects(buffer(layer.open(signal)), { code: 'ERR_DIGEST_MISMATCH', message: new RegExp(mirror.host) });
   assert.deepEqual(await buffer(layer.open(signal)), content);
 });
+
+test('a cache that refuses connections is asked once, and a base six times', async () => {
+  const gone = await another();
+  await gone.stop();
+  await using client = testClient();
+  const name = { ...at.named('app/cache:key'), registry: gone.host };
+  await assert.rejects(client.findImage(name, platform, signal), /refused/);
+  await assert.rejects(client.pushImage(storedOf(layerOf(someBytes(10))), [name], { isHelp: true }, signal), /refused/);
+  assert.deepEqual(client.waits, []);
+  await assert.rejects(client.pullImage(name, platform, signal), /\(tried 6 times\)/);
+  assert.equal(client.waits.length, 5);
+});

@@ -54,6 +54,7 @@ describe('what stands around a RUN', () => {
         openSink: () => {
           throw new BuilderError('ERR_INTERNAL', 'not expected');
         },
+        checkLogin: async () => await Promise.resolve(),
         checkPush: async () => await Promise.resolve(),
         pushImage: async () => {
           pushed();

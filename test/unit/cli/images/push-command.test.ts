@@ -9,6 +9,7 @@ import { parseReference } from '../../../../src/oci/reference.ts';
 import { writeDockerArchive } from '../../../../src/store/docker-archive.ts';
 import { writeLayout } from '../../../../src/store/oci-layout.ts';
 import { run } from '../../../support/command.ts';
+import { keepCredential } from '../../../../src/cli/transports/login-command.ts';
 import { startFakeRegistry } from '../../../support/fake-registry.ts';
 import { layerOf, storedOf } from '../../../support/image.ts';
 import { asObject } from '../../../support/parsed.ts';
@@ -76,15 +77,33 @@ describe('push and login', { timeout: 300_000 }, () => {
     assert.deepEqual(gunzipSync(registry.blobs.get(String(layer['digest'])) ?? Buffer.alloc(0)), content);
   });
 
+  for (const kind of ['basic', 'token'] as const)
+    test(`login writes nothing where a registry with ${kind} refuses the password, or does not answer`, async (context) => {
+      const registry = await startFakeRegistry({ auth: { kind, user: 'me', password: 'p:w' } });
+      context.after(registry.stop);
+      const asked = ['login', registry.host, '-u', 'me', '--authfile=asked.json', '--password-stdin'];
+      const wrong = await call(asked, 'guess');
+      assert.equal(wrong.status, 1);
+      assert.match(wrong.output, /^error: Cannot log in to 127\.0\.0\.1:\d+: it refuses this user and password \(401\)\n {2}try: /);
+      assert.doesNotMatch(wrong.output, /guess|because/);
+      assert.equal(existsSync(join(folder, 'asked.json')), false);
+      assert.equal((await call(asked, 'p:w')).status, 0);
+      assert.deepEqual(JSON.parse(readFileSync(join(folder, 'asked.json'), 'utf8')), {
+        auths: { [registry.host]: { auth: Buffer.from('me:p:w').toString('base64') } },
+      });
+      rmSync(join(folder, 'asked.json'));
+      const silent = await call(['login', 'localhost:1', '-u', 'me', '-p', 'x', '--authfile=asked.json']);
+      assert.equal(silent.status, 1);
+      assert.match(silent.output, /^error: Cannot reach localhost:1: .*refused/);
+      assert.equal(existsSync(join(folder, 'asked.json')), false);
+    });
+
   test('login changes its own entry only, by whatever name it is there, and Docker Hub has one name', async () => {
     const file = join(folder, 'docker/config.json');
     mkdirSync(join(folder, 'docker'), { recursive: true });
     writeFileSync(file, '{"auths":{"https://a.example/v2/":{"auth":"eDp5"},"b.example":{"auth":"eDp5"}},"HttpHeaders":{"x":"y"}}');
-    for (const registry of ['a.example', 'docker.io']) {
-      const { status, output } = await call(['login', registry, '--username=u', '--password=p']);
-      assert.equal(status, 0, output);
-    }
     const auth = Buffer.from('u:p').toString('base64');
+    for (const registry of ['a.example', 'docker.io']) keepCredential(file, registry, auth);
     assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), {
       auths: { 'b.example': { auth: 'eDp5' }, 'a.example': { auth }, 'https://index.docker.io/v1/': { auth } },
       HttpHeaders: { x: 'y' },
