@@ -111,12 +111,7 @@ export function createTransport(options: TransportOptions): Transport {
         return { ...response, tries: count };
       }),
     baseUrl: async (registry, signal, retry = ownRetry) =>
-      // Who is not patient decides for nobody else.
-      await bases.get(
-        retry.isElsewhere === true ? `${registry} elsewhere` : registry,
-        signal,
-        async (inner) => await findBaseUrl(registry, allowsHttp(registry), { attempt, retry }, inner),
-      ),
+      await bases.get(baseKey(registry, retry), signal, (inner) => findBaseUrl(registry, allowsHttp(registry), { attempt, retry }, inner)),
     allowsHttp,
     retry: ownRetry,
     close: client.close,
@@ -144,6 +139,11 @@ function isPrivateLiteral(host: string): boolean {
   if (isIP(host) === 4)
     return /^(?:0|10|127)\.|^192\.168\.|^169\.254\.|^172\.(?:1[6-9]|2\d|3[01])\.|^100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./.test(host);
   return isIP(host) === 6 && (/^f[cd]|^fe[89ab]|^::ffff:/i.test(host) || host === '::1' || host === '::');
+}
+
+/** Who is not patient decides for nobody else. */
+function baseKey(registry: string, { isElsewhere = false }: Retry): string {
+  return `${registry} ${isElsewhere}`;
 }
 
 /** Some servers want one even where there is no body. */

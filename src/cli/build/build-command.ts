@@ -27,7 +27,6 @@ import { trackProgress, type Progress } from '../../report/progress.ts';
 import { capabilityHint, idHint, readPowers, refuseUnfitPod } from './pod-security.ts';
 import { makeRegistryRequest } from '../requests/registry-request.ts';
 import type { Report } from '../../report/report.ts';
-import { withPolicy } from '../requests/transport-request.ts';
 import { openReportFiles, reportPaths, withReportFiles } from './report-files.ts';
 import { makeBuildRequest } from '../requests/build-request.ts';
 import { runBuildInSandbox } from '../sandbox/sandbox-command.ts';
@@ -46,7 +45,7 @@ export type BuildForm = 'executor' | 'build';
 
 /** Builds, reports, and gives the exit status. */
 export async function runBuildCommand(asked: CommandInput, form: BuildForm): Promise<number> {
-  const input = withAuthFile({ ...asked, env: withPolicy(asked.settings, asked.env) });
+  const input = withAuthFile(asked);
   const { settings, env } = input;
   if (settings.has('targets-file') || settings.has('targets')) return await runTargets(input, form);
   const mainPath = realpathSync(process.argv[1] ?? '');

@@ -151,7 +151,7 @@ export function translate(
   const doors = { show, hold, take, workingDirectory, hasInput: context === '-' };
   const argv: string[] = [];
   for (const [name, values] of input.flags) {
-    if (['context', 'bucket', 'root', 'authfile', 'insecure-policy', 'signature-policy'].includes(name)) continue;
+    if (['context', 'bucket', 'root', 'authfile'].includes(name)) continue;
     if (name === 'build-arg-file') {
       argv.unshift(...values.flatMap((path) => readBuildArgFile(path, workingDirectory)).map((item) => `--build-arg=${item}`));
       continue;

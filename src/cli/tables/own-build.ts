@@ -4,7 +4,6 @@ import { buildGroups } from './build.ts';
 import { storeFlags } from './store-root.ts';
 import { group, list, text, toggle } from './flag.ts';
 import { otherFlags } from './other-builders.ts';
-import { policyFlags } from './transports.ts';
 
 export const pullChoices = ['always', 'missing', 'newer', 'never', 'true', 'false', 'ifmissing', 'ifnewer'] as const;
 
@@ -55,7 +54,6 @@ export const ownFlags: readonly FlagSpec[] = [
   text('variant', 'VARIANT', 'as --platform OS/ARCH/VARIANT'),
   toggle('tls-verify', 'false: HTTP, or any certificate, for pulling and pushing'),
   text('authfile', 'FILE', 'read credentials from this file alone'),
-  ...policyFlags,
   text('timestamp', 'SECONDS', 'time of the image, its history, and every file in new layers, since 1970'),
   ...otherFlags,
 ];
