@@ -8,7 +8,7 @@ import type { Effect, StageState } from '../../src/build/effect.ts';
 import { type RunScope, executeRun } from '../../src/build/instructions/run.ts';
 import type { BuildEvent } from '../../src/events.ts';
 import { StageBench } from './stage-bench.ts';
-import type { ShellRoot } from './shell-root.ts';
+import { type ShellRoot, shellAccounts } from './shell-root.ts';
 import { stepLabel } from './step-label.ts';
 
 const range = { start: { line: 3, column: 1 }, end: { line: 3, column: 9 } };
@@ -56,7 +56,7 @@ export async function runStep(
   const folder = mkdtempSync(join(tmpdir(), 'yadokari-step-'));
   await using bench = new StageBench(folder, { root: root.path, protect });
   const scope: RunScope = {
-    files: bench.stage([]),
+    files: bench.stage([await bench.layer('accounts', shellAccounts)]),
     step: stepLabel({ stage: 'test', text: instruction.text, range }),
     platform: { os: 'linux', architecture: 'amd64' },
     emit: (event) => {

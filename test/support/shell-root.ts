@@ -14,6 +14,12 @@ const applets =
     ' ',
   );
 
+/** Its users and groups. */
+export const shellAccounts = [
+  { path: 'etc/passwd', content: 'root:x:0:0:root:/root:/bin/sh\napp:x:2000:3000:App:/home/app:/bin/sh\n' },
+  { path: 'etc/group', content: 'root:x:0:\napp:x:3000:\nextra:x:4000:root,app\n' },
+] as const;
+
 export interface ShellRoot {
   /** Of the host. */
   readonly path: string;
@@ -36,8 +42,7 @@ export async function makeShellRoot({ graceMs = 500 } = {}): Promise<ShellRoot> 
   for (const folder of ['bin', 'etc', 'tmp', 'root', 'dev', 'proc']) await mkdir(join(path, folder));
   await copyFile('/bin/busybox', join(path, 'bin/busybox'));
   await Promise.all(applets.map((name) => symlink('busybox', join(path, 'bin', name))));
-  await writeFile(join(path, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\napp:x:2000:3000:App:/home/app:/bin/sh\n');
-  await writeFile(join(path, 'etc/group'), 'root:x:0:\napp:x:3000:\nextra:x:4000:root,app\n');
+  for (const { path: file, content } of shellAccounts) await writeFile(join(path, file), content);
   protectSelf();
   const processes = new Processes();
   const launcher = await createLauncher(processes, { thread: runThread, graceMs });

@@ -7,7 +7,7 @@ import { type ByteString, bytesFromText, fsPath, textFromBytes } from '../../byt
 import { BuilderError, CommandError, DockerfileError } from '../../errors.ts';
 import { given } from '../../given.ts';
 import type { Command, RunInstruction } from '../../dockerfile/instruction.ts';
-import { accountFiles, homeOf, resolveUser } from '../../linux/accounts.ts';
+import { homeOf, resolveUser } from '../../linux/accounts.ts';
 import type { LaunchRequest, LaunchResult } from '../../linux/launch.ts';
 import { type Strikes, limitStrikes, memoryLimit, processLimit } from '../../linux/limits.ts';
 import { mayExecuteIn } from '../../linux/statfs.ts';
@@ -17,6 +17,7 @@ import type { Effect, StageState, StepScope } from '../effect.ts';
 import { shellOf } from './metadata.ts';
 import { explainPrograms } from './examine-programs.ts';
 import { MountTargets, type Thing } from './mount-targets.ts';
+import { readAccounts } from './read-accounts.ts';
 import { refusalHint, refusedMounts } from './refused-mounts.ts';
 import { type MountSources, putMounts } from './run-mounts.ts';
 
@@ -49,7 +50,8 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
   }
   for (const { value = '', range } of instruction.devices)
     scope.emit({ kind: 'warning', code: 'run-device', message: `device ${value} is not handed to the command`, range });
-  const accounts = accountFiles(scope.files.disk.root.path);
+  // Of the image, whatever a pod mounts there.
+  const accounts = await readAccounts(await scope.files.view(), scope.signal);
   const user = pinned(instruction, () => resolveUser(state.config.user, accounts));
   const home = state.environment.get('HOME') || pinned(instruction, () => homeOf(user.uid, accounts));
   const command = commandOf(instruction.command, shellOf(state.config));
