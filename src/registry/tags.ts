@@ -8,7 +8,9 @@ import { type Response, discard, expect, header, readJson, redactUrl } from './r
 
 /** What is read of one page of a list, in bytes. */
 const pageLimitBytes = 8 * 1024 * 1024;
-const pageLimit = 10_000;
+/** Of all pages, which are held; an empty one counts as some bytes, so that there is an end to those, too. */
+const listLimitBytes = 64 * 1024 * 1024;
+const pageCostBytes = 8 * 1024;
 
 /** distribution-spec end-8, all pages. @throws RegistryError for a repository that is not there, and for names that are no tags */
 export async function listTags(repository: Repository, signal: AbortSignal): Promise<readonly string[]> {
@@ -54,17 +56,18 @@ export async function eachPage(
   use: (root: Json, response: Response) => void,
 ): Promise<'read' | 'missing'> {
   let next: string | URL | undefined = path;
-  for (let pages = 0; next !== undefined; pages++) {
+  for (let left = listLimitBytes; next !== undefined;) {
     const response: Response = await repository.requests.send('GET', next, { access: 'pull', headers: { accept }, task }, signal);
     if (missing?.includes(response.status) === true) {
       await discard(response);
       return 'missing';
     }
     await expect(response, [200], task);
-    const { root } = await readJson(response, pageLimitBytes, `the answer to "${task}"`);
+    const { bytes, root } = await readJson(response, pageLimitBytes, `the answer to "${task}"`);
     use(root, response);
     next = nextPage(response, task);
-    if (pages === pageLimit) throw refusal(response, `Cannot ${task}: ${response.url.host} sends pages without end`);
+    left -= bytes.length + pageCostBytes;
+    if (left < 0) throw refusal(response, `Cannot ${task}: ${response.url.host} sends pages without end`);
   }
   return 'read';
 }
