@@ -138,3 +138,12 @@ test('expandWord() matches many stars without running forever', () => {
   const pattern = `${'*a'.repeat(30)}b`;
   assert.equal(expandWord(`\${X#${pattern}}`, new Map([['X', 'a'.repeat(3000)]])).value.length, 3000);
 });
+
+test('expandHeredoc() takes a body of megabytes in a memory that is not many times its size', () => {
+  const body = 'plain words, "quotes" and slashes/\n'.repeat(80_000);
+  const before = process.memoryUsage().heapUsed;
+  const { value } = expandHeredoc(`$a\n${body}`, new Map([['a', 'b']]));
+  const taken = process.memoryUsage().heapUsed - before;
+  assert.equal(value, `b\n${body}`);
+  assert.ok(taken < 30 * body.length, `${taken} bytes for ${body.length}`);
+});
