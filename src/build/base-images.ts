@@ -1,7 +1,7 @@
 // The images that stages start from and COPY reads from: each resolved once, its layers downloaded once, in parallel, while
 // they are being unpacked.
 import { Readable } from 'node:stream';
-import { BuilderError, hideCredentials, messageOf } from '../errors.ts';
+import { BuilderError, hideCredentials, type ErrorCode } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Layer, Image } from '../oci/image.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
@@ -9,6 +9,7 @@ import type { Emit } from '../events.ts';
 import type { BlobStore } from '../layer/store.ts';
 import { createLimit } from '../registry/limit.ts';
 import type { StageLayer } from '../rootfs/stage-layer.ts';
+import { type Again, withRetries } from '../registry/again.ts';
 
 /** An image whose layers come to our disk when they are asked for. */
 interface FetchedImage {
@@ -55,25 +56,19 @@ export function createBaseImages({ resolve, store, retries, emit, signal }: Base
   const received = new Map<string, Receiving>();
   const limit = createLimit(parallelDownloads);
 
-  const withRetries = async <Value>(name: string, task: () => Promise<Value>): Promise<Value> => {
-    for (let retry = 1; ; retry++) {
-      try {
-        return await task();
-      } catch (error) {
-        const most = retriesAfter(error, retries);
-        if (retry > most || signal.aborted) throw error;
-        const message = `${messageOf(error)}; pulling ${name} again (${retry} of ${most})`;
-        emit({ kind: 'warning', code: `pull-retry ${name} ${retry}`, message });
-      }
-    }
-  };
+  const pullingAgain = (name: string): Again => ({
+    task: `pulling ${name}`,
+    retriesAfter: ({ code }) => retriesAfter(code, retries),
+    emit,
+    signal,
+  });
 
   const describe = (name: string, platform: Platform): Promise<Image> => {
     const key = `${name} ${formatPlatform(platform)}`;
     const known = described.get(key);
     if (known !== undefined) return known;
     emit({ kind: 'phase', phase: 'pulling', detail: hideCredentials(name) });
-    const image = withRetries(name, () => resolve(name, platform, signal)).catch((error: unknown) => {
+    const image = withRetries(() => resolve(name, platform, signal), pullingAgain(name)).catch((error: unknown) => {
       throw wrap(name, error);
     });
     described.set(key, image);
@@ -84,7 +79,7 @@ export function createBaseImages({ resolve, store, retries, emit, signal }: Base
     const known = received.get(layer.descriptor.digest);
     if (known !== undefined) return known;
     const fetching = (onBegun: (arriving: Layer) => void): Promise<Layer> =>
-      limit(() => withRetries(name, () => store.receive(layer, signal, onBegun))).catch((error: unknown) => {
+      limit(() => withRetries(() => store.receive(layer, signal, onBegun), pullingAgain(name))).catch((error: unknown) => {
         throw wrap(name, error);
       });
     const receiving = watchArrival(fetching);
@@ -136,10 +131,9 @@ function openNearest(layer: Layer, received: ReadonlyMap<string, Receiving>, sig
 }
 
 /** A line or a cache spoils bytes now and then: what has another digest is fetched once more in any case. */
-function retriesAfter(error: unknown, retries: number): number {
-  if (!(error instanceof BuilderError)) return 0;
-  if (error.code === 'ERR_DIGEST_MISMATCH') return Math.max(1, retries);
-  return error.code === 'ERR_REGISTRY' ? retries : 0;
+function retriesAfter(code: ErrorCode, retries: number): number {
+  if (code === 'ERR_DIGEST_MISMATCH') return Math.max(1, retries);
+  return code === 'ERR_REGISTRY' ? retries : 0;
 }
 
 /** True for a name that says no registry. */

@@ -27,6 +27,7 @@ import {
   resultFiles,
   resultFlags,
 } from './output-request.ts';
+import { type Again, withRetries } from '../registry/again.ts';
 
 /** Result files that were opened before the first RUN. */
 export type ResultFiles = ReadonlyMap<ResultFile, OutputFile>;
@@ -160,16 +161,8 @@ export async function retryPush<Value>(
   { emit, signal }: Pick<PublishPorts, 'emit' | 'signal'>,
   task: () => Promise<Value>,
 ): Promise<Value> {
-  for (let retry = 0; ; retry++) {
-    try {
-      return await task();
-    } catch (error) {
-      const mayRetry = error instanceof BuilderError && error.code === 'ERR_REGISTRY' && !signal.aborted;
-      if (retry >= pushRetries || !mayRetry) throw error;
-      const message = `${error.message}; pushing again (${retry + 1} of ${pushRetries})`;
-      emit({ kind: 'warning', code: `push-retry-${retry}`, message });
-    }
-  }
+  const retriesAfter: Again['retriesAfter'] = ({ code }) => (code === 'ERR_REGISTRY' ? pushRetries : 0);
+  return await withRetries(task, { task: 'pushing', retriesAfter, emit, signal });
 }
 
 /** An image, or an index of several. */

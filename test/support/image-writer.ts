@@ -8,6 +8,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { must } from './command.ts';
+import { tar } from './tar.ts';
 
 export interface HandmadeImage {
   /** Uncompressed archives, in memory or a file's path, lowest first. */
@@ -101,4 +102,9 @@ async function writeJson(folder: string, value: unknown): Promise<WrittenBlob> {
   const hex = createHash('sha256').update(text).digest('hex');
   await writeFile(join(folder, 'blobs/sha256', hex), text);
   return { digest: `sha256:${hex}`, size: Buffer.byteLength(text) };
+}
+
+/** `parts/amd` and `parts/arm`, of a layer each. */
+export async function pushParts(host: string): Promise<void> {
+  for (const name of ['amd', 'arm']) await pushImage(host, `parts/${name}`, { layers: [tar([{ path: name, content: name }])] });
 }

@@ -10,6 +10,7 @@ import { copyOptionsOf, openMeans, temporaryFolderOf } from '../requests/transpo
 import type { Emit } from '../../events.ts';
 import type { Report } from '../../report/report.ts';
 import type { Settings } from '../settings.ts';
+import { withRetries } from '../../registry/again.ts';
 
 /** Copies, and tells where and which digest. */
 export async function runCopyCommand(input: CommandInput): Promise<void> {
@@ -58,14 +59,10 @@ export async function copyWithRetries(
   { settings, report, signal, means }: Pick<CommandInput, 'settings' | 'report' | 'signal'> & { readonly means: CopyMeans },
 ): Promise<CopiedImage> {
   const retries = settings.number('retry-times') ?? settings.number('retry') ?? 0;
-  for (let retry = 1; ; retry++) {
-    try {
-      return await copyBetween(from, to, options, means, signal);
-    } catch (error) {
-      const mayRetry = error instanceof BuilderError && ['ERR_REGISTRY', 'ERR_DIGEST_MISMATCH'].includes(error.code);
-      if (retry > retries || !mayRetry || signal.aborted) throw error;
-      const message = `${error.message}; copying again (${retry} of ${retries})`;
-      report.emit({ kind: 'warning', code: `copy-retry-${retry}`, message });
-    }
-  }
+  return await withRetries(async () => await copyBetween(from, to, options, means, signal), {
+    task: 'copying',
+    retriesAfter: ({ code }) => (['ERR_REGISTRY', 'ERR_DIGEST_MISMATCH'].includes(code) ? retries : 0),
+    emit: report.emit,
+    signal,
+  });
 }

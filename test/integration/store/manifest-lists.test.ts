@@ -1,42 +1,16 @@
 // `yadokari manifest …` as a script made for buildah calls it, with a real registry; skopeo judges what was pushed.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { digestOf } from '../../../src/oci/digest.ts';
-import { type CommandResult, must, run } from '../../support/command.ts';
-import { type RunningRegistry, missingDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
-import { pushImage } from '../../support/image-writer.ts';
-import { tar } from '../../support/tar.ts';
+import { type CommandResult, must } from '../../support/command.ts';
+import { commandScene } from '../../support/command-scene.ts';
+import { pushParts } from '../../support/image-writer.ts';
 
-const program = join(import.meta.dirname, '../../../bin/yadokari');
-const skip = missingDockerRegistry() ?? (existsSync('/usr/bin/skopeo') ? false : 'skopeo is not installed');
-
-let folder = '';
-let registry: RunningRegistry;
-before(async () => {
-  if (skip !== false) return;
-  folder = await mkdtemp(join(tmpdir(), 'yadokari-lists-'));
-  registry = await startDockerRegistry();
-  for (const name of ['amd', 'arm']) await pushImage(registry.host, `parts/${name}`, { layers: [tar([{ path: name, content: name }])] });
-});
-after(async () => {
-  if (skip !== false) return;
-  await registry.stop();
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function ended(...args: readonly string[]): Promise<CommandResult> {
-  return await run([program, ...args], { cwd: folder, env: { HOME: folder, YADOKARI_ROOT: join(folder, 'store') } });
-}
-
-async function yadokari(...args: readonly string[]): Promise<string> {
-  const { status, stdout, stderr } = await ended(...args);
-  assert.equal(status, 0, `${args.join(' ')}: ${stderr}`);
-  return stdout;
-}
+const scene = commandScene(['skopeo'], pushParts);
+const { skip, yadokari } = scene;
+const ended = async (...args: readonly string[]): Promise<CommandResult> => await scene.run(args);
 
 interface Entry {
   readonly digest: string;
@@ -57,11 +31,11 @@ test('an index grows in the store by create, add, annotate and remove, and is pu
   assert.match(again.stderr, /^error: Cannot create the index localhost\/list:latest: there is one already\n {2}try: --amend/);
   assert.equal(again.status, 125);
   // One by its place, one that the store has already; both say that they are for amd64.
-  const added = await yadokari('manifest', 'add', '--tls-verify=false', 'list', `docker://${registry.host}/parts/amd:latest`);
+  const added = await yadokari('manifest', 'add', '--tls-verify=false', 'list', `docker://${scene.registry.host}/parts/amd:latest`);
   const [, amd = ''] = /^[0-9a-f]{64}: (sha256:[0-9a-f]{64})\n$/.exec(added) ?? [];
-  await yadokari('pull', '-q', '--tls-verify=false', `${registry.host}/parts/arm`);
-  const arm = /: (.*)\n/.exec(await yadokari('manifest', 'add', 'list', `${registry.host}/parts/arm`))?.[1] ?? '';
-  const twice = await ended('manifest', 'push', '--tls-verify=false', 'list', `docker://${registry.host}/made/app:1`);
+  await yadokari('pull', '-q', '--tls-verify=false', `${scene.registry.host}/parts/arm`);
+  const arm = /: (.*)\n/.exec(await yadokari('manifest', 'add', 'list', `${scene.registry.host}/parts/arm`))?.[1] ?? '';
+  const twice = await ended('manifest', 'push', '--tls-verify=false', 'list', `docker://${scene.registry.host}/made/app:1`);
   assert.match(twice.stderr, new RegExp(`^error: Cannot make the index: ${amd} and ${arm} are both for linux/amd64\n`));
   await yadokari('manifest', 'annotate', '--arch=arm64', '--variant=v8', '--annotation=a=b', 'list', arm);
   await yadokari('manifest', 'annotate', '--index', '--annotation=of=index', 'list');
@@ -72,12 +46,20 @@ test('an index grows in the store by create, add, annotate and remove, and is pu
       [arm, { architecture: 'arm64', os: 'linux', variant: 'v8' }, { a: 'b' }],
     ],
   );
-  await yadokari('manifest', 'push', '--all', '--tls-verify=false', '--digestfile=digest', 'list', `docker://${registry.host}/made/app:1`);
-  const place = `docker://${registry.host}/made/app:1`;
+  await yadokari(
+    'manifest',
+    'push',
+    '--all',
+    '--tls-verify=false',
+    '--digestfile=digest',
+    'list',
+    `docker://${scene.registry.host}/made/app:1`,
+  );
+  const place = `docker://${scene.registry.host}/made/app:1`;
   const raw = await must(['skopeo', 'inspect', '--raw', '--tls-verify=false', place]);
   assert.match(raw, /"annotations":\{"of":"index"\}/);
-  assert.equal(digestOf(raw), await must(['cat', join(folder, 'digest')]));
-  await must(['skopeo', 'copy', '--all', '--quiet', '--src-tls-verify=false', place, `dir:${join(folder, 'copied')}`]);
+  assert.equal(digestOf(raw), await must(['cat', join(scene.folder, 'digest')]));
+  await must(['skopeo', 'copy', '--all', '--quiet', '--src-tls-verify=false', place, `dir:${join(scene.folder, 'copied')}`]);
   await yadokari('manifest', 'remove', 'list', amd);
   assert.deepEqual(
     (await entries('list')).map(({ digest }) => digest),
@@ -89,7 +71,7 @@ test('an index grows in the store by create, add, annotate and remove, and is pu
   await yadokari('manifest', 'rm', 'list');
   assert.equal((await ended('manifest', 'exists', 'list')).status, 1);
   assert.match(
-    (await ended('manifest', 'rm', `${registry.host}/parts/arm`)).stderr,
+    (await ended('manifest', 'rm', `${scene.registry.host}/parts/arm`)).stderr,
     /^error: Cannot use .*: it is an image, and no index\n/,
   );
 });
@@ -113,7 +95,7 @@ test('indexes that several commands change at once lose nothing', { skip }, asyn
 });
 
 test('build --manifest makes an index, and puts an image in place of the one for the same platform', { skip }, async () => {
-  await writeFile(join(folder, 'Dockerfile'), 'FROM scratch\nARG L=1\nLABEL l=$L\n');
+  await writeFile(join(scene.folder, 'Dockerfile'), 'FROM scratch\nARG L=1\nLABEL l=$L\n');
   await yadokari('build', '-q', '--manifest=built', '.');
   const [first] = await entries('built');
   await yadokari('build', '-q', '--manifest=built', '--platform=linux/amd64,linux/s390x', '--build-arg=L=2', '.');
