@@ -112,7 +112,7 @@ function buildWords(words: readonly string[]): readonly string[] {
           ? []
           : [word],
     )
-    .filter((word) => !['--network=cloudbuild', '--load', '--load=true', '-q'].includes(word));
+    .filter((word) => !['--network=cloudbuild', '--load', '--load=true'].includes(word));
 }
 
 /** A name without a registry is Docker Hub's, as docker has it. */
@@ -122,7 +122,7 @@ function pushWords(words: readonly string[], refuse: (why: string, hint?: string
   if (names.length !== 1 || name === undefined) return refuse(`docker push needs one name, and has ${names.length}`);
   if (words.includes('--all-tags') || words.includes('-a'))
     refuse('docker push --all-tags is not done here', 'push each name that the build gave');
-  return [...words.filter((word) => !['-q', '--quiet', '--disable-content-trust'].includes(word)), ...destinationOf(name)];
+  return [...words.filter((word) => word !== '--disable-content-trust'), ...destinationOf(name)];
 }
 
 /** Where an image is pushed to whose name alone doesn't say so. */

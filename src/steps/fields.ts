@@ -14,7 +14,11 @@ export class Fields {
   constructor(node: Placed, place: string, refuse: Refuse) {
     if (node.kind !== 'map') refuse(node.line, `${place === '' ? 'the file' : place} has no fields`);
     this.line = node.line;
-    this.#members = node.kind === 'map' ? node.members : new Map<string, Placed>();
+    const members = node.kind === 'map' ? [...node.members] : [];
+    // Cloud Build takes `substitution_option` for `substitutionOption`, as every reader of protocol buffers does.
+    this.#members = new Map(
+      members.map(([name, value]) => [name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()), value]),
+    );
     this.#place = place === '' ? '' : `${place}.`;
     this.#refuse = refuse;
   }

@@ -9,7 +9,8 @@ import { type ImageAction, type Step, homeVolume } from '../../steps/step.ts';
 import { obtainImage, platformOf, readStored } from '../images/obtain-image.ts';
 import type { CommandInput } from '../command.ts';
 import type { Environment } from '../settings.ts';
-import { type StepPlace, workspaceName } from './step-place.ts';
+import { logFlags } from '../tables/log.ts';
+import { type StepPlace, wordsOf, workspaceName } from './step-place.ts';
 
 export interface ContainerScope {
   readonly place: StepPlace;
@@ -109,7 +110,7 @@ function volumeFolder(folder: string, name: string): string {
 /** What is mounted in a container is there in a RUN, too, and no layer has it: so the workspace has to be a mount. */
 async function runAsBuild(
   { step, action, argv, env, scriptFolder, again }: Work,
-  { place: { workspace } }: ContainerScope,
+  { place: { workspace }, input }: ContainerScope,
 ): Promise<number> {
   if (statSync(workspace).dev === statSync('/').dev)
     throw new BuilderError(
@@ -141,6 +142,7 @@ async function runAsBuild(
       'build',
       '--no-push',
       '--no-check',
+      ...wordsOf(logFlags, input.flags),
       '--verbosity=error',
       `--dockerfile=${dockerfile}`,
       ...secrets.map(({ id }) => `--secret=id=${id},env=${id}`),

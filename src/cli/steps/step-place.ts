@@ -5,7 +5,9 @@ import { appFolder, findContainerSign, insideContainer, realSurroundings } from 
 import type { CommandAction } from '../../steps/step.ts';
 import { type ImageStore, imageStore } from '../../store/image-store.ts';
 import { type Command, type CommandInput, flagsOf } from '../command.ts';
+import type { FlagSpec } from '../flags.ts';
 import type { Environment } from '../settings.ts';
+import { logFlags } from '../tables/log.ts';
 import { storeOf } from '../requests/store-request.ts';
 import { hostFlags } from '../tables/registry.ts';
 
@@ -34,7 +36,7 @@ export function findPlace(workspace: string, { settings, env }: Pick<CommandInpu
   return { workspace, isPod, store, env: { ...env, YADOKARI_ROOT: store.folder } };
 }
 
-/** A step's command line as it has to be here, with the flags about registries that were given to all. */
+/** A step's command line as it has to be here, with the flags about registries and the log that were given to all. */
 export function argvOf(
   { argv }: CommandAction,
   { workspace }: StepPlace,
@@ -42,10 +44,13 @@ export function argvOf(
 ): readonly string[] {
   const { command, rest } = commandOf(argv);
   const known = flagsOf(command).map(({ name }) => name);
-  const shared = hostFlags
-    .filter(({ name }) => known.includes(name))
-    .flatMap(({ name }) => (flags.get(name) ?? []).map((value) => `--${name}=${value}`));
+  const shared = wordsOf([...hostFlags.filter(({ name }) => known.includes(name)), ...logFlags], flags);
   return [...argv.slice(0, argv.length - rest.length), ...shared, ...rest.map((word) => inWorkspace(word, workspace))];
+}
+
+/** Those of these flags that were given, as words. */
+export function wordsOf(specs: readonly FlagSpec[], flags: CommandInput['flags']): readonly string[] {
+  return specs.flatMap(({ name }) => (flags.get(name) ?? []).map((value) => `--${name}=${value}`));
 }
 
 /** A step's variables over those of the command. */

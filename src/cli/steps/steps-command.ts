@@ -66,8 +66,7 @@ function readFile({ settings, env }: CommandInput, folder: string): StepsFile {
   const fail = (why: string): BuilderError => new BuilderError('ERR_USAGE', `Cannot read ${path}: ${why}`);
   const id = settings.text('id');
   const isTask =
-    /^(?:version|stepTimeout|alias)\s*:|^\s*-?\s*["']?(?:build|cmd|push)["']?\s*:/m.test(text) &&
-    !/^\s*-?\s*["']?name["']?\s*:/m.test(text);
+    /^version\s*:/m.test(text) || (/^[-{\s]*["']?(?:build|cmd|push)["']?\s*:/m.test(text) && !/["'{\s]name["']?\s*:/.test(text));
   if (isTask)
     return readAcrTask(text, {
       path,

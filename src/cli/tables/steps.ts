@@ -38,6 +38,7 @@ export const stepsGroups: readonly FlagGroup[] = [
       inert('text', name, ofService),
     ),
     ...['suppress-logs', 'no-logs', 'no-format'].map((name) => inert('boolean', name, ofService)),
+    unsupported('text', 'tag', 'without a file that is yadokari build --push --tag IMAGE', { short: 't' }),
     unsupported('boolean', 'async', ofService),
     unsupported('boolean', 'no-wait', ofService),
     unsupported('text', 'timeout', 'the file has timeouts'),

@@ -56,7 +56,7 @@ const cloudRows: readonly (readonly [text: string, lines: readonly string[]])[] 
     'steps: [{ name: node, args: ["${_B:0:3}", "${_B: -2}", "${_B##*/}", "$_C"] }]\nsubstitutions: { _B: ab/cdef, _C: "<$_B>" }',
     ['node: - ab/ ef cdef <ab/cdef>'],
   ],
-  ['steps: [{ name: node, args: [$_X] }]\noptions: { substitutionOption: ALLOW_LOOSE }', ['node: - ']],
+  ['steps: [{ name: node, args: [$_X] }]\noptions: { substitution_option: ALLOW_LOOSE }', ['node: - ']],
   ['steps: [{ name: node }]\nimages: [gcr.io/$PROJECT_ID/a]', ['node: -', 'push gcr.io/p/a']],
 ];
 for (const [text, lines] of cloudRows)
