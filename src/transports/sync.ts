@@ -1,10 +1,10 @@
 // Many images at once: which ones a source has, and where each of them goes. skopeo-sync(1).
-import { parsePlace } from './places.ts';
 import { readdir } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { BuilderError, inWords } from '../errors.ts';
 import { isDigest } from '../oci/digest.ts';
 import { type Reference, formatCommonName, parseReference, withDefaultTag } from '../oci/reference.ts';
+import { parsePlace } from './places.ts';
 import type { SyncRegistry } from './sync-file.ts';
 import type { Place } from './transport.ts';
 import { registryPlace } from './transports.ts';

@@ -1,5 +1,4 @@
 // `yadokari commit CONTAINER [IMAGE]`: an image of a container, into the store or to any place for images.
-import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { mkdtempDisposableSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CommitOptions, type CommitScope, commitContainer } from '../../containers/commit.ts';
@@ -16,6 +15,7 @@ import { localName } from '../../store/image-names.ts';
 import { type ImageStore, openStoreSink } from '../../store/image-store.ts';
 import { writeLayout } from '../../store/oci-layout.ts';
 import { type CopyOptions, copyBetween } from '../../transports/copy.ts';
+import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import type { Place } from '../../transports/transport.ts';
 import { readStored } from '../images/obtain-image.ts';
 import type { CommandInput } from '../command.ts';

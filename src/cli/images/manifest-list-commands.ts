@@ -1,6 +1,5 @@
 // `yadokari manifest create`, `add`, `annotate`, `remove`, `inspect`, `push`, `exists` and `rm`: an index of the store, put together bit by
 // bit, as buildah does.
-import { isPlaceName, parsePlace, placeOrImage } from '../../transports/places.ts';
 import { BuilderError } from '../../errors.ts';
 import { given } from '../../given.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
@@ -20,6 +19,7 @@ import { storePlace } from '../../transports/store-place.ts';
 import { obtainImage } from './obtain-image.ts';
 import { type Command, type CommandInput, onlyOperand } from '../command.ts';
 import { printJson } from '../../go/json.ts';
+import { isPlaceName, parsePlace, placeOrImage } from '../../transports/places.ts';
 import { pushFromStore } from './push-command.ts';
 import { runRemoveCommand } from './removal-commands.ts';
 import type { Settings } from '../settings.ts';

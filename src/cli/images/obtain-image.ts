@@ -1,5 +1,4 @@
 // The image that a container begins with: in the store, or fetched into it.
-import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { BuilderError } from '../../errors.ts';
 import { given } from '../../given.ts';
 import { type Platform, hostPlatform, parsePlatform } from '../../oci/platform.ts';
@@ -11,6 +10,7 @@ import { registryName } from '../../store/image-names.ts';
 import { type ImageStore, openStoreSource } from '../../store/image-store.ts';
 import { readContainersConf } from '../../surroundings/containers-conf.ts';
 import type { CopyOptions } from '../../transports/copy.ts';
+import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { registryPlace } from '../../transports/transports.ts';
 import type { CommandInput } from '../command.ts';
 import { copyInto } from './copy-into-store.ts';

@@ -1,9 +1,9 @@
 // `yadokari pull`: an image from any place into the store.
-import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { BuilderError } from '../../errors.ts';
 import { splitDigest } from '../../oci/digest.ts';
 import { formatReference, parseReference } from '../../oci/reference.ts';
 import type { CopyOptions } from '../../transports/copy.ts';
+import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { registryPlace } from '../../transports/transports.ts';
 import { obtainImage, pullPolicies } from './obtain-image.ts';
 import { type CommandInput, onlyOperand } from '../command.ts';

@@ -1,8 +1,8 @@
 // `yadokari assemble MANIFEST [PIECE…] DESTINATION`: pieces become an image with a name.
-import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { BuilderError } from '../../errors.ts';
 import { type Piece, pieceOf } from '../../pieces/piece.ts';
 import { openPieces } from '../../pieces/pieces-source.ts';
+import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { loosePlace } from '../../transports/transports.ts';
 import type { CommandInput } from '../command.ts';
 import { copyWithRetries, openCopyMeans } from '../transports/copy-command.ts';

@@ -1,5 +1,4 @@
 // `yadokari config [PLACE]`: what an image says of itself, from flags.
-import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { Readable } from 'node:stream';
 import { formatTime } from '../../build/finish.ts';
 import { BuilderError } from '../../errors.ts';
@@ -11,6 +10,7 @@ import { formatPlatform, hostPlatform } from '../../oci/platform.ts';
 import { readLayerPiece } from '../../pieces/layer-piece.ts';
 import { pieceOf, readConfigPiece } from '../../pieces/piece.ts';
 import { readConfig } from '../../transports/inspect.ts';
+import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import type { Place } from '../../transports/transport.ts';
 import type { CommandInput } from '../command.ts';
 import { applyImageSettings } from '../requests/image-settings.ts';

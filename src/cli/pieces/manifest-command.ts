@@ -1,5 +1,4 @@
 // `yadokari manifest --config PIECE --layer PIECE… [PLACE]`: config and layers as one image.
-import { parsePlace } from '../../transports/places.ts';
 import { Readable } from 'node:stream';
 import { BuilderError } from '../../errors.ts';
 import type { Layer } from '../../oci/image.ts';
@@ -7,6 +6,7 @@ import { readImage } from '../../oci/stored-image.ts';
 import { readLayerPiece } from '../../pieces/layer-piece.ts';
 import { makeManifest } from '../../pieces/make-manifest.ts';
 import { pieceOf } from '../../pieces/piece.ts';
+import { parsePlace } from '../../transports/places.ts';
 import type { CommandInput } from '../command.ts';
 import { givePiece, piecePlace } from './piece-output.ts';
 import { openMeans } from '../requests/transport-request.ts';

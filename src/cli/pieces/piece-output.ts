@@ -1,5 +1,4 @@
 // Where a piece goes, and what is said of it.
-import { parsePlace } from '../../transports/places.ts';
 import { stat } from 'node:fs/promises';
 import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
@@ -13,6 +12,7 @@ import { openLayoutSink } from '../../store/oci-layout.ts';
 import type { Place } from '../../transports/transport.ts';
 import type { CommandInput } from '../command.ts';
 import { printJson } from '../../go/json.ts';
+import { parsePlace } from '../../transports/places.ts';
 
 /** A piece that was made, with what it needs to be complete. */
 export interface MadePiece {

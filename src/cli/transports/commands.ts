@@ -1,5 +1,4 @@
 // The commands that look at images and move them, by skopeo's names, and those that make one piece by piece.
-import { isPlaceName } from '../../transports/places.ts';
 import { runAssembleCommand } from '../pieces/assemble-command.ts';
 import { runConfigCommand } from '../pieces/config-command.ts';
 import { type Command, type CommandInput, buildahFailure } from '../command.ts';
@@ -23,6 +22,7 @@ import { inspectGroups, namesGroups, syncGroups } from '../tables/transports.ts'
 import { group } from '../tables/flag.ts';
 import { printJson } from '../../go/json.ts';
 import { renderLine } from '../../go/template.ts';
+import { isPlaceName } from '../../transports/places.ts';
 
 /** As skopeo's: 2 where a registry says that there is no such image. */
 const skopeoStatus = (error: unknown): number | undefined =>

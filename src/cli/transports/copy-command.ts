@@ -1,5 +1,4 @@
 // `yadokari copy SOURCE DESTINATION`: an image from one place to another, as skopeo copies it.
-import { parsePlace } from '../../transports/places.ts';
 import { BuilderError } from '../../errors.ts';
 import { type BlobStore, openBlobStore } from '../../layer/store.ts';
 import { type CopiedImage, type CopyMeans, type CopyOptions, copyBetween } from '../../transports/copy.ts';
@@ -11,6 +10,7 @@ import type { Emit } from '../../events.ts';
 import type { Report } from '../../report/report.ts';
 import type { Settings } from '../settings.ts';
 import { withRetries } from '../../registry/again.ts';
+import { parsePlace } from '../../transports/places.ts';
 
 /** Copies, and tells where and which digest. */
 export async function runCopyCommand(input: CommandInput): Promise<void> {

@@ -1,5 +1,4 @@
 // `yadokari index create`: several images under one name, each for a platform of its own; where machines that build them meet.
-import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -14,6 +13,7 @@ import { openResultFiles, writeResults } from '../../outputs/publish.ts';
 import { accessRegistries } from '../../surroundings/registries.ts';
 import { awaitAll } from '../../transports/await-places.ts';
 import { type IndexImage, type IndexTarget, makeIndex, readIndexImages, writeIndex } from '../../transports/image-index.ts';
+import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import type { Means } from '../../transports/transport.ts';
 import { registryPlace } from '../../transports/transports.ts';
 import type { CommandInput } from '../command.ts';

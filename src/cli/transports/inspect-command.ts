@@ -1,5 +1,4 @@
 // `yadokari inspect`, `list-tags`, `delete` and `manifest-digest`: what is at a place, as skopeo tells it.
-import { isPlaceName, parsePlace } from '../../transports/places.ts';
 import { BuilderError, RegistryError, inWords } from '../../errors.ts';
 import { digestOf } from '../../oci/digest.ts';
 import { type Json, parseJson } from '../../oci/json.ts';
@@ -17,6 +16,7 @@ import { storeOf } from '../requests/store-request.ts';
 import { openMeans } from '../requests/transport-request.ts';
 import { readSmallFile } from '../../small-file.ts';
 import { renderLine } from '../../go/template.ts';
+import { isPlaceName, parsePlace } from '../../transports/places.ts';
 
 /** An image's manifest, config, or what is worth knowing of both; of a place, or by a name alone of the store. */
 export async function runInspectCommand(input: CommandInput): Promise<number | void> {

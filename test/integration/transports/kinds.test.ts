@@ -1,6 +1,5 @@
 // Images of every kind, by `copy --all` to each transport and back: what stays as it is, what is changed and how, what is refused by name.
 // Ordinary images are in pairs.test.ts; here are foreign layers, zstd, nested indexes, artifacts and schema 1.
-import { parsePlace } from '../../../src/transports/places.ts';
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,6 +14,7 @@ import { MediaType } from '../../../src/oci/media-type.ts';
 import { hostPlatform } from '../../../src/oci/platform.ts';
 import { openFolderSink } from '../../../src/store/image-folder.ts';
 import { copyBetween } from '../../../src/transports/copy.ts';
+import { parsePlace } from '../../../src/transports/places.ts';
 import { type RunningRegistry, missingDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
 import { type ImageMemory, imageMemory } from '../../support/image-memory.ts';
 import { type TestClient, testClient } from '../../support/registry-client.ts';

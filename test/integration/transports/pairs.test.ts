@@ -1,6 +1,5 @@
 // Eight kinds of images from each transport to each: 200 copies, and beside each one the real skopeo's of the same source. Where the
 // bytes are not the same, skopeo reads both, and what they hold has to be.
-import { parsePlace } from '../../../src/transports/places.ts';
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -18,6 +17,7 @@ import { MediaType } from '../../../src/oci/media-type.ts';
 import { hostPlatform } from '../../../src/oci/platform.ts';
 import { openFolderSink } from '../../../src/store/image-folder.ts';
 import { type CopyMeans, type CopyOptions, copyBetween } from '../../../src/transports/copy.ts';
+import { parsePlace } from '../../../src/transports/places.ts';
 import { type RunningRegistry, missingDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
 import { type ImageMemory, imageMemory } from '../../support/image-memory.ts';
 import { type TestClient, testClient } from '../../support/registry-client.ts';
