@@ -43,7 +43,7 @@ export function describeFailure(error: unknown, isVerbose: boolean): readonly st
   const said = [error.message];
   for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
     // Many a message tells its cause itself, or what the system says of it; OpenSSL speaks of its own source, and is always put into words.
-    const isSaid = [cause.message, systemReason(cause)].some((text) =>
+    const isSaid = [cause.message, systemReason(cause).replace(/ or directory$/, '')].some((text) =>
       said.some((above) => above.toLowerCase().includes(text.toLowerCase())),
     );
     if (!isSaid && !/^[0-9A-F]+:error:/.test(cause.message)) lines.push(`  because: ${cause.message}`);

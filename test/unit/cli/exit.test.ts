@@ -49,8 +49,9 @@ test('describeFailure() does not repeat a cause that a message above tells', () 
 test("describeFailure() says a system's reason once, and nothing of what OpenSSL says of itself", () => {
   const absent = Object.assign(new Error("ENOENT: no such file or directory, open '/x'"), { code: 'ENOENT', errno: -2 });
   const openssl = new Error('4013D712087F0000:error:0A00010B:SSL routines:f:wrong version number:../deps/a.c:78:\n');
+  const messages = ['Cannot use /x: no such file or directory', 'Cannot use /x: there is no such file'];
   const lines = [absent, openssl].flatMap((cause) =>
-    describeFailure(new BuilderError('ERR_USAGE', 'Cannot use /x: no such file or directory', { cause }), false).slice(1, -1),
+    messages.flatMap((message) => describeFailure(new BuilderError('ERR_USAGE', message, { cause }), false).slice(1, -1)),
   );
   assert.deepEqual(lines, []);
 });
