@@ -102,17 +102,18 @@ function command(argv: readonly string[]): CommandAction {
   return { kind: 'command', argv, mayFail: false };
 }
 
-/** What only an engine has a use for, and what the service's own network is called. */
+/**
+ * Without what only an engine has a use for. What --cache-from names there is an image with its tag, here a repository in which results
+ * are.
+ */
 function buildWords(words: readonly string[]): readonly string[] {
-  return words
-    .flatMap((word, position) =>
-      word === '--network' && words[position + 1] === 'cloudbuild'
-        ? ['--network=cloudbuild']
-        : word === 'cloudbuild' && words[position - 1] === '--network'
-          ? []
-          : [word],
-    )
-    .filter((word) => !['--network=cloudbuild', '--load', '--load=true'].includes(word));
+  return words.flatMap((word, position) => {
+    const flag = words[position - 1];
+    if (word === 'cloudbuild' && flag === '--network') return ['default'];
+    const [, name = '', value = word] = /^(--cache-from=)(.*)$/s.exec(word) ?? [];
+    if ((name !== '' || flag === '--cache-from') && !value.includes('type=')) return [`${name}${value.replace(/@.*$|:[\w.-]+$/, '')}`];
+    return ['--network=cloudbuild', '--load', '--load=true'].includes(word) ? [] : [word];
+  });
 }
 
 /** A name without a registry is Docker Hub's, as docker has it. */

@@ -11,6 +11,9 @@ import { describeFailure, exitStatusOf } from '../exit.ts';
 import { runImageAction } from './step-container.ts';
 import { type CommandOf, type StepPlace, argvOf, environmentOf, workspaceName } from './step-place.ts';
 
+/** As timeout(1) ends. */
+const timeoutStatus = 124;
+
 export interface StepScope {
   readonly place: StepPlace;
   readonly input: CommandInput;
@@ -68,7 +71,7 @@ export async function runSteps(file: StepsFile, scope: StepScope): Promise<numbe
         'error',
         `error: step ${step.name} (${file.path}:${step.line}) ${reason}${left.length === 0 ? '' : `; not done: ${left.join(', ')}`}`,
       );
-      return status;
+      return whole.isOver() ? timeoutStatus : status;
     }
     return 0;
   } finally {
@@ -89,18 +92,23 @@ async function runStep(step: Step, scope: RunScope): Promise<number> {
   if (step.startDelayMs > 0) await sleep(step.startDelayMs, undefined, { signal: scope.signal });
   for (let round = 0; round <= step.repeats; round++) {
     let status = await tryStep(step, scope);
-    for (let left = step.retries; status !== 0 && left > 0 && !scope.signal.aborted; left--) {
+    for (let left = step.retries; status !== 0 && left > 0 && !isStopped(status, scope); left--) {
       report.line('info', `step ${step.name} failed with status ${status}: ${left} more ${left === 1 ? 'try' : 'tries'}`);
       await sleep(step.retryDelayMs, undefined, { signal: scope.signal });
       status = await tryStep(step, scope);
     }
     if (status === 0) continue;
     const isTolerated =
-      !scope.signal.aborted && (step.tolerates === 'all' || (step.tolerates !== 'none' && step.tolerates.includes(status)));
+      !isStopped(status, scope) && (step.tolerates === 'all' || (step.tolerates !== 'none' && step.tolerates.includes(status)));
     if (!isTolerated) return status;
     report.emit({ kind: 'warning', code: 'step-failed', message: `step ${step.name} failed with status ${status}, as it may` });
   }
   return 0;
+}
+
+/** A signal that was meant for all may have gone to the command of an image alone, as it is passed on. */
+function isStopped(status: number, { signal }: RunScope): boolean {
+  return signal.aborted || [129, 130, 131, 143].includes(status);
 }
 
 async function tryStep(step: Step, scope: RunScope): Promise<number> {
@@ -109,9 +117,12 @@ async function tryStep(step: Step, scope: RunScope): Promise<number> {
   for (const action of step.actions) {
     report.line('info', `  ${describeAction(action, step, scope.file)}`);
     const status = await runAction(action, step, { ...scope, signal: own.signal });
-    if (own.isOver()) report.line('error', `error: step ${step.name} took longer than its timeout of ${(step.timeoutMs ?? 0) / 1000} s`);
+    if (own.isOver()) {
+      report.line('error', `error: step ${step.name} took longer than its timeout of ${(step.timeoutMs ?? 0) / 1000} s`);
+      return timeoutStatus;
+    }
     if (status !== 0 && !(action.kind === 'command' && action.mayFail)) return status;
-    if (own.signal.aborted) return status === 0 ? 1 : status;
+    if (own.signal.aborted) return status === 0 ? timeoutStatus : status;
   }
   return 0;
 }

@@ -40,7 +40,11 @@ const docker = (args: string): string => `steps: [{ name: gcr.io/cloud-builders/
 
 const cloudRows: readonly (readonly [text: string, lines: readonly string[]])[] = [
   [docker('build, -t, gcr.io/$PROJECT_ID/app:$BUILD_ID, .'), ['build -t gcr.io/p/app:b-1 .']],
-  [docker('buildx, build, --load, --network, cloudbuild, --push, -t, r.example/a, .'), ['build --push -t r.example/a .']],
+  [docker('buildx, build, --load, --network, cloudbuild, --push, -t, r.example/a, .'), ['build --network default --push -t r.example/a .']],
+  [
+    docker('build, --cache-from, "r.example:5000/a:latest", --cache-from=r.example/b@sha256:0, .'),
+    ['build --cache-from r.example:5000/a --cache-from=r.example/b .'],
+  ],
   [docker('push, user/app'), ['push user/app docker://docker.io/user/app:latest']],
   [docker('buildx, create, --use'), []],
   [docker('tag, "r.example/a:1", "r.example/a:2"'), ['tag r.example/a:1 r.example/a:2']],
