@@ -147,7 +147,9 @@ function hubHint(name: string): string {
 
 function wrap(name: string, error: unknown): unknown {
   if (!(error instanceof BuilderError) || error.code === 'ERR_ABORTED') return error;
-  const why = error.message.replace(/^Cannot pull \S+: /, '');
+  // What is no name has been told, without a password that may be in it.
+  if (error.code === 'ERR_REFERENCE' && error.message.startsWith('Cannot use ')) return error;
+  const why = error.message.replace(/^Cannot (?:pull|take) \S+: /, '');
   const hint = isOnHub(name) ? [error.hint, hubHint(name)].filter((each) => each !== undefined).join('; ') : error.hint;
   return new BuilderError(error.code, `Cannot pull ${name}: ${why}`, { cause: error.cause, hint });
 }

@@ -48,7 +48,9 @@ export function formatPlace(range: SourceRange, text: string, name: string, help
 // Not splitLines(): an over-long line is an error itself, and is shown like any other. Users and passwords of URLs are hidden
 // behind as many characters, so that columns stay.
 function readLines(text: string): readonly string[] {
-  return replaceUsers(text.replace(/^\uFEFF/, ''), (user) => 'x'.repeat(user.length)).split(/\r?\n/);
+  const hidden = (user: string): string => 'x'.repeat(user.length);
+  const bases = text.replace(/^\uFEFF/, '').replace(userOfBase, (_, before: string, user: string) => `${before}${hidden(user)}`);
+  return replaceUsers(bases, hidden).split(/\r?\n/);
 }
 
 interface Window {
@@ -97,3 +99,6 @@ function displayWidth(text: string): number {
 export function withoutControls(line: string): string {
   return line.replaceAll(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '?');
 }
+
+/** Where somebody took the name of an image for a URL. */
+const userOfBase = /^(\s*FROM\s+(?:--\S+\s+)*)([^\s/@]+)(?=@(?!sha\d+:)[^\s/@]+\/)/gim;

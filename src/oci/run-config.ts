@@ -43,8 +43,9 @@ export function parseRunConfig(run: JsonObject): RunConfig {
   if (!(labels instanceof Map)) throw malformed('config.Labels', 'an object');
   const parsedLabels = new Map<string, string>();
   for (const [key, value] of labels) {
-    if (typeof value !== 'string') throw malformed(`config.Labels.${key}`, 'a string');
-    parsedLabels.set(key, value);
+    // Go, in which the others are written, reads null as nothing.
+    if (typeof value !== 'string' && value !== null) throw malformed(`config.Labels.${key}`, 'a string');
+    parsedLabels.set(key, value ?? '');
   }
   const escaped = run.get('ArgsEscaped');
   return {

@@ -2,7 +2,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { ifCode, orElse, systemCode, systemReason } from '../errors.ts';
+import { isMissing, orElse, systemCode, systemReason } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { given } from '../given.ts';
 import { type Clouds, openClouds } from '../cloud/clouds.ts';
@@ -138,7 +138,7 @@ export function readHostRules(
  */
 export function trustCertificates(env: Readonly<Record<string, string | undefined>>, emit: Emit): void {
   const files = [
-    ...(env['SSL_CERT_DIR'] ?? '').split(':').flatMap(listFolder),
+    ...(env['SSL_CERT_DIR'] ?? '').split(':').flatMap((folder) => listFolder(folder, emit)),
     ...[env['SSL_CERT_FILE'] ?? ''].filter((file) => file !== ''),
   ];
   const found = new Set<string>();
@@ -149,11 +149,7 @@ export function trustCertificates(env: Readonly<Record<string, string | undefine
     } catch (error) {
       // A folder or a dangling link among the certificates is usual (ConfigMap volumes); what is unreadable is told.
       if (file !== env['SSL_CERT_FILE'] && ['EISDIR', 'ENOENT'].includes(systemCode(error) ?? '')) continue;
-      emit({
-        kind: 'warning',
-        code: `certificate ${file}`,
-        message: `Cannot read the certificates of ${file}: ${systemReason(error)}`,
-      });
+      tellUnreadable(file, error, emit);
     }
   }
   // Of NODE_EXTRA_CA_CERTS, which Node would read with the first connection.
@@ -169,7 +165,18 @@ function authoritiesOf(env: Readonly<Record<string, string | undefined>>): strin
   return places.length === 0 ? undefined : `${places.join(' or ')}, where authorities are looked for`;
 }
 
-function listFolder(folder: string): readonly string[] {
+function listFolder(folder: string, emit: Emit): readonly string[] {
   if (folder === '') return [];
-  return orElse(() => readdirSync(folder).map((name) => join(folder, name)), ifCode(['ENOENT', 'ENOTDIR'], []));
+  return orElse(
+    () => readdirSync(folder).map((name) => join(folder, name)),
+    (error) => {
+      if (!isMissing(error)) tellUnreadable(folder, error, emit);
+      return [];
+    },
+  );
+}
+
+function tellUnreadable(place: string, error: unknown, emit: Emit): void {
+  const message = `Cannot read the certificates of ${place}: ${systemReason(error)}`;
+  emit({ kind: 'warning', code: `certificate ${place}`, message });
 }

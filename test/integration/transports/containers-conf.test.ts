@@ -101,7 +101,7 @@ test('what a policy rejects, or wants signed, is neither copied nor built on', {
   assert.match((await yadokari('copy', `${place.slice(0, -3)}both`, target)).stderr, /asks for a signature \(sigstoreSigned\)/);
   assert.equal(existsSync(join(folder, 'copied')), false);
   const build = ['build', '--pull=always', '-o', join(folder, 'no'), '-f', join(folder, 'Dockerfile'), join(folder, '.config')];
-  assert.match((await yadokari(...build)).stderr, /Cannot take .*: .*\/\.config\/containers\/policy\.json rejects it/);
+  assert.match((await yadokari(...build)).stderr, /Cannot pull .*: .*\/\.config\/containers\/policy\.json rejects it/);
   assert.equal((await yadokari('--insecure-policy', 'copy', place, target)).status, 0);
   const anything = join(folder, 'anything.json');
   await writeFile(anything, '{"default":[{"type":"insecureAcceptAnything"}]}');

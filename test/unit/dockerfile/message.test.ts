@@ -122,3 +122,17 @@ test('formatPlace() hides the password of a URL and keeps the columns', () => {
   assert.equal(line, '1 │ ADD https://xxxxxxxx@h/r.git /x');
   assert.equal(carets.trimEnd().length, line.length - 1);
 });
+
+test('formatPlace() hides the password of what is no name of a base', () => {
+  for (const [text, shown] of [
+    ['FROM u:pw@host/x', 'FROM xxxx@host/x'],
+    ['  from --platform=linux/amd64 u:pw@host:5000/x AS y', '  from --platform=linux/amd64 xxxx@host:5000/x AS y'],
+    ['FROM host/x@sha256:ab', 'FROM host/x@sha256:ab'],
+  ] as const) {
+    const place = formatPlace({ start: { line: 1, column: 1 }, end: { line: 1, column: 2 } }, text, 'Dockerfile');
+    assert.ok(
+      place.some((line) => line.endsWith(`│ ${shown}`)),
+      place.join('\n'),
+    );
+  }
+});

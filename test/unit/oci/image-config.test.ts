@@ -18,6 +18,11 @@ test('labels named like members of Object.prototype are only labels', () => {
   assert.match(formatImageConfig(parsed), /"Labels":\{"__proto__":"1","constructor":"2"\}/);
 });
 
+test('a label that is null is empty, as Go reads it', () => {
+  const parsed = parseImageConfig('{"architecture":"a","os":"b","config":{"Labels":{"x":null}},"rootfs":{"diff_ids":[]}}');
+  assert.match(formatImageConfig(parsed), /"Labels":\{"x":""\}/);
+});
+
 test("what the classic builder left of the base's own container is dropped", () => {
   const parsed = parseImageConfig(
     JSON.stringify({ ...minimal, container: 'x', docker_version: '1', config: { Hostname: 'h', Image: 'sha256:x' } }),

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { parseFlags } from '../../../src/cli/flags.ts';
 import { makeRegistryRequest } from '../../../src/cli/requests/registry-request.ts';
@@ -8,7 +11,7 @@ import { buildFlags } from '../../../src/cli/tables/build.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { anonymous } from '../../../src/registry/credentials.ts';
 import { namesFromTable } from '../../../src/registry/names.ts';
-import { openRegistries } from '../../../src/surroundings/registries.ts';
+import { openRegistries, trustCertificates } from '../../../src/surroundings/registries.ts';
 
 const { signal } = new AbortController();
 const server = createServer((question, answer) => answer.end(question.url === '/v2/' ? '{}' : '{"name":"a","tags":["1"]}'));
@@ -41,3 +44,13 @@ for (const host of ['registry.test', 'local.registry.test', 'xlocal'])
   test(`${host} is not spoken to without TLS unless somebody allows it`, async () => {
     await assert.rejects(tagsAt(host), { code: 'ERR_REGISTRY', message: /it does not speak TLS/ });
   });
+
+test('a folder of certificates that can not be read is told, and the others count', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'yadokari-certificates-'));
+  const loop = join(folder, 'loop');
+  symlinkSync(loop, loop);
+  const said: string[] = [];
+  trustCertificates({ SSL_CERT_DIR: `${loop}:${folder}/none` }, (event) => said.push('message' in event ? (event.message ?? '') : ''));
+  rmSync(folder, { recursive: true });
+  assert.deepEqual(said, [`Cannot read the certificates of ${loop}: too many symbolic links encountered`]);
+});
