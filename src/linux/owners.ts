@@ -1,4 +1,4 @@
-// Which owners this process can give to files: those that its user namespace maps, or without CAP_CHOWN only its own.
+// Which owners this process can give to files: those that its user namespace maps, or without CAP_CHOWN only its own. And which modes.
 import { readFileSync } from 'node:fs';
 import { Capability, hasCapability } from './capabilities.ts';
 
@@ -23,6 +23,13 @@ export function readPossibleOwner(): PossibleOwner {
   const uids = parseIdMap(readFileSync('/proc/self/uid_map', 'utf8'));
   const gids = parseIdMap(readFileSync('/proc/self/gid_map', 'utf8'));
   return ({ uid, gid }) => ({ uid: isIn(uids, uid) ? uid : self.uid, gid: isIn(gids, gid) ? gid : self.gid });
+}
+
+/** Tells which bits of the mode of a file of a group this process can't set: chmod(2) leaves out set-group-ID without CAP_FSETID. */
+export function readRefusedBits(): (gid: number) => number {
+  if (hasCapability(Capability.fsetid)) return () => 0;
+  const own = new Set([process.getegid?.(), ...(process.getgroups?.() ?? [])]);
+  return (gid) => (own.has(gid) ? 0 : 0o2000);
 }
 
 /** Parses user_namespaces(7)'s uid_map: lines of first id inside, first outside, and count. */

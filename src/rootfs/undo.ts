@@ -4,7 +4,7 @@ import type { ByteString } from '../bytes.ts';
 import type { FileView } from '../files/file-view.ts';
 import type { Root } from '../files/root.ts';
 import type { Timestamp } from '../layer/entry.ts';
-import { readPossibleOwner } from '../linux/owners.ts';
+import { readPossibleOwner, readRefusedBits } from '../linux/owners.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import { typeBits } from '../tree/node.ts';
 import type { PodMap } from '../tree/pod-map.ts';
@@ -86,6 +86,7 @@ function isSameTime(entry: TreeEntry, { seconds, nanoseconds }: Timestamp): bool
 /** The first path that is not what the tree says, on the disk or in the tree. */
 function findOther(scan: Tree, { protection }: Root, to: ImageTree, map: PodMap): ByteString | undefined {
   const possibleOwner = readPossibleOwner();
+  const refusedBits = readRefusedBits();
   const turned = new Set(map.turned.flatMap(({ held, free }) => [held, free]));
   const isForeign = (place: ByteString): boolean => protection.holds(place) || turned.has(place);
   /** How many names of each node are there. */
@@ -98,7 +99,8 @@ function findOther(scan: Tree, { protection }: Root, to: ImageTree, map: PodMap)
     const { uid, gid } = possibleOwner(node);
     // The kernel gives all links one mode, whatever a layer says.
     const mode = typeBits[node.type] | (node.type === 'symlink' ? 0o777 : node.mode);
-    const isSame = entry.mode === mode && entry.uid === uid && entry.gid === gid;
+    const isSameMode = ((entry.mode ^ mode) & ~refusedBits(gid)) === 0;
+    const isSame = isSameMode && entry.uid === uid && entry.gid === gid;
     const hasContent = node.type !== 'file' || (entry.size === node.size && isSameTime(entry, node.mtime));
     if (!isSame || !hasContent) return place;
     found[number] = (found[number] ?? 0) + 1;

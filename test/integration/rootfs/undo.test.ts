@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test';
 import type { ByteString } from '../../../src/bytes.ts';
 import type { StageFiles } from '../../../src/rootfs/stage-files.ts';
 import type { StageLayer } from '../../../src/rootfs/stage-layer.ts';
+import { Capability, hasCapability } from '../../../src/linux/capabilities.ts';
 import { shellRootMissing } from '../../support/shell-root.ts';
 import { StageBench, digestOf } from '../../support/stage-bench.ts';
 import type { TarOptions } from '../../support/tar.ts';
@@ -38,7 +39,7 @@ const below: readonly TarOptions[] = [
 ];
 const above: readonly TarOptions[] = [
   { path: 'etc/.wh.old', content: '' },
-  { path: 'd/h', type: '5', mode: 0o2755, mtime: 8 },
+  { path: 'd/h', type: '5', mode: 0o2755, gid: 42, mtime: 8 },
   { path: 'd/h/i', content: 'of the second layer', mtime: 8, pax: { 'SCHILY.xattr.user.kept': 'yes' } },
 ];
 
@@ -223,4 +224,11 @@ test('contents that can’t be read leave an empty root and the failure', { skip
   const broken = layers.map((layer) => (layer === first ? { ...layer, layer: () => Promise.reject(new Error('no more')) } : layer));
   await assert.rejects(bench.stage(broken).prepareRun(), /no more/);
   assert.deepEqual(describe(bench.rootFolder), []);
+});
+
+const isWhole = hasCapability(Capability.fsetid);
+test('all of this is so without CAP_FSETID, where a set-group-ID bit of the base is not on the disk', { skip: skip || !isWhole }, () => {
+  const { NODE_TEST_CONTEXT: _ours, ...env } = process.env;
+  const argv = ['--bounding-set=-fsetid', '--inh-caps=-fsetid', process.execPath, ...process.execArgv, import.meta.filename];
+  execFileSync('setpriv', argv, { env, stdio: 'pipe' });
 });
