@@ -126,7 +126,7 @@ const variables: readonly Line[] = [
   ['KANIKO_PRINT_PLAN', `KANIKO_PRINT_PLAN=1 ${dry()} 2>&1 | grep 'stage 0: FROM scratch'`],
   [
     'KANIKO_REGISTRY_MIRROR and KANIKO_REGISTRY_MAP',
-    seen('test/unit/cli/request.test.ts', 'KANIKO_REGISTRY_MIRROR counts only where the flag is not given'),
+    seen('test/unit/cli/requests/build-request.test.ts', 'KANIKO_REGISTRY_MIRROR counts only where the flag is not given'),
   ],
   [
     'KANIKO_PRE_CLEANUP, KANIKO_CLEANUP, KANIKO_PRESERVE_CONTEXT',
@@ -147,7 +147,10 @@ const variables: readonly Line[] = [
   ],
   ["GIT_TOKEN's relatives", seen('test/e2e/git.test.ts', 'GIT_TOKEN')],
   ['proxies in both cases', seen('test/unit/registry/proxy.test.ts', 'proxiesFrom() prefers the special over the general, and lower case')],
-  ['UPSTREAM_CLIENT_TYPE', seen('test/unit/cli/registry-request.test.ts', 'UPSTREAM_CLIENT_TYPE becomes a comment of the user agent')],
+  [
+    'UPSTREAM_CLIENT_TYPE',
+    seen('test/unit/cli/requests/registry-request.test.ts', 'UPSTREAM_CLIENT_TYPE becomes a comment of the user agent'),
+  ],
   [
     'BUILDER_OUTPUT',
     `mkdir /tmp/o; BUILDER_OUTPUT=/tmp/o DOCKER_AUTH_CONFIG='{"auths":{"@R@":{"auth":"${basic}"}}}' ${push()}; grep '"digest":"sha256:' /tmp/o/images`,
@@ -157,7 +160,7 @@ const variables: readonly Line[] = [
 const withAuth = `export DOCKER_AUTH_CONFIG='{"auths":{"@R@":{"auth":"${basic}"}}}'`;
 const outputs: readonly Line[] = [
   ['--digest-file has no newline', `${dry('--digest-file=/tmp/d')}; test "$(wc -c < /tmp/d)" = 71`],
-  ['--digest-file takes a URL', seen('test/unit/cli/request.test.ts', 'result files go to paths and URLs')],
+  ['--digest-file takes a URL', seen('test/unit/cli/requests/build-request.test.ts', 'result files go to paths and URLs')],
   [
     '--image-name-with-digest-file and --image-name-tag-with-digest-file',
     `${withAuth}; ${push('--image-name-with-digest-file=/tmp/n --image-name-tag-with-digest-file=/tmp/t')}; grep "^$R/shapes@sha256:" /tmp/n; grep "^$R/shapes:latest@sha256:" /tmp/t`,
