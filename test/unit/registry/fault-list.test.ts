@@ -182,9 +182,9 @@ const list: CaseList = {
   B40: [['data that is something else', images, 'the data that a descriptor brings along is not looked at']],
   B41: [['file, ftp, metadata, 401', down, 'a layer that is said to be at ${url} is refused by its digest']],
   B57: [
-    ['repository, tag, upper case, port, user, scheme', 'unit/cli/request', 'is refused before anything is built, beside a good one'],
-    ['digest', 'unit/cli/request', 'is refused: what is pushed has a digest of its own'],
-    ['IPv6, 200 letters, twice', 'unit/cli/request', 'a destination may be at an IPv6 address, have a long name, and come twice'],
+    ['repository, tag, upper case, port, user, scheme', 'unit/cli/requests/build-request', 'is refused before anything is built, beside a good one'],
+    ['digest', 'unit/cli/requests/build-request', 'is refused: what is pushed has a digest of its own'],
+    ['IPv6, 200 letters, twice', 'unit/cli/requests/build-request', 'a destination may be at an IPv6 address, have a long name, and come twice'],
     ['twice', several, 'a name that comes twice is pushed'],
     ['several registries, the second refuses', several, "name: 'refuses uploads'"],
   ],
@@ -209,7 +209,7 @@ const list: CaseList = {
     ['HTTP_PROXY', 'unit/cli/command-line', 'a proxy that is none is told before anything else'],
     ['TZ, HOME, PATH, LANG, NO_PROXY', 'unit/cli/command-line', 'a junk time zone, no HOME, no PATH and NO_PROXY=*'],
     ['SOURCE_DATE_EPOCH', 'unit/build/epoch', 'readEpoch() refuses ${JSON.stringify(value)}'],
-    ['SOURCE_DATE_EPOCH', 'unit/cli/request', 'SOURCE_DATE_EPOCH of the environment counts'],
+    ['SOURCE_DATE_EPOCH', 'unit/cli/requests/build-request', 'SOURCE_DATE_EPOCH of the environment counts'],
   ],
   B62: [
     ['a page, nothing, a list, UTF-8, escapes', images, '${what} in place of a manifest is told as what it is'],
