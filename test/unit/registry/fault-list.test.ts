@@ -182,9 +182,17 @@ const list: CaseList = {
   B40: [['data that is something else', images, 'the data that a descriptor brings along is not looked at']],
   B41: [['file, ftp, metadata, 401', down, 'a layer that is said to be at ${url} is refused by its digest']],
   B57: [
-    ['repository, tag, upper case, port, user, scheme', 'unit/cli/requests/build-request', 'is refused before anything is built, beside a good one'],
+    [
+      'repository, tag, upper case, port, user, scheme',
+      'unit/cli/requests/build-request',
+      'is refused before anything is built, beside a good one',
+    ],
     ['digest', 'unit/cli/requests/build-request', 'is refused: what is pushed has a digest of its own'],
-    ['IPv6, 200 letters, twice', 'unit/cli/requests/build-request', 'a destination may be at an IPv6 address, have a long name, and come twice'],
+    [
+      'IPv6, 200 letters, twice',
+      'unit/cli/requests/build-request',
+      'a destination may be at an IPv6 address, have a long name, and come twice',
+    ],
     ['twice', several, 'a name that comes twice is pushed'],
     ['several registries, the second refuses', several, "name: 'refuses uploads'"],
   ],
