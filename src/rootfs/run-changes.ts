@@ -3,9 +3,9 @@ import { type ByteString, textFromBytes } from '../bytes.ts';
 import type { Emit } from '../events.ts';
 import type { ReadAheadRequest } from '../files/read-ahead.ts';
 import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
-import type { LocalEntry } from '../layer/entry.ts';
+import type { LocalEntry, Metadata } from '../layer/entry.ts';
 import { statFieldCount, statInto } from '../linux/files.ts';
-import { readPossibleOwner } from '../linux/owners.ts';
+import { readPossibleOwner, readRefusedBits } from '../linux/owners.ts';
 import { keepsChangeTimes } from '../linux/statfs.ts';
 import { comparePaths, isWithin, splitPath } from '../paths.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
@@ -48,6 +48,7 @@ export class RunChanges {
   readonly #emit: Emit;
   readonly #signal: AbortSignal;
   readonly #possibleOwner = readPossibleOwner();
+  readonly #refusedBits = readRefusedBits();
   #scan: Tree | undefined;
   #trueTimes: boolean | undefined;
 
@@ -94,7 +95,7 @@ export class RunChanges {
     const settled = isRead ? await settleTouched(root, own, settling, this.#signal) : own;
     const changes = changesBut(exceptions.leftOut, this.#inImage(settled, before, tree), before);
     this.#emit({ kind: 'snapshot.finished', scanned: after.size, changed: changes.length, durationMs: performance.now() - started });
-    return this.#captured(changes, tree, map, isRead);
+    return this.#captured(changes, this.#unheld(changes, before, tree, map), map, isRead);
   }
 
   /** Whether a file has the very times that a scan saw for as long as nobody touches it. */
@@ -145,15 +146,14 @@ export class RunChanges {
     return parents;
   }
 
-  *#captured(changes: ChangeList, tree: ImageTree, map: PodMap, isRead: boolean): Generator<LocalEntry> {
-    const owners = this.#owners(changes, tree, map);
+  *#captured(changes: ChangeList, unheld: ReadonlyMap<ByteString, Partial<Metadata>>, map: PodMap, isRead: boolean): Generator<LocalEntry> {
     const { root } = this.#disk;
     const hasToken = root.protection.paths.some(isTokenFolder);
     for (const entry of captureChanges(root, changes, this.#signal, { isRead, readAhead: this.#readAhead })) {
       const { path, type, linkTarget } = entry;
       if (hasToken && type === 'directory' && isTokenFolder(path)) this.#warnOfToken(map.toImage(path));
       const isLink = type === 'hardlink' && linkTarget !== undefined;
-      yield { ...entry, ...owners.get(path), path: map.toImage(path), ...(isLink ? { linkTarget: map.toImage(linkTarget) } : {}) };
+      yield { ...entry, ...unheld.get(path), path: map.toImage(path), ...(isLink ? { linkTarget: map.toImage(linkTarget) } : {}) };
     }
   }
 
@@ -163,19 +163,23 @@ export class RunChanges {
     this.#emit({ kind: 'warning', code: `token-copied ${path}`, message });
   }
 
-  /** Owners that the disk can't give: what is in the root still, though changed, stays with whom the image says. */
-  #owners(changes: ChangeList, tree: ImageTree, map: PodMap): ReadonlyMap<ByteString, { readonly uid: number; readonly gid: number }> {
-    const owners = new Map<ByteString, { readonly uid: number; readonly gid: number }>();
+  /** What the disk can't hold, an owner or the set-group-ID bit: where a RUN left it as it was, it is still what the image says. */
+  #unheld(changes: ChangeList, before: Tree, tree: ImageTree, map: PodMap): ReadonlyMap<ByteString, Partial<Metadata>> {
+    const unheld = new Map<ByteString, Partial<Metadata>>();
     for (const change of changes) {
       if (change.kind !== 'modified' || !isStill(change)) continue;
-      const number = tree.at(map.toImage(change.path));
+      const { path, entry } = change;
+      const number = tree.at(map.toImage(path));
       if (number === undefined) continue;
-      const { uid, gid } = tree.node(number);
+      const { uid, gid, mode } = tree.node(number);
       const possible = this.#possibleOwner({ uid, gid });
-      const isElsewhere = possible.uid !== uid || possible.gid !== gid;
-      if (isElsewhere && possible.uid === change.entry.uid && possible.gid === change.entry.gid) owners.set(change.path, { uid, gid });
+      if (possible.uid !== entry.uid || possible.gid !== entry.gid) continue;
+      const possibleMode = mode & ~this.#refusedBits(entry.gid);
+      const keepsMode = (entry.mode & 0o7777) === possibleMode && entry.mode === before.get(path)?.mode;
+      if (possible.uid !== uid || possible.gid !== gid || (keepsMode && mode !== possibleMode))
+        unheld.set(path, { uid, gid, ...(keepsMode ? { mode } : {}) });
     }
-    return owners;
+    return unheld;
   }
 }
 

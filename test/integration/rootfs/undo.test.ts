@@ -226,6 +226,20 @@ test('contents that can’t be read leave an empty root and the failure', { skip
   assert.deepEqual(describe(bench.rootFolder), []);
 });
 
+test('a folder in which a RUN makes something keeps its set-group-ID bit, and a chmod counts', { skip }, async (context) => {
+  const bench = benchAt(context);
+  const files = bench.stage(await layersOf(bench));
+  const modeOf = async (path: string): Promise<number> => {
+    const tree = await files.tree();
+    return tree.node(tree.at(at(path)) ?? 0).mode;
+  };
+  await run(bench, files, 'touch /d/h/new; rm /d/h/i');
+  assert.equal(await modeOf('d/h'), 0o2755);
+  await run(bench, files, 'chmod 750 /d/h; touch /d/h/newer');
+  // chmod of busybox keeps a bit that is on the disk.
+  assert.equal((await modeOf('d/h')) & 0o777, 0o750);
+});
+
 const isWhole = hasCapability(Capability.fsetid);
 test('all of this is so without CAP_FSETID, where a set-group-ID bit of the base is not on the disk', { skip: skip || !isWhole }, () => {
   const { NODE_TEST_CONTEXT: _ours, ...env } = process.env;
