@@ -56,6 +56,8 @@ interface Library {
 // Aliases that grow without end are refused by the library's own limit.
 const options = { mapAsMap: true, maxAliasCount: 100, strict: true, uniqueKeys: true };
 const nodeLimit = 100_000;
+/** An alias may stand in its own value. */
+const depthLimit = 100;
 
 /** Maps as `Map`. @throws what `fail` makes of the library's words */
 export function readYaml(text: string, fail: Fail): unknown {
@@ -74,25 +76,26 @@ export function readPlacedYaml(text: string, fail: Fail): Placed {
   const [mistake] = document.errors;
   if (mistake !== undefined) throw fail(firstLine(mistake), mistake);
   let count = 0;
-  const place = (node: Node | null, named?: number): Placed => {
+  const place = (node: Node | null, depth: number, named?: number): Placed => {
     if (++count > nodeLimit) throw fail(`it has more than ${nodeLimit} values`);
     const line = named ?? (node?.range === undefined ? 1 : lines.linePos(node.range[0]).line);
-    if (library.isAlias(node)) return place(node?.resolve?.(document) ?? null, line);
+    if (depth > depthLimit) throw fail(`line ${line}: values in values are more than ${depthLimit} deep`);
+    if (library.isAlias(node)) return place(node?.resolve?.(document) ?? null, depth + 1, line);
     const items = node?.items ?? [];
-    if (library.isSeq(node)) return { kind: 'list', line, items: items.map((item) => place(isPair(item) ? null : item)) };
+    if (library.isSeq(node)) return { kind: 'list', line, items: items.map((item) => place(isPair(item) ? null : item, depth + 1)) };
     if (!library.isMap(node)) return placeText(node, line);
     const own = new Map<string, Placed>();
     const merged = new Map<string, Placed>();
     for (const { key, value } of items.filter(isPair)) {
       const name = String(key.value);
-      const member = place(value, key.range === undefined ? line : lines.linePos(key.range[0]).line);
+      const member = place(value, depth + 1, key.range === undefined ? line : lines.linePos(key.range[0]).line);
       if (name !== '<<') own.set(name, member);
       else for (const part of member.kind === 'list' ? member.items : [member]) if (part.kind === 'map') addMissing(merged, part.members);
     }
     addMissing(own, merged);
     return { kind: 'map', line, members: own };
   };
-  return place(document.contents);
+  return place(document.contents, 0);
 }
 
 function placeText(node: Node | null, line: number): PlacedText {

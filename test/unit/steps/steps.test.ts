@@ -116,6 +116,7 @@ timeout: 60s
 
 const cloudMistakes: readonly (readonly [text: string, message: RegExp])[] = [
   ['steps:\n  - name: a\n    argz: [x]', /:3: steps\[0\]\.argz is no field/],
+  ['steps: &a\n  - name: a\n    args: *a', /line 2: values in values are more than 100 deep/],
   ['steps:\n  - args: [x]', /:2: steps\[0\]\.name is missing/],
   ['steps:\n  - name: a\n    args: [$_TAG]', /:3: the substitution _TAG has no value/],
   ['steps:\n  - name: a\n    args: [$HOME]', /:3: there is no substitution HOME/],
