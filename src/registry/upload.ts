@@ -4,7 +4,7 @@ import { BuilderError, RegistryError } from '../errors.ts';
 import type { ImageBlob } from '../oci/image.ts';
 import type { Repository } from './repository.ts';
 import { Patience, TransientError, progressBytes } from './retry.ts';
-import { type UploadSession, patchBlob, putBlob, startUpload, uploadStatus } from './upload-verbs.ts';
+import { type UploadSession, cancelUpload, patchBlob, putBlob, startUpload, uploadStatus } from './upload-verbs.ts';
 
 export interface UploadOptions {
   /** Gets the number of bytes sent so far; it may fall when an upload starts over. */
@@ -24,12 +24,16 @@ const leastChunkBytes = 1024 * 1024;
 const wholeTries = 2;
 /** Refusals that a new session may cure, at once; more of them in one upload are the registry's last word. */
 const freshSessions = 2;
+/** Who stops a build doesn't wait long; registries forget sessions of their own accord, after days. */
+const cancelMs = 2_000;
 const sessionLost: ReadonlySet<string> = new Set(['BLOB_UPLOAD_INVALID', 'BLOB_UPLOAD_UNKNOWN']);
 const contentRefused: ReadonlySet<string> = new Set(['DIGEST_INVALID', 'SIZE_INVALID']);
 
 /** What earlier tries of one upload have shown. */
 interface UploadState {
   session: UploadSession | undefined;
+  /** Where content is, or was last, on its way to. */
+  open: URL | undefined;
   inChunks: boolean;
   chunkBytes: number;
   /** Where a chunk broke off: the registry says how much of it is there. */
@@ -47,6 +51,7 @@ export async function uploadBlob(repository: Repository, source: ImageBlob, opti
   const count = { hadBytes: 0, doneBytes: 0, broken: 0, lost: 0, refused: 0 };
   const state: UploadState = {
     session: options.session,
+    open: options.session?.location,
     inChunks: options.inChunks === true,
     chunkBytes: Math.min(options.chunkBytes ?? defaultChunkBytes, source.descriptor.size),
     unfinished: undefined,
@@ -60,6 +65,8 @@ export async function uploadBlob(repository: Repository, source: ImageBlob, opti
       await (state.inChunks ? sendChunks : sendWhole)({ repository, source, options, state }, signal);
       return;
     } catch (error) {
+      if (signal.aborted && state.open !== undefined)
+        await cancelUpload(repository, state.open, AbortSignal.timeout(cancelMs)).catch(() => undefined);
       signal.throwIfAborted();
       if (error instanceof RegistryError && mayBeCured(error, state)) {
         repository.retry.tell?.(`${error.message}; trying again at once, ${howAgain(state)}`);
@@ -121,9 +128,10 @@ async function nextSession({ repository, state }: Upload, signal: AbortSignal): 
 }
 
 async function sendWhole(upload: Upload, signal: AbortSignal): Promise<void> {
-  const { repository, source, options } = upload;
+  const { repository, source, options, state } = upload;
   const { descriptor } = source;
   const { location } = await nextSession(upload, signal);
+  state.open = location;
   let opened: Readable | undefined;
   const open = (): AsyncIterable<Buffer> => {
     // A redirect or a 401 needs the content once more: what was opened before is not read any further.
@@ -163,6 +171,7 @@ async function sendChunks(upload: Upload, signal: AbortSignal): Promise<void> {
       };
       const open = (): AsyncIterable<Buffer> => counted(chunk(), (sent) => options.onBytes(before + sent));
       state.doneBytes = before;
+      state.open = at.location;
       state.unfinished = { ...session, location: at.location };
       at = await patchBlob(repository, at.location, before, { open, sizeBytes }, signal);
       state.unfinished = undefined;
@@ -172,6 +181,7 @@ async function sendChunks(upload: Upload, signal: AbortSignal): Promise<void> {
   } finally {
     await reader.close();
   }
+  state.open = at.location;
   await putBlob(repository, at.location, descriptor, undefined, signal);
 }
 

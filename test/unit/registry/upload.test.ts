@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Readable } from 'node:stream';
 import { test } from 'node:test';
+import { BuilderError } from '../../../src/errors.ts';
 import type { Layer } from '../../../src/oci/image.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
@@ -45,6 +46,25 @@ test('the sources of an upload that is redirected are all closed, whole and in c
       streams.map((stream) => stream.destroyed),
       streams.map(() => true),
     );
+  }
+});
+
+test('an upload that is stopped takes back its session, whole and in chunks', async () => {
+  for (const inChunks of [false, true]) {
+    const stop = new AbortController();
+    const layer = layerOf(someBytes(3_000_000));
+    const whole = new RegExp(layer.descriptor.digest.slice(7));
+    if (inChunks) at.registry.inject({ method: 'PUT', path: whole, act: answer(413) });
+    at.registry.inject({
+      method: inChunks ? 'PATCH' : 'PUT',
+      path: inChunks ? /uploads/ : whole,
+      act: () => stop.abort(new BuilderError('ERR_ABORTED', 'SIGTERM')),
+    });
+    const before = at.registry.requests.length;
+    const push = at.client.pushImage(storedOf(layer), [at.named(`app/stopped-${inChunks}:v1`)], { chunkBytes: 1_000_000 }, stop.signal);
+    await assert.rejects(push, /SIGTERM/);
+    const deleted = at.registry.requests.slice(before).filter(({ method, path }) => method === 'DELETE' && /uploads\/./.test(path));
+    assert.ok(deleted.length > 0);
   }
 });
 
