@@ -6,7 +6,7 @@ import type { GrowingLayer, Layer } from '../oci/image.ts';
 import type { Reference } from '../oci/reference.ts';
 import { allOrAbort } from './all-or-abort.ts';
 import { type PushContext, progressOf, pushBlob } from './push-blob.ts';
-import { cancelUpload, patchGrowing, startUpload } from './upload-verbs.ts';
+import { cancelMs, cancelUpload, patchGrowing, startUpload } from './upload-verbs.ts';
 import { counted } from './upload.ts';
 
 /** A registry that takes a blob while it comes has nothing left to do at its end but to say so. */
@@ -44,6 +44,8 @@ export async function pushGrowing(
       await pushBlob(context, await growing.finished, reference, { isFresh: true, begun }, inner);
     } finally {
       stop.abort(new BuilderError('ERR_ABORTED', 'the layer has been sent, or there is none'));
+      // Its session is taken back before the process ends.
+      if (inner.aborted) await begun.catch(() => undefined);
     }
   });
 }
@@ -70,7 +72,8 @@ async function sendGrowing(
     return await patchGrowing(repository, location, () => counted(growing.chunks(signal), onBytes), answerMs, signal);
   } catch (error) {
     if (!signal.aborted) repository.takesGrowing = false;
-    void cancelUpload(repository, location, AbortSignal.timeout(answerMs)).catch(() => undefined);
+    const cancelled = cancelUpload(repository, location, AbortSignal.timeout(cancelMs)).catch(() => undefined);
+    if (signal.aborted) await cancelled;
     throw error;
   }
 }

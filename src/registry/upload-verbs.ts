@@ -133,6 +133,9 @@ export async function uploadStatus(
   return { location: nextLocation(response, location, task), doneBytes: last + 1 };
 }
 
+/** Who stops a build doesn't wait long; registries forget sessions of their own accord, after days. */
+export const cancelMs = 2_000;
+
 /** distribution-spec end-14, best effort: a registry that keeps the session will expire it. */
 export async function cancelUpload(repository: Repository, location: URL, signal: AbortSignal): Promise<void> {
   try {

@@ -4,7 +4,7 @@ import { BuilderError, RegistryError } from '../errors.ts';
 import type { ImageBlob } from '../oci/image.ts';
 import type { Repository } from './repository.ts';
 import { Patience, TransientError, progressBytes } from './retry.ts';
-import { type UploadSession, cancelUpload, patchBlob, putBlob, startUpload, uploadStatus } from './upload-verbs.ts';
+import { type UploadSession, cancelMs, cancelUpload, patchBlob, putBlob, startUpload, uploadStatus } from './upload-verbs.ts';
 
 export interface UploadOptions {
   /** Gets the number of bytes sent so far; it may fall when an upload starts over. */
@@ -24,8 +24,6 @@ const leastChunkBytes = 1024 * 1024;
 const wholeTries = 2;
 /** Refusals that a new session may cure, at once; more of them in one upload are the registry's last word. */
 const freshSessions = 2;
-/** Who stops a build doesn't wait long; registries forget sessions of their own accord, after days. */
-const cancelMs = 2_000;
 const sessionLost: ReadonlySet<string> = new Set(['BLOB_UPLOAD_INVALID', 'BLOB_UPLOAD_UNKNOWN']);
 const contentRefused: ReadonlySet<string> = new Set(['DIGEST_INVALID', 'SIZE_INVALID']);
 

@@ -296,7 +296,7 @@ const failures: readonly Failure[] = [
     what: 'a token file that is not there',
     registry: ecr,
     env: () => ({ ...irsa(), AWS_WEB_IDENTITY_TOKEN_FILE: '/nowhere/token' }),
-    says: /^Cannot read \/nowhere\/token, which AWS_WEB_IDENTITY_TOKEN_FILE names: ENOENT$/,
+    says: /^Cannot read \/nowhere\/token, which AWS_WEB_IDENTITY_TOKEN_FILE names: no such file or directory$/,
   },
   {
     what: 'a wrong key',
