@@ -110,7 +110,7 @@ function proxyStatusOf(error: unknown): number | undefined {
   return said === undefined ? undefined : Number(said);
 }
 
-const proxyPasswordHint = 'give the proxy its user and password, as in HTTPS_PROXY=http://user:password@host:port';
+const proxyPasswordHint = 'give the proxy its user and password: USER:PASSWORD@ before the host in HTTPS_PROXY=http://host:port';
 
 function hintFor(codes: readonly string[], { host, pathname }: URL, authorities = 'a file that SSL_CERT_FILE names'): string | undefined {
   const skip = `--skip-tls-verify-registry ${host} skips the check`;

@@ -284,7 +284,7 @@ test('a plain proxy that wants a password is named', async () => {
   const client = clientOf({ hostRules: () => ({ insecure: true }), proxies: proxiesFrom({ HTTP_PROXY: `http://127.0.0.1:${port}` }) });
   await assert.rejects(client.resolve(at(1), signal), {
     message: new RegExp(`^Cannot reach registry\\.test:1 through the proxy 127\\.0\\.0\\.1:${port}: .*the proxy answered 407$`),
-    hint: /HTTPS_PROXY=http:\/\/user:password@/,
+    hint: /USER:PASSWORD@ before the host in HTTPS_PROXY=/,
   });
 });
 
