@@ -1,12 +1,13 @@
 // podman's registries.conf and policy.json as this machine has them. In the builder's image only what the environment names counts: what
 // lies in /etc there is a pod's or, after a build, some image's.
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { BuilderError, ifCode, inWords, orElse } from '../errors.ts';
+import { ifCode, inWords, orElse } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { type Policy, anythingGoes, readPolicy } from '../registry/policy.ts';
 import { type ConfFile, type RegistriesConf, readRegistriesConf } from '../registry/registries-conf.ts';
+import { readSmallFileSync } from '../small-file.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -71,11 +72,6 @@ function confFiles(folder: string): readonly string[] {
 }
 
 function readConf(path: string): ConfFile {
-  return orElse(
-    () => {
-      if (statSync(path).size > fileLimitBytes) throw new BuilderError('ERR_USAGE', `it has more than ${fileLimitBytes} bytes`);
-      return { path, text: readFileSync(path, 'utf8') };
-    },
-    inWords('ERR_USAGE', `Cannot read ${path}`),
-  );
+  const bytes = orElse(() => readSmallFileSync(path, fileLimitBytes), inWords('ERR_USAGE', `Cannot read ${path}`));
+  return { path, text: bytes.toString('utf8') };
 }
