@@ -35,6 +35,7 @@ export async function bundlePrograms(root: string): Promise<Bundles> {
     ['koffi.node', readFileSync(join(root, nativeKoffi()))],
     ['ssh2.js', ssh.code],
     ['open-telemetry.js', telemetry.code],
+    ['errors.md', readFileSync(join(root, 'docs/errors.md'))],
   ]);
   const packages = new Set([...ssh.packages, ...telemetry.packages, 'node_modules/koffi']);
   for (const [name, entry] of Object.entries(programs)) {

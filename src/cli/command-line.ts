@@ -7,7 +7,7 @@ import { tellAccepted } from './accepted.ts';
 import { type Command, type CommandInput, type Invocation, flagsOf, listedFlags } from './command.ts';
 import { commands, executor, findCommand } from './commands.ts';
 import { describeFailure, exitStatusOf } from './exit.ts';
-import { errorText, isErrorCode } from './error-help.ts';
+import { errorText } from './error-help.ts';
 import { type ParsedFlags, parseFlags } from './flags.ts';
 import { familyText, helpText, overviewText, usageOf } from './help.ts';
 import { ciNames, dialectOf } from '../report/dialect.ts';
@@ -90,7 +90,8 @@ function askedHelp(words: readonly string[]): string {
   const names = words.filter((word) => word !== '--all' && word !== '');
   if (names.length === 0) return words.includes('--all') ? helpText(executor, true) : overviewText();
   const [first = ''] = names;
-  if (names.length === 1 && isErrorCode(first)) return errorText(first);
+  const ofError = names.length === 1 ? errorText(first) : undefined;
+  if (ofError !== undefined) return ofError;
   const command = names.join(' ') === executor.name ? executor : findCommand(names)?.command;
   if (command !== undefined) return helpText(command, words.includes('--all'));
   const family = names.length === 1 ? familyText(first) : undefined;

@@ -1,25 +1,12 @@
-// What there is to say about an error's code: the same text for `help CODE` and for docs/errors.md.
-import type { ErrorCode } from '../errors.ts';
-import { errorExamples } from './tables/error-examples.ts';
-import { errorPages } from './tables/errors.ts';
+// What `help CODE` says: a section of docs/errors.md, which lies beside the bundle in the image.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
-/** True for the name of an error. */
-export function isErrorCode(word: string): word is ErrorCode {
-  return Object.hasOwn(errorPages, word);
-}
-
-/** A section of Markdown, which reads as well without being rendered. */
-export function errorText(code: ErrorCode): string {
-  const { means, tries } = errorPages[code];
-  return [
-    `## ${code}`,
-    '',
-    means,
-    '',
-    ...errorExamples[code].flatMap(({ when, printed }) => [`Where ${when}:`, '', '```', ...printed, '```', '']),
-    'What to try:',
-    '',
-    ...tries.map((each) => `- ${each}`),
-    '',
-  ].join('\n');
+/** A section of Markdown, which reads as well without being rendered; undefined where the word is no error's code. */
+export function errorText(word: string): string | undefined {
+  if (!word.startsWith('ERR_')) return undefined;
+  const isSource = import.meta.filename.endsWith('.ts');
+  const page = readFileSync(join(import.meta.dirname, isSource ? '../../docs/errors.md' : 'errors.md'), 'utf8');
+  const section = page.split(/^(?=## )/m).find((each) => each.startsWith(`## ${word}\n`));
+  return section && `${section.trimEnd()}\n`;
 }

@@ -1,8 +1,9 @@
 // docs/errors.md shows errors as they are printed: each of its examples is provoked here, in a pod, and compared.
 import assert from 'node:assert/strict';
 import { lookup } from 'node:dns/promises';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { errorExamples } from '../../src/cli/tables/error-examples.ts';
 import type { BuilderRun } from '../support/builder.ts';
 import { Scene, type SceneBuild } from '../support/scene.ts';
 
@@ -77,7 +78,14 @@ const causes: Readonly<Record<string, Build & { readonly stopAt?: string; readon
   'the build is stopped': { dockerfile: `${base}RUN echo started; sleep 60\n`, stopAt: 'started' },
 };
 
-const shown = Object.entries(errorExamples).flatMap(([code, examples]) => examples.map((example) => ({ code, ...example })));
+const page = readFileSync(join(import.meta.dirname, '../../docs/errors.md'), 'utf8');
+const shown = page.split(/^## /m).flatMap((section) =>
+  Array.from(section.matchAll(/^Where (.*):\n\n```\n([^]*?)\n```$/gm), ([, when = '', printed = '']) => ({
+    code: section.slice(0, section.indexOf('\n')),
+    when,
+    printed: printed.split('\n'),
+  })),
+);
 
 test('every example has a cause here, and every cause an example', () => {
   assert.deepEqual(shown.map(({ when }) => when).toSorted(), Object.keys(causes).toSorted());
