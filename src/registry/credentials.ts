@@ -36,7 +36,7 @@ export interface NativeHelper {
 
 export interface CredentialOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Folders with a `config.json` that are tried after `$DOCKER_CONFIG` and before `$HOME/.docker`. */
+  /** Folders with a `config.json` that are tried after `$DOCKER_CONFIG` and before `$HOME/.docker`; the builder's own where left out. */
   readonly folders?: readonly string[];
   readonly onWarning?: (message: string) => void;
   /** Hears which source a credential came from, or that there is none. */
@@ -50,6 +50,9 @@ export interface CredentialOptions {
 
 /** The files of credentials, one a line, where somebody has found them already; nothing else is looked for then. */
 export const filesVariable = 'YADOKARI_CREDENTIAL_FILES';
+
+/** Where the builder's own config.json may be. */
+const ownFolder = '/kaniko/.docker';
 
 /** Where podman keeps credentials without a session, by user. */
 const sessions = '/run/containers/';
@@ -100,7 +103,7 @@ export async function loadCredentials(options: CredentialOptions): Promise<Crede
 }
 
 /** Files in the order in which they are asked: docker's and kaniko's folders, and where podman, buildah and skopeo keep theirs. */
-export function configPaths(env: CredentialOptions['env'], folders: readonly string[]): readonly string[] {
+export function configPaths(env: CredentialOptions['env'], folders: readonly string[] = [ownFolder]): readonly string[] {
   const only = env[filesVariable];
   if (only !== undefined) return only.split('\n');
   const paths: string[] = [];
@@ -137,7 +140,7 @@ async function readConfigs(
   const inline = options.env['DOCKER_AUTH_CONFIG'];
   sources.push('DOCKER_AUTH_CONFIG');
   if (inline !== undefined && inline !== '') configs.push(parseDockerConfig(inline, 'DOCKER_AUTH_CONFIG'));
-  const paths = configPaths(options.env, options.folders ?? []);
+  const paths = configPaths(options.env, options.folders);
   sources.push(...paths);
   let isFirst = true;
   for (const path of paths) {

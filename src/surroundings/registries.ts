@@ -7,7 +7,7 @@ import type { Emit } from '../events.ts';
 import { given } from '../given.ts';
 import { type Clouds, openClouds } from '../cloud/clouds.ts';
 import { type RegistryClient, createConnections, createRegistryClient } from '../registry/client.ts';
-import { type Credentials, loadCredentials } from '../registry/credentials.ts';
+import { type CredentialOptions, type Credentials, loadCredentials } from '../registry/credentials.ts';
 import type { HostRules } from '../registry/http-client.ts';
 import { exchangeNotes } from '../registry/notes.ts';
 import { type Names, loadNames } from '../registry/names.ts';
@@ -36,18 +36,36 @@ export interface RegistryAccess extends AsyncDisposable {
   readonly policy: Policy;
 }
 
-/** All that a command needs to speak to registries; `folders` may hold a config.json. @throws ERR_USAGE for a file that can't be read */
+/** What a command needs to speak to registries; `folders` may hold a config.json. @throws ERR_USAGE for a file that can't be read */
 export async function accessRegistries(
   request: RegistryRequest,
-  { env, folders, emit }: Pick<RegistrySurroundings, 'env' | 'emit'> & { readonly folders: readonly string[] },
+  { env, folders, emit }: Around & Pick<CredentialOptions, 'folders'>,
 ): Promise<RegistryAccess> {
+  const basis = await openBasis(request, { env, emit }, async (common) => {
+    return await loadCredentials({ ...common, env, ...given({ folders, builtIn: request.credentialHelpers }) });
+  });
+  const clients = openRegistries(request, { ...basis, env, emit });
+  const close = async (): Promise<void> => {
+    await clients.pull.close();
+    await clients.push.close();
+    await basis.clouds.close();
+  };
+  return { ...basis, clients, [Symbol.asyncDispose]: close };
+}
+
+type Around = Pick<RegistrySurroundings, 'env' | 'emit'>;
+
+/** What every client of registries is made with; `load` reads the credentials. @throws ERR_USAGE for a file that can't be read */
+export async function openBasis(
+  request: HostSettings & Pick<RegistryRequest, 'userAgent'>,
+  { env, emit }: Around,
+  load: (common: Pick<CredentialOptions, 'native' | 'onWarning' | 'onFound'>) => Promise<Credentials>,
+): Promise<Omit<RegistryAccess, 'clients' | keyof AsyncDisposable>> {
   trustCertificates(env, emit);
   const { registries: conf, policy } = readContainersConf(env, emit);
   const names = await loadNames();
   const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
   const onFound = (message: string): void => emit({ kind: 'note', level: 'debug', message });
-  const { credentialHelpers } = request;
-  const builtIn = given({ builtIn: credentialHelpers });
   const clouds = openClouds({
     env,
     names,
@@ -59,14 +77,7 @@ export async function accessRegistries(
     onExchange: exchangeNotes(emit),
     onWarning,
   });
-  const credentials = await loadCredentials({ env, folders, onWarning, onFound, native: clouds.helpers, ...builtIn });
-  const clients = openRegistries(request, { env, names, credentials, conf, emit });
-  const close = async (): Promise<void> => {
-    await clients.pull.close();
-    await clients.push.close();
-    await clouds.close();
-  };
-  return { clients, names, credentials, clouds, conf, policy, [Symbol.asyncDispose]: close };
+  return { names, clouds, conf, policy, credentials: await load({ native: clouds.helpers, onWarning, onFound }) };
 }
 
 /** Both clients; certificates are read now, before the root belongs to an image. @throws ERR_USAGE for a file that can't be read */

@@ -5,17 +5,13 @@ import type { HostSettings } from '../build/request.ts';
 import { BuilderError, systemReason, systemCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { given } from '../given.ts';
-import { type Clouds, openClouds } from '../cloud/clouds.ts';
 import { type RegistryClient, createRegistryClient } from '../registry/client.ts';
-import { type Credentials, anonymous, filesVariable, loadCredentials } from '../registry/credentials.ts';
+import { type CredentialOptions, type Credentials, anonymous, filesVariable, loadCredentials } from '../registry/credentials.ts';
 import type { Credential } from '../registry/docker-config.ts';
 import type { HostRules } from '../registry/http-client.ts';
-import { exchangeNotes } from '../registry/notes.ts';
-import { loadNames } from '../registry/names.ts';
 import type { Policy } from '../registry/policy.ts';
 import { proxiesFrom } from '../registry/proxy.ts';
-import { readContainersConf } from './containers-conf.ts';
-import { readHostRules, trustCertificates } from './registries.ts';
+import { openBasis, readHostRules } from './registries.ts';
 
 /** How the registries of one side are reached. */
 export interface RegistrySide {
@@ -37,17 +33,15 @@ export async function openRegistrySide(
   side: RegistrySide,
   { env, emit }: { readonly env: Readonly<Record<string, string | undefined>>; readonly emit: Emit },
 ): Promise<{ readonly registry: RegistryClient; readonly policy: Policy }> {
-  trustCertificates(env, emit);
-  const { registries: conf, policy } = readContainersConf(env, emit);
-  const { certificateFolder, chunkBytes, userAgent } = side;
+  const { certificateFolder, chunkBytes, userAgent, hosts, isLenient } = side;
+  const { names, clouds, conf, policy, credentials } = await openBasis({ ...hosts, userAgent }, { env, emit }, async (common) => {
+    return await credentialsOf(side, { ...common, env });
+  });
   const folder = certificateFolder === undefined ? {} : readCertificates(certificateFolder);
-  const ofHost = readHostRules(side.hosts, conf)(side.isLenient, side.isLenient);
+  const ofHost = readHostRules(hosts, conf)(isLenient, isLenient);
   const hostRules = (host: string): HostRules => ({ ...folder, ...ofHost(host) });
-  const common = { names: await loadNames(), proxies: proxiesFrom(env), userAgent };
-  const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
-  const clouds = openClouds({ ...common, env, hostRules: () => ({}), onExchange: exchangeNotes(emit), onWarning });
-  const credentials = await credentialsOf(side, clouds, { env, emit, onWarning });
-  const client = createRegistryClient({ ...common, credentials, hostRules, conf, emit, ...given({ chunkBytes }) });
+  const proxies = proxiesFrom(env);
+  const client = createRegistryClient({ names, proxies, userAgent, credentials, hostRules, conf, emit, ...given({ chunkBytes }) });
   const close = async (): Promise<void> => {
     await client.close();
     await clouds.close();
@@ -55,26 +49,15 @@ export async function openRegistrySide(
   return { registry: { ...client, close }, policy };
 }
 
-async function credentialsOf(
-  { credential, authFile }: RegistrySide,
-  clouds: Clouds,
-  around: {
-    readonly env: Readonly<Record<string, string | undefined>>;
-    readonly emit: Emit;
-    readonly onWarning: (message: string) => void;
-  },
-): Promise<Credentials> {
-  const { env, emit, onWarning } = around;
+async function credentialsOf({ credential, authFile }: RegistrySide, options: CredentialOptions): Promise<Credentials> {
   if (credential === 'none') return anonymous;
   if (credential !== undefined) {
     const find = async (): Promise<Credential> => credential;
     return { find, reload: async () => undefined, sources: () => ['the command line'] };
   }
-  const onFound = (message: string): void => emit({ kind: 'note', level: 'debug', message });
-  const common = { native: clouds.helpers, onWarning, onFound };
-  if (authFile === undefined) return await loadCredentials({ ...common, env, folders: ['/kaniko/.docker'] });
+  if (authFile === undefined) return await loadCredentials(options);
   // A file that is named is the only one; its helpers are found as ever.
-  return await loadCredentials({ ...common, env: { PATH: env['PATH'], [filesVariable]: authFile }, builtIn: new Set() });
+  return await loadCredentials({ ...options, env: { PATH: options.env['PATH'], [filesVariable]: authFile }, builtIn: new Set() });
 }
 
 /** As containers' and docker's certs.d folders. */

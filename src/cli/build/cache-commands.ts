@@ -14,8 +14,6 @@ import { listFormats, listGroups, pruneGroups } from '../tables/cache-command.ts
 import { registryFlags } from '../tables/registry.ts';
 import { formatBytes, formatCount, parseBytes } from '../../report/units.ts';
 
-/** Where the builder's own config.json may be. */
-const configFolder = '/kaniko/.docker';
 /** As that of --cache-ttl. */
 const defaultAgeMs = 336 * 3_600_000;
 
@@ -57,7 +55,7 @@ async function withPlace(input: CommandInput, use: (place: EntryPlace) => Promis
   // Entries of other platforms are as good here as ours.
   const emit: typeof report.emit = (event) => (event.kind === 'warning' && event.code === 'platform' ? undefined : report.emit(event));
   const request = makeRegistryRequest(settings, env, workingDirectory);
-  await using access = await accessRegistries(request, { env, folders: [configFolder], emit });
+  await using access = await accessRegistries(request, { env, emit });
   await use(openPlace(place, access.clients.push, hostPlatform(process.arch)));
 }
 

@@ -80,7 +80,7 @@ function wordsOf({ name, flags }: Target, input: Pick<CommandInput, 'flags'>): r
 
 /** A build may take away the file with credentials (`login --once`), or the root that it was in: the next one is told what it said. */
 function readCredentials(env: Environment): () => Environment {
-  const path = configPaths(env, ['/kaniko/.docker']).find((each) => existsSync(each));
+  const path = configPaths(env).find((each) => existsSync(each));
   if (path === undefined || (env['DOCKER_AUTH_CONFIG'] ?? '') !== '') return () => ({});
   const text = statSync(path).size <= limitBytes ? readFileSync(path, 'utf8') : '';
   return () => (existsSync(path) ? {} : { DOCKER_AUTH_CONFIG: text });

@@ -14,9 +14,6 @@ import { makeRegistryRequest } from '../requests/registry-request.ts';
 import { parseBuildArgs } from '../requests/build-args.ts';
 import { readStandardInput } from '../standard-input.ts';
 
-/** Where the builder's own config.json may be. */
-const configFolder = '/kaniko/.docker';
-
 /** kaniko's rule: 0 as soon as one image is there. @throws BuilderError */
 export async function runWarmCommand(input: CommandInput): Promise<number> {
   const { settings, env, report, signal } = input;
@@ -25,7 +22,7 @@ export async function runWarmCommand(input: CommandInput): Promise<number> {
   const path = resolve(workingDirectory, settings.text('cache-dir') ?? defaultBaseFolder);
   const folder = new BaseFolder({ path, ttlMs: ttlMsOf(settings), now: Date.now, emit });
   const request = makeRegistryRequest(settings, env, workingDirectory);
-  await using access = await accessRegistries(request, { env, folders: [configFolder], emit });
+  await using access = await accessRegistries(request, { env, emit });
   const registry = access.clients.pull;
   const images = await findImages(input, workingDirectory, async (url) => (await registry.download(url, { signal })).body);
   if (images === undefined) return 1;

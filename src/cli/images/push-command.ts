@@ -85,7 +85,7 @@ async function pushFromDisk({ settings, env, report, signal }: CommandInput, nam
   const output = makeOutputRequest(settings, { env, workingDirectory });
   const { emit } = report;
   const request = makeRegistryRequest(settings, env, workingDirectory);
-  await using access = await accessRegistries(request, { env, folders: ['/kaniko/.docker'], emit });
+  await using access = await accessRegistries(request, { env, emit });
   const registry = access.clients.push;
   const temporaryFolder = temporaryFolderOf(settings, env);
   await using source = await openImage({ name, store: storeOf(settings, env), temporaryFolder }, signal);

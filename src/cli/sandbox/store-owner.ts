@@ -20,7 +20,7 @@ export async function asStoreOwner(input: CommandInput, command: string, act: ()
   report.close();
   return await runUnshared(mapping, [...program, ...command.split(' '), ...words, '--', ...positionals], {
     // Inside, the user is root, and root's store and credentials are others.
-    env: { ...env, YADOKARI_ROOT: storeOf(settings, env).folder, [filesVariable]: configPaths(env, ['/kaniko/.docker']).join('\n') },
+    env: { ...env, YADOKARI_ROOT: storeOf(settings, env).folder, [filesVariable]: configPaths(env).join('\n') },
     onSignal: (send) => passSignals(send, signal),
     signal,
   });

@@ -32,7 +32,7 @@ export async function runIndexCreateCommand(input: CommandInput): Promise<void> 
   const { sources, platforms } = await indexSources(input, workingDirectory);
   const output = outputOf(settings, targets, workingDirectory);
   const request = makeRegistryRequest(settings, env, workingDirectory);
-  await using access = await accessRegistries(request, { env, folders: ['/kaniko/.docker'], emit: report.emit });
+  await using access = await accessRegistries(request, { env, emit: report.emit });
   const common = { temporaryFolder: tmpdir(), platform: hostPlatform(process.arch), engine: engineOf(env) };
   const from: Means = { ...common, registry: access.clients.pull };
   const to: Means = { ...common, registry: access.clients.push };

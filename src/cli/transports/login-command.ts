@@ -78,7 +78,6 @@ async function printLogin({ settings, env, report, stdout, signal }: CommandInpu
   const file = settings.text('authfile');
   const { find } = await loadCredentials({
     env: file === undefined ? env : { PATH: env['PATH'], [filesVariable]: resolve(file) },
-    folders: ['/kaniko/.docker'],
     builtIn: new Set(),
     onWarning: (message) => report.emit({ kind: 'warning', code: `credentials ${message}`, message }),
   });

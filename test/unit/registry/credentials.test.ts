@@ -20,7 +20,7 @@ async function helper(folder: string, name: string, body: string): Promise<void>
 
 test('configPaths() follows docker and podman, with the builder folder in between', () => {
   const env = { DOCKER_CONFIG: '/d', HOME: '/h', REGISTRY_AUTH_FILE: '/r.json', XDG_RUNTIME_DIR: '/x' };
-  assert.deepEqual(configPaths(env, ['/kaniko/.docker']), [
+  assert.deepEqual(configPaths(env), [
     '/d/config.json',
     '/d/.dockerconfigjson',
     '/d/.dockercfg',
