@@ -1,17 +1,29 @@
-// An image as the one tar file that `docker load` and `podman load` read. There is no specification but their code.
+// A tar file that `docker load` and `podman load` read, written blob by blob, the list of names last. There is no specification but their code.
+import { Readable } from 'node:stream';
+import { stat } from 'node:fs/promises';
+import { BuilderError, ifCode } from '../errors.ts';
 import { given } from '../given.ts';
-import type { Entry } from '../layer/entry.ts';
-import { writeArchive } from '../layer/write.ts';
+import { type Descriptor, isForeign } from '../oci/descriptor.ts';
 import { splitDigest } from '../oci/digest.ts';
-import { formatJson, jsonObject } from '../oci/json.ts';
-import { type Reference, formatCommonName } from '../oci/reference.ts';
-import type { StoredImage } from '../oci/stored-image.ts';
-import { fileEntry } from './archive-writer.ts';
-import { writeWholeFile } from './whole-file.ts';
+import { type Json, formatJson, jsonObject } from '../oci/json.ts';
+import { parseManifest } from '../oci/manifest.ts';
+import { isConfigType } from '../oci/media-type.ts';
+import { type Reference, formatCommonName, parseReference } from '../oci/reference.ts';
+import { type StoredImage, writeImage } from '../oci/stored-image.ts';
+import { type ImageArchive, openArchiveWriter } from './archive-writer.ts';
 
 /**
- * Writes the archive. Layers stay compressed as they are, which every reader takes; names without a tag are left out.
- * @throws ERR_LAYER when the file can't be written
+ * A new archive, in its place when `finish` has ended. Names are whole ones.
+ * @throws ERR_USAGE when there is something at `path`: other images would be lost
+ */
+export async function openDockerArchive(path: string, signal: AbortSignal): Promise<ImageArchive> {
+  await refuseExisting(path);
+  return dockerArchive(path, signal);
+}
+
+/**
+ * Writes an archive of one image in place of what is there. Layers stay compressed as they are, which every reader takes; names without a
+ * tag are left out. @throws ERR_LAYER when the file can't be written
  */
 export async function writeDockerArchive(
   path: string,
@@ -19,30 +31,49 @@ export async function writeDockerArchive(
   names: readonly Reference[],
   signal: AbortSignal,
 ): Promise<void> {
-  await writeWholeFile(path, writeArchive(entriesOf(image, names, signal)), signal);
+  const tagged = names.filter(({ tag }) => tag !== undefined).map(formatCommonName);
+  await using archive = dockerArchive(path, signal);
+  await writeImage(archive.sinkFor(tagged), image, signal);
+  await archive.finish();
 }
 
-async function* entriesOf(
-  { config, image }: StoredImage,
-  names: readonly Reference[],
-  signal: AbortSignal,
-): AsyncGenerator<Entry, void, undefined> {
-  const configName = `${splitDigest(config.descriptor.digest).hex}.json`;
-  yield fileEntry(configName, config.bytes.length, one(config.bytes));
-  const written = new Set<string>();
-  const layerNames: string[] = [];
-  for (const layer of image.layers) {
-    const name = `${splitDigest(layer.descriptor.digest).hex}${layer.descriptor.mediaType.endsWith('gzip') ? '.tar.gz' : '.tar'}`;
-    layerNames.push(name);
-    // An image may have the same layer twice; the archive has it once.
-    if (written.has(name)) continue;
-    written.add(name);
-    yield fileEntry(name, layer.descriptor.size, layer.open(signal));
-  }
-  const tags = names.filter((name) => name.tag !== undefined).map(repoTag);
-  const entry = jsonObject({ Config: configName, RepoTags: [...new Set(tags)], Layers: layerNames });
-  const bytes = Buffer.from(formatJson([entry]), 'utf8');
-  yield fileEntry('manifest.json', bytes.length, one(bytes));
+function dockerArchive(path: string, signal: AbortSignal): ImageArchive {
+  const archive = openArchiveWriter(path, signal);
+  const images: Json[] = [];
+  const refuseIndex = (): BuilderError =>
+    new BuilderError('ERR_UNSUPPORTED', `Cannot write an index to ${path}: a docker archive has none`);
+  return {
+    sinkFor: (names) => ({
+      writeBlobs: async (blobs, writing) => {
+        for (const { descriptor, open } of blobs) {
+          const isConfig = isConfigType(descriptor.mediaType);
+          await archive.add(isConfig ? configName(descriptor) : layerName(descriptor), descriptor.size, open(writing));
+        }
+      },
+      writeManifest: () => Promise.reject(refuseIndex()),
+      writeRoot: async ({ bytes, mediaType }) => {
+        const view = parseManifest(bytes, mediaType);
+        if (view.kind === 'index') throw refuseIndex();
+        refuseForeign(path, view.layers);
+        const tags = new Set(names.map((name) => repoTag(parseReference(name))));
+        images.push(jsonObject({ Config: configName(view.config), RepoTags: [...tags], Layers: view.layers.map(layerName) }));
+      },
+    }),
+    finish: async () => {
+      const list = Buffer.from(formatJson(images), 'utf8');
+      await archive.add('manifest.json', list.length, Readable.from([list], { objectMode: false }));
+      await archive.finish();
+    },
+    [Symbol.asyncDispose]: archive[Symbol.asyncDispose],
+  };
+}
+
+function refuseForeign(path: string, layers: readonly Descriptor[]): void {
+  const away = layers.find(isForeign);
+  if (away === undefined) return;
+  throw new BuilderError('ERR_UNSUPPORTED', `Cannot write ${path}: a docker archive has all layers, and ${away.digest} is kept elsewhere`, {
+    hint: `dir:, oci: and docker:// keep its address, ${away.urls?.join(', ') ?? ''}`,
+  });
 }
 
 /** A name as archives have it: by its tag, if it has one. */
@@ -50,6 +81,18 @@ export function repoTag({ registry, repository, tag }: Reference): string {
   return formatCommonName({ registry, repository, ...given({ tag }) });
 }
 
-async function* one(bytes: Buffer): AsyncGenerator<Buffer, void, undefined> {
-  yield bytes;
+function configName({ digest }: Descriptor): string {
+  return `${splitDigest(digest).hex}.json`;
+}
+
+function layerName({ digest, mediaType }: Descriptor): string {
+  return `${splitDigest(digest).hex}${mediaType.endsWith('gzip') ? '.tar.gz' : '.tar'}`;
+}
+
+async function refuseExisting(path: string): Promise<void> {
+  const { size } = (await stat(path).catch(ifCode(['ENOENT']))) ?? { size: 0 };
+  if (size === 0) return;
+  throw new BuilderError('ERR_USAGE', `Cannot write ${path}: there is a file already, and an archive can't take another image`, {
+    hint: 'remove it first, or name another file',
+  });
 }

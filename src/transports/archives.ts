@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { BuilderError, ifCode, systemCode } from '../errors.ts';
 import { openArchiveFile } from '../store/archive-file.ts';
 import type { ImageArchive } from '../store/archive-writer.ts';
-import { openDockerArchive } from '../store/docker-archive-sink.ts';
+import { openDockerArchive } from '../store/docker-archive.ts';
 import { readImages } from '../store/docker-archive-source.ts';
 import { filesOf, openOciArchive } from '../store/oci-archive.ts';
 import { folderFiles, listLayout } from '../store/oci-layout.ts';

@@ -6,7 +6,7 @@ import { given } from '../given.ts';
 import { isDigest } from '../oci/digest.ts';
 import { type Reference, formatCommonName, formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
-import { openDockerArchive } from '../store/docker-archive-sink.ts';
+import { openDockerArchive } from '../store/docker-archive.ts';
 import { type ArchiveChoice, dockerArchiveTags, openDockerArchiveSource } from '../store/docker-archive-source.ts';
 import { addFolderSignature, openFolderSink, openFolderSource, readFolderSignatures } from '../store/image-folder.ts';
 import { ociArchiveTags, openOciArchiveSink, openOciArchiveSource } from '../store/oci-archive.ts';
