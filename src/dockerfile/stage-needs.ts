@@ -27,7 +27,9 @@ export interface StageNeed {
 
 /** The stage of that name (lower case); of several, the last. */
 export function findNamed(dockerfile: Pick<Dockerfile, 'stages'>, name: string, before = Number.POSITIVE_INFINITY): number | undefined {
-  return dockerfile.stages.findLast((stage) => stage.index < before && stage.name === name)?.index;
+  for (let index = Math.min(before, dockerfile.stages.length) - 1; index >= 0; index--)
+    if (dockerfile.stages[index]?.name === name) return index;
+  return undefined;
 }
 
 /** A --build-context's name, or an image's that it may replace, without what Docker Hub's names may leave out. */

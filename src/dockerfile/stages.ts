@@ -99,15 +99,22 @@ function blankBase(image: string, unset: readonly string[], range: SourceRange):
   return new DockerfileError(`Cannot use base image ${image}: it expands to nothing`, range, { hint });
 }
 
-// Depth first: a stage is added behind everything it needs, which stands above it or is the stage itself.
-function visit(index: number, planOne: (index: number) => PlannedStage, planned: Map<number, PlannedStage>): void {
-  if (planned.has(index)) return;
-  const stage = planOne(index);
-  for (const need of stage.needs) {
-    if (need.index === index) throw needsItself(stage, need);
-    visit(need.index, planOne, planned);
+// Depth first: a stage is added behind everything it needs, which stands above it or is the stage itself. Without recursion: programs
+// write Dockerfiles in which thousands of stages begin with each other.
+function visit(root: number, planOne: (index: number) => PlannedStage, planned: Map<number, PlannedStage>): void {
+  const open: { readonly planned: PlannedStage; next: number }[] = [];
+  const enter = (index: number): void => void (planned.has(index) || open.push({ planned: planOne(index), next: 0 }));
+  enter(root);
+  for (let last = open.at(-1); last !== undefined; last = open.at(-1)) {
+    const { index } = last.planned.stage;
+    const need = last.planned.needs[last.next++];
+    if (need?.index === index) throw needsItself(last.planned, need);
+    if (need !== undefined) enter(need.index);
+    else {
+      planned.set(index, last.planned);
+      open.pop();
+    }
   }
-  planned.set(index, stage);
 }
 
 function needsItself({ stage }: PlannedStage, need: StageNeed): DockerfileError {

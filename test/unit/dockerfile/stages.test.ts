@@ -22,6 +22,12 @@ test('only stages the last one needs are built, each behind its needs', () => {
   assert.deepEqual(order(plan(text)), ['one', 'two', '3']);
 });
 
+test('stages that begin with each other may be as many as a file can have', () => {
+  const lines = Array.from({ length: 20_000 }, (_, index) => `FROM ${index === 0 ? 'a' : `s${index - 1}`} AS s${index}`);
+  const { stages } = plan(`${lines.join('\n')}\n`);
+  assert.deepEqual([stages.length, stages[0]?.stage.name, stages.at(-1)?.stage.name], [20_000, 's0', 's19999']);
+});
+
 test('a target is found by name in any case, or by number', () => {
   const text = 'FROM a AS Build\nFROM b\nFROM c AS last\n';
   assert.deepEqual(order(plan(text, { targets: ['BUILD'] })), ['build']);
