@@ -54,11 +54,18 @@ export class PacketReader {
   }
 
   async #take(count: number): Promise<Buffer | undefined> {
-    while (this.#bytes.length < count && !this.#isEnded) {
+    // Joined once: a server may send byte by byte.
+    const parts = [this.#bytes];
+    for (let length = this.#bytes.length; length < count && !this.#isEnded;) {
       const next = await this.#source.next();
-      if (next.done === true) this.#isEnded = true;
-      else this.#bytes = this.#bytes.length === 0 ? next.value : Buffer.concat([this.#bytes, next.value]);
+      if (next.done === true) {
+        this.#isEnded = true;
+        break;
+      }
+      parts.push(next.value);
+      length += next.value.length;
     }
+    if (parts.length > 1) this.#bytes = Buffer.concat(parts);
     if (this.#bytes.length === 0) return undefined;
     if (this.#bytes.length < count) throw cutOff(this.#name);
     const taken = this.#bytes.subarray(0, count);

@@ -61,6 +61,14 @@ test('PacketReader reads packets from pieces of any size', async () => {
   }
 });
 
+test('PacketReader joins a packet that comes byte by byte once', async (context) => {
+  const bytes = linePacket('n'.repeat(60_000));
+  const joining = context.mock.method(Buffer, 'concat');
+  const packet = await new PacketReader(pieces(bytes, 1), 'h').next();
+  assert.equal(packet?.kind === 'line' ? packet.bytes.length : 0, 60_000);
+  assert.ok(joining.mock.callCount() < 10, `${joining.mock.callCount()} times`);
+});
+
 test('meet() ends with a server that goes on telling what it has', async () => {
   const line = linePacket(`${'a'.repeat(40)} refs/heads/${'n'.repeat(65_000)}\n`);
   const endless = async function* (): AsyncGenerator<Buffer> {
