@@ -31,12 +31,16 @@ export async function openAgentSocket(path: ByteString, agentPath: string): Prom
   const first = `${textFromBytes(path)}.new`;
   server.listen(first);
   await once(server, 'listening');
-  await chmod(first, 0o600);
-  await rename(first, fsPath(path));
-  return {
-    close: () => {
-      server.close();
-      for (const socket of open) socket.destroy();
-    },
+  const close = (): void => {
+    server.close();
+    for (const socket of open) socket.destroy();
   };
+  try {
+    await chmod(first, 0o600);
+    await rename(first, fsPath(path));
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { close };
 }
