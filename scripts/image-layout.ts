@@ -45,7 +45,7 @@ export function builderConfig(isDebug: boolean): RunConfig {
     entrypoint: ['/kaniko/executor'],
     workingDir: '/workspace',
     // A volume is a mount, and mounts are never unpacked over, captured or cleared: the shell outlives a build.
-    ...(isDebug ? { volumes: ['/busybox'] } : {}),
+    ...(isDebug ? { volumes: new Map([['/busybox', true as const]]) } : {}),
     labels: new Map([['org.opencontainers.image.title', 'yadokari']]),
     unknown: new Map(),
   };

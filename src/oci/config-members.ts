@@ -31,11 +31,11 @@ export function strings(object: JsonObject, key: string): readonly string[] | un
 }
 
 /** The names of an object, which is how a config has sets. */
-export function keys(object: JsonObject, key: string): readonly string[] | undefined {
+export function keys(object: JsonObject, key: string): ReadonlyMap<string, true> | undefined {
   const value = object.get(key);
   if (value === undefined || value === null) return undefined;
   if (!(value instanceof Map)) throw malformed(key, 'an object');
-  return [...value.keys()];
+  return new Map(Array.from(value.keys(), (name) => [name, true]));
 }
 
 /** What is not known, to be kept. */

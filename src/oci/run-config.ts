@@ -13,14 +13,17 @@ export interface Healthcheck {
   readonly retries?: number;
 }
 
+/** A config has a set as an object whose members are empty. */
+export type NameSet = ReadonlyMap<string, true>;
+
 export interface RunConfig {
   readonly user?: string;
-  readonly exposedPorts?: readonly string[];
+  readonly exposedPorts?: NameSet;
   /** `NAME=value`, in order. */
   readonly env: readonly string[];
   readonly entrypoint?: readonly string[];
   readonly cmd?: readonly string[];
-  readonly volumes?: readonly string[];
+  readonly volumes?: NameSet;
   readonly workingDir?: string;
   readonly labels: ReadonlyMap<string, string>;
   readonly stopSignal?: string;
@@ -119,7 +122,7 @@ function present(list: readonly string[] | undefined): readonly string[] | undef
   return list === undefined || list.length === 0 ? undefined : list;
 }
 
-function keySet(names: readonly string[] | undefined): JsonObject | undefined {
-  if (names === undefined || names.length === 0) return undefined;
-  return new Map([...names].toSorted().map((name): [string, Json] => [name, new Map()]));
+function keySet(names: NameSet | undefined): JsonObject | undefined {
+  if (names === undefined || names.size === 0) return undefined;
+  return new Map([...names.keys()].toSorted().map((name): [string, Json] => [name, new Map()]));
 }

@@ -15,7 +15,7 @@ import type {
 } from '../../dockerfile/instruction.ts';
 import { parsePort } from '../../dockerfile/ports.ts';
 import { parseSignal } from '../../dockerfile/signals.ts';
-import { type Healthcheck, type RunConfig } from '../../oci/run-config.ts';
+import type { Healthcheck, NameSet, RunConfig } from '../../oci/run-config.ts';
 import type { Effect, StageState } from '../effect.ts';
 import { goDuration, goList, goQuoteList } from '../../go/format.ts';
 import { GrownMap } from '../grown-map.ts';
@@ -152,13 +152,23 @@ function executeWords(instruction: WordsInstruction, state: StageState, scope: M
       instruction,
       instruction.words.flatMap((word) => scope.expandWords(word)),
     );
-    const exposedPorts = [...new Set([...(state.config.exposedPorts ?? []), ...ports])].toSorted();
+    const exposedPorts = withNames(ports, state.config.exposedPorts);
     return effect({ ...state, config: { ...state.config, exposedPorts } }, `EXPOSE ${goList(ports)}`);
   }
   const paths = instruction.words.map((word) => scope.expand(word));
   if (paths.includes('')) throw new DockerfileError('Cannot declare a volume: its path is empty', instruction.range);
-  const volumes = [...new Set([...(state.config.volumes ?? []), ...paths])];
+  const volumes = withNames(paths, state.config.volumes);
   return effect({ ...state, config: { ...state.config, volumes } }, `VOLUME ${goList(paths)}`);
+}
+
+function withNames(names: readonly string[], before: NameSet = new Map()): NameSet {
+  const added = names.filter((name) => !before.has(name));
+  return added.length === 0
+    ? before
+    : GrownMap.with(
+        before,
+        added.map((name) => [name, true]),
+      );
 }
 
 /** Single ports, each once, sorted. An address or host port says nothing about an image and is left out, as in BuildKit. */

@@ -7,7 +7,7 @@ import { BuilderError } from '../../errors.ts';
 import { given } from '../../given.ts';
 import type { ImageConfig } from '../../oci/image-config.ts';
 import type { Json, JsonObject } from '../../oci/json.ts';
-import { type RunConfig } from '../../oci/run-config.ts';
+import type { NameSet, RunConfig } from '../../oci/run-config.ts';
 import { commandOf } from './command-words.ts';
 import { changedHealthcheck } from './healthcheck-settings.ts';
 import type { Environment, Settings } from '../settings.ts';
@@ -87,8 +87,8 @@ function changedRun(run: RunConfig, settings: Settings, env: Environment): RunCo
       cmd: settings.has('cmd') ? commandOf('cmd', settings.text('cmd') ?? '', 'words') : cmd,
       shell: settings.has('shell') ? commandOf('shell', settings.text('shell') ?? '', 'words') : shell,
       healthcheck: changedHealthcheck(healthcheck, settings),
-      exposedPorts: changedList(run.exposedPorts, settings.list('port').flatMap(portsOf)),
-      volumes: changedList(run.volumes, settings.list('volume').map(volumeOf)),
+      exposedPorts: changedNames(run.exposedPorts, settings.list('port').flatMap(portsOf)),
+      volumes: changedNames(run.volumes, settings.list('volume').map(volumeOf)),
       onBuild: settings.has('onbuild') ? [...(run.onBuild ?? []), ...settings.list('onbuild')] : run.onBuild,
     }),
   };
@@ -148,6 +148,11 @@ function changedPairs(before: ReadonlyMap<string, string>, items: readonly strin
     else pairs.set(name, value ?? '');
   }
   return pairs;
+}
+
+function changedNames(before: NameSet | undefined, items: readonly string[]): NameSet | undefined {
+  const names = changedList(before && [...before.keys()], items);
+  return names && new Map(names.map((name) => [name, true]));
 }
 
 /** Undefined stays so where nothing is said. */

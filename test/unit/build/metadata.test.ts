@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { GrownMap } from '../../../src/build/grown-map.ts';
 import type { StageState } from '../../../src/build/effect.ts';
 import { goDuration, goQuote, goQuoteList } from '../../../src/go/format.ts';
 import { executeMetadata, type MetadataInstruction } from '../../../src/build/instructions/metadata.ts';
@@ -121,4 +122,22 @@ test('Go texts: durations and quoted lists', () => {
   assert.deepEqual([0, 1500e6, 3600e9, 90e9, 5e6, 3723.5e9].map(goDuration), ['0s', '1.5s', '1h0m0s', '1m30s', '5ms', '1h2m3.5s']);
   assert.equal(goQuote('a"\\\n\u0001é'), '"a\\"\\\\\\n\\x01é"');
   assert.equal(goQuoteList([]), '[]');
+});
+
+for (const kind of ['expose', 'volume'] as const) {
+  test(`${kind.toUpperCase()} reads no earlier names again to add its own`, (context) => {
+    const reading = context.mock.method(GrownMap.prototype, 'entries');
+    let state = empty;
+    for (let number = 1; number <= 20_000; number++)
+      ({ state } = executeMetadata({ ...common, kind, words: [String(number)] }, state, scope));
+    const { exposedPorts, volumes } = state.config;
+    assert.deepEqual([(exposedPorts ?? volumes)?.size, reading.mock.callCount()], [20_000, 0]);
+  });
+}
+
+test('EXPOSE and VOLUME keep each name once, and those of the base', () => {
+  const base = { ...empty, config: { ...empty.config, exposedPorts: new Map([['80/tcp', true as const]]) } };
+  const { state } = executeMetadata({ ...common, kind: 'expose', words: ['80 79-81 443/udp'] }, base, scope);
+  assert.deepEqual([...(state.config.exposedPorts?.keys() ?? [])].toSorted(), ['443/udp', '79/tcp', '80/tcp', '81/tcp']);
+  assert.equal(base.config.exposedPorts.size, 1);
 });

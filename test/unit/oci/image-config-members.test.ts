@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ImageConfig, emptyImageConfig, formatImageConfig, parseImageConfig } from '../../../src/oci/image-config.ts';
 import type { Json } from '../../../src/oci/json.ts';
+import type { NameSet } from '../../../src/oci/run-config.ts';
 
 const digest = `sha256:${'a'.repeat(64)}` as const;
 const empty = emptyImageConfig({ os: 'linux', architecture: 'amd64' });
@@ -17,6 +18,8 @@ const full =
   '"history":[{"created":"2026-01-01T00:00:00Z","created_by":"RUN x","author":"me","comment":"why","empty_layer":true},{}],' +
   '"extra":[1],"more":{}}';
 
+const names = (...list: readonly string[]): NameSet => new Map(list.map((name) => [name, true]));
+
 const parsed: ImageConfig = {
   architecture: 'arm',
   os: 'windows',
@@ -26,11 +29,11 @@ const parsed: ImageConfig = {
   author: 'someone',
   config: {
     user: 'app',
-    exposedPorts: ['53/udp', '80/tcp'],
+    exposedPorts: names('53/udp', '80/tcp'),
     env: ['B=2', 'A=1'],
     entrypoint: ['/e'],
     cmd: ['c', 'd'],
-    volumes: ['/data', '/var'],
+    volumes: names('/data', '/var'),
     workingDir: '/w',
     labels: new Map([
       ['a', '1'],
@@ -90,8 +93,8 @@ test('formatImageConfig() leaves out what is empty, but not an emptied command',
     user: '',
     workingDir: '',
     stopSignal: '',
-    exposedPorts: [],
-    volumes: [],
+    exposedPorts: names(),
+    volumes: names(),
     onBuild: [],
     argsEscaped: false,
   };
@@ -118,8 +121,8 @@ for (const [what, healthcheck, text] of [
 test('formatImageConfig() sorts names that have no order of their own', () => {
   const config = {
     ...empty.config,
-    volumes: ['/b', '/a'],
-    exposedPorts: ['9/tcp', '8/tcp'],
+    volumes: names('/b', '/a'),
+    exposedPorts: names('9/tcp', '8/tcp'),
     labels: new Map([
       ['b', '1'],
       ['a', '2'],
