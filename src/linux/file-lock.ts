@@ -3,6 +3,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ByteString, fsPath } from '../bytes.ts';
+import { ifCode, orElse } from '../errors.ts';
 import { attempt, errnoOf, systemError } from './libc.ts';
 
 /** How others may hold the lock meanwhile: not at all, or each `shared` too. */
@@ -14,7 +15,11 @@ const pauseMs = 100;
 
 /** A lock on a file, which is made where it is missing; undefined while somebody else holds it. @throws SystemError */
 export function tryLock(path: ByteString, kind: LockKind): Disposable | undefined {
-  const fd = openSync(fsPath(path), constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  return tryLockOpened(path, kind, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW);
+}
+
+function tryLockOpened(path: ByteString, kind: LockKind, flags: number): Disposable | undefined {
+  const fd = openSync(fsPath(path), flags, 0o600);
   const result = attempt('flock', fd, operations[kind] | withoutWaiting);
   if (result === 0) return { [Symbol.dispose]: () => closeSync(fd) };
   closeSync(fd);
@@ -24,8 +29,22 @@ export function tryLock(path: ByteString, kind: LockKind): Disposable | undefine
 
 /** The same, waiting for others; `onWait` is called once where that is necessary. @throws SystemError, and the signal's reason */
 export async function waitForLock(path: ByteString, kind: LockKind, signal: AbortSignal, onWait?: () => void): Promise<Disposable> {
+  return await waitFor(() => tryLock(path, kind), signal, onWait);
+}
+
+/**
+ * A lock on a folder itself, in which nothing stays of it. Where the file system has none for folders (NFS), nobody waits for anybody.
+ * @throws SystemError where the folder can't be opened, and the signal's reason
+ */
+export async function waitForFolderLock(folder: ByteString, signal: AbortSignal): Promise<Disposable> {
+  const tryOnce = (): Disposable | undefined => tryLockOpened(folder, 'exclusive', constants.O_RDONLY | constants.O_DIRECTORY);
+  const withoutLock: Disposable = { [Symbol.dispose]: () => undefined };
+  return await waitFor(() => orElse(tryOnce, ifCode(['EBADF', 'ENOLCK', 'EOPNOTSUPP', 'ENOSYS'], withoutLock)), signal);
+}
+
+async function waitFor(tryOnce: () => Disposable | undefined, signal: AbortSignal, onWait?: () => void): Promise<Disposable> {
   for (let isFirst = true; ; isFirst = false) {
-    const lock = tryLock(path, kind);
+    const lock = tryOnce();
     if (lock !== undefined) return lock;
     if (isFirst) onWait?.();
     await sleep(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());

@@ -1,7 +1,9 @@
 // The files of an OCI layout besides its blobs: index.json, which changes in one rename and keeps what others have put into it.
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { bytesFromText } from '../bytes.ts';
 import { BuilderError, systemReason, systemCode } from '../errors.ts';
+import { waitForFolderLock } from '../linux/file-lock.ts';
 import { type Descriptor, formatDescriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { indexObject } from '../oci/image-index.ts';
 import { type Json, type JsonObject, formatJson, parseJson } from '../oci/json.ts';
@@ -22,8 +24,17 @@ export async function readIndexEntries(folder: string): Promise<readonly JsonObj
   });
 }
 
+/** While it is held no other builder, in whatever container, changes index.json. @throws ERR_LAYER where the folder can't be opened */
+export async function lockIndex(folder: string, signal: AbortSignal): Promise<Disposable> {
+  return await waitForFolderLock(bytesFromText(folder), signal).catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw malformed(folder, systemReason(error), error);
+  });
+}
+
 /** Adds an entry in place of those that it replaces. */
-export async function addIndexEntry(folder: string, descriptor: Descriptor): Promise<void> {
+export async function addIndexEntry(folder: string, descriptor: Descriptor, signal: AbortSignal): Promise<void> {
+  using _lock = await lockIndex(folder, signal);
   const kept = (await readIndexEntries(folder)).filter((entry) => !isReplacedBy(entry, descriptor));
   await writeIndexEntries(folder, [...kept, formatDescriptor(descriptor)]);
 }
@@ -60,6 +71,6 @@ export async function textOf(path: string, limitBytes: number): Promise<string |
 }
 
 /** What to throw for a layout that can't be read. */
-export function malformed(folder: string, why: string): BuilderError {
-  return new BuilderError('ERR_LAYER', `Cannot read OCI layout ${folder}: ${why}`);
+export function malformed(folder: string, why: string, cause?: unknown): BuilderError {
+  return new BuilderError('ERR_LAYER', `Cannot read OCI layout ${folder}: ${why}`, { cause });
 }

@@ -6,7 +6,7 @@ import { type Descriptor, isForeign, parseDescriptor } from '../oci/descriptor.t
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { indexDepthLimit, isManifestType, manifestLimitBytes, parseManifest } from '../oci/manifest.ts';
 import { blobPath, readBlobFile } from './blob-file.ts';
-import { readIndexEntries, writeIndexEntries } from './layout-index.ts';
+import { lockIndex, readIndexEntries, writeIndexEntries } from './layout-index.ts';
 import { refName } from './layout-referrers.ts';
 import type { LayoutReference } from './oci-layout.ts';
 
@@ -16,6 +16,7 @@ import type { LayoutReference } from './oci-layout.ts';
  * then nothing is removed
  */
 export async function removeLayoutImage({ folder, tag, digest }: LayoutReference, signal: AbortSignal): Promise<void> {
+  using _lock = await lockIndex(folder, signal);
   const entries = (await readIndexEntries(folder)).map((json, position) => ({
     json,
     descriptor: parseDescriptor(json, `index.json: manifests[${position}]`),

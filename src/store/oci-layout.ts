@@ -1,5 +1,5 @@
 // Images in an OCI layout directory: image-spec image-layout.md. Blobs are written beside their place and moved there
-// when they are verified; index.json changes in one rename, and keeps what others have put into it.
+// when they are verified; index.json changes in one rename under a lock, and keeps what others have put into it.
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -91,11 +91,11 @@ export function openLayoutSink({ folder, tag }: LayoutReference, moreTags: reado
         ...given({ platform: root.platform }),
       };
       for (const name of [tag, ...moreTags])
-        await addIndexEntry(folder, name === undefined ? descriptor : { ...descriptor, annotations: new Map([[refName, name]]) });
+        await addIndexEntry(folder, name === undefined ? descriptor : { ...descriptor, annotations: new Map([[refName, name]]) }, signal);
     },
     writeReferrer: async (manifest, signal) => {
       await writeManifest(manifest, signal);
-      await addIndexEntry(folder, referrerEntry(manifest));
+      await addIndexEntry(folder, referrerEntry(manifest), signal);
     },
   };
 }

@@ -10,8 +10,9 @@ import { verify } from '../../../src/layer/meter.ts';
 import type { Digest } from '../../../src/oci/digest.ts';
 import type { Image } from '../../../src/oci/image.ts';
 import { blobPath } from '../../../src/store/blob-file.ts';
+import { removeLayoutImage } from '../../../src/store/layout-removal.ts';
 import { MediaType } from '../../../src/oci/media-type.ts';
-import { listLayout, parseLayoutReference, readLayout, writeLayout } from '../../../src/store/oci-layout.ts';
+import { layoutTags, listLayout, parseLayoutReference, readLayout, writeLayout } from '../../../src/store/oci-layout.ts';
 import { layerOf, someBytes, storedOf } from '../../support/image.ts';
 
 const { signal } = new AbortController();
@@ -69,6 +70,23 @@ test('a second image leaves the first its tag, and a tag that moves has one entr
   const index: unknown = JSON.parse(await readFile(join(place.path, 'index.json'), 'utf8'));
   assert.ok(index !== null && typeof index === 'object' && 'manifests' in index && Array.isArray(index.manifests));
   assert.equal(index.manifests.length, 2);
+});
+
+test('images that are written into one layout at once all have their entry', async () => {
+  await using place = await workplace();
+  const tags = Array.from({ length: 20 }, (_, number) => `v${number}`);
+  await Promise.all(tags.map(async (tag) => await writeLayout({ folder: place.path, tag }, storedOf(layerOf(Buffer.from(tag))), signal)));
+  assert.deepEqual((await layoutTags(place.path, signal)).toSorted(), tags.toSorted());
+});
+
+test('an image that is removed while others are added takes none of them along', async () => {
+  await using place = await workplace();
+  const write = async (tag: string): Promise<unknown> =>
+    await writeLayout({ folder: place.path, tag }, storedOf(layerOf(Buffer.from(tag))), signal);
+  for (const tag of ['a', 'b', 'c']) await write(tag);
+  const remove = async (tag: string): Promise<void> => await removeLayoutImage({ folder: place.path, tag }, signal);
+  await Promise.all([write('d'), remove('a'), write('e'), remove('b'), write('f')]);
+  assert.deepEqual((await layoutTags(place.path, signal)).toSorted(), ['c', 'd', 'e', 'f']);
 });
 
 test('a blob that was broken on disk is written anew', async () => {
