@@ -5,11 +5,6 @@ import type { ImageConfig } from '../oci/image-config.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { BuildRequest } from './request.ts';
 
-/** RFC 3339 with seconds, or with milliseconds where there are any; of milliseconds since 1970. */
-export function formatTime(ms: number): string {
-  return new Date(ms).toISOString().replace('.000Z', 'Z');
-}
-
 /** The image with the request's labels, annotations and media types, and `created` that of its last history entry. */
 export function finishImage(image: Image, request: BuildRequest, platform: Platform): Image {
   const created = image.config.history.findLast((entry) => entry.created !== undefined)?.created;

@@ -11,6 +11,7 @@ import { type WrittenLayer, writeLayer } from '../layer/write.ts';
 import type { Image, Layer } from '../oci/image.ts';
 import type { HistoryEntry, ImageConfig } from '../oci/image-config.ts';
 import { type StoredImage, encodeImage } from '../oci/stored-image.ts';
+import { formatTime } from '../oci/time.ts';
 import { captureChanges } from '../rootfs/capture.ts';
 import type { ChangeList } from '../rootfs/change-list.ts';
 import { diffTrees } from '../rootfs/diff.ts';
@@ -110,7 +111,7 @@ function* withTime(entries: Iterable<LocalEntry>, seconds: number): Generator<Lo
 }
 
 function timeOf({ timestamp, now }: CommitOptions): string {
-  return (timestamp === undefined ? now() : new Date(timestamp * 1000)).toISOString().replace('.000Z', 'Z');
+  return formatTime(timestamp === undefined ? now().getTime() : timestamp * 1000);
 }
 
 /** The container's history and the layer's own entry, as buildah words it. */

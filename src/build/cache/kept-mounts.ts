@@ -16,6 +16,7 @@ import type { BlobStore } from '../../layer/store.ts';
 import { writeLayer } from '../../layer/write.ts';
 import { tryLock, waitForLock } from '../../linux/file-lock.ts';
 import type { Platform } from '../../oci/platform.ts';
+import { formatTime } from '../../oci/time.ts';
 import { rootPath, splitPath } from '../../paths.ts';
 import { diffTrees } from '../../rootfs/diff.ts';
 import { scanRoot, settleClock } from '../../rootfs/scan.ts';
@@ -184,7 +185,7 @@ export class KeptMounts implements KeptCaches {
     const source = { files: diskView(cache.folder), label: 'the cache', keepsOwners: true };
     const entries = treeEntries(source, rootPath, rootPath, signal);
     const { layer } = await writeLayer(entries, { compression: 'gzip', family: 'oci', store }, signal);
-    const stored = new Date(now()).toISOString();
+    const stored = formatTime(now());
     layers.putImage(tag, mountImage({ tag, id: cache.id, layer, stored }, platform));
     emit({ kind: 'note', level: 'info', message: `the cache ${cache.id} is kept for other builds: ${megabytes(layer.descriptor.size)}` });
   }

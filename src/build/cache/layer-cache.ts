@@ -6,6 +6,7 @@ import type { BlobStore } from '../../layer/store.ts';
 import type { Image, Layer } from '../../oci/image.ts';
 import { type EntryPlace, openPlace } from '../../outputs/entry-place.ts';
 import type { Platform } from '../../oci/platform.ts';
+import { formatTime } from '../../oci/time.ts';
 import type { Reference } from '../../oci/reference.ts';
 import type { RegistryClient } from '../../registry/client.ts';
 import { createLimit } from '../../registry/limit.ts';
@@ -136,7 +137,7 @@ export class LayerCache implements AsyncDisposable {
   /** Begins to write down what the keys of this build were. */
   putRecord(tag: string, record: BuildRecord): void {
     const { now, platform } = this.#options;
-    this.putImage(tag, recordImage(record, platform, new Date(now()).toISOString()));
+    this.putImage(tag, recordImage(record, platform, formatTime(now())));
   }
 
   /** Why a build failed that could do without some entries: their layers can't be read. They are not found again. */
@@ -244,7 +245,7 @@ export class LayerCache implements AsyncDisposable {
 
   async #putOne(target: EntryPlace, entry: Omit<CacheEntry, 'stored'>, near: Reference | undefined, signal: AbortSignal): Promise<void> {
     const { registry, now, emit, platform } = this.#options;
-    const stored = new Date(now()).toISOString();
+    const stored = formatTime(now());
     const from = near !== undefined && near.registry === target.reference?.registry ? near : undefined;
     if (from !== undefined) await registry.pushLayer(entry.layer, [from], signal);
     const layer = from === undefined ? entry.layer : { ...entry.layer, from };

@@ -3,6 +3,7 @@ import { type ListedEntry, chooseStale, listEntries } from '../../build/cache/li
 import { BuilderError } from '../../errors.ts';
 import { given } from '../../given.ts';
 import { hostPlatform } from '../../oci/platform.ts';
+import { formatTime } from '../../oci/time.ts';
 import { type EntryPlace, openPlace } from '../../outputs/entry-place.ts';
 import { accessRegistries } from '../../surroundings/registries.ts';
 import { parseCachePlace } from '../requests/cache-request.ts';
@@ -79,7 +80,7 @@ async function prune(input: CommandInput, place: EntryPlace): Promise<void> {
 function show({ settings, stdout }: CommandInput, entries: readonly ListedEntry[]): void {
   if (settings.choice('format', listFormats, 'text') === 'json') {
     const items = entries.map(({ tag, kind, text, storedMs, sizeBytes }) => {
-      const stored = storedMs === undefined ? {} : { stored: new Date(storedMs).toISOString() };
+      const stored = storedMs === undefined ? {} : { stored: formatTime(storedMs) };
       return { tag, kind, text, ...stored, sizeBytes };
     });
     stdout.write(`${JSON.stringify(items, undefined, 2)}\n`);

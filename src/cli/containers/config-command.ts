@@ -2,6 +2,7 @@
 import type { ContainerState } from '../../containers/state.ts';
 import { BuilderError } from '../../errors.ts';
 import type { HistoryEntry } from '../../oci/image-config.ts';
+import { formatTime } from '../../oci/time.ts';
 import type { CommandInput } from '../command.ts';
 import { containersOf } from './from-command.ts';
 import { applyImageSettings, settingLines } from '../requests/image-settings.ts';
@@ -14,7 +15,7 @@ export async function runConfigureCommand(input: CommandInput): Promise<void> {
   const odd = ['layer', 'from', 'created'].find((flag) => settings.has(flag));
   if (odd !== undefined)
     throw new BuilderError('ERR_USAGE', `Cannot use --${odd} with a container: it is for a config that is made by hand`);
-  const created = new Date().toISOString();
+  const created = formatTime(Date.now());
   const lines = settings.boolean('add-history') ? settingLines(settings) : [];
   const entries = lines.map((createdBy): HistoryEntry => ({ created, createdBy, emptyLayer: true }));
   const change = (state: ContainerState): ContainerState => {

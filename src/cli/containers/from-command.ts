@@ -8,6 +8,7 @@ import { given } from '../../given.ts';
 import { parseSize } from '../requests/size.ts';
 import { splitDigest } from '../../oci/digest.ts';
 import { jsonObject } from '../../oci/json.ts';
+import { formatTime } from '../../oci/time.ts';
 import { obtainImage, platformOf, pullingOf, readStored } from '../images/obtain-image.ts';
 import { type CommandInput, onlyOperand } from '../command.ts';
 import { printJson } from '../../go/json.ts';
@@ -34,7 +35,7 @@ export async function runFromCommand(input: CommandInput): Promise<void> {
   const wanted = {
     ...given({ name }),
     platform,
-    created: new Date().toISOString(),
+    created: formatTime(Date.now()),
     run: {
       volumes: settings.list('volume'),
       hosts: settings.list('add-host').map(checkHost),

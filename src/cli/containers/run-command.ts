@@ -5,6 +5,7 @@ import { type RunRequest, runInContainer } from '../../containers/run.ts';
 import type { ContainerState } from '../../containers/state.ts';
 import { BuilderError } from '../../errors.ts';
 import { given } from '../../given.ts';
+import { formatTime } from '../../oci/time.ts';
 import type { CommandInput } from '../command.ts';
 import { containersOf, waiting } from './from-command.ts';
 import { passSignals } from '../sandbox/pass-signals.ts';
@@ -40,7 +41,7 @@ export async function runRunCommand(input: CommandInput): Promise<number> {
 
 /** Notes what was done, for the image's history. */
 export async function addHistory(input: CommandInput, id: string, createdBy: string): Promise<void> {
-  const entry = { created: new Date().toISOString(), createdBy, emptyLayer: true };
+  const entry = { created: formatTime(Date.now()), createdBy, emptyLayer: true };
   const add = (state: ContainerState): ContainerState => ({
     ...state,
     settings: { ...state.settings, history: [...state.settings.history, entry] },

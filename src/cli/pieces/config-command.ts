@@ -1,6 +1,6 @@
 // `yadokari config [PLACE]`: what an image says of itself, from flags.
 import { Readable } from 'node:stream';
-import { formatTime } from '../../build/finish.ts';
+import { formatTime } from '../../oci/time.ts';
 import { BuilderError } from '../../errors.ts';
 import { given } from '../../given.ts';
 import { digestOf } from '../../oci/digest.ts';

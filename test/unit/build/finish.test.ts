@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { finishImage, formatTime } from '../../../src/build/finish.ts';
+import { finishImage } from '../../../src/build/finish.ts';
 import { parseFlags } from '../../../src/cli/flags.ts';
 import { ownBuildFlags } from '../../../src/cli/tables/own-build.ts';
 import { makeBuildRequest } from '../../../src/cli/requests/build-request.ts';
@@ -69,9 +69,4 @@ test("finishImage() keeps the base's media types, but for zstd, which Docker's h
     open: () => assert.fail('nobody reads layers to finish an image'),
   };
   assert.equal(finish([], { ...image, layers: [layer] }).family, 'oci');
-});
-
-test('formatTime() writes whole seconds without a fraction', () => {
-  assert.equal(formatTime(0), '1970-01-01T00:00:00Z');
-  assert.equal(formatTime(1500), '1970-01-01T00:00:01.500Z');
 });
