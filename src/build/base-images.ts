@@ -6,6 +6,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { Layer, Image } from '../oci/image.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { Emit } from '../events.ts';
+import type { LayerListings } from '../layer/layer-listings.ts';
 import type { BlobStore } from '../layer/store.ts';
 import { createLimit } from '../registry/limit.ts';
 import type { StageLayer } from '../rootfs/stage-layer.ts';
@@ -46,12 +47,14 @@ export interface BaseImageOptions {
   readonly store: BlobStore;
   /** Tries more for an image or a layer that failed, after those that the connection makes by itself. */
   readonly retries: number;
+  /** Get what layers hold, whenever somebody reads them. */
+  readonly listings?: LayerListings | undefined;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
 
 /** Images by name and platform; the same layer of two images is downloaded once. */
-export function createBaseImages({ resolve, store, retries, emit, signal }: BaseImageOptions): BaseImages {
+export function createBaseImages({ resolve, store, retries, listings, emit, signal }: BaseImageOptions): BaseImages {
   const described = new Map<string, Promise<Image>>();
   const received = new Map<string, Receiving>();
   const limit = createLimit(parallelDownloads);
@@ -75,9 +78,10 @@ export function createBaseImages({ resolve, store, retries, emit, signal }: Base
     return image;
   };
 
-  const receive = (name: string, layer: Layer): Receiving => {
-    const known = received.get(layer.descriptor.digest);
+  const receive = (name: string, remote: Layer): Receiving => {
+    const known = received.get(remote.descriptor.digest);
     if (known !== undefined) return known;
+    const layer: Layer = listings === undefined ? remote : { ...remote, watch: () => listings.watch(remote.diffId) };
     const fetching = (onBegun: (arriving: Layer) => void): Promise<Layer> =>
       limit(() => withRetries(() => store.receive(layer, signal, onBegun), pullingAgain(name))).catch((error: unknown) => {
         throw wrap(name, error);

@@ -6,6 +6,7 @@ import type { Dockerfile } from '../dockerfile/instruction.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
+import type { LayerListings } from '../layer/layer-listings.ts';
 import type { BlobStore } from '../layer/store.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Image, Layer } from '../oci/image.ts';
@@ -53,6 +54,8 @@ export interface PlatformBuild {
   readonly borrowing: Borrowing;
   readonly ownRoot?: OwnRoot;
   readonly store: BlobStore;
+  /** What layers hold that were written or read, where somebody is told. */
+  readonly listings?: LayerListings;
   readonly folders: { readonly layers: string; readonly stages: string };
   /** SOURCE_DATE_EPOCH, in seconds. */
   readonly epoch?: number;
@@ -139,7 +142,7 @@ async function attemptBuild(
   cache: LayerCache | undefined,
   kept: KeptMounts | undefined,
 ): Promise<BuiltPlatform> {
-  const { dockerfile, request, ports, bases, borrowing, folders, epoch, label } = parts;
+  const { dockerfile, request, ports, bases, borrowing, listings, folders, epoch, label } = parts;
   const { emit, signal } = ports;
   const outlook = await openOutlook(parts, cache);
   if (request.cache !== undefined) await refuseForeignRuns(outlook.plan, outlook.willRun, bases.describe);
@@ -158,7 +161,8 @@ async function attemptBuild(
   let unfinished: { readonly image: Image; readonly stage: number } | undefined;
   const onImage: Build['onImage'] = (image, stage) => void (unfinished = { image, stage });
   const tell = async (what: NonNullable<typeof unfinished>): Promise<void> => {
-    if (request.tellsContents) await tellContents(what.image, { ...what, request, plan: outlook.plan, bases, made, emit, signal });
+    if (listings === undefined) return;
+    await tellContents(what.image, { ...what, request, plan: outlook.plan, bases, made, listings, emit, signal });
   };
   const common = { dockerfile, request, ports, bases, disk, stageFiles, earlyPush, sources, finished, created, label, onImage };
   const numbers = numberSteps(outlook.plan, parts.otherSteps);
@@ -189,7 +193,7 @@ interface StageFilesParts {
 }
 
 function stageFilesOptions(
-  { request, ports, store, epoch }: PlatformBuild,
+  { request, ports, store, listings, epoch }: PlatformBuild,
   { disk, spool, earlyPush, onLayer }: StageFilesParts,
 ): StageFilesOptions {
   const { emit, signal, lookAgain, readAhead } = ports;
@@ -204,7 +208,7 @@ function stageFilesOptions(
       store,
       // What comes out the same each time is hardly new: it is better asked for than sent.
       ...(epoch === undefined ? { onGrowing: earlyPush.sendGrowing } : { latestTime: epoch }),
-      ...given({ earliestTime: request.timestamp }),
+      ...given({ earliestTime: request.timestamp, listings }),
     },
     leftOut: leftOutBy(request.ignorePaths),
     alwaysOnDisk: request.alwaysUnpack,

@@ -6,6 +6,7 @@ import type { Dockerfile } from '../dockerfile/instruction.ts';
 import { BuilderError, hideCredentials } from '../errors.ts';
 import type { BuildEvent, Emit } from '../events.ts';
 import { given } from '../given.ts';
+import { LayerListings } from '../layer/layer-listings.ts';
 import { openBlobStore } from '../layer/store.ts';
 import { type Json, formatJson } from '../oci/json.ts';
 import { formatPlatform } from '../oci/platform.ts';
@@ -43,7 +44,8 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
     if (!asked.planOnly) pushCheck.begin();
     return await image;
   };
-  const bases = createBaseImages({ resolve, store, retries: asked.downloadRetries, emit, signal });
+  const listings = asked.tellsContents ? new LayerListings() : undefined;
+  const bases = createBaseImages({ resolve, store, retries: asked.downloadRetries, listings, emit, signal });
   const borrowing = openBorrowing(asked, ports);
   const once = { ...ports, emit: warningOnce(emit) };
   const prepared: Prepared[] = [];
@@ -55,11 +57,10 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   if (prepared.some(({ plan }) => mayRun(plan))) await ports.openLauncher?.();
   const results = await openResultFiles(asked.output, ports);
   await pushCheck.done();
-  const { registry, pulledBases = new Map() } = ports;
-  const publishing = { registry, results, bases: pulledBases, isFresh: true, emit, signal };
+  const publishing = { registry: ports.registry, results, bases: ports.pulledBases ?? new Map(), isFresh: true, emit, signal };
   const publication = isIndex(asked) ? indexPublication(asked.output, publishing) : imagePublication(asked.output, publishing);
   const ownRoot = openOwnRoot(asked, borrowing);
-  const common = { dockerfile, ports, bases, borrowing, store, folders, ...given({ ownRoot }) };
+  const common = { dockerfile, ports, bases, borrowing, store, folders, ...given({ ownRoot, listings }) };
   const built: BuiltPlatform[] = [];
   const kept = new KeptOutputs([...outputPaths(asked.output), ...(ports.keptPlaces ?? [])], asked, ports);
   try {

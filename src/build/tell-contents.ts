@@ -1,8 +1,9 @@
-// What the image holds, for the files that tell of a build: read while it is published, as far as its layers are at hand; of a build that
-// fails, what the stage holds that it failed in.
+// What the image holds, for the files that tell of a build, as far as its layers are at hand: noted while they were written and read; of a
+// build that fails, what the stage holds that it failed in.
 import { messageOf } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { readContents } from '../layer/image-contents.ts';
+import type { LayerListings } from '../layer/layer-listings.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Image } from '../oci/image.ts';
 import { formatPlatform } from '../oci/platform.ts';
@@ -18,17 +19,19 @@ export interface ContentsScope {
   readonly bases: BaseImages;
   /** Layers that this build has made. */
   readonly made: ReadonlySet<Digest>;
+  /** What is known of layers that were written or read. */
+  readonly listings: LayerListings;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
 
-/** Emits `image.contents`. Layers that nobody needed are not fetched for it; no build fails of it. */
+/** Emits `image.contents`. Layers that nobody needed are not fetched for it, and none is read again; no build fails of it. */
 export async function tellContents(image: Image, scope: ContentsScope): Promise<void> {
-  const { request, bases, made, emit, signal } = scope;
+  const { request, bases, made, listings, emit, signal } = scope;
   try {
     const baseLayers = request.merges === 'all' ? 0 : await countBaseLayers(scope);
     const isHere = ({ descriptor: { digest } }: Image['layers'][number]): boolean => made.has(digest) || bases.isFetched(digest);
-    const contents = await readContents(image, { baseLayers, isHere }, signal);
+    const contents = await readContents(image, { baseLayers, isHere, listings }, signal);
     emit({ kind: 'image.contents', platform: formatPlatform(request.platform), ...contents });
   } catch (error) {
     if (signal.aborted) return; // whoever waits for the build is told

@@ -3,8 +3,8 @@ import type { ByteString } from '../bytes.ts';
 import type { HiddenFiles, ImageContents, LayerContents } from '../events.ts';
 import type { Image, Layer } from '../oci/image.ts';
 import { clampPath } from '../paths.ts';
-import type { Entry } from './entry.ts';
 import { FolderSizes } from './folder-sizes.ts';
+import type { LayerListings, ListedEntry } from './layer-listings.ts';
 import { openEntries } from './open-entries.ts';
 import { PathSizes } from './path-sizes.ts';
 import { whiteoutOf } from './whiteout.ts';
@@ -39,7 +39,7 @@ export class ImageTally {
   }
 
   /** @throws ERR_LAYER for a whiteout that names nothing */
-  add(entry: Entry): void {
+  add(entry: ListedEntry): void {
     const path = clampPath(entry.path);
     const whiteout = whiteoutOf(path);
     if (whiteout?.kind === 'below') return;
@@ -80,13 +80,20 @@ export class ImageTally {
   }
 }
 
+interface ContentsOptions {
+  readonly baseLayers: number;
+  readonly isHere?: (layer: Layer) => boolean;
+  readonly listings?: LayerListings;
+}
+
 /**
- * Reads an image's layers, those that are `isHere`. `baseLayers` of them are not this image's own.
+ * What an image's layers hold: as `listings` have it, else as they say themselves where they are `isHere`. `baseLayers` of them are not
+ * this image's own.
  * @throws as openEntries
  */
 export async function readContents(
   image: Image,
-  { baseLayers, isHere = () => true }: { readonly baseLayers: number; readonly isHere?: (layer: Layer) => boolean },
+  { baseLayers, isHere = () => true, listings }: ContentsOptions,
   signal: AbortSignal,
 ): Promise<ImageContents> {
   const tally = new ImageTally();
@@ -95,13 +102,14 @@ export async function readContents(
   for (const [number, layer] of image.layers.entries()) {
     const { digest, size } = layer.descriptor;
     const known = { digest, sizeBytes: size, createdBy: makers[number]?.createdBy ?? '' };
-    if (!isHere(layer)) {
+    const listing = listings?.get(layer.diffId);
+    if (listing === undefined && !isHere(layer)) {
       layers.push(known);
       continue;
     }
     tally.beginLayer(number);
     let count = 0;
-    for await (const entry of openEntries(layer, signal)) {
+    for await (const entry of listing?.entries() ?? openEntries(layer, signal)) {
       tally.add(entry);
       if (++count % 1024 === 0) await new Promise((resolve) => setImmediate(resolve));
     }

@@ -1,5 +1,5 @@
 // A layer, as the entries in it.
-import type { Layer } from '../oci/image.ts';
+import type { Layer, LayerWatch } from '../oci/image.ts';
 import { decompress } from './decompress.ts';
 import type { Entry } from './entry.ts';
 import { verify } from './meter.ts';
@@ -12,5 +12,15 @@ import { type Warn, readEntries } from './read.ts';
 export function openEntries(layer: Layer, signal: AbortSignal, warn?: Warn): AsyncGenerator<Entry> {
   const plain = decompress(layer.chunks?.(signal) ?? layer.open(signal), signal);
   const subject = `the content of layer ${layer.descriptor.digest}`;
-  return readEntries(verify(plain, { digest: layer.diffId, subject }), signal, warn);
+  const entries = readEntries(verify(plain, { digest: layer.diffId, subject }), signal, warn);
+  const watch = layer.watch?.();
+  return watch === undefined ? entries : watched(entries, watch);
+}
+
+async function* watched(entries: AsyncIterable<Entry>, watch: LayerWatch): AsyncGenerator<Entry> {
+  for await (const entry of entries) {
+    watch.add(entry);
+    yield entry;
+  }
+  watch.end();
 }

@@ -5,12 +5,14 @@ import type { Entry, EntryType, Timestamp } from './entry.ts';
 import { type WritableHeader, blockSize, fitsHeader } from './header.ts';
 import { gzipBlockBytes } from './gzip.ts';
 import { HeaderWriter } from './header-writer.ts';
+import type { LayerListing } from './layer-listings.ts';
 import { formatPax, formatPaxTime } from './pax.ts';
 import { show } from './show.ts';
 
 /** What has been written so far. */
 export interface Counted {
   entries: number;
+  readonly listing?: LayerListing;
 }
 
 /** gzip takes them as they are. */
@@ -74,6 +76,7 @@ export async function* tarBlocks(
       blocks.end();
       if (blocks.hasFull()) yield* blocks.takeFull();
       counted.entries++;
+      counted.listing?.add(entry);
     }
   } finally {
     await steps.return?.();

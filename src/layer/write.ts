@@ -8,6 +8,7 @@ import type { GrowingLayer, Layer } from '../oci/image.ts';
 import { type Compression, type MediaFamily, layerMediaType } from '../oci/media-type.ts';
 import type { Entry } from './entry.ts';
 import { type GzipOptions, gzip, gzipBlocksAtOnce } from './gzip.ts';
+import { LayerListing, type LayerListings } from './layer-listings.ts';
 import type { BlobStore, StoredBlob } from './store.ts';
 import { type Counted, tarBlocks, TarBlocks } from './tar-blocks.ts';
 
@@ -24,6 +25,8 @@ export interface LayerOptions {
   readonly earliestTime?: number;
   /** Gets a layer that turns out to be large while it is being written. */
   readonly onGrowing?: (growing: GrowingLayer) => void;
+  /** Get what the layer holds. */
+  readonly listings?: LayerListings;
 }
 
 export interface WrittenLayer {
@@ -49,8 +52,9 @@ export async function writeLayer(
   options: LayerOptions,
   signal: AbortSignal,
 ): Promise<WrittenLayer> {
-  const { compression, family, latestTime, earliestTime, onGrowing } = options;
-  const counted: Counted = { entries: 0 };
+  const { compression, family, latestTime, earliestTime, onGrowing, listings } = options;
+  const listing = listings === undefined ? undefined : new LayerListing();
+  const counted: Counted = { entries: 0, ...given({ listing }) };
   const tar = tarBlocks(entries, new TarBlocks({ lasting: gzipBlocksAtOnce, latestTime, earliestTime }), counted);
   const plain: Plain = { size: 0, hex: '' };
   const { promise: finished, resolve, reject } = Promise.withResolvers<Layer>();
@@ -62,6 +66,7 @@ export async function writeLayer(
     const descriptor = { mediaType: layerMediaType(family, compression), digest, size };
     const layer: Layer = { descriptor, diffId: `sha256:${plain.hex}`, open, chunks };
     resolve(layer);
+    if (listing !== undefined) listings?.set(layer.diffId, listing);
     return { layer, entries: counted.entries, uncompressedBytes: plain.size };
   } catch (error) {
     reject(error);

@@ -1,5 +1,6 @@
 // An image as a value: a config and its layers. Changes return a new image.
 import type { Readable } from 'node:stream';
+import type { ByteString } from '../bytes.ts';
 import type { Descriptor } from './descriptor.ts';
 import type { Digest } from './digest.ts';
 import type { HistoryEntry, ImageConfig } from './image-config.ts';
@@ -27,6 +28,16 @@ export interface Layer extends ImageBlob {
    * next is asked for. Undefined where that would be no less work.
    */
   readonly chunks?: (signal: AbortSignal) => AsyncIterable<Buffer>;
+  /** Somebody who wants to know what it holds, for whoever begins to read its entries; undefined where he knows. */
+  readonly watch?: () => LayerWatch | undefined;
+}
+
+/** Told of a layer's entries as they go by. */
+export interface LayerWatch {
+  /** `type` as archives have them, `size` of a file's content. */
+  readonly add: (entry: { readonly path: ByteString; readonly type: string; readonly size: number }) => void;
+  /** These were all, and the right ones. */
+  readonly end: () => void;
 }
 
 /** A layer that is being written. */
