@@ -99,12 +99,20 @@ export function describeBuildFailure(
 ): readonly string[] {
   const { dockerfile, step } = at;
   if (error instanceof DockerfileError && dockerfile !== undefined) {
-    return [...`error: ${formatDockerfileError(error, dockerfile.text, dockerfile.name)}`.split('\n'), codeLine(error.code)];
+    const place = formatDockerfileError(error, dockerfile.text, dockerfile.name).split('\n');
+    return [`error: ${place[0] ?? ''}`, ...place.slice(1), ...triggerOf(step, error.range, dockerfile.text), codeLine(error.code)];
   }
   const [first = '', ...others] = describeFailure(error, isVerbose);
   const range = failureRange(error, step);
   if (dockerfile === undefined || range === undefined) return [first, ...others];
   const [head = '', ...quoted] = formatPlace(range, dockerfile.text, dockerfile.name).map(withoutControls);
   const number = step === undefined ? '' : ` (step ${stepPlace(step)})`;
-  return [first, head + number, ...quoted, ...others];
+  return [first, head + number, ...quoted, ...triggerOf(step, range, dockerfile.text), ...others];
+}
+
+/** What failed stands in no line of the file where it is a trigger of the base: its place is the FROM that brought it. */
+function triggerOf(step: StepLabel | undefined, { start }: SourceRange, text: string): readonly string[] {
+  if (step === undefined || start.line !== step.range.start.line) return [];
+  const isFrom = /^\s*FROM\s/i.test(text.split('\n')[start.line - 1] ?? '');
+  return isFrom ? [`  of its base: ${withoutControls(`ONBUILD ${step.text}`)}`] : [];
 }

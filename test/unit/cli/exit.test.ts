@@ -82,6 +82,20 @@ test('describeBuildFailure() quotes the line of the step that failed', () => {
   assert.match(lines.join('\n'), /Dockerfile:2.*\(step 1\/3\)[^]*RUN make/);
 });
 
+test('describeBuildFailure() says which trigger of the base failed, below the FROM that brought it', () => {
+  const from = { start: { line: 1, column: 1 }, end: { line: 1, column: 12 } };
+  const trigger = { ...stepLabel({ total: 3, range: from }), text: 'RUN make app' };
+  for (const error of [
+    new CommandError('Cannot run make: exit status 7', { argv, exitCode: 7 }),
+    new DockerfileError('Cannot copy x', from),
+  ]) {
+    const lines = describeBuildFailure(error, { dockerfile, step: trigger }, false);
+    assert.match(lines.join('\n'), /1 │ FROM debian\n[^]*\n {2}of its base: ONBUILD RUN make app\n {2}code: /);
+  }
+  const own = describeBuildFailure(new DockerfileError('Cannot copy x', range), { dockerfile, step }, false);
+  assert.doesNotMatch(own.join('\n'), /ONBUILD/);
+});
+
 test('describeBuildFailure() has no place for what happened outside of any step', () => {
   const error = new BuilderError('ERR_REGISTRY', 'Cannot push r.example/a: 403');
   assert.deepEqual(describeBuildFailure(error, { dockerfile, step: undefined }, false), [
