@@ -139,11 +139,12 @@ async function buildHere(input: CommandInput, { mainPath, form, workingDirectory
     const growingFiles = [...reportPaths(settings, workingDirectory), ...redirections()];
     const around = { env, workingDirectory, ownFolders, growingFiles, standardInput, emit: progress.emit, signal };
     await using world = await openSurroundings(request, registry, around);
+    // What came by standard input has its Dockerfile in itself, whatever lies here; so has, for docker build, what no --file is named for.
+    const isInContext = asked.context === '-' || (form === 'build' && !settings.has('dockerfile'));
     const { contextFolder } = world;
     const file = await readDockerfile(
       request.dockerfile,
-      // What came by standard input has its Dockerfile in itself, whatever lies here.
-      { workingDirectory: asked.context === '-' ? contextFolder : workingDirectory, contextFolder },
+      { workingDirectory: isInContext ? contextFolder : workingDirectory, contextFolder },
       {
         standardInput: async () => await readStandardInput('the Dockerfile', standardInput),
         download: async (url) => (await world.ports.download(url, { signal })).body,

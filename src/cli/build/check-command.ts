@@ -33,16 +33,16 @@ export async function runCheckCommand(input: CommandInput): Promise<number> {
     defaultContext: '.',
     needsOutput: false,
   });
-  const contextFolder = request.context.replace(/^dir:\/\//, '');
+  const contextFolder = resolve(request.context.replace(/^dir:\/\//, ''));
   const file = await readDockerfile(
     request.dockerfile,
-    { workingDirectory: process.cwd(), contextFolder },
+    { workingDirectory: settings.has('dockerfile') ? process.cwd() : contextFolder, contextFolder },
     { standardInput: readStandardInput },
   );
   let dockerfile: Dockerfile | undefined;
   try {
     dockerfile = parseDockerfile(file.text, file.name);
-    const context = { files: diskView(bytesFromText(resolve(contextFolder))), label: 'the build context', keepsOwners: false };
+    const context = { files: diskView(bytesFromText(contextFolder)), label: 'the build context', keepsOwners: false };
     const { ignore } = applyIgnoreFile(context, given({ dockerfilePath: file.path, ignoreFile: request.ignoreFile }));
     const violations = findViolations(dockerfile, request, { ...given({ ignore }), baseImage: () => undefined });
     const checked = { path: file.name, text: dockerfile.text };

@@ -14,7 +14,7 @@ export const sourceFlags: readonly FlagSpec[] = [
     short: 'f',
     isCommon: true,
     details:
-      'a path, looked for in the working directory, then in the context, an https:// URL, or - for standard input; default Dockerfile',
+      'a path, looked for in the working directory, then in the context, an https:// URL, or - for standard input; default Dockerfile, with build and check that of the context',
     kaniko: 'no standard input',
   }),
   commaList('target', 'STAGE', 'stage to build; of several the first is pushed', { isCommon: true, kaniko: 'same' }),
