@@ -57,7 +57,6 @@ export async function runBuildCommand(asked: CommandInput, form: BuildForm): Pro
     sign: findContainerSign(realSurroundings(env['container'])),
   });
   if (!verdict.isInside) {
-    tellAccepted(settings, ownBuildFlags, env, input.report.emit);
     return await runBuildInSandbox(input, { mainPath, form, reason: verdict.reason });
   }
   const workingDirectory = isSandboxed ? (env['YADOKARI_WORKING_DIRECTORY'] ?? '/') : process.cwd();
@@ -66,7 +65,7 @@ export async function runBuildCommand(asked: CommandInput, form: BuildForm): Pro
   const telemetry = await openTelemetry(settings, { env, workingDirectory, command: form, emit: withFiles.emit });
   const report = telemetry === undefined ? withFiles : withListener(withFiles, telemetry.emit);
   const shown = isSandboxed ? withHostPaths(report, env) : report;
-  if (!isSandboxed) tellAccepted(settings, ownBuildFlags, env, report.emit);
+  tellAccepted(settings, ownBuildFlags, env, report.emit);
   const started = performance.now();
   const elapsedMs = (): number => performance.now() - started;
   try {

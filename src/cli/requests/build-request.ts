@@ -33,13 +33,8 @@ export interface RequestSurroundings {
 /** @throws ERR_USAGE, ERR_REFERENCE for values and combinations that can't be. */
 export function makeBuildRequest(settings: Settings, positionals: readonly string[], around: RequestSurroundings): BuildRequest {
   const output = makeOutputRequest(settings, around);
-  const [positional, ...tooMany] = positionals;
-  if (tooMany.length > 0 || (positional !== undefined && settings.has('context'))) {
-    const stray = tooMany[0] ?? positional ?? '';
-    throw new BuilderError('ERR_USAGE', `Cannot use argument ${JSON.stringify(stray)}: one context at most`, { hint: 'see --help' });
-  }
   const dockerfile = settings.text('dockerfile') ?? 'Dockerfile';
-  const context = settings.text('context') ?? positional ?? bucketContext(settings.text('bucket')) ?? around.defaultContext;
+  const context = askedContext(settings, positionals) ?? around.defaultContext;
   refuseTwoFromInput(dockerfile, context);
   const ofFiles = settings.list('build-arg-file').flatMap((path) => readBuildArgFile(path, around.workingDirectory));
   const buildArgsGiven = parseBuildArgs([...ofFiles, ...settings.list('build-arg')], around.env);
@@ -134,8 +129,17 @@ function storeRequest(settings: Settings, workingDirectory: string): Pick<BuildR
   });
 }
 
+/** The place that --context, the operand or --bucket names. @throws ERR_USAGE for more than one */
+export function askedContext(settings: Pick<Settings, 'text'>, positionals: readonly string[]): string | undefined {
+  const flag = settings.text('context');
+  const [positional, stray = flag === undefined ? undefined : positional] = positionals;
+  if (stray !== undefined)
+    throw new BuilderError('ERR_USAGE', `Cannot use argument ${JSON.stringify(stray)}: one context at most`, { hint: 'see --help' });
+  return flag ?? positional ?? bucketContext(settings.text('bucket'));
+}
+
 /** kaniko's rule: a bucket without a scheme is Google's. */
-export function bucketContext(bucket: string | undefined): string | undefined {
+function bucketContext(bucket: string | undefined): string | undefined {
   return bucket === undefined || bucket.includes('://') ? bucket : `gs://${bucket}`;
 }
 

@@ -14,7 +14,7 @@ import { builderOutputFile, isUrl } from '../../outputs/output-request.ts';
 import { standardOutput } from '../../store/whole-file.ts';
 import { readBuildArgFile } from '../requests/build-args.ts';
 import { heldVariable } from './host-paths.ts';
-import { bucketContext } from '../requests/build-request.ts';
+import { askedContext } from '../requests/build-request.ts';
 import { showCredentials } from './sandbox-credentials.ts';
 import { deliverOutputs, prepareOutputs, type SandboxOutput } from './sandbox-outputs.ts';
 import type { Settings } from '../settings.ts';
@@ -22,7 +22,7 @@ import { storeOf } from '../requests/store-request.ts';
 
 /** Variables that a build inside may need; the rest of the host's environment stays outside. */
 const passedVariables =
-  /^(?:(?:https?|ftp|all|no)_proxy|KANIKO_\w+|DOCKER_AUTH_CONFIG|CI_(?:REGISTRY|DEPENDENCY_PROXY)\w*|CI_JOB_TOKEN|SOURCE_DATE_EPOCH|UPSTREAM_CLIENT_TYPE|GIT_\w+|TZ|NO_COLOR|(?:AWS|AZURE|S3|IDENTITY)_\w+|GCE_METADATA_HOST|STORAGE_EMULATOR_HOST|GOOGLE_APPLICATION_CREDENTIALS|(?:GITHUB|GITEA|FORGEJO)_ACTIONS|GITLAB_CI|BUILDKITE|TF_BUILD|TEAMCITY_VERSION)$/i;
+  /^(?:(?:https?|ftp|all|no)_proxy|(?:FF_)?KANIKO_\w+|DOCKER_AUTH_CONFIG|CI_(?:REGISTRY|DEPENDENCY_PROXY)\w*|CI_JOB_TOKEN|SOURCE_DATE_EPOCH|UPSTREAM_CLIENT_TYPE|GIT_\w+|TZ|NO_COLOR|(?:AWS|AZURE|S3|IDENTITY)_\w+|GCE_METADATA_HOST|STORAGE_EMULATOR_HOST|GOOGLE_APPLICATION_CREDENTIALS|(?:GITHUB|GITEA|FORGEJO)_ACTIONS|GITLAB_CI|BUILDKITE|TF_BUILD|TEAMCITY_VERSION)$/i;
 
 /** Runs this very command in a sandbox and gives its status. @throws ERR_UNSUPPORTED where there can be none */
 export async function runBuildInSandbox(
@@ -34,6 +34,8 @@ export async function runBuildInSandbox(
     throw new BuilderError('ERR_UNSUPPORTED', 'Cannot honour --kaniko-dir here: a build outside a container has a folder of its own');
   }
   report.emit({ kind: 'note', level: 'debug', message: `building in a throwaway root: ${around.reason}` });
+  // Before anything starts: a name that is none is told here, and once.
+  const tag = layoutTag(input.settings);
   const translation = translate(input, process.cwd(), around.form === 'build' ? openStore(input) : undefined);
   try {
     return await runInSandbox(
@@ -47,8 +49,7 @@ export async function runBuildInSandbox(
         visible: translation.visible,
         outputs: {
           prepare: (outbox) => prepareOutputs(translation.outputs, outbox),
-          deliver: async (outbox, isFailed) =>
-            await deliverOutputs(translation.outputs, outbox, { tag: layoutTag(input.settings), signal, isFailed }),
+          deliver: async (outbox, isFailed) => await deliverOutputs(translation.outputs, outbox, { tag, signal, isFailed }),
         },
       },
       report.emit,
@@ -147,7 +148,7 @@ export function translate(
     outputs.push({ path: absolute, kind, ...given({ isReport }) });
     return `${outFolder}${absolute}`;
   };
-  const context = contextOf(input);
+  const context = askedContext({ text: (name) => input.flags.get(name)?.at(-1) }, input.positionals) ?? '.';
   const doors = { show, hold, take, workingDirectory, hasInput: context === '-' };
   const argv: string[] = [];
   for (const [name, values] of input.flags) {
@@ -187,10 +188,6 @@ function openStore({ settings, env, report }: CommandInput): string | undefined 
     report.emit({ kind: 'warning', code: 'store', message });
     return undefined;
   }
-}
-
-function contextOf({ flags, positionals }: Pick<CommandInput, 'flags' | 'positionals'>): string {
-  return flags.get('context')?.at(-1) ?? positionals[0] ?? bucketContext(flags.get('bucket')?.at(-1)) ?? '.';
 }
 
 /** Variables that name files of the host. */
