@@ -58,8 +58,9 @@ export function describeFailure(error: unknown, isVerbose: boolean): readonly st
 
 /** What the system means by a refusal that can strike anywhere. */
 const systemHints: Readonly<Record<string, string>> = {
-  ENOSPC: 'no space is left: a larger disk, resources.limits.ephemeral-storage of the pod, or --kaniko-dir on a volume with more',
-  EDQUOT: 'the quota of this disk is used up: --kaniko-dir on a volume with more',
+  ENOSPC:
+    'no space is left: in a pod resources.limits.ephemeral-storage, or --kaniko-dir on a volume with more; elsewhere TMPDIR or --root on a larger disk',
+  EDQUOT: 'the quota of this disk is used up: in a pod --kaniko-dir on a volume with more; elsewhere TMPDIR or --root on another disk',
   EROFS: 'it is mounted read-only: securityContext.readOnlyRootFilesystem: false, or mount it for writing',
   EMFILE: 'too many files are open: raise the limit of open files (ulimit -n)',
   ENOMEM: 'no memory is left: raise resources.limits.memory of the pod',

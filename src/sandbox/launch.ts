@@ -21,8 +21,8 @@ export interface SandboxRequest {
   readonly invocation: SandboxInvocation;
   readonly visible: readonly VisiblePath[];
   readonly outputs?: Outputs;
-  /** A folder on disk with room for the unpacked image; `/var/tmp` unless given. */
-  readonly parentFolder?: string;
+  /** A folder on disk with room for the unpacked image. */
+  readonly parentFolder: string;
 }
 
 /** What the build leaves behind: no file of the host is writable inside, so they wait in the sandbox's own folder. */
@@ -53,7 +53,7 @@ export async function runInSandbox(request: SandboxRequest, emit: Emit, signal: 
   if (note !== undefined) emit({ kind: 'warning', code: 'sandbox-ids', message: note });
   const removeUnused = prepareVisible(request.visible);
   try {
-    const folder = makeFolder(request.parentFolder ?? '/var/tmp');
+    const folder = makeFolder(request.parentFolder);
     const outbox = join(folder, 'builder', basename(outFolder));
     const removal = startRootRemoval(folder, mapping, programs);
     try {
@@ -95,7 +95,9 @@ function openFolders(visible: readonly VisiblePath[]): Disposable & { readonly d
 
 function makeFolder(parent: string): string {
   if (forbidsPrograms(parent)) {
-    throw new BuilderError('ERR_UNSUPPORTED', `Cannot make a sandbox in ${parent}: it is mounted noexec, so no RUN could start there`);
+    throw new BuilderError('ERR_UNSUPPORTED', `Cannot make a sandbox in ${parent}: it is mounted noexec, so no RUN could start there`, {
+      hint: 'TMPDIR names another folder',
+    });
   }
   try {
     const folder = mkdtempSync(join(realpathSync(parent), 'yadokari-'));
@@ -103,7 +105,10 @@ function makeFolder(parent: string): string {
     mkdirSync(join(folder, 'builder'), { mode: 0o755 });
     return folder;
   } catch (error) {
-    throw new BuilderError('ERR_ROOTFS', `Cannot make a sandbox in ${parent}: no folder can be made there`, { cause: error });
+    throw new BuilderError('ERR_ROOTFS', `Cannot make a sandbox in ${parent}: no folder can be made there`, {
+      cause: error,
+      hint: 'TMPDIR names another folder',
+    });
   }
 }
 

@@ -47,6 +47,7 @@ export async function runBuildInSandbox(
           env: { ...passedEnvironment(env, translation), ...translation.env },
         },
         visible: translation.visible,
+        parentFolder: env['TMPDIR'] || '/var/tmp',
         outputs: {
           prepare: (outbox) => prepareOutputs(translation.outputs, outbox),
           deliver: async (outbox, isFailed) => await deliverOutputs(translation.outputs, outbox, { tag, signal, isFailed }),

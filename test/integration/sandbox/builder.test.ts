@@ -53,6 +53,44 @@ describe('yadokari build outside a container', { skip: whyNot, timeout: 120_000 
     assert.match(output, /^::group::\[1\/1\] RUN echo said\n {2}\| said\n::endgroup::$/m);
   });
 
+  test('takes the Dockerfile of the context, as docker build, and not that of the working directory in it', () => {
+    const below = join(folder, 'below');
+    mkdirSync(below);
+    writeFileSync(join(below, 'Dockerfile'), 'FROM scratch\nLABEL of=below\nCOPY . /\n');
+    writeFileSync(join(folder, 'Dockerfile'), 'FROM scratch\nLABEL of=above\nCOPY file /\n');
+    const yadokari = (cwd: string, ...args: readonly string[]) =>
+      spawnSync(join(checkout, 'bin/yadokari'), args, { cwd, encoding: 'utf8', timeout: 60_000 }).stderr;
+    assert.match(yadokari(below, 'build', '--no-push', '--cache=false', '..'), /LABEL of=above/);
+    assert.match(yadokari(folder, 'build', '--no-push', '--cache=false', 'below'), /LABEL of=below/);
+    // kaniko looks in the working directory first.
+    assert.match(yadokari(below, '--no-push', '--context=..'), /LABEL of=below/);
+    rmSync(below, { recursive: true });
+  });
+
+  test('tells once what it does not understand, before anything is started', () => {
+    const stray = build('FROM base\n', '--no-push', 'stray');
+    assert.deepEqual([stray.status, /^error: Cannot use argument "\.": one context at most$/m.test(stray.output)], [1, true], stray.output);
+    const named = build('FROM base\n', '--tag', 'Foo');
+    assert.deepEqual(
+      [named.status, named.output.match(/^error: .*/gm)],
+      [1, ['error: Cannot use image name "Foo": a repository name must be lower case']],
+    );
+  });
+
+  test('tells what changes nothing inside, where a store has its cache: --cache-from is read besides', () => {
+    const { status, output } = build('FROM scratch\nCOPY file /\n', '--tag=read', `--cache-from=oci:${folder}`, '--rm');
+    assert.equal(status, 0, output);
+    assert.deepEqual(output.match(/^without effect.*/gm), ['without effect here: --rm (nothing of a RUN stays behind)']);
+  });
+
+  test('has its root where TMPDIR says', () => {
+    const { output } = buildWith({ TMPDIR: '/proc' }, 'FROM base\n', '--no-push');
+    assert.match(
+      output,
+      /^error: Cannot make a sandbox in \/proc: no folder can be made there$\n.*\n {2}try: TMPDIR names another folder/m,
+    );
+  });
+
   test('keeps a RUN from writing into the context and into the machine', () => {
     const target = join(folder, 'planted');
     const attempts = [`/kaniko/host${target}`, '/proc/sys/kernel/hostname'].map((path) => `! touch ${path}; ! echo x > ${path}`);
