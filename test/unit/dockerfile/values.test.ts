@@ -55,6 +55,8 @@ for (const [word, expected] of [
   ['127.0.0.1::80', ['80/tcp']],
   ['[::1]:8080:80', ['80/tcp']],
   ['1000-1001:80-81', ['80/tcp', '81/tcp']],
+  ['1000-1005:80', ['80/tcp']],
+  ['80/', ['80/tcp']],
 ] as const) {
   test(`parsePort() reads ${word}`, () => {
     const port = parsePort(word);
@@ -73,10 +75,13 @@ for (const [word, problem] of [
   ['65536', 'port 65536 is above 65535'],
   ['1-70000', 'port 70000 is above 65535'],
   ['81-80', 'the range 81-80 runs backwards'],
-  ['80/', 'unknown protocol ""'],
   ['80/tpc', 'unknown protocol "tpc"'],
   ['80/tcp/udp', 'unknown protocol "tcp/udp"'],
+  ['/tcp', '"" is not a port'],
   ['web:80', '"web" is not a host port'],
+  ['65536:80', 'host port 65536 is above 65535'],
+  ['91-90:80', 'the range 91-90 runs backwards'],
+  ['80:90-91', '80 are not as many ports as 90-91'],
   ['1.2.3:80:80', '"1.2.3" is not an IP address'],
 ] as const) {
   test(`parsePort() says what is wrong with ${JSON.stringify(word)}`, () => {
