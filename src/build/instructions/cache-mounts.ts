@@ -16,6 +16,7 @@ import { pathIn, rootPath } from '../../paths.ts';
 import { tryLock, waitForLock } from '../../linux/file-lock.ts';
 import { scanRoot } from '../../rootfs/scan.ts';
 import type { Tree } from '../../rootfs/scanned-tree.ts';
+import { cutLinks } from './cache-links.ts';
 import { mergeChanges } from './cache-merge.ts';
 import { copyTree } from './mount-copy.ts';
 import { findSource } from './mount-source.ts';
@@ -153,7 +154,8 @@ export class CacheMounts {
           return await mergeChanges({ path, before: copied }, kept, this.#file(name, 'new'), signal);
         }
         await rm(fsPath(kept), { recursive: true, force: true });
-        if (!(await wasMoved(path, kept))) await copyTree(keptTree(path), rootPath, kept, signal);
+        if (!(await wasMoved(path, kept))) return await copyTree(keptTree(path), rootPath, kept, signal);
+        if (!signal.aborted) await cutLinks(folder, this.#file(name, 'new'), signal);
       },
     };
   }

@@ -276,6 +276,28 @@ test('a folder of a cache that a command replaced by a link leads nowhere else',
   assert.match(String(ran.error), /Cannot mount \/a of the cache: it is not a folder/);
 });
 
+test(
+  'what a command links between a cache and the root is two files afterwards, and what it links within the cache one',
+  options,
+  async () => {
+    const script =
+      'mkdir d; echo 1 > d/f; touch -d @1000000000 d/f d; ln d/f twin; ln d/f /linked; echo 2 > /own; ln /own taken; touch -d @1000000000 d';
+    const linked = await run(['type=cache,id=links,target=/cached'], `cd /cached; ${script}`);
+    assert.equal(linked.error, undefined);
+    const used = await run(
+      ['type=cache,id=links,target=/cached'],
+      'cd /cached; echo evil > d/f; echo evil > taken; stat -c %h d/f; cat twin',
+    );
+    assert.deepEqual(used.lines, ['2', 'evil']);
+    const kept = await run(['type=cache,id=links,target=/cached,ro'], 'stat -c "%h %Y" /cached/d');
+    assert.deepEqual(kept.lines, ['2 1000000000']);
+    assert.equal(await readFile(inRoot('linked'), 'utf8'), '1\n');
+    assert.equal(await readFile(inRoot('own'), 'utf8'), '2\n');
+    assert.deepEqual(await Promise.all(['linked', 'own'].map(async (name) => (await lstat(inRoot(name))).nlink)), [1, 1]);
+    for (const name of ['linked', 'own']) await rm(inRoot(name));
+  },
+);
+
 test('a tmpfs is an empty folder for everybody, and says that its size is not limited', options, async () => {
   const ran = await run(['type=tmpfs,target=/etc,size=1m'], 'ls /etc; stat -c %a /etc; echo x > /etc/y', '1234:5');
   assert.equal(ran.error, undefined);
