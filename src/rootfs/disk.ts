@@ -42,7 +42,7 @@ export class Disk {
   readonly #heldFolders: HeldFolders;
   /** Places of which was said already that the image's own can't be seen there. */
   readonly #told = new Set<ByteString>();
-  // At first whatever the engine, or an earlier build in this container, left behind: no layer says so, and it must go.
+  // At first what the engine, or an earlier build in this container, left behind, and must go.
   #held: HeldImage | undefined;
   #isEmpty = false;
   /** Whether what it holds is read later, and whether a stage begins with it. */
@@ -143,6 +143,11 @@ export class Disk {
     this.#held?.chain.push(diffId);
   }
 
+  /** Says that a RUN has been here. */
+  noteRun(): void {
+    this.#asides.forget();
+  }
+
   /** Says what the files that the root holds now are needed for once another image is there. */
   keep(use: 'none' | 'read' | 'begun with'): void {
     this.#use = use;
@@ -212,7 +217,7 @@ export class Disk {
     if (this.#held === undefined) chmodSync(fsPath(this.root.path), 0o755);
     await this.#leave();
     if (known !== undefined) await this.ground?.adjust(known.tree, isForRun);
-    const best = this.#asides.takeBest(layers);
+    const best = await this.#asides.takeBest(layers, this.#emit, this.#signal);
     this.#isEmpty = false;
     if (best === undefined) {
       chmodSync(fsPath(this.root.path), 0o755);
@@ -241,7 +246,7 @@ export class Disk {
     this.#held = { chain: [], map };
     const undoing = { root: this.root, from: held.tree, to: known, map, ...aside };
     const { scan, other } = await this.#orClear(() => undoChanges(undoing, this.#signal));
-    if (aside !== undefined) this.#asides.add(aside);
+    if (aside !== undefined) await this.#asides.add(aside, this.#signal);
     this.#use = 'none';
     const isBack = other === undefined;
     const message = isBack
@@ -266,7 +271,7 @@ export class Disk {
     const folder = this.#asides.newFolder();
     await setRootAside(this.root, folder, this.#signal);
     this.#heldFolders.restore();
-    this.#asides.add({ folder, held: this.#held, since: 0, folders: new Set() });
+    await this.#asides.add({ folder, held: this.#held, since: 0, folders: new Set() }, this.#signal);
     this.#held = undefined;
     this.#use = 'none';
     this.#isEmpty = true;

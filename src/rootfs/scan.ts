@@ -46,7 +46,7 @@ export async function scanLiving(root: Root, signal: AbortSignal): Promise<Tree>
  * Waits until a change is sure to get a ctime that the tree does not have: the kernel stamps files by a clock that stands
  * still for up to 10 ms, so a change right after a scan could look like no change.
  */
-export async function settleClock(tree: Tree, signal: AbortSignal): Promise<void> {
+export async function settleClock(tree: Pick<Tree, 'newestChange'>, signal: AbortSignal): Promise<void> {
   const { seconds, nanoseconds } = tree.newestChange;
   for (;;) {
     const now = coarseTime();

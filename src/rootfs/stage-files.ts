@@ -237,6 +237,7 @@ export class StageFiles {
    */
   async takeRun(exceptions: RunExceptions, secrets: ReadonlyMap<string, Buffer>): Promise<TakenLayer> {
     const { disk, runChanges, leftOut, emit, onLayer } = this.#options;
+    disk.noteRun();
     emit({ kind: 'phase', phase: 'snapshotting' });
     const tree = await this.tree();
     const scan = createSecretScan(secrets);

@@ -61,7 +61,7 @@ export class UnwrittenLayers {
 /** A layer that no other is the same as. */
 export function unwrittenLayer(): StageLayer {
   const layer = (): never => {
-    throw new BuilderError('ERR_INTERNAL', 'Cannot read a layer: it was not written, as its files are on the disk');
+    throw new BuilderError('ERR_TAMPERED', 'Cannot read files of another stage: a RUN changed them where the builder keeps them');
   };
   return { diffId: digestOf(randomBytes(32)), layer, isUnwritten: true };
 }
