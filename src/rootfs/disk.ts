@@ -6,6 +6,7 @@ import type { Emit } from '../events.ts';
 import { absolutePath } from '../files/resolve.ts';
 import type { Root } from '../files/root.ts';
 import type { Digest } from '../oci/digest.ts';
+import { isWithin } from '../paths.ts';
 import type { ImageTree } from '../tree/image-tree.ts';
 import { type PodMap, hiddenPlaces, isSamePodMap, mapPod, plainPodMap } from '../tree/pod-map.ts';
 import { clearRoot } from './clear.ts';
@@ -127,7 +128,9 @@ export class Disk {
     if (!(await this.#turn(held, map))) return false;
     for (const { held: folder, target, free } of map.turned) {
       if (free !== undefined) continue;
-      const message = `/${folder} is a link to /${target} in the image, and something is mounted below both here: RUN sees two folders, the image gets what is in either`;
+      const mount = this.root.protection.paths.find((path) => isWithin(path, folder)) ?? folder;
+      const instead = `mount /${textFromBytes(mount)} at /${textFromBytes(map.toImage(mount))} instead`;
+      const message = `/${folder} is a link to /${target} in the image, and something is mounted below both here: RUN sees two folders, and may miss programs; ${instead}`;
       this.#emit({ kind: 'warning', code: `turned ${folder}`, message });
     }
     return true;

@@ -452,7 +452,7 @@ test(
     const { layer } = await run(bench, files, 'touch /var/run/a; touch /run/b');
     assert.deepEqual(await pathsOf(layer), ['run', 'run/a', 'run/b']);
     assert.deepEqual(bench.warnings, [
-      '/var/run is a link to /run in the image, and something is mounted below both here: RUN sees two folders, the image gets what is in either',
+      `/var/run is a link to /run in the image, and something is mounted below both here: RUN sees two folders, and may miss programs; mount /${token} at /${token.replace('var/', '')} instead`,
     ]);
   },
 );
