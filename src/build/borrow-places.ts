@@ -1,7 +1,7 @@
-// Which folders of a pod's contexts a build may borrow, and why it may not borrow the others.
-import { accessSync, constants } from 'node:fs';
-import { relative } from 'node:path';
-import { type ByteString, bytesFromText, joinBytes, textFromBytes } from '../bytes.ts';
+// Which folders of a pod a build may borrow, and why it may not borrow the others: those of contexts, and an empty `/tmp`.
+import { accessSync, constants, readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
 import type { MovedFolders } from '../files/moved-folders.ts';
 import { type Mount, readMounts } from '../linux/mounts.ts';
 import { keepsChangeTimes } from '../linux/statfs.ts';
@@ -27,6 +27,8 @@ export interface BorrowPlace {
   /** Below the root. */
   readonly path: ByteString;
   readonly refusal: { readonly why: string; readonly hint: string } | undefined;
+  /** Nothing of anybody's is in it, and a build does without it where it can't be had. */
+  readonly isEmpty?: boolean;
 }
 
 /** The root that is built in, and what of it is not the image's. */
@@ -51,7 +53,10 @@ export function shelvableOf({ lendable, rootPath, protectedPaths }: BorrowGround
   });
 }
 
-/** The folders of contexts in the root, each once. */
+/** Folders for temporary files, which pods mount to have room for them: nobody looks there for what a RUN leaves behind. */
+export const temporaryFolders = ['tmp', 'var/tmp'];
+
+/** The folders of contexts in the root, each once, and those for temporary files that are mounted, empty and can be written. */
 export function findPlaces(options: BorrowGround): readonly BorrowPlace[] {
   const { lendable, rootPath, protectedPaths } = options;
   const mounts = readMounts();
@@ -63,7 +68,20 @@ export function findPlaces(options: BorrowGround): readonly BorrowPlace[] {
     const outer = protectedPaths.map(cleanPath).find((each) => each !== path && isWithin(path, each));
     places.set(folder, { folder, path, refusal: refusalFor(folder, outer, lendable?.isAllowed === true) });
   }
+  for (const place of emptyPlaces(mounts, options)) if (!places.has(place.folder)) places.set(place.folder, place);
   return [...places.values()];
+}
+
+function emptyPlaces(mounts: readonly Mount[], options: BorrowGround): readonly BorrowPlace[] {
+  if (options.lendable === undefined) return [];
+  return temporaryFolders.flatMap((name) => {
+    const folder = bytesFromText(join(options.rootPath, name));
+    const path = bytesFromText(name);
+    if (!mounts.some(({ target }) => target === folder) || refusalFor(folder, undefined, true) !== undefined) return [];
+    const staying = new Set(stayingNames(path, options));
+    const names = readdirSync(fsPath(folder), 'latin1') as ByteString[]; // latin1 is bytes
+    return names.every((each) => staying.has(each)) ? [{ folder, path, refusal: undefined, isEmpty: true }] : [];
+  });
 }
 
 /** All of the mount that the context is in; in the container's own root, what is not the image's. */

@@ -35,6 +35,8 @@ export interface BorrowingOptions extends BorrowOptions, BorrowGround {
 /** A folder that can be borrowed, and the loan while there is one. */
 interface Place extends BorrowPlace {
   borrowed?: BorrowedFolder;
+  /** Somebody else has it. */
+  isTaken?: boolean;
 }
 
 export class Borrowing implements Ground {
@@ -148,8 +150,12 @@ export class Borrowing implements Ground {
   }
 
   // The image has something in a folder that is not out of the way, or nothing in one that was borrowed.
-  #isMisplaced({ path, borrowed }: Place, tree: ImageTree): boolean {
-    const isNeeded = tree.at(path) !== undefined && !this.#shelvedPaths().some((top) => isWithin(path, top));
+  #isMisplaced({ path, borrowed, isEmpty, isTaken }: Place, tree: ImageTree): boolean {
+    if (isTaken === true) return false;
+    const node = tree.at(path);
+    // Where the image has a link, the mount stays what it is.
+    const isThere = isEmpty === true ? tree.isDirectory(node) : node !== undefined;
+    const isNeeded = isThere && !this.#shelvedPaths().some((top) => isWithin(path, top));
     return isNeeded !== (borrowed !== undefined);
   }
 
@@ -170,15 +176,20 @@ export class Borrowing implements Ground {
     const { folder, path } = place;
     const staying = this.#stayingNames(path);
     try {
-      place.borrowed = await BorrowedFolder.borrow(folder, staying, this.#options);
+      place.borrowed = await BorrowedFolder.borrow(folder, staying, { ...this.#options, isEmpty: place.isEmpty === true });
     } catch (error) {
+      place.isTaken = place.isEmpty === true && error instanceof BuilderError && error.code === 'ERR_CONTEXT';
+      if (place.isTaken) return;
       throw borrowFailure(error, folder);
     }
     const borrowed = place.borrowed;
     lendable?.moved.move(folder, () => borrowed.place, staying);
     this.#protect();
     const text = textFromBytes(folder);
-    const message = `the image works in ${text}, where the context is mounted: its files are out of the way until the end of the build`;
+    const message =
+      place.isEmpty === true
+        ? `the image works in ${text}, which is mounted and empty: it is so again at the end of the build`
+        : `the image works in ${text}, where the context is mounted: its files are out of the way until the end of the build`;
     emit({ kind: 'note', level: 'info', message });
   }
 

@@ -43,12 +43,17 @@ export class BorrowedFolder {
   }
 
   /**
-   * Moves all that is in `folder` but the names `staying` out of sight, and makes a safety copy of it. Then the folder is empty.
+   * Moves all that is in `folder` but the names `staying` out of sight, and makes a safety copy of it. Then the folder is empty. Where
+   * `isEmpty` says that it is already, commands can walk into what is hidden.
    * @throws ERR_CONTEXT, ERR_ROOTFS; then it is as before
    */
-  static async borrow(folder: ByteString, staying: readonly ByteString[], options: BorrowOptions): Promise<BorrowedFolder> {
+  static async borrow(
+    folder: ByteString,
+    staying: readonly ByteString[],
+    { isEmpty = false, ...options }: BorrowOptions & { readonly isEmpty?: boolean },
+  ): Promise<BorrowedFolder> {
     const metadata = metadataOf(folder);
-    const name = hiddenName(metadata.mtime);
+    const name = hiddenName(metadata.mtime, isEmpty);
     if (readdirSync(fsPath(folder), 'latin1').some((each) => isHiddenName(each as ByteString))) throw inUse(folder); // latin1 is bytes
     const journal: Journal = { identity: identityOf(folder), metadata, staying, work: [], isReturning: false };
     const borrowed = new BorrowedFolder(folder, name, HiddenFolder.make(folder, name), journal, options);

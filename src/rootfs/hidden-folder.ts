@@ -1,6 +1,7 @@
 // A folder in a folder, so deep that no path from outside reaches it: the kernel takes no path of more than 4,095 bytes, and its
 // directories have names of 255. Whoever walks by path stops before it; we hold it open. Who walks by descriptors (GNU's rm, find and
-// tar) does get in: see `borrowed-folder.ts`. RED: it holds what is a user's.
+// tar) does get in: see `borrowed-folder.ts`. Where there is nothing to hide it is one directory, which no command stumbles over. RED: it
+// holds what is a user's.
 import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { type ByteString, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
 import { ifCode, orElse } from '../errors.ts';
@@ -11,14 +12,17 @@ const nameBytes = 255;
 const filler = bytesFromText('_'.repeat(nameBytes));
 // For who finds it after a build was killed.
 const mark = '.yadokari.has.the.files.of.this.folder.while.it.builds.start.it.again.with.this.context.to.get.them.back';
+// In a folder that is empty but for it.
+const shallowMark = '.yadokari.works.here';
 
-/** The name of its first directory. It says what the outer folder's time was before there was one. */
-export function hiddenName(time: Timestamp): ByteString {
-  return bytesFromText(`${mark}.${time.seconds}.${time.nanoseconds}.`.padEnd(nameBytes, '_'));
+/** The name of its first directory. It says what the outer folder's time was before there was one, and whether the folder was empty. */
+export function hiddenName(time: Timestamp, isEmpty: boolean): ByteString {
+  const times = `.${time.seconds}.${time.nanoseconds}.`;
+  return bytesFromText(isEmpty ? `${shallowMark}${times}` : `${mark}${times}`.padEnd(nameBytes, '_'));
 }
 
 export function isHiddenName(name: ByteString): boolean {
-  return name.startsWith(mark);
+  return name.startsWith(mark) || name.startsWith(shallowMark);
 }
 
 /** True for a line of output about it. */
@@ -28,7 +32,7 @@ export function isAboutHidden(line: string): boolean {
 
 /** The time that is in such a name. */
 export function timeOfHiddenName(name: ByteString): Timestamp | undefined {
-  const [, seconds, nanoseconds] = /^\.(-?\d+)\.(\d+)\.$/.exec(name.slice(mark.length).replace(/_+$/, '')) ?? [];
+  const [, seconds, nanoseconds] = /\.(-?\d+)\.(\d+)\._*$/.exec(name) ?? [];
   return seconds === undefined ? undefined : { seconds: Number(seconds), nanoseconds: Number(nanoseconds) };
 }
 
@@ -71,7 +75,7 @@ export class HiddenFolder {
 export function removeHidden(folder: ByteString, name: ByteString): void {
   const fds: number[] = [];
   try {
-    for (let level = 0; level <= levels; level++) {
+    for (let level = 0; level <= levelsOf(name); level++) {
       const fd = openFolder(level === 0 ? folder : below(fds.at(-1), level === 1 ? name : filler));
       if (fd === undefined) break;
       fds.push(fd);
@@ -84,7 +88,7 @@ export function removeHidden(folder: ByteString, name: ByteString): void {
 
 function descend(folder: ByteString, name: ByteString, make?: (path: ByteString) => void): HiddenFolder | undefined {
   let fd = openFolder(folder);
-  for (let level = 1; level <= levels && fd !== undefined; level++) {
+  for (let level = 1; level <= levelsOf(name) && fd !== undefined; level++) {
     const path = below(fd, level === 1 ? name : filler);
     const outer = fd;
     try {
@@ -95,6 +99,10 @@ function descend(folder: ByteString, name: ByteString, make?: (path: ByteString)
     }
   }
   return fd === undefined ? undefined : HiddenFolder.of(fd);
+}
+
+function levelsOf(name: ByteString): number {
+  return name.startsWith(shallowMark) ? 1 : levels;
 }
 
 function below(fd: number | undefined, name: ByteString): ByteString {

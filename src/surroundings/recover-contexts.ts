@@ -1,20 +1,23 @@
 // What a build that was killed had out of the way: the container's own folders, and files of contexts in whose folders an image worked.
 import { realpathSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { temporaryFolders } from '../build/borrow-places.ts';
 import { borrowOptions } from '../build/borrowing.ts';
 import type { BuildRequest } from '../build/request.ts';
 import { recoverShelf } from '../build/shelved-folder.ts';
 import { type ByteString, bytesFromText, textFromBytes } from '../bytes.ts';
+import { ifCode } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { readMounts } from '../linux/mounts.ts';
 import { BorrowedFolder } from '../rootfs/borrowed-folder.ts';
 
 /**
- * Before anything in a context is looked at: empties the shelf, and gives each context, and the folders that it is in up to its mount, what a killed build took.
+ * Before anything in a context is looked at: empties the shelf, and gives each context, and the folders that it is in up to its mount, what a killed build took;
+ * takes away what one left in a mounted folder for temporary files.
  * @throws ERR_CONTEXT while another build works there, or where it can't be written
  */
 export async function recoverContexts(
-  request: Pick<BuildRequest, 'context' | 'namedContexts' | 'builderFolder'>,
+  request: Pick<BuildRequest, 'context' | 'namedContexts' | 'builderFolder' | 'rootPath'>,
   { workingDirectory, emit, signal }: { readonly workingDirectory: string; readonly emit: Emit; readonly signal: AbortSignal },
 ): Promise<void> {
   recoverShelf(request.builderFolder);
@@ -33,6 +36,11 @@ export async function recoverContexts(
       if (isBack) emit({ kind: 'warning', code: `context-back ${message}`, message });
       if (mounted.has(folder)) break;
     }
+  }
+  for (const name of temporaryFolders) {
+    const folder = bytesFromText(join(request.rootPath, name));
+    // One that another build has is not borrowed.
+    if (mounted.has(folder) && !done.has(folder)) await BorrowedFolder.recover(folder, options).catch(ifCode(['ERR_CONTEXT']));
   }
 }
 

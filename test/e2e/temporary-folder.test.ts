@@ -1,0 +1,88 @@
+// A pod that mounts a volume over /tmp, for its room: Dockerfiles copy archives there, unpack them in a RUN, and take them to another
+// stage, and none of that is to change because of the volume.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Scene, treeOf } from '../support/scene.ts';
+
+let scene: Scene;
+
+before(async () => {
+  scene = await Scene.start();
+});
+
+after(() => scene?.stop());
+
+const portrait = (folder: string): string =>
+  execFileSync('find', ['.', '-printf', '%p %i %y %m %U %G %T@\\n'], { cwd: folder, encoding: 'utf8' });
+
+async function emptyVolume(): Promise<string> {
+  const volume = await scene.folder();
+  chmodSync(volume, 0o777); // as the kubelet makes an emptyDir
+  return volume;
+}
+
+test('an image works in an empty volume at /tmp as it does anywhere, and the volume is empty again', async () => {
+  const volume = await emptyVolume();
+  const portraitBefore = portrait(volume);
+  const result = await scene.build({
+    dockerfile: `FROM @REG@/base AS build
+COPY f /tmp/f
+WORKDIR /tmp/made
+RUN cp /tmp/f here && ln here there && rm /tmp/f && stat -c %a /tmp
+FROM @REG@/base
+RUN test -z "$(ls /tmp)" && echo left > /tmp/left
+COPY --from=build /tmp/made /made
+RUN cat /made/there /tmp/left && find /tmp -type f | wc -l && rm -rf /tmp/* /tmp/.[!.]* /made/here
+`,
+    files: { f: 'content' },
+    volumes: [`${volume}:/tmp`],
+    args: ['--digest-file=/tmp/digest'],
+  });
+  const tree = treeOf(result);
+  assert.match(result.output, /the image works in \/tmp, which is mounted and empty/);
+  assert.match(result.output, /\| 1777$/m);
+  assert.equal(tree.get('/made/there')?.size, 7);
+  assert.deepEqual(
+    [...tree.keys()].filter((path) => path.startsWith('/tmp/') || path === '/made/here'),
+    [],
+  );
+  assert.equal(tree.get('/tmp')?.mode, 0o1777);
+  assert.deepEqual(readdirSync(volume), ['digest']);
+  execFileSync('rm', [join(volume, 'digest')]);
+  const ownTimes = (text: string): string => text.replace(/ [\d.]+$/gm, '');
+  assert.equal(ownTimes(portrait(volume)), ownTimes(portraitBefore));
+});
+
+test('what a killed build left in such a volume is gone with the next one', async () => {
+  const volume = await emptyVolume();
+  const portraitBefore = portrait(volume);
+  const volumes = [`${volume}:/tmp`];
+  const asleep = Promise.withResolvers<void>();
+  const onOutput = (text: string): void => (text.includes('asleep') ? asleep.resolve() : undefined);
+  const dockerfile = 'FROM @REG@/base\nRUN echo made > /tmp/made && echo aslee""p && sleep 300\n';
+  const run = await scene.start({ dockerfile, volumes }, { onOutput });
+  await Promise.race([asleep.promise, run.ended]);
+  await run.kill('SIGKILL');
+  await run.ended;
+  assert.notDeepEqual(readdirSync(volume), []);
+  const again = await scene.build({ dockerfile: 'FROM @REG@/base\nRUN ls /tmp > /list\n', volumes });
+  assert.equal(treeOf(again).get('/list')?.size, 0, again.output);
+  assert.equal(portrait(volume), portraitBefore);
+});
+
+test('a volume with files at /tmp is left alone, and what RUN can’t see is said', async () => {
+  const volume = await emptyVolume();
+  writeFileSync(join(volume, 'somebody’s'), '');
+  const portraitBefore = portrait(volume);
+  const result = await scene.build({
+    dockerfile: 'FROM @REG@/base\nCOPY f /tmp/f\nRUN ls /tmp\n',
+    files: { f: 'f' },
+    volumes: [`${volume}:/tmp`],
+  });
+  assert.ok(treeOf(result).has('/tmp/f'), result.output);
+  assert.match(result.output, /RUN can't see the image's \/tmp: /);
+  assert.equal(portrait(volume), portraitBefore);
+});
