@@ -26,7 +26,8 @@ export async function runCommandLine(invocation: Invocation, signal: AbortSignal
   return await runInvocation(invocation, { stdout, stderr }, signal);
 }
 
-async function runInvocation(
+/** The same with streams of the caller's own. */
+export async function runInvocation(
   invocation: Invocation,
   streams: { readonly stdout: Sink; readonly stderr: Sink },
   signal: AbortSignal,

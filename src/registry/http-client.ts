@@ -89,7 +89,7 @@ export function createHttpClient(options: HttpOptions): HttpClient {
     const wordsFor = (error: unknown): BuilderError => networkError(error, request, { proxy, authorities: options.authorities });
     const { body, sourceFailure } = outgoing(request.body, limits, (why) => stalled.abort(failure(why)));
     try {
-      const answer = await dispatcherFor(request.url).request({
+      const asked = dispatcherFor(request.url).request({
         origin: request.url.origin,
         path: `${request.url.pathname}${request.url.search}`,
         method: request.method,
@@ -101,6 +101,7 @@ export function createHttpClient(options: HttpOptions): HttpClient {
         bodyTimeout: limits.stallTimeoutMs,
         headersTimeout: request.isGrowing === true ? 0 : answerTimeoutMs * (request.patience ?? 1) + (request.extraPatienceMs ?? 0),
       });
+      const answer = await orAborted(asked, either);
       // Whoever gives an answer up destroys its body, and undici tells the stream so: nobody else is there to hear it.
       answer.body.on('error', () => undefined);
       return { status: answer.statusCode, headers: headersOf(answer.headers), body: incoming(answer.body, limits, failure, wordsFor) };
@@ -119,6 +120,24 @@ export function createHttpClient(options: HttpOptions): HttpClient {
       dispatchers.clear();
     },
   };
+}
+
+/** undici hears an abort once a connection is there: a server that accepts and then says nothing would be waited for. */
+async function orAborted(asked: Promise<Dispatcher.ResponseData>, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const stop = (): void => reject(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await Promise.race([asked, aborted]);
+  } catch (error) {
+    void asked.then(
+      ({ body }) => body.on('error', () => undefined).destroy(),
+      () => undefined,
+    );
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 /** Some servers send a body after their answer to HEAD, which the next request on that connection then gets for an answer. */

@@ -4,17 +4,26 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { temporaryFolder } from '../../support/tree.ts';
+import { runHere } from '../../support/command-line.ts';
 import { asObject } from '../../support/parsed.ts';
+import { temporaryFolder } from '../../support/tree.ts';
 
 const main = join(resolve(import.meta.dirname, '../../..'), 'src/main.ts');
 
-function run(...argv: readonly string[]): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--no-warnings', main, ...argv], { env: {}, encoding: 'utf8' });
-  return { status, stdout, stderr };
+/** A build goes on in another process of this program. */
+function start(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
+  return spawnSync(process.execPath, ['--no-warnings', main, ...argv], { env, encoding: 'utf8' });
 }
 
-const refused: readonly { readonly argv: readonly string[]; readonly status: number; readonly lines: readonly RegExp[] }[] = [
+const refused: readonly {
+  readonly argv: readonly string[];
+  readonly status: number;
+  readonly lines: readonly RegExp[];
+  readonly isBuild?: true;
+}[] = [
   { argv: ['sh'], status: 1, lines: [/^error: Cannot run command "sh": there is no such command$/, /^ {2}try: .* set its entry point/] },
   { argv: ['lint', '.'], status: 1, lines: [/^error: Cannot run command "lint"/, /^ {2}try: yadokari check checks/] },
   { argv: ['nothing'], status: 1, lines: [/^error: Cannot run command "nothing"/, /^ {2}try: `help` lists the commands/] },
@@ -23,6 +32,7 @@ const refused: readonly { readonly argv: readonly string[]; readonly status: num
   { argv: ['--no-push', './app'], status: 1, lines: [/^error: Cannot run command ".\/app"/, /--context=.\/app$/] },
   {
     argv: ['--no-push', '--registry-certificate=r.test'],
+    isBuild: true,
     status: 1,
     lines: [/^error: Cannot use --registry-certificate "r.test": expected HOST=FILE$/],
   },
@@ -46,11 +56,13 @@ const refused: readonly { readonly argv: readonly string[]; readonly status: num
   { argv: ['--verbosity=loud', '--no-push'], status: 1, lines: [/^error: Cannot use --verbosity=loud: expected trace, debug/] },
   {
     argv: ['--no-push', '--cache'],
+    isBuild: true,
     status: 1,
     lines: [/^error: Cannot use --cache: where nothing is pushed/, /^ {2}try: give --cache-repo/],
   },
   {
     argv: ['--no-push', '--custom-platform', 'foo'],
+    isBuild: true,
     status: 1,
     lines: [/^error: Cannot use platform "foo": no operating system and no architecture/, /^ {2}try: for example linux/],
   },
@@ -59,26 +71,28 @@ test('--command-timeout ends a command that waits for a registry, and --debug sh
   const silent = createServer().listen(0, '127.0.0.1'); // the kernel accepts, and nobody answers
   await once(silent, 'listening');
   const { port } = silent.address() as AddressInfo; // of a socket
-  const { status, stderr } = run('--debug', '--command-timeout=1s', 'inspect', `docker://127.0.0.1:${port}/app:1`);
+  const started = performance.now();
+  const { status, stderr } = await runHere(['--debug', '--command-timeout=1s', 'inspect', `docker://127.0.0.1:${port}/app:1`]);
   silent.close();
+  assert.ok(performance.now() - started < 20_000, 'not when connecting has taken its own 30 s');
   assert.equal(status, 1);
   assert.match(stderr, /^error: Cannot finish in --command-timeout=1s: the time is over\n(?:.*\n)* {4}at /m);
 });
 
-test('the first word of several commands has a help of its own', () => {
+test('the first word of several commands has a help of its own', async () => {
   for (const argv of [
     ['cache', '--help'],
     ['help', 'cache'],
   ]) {
-    const { status, stdout } = run(...argv);
+    const { status, stdout } = await runHere(argv);
     assert.equal(status, 0);
     assert.match(stdout, /^Usage: yadokari cache COMMAND \[flags\]\n\n {2}cache list .*\n {2}cache prune .*\n {2}cache explain .*\n$/);
   }
 });
 
-for (const { argv, status, lines } of refused)
-  test(`${argv.join(' ')} ends with status ${status} and ${lines.length + 1} lines on standard error`, () => {
-    const result = run(...argv);
+for (const { argv, status, lines, isBuild = false } of refused)
+  test(`${argv.join(' ')} ends with status ${status} and ${lines.length + 1} lines on standard error`, async () => {
+    const result = isBuild ? start(argv) : await runHere(argv);
     assert.equal(result.status, status, result.stderr);
     assert.equal(result.stdout, '');
     const written = result.stderr.trimEnd().split('\n');
@@ -88,10 +102,7 @@ for (const { argv, status, lines } of refused)
   });
 
 test('a proxy that is none is told before anything else, without its value', () => {
-  const { status, stderr } = spawnSync(process.execPath, ['--no-warnings', main, '--no-push'], {
-    env: { HTTP_PROXY: 'x://me:hunter2@y z' },
-    encoding: 'utf8',
-  });
+  const { status, stderr } = start(['--no-push'], { HTTP_PROXY: 'x://me:hunter2@y z' });
   assert.equal(status, 1);
   assert.match(stderr, /^error: Cannot use HTTP_PROXY: it is not a URL$/m);
   assert.doesNotMatch(stderr, /hunter2/);
@@ -107,8 +118,8 @@ test('a junk time zone, no HOME, no PATH and NO_PROXY=* keep nothing from workin
   assert.equal(status, 0, stderr);
 });
 
-test('an empty word is a value where one is due, also before the command', () => {
-  const { status, stderr } = run('', 'build', '--destination', '', '--no-push');
+test('an empty word is a value where one is due, also before the command', async () => {
+  const { status, stderr } = await runHere(['', 'build', '--destination', '', '--no-push']);
   assert.equal(status, 1);
   assert.match(stderr, /^error: Cannot use an empty --destination: it needs a value$/m);
 });
@@ -128,14 +139,14 @@ test('a working directory that was removed is entered by its name where it is th
   }
 });
 
-test('help goes to standard output, whatever else is on the command line', () => {
-  const { status, stdout, stderr } = run('build', '-h', '--no-push');
+test('help goes to standard output, whatever else is on the command line', async () => {
+  const { status, stdout, stderr } = await runHere(['build', '-h', '--no-push']);
   assert.deepEqual([status, stderr], [0, '']);
   assert.match(stdout, /^Usage: yadokari build \[flags\] \[CONTEXT\]/);
 });
 
 test('an error in JSON is an object for each line', () => {
-  const { status, stderr } = run('--log-format=json', '--no-push', '--context=/nowhere/at/all');
+  const { status, stderr } = start(['--log-format=json', '--no-push', '--context=/nowhere/at/all']);
   assert.equal(status, 1);
   const said = stderr
     .trimEnd()

@@ -1,11 +1,9 @@
 // `yadokari check` as people call it: what is printed where, and the exit status that a pipeline goes by.
 import assert from 'node:assert/strict';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { run } from '../../../support/command.ts';
+import { runHere } from '../../../support/command-line.ts';
 import { temporaryFolder, tree } from '../../../support/tree.ts';
-
-const main = resolve(import.meta.dirname, '../../../../src/main.ts');
 
 interface Case {
   readonly title: string;
@@ -81,7 +79,7 @@ for (const { title, dockerfile, args = [], status, stdout, stderr } of cases) {
   test(`check: ${title}`, async (context) => {
     const folder = temporaryFolder(context);
     tree(folder, { Dockerfile: dockerfile, a: 'a' });
-    const result = await run([process.execPath, '--disable-warning=ExperimentalWarning', main, 'check', ...args, folder]);
+    const result = await runHere(['check', ...args, folder]);
     assert.equal(result.status, status, result.output);
     assert.match(result.stdout, stdout);
     assert.match(result.stderr.replaceAll(join(folder, '/'), ''), stderr);

@@ -9,6 +9,7 @@ import { parseReference } from '../../../../src/oci/reference.ts';
 import { writeDockerArchive } from '../../../../src/store/docker-archive.ts';
 import { writeLayout } from '../../../../src/store/oci-layout.ts';
 import { run } from '../../../support/command.ts';
+import { runHere } from '../../../support/command-line.ts';
 import { keepCredential } from '../../../../src/cli/transports/login-command.ts';
 import { startFakeRegistry } from '../../../support/fake-registry.ts';
 import { layerOf, storedOf } from '../../../support/image.ts';
@@ -23,13 +24,11 @@ const image = storedOf(layerOf(content));
 
 describe('push and login', { timeout: 300_000 }, () => {
   let folder = '';
-  const call = async (args: readonly string[], input?: string) =>
-    await run([process.execPath, '--no-warnings', main, ...args], {
-      cwd: folder,
-      env: { ...noOthers, DOCKER_CONFIG: join(folder, 'docker'), TMPDIR: join(folder, 'tmp') },
-      timeoutMs: 60_000,
-      ...(input === undefined ? {} : { input }),
-    });
+  const call = async (args: readonly string[], input?: string) => {
+    const env = { ...noOthers, DOCKER_CONFIG: join(folder, 'docker'), TMPDIR: join(folder, 'tmp') };
+    if (input === undefined) return await runHere(args, { cwd: folder, env });
+    return await run([process.execPath, '--no-warnings', main, ...args], { cwd: folder, env, input });
+  };
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'yadokari-push-'));
     await writeLayout({ folder: join(folder, 'layout'), tag: 'v1' }, image, signal);
@@ -159,7 +158,7 @@ describe('push and login', { timeout: 300_000 }, () => {
   ];
   for (const [argv, message] of mistakes)
     test(`${argv.join(' ')} is refused`, async () => {
-      const { status, output } = await call(argv, '');
+      const { status, output } = await call(argv);
       // Without a destination push is buildah's.
       assert.equal(status, argv[0] === 'push' && !argv.includes('-d') ? 125 : 1);
       assert.match(output, message);
