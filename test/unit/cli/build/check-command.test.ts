@@ -89,8 +89,7 @@ for (const { title, dockerfile, args = [], status, stdout, stderr } of cases) {
 test('check: the Dockerfile is that of the context, whatever lies in the working directory, unless --file names one', async (context) => {
   const folder = temporaryFolder(context);
   tree(folder, { Dockerfile: 'COPPY a b\n', 'service/Dockerfile': 'FROM scratch\n' });
-  const check = async (...args: readonly string[]) =>
-    await run([process.execPath, '--disable-warning=ExperimentalWarning', main, 'check', ...args], { cwd: folder });
+  const check = async (...args: readonly string[]) => await runHere(['check', ...args], { cwd: folder });
   assert.equal((await check('service')).status, 0);
   assert.match((await check('-f', 'Dockerfile', 'service')).stderr, /COPPY/);
 });
