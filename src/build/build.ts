@@ -1,4 +1,5 @@
 // The story of a build: a plan for each platform, their images one after the other, and what is published of them.
+import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../folders.ts';
@@ -12,13 +13,14 @@ import { type Json, formatJson } from '../oci/json.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import { formatReference } from '../oci/reference.ts';
 import type { StoredImage } from '../oci/stored-image.ts';
-import { imagePublication, indexPublication } from '../outputs/publication.ts';
+import { type Publication, imagePublication, indexPublication } from '../outputs/publication.ts';
 import { outputPaths } from '../outputs/output-request.ts';
-import { type FileExports, openResultFiles } from '../outputs/publish.ts';
+import { type FileExports, type ResultFiles, openResultFiles } from '../outputs/publish.ts';
 import { type Borrowing, openBorrowing } from './borrowing.ts';
 import { type BaseImages, type ResolveImage, createBaseImages } from './base-images.ts';
 import { type BuiltPlatform, buildPlatform, openOwnRoot } from './build-platform.ts';
 import { KeptOutputs } from './kept-outputs.ts';
+import { statementsOf } from './attestations.ts';
 import { countSteps } from './step-numbers.ts';
 import { recordJson } from './cache/record.ts';
 import { explainCache } from './cache/outlook.ts';
@@ -57,8 +59,8 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
   if (prepared.some(({ plan }) => mayRun(plan))) await ports.openLauncher?.();
   const results = await openResultFiles(asked.output, ports);
   await pushCheck.done();
-  const publishing = { registry: ports.registry, results, bases: ports.pulledBases ?? new Map(), isFresh: true, emit, signal };
-  const publication = isIndex(asked) ? indexPublication(asked.output, publishing) : imagePublication(asked.output, publishing);
+  const publication = openPublication(asked, ports, results);
+  const run = { id: randomUUID(), startedMs: ports.now() };
   const ownRoot = openOwnRoot(asked, borrowing);
   const common = { dockerfile, ports, bases, borrowing, store, folders, ...given({ ownRoot, listings }) };
   const built: BuiltPlatform[] = [];
@@ -74,7 +76,8 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
       const label = prepared.length === 1 ? '' : formatPlatform(platform);
       const publish = async (image: StoredImage, files: FileExports): Promise<void> => {
         kept.giveBack();
-        await publication.add(image, platform, files);
+        const statements = statementsOf({ dockerfile, request, plan, ports, ...epoch, run });
+        await publication.add(image, platform, { files, statements });
         kept.hide(); // the root may be emptied now
       };
       built.push(await buildPlatform({ ...common, ...epoch, request, plan, label, otherSteps, publish }, position + 1 === prepared.length));
@@ -113,9 +116,19 @@ async function prepare(
   return { request: withEpoch(asked, epochDefault, epoch), plan, epoch: given({ epoch }) };
 }
 
-/** Several platforms always make one; a single one where BuildKit's argument says so. */
-function isIndex({ platforms, buildArgs }: BuildRequest): boolean {
-  return platforms.length > 1 || !['', '0', 'false'].includes((buildArgs.get('BUILDKIT_MULTI_PLATFORM') ?? '').toLowerCase());
+function openPublication(
+  asked: BuildRequest,
+  { registry, pulledBases = new Map(), emit, signal }: BuildPorts,
+  results: ResultFiles,
+): Publication {
+  const publishing = { registry, results, bases: pulledBases, isFresh: true, emit, signal };
+  return isIndex(asked) ? indexPublication(asked.output, publishing) : imagePublication(asked.output, publishing);
+}
+
+/** Several platforms always make one; a single one where something is stated about it, or BuildKit's argument says so. */
+function isIndex({ platforms, buildArgs, provenance }: BuildRequest): boolean {
+  if (platforms.length > 1 || provenance !== undefined) return true;
+  return !['', '0', 'false'].includes((buildArgs.get('BUILDKIT_MULTI_PLATFORM') ?? '').toLowerCase());
 }
 
 function startOf({ name, text }: Dockerfile, { platforms, output }: BuildRequest): BuildEvent {

@@ -1,4 +1,5 @@
 // What a build needs of the world, as values and functions: tests put their own in.
+import type { Materials } from '../attest/materials.ts';
 import type { ByteString } from '../bytes.ts';
 import type { SourceTree } from '../context/tree.ts';
 import type { Emit } from '../events.ts';
@@ -18,6 +19,8 @@ export interface BuildPorts {
   readonly download: RegistryClient['download'];
   /** Repositories, for ADD. */
   readonly git?: NonNullable<AddScope['git']>;
+  /** What came from outside, as far as it has been fetched; there where somebody wants to know. */
+  readonly materials?: Materials;
   /** Any name of an image: a registry's, or that of a --build-context which is an image. */
   readonly resolveImage: ResolveImage;
   /** Images of registries that `resolveImage` gave, by what the store of this machine calls them. */

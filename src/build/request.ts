@@ -1,4 +1,5 @@
 // Everything a build is asked for, as one frozen value. The command line makes it; nothing below reads argv or env.
+import type { ProvenanceRequest } from '../attest/provenance.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { BuiltInHelper } from '../registry/credentials.ts';
@@ -73,6 +74,8 @@ export interface BuildRequest {
   /** Undefined is the compressor's default. */
   readonly compressionLevel?: number;
   readonly imageFormat: 'inherit' | 'docker' | 'oci';
+  /** What is stated beside the image of how it came to be; undefined states nothing. */
+  readonly provenance?: ProvenanceRequest;
   readonly reproducible: boolean;
   /** Every stage is unpacked, whether a RUN needs it or not. */
   readonly alwaysUnpack: boolean;

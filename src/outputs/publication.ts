@@ -1,5 +1,7 @@
 // Where the images of a build go: the only one as it is, or several that an index names, which goes last.
 import { join } from 'node:path';
+import { imageUri } from '../attest/materials.ts';
+import { type Statement, attestationOf, describeAttestation } from '../attest/statement.ts';
 import { given } from '../given.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -26,9 +28,16 @@ interface Published {
   readonly imageId: Digest;
 }
 
+/** What goes out with an image. */
+export interface PublishedExtras {
+  readonly files: FileExports;
+  /** What is stated about it, for places that have an index. */
+  readonly statements: readonly Statement[];
+}
+
 export interface Publication {
   /** Brings an image to every place. Where others are to come, no name stands for it. */
-  readonly add: (image: StoredImage, platform: Platform, files: FileExports) => Promise<void>;
+  readonly add: (image: StoredImage, platform: Platform, extras: PublishedExtras) => Promise<void>;
   /** All images are there. @throws as `publishImage` */
   readonly finish: () => Promise<Published>;
 }
@@ -37,7 +46,7 @@ export interface Publication {
 export function imagePublication(output: OutputRequest, ports: PublishPorts): Publication {
   const published = Promise.withResolvers<Published>();
   return {
-    add: async (image, _platform, files) => published.resolve(await publishImage(image, output, { ...ports, files })),
+    add: async (image, _platform, { files }) => published.resolve(await publishImage(image, output, { ...ports, files })),
     finish: async () => await published.promise,
   };
 }
@@ -55,6 +64,8 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
   const { emit, signal } = ports;
   const targets = targetsOf(output, ports);
   const entries: Descriptor[] = [];
+  /** Behind those of images, as nobody looks for one there. */
+  const attestations: Descriptor[] = [];
   const images: StoredImage[] = [];
   let sizeBytes = 0;
   const each = async (task: (sink: ImageSink) => Promise<void>): Promise<void> => {
@@ -64,13 +75,19 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
     }
   };
   return {
-    add: async (image, platform, files) => {
-      const { manifest } = image;
-      images.push(image);
+    add: async (image, platform, { files, statements }) => {
+      const { digest } = image.manifest;
+      const names = namesOf(output).map((name) => imageUri(name, platform));
+      const attestation = statements.length === 0 ? undefined : attestationOf(statements, { digest, names });
+      const together = attestation === undefined ? [image] : [image, attestation];
+      images.push(...together);
       await each(async (sink) => {
-        await writeImageBlobs(sink, image, signal);
-        await sink.writeManifest(manifest, signal);
+        for (const stored of together) {
+          await writeImageBlobs(sink, stored, signal);
+          await sink.writeManifest(stored.manifest, signal);
+        }
       });
+      if (attestation !== undefined) attestations.push(describeAttestation(attestation, digest));
       for (const { path } of output.exports.filter(({ type }) => type === 'local')) {
         const folder = join(path, formatPlatform(platform).replaceAll('/', '_'));
         makeFolder(folder);
@@ -80,7 +97,7 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
       sizeBytes += image.image.layers.reduce((total, { descriptor }) => total + descriptor.size, 0);
     },
     finish: async () => {
-      const index = encodeIndex(entries);
+      const index = encodeIndex([...entries, ...attestations]);
       const { digest } = index;
       // An archive is written in one go: its place may be in the root that images were built in.
       for (const { path } of output.exports.filter(({ type }) => type === 'oci'))

@@ -11,6 +11,7 @@ import { given } from '../given.ts';
 import type { MovedFolders } from '../files/moved-folders.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import type { GitAccess } from './git-access.ts';
+import type { Materials } from '../attest/materials.ts';
 
 /** Where contexts that are not folders are unpacked. */
 export const contextsFolder = 'contexts';
@@ -35,6 +36,7 @@ interface ContextSources {
   readonly git: GitAccess;
   readonly openObject: Clouds['openObject'];
   readonly moved: MovedFolders;
+  readonly materials: Materials | undefined;
   readonly standardInput: AsyncIterable<Buffer> | undefined;
 }
 
@@ -55,6 +57,7 @@ export async function openContexts(
   const { appliesUnpackedRules } = request;
   const main = await openOne(request.context, request, sources, { ...options, ...subPath, appliesUnpackedRules });
   stack.defer(main.close);
+  sources.materials?.endSource();
   return { main, named: await openNamed(request, sources, options, stack) };
 }
 

@@ -4,6 +4,7 @@ import { diskView } from '../files/disk-view.ts';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import type { LookupFunction } from 'node:net';
 import { join } from 'node:path';
+import type { Materials } from '../attest/materials.ts';
 import { bytesFromText } from '../bytes.ts';
 import type { OpenGit } from '../context/source.ts';
 import type { SourceTree } from '../context/tree.ts';
@@ -38,6 +39,7 @@ export interface GitAccessOptions {
   readonly lookup: LookupFunction;
   /** Where checkouts of ADD are kept. */
   readonly privateFolder: string;
+  readonly materials?: Materials | undefined;
   readonly emit: Emit;
 }
 
@@ -68,6 +70,7 @@ export function prepareGit(options: GitAccessOptions): GitAccess {
       const keepsGitFolder = location.keepsGitFolder ?? isTrue(options.buildArgs.get('BUILDKIT_CONTEXT_KEEP_GIT_DIR') ?? '0');
       const open = opener(location.remote, true);
       const done = await checkOut(location, join(folder, 'checkout'), { open, keepsGitFolder, submodules, depth, emit, signal });
+      options.materials?.noteCommit(describeRemote(location.remote), location.ref, done.commit);
       emit({ kind: 'note', level: 'info', message: `${describeRemote(location.remote)} is at commit ${done.commit}` });
       return { folder: done.folder, timeSeconds: done.commitTimeSeconds };
     },
@@ -77,13 +80,14 @@ export function prepareGit(options: GitAccessOptions): GitAccess {
       const own = mkdtempSync(join(options.privateFolder, 'git-'));
       made.push(own);
       const keepsGitFolder = request.keepsGitFolder || location.keepsGitFolder === true;
-      const { folder } = await checkOut(location, join(own, 'checkout'), {
+      const { folder, commit } = await checkOut(location, join(own, 'checkout'), {
         open: opener(location.remote, false),
         keepsGitFolder,
         submodules: location.submodules ?? true,
         emit,
         signal,
       });
+      options.materials?.noteCommit(describeRemote(location.remote), location.ref, commit);
       return { files: diskView(bytesFromText(folder)), label: `repository ${describeRemote(location.remote)}`, keepsOwners: false };
     },
     close: async () => {

@@ -1,5 +1,6 @@
 // The images that a build starts from: what a name stands for here, in a store, in a warmer's folder, and at its registry.
 import { existsSync } from 'node:fs';
+import type { Materials } from '../attest/materials.ts';
 import type { ResolveImage } from '../build/base-images.ts';
 import type { BuildPorts } from '../build/ports.ts';
 import type { BuildRequest } from '../build/request.ts';
@@ -23,13 +24,13 @@ export async function openImages(
   request: BuildRequest,
   access: Access,
   named: ReadonlyMap<string, string>,
-  { emit, signal }: { readonly emit: Emit; readonly signal: AbortSignal },
+  { materials, emit, signal }: { readonly materials: Materials | undefined; readonly emit: Emit; readonly signal: AbortSignal },
   stack: AsyncDisposableStack,
 ): Promise<Pick<BuildPorts, 'resolveImage' | 'pulledBases'>> {
   const pulledBases = new Map<string, StoredImage>();
   // Nothing that this build reads or writes is removed by somebody who cleans up.
   if (request.store !== undefined) stack.use(await holdStore(imageStore(request.store.folder), signal));
-  return { resolveImage: imageResolver(request, access, named, { pulledBases, emit }), pulledBases };
+  return { resolveImage: imageResolver(request, access, named, { pulledBases, materials, emit }), pulledBases };
 }
 
 /** The folder that a warmer filled; undefined where there is none. */
@@ -46,7 +47,11 @@ function imageResolver(
   request: BuildRequest,
   { clients: { pull: client }, conf, policy }: Access,
   named: ReadonlyMap<string, string>,
-  { pulledBases, emit }: { readonly pulledBases: Map<string, StoredImage>; readonly emit: Emit },
+  {
+    pulledBases,
+    materials,
+    emit,
+  }: { readonly pulledBases: Map<string, StoredImage>; readonly materials: Materials | undefined; readonly emit: Emit },
 ): ResolveImage {
   const bases = openBaseFolder(request, emit);
   const { store } = request;
@@ -55,7 +60,9 @@ function imageResolver(
     if (place?.startsWith('oci-layout://') === true) {
       const layout = parseLayoutReference(place.slice('oci-layout://'.length));
       policy.check({ name, transport: { name: 'oci' }, path: layout.folder, ...given({ imageName: layout.tag }) });
-      return (await readLayout(layout, platform, signal)).image;
+      const { image, manifest } = await readLayout(layout, platform, signal);
+      materials?.noteContent(place, manifest.digest);
+      return image;
     }
     const text = place === undefined ? name : place.slice('docker-image://'.length);
     const references = conf.wholeNames(text).map(withDefaultTag);
@@ -64,6 +71,7 @@ function imageResolver(
       policy.check({ name: text, transport: { name: 'docker' }, reference });
       const near = bases === undefined ? undefined : await bases.pull(reference, platform, client, signal);
       const pulled = near ?? (await client.pullImage(reference, platform, signal));
+      materials?.noteImage(reference, platform, pulled.digest);
       if (reference.digest === undefined) pulledBases.set(registryName(reference), pulled);
       return pulled;
     };
@@ -75,6 +83,7 @@ function imageResolver(
       return found;
     };
     const { image, digest } = kept ?? (await firstOf(references, { emit, take: pull }, signal).catch(fallBack));
+    if (kept !== undefined) for (const reference of references.slice(0, 1)) materials?.noteImage(reference, platform, kept.digest);
     emit({ kind: 'image.resolved', name: text, digest, layers: image.layers.length, sizeBytes: sizeOf(image) });
     return image;
   };

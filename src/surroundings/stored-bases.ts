@@ -1,4 +1,5 @@
 // Images of this machine as bases: what a name means in the store, before its registry is asked.
+import type { Digest } from '../oci/digest.ts';
 import type { StoreRequest } from '../build/request.ts';
 import { BuilderError } from '../errors.ts';
 import type { Image } from '../oci/image.ts';
@@ -11,7 +12,7 @@ import { readLayout } from '../store/oci-layout.ts';
 
 export interface StoredBase {
   readonly image: Image;
-  readonly digest: string;
+  readonly digest: Digest;
 }
 
 /**

@@ -2,9 +2,11 @@
 // so names, credentials, certificates, secrets and the launcher are loaded here or never.
 import { existsSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { Materials } from '../attest/materials.ts';
 import { type ByteString, bytesFromText } from '../bytes.ts';
 import type { SourceTree } from '../context/tree.ts';
 import type { Emit } from '../events.ts';
+import { given } from '../given.ts';
 import { mountsBelow } from '../rootfs/protect.ts';
 import { readMounts } from '../linux/mounts.ts';
 import { protectSelf } from '../linux/process.ts';
@@ -16,6 +18,7 @@ import type { GitAccess } from './git-access.ts';
 import { openImages } from './open-images.ts';
 import { openGit } from './open-git.ts';
 import { withDownloadSecrets } from './download-secrets.ts';
+import { notingContent } from './noted-downloads.ts';
 import { MovedFolders } from '../files/moved-folders.ts';
 import { pathIn } from '../paths.ts';
 import type { BuildPorts } from '../build/ports.ts';
@@ -70,10 +73,11 @@ export async function openSurroundings(
     protectSelf();
     for (const folder of [options.workingDirectory, imageWorkFolder]) stack.defer(keepFolder(folder));
     await recoverContexts(request, { ...options, emit });
-    const network = await openNetwork(request, registry, { ...options, emit }, stack);
+    const materials = request.provenance === undefined ? undefined : new Materials();
+    const network = await openNetwork(request, registry, { ...options, materials, emit }, stack);
     const { launch, ...launcher } = launcherOf(stack);
     const moved = new MovedFolders();
-    const contexts = await openContexts(request, { ...network, moved, standardInput: options.standardInput }, options, stack);
+    const contexts = await openContexts(request, { ...network, moved, materials, standardInput: options.standardInput }, options, stack);
     const claims = claimPaths(request, contexts, options, stack);
     const isMoved = (folder: ByteString): boolean => moved.placeOf(folder) !== folder;
     watch = watchContexts(claims.foreignFolders, { rootPath, builderFolder, isMoved, ownFiles: options.growingFiles, emit });
@@ -84,7 +88,8 @@ export async function openSurroundings(
       registry: network.clients.push,
       download: network.download,
       git: network.git.add,
-      ...(await openImages(request, network, contexts.named.layouts, { emit, signal }, stack)),
+      ...(await openImages(request, network, contexts.named.layouts, { materials, emit, signal }, stack)),
+      ...given({ materials }),
       context: watched(contexts.main.tree, contextWatch),
       namedFolders: new Map([...contexts.named.folders].map(([name, tree]) => [name, watched(tree, contextWatch)])),
       verifySeal: claims.verifySeal,
@@ -128,7 +133,7 @@ interface Network extends Pick<RegistryAccess, 'clients' | 'conf' | 'policy'> {
 async function openNetwork(
   request: BuildRequest,
   registry: RegistryRequest,
-  { env, emit }: SurroundingsOptions,
+  { env, materials, emit }: SurroundingsOptions & { readonly materials: Materials | undefined },
   stack: AsyncDisposableStack,
 ): Promise<Network> {
   // In a sandbox that folder is nobody's.
@@ -138,12 +143,13 @@ async function openNetwork(
   const git = openGit(request, secrets, {
     env,
     names,
+    materials,
     emit,
     client: clients.pull,
     openUnverified: () => openRegistries({ ...registry, skipTlsVerifyPull: true }, { env, names, credentials, conf, emit }),
   });
   stack.defer(git.close);
-  const download = withDownloadSecrets(clients.pull.download, secrets);
+  const download = notingContent(withDownloadSecrets(clients.pull.download, secrets), materials);
   const credentialFiles = [
     ...configPaths(env, folders).map((path) => ({ path, instead: 'credentials as DOCKER_AUTH_CONFIG in the environment', isRead: true })),
     ...cloudKeyFiles(env).map((path) => ({ path, instead: 'keys in the environment, or a workload identity', isRead: false })),
@@ -176,8 +182,8 @@ function claimPaths(
   const bases = request.baseFolder === undefined || !existsSync(request.baseFolder.path) ? [] : [request.baseFolder.path];
   const ignored = request.ignorePaths.filter(isKeptOnDisk);
   const kept = request.store === undefined ? [] : [request.store.folder];
-  const given = [main.folder, ...named.owned, ...bases, ...kept, ...ignored, ...request.ssh.values(), ...cacheFolders(request)];
-  const own = [builderFolder, ...(isElsewhere ? [] : [home]), ...given];
+  const foreign = [main.folder, ...named.owned, ...bases, ...kept, ...ignored, ...request.ssh.values(), ...cacheFolders(request)];
+  const own = [builderFolder, ...(isElsewhere ? [] : [home]), ...foreign];
   const shared = isElsewhere ? new Set([...imageFolders, ...homeNames]) : imageFolders;
   const containerFiles = findContainerFiles(rootPath, builderFolder, shared, {
     mounts: mountsBelow(bytesFromText(rootPath)),

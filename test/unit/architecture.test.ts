@@ -13,6 +13,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'linux'],
   start: ['linux'],
   cli: [
+    'attest',
     'report',
     'surroundings',
     'containers',
@@ -37,6 +38,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   report: [],
   sandbox: ['linux'],
   surroundings: [
+    'attest',
     'cloud',
     'build',
     'outputs',
@@ -51,8 +53,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'oci',
     'linux',
   ],
-  build: ['outputs', 'dockerfile', 'context', 'rootfs', 'tree', 'files', 'layer', 'registry', 'go', 'oci', 'linux'],
-  outputs: ['registry', 'store', 'oci'],
+  build: ['attest', 'outputs', 'dockerfile', 'context', 'rootfs', 'tree', 'files', 'layer', 'registry', 'go', 'oci', 'linux'],
+  outputs: ['attest', 'registry', 'store', 'oci'],
+  attest: ['oci'],
   pieces: ['transports', 'rootfs', 'files', 'store', 'layer', 'oci', 'linux'],
   transports: ['registry', 'store', 'layer', 'oci'],
   steps: ['dockerfile', 'go', 'oci'],

@@ -14,6 +14,7 @@ import type { BuildRequest } from '../request.ts';
 import { type StageStep, initialState, stepsOfStage } from '../stage.ts';
 import { scratchImage, asBase } from '../start-image.ts';
 import { type ForeseenStage, type ForeseenStep, foreseeStage } from './foresee.ts';
+import { redactUrl } from '../../registry/response.ts';
 import { type KeyPart, digestOfTexts } from './key.ts';
 import { sourceParts } from './source-parts.ts';
 import { type KeySource, type PartsScope, stepParts } from './step-parts.ts';
@@ -22,7 +23,7 @@ export interface ForesightOptions {
   readonly dockerfile: Dockerfile;
   readonly request: BuildRequest;
   readonly plan: BuildPlan;
-  readonly ports: Pick<BuildPorts, 'context' | 'namedFolders' | 'signal'>;
+  readonly ports: Pick<BuildPorts, 'context' | 'materials' | 'namedFolders' | 'signal'>;
   readonly bases: Pick<BaseImages, 'describe'>;
   /** SOURCE_DATE_EPOCH, in seconds. */
   readonly epoch?: number;
@@ -134,6 +135,9 @@ export class Foresight {
     return {
       network: request.network,
       signal: ports.signal,
+      onDownload: (url, digest) => {
+        if (URL.canParse(url)) ports.materials?.noteContent(redactUrl(new URL(url)), digest);
+      },
       sourceOf: (from, allowsNumbers, range) => this.#sourceOf(planned, from, { allowsNumbers, range }),
     };
   }

@@ -6,7 +6,7 @@ import type { SourceTree } from '../../context/tree.ts';
 import type { CopyInstruction, Flag, Instruction, RunInstruction } from '../../dockerfile/instruction.ts';
 import { expandHeredoc, expandWord } from '../../dockerfile/words.ts';
 import type { SourceRange } from '../../errors.ts';
-import { isDigest } from '../../oci/digest.ts';
+import { type Digest, isDigest } from '../../oci/digest.ts';
 import type { StageState } from '../effect.ts';
 import { type ExpandedCopy, expandCopy, expandFlag } from '../instructions/copy.ts';
 import { shellOf } from '../instructions/metadata.ts';
@@ -26,6 +26,8 @@ export interface PartsScope {
   readonly escape: '\\' | '`';
   /** Undefined where nothing stands for it yet. @throws BuilderError where there is none */
   readonly sourceOf: (from: string | undefined, allowsNumbers: boolean, range: SourceRange) => Promise<KeySource | undefined>;
+  /** Gets what need not be fetched to be known. */
+  readonly onDownload?: (url: string, digest: Digest) => void;
   /** The network of commands that name none. */
   readonly network: string;
   readonly signal: AbortSignal;
@@ -151,8 +153,9 @@ async function wordParts(
   if (isGitSource(word) || isUrlSource(word)) {
     // Only who says what will come need not fetch it to know.
     const checksum = expandFlag(instruction.checksum, scope);
-    const isCertain = checksum !== undefined && isUrlSource(word) && isDigest(checksum);
-    return isCertain ? [{ name: `download ${word}`, value: checksum }] : undefined;
+    if (checksum === undefined || !isUrlSource(word) || !isDigest(checksum)) return undefined;
+    scope.onDownload?.(word, checksum);
+    return [{ name: `download ${word}`, value: checksum }];
   }
   const from = instruction.kind === 'copy' ? instruction.from?.value : undefined;
   const source = await scope.sourceOf(from, true, instruction.range);

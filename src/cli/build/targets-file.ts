@@ -26,7 +26,6 @@ const depthLimit = 20;
 /** Bake's fields that have no meaning for one build, or none here. */
 const ignored: ReadonlySet<string> = new Set(['description', 'pull', 'inherits']);
 const refused: Readonly<Record<string, string>> = {
-  attest: 'attestations are not made',
   call: 'yadokari check does what call=check does',
   'dockerfile-inline': 'write the Dockerfile into a file',
   entitlements: 'there are none to give',
@@ -170,6 +169,7 @@ const converters: Readonly<Record<string, (field: Field) => Target['flags']>> = 
   annotations: each('annotation', (field) => list(field).map((item) => (/^[\w,[\]/-]+:.*=/.test(item) ? field.refuse(item) : item))),
   secret: each('secret', list),
   ssh: each('ssh', list),
+  attest: each('attest', list),
   'cache-from': each('cache-from', caches),
   'cache-to': each('cache-to', caches),
   output: (field) => outputFlags(list(field)),

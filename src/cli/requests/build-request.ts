@@ -8,6 +8,7 @@ import { leftOutBy, varRun } from '../../build/ignored-paths.ts';
 import { standardOutput } from '../../store/whole-file.ts';
 import { type Platform, formatPlatform, hostPlatform, parsePlatform } from '../../oci/platform.ts';
 import { oldPullPolicy, platformOf } from '../images/obtain-image.ts';
+import { attestationRequest } from './attestation-request.ts';
 import { parseBuildArgs, readBuildArgFile } from './build-args.ts';
 import { hasCache, makeBaseFolder, makeCacheRequest } from './cache-request.ts';
 import { makeOutputRequest } from './output-request.ts';
@@ -43,6 +44,8 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
   const platforms = platformsOf(settings, host);
   refuseSeveralInOne(platforms, output);
   const ignoreFile = settings.text('ignorefile');
+  const shape = shapeOf(settings, buildArgsGiven, around.env, output);
+  const attestations = attestationRequest(settings, around.env, output);
   return {
     dockerfile,
     context,
@@ -62,7 +65,9 @@ export function makeBuildRequest(settings: Settings, positionals: readonly strin
     platforms,
     platform: platforms[0] ?? host,
     buildPlatform: host,
-    ...shapeOf(settings, buildArgsGiven, around.env, output),
+    ...shape,
+    ...attestations,
+    ...(attestations.provenance !== undefined && shape.imageFormat === 'inherit' ? { imageFormat: 'oci' } : {}),
     alwaysUnpack: settings.boolean('materialize'),
     borrowsContext: settings.boolean('borrow-context') || around.hasTerminal !== true,
     ignorePaths: ignoredPaths(settings),

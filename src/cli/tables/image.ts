@@ -20,6 +20,12 @@ export const imageFlags: readonly FlagSpec[] = [
     kaniko: 'rewrites the layers of the base, in memory',
   }),
   list('annotation', 'KEY=VALUE', 'annotation of the manifest', { empty: 'refused', kaniko: 'same' }),
+  text('provenance', 'true|false|mode=min|max,…', 'state beside the image how it was built (SLSA provenance)', {
+    bare: 'true',
+    details:
+      "state beside the image how it was built, as SLSA provenance in an index: fields as docker buildx's, mode=min|max, version=v1|v0.2, builder-id=URL, reproducible=true; see docs/provenance.md",
+  }),
+  list('attest', 'type=provenance,…', 'the same in one list of fields', { empty: 'no item' }),
   text('image-format', 'inherit|docker|oci', 'media types of the image (default inherit: the base decides)', {
     choices: ['inherit', 'docker', 'oci'],
     kaniko: 'same',

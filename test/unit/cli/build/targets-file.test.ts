@@ -26,6 +26,7 @@ const fields: readonly (readonly [fields: Readonly<Record<string, unknown>>, wor
   [{ target: 'release', network: 'host', 'no-cache': true }, ['--target=release', '--network=host', '--cache=false']],
   [{ platforms: ['linux/amd64', 'linux/arm64'] }, ['--platform=linux/amd64', '--platform=linux/arm64']],
   [{ contexts: { base: 'docker-image://alpine' } }, ['--build-context=base=docker-image://alpine']],
+  [{ attest: [{ type: 'provenance', mode: 'max' }, 'type=provenance'] }, ['--attest=type=provenance,mode=max', '--attest=type=provenance']],
   [
     { secret: [{ type: 'file', id: 's', src: '/s' }, 'id=t,env=T'], ssh: ['default'] },
     ['--secret=type=file,id=s,src=/s', '--secret=id=t,env=T', '--ssh=default'],
@@ -65,7 +66,6 @@ test('names choose targets and groups, each once; without names it is the group 
 
 const refused: readonly (readonly [file: unknown, why: RegExp])[] = [
   [target({ matrix: {} }), /Cannot build target "app" of docker-bake.json: matrix can't be honoured/],
-  [target({ attest: ['type=sbom'] }), /attest can't be honoured/],
   [target({ 'dockerfile-inline': 'FROM a' }), /dockerfile-inline can't be honoured/],
   [target({ frobnicate: 1 }), /frobnicate can't be honoured/],
   [target({ tags: 'a' }), /tags \(its value\) can't be honoured/],
