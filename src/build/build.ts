@@ -76,8 +76,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
       const label = prepared.length === 1 ? '' : formatPlatform(platform);
       const publish = async (image: StoredImage, files: FileExports): Promise<void> => {
         kept.giveBack();
-        const statements = statementsOf({ dockerfile, request, plan, ports, ...epoch, run });
-        await publication.add(image, platform, { files, statements });
+        await publication.add(image, platform, { files, statements: statementsOf({ dockerfile, request, plan, ports, ...epoch, run }) });
         kept.hide(); // the root may be emptied now
       };
       built.push(await buildPlatform({ ...common, ...epoch, request, plan, label, otherSteps, publish }, position + 1 === prepared.length));
