@@ -45,7 +45,6 @@ interface Document {
   readonly contents: Node | null;
 }
 interface Library {
-  parse(text: string, options: object): unknown;
   parseDocument(text: string, options: object): Document;
   readonly LineCounter: new () => { linePos(offset: number): { readonly line: number } };
   isMap(node: unknown): boolean;
@@ -58,15 +57,6 @@ const options = { mapAsMap: true, maxAliasCount: 100, strict: true, uniqueKeys: 
 const nodeLimit = 100_000;
 /** An alias may stand in its own value. */
 const depthLimit = 100;
-
-/** Maps as `Map`. @throws what `fail` makes of the library's words */
-export function readYaml(text: string, fail: Fail): unknown {
-  try {
-    return load().parse(text, options);
-  } catch (error) {
-    throw fail(firstLine(error), error);
-  }
-}
 
 /** Every value with its line; anchors and merge keys (`<<`) are what they stand for. @throws what `fail` makes of the library's words */
 export function readPlacedYaml(text: string, fail: Fail): Placed {

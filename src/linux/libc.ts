@@ -44,6 +44,7 @@ const numbers = {
   openat: [257, 56],
   close: [3, 57],
   mkdirat: [258, 34],
+  fchownat: [260, 54],
   mknodat: [259, 33],
   utimensat: [280, 88],
   lsetxattr: [189, 6],

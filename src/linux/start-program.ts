@@ -44,6 +44,7 @@ export function programCandidates(name: string, path: string): readonly ByteStri
 }
 
 const openFilesLimit = 7; // RLIMIT_NOFILE
+const noFollow = 0x100; // AT_SYMLINK_NOFOLLOW
 const openFiles = 65_536n;
 const headBytes = 512;
 
@@ -57,7 +58,7 @@ export function startProgram(request: SpawnRequest, ownRoot: number): StartAnswe
       const errno = attempt('chroot', cString(request.root));
       if (errno < 0) return refusal('root', -errno, request.root);
     }
-    const errno = enterDirectory(request.cwd);
+    const errno = enterDirectory(request.cwd, request);
     if (errno < 0) return refusal('directory', -errno, request.cwd);
     return startAsUser(request);
   } finally {
@@ -72,14 +73,17 @@ export function startProgram(request: SpawnRequest, ownRoot: number): StartAnswe
   }
 }
 
-/** chdir(2), making the folder when it is missing as runc does. Gives 0 or a negated errno. */
-function enterDirectory(path: ByteString): number {
+/** chdir(2). A missing folder is made, and is the user's, as with buildah and BuildKit. Gives 0 or a negated errno. */
+function enterDirectory(path: ByteString, { uid, gid }: SpawnRequest): number {
   const result = attempt('chdir', cString(path));
   if (result !== -errnoOf('ENOENT')) return result;
   const names = path.split('/').filter((name) => name !== '');
   for (let count = 1; count <= names.length; count += 1) {
-    const made = attempt('mkdirat', -1, cString(bytesFromParts(names.slice(0, count))), 0o755);
+    const folder = cString(bytesFromParts(names.slice(0, count)));
+    const made = attempt('mkdirat', -1, folder, 0o755);
     if (made < 0 && made !== -errnoOf('EEXIST')) return made;
+    // Without CAP_CHOWN it stays ours.
+    if (made === 0) attempt('fchownat', -1, folder, uid, gid, noFollow);
   }
   return attempt('chdir', cString(path));
 }

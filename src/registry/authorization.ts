@@ -87,10 +87,15 @@ export class Authorizer {
   /** What to try after a 403: somebody was known, and may not, or nobody was named. */
   advice(): string | undefined {
     const { credentials, registry, repository } = this.#options;
-    if (this.#credential === undefined)
-      return `give credentials for ${registry}: none were found (looked in: ${credentials.sources(registry).join(', ')})`;
+    if (this.#credential === undefined) return `give credentials for ${registry}: none were ${this.#lookedIn()}`;
     const source = credentials.answeredBy?.(registry, repository);
     return source === undefined ? undefined : `check what the credentials of ${source} allow at ${registry}`;
+  }
+
+  /** Where none were found, which may be nowhere (`--no-creds`). */
+  #lookedIn(whose = ''): string {
+    const sources = this.#options.credentials.sources(this.#options.registry);
+    return sources.length === 0 ? `used${whose}, as was asked` : `found${whose} (looked in: ${sources.join(', ')})`;
   }
 
   /** What to say about a 401 that stays. */
@@ -101,7 +106,7 @@ export class Authorizer {
     if (this.#credential !== undefined)
       return source === undefined ? failure : changed(failure, { message: `${failure.message}; the credentials are those of ${source}` });
     return new RegistryError(
-      `${failure.message}; no credentials found for ${registry} (looked in: ${credentials.sources(registry).join(', ')})`,
+      `${failure.message}; no credentials ${this.#lookedIn(` for ${registry}`)}`,
       { method: failure.method, url: failure.url, status: response.status, errors: failure.errors },
       {
         code: 'ERR_AUTH',

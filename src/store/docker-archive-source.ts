@@ -123,7 +123,7 @@ function chooseImage(images: readonly ArchivedImage[], { path, reference, positi
   if (reference !== undefined) {
     const wanted = repoTag(reference);
     const found = images.find(({ tags }) => tags.some((tag) => isNamed(tag, wanted)));
-    if (found === undefined) throw fail(`there is no ${wanted}`);
+    if (found === undefined) throw fail(`none is named ${JSON.stringify(wanted)}`);
     return found;
   }
   const found = images[position ?? 0];

@@ -220,7 +220,7 @@ function chooseEntry(index: ImageIndex, reference: LayoutReference, platform: Pl
   const names = isNamed ? [...distinct].join(', ') : index.manifests.map((entry) => named(entry) ?? entry.digest).join(', ');
   const several = isNamed ? `${distinct.size} have the name ${wanted}, and no platform` : 'it holds several';
   const hint = names === '' ? 'the layout is empty' : isNamed ? `${folder}@DIGEST, of ${names}` : `it has: ${names}`;
-  const message = `Cannot choose an image in ${folder}: ${wanted !== undefined && first === undefined ? `there is no ${wanted}` : several}`;
+  const message = `Cannot choose an image in ${folder}: ${wanted !== undefined && first === undefined ? `none is named ${JSON.stringify(wanted)}` : several}`;
   throw new BuilderError('ERR_REFERENCE', message, { hint });
 }
 

@@ -3,7 +3,7 @@ import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
 import { isDigest } from '../oci/digest.ts';
 import { parseReference } from '../oci/reference.ts';
-import { readYaml } from '../yaml.ts';
+import { type Placed, readPlacedYaml } from '../yaml.ts';
 
 /** One registry of the file, and how it is reached. */
 export interface SyncRegistry {
@@ -20,26 +20,31 @@ export interface SyncRegistry {
 /** @throws ERR_USAGE naming the place in the file */
 export function parseSyncFile(text: string, name: string): readonly SyncRegistry[] {
   const fail = (why: string, cause?: unknown): BuilderError => new BuilderError('ERR_USAGE', `Cannot read ${name}: ${why}`, { cause });
-  const root = readYaml(text, fail);
-  if (!(root instanceof Map)) throw fail('it is not a map of registries');
-  return [...root].map(([host, value]) => parseRegistry(String(host), value, fail));
+  const root = readPlacedYaml(text, fail);
+  if (root.kind !== 'map') throw fail('it is not a map of registries');
+  return [...root.members].map(([host, value]) => parseRegistry(host, value, fail));
 }
 
 type Fail = (why: string, cause?: unknown) => BuilderError;
-type Members = ReadonlyMap<unknown, unknown>;
+type Members = ReadonlyMap<string, Placed>;
 
 const known = ['images', 'images-by-tag-regex', 'credentials', 'tls-verify', 'cert-dir'];
+/** skopeo reads YAML 1.1, which has these words. */
+const booleans: ReadonlyMap<string, boolean> = new Map([
+  ...['true', 'yes', 'on'].map((word) => [word, true] as const),
+  ...['false', 'no', 'off'].map((word) => [word, false] as const),
+]);
 
-function parseRegistry(host: string, value: unknown, fail: Fail): SyncRegistry {
+function parseRegistry(host: string, value: Placed, fail: Fail): SyncRegistry {
   const members = membersOf(value, host, fail);
   for (const key of members.keys()) {
     if (key === 'images-by-semver') throw fail(`${host}: images-by-semver is not supported; images-by-tag-regex is`);
-    if (!known.includes(String(key))) throw fail(`${host}: there is no setting ${JSON.stringify(key)}; known are ${known.join(', ')}`);
+    if (!known.includes(key)) throw fail(`${host}: there is no setting ${JSON.stringify(key)}; known are ${known.join(', ')}`);
   }
-  const tlsVerify = members.get('tls-verify');
-  if (tlsVerify !== undefined && typeof tlsVerify !== 'boolean') throw fail(`${host}: tls-verify is neither true nor false`);
-  const folder = members.get('cert-dir');
-  if (folder !== undefined && typeof folder !== 'string') throw fail(`${host}: cert-dir is not a path`);
+  const verify = textOf(members.get('tls-verify'), () => fail(`${host}: tls-verify is neither true nor false`));
+  const tlsVerify = verify === undefined ? undefined : booleans.get(verify.toLowerCase());
+  if (verify !== undefined && tlsVerify === undefined) throw fail(`${host}: tls-verify is neither true nor false`);
+  const folder = textOf(members.get('cert-dir'), () => fail(`${host}: cert-dir is not a path`));
   const credential = parseCredential(members.get('credentials'), host, fail);
   return {
     host,
@@ -48,7 +53,7 @@ function parseRegistry(host: string, value: unknown, fail: Fail): SyncRegistry {
     ),
     byPattern: new Map(
       [...membersOf(members.get('images-by-tag-regex'), `${host}: images-by-tag-regex`, fail)].map(([repository, pattern]) => [
-        checkRepository(host, repository, fail),
+        checkName(host, repository, fail),
         parsePattern(host, repository, pattern, fail),
       ]),
     ),
@@ -56,55 +61,65 @@ function parseRegistry(host: string, value: unknown, fail: Fail): SyncRegistry {
   };
 }
 
-function parseImage(host: string, repository: unknown, tags: unknown, fail: Fail): [string, readonly string[]] {
-  const name = checkRepository(host, repository, fail);
-  const list: unknown = tags ?? [];
-  if (!Array.isArray(list)) throw fail(`${host}: images.${name} is not a list of tags`);
+function parseImage(host: string, repository: string, tags: Placed, fail: Fail): [string, readonly string[]] {
+  checkName(host, repository, fail);
+  const place = `${host}: images.${repository}`;
+  if (tags.kind !== 'list' && !isNothing(tags)) throw fail(`${place} is not a list of tags`);
+  const items = tags.kind === 'list' ? tags.items : [];
   return [
-    name,
-    list.map((tag: unknown) => {
-      // A tag such as 1.10 has to be quoted: YAML takes it for the number 1.1.
-      if (typeof tag !== 'string') throw fail(`${host}: images.${name} has ${JSON.stringify(tag)}, which is no text: put it in quotes`);
-      checkName(`${host}/${name}${isDigest(tag) ? '@' : ':'}${tag}`, fail);
+    repository,
+    items.map((item) => {
+      // As it is written: 1.10 is a tag, though YAML takes it for the number 1.1.
+      const tag = textOf(item, () => fail(`${place} has something that is no tag`)) ?? '';
+      checkName(host, `${repository}${isDigest(tag) ? '@' : ':'}${tag}`, fail);
       return tag;
     }),
   ];
 }
 
-function parsePattern(host: string, repository: unknown, pattern: unknown, fail: Fail): RegExp {
-  const at = `${host}: images-by-tag-regex.${String(repository)}`;
-  if (typeof pattern !== 'string') throw fail(`${at} is not a regular expression`);
+function parsePattern(host: string, repository: string, pattern: Placed, fail: Fail): RegExp {
+  const refuse = (cause?: unknown): BuilderError => fail(`${host}: images-by-tag-regex.${repository} is not a regular expression`, cause);
+  const text = textOf(pattern, refuse);
+  if (text === undefined) throw refuse();
   try {
-    return new RegExp(pattern, 'v');
+    return new RegExp(text, 'v');
   } catch (error) {
-    throw fail(`${at} is not a regular expression`, error);
+    throw refuse(error);
   }
 }
 
-function parseCredential(value: unknown, host: string, fail: Fail): SyncRegistry['credential'] {
-  if (value === undefined || value === null) return undefined;
+function parseCredential(value: Placed | undefined, host: string, fail: Fail): SyncRegistry['credential'] {
+  if (value === undefined || isNothing(value)) return undefined;
+  const refuse = (): BuilderError => fail(`${host}: credentials are not a username and a password`);
   const members = membersOf(value, `${host}: credentials`, fail);
-  const [user, password] = [members.get('username'), members.get('password')];
-  if (typeof user !== 'string' || typeof password !== 'string') throw fail(`${host}: credentials are not a username and a password`);
+  const [user, password] = ['username', 'password'].map((name) => textOf(members.get(name), refuse));
+  if (user === undefined || password === undefined) throw refuse();
   return { user, password };
 }
 
-function checkRepository(host: string, repository: unknown, fail: Fail): string {
-  if (typeof repository !== 'string') throw fail(`${host}: ${JSON.stringify(repository)} is not the name of a repository`);
-  checkName(`${host}/${repository}`, fail);
-  return repository;
-}
-
-function checkName(name: string, fail: Fail): void {
+/** Gives the name back. */
+function checkName(host: string, name: string, fail: Fail): string {
   try {
-    parseReference(name);
+    parseReference(`${host}/${name}`);
+    return name;
   } catch (error) {
     throw fail(error instanceof Error ? error.message : name, error);
   }
 }
 
-function membersOf(value: unknown, place: string, fail: Fail): Members {
-  if (value === undefined || value === null) return new Map();
-  if (value instanceof Map) return value;
+function isNothing(value: Placed): boolean {
+  return value.kind === 'text' && value.type === 'null';
+}
+
+/** A text, or whatever stands there for one; undefined for nothing. */
+function textOf(value: Placed | undefined, refuse: () => BuilderError): string | undefined {
+  if (value === undefined || isNothing(value)) return undefined;
+  if (value.kind !== 'text') throw refuse();
+  return value.text;
+}
+
+function membersOf(value: Placed | undefined, place: string, fail: Fail): Members {
+  if (value === undefined || isNothing(value)) return new Map();
+  if (value.kind === 'map') return value.members;
   throw fail(`${place} is not a map`);
 }

@@ -44,7 +44,10 @@ export const stepsGroups: readonly FlagGroup[] = [
     unsupported('text', 'timeout', 'the file has timeouts'),
     unsupported('text', 'ignore-file', 'nothing is uploaded: .dockerignore says what a build may read'),
   ]),
-  group('Registries', hostFlags),
+  group('Registries', [
+    ...hostFlags,
+    unsupported('boolean', 'insecure', 'steps may use several registries: say which by --insecure-registry HOST'),
+  ]),
   group('The store', storeFlags),
   group('What is told', logFlags),
 ];

@@ -155,7 +155,10 @@ const fileLimitBytes = 4 * 1024 * 1024;
 function configFile(settings: Settings, env: Environment): string {
   const given = settings.text('authfile');
   if (given !== undefined) return resolve(given);
-  return join(env['DOCKER_CONFIG'] || join(env['HOME'] || homedir(), '.docker'), 'config.json');
+  // As with podman and skopeo; docker's own variable says more, as it comes first when credentials are looked for.
+  const [folder, file] = [env['DOCKER_CONFIG'] || undefined, env['REGISTRY_AUTH_FILE'] || undefined];
+  if (folder === undefined && file !== undefined) return resolve(file);
+  return join(folder ?? join(env['HOME'] || homedir(), '.docker'), 'config.json');
 }
 
 /** @throws ERR_AUTH where a program keeps the credentials of this registry */

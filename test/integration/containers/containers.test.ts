@@ -25,12 +25,14 @@ for (const caller of ['root', 'user'] as const) {
 function testRun({ must, run }: ContainerBench): void {
   test('run has namespaces of its own, the user, folder and variables that are asked for, and gives the exit status on', () => {
     const name = must('from', '--name', 'runner', 'busybox');
-    const script = 'id -u; id -G; pwd; echo $A $HOME; hostname; ls /proc/1 > /dev/null && ps | head -n 9; echo out > /dev/null; exit 7';
+    const script =
+      'id -u; id -G; pwd; stat -c %u:%g /work .; echo $A $HOME; hostname; ls /proc/1 > /dev/null && ps | head -n 9; echo out > /dev/null; exit 7';
     const asked = ['--user', 'guest', '--workingdir', '/work/here', '--env', 'A=b c', '--hostname', 'shell'];
     const { status, stdout, stderr } = run('run', ...asked, name, 'sh', '-c', script);
     assert.equal(status, 7, stderr);
-    const [id, groups, folder, variables, host, ...processes] = stdout.trimEnd().split('\n');
+    const [id, groups, folder, outer, inner, variables, host, ...processes] = stdout.trimEnd().split('\n');
     assert.deepEqual([id, groups, folder, variables, host], ['1000', '1000 2000', '/work/here', 'b c /home/guest', 'shell']);
+    assert.deepEqual([outer, inner], ['1000:1000', '1000:1000'], "a folder that is made for the command is its user's");
     // The first process, the shell, ps and head: nobody else can be seen.
     assert.ok(processes.length <= 5, stdout);
   });

@@ -371,11 +371,10 @@ test('sync copies a repository, a folder and what a file lists, to where skopeo 
   const partly = await yadokari('sync', ...bare, '--src', 'yaml', '--dest', 'dir', '--keep-going', list, join(folder, 'partly'));
   assert.equal(partly.status, 1);
   assert.match(partly.stderr, /there is no such image[^]*1 image copied\nerror: 1 image was not copied\nerror: 1 repository was skipped/);
-  await writeFile(list, `${registry.host}:\n  images:\n    sync/app: [1.10]\n`);
-  assert.match(
-    (await yadokari('sync', '--src', 'yaml', '--dest', 'dir', list, folder)).stderr,
-    /has 1\.1, which is no text: put it in quotes/,
-  );
+  // As skopeo does, a number is the tag as it is written, and YAML 1.1's words are known.
+  await writeFile(list, `${registry.host}:\n  images:\n    sync/app: [9.90, 1.0]\n  tls-verify: no\n`);
+  const numbers = await yadokari('sync', ...bare, '--src', 'yaml', '--dest', 'dir', '--keep-going', list, join(folder, 'numbers'));
+  assert.match(numbers.stderr, /sync\/app:9\.90: there is no such image[^]*1 image copied/);
 });
 
 test('tags that would lead out of a folder are refused', { skip }, async (context) => {
@@ -414,6 +413,10 @@ test('logout takes away what login kept, and leaves all else in the file', { ski
   assert.equal((await yadokari('--tls-verify=false', '--authfile', aside, 'list-tags', place)).status, 0);
   assert.deepEqual((await yadokari('login', '--get-login', '--authfile', aside, guarded.host)).output, 'ada\n');
   assert.match((await yadokari('login', '--get-login', guarded.host)).output, /^error: Cannot tell who is logged in to .*: nobody is/);
+  // The file that podman and skopeo take, too, where it is named.
+  const named = { HOME: folder, REGISTRY_AUTH_FILE: join(folder, 'named.json') };
+  assert.equal((await command([program, 'login', guarded.host, '-u', 'ada', '-p', 'secret'], { env: named })).status, 0);
+  assert.match(await readFile(named.REGISTRY_AUTH_FILE, 'utf8'), /YWRhOnNlY3JldA==/);
   assert.equal((await yadokari('logout', '--all')).status, 0);
   assert.deepEqual(JSON.parse(await readFile(path, 'utf8')), { auths: {}, detachKeys: 'x' });
 });
