@@ -62,6 +62,11 @@ export class ContainerStore {
     });
   }
 
+  /** What `run --mount=type=cache` holds, a folder and locks for each. */
+  get cacheFolder(): string {
+    return join(this.#folder, 'caches');
+  }
+
   /** The folder that is the container's `/`. */
   rootFolder({ id }: Pick<ContainerState, 'id'>): string {
     return join(this.#folder, id, 'root');
@@ -128,11 +133,12 @@ export class ContainerStore {
 
   /** What nobody will finish: folders whose container was not ready when its process ended. */
   leftovers(): readonly Leftover[] {
-    return this.#ids().flatMap((id) => {
+    const left = this.#ids().flatMap((id): readonly Leftover[] => {
       const state = this.#read(id);
       const isLeft = state === undefined ? this.#isUnlocked(id) : this.#isLeft(state);
       return isLeft ? [{ id, remove: async () => await this.#removeFolder(id) }] : [];
     });
+    return [...left, ...this.#namesIn(this.cacheFolder).map((id) => ({ id, remove: async () => this.#removeCache(id) }))];
   }
 
   #opened(state: ContainerState, lock: Disposable): OpenContainer {
@@ -157,8 +163,12 @@ export class ContainerStore {
   }
 
   #ids(): readonly string[] {
+    return this.#namesIn(this.#folder);
+  }
+
+  #namesIn(folder: string): readonly string[] {
     try {
-      return readdirSync(this.#folder).filter((name) => /^[0-9a-f]{64}$/.test(name));
+      return readdirSync(folder).filter((name) => /^[0-9a-f]{64}$/.test(name));
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return [];
       const message = `Cannot list the containers in ${this.#folder}: ${systemReason(error)}`;
@@ -199,6 +209,12 @@ export class ContainerStore {
     const folder = join(this.#folder, id);
     removeTree(plainRoot(bytesFromText(folder)), bytesFromText('root'));
     await rm(fsPath(bytesFromText(folder)), { recursive: true, force: true });
+  }
+
+  // One that a command uses stays, and so do locks, which somebody may be waiting for.
+  #removeCache(name: string): void {
+    using alone = tryLock(bytesFromText(join(this.cacheFolder, `${name}.lock`)), 'exclusive');
+    if (alone !== undefined) removeTree(plainRoot(bytesFromText(this.cacheFolder)), bytesFromText(name));
   }
 
   #pathOf(id: string, name: string): string {

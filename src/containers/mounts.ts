@@ -1,12 +1,15 @@
 // `--volume` and `--mount` of buildah and docker, as values. What can't be honoured is refused by its name.
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { BuilderError } from '../errors.ts';
+import type { CacheMount } from '../build/instructions/cache-mounts.ts';
+import { parseMount as parseRunMount } from '../build/instructions/mount.ts';
+import { BuilderError, orElse } from '../errors.ts';
 
 /** Something to be seen in the container at `target`, which is absolute there. */
 export type WantedMount =
   | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly mode: 'ro' | 'rw'; readonly isFolder: boolean }
-  | { readonly kind: 'tmpfs'; readonly target: string; readonly options: string };
+  | { readonly kind: 'tmpfs'; readonly target: string; readonly options: string }
+  | { readonly kind: 'cache'; readonly target: string; readonly flag: Parameters<typeof parseRunMount>[0]; readonly mount: CacheMount };
 
 /** `SOURCE:TARGET[:OPTIONS]`. @throws ERR_USAGE, ERR_UNSUPPORTED */
 export function parseVolume(text: string): WantedMount {
@@ -23,7 +26,7 @@ export function parseVolume(text: string): WantedMount {
   return bindOf(source, target, mode, fail);
 }
 
-/** `type=bind,source=…,target=…[,ro]` or `type=tmpfs,target=…[,tmpfs-size=…]`. @throws ERR_USAGE, ERR_UNSUPPORTED */
+/** `type=bind,source=…,target=…[,ro]`, `type=tmpfs,target=…[,tmpfs-size=…]` or a cache, as RUN of a Dockerfile has it. @throws ERR_USAGE, ERR_UNSUPPORTED */
 export function parseMount(text: string): WantedMount {
   const fail = (why: string): BuilderError => new BuilderError('ERR_USAGE', `Cannot use --mount ${text}: ${why}`);
   const members = new Map<string, string>();
@@ -33,10 +36,11 @@ export function parseMount(text: string): WantedMount {
   }
   const type = members.get('type') ?? 'bind';
   const target = members.get('target') ?? '';
+  if (type === 'cache') return cacheOf(text, target, members, fail);
   const known = type === 'bind' ? ['type', 'target', 'source', 'readonly', 'rw'] : ['type', 'target', 'tmpfs-size', 'tmpfs-mode'];
   if (type !== 'bind' && type !== 'tmpfs')
     throw new BuilderError('ERR_UNSUPPORTED', `Cannot honour --mount ${text}: type=${type} is for RUN in a Dockerfile`, {
-      hint: 'type=bind and type=tmpfs are there; a cache is --volume FOLDER:TARGET, a secret --volume FILE:TARGET:ro, an agent its socket and --env',
+      hint: 'type=bind, type=cache and type=tmpfs are there; a secret is --volume FILE:TARGET:ro, an agent its socket and --env SSH_AUTH_SOCK',
     });
   const odd = [...members.keys()].find((name) => !known.includes(name));
   if (odd !== undefined) throw new BuilderError('ERR_UNSUPPORTED', `Cannot honour --mount ${text}: "${odd}" is not for here`);
@@ -47,6 +51,20 @@ export function parseMount(text: string): WantedMount {
   }
   const isReadOnly = members.get('readonly') === 'true' || members.get('rw') === 'false';
   return bindOf(members.get('source') ?? '', target, isReadOnly ? 'ro' : 'rw', fail);
+}
+
+function cacheOf(text: string, target: string, members: ReadonlyMap<string, string>, fail: (why: string) => BuilderError): WantedMount {
+  if (members.has('from')) throw fail('"from" is for RUN in a Dockerfile');
+  const start = { line: 1, column: 1 };
+  const flag = { name: 'mount', value: text, range: { start, end: start } };
+  const mount = orElse(
+    () => parseRunMount(flag, (word) => word, '/'),
+    (error) => {
+      throw error instanceof BuilderError ? new BuilderError('ERR_USAGE', error.message, { cause: error, hint: error.hint }) : error;
+    },
+  );
+  if (mount.type !== 'cache') throw fail('it is no cache');
+  return { kind: 'cache', target: absoluteTarget(target, fail), flag, mount };
 }
 
 function nameOf(word: string): string {

@@ -3,6 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
 import { makeFolder } from '../folders.ts';
 import { bytesFromText, textFromBytes } from '../bytes.ts';
+import { CacheMounts } from '../build/instructions/cache-mounts.ts';
+import { BuilderError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { given } from '../given.ts';
 import { accountFiles, homeOf, resolveUser } from '../linux/accounts.ts';
@@ -53,8 +55,9 @@ const terminalGroup = 5; // the group tty of every distribution
  * @throws ERR_UNSUPPORTED where namespaces, mounts or limits are refused; ERR_DOCKERFILE for a user that the image has not; ERR_USAGE
  */
 export async function runInContainer(container: OpenContainer, request: RunRequest, scope: RunScope): Promise<ContainerExit> {
-  const { store, nodePath, onSignal, emit, signal } = scope;
-  const prepared = await prepare(container, request, store, signal);
+  const { nodePath, onSignal, emit, store } = scope;
+  using held = new DisposableStack();
+  const prepared = await prepare(container, request, scope, held);
   const { id } = container.state;
   const groups = makeLimitedGroups(`yadokari-${id.slice(0, 12)}-${process.pid}`, {
     ...given({ memoryBytes: request.memoryBytes, pids: request.pidsLimit }),
@@ -91,8 +94,8 @@ type Place = WantedPlace & FoundPlace;
 async function prepare(
   container: OpenContainer,
   request: RunRequest,
-  store: ContainerStore,
-  signal: AbortSignal,
+  { store, emit, signal }: RunScope,
+  held: DisposableStack,
 ): Promise<Omit<ContainerPlan, 'controlGroups'>> {
   const { rootFolder, state } = container;
   const hostName = request.hostName ?? state.id.slice(0, 12);
@@ -106,9 +109,20 @@ async function prepare(
   const own = writeOwnFiles(container, hostName, request.keepsHosts);
   const mounts: ContainerMount[] = own.map(({ source, target, mode }) => ({ source, target: placeAt(target, 'file'), mode }));
   const memory: ContainerMemory[] = [];
+  const caches = new CacheMounts({
+    treeOf: () => Promise.reject(new BuilderError('ERR_USAGE', 'Cannot begin a cache with an image: that is for RUN in a Dockerfile')),
+    cacheFolder: bytesFromText(store.cacheFolder),
+    held,
+    emit,
+    signal,
+  });
+  await caches.lock(request.mounts.flatMap((wanted) => (wanted.kind === 'cache' ? [wanted.mount] : [])));
   for (const wanted of request.mounts) {
     if (wanted.kind === 'tmpfs') memory.push({ target: placeAt(wanted.target, 'folder'), options: wanted.options });
-    else mounts.push({ source: wanted.source, target: placeAt(wanted.target, wanted.isFolder ? 'folder' : 'file'), mode: wanted.mode });
+    else if (wanted.kind === 'cache') {
+      const source = textFromBytes(await caches.folder(wanted.flag, wanted.mount));
+      mounts.push({ source, target: placeAt(wanted.target, 'folder'), mode: wanted.mount.isReadOnly ? 'ro' : 'rw' });
+    } else mounts.push({ source: wanted.source, target: placeAt(wanted.target, wanted.isFolder ? 'folder' : 'file'), mode: wanted.mode });
   }
   const made = places.flatMap(({ missing }) => missing.map(textFromBytes));
   // Noted before they are there: whoever comes after a kill -9 knows them.

@@ -122,6 +122,12 @@ export class CacheMounts {
     }
   }
 
+  /** The folder, for who can mount it; made where it is new. All of them have to be locked. */
+  async folder(flag: Flag, mount: CacheMount): Promise<ByteString> {
+    const name = this.#names.get(mount) ?? nameOf(mount);
+    return await this.#open(flag, mount, this.#file(name), (kind) => waitForLock(this.#file(name, 'copy'), kind, this.#scope.signal));
+  }
+
   /** What stands at the target: the folder itself, a copy of it where it is on another filesystem, or a link to where it stands already. */
   async thing(flag: Flag, mount: CacheMount): Promise<Thing> {
     const name = this.#names.get(mount) ?? nameOf(mount);

@@ -100,7 +100,7 @@ export const runGroups: readonly FlagGroup[] = [
     text('workingdir', 'FOLDER', "where it runs (default: the config's)", { isCommon: true }),
     list('env', 'NAME[=VALUE]', 'a variable; may be repeated', { short: 'e', isCommon: true, empty: 'refused' }),
     volumeFlag,
-    list('mount', 'type=bind|tmpfs,…', 'the same at length: source=, target=, ro', { empty: 'refused' }),
+    list('mount', 'type=bind|cache|tmpfs,…', 'the same at length: source=, target=, ro, id=', { empty: 'refused' }),
     text('hostname', 'NAME', "the host's name inside"),
     toggle('no-hosts', "leave the image's /etc/hosts alone"),
     commaList('cap-add', 'NAME,…', 'capabilities besides the usual ones'),

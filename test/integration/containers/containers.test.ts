@@ -182,6 +182,17 @@ function testEnd({ argv, env, must, storeFolder }: ContainerBench, caller: Calle
       assert.equal(must('run', 'runner', 'cat', '/new'), 'y');
     },
   );
+
+  test('a cache is kept from command to command, apart from the container, until prune', () => {
+    const cache = (options: string, ...command: readonly string[]): string =>
+      must('run', '--mount', `type=cache,target=/kept${options}`, 'runner', ...command);
+    cache(',id=one,mode=0700,uid=1000', 'sh', '-c', 'echo something > /kept/file');
+    assert.equal(cache(',id=one,mode=0700,uid=1000,ro', 'sh', '-c', 'stat -c %a:%u /kept; cat /kept/file'), '700:1000\nsomething');
+    assert.equal(cache(',id=two', 'ls', '/kept'), '');
+    assert.equal(must('run', 'runner', 'sh', '-c', 'ls -d /kept || echo none'), 'none');
+    must('prune');
+    assert.equal(cache(',id=one,mode=0700,uid=1000', 'ls', '/kept'), '');
+  });
 }
 
 function stateOf(storeFolder: string, name: string): { readonly id: string; readonly mountPoints: readonly string[] } {
