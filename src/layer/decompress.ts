@@ -72,7 +72,7 @@ export async function* resume(head: Buffer, iterator: AsyncIterator<Buffer>, sig
 
 async function* transformed(
   source: AsyncIterable<Buffer>,
-  transform: Transform,
+  transform: Transform & { readonly bytesWritten: number },
   format: CompressionFormat,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
@@ -87,10 +87,19 @@ async function* transformed(
   pumping.catch(() => undefined);
   try {
     for await (const chunk of transform) yield chunk as Buffer; // zlib streams give buffers
-    await pumping;
+    // Node ends where no further frame begins; engines, by klauspost/compress, refuse what is there.
+    if ((await pumping) > transform.bytesWritten)
+      throw new BuilderError('ERR_LAYER', `Cannot decompress data: the ${format} stream is damaged (it has other data behind its end)`);
   } catch (error) {
     const code = systemCode(error);
-    if (sourceFailure !== undefined || code === undefined || !/^(?:Z_|ZSTD_|ERR_)/.test(code) || signal.aborted) throw error;
+    if (
+      sourceFailure !== undefined ||
+      error instanceof BuilderError ||
+      code === undefined ||
+      !/^(?:Z_|ZSTD_|ERR_)/.test(code) ||
+      signal.aborted
+    )
+      throw error;
     if (code === 'ZSTD_error_frameParameter_windowTooLarge') throw largeWindow(error);
     throw new BuilderError('ERR_LAYER', `Cannot decompress data: the ${format} stream is damaged (${code})`, { cause: error });
   } finally {
@@ -105,14 +114,16 @@ function largeWindow(cause: unknown): BuilderError {
   return new BuilderError('ERR_UNSUPPORTED', message, { cause, hint: "compress with 'zstd --long=27' or less" });
 }
 
-// Not pipeline(): a gzip stream ends before its source where padding follows, and the source must be read to its end all
-// the same, since that is where its digest is verified. What follows can't hide anything: the plain bytes have a digest too.
-async function pump(source: AsyncIterable<Buffer>, transform: Transform, isLeft: () => boolean, signal: AbortSignal): Promise<void> {
+// Gives how many bytes there were. Not pipeline(): a stream may end before its source, which must be read to its end all the same, since
+// that is where its digest is verified.
+async function pump(source: AsyncIterable<Buffer>, transform: Transform, isLeft: () => boolean, signal: AbortSignal): Promise<number> {
+  let given = 0;
   const isDone = (): boolean => transform.readableEnded || transform.destroyed;
   for await (const chunk of source) {
     signal.throwIfAborted();
     // Not told by the transform's own state: that it was destroyed may be seen before that it had ended.
-    if (isLeft()) return;
+    if (isLeft()) return given;
+    given += chunk.length;
     // It may take a while, and the chunk is only lent.
     if (isDone() || transform.write(Buffer.from(chunk))) continue;
     await new Promise<void>((resolve) => {
@@ -125,4 +136,5 @@ async function pump(source: AsyncIterable<Buffer>, transform: Transform, isLeft:
     });
   }
   if (!isDone()) transform.end();
+  return given;
 }

@@ -115,6 +115,8 @@ const tails: readonly (readonly [what: string, parts: readonly Buffer[], expecte
   ['gzip with a name and a comment', [Buffer.from('1f8b081800000000000361006200', 'hex'), gz.subarray(10)], 'abc'],
   ['frames of zstd, one of nothing', [zst, zstdCompressSync(''), zstdCompressSync('def')], 'abcdef'],
   ['zstd between frames to be skipped', [skippable(3), zst, skippable(0), zst, skippable(200)], 'abcabc'],
+  ['zstd and junk', [zst, Buffer.from('junk behind the end')], /the zstd stream is damaged \(it has other data behind its end\)$/],
+  ['zstd and zeros', [zst, zst, Buffer.alloc(600)], /the zstd stream is damaged \(it has other data behind its end\)$/],
   ['zstd and a frame that breaks off', [zst, zst.subarray(0, -1)], /the zstd stream is damaged \(\w+\)$/],
   [
     'zstd that needs a window of 256 MiB',
