@@ -46,7 +46,7 @@ describe('provenance', () => {
     const repository = 'stated/app';
     const address = new URL('/tool?token=hush', web.origin);
     const dockerfile = `FROM @REG@/base\nARG SECRET\nADD ${address.href} /tool\nRUN cat /tool\n`;
-    const { status, output } = await scene.build({ dockerfile, repository, args: ['--provenance', '--build-arg=SECRET=hush'] });
+    const { status, output } = await scene.build({ dockerfile, repository, args: ['--provenance=true', '--build-arg=SECRET=hush'] });
     assert.equal(status, 0, output);
     const { index, image, statement } = await statedOf(repository);
     assert.match(output, new RegExp(`digest ${digestOf(index)}`));

@@ -21,7 +21,6 @@ export const imageFlags: readonly FlagSpec[] = [
   }),
   list('annotation', 'KEY=VALUE', 'annotation of the manifest', { empty: 'refused', kaniko: 'same' }),
   text('provenance', 'true|false|mode=min|max,…', 'state beside the image how it was built (SLSA provenance)', {
-    bare: 'true',
     details:
       "state beside the image how it was built, as SLSA provenance in an index: fields as docker buildx's, mode=min|max, version=v1|v0.2, builder-id=URL, reproducible=true; see docs/provenance.md",
   }),

@@ -27,10 +27,9 @@ function request(
 }
 
 for (const [argv, mode, version] of [
-  [['--provenance'], 'min', 'v1'],
+  [['--provenance', 'true'], 'min', 'v1'],
   [['--provenance=true'], 'min', 'v1'],
   [['--provenance=mode=max'], 'max', 'v1'],
-  [['--provenance', '--no-push'], 'min', 'v1'],
   [['--attest', 'type=provenance,mode=max,version=v0.2'], 'max', 'v0.2'],
   [['--attest=type=provenance', '--provenance=mode=max'], 'max', 'v1'],
 ] as const)
@@ -39,10 +38,11 @@ for (const [argv, mode, version] of [
     assert.deepEqual([asked?.mode, asked?.version], [mode, version]);
   });
 
-for (const argv of [[], ['--provenance=false'], ['--attest=type=provenance,disabled=true'], ['--provenance', '--provenance=false']])
+for (const argv of [[], ['--provenance=false'], ['--attest=type=provenance,disabled=true'], ['--provenance=true', '--provenance', 'false']])
   test(`nothing is stated by ${argv.join(' ') || 'a build that does not ask'}`, () => assert.equal(request(argv), undefined));
 
 for (const [argv, code, says] of [
+  [['--provenance', '--no-push'], 'ERR_USAGE', /"--no-push" is not KEY=VALUE/],
   [['--provenance=maximal'], 'ERR_USAGE', /"maximal" is not KEY=VALUE/],
   [['--provenance=mode=most'], 'ERR_USAGE', /mode is min or max, not "most"/],
   [['--provenance=version=v2'], 'ERR_USAGE', /version is v1 or v0\.2, not "v2"/],
@@ -60,7 +60,7 @@ for (const [output, flag] of [
   [{ exports: [{ type: 'local', path: '/t' }] }, /^Cannot combine --output type=local with/],
 ] as const)
   test(`a place without an index is refused: ${flag.source}`, () =>
-    assert.throws(() => request(['--provenance'], {}, output), { code: 'ERR_UNSUPPORTED', message: flag }));
+    assert.throws(() => request(['--provenance=true'], {}, output), { code: 'ERR_UNSUPPORTED', message: flag }));
 
 for (const [name, env, builderId] of [
   ['GitLab', { CI_JOB_URL: 'https://gitlab.example/j/1' }, 'https://gitlab.example/j/1'],
@@ -73,11 +73,11 @@ for (const [name, env, builderId] of [
   ['nobody', {}, ''],
 ] as const)
   test(`the builder is the job of ${name}, and the flag comes before it`, () => {
-    assert.equal(request(['--provenance'], env)?.builderId, builderId);
+    assert.equal(request(['--provenance=true'], env)?.builderId, builderId);
     assert.equal(request(['--provenance=builder-id=https://me.example'], env)?.builderId, 'https://me.example');
   });
 
 test('where the sources are from is told without the token of the checkout', () => {
   const env = { CI_PROJECT_URL: 'https://gitlab-ci-token:glpat-1@gitlab.example/a', CI_COMMIT_SHA: 'abc' };
-  assert.deepEqual(request(['--provenance'], env)?.vcs, { source: 'https://gitlab.example/a', revision: 'abc' });
+  assert.deepEqual(request(['--provenance=true'], env)?.vcs, { source: 'https://gitlab.example/a', revision: 'abc' });
 });
