@@ -117,10 +117,10 @@ async function prepare(
 
 function openPublication(
   asked: BuildRequest,
-  { registry, pulledBases = new Map(), emit, signal }: BuildPorts,
+  { registry, pulledBases = new Map(), signer, emit, signal }: BuildPorts,
   results: ResultFiles,
 ): Publication {
-  const publishing = { registry, results, bases: pulledBases, isFresh: true, emit, signal };
+  const publishing = { registry, results, bases: pulledBases, isFresh: true, emit, signal, ...given({ signer }) };
   return isIndex(asked) ? indexPublication(asked.output, publishing) : imagePublication(asked.output, publishing);
 }
 

@@ -8,6 +8,7 @@ import type { Launcher } from '../linux/launch.ts';
 import type { ReadAheadRequest } from '../files/read-ahead.ts';
 import type { LookRequest } from '../rootfs/second-look.ts';
 import type { RegistryClient } from '../registry/client.ts';
+import type { Signer } from '../trust/signer.ts';
 import type { ResolveImage } from './base-images.ts';
 import { type Lendable } from './borrow-places.ts';
 import type { AddScope } from './instructions/add.ts';
@@ -15,6 +16,8 @@ import type { AddScope } from './instructions/add.ts';
 export interface BuildPorts {
   /** Where images go. */
   readonly registry: RegistryClient;
+  /** Signs what is pushed. */
+  readonly signer?: Signer;
   /** Files from the web, for ADD. */
   readonly download: RegistryClient['download'];
   /** Repositories, for ADD. */

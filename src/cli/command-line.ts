@@ -143,7 +143,7 @@ function refuseStray(command: Command, { positionals }: ParsedFlags, words: read
   });
 }
 
-const signers = 'signatures are made and verified by tools of their own (cosign, notation)';
+const signers = 'signatures lie beside images in registries: copy --sign-by-sigstore-private-key, and policy.json';
 
 /** Words of img, podman, skopeo and docker that mean one thing with one of them and another with another. */
 const wordsElsewhere: Readonly<Record<string, string>> = {
@@ -154,7 +154,6 @@ const wordsElsewhere: Readonly<Record<string, string>> = {
   info: 'yadokari version, du, images and containers say what there is',
   'standalone-sign': signers,
   'standalone-verify': signers,
-  'generate-sigstore-key': signers,
   image: 'yadokari images, rmi, prune, tag, history, save, load and others stand for themselves',
   system: 'yadokari du and yadokari prune',
 };

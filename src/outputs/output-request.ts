@@ -1,5 +1,6 @@
 // What a build gives away, as values.
 import type { Reference } from '../oci/reference.ts';
+import type { SigningRequest } from '../trust/signer.ts';
 import type { StoreOutput } from './store-image.ts';
 
 /** Where the image goes, and what is written about it. */
@@ -25,6 +26,8 @@ export interface OutputRequest {
   readonly artifactFile?: string;
   /** Gets the keys of all steps as JSON. */
   readonly cacheExplain?: string;
+  /** Who signs what is pushed. */
+  readonly signing?: SigningRequest;
   readonly skipPushPermissionCheck: boolean;
   readonly ignoreImmutableTags: boolean;
   readonly pushRetries: number;

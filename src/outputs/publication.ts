@@ -18,7 +18,7 @@ import { openLayoutSink } from '../store/oci-layout.ts';
 import type { OutputRequest, PushedImage } from './output-request.ts';
 import { namesOf } from './output-names.ts';
 import type { StoreOutput } from './store-image.ts';
-import { type FileExports, type PublishPorts, publishImage, retryPush, writePushed, writeResults } from './publish.ts';
+import { type FileExports, type PublishPorts, publishImage, retryPush, signPushed, writePushed, writeResults } from './publish.ts';
 import { makeFolder } from '../folders.ts';
 
 interface Published {
@@ -107,6 +107,7 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
       if (store?.list !== undefined) await addToList(store, store.list, entries, { emit, signal });
       for (const { names } of targets)
         for (const name of names) emit({ kind: 'image.written', destination: name.replace('@', `@${digest}`), digest, sizeBytes });
+      if (!output.noPush) await signPushed(output.destinations, [...entries.map((entry) => entry.digest), digest], output, ports);
       const pushed = output.noPush ? [] : output.destinations.map((reference) => ({ destination: formatReference(reference), digest }));
       await writeResults({ manifest: index }, output.destinations, ports.results);
       await writePushed(pushed, ports.results);

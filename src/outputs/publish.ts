@@ -13,6 +13,7 @@ import { writeDockerArchive } from '../store/docker-archive.ts';
 import { openOciArchiveSink } from '../store/oci-archive.ts';
 import { writeLayout } from '../store/oci-layout.ts';
 import { standardOutput, writeWholeFile } from '../store/whole-file.ts';
+import type { Signer } from '../trust/signer.ts';
 import { type PulledBases, storeImage } from './store-image.ts';
 import { namesOf } from './output-names.ts';
 import { makeFolder } from '../folders.ts';
@@ -65,6 +66,8 @@ export interface PublishPorts {
   readonly files?: FileExports;
   /** Images that were pulled for it. */
   readonly bases?: PulledBases;
+  /** Signs what was pushed. */
+  readonly signer?: Signer;
   /** The image was made just now. */
   readonly isFresh?: boolean;
   readonly emit: Emit;
@@ -148,11 +151,29 @@ async function push(image: StoredImage, output: OutputRequest, ports: PublishPor
     if (!written.has(formatReference(reference))) emit({ kind: 'image.written', destination, digest, sizeBytes });
     written.add(formatReference(reference));
   };
-  return await retryPush(output, ports, async () => {
+  const pushed = await retryPush(output, ports, async () => {
     const options = { ignoreImmutableTags: output.ignoreImmutableTags, isFresh: ports.isFresh === true, onPushed };
-    const pushed = await ports.registry.pushImage(image, output.destinations, options, signal);
-    return pushed.map(({ reference, digest }) => ({ destination: formatReference(reference), digest }));
+    return await ports.registry.pushImage(image, output.destinations, options, signal);
   });
+  // An immutable tag may have stayed another image's.
+  const own = pushed.filter(({ digest }) => digest === image.manifest.digest).map(({ reference }) => reference);
+  await signPushed(own, [image.manifest.digest], output, ports);
+  return pushed.map(({ reference, digest }) => ({ destination: formatReference(reference), digest }));
+}
+
+/** In each repository, by each name that the image has there. @throws as a push */
+export async function signPushed(
+  names: readonly Reference[],
+  digests: readonly Digest[],
+  output: Pick<OutputRequest, 'pushRetries'>,
+  ports: PublishPorts,
+): Promise<void> {
+  const { signer, registry, emit, signal } = ports;
+  if (signer === undefined) return;
+  for (const [repository, group] of Map.groupBy(names, formatRepository)) {
+    await retryPush(output, ports, async () => await signer.sign(registry, group, digests, signal));
+    for (const digest of digests) emit({ kind: 'note', level: 'info', message: `signed ${repository}@${digest}` });
+  }
 }
 
 /** Does again what a registry refused, as often as `--push-retry` says. */

@@ -66,6 +66,8 @@ export interface RegistryClient {
   readonly pushGrowing: (growing: GrowingLayer, destinations: readonly Reference[], signal: AbortSignal) => Promise<void>;
   /** What a name stands for, to be copied. @throws RegistryError with status 404 when there is no such image. */
   readonly openSource: (reference: Reference, signal: AbortSignal) => Promise<ImageSource>;
+  /** The same of the registry itself, whatever mirrors there are; undefined where there is none. */
+  readonly findOwn: (reference: Reference, signal: AbortSignal) => Promise<ImageSource | undefined>;
   /** Where a copy may go: one or more names in one repository. */
   readonly openSink: (names: readonly Reference[], options: PushOptions) => ImageSink;
   /** The tags of a repository, in the registry's order. @throws RegistryError when there is no such repository */
@@ -127,6 +129,10 @@ export function createRegistryClient(options: RegistryClientOptions, transport =
       (await pull(reference, platform, signal)) ?? missing(reference, placesOf(reference, options)),
     openSource: async (reference, signal) =>
       (await find(reference, { use: async (source) => source }, signal)) ?? missing(reference, placesOf(reference, options)),
+    findOwn: async (reference, signal) => {
+      const itself = candidatesFor([{ ...reference, name: reference.registry }], open, false);
+      return await fromFirst(itself, { reference, emit, use: async (source) => source }, signal);
+    },
     openSink: (names, pushOptions) => repositorySink(push, { names }, pushOptions),
     listTags: async (reference, signal) => await listTags(await open(reference, signal), signal),
     deleteImage: async (reference, signal) => await deleteImage(await open(reference, signal), targetOf(reference), signal),

@@ -68,9 +68,11 @@ function imageResolver(
     const references = conf.wholeNames(text).map(withDefaultTag);
     const kept = store === undefined ? undefined : await findStoredBase(store, text, references, { platform, signal });
     const pull = async (reference: Reference): Promise<PulledImage> => {
-      policy.check({ name: text, transport: { name: 'docker' }, reference });
+      const subject = { name: text, transport: { name: 'docker' }, reference };
+      policy.check(subject);
       const near = bases === undefined ? undefined : await bases.pull(reference, platform, client, signal);
       const pulled = near ?? (await client.pullImage(reference, platform, signal));
+      await policy.verify(subject, [[pulled.manifest.digest, pulled.digest]], client, signal);
       materials?.noteImage(reference, platform, pulled.digest);
       if (reference.digest === undefined) pulledBases.set(registryName(reference), pulled);
       return pulled;

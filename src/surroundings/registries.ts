@@ -12,9 +12,10 @@ import type { HostRules } from '../registry/http-client.ts';
 import { exchangeNotes } from '../registry/notes.ts';
 import { type Names, loadNames } from '../registry/names.ts';
 import { proxiesFrom } from '../registry/proxy.ts';
-import type { Policy } from '../registry/policy.ts';
 import type { RegistriesConf } from '../registry/registries-conf.ts';
 import type { HostSettings, RegistryRequest } from '../build/request.ts';
+import type { AttachmentRules } from '../trust/attachment-rules.ts';
+import type { Policy } from '../trust/policy.ts';
 import { readContainersConf } from './containers-conf.ts';
 import { readAuthorities, readClientCertificate } from './pem-files.ts';
 
@@ -34,6 +35,7 @@ export interface RegistryAccess extends AsyncDisposable {
   readonly clouds: Clouds;
   readonly conf: RegistriesConf;
   readonly policy: Policy;
+  readonly rules: AttachmentRules;
 }
 
 /** What a command needs to speak to registries; `folders` may hold a config.json. @throws ERR_USAGE for a file that can't be read */
@@ -62,7 +64,7 @@ export async function openBasis(
   load: (common: Pick<CredentialOptions, 'native' | 'onWarning' | 'onFound'>) => Promise<Credentials>,
 ): Promise<Omit<RegistryAccess, 'clients' | keyof AsyncDisposable>> {
   trustCertificates(env, emit);
-  const { registries: conf, policy } = readContainersConf(env, emit);
+  const { registries: conf, policy, rules } = readContainersConf(env, emit);
   const names = await loadNames();
   const onWarning = (message: string): void => emit({ kind: 'warning', code: `credentials ${message}`, message });
   const onFound = (message: string): void => emit({ kind: 'note', level: 'debug', message });
@@ -77,7 +79,7 @@ export async function openBasis(
     onExchange: exchangeNotes(emit),
     onWarning,
   });
-  return { names, clouds, conf, policy, credentials: await load({ native: clouds.helpers, onWarning, onFound }) };
+  return { names, clouds, conf, policy, rules, credentials: await load({ native: clouds.helpers, onWarning, onFound }) };
 }
 
 /** Both clients; certificates are read now, before the root belongs to an image. @throws ERR_USAGE for a file that can't be read */

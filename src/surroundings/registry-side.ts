@@ -9,8 +9,9 @@ import { type RegistryClient, createRegistryClient } from '../registry/client.ts
 import { type CredentialOptions, type Credentials, anonymous, filesVariable, loadCredentials } from '../registry/credentials.ts';
 import type { Credential } from '../registry/docker-config.ts';
 import type { HostRules } from '../registry/http-client.ts';
-import type { Policy } from '../registry/policy.ts';
 import { proxiesFrom } from '../registry/proxy.ts';
+import type { AttachmentRules } from '../trust/attachment-rules.ts';
+import type { Policy } from '../trust/policy.ts';
 import { openBasis, readHostRules } from './registries.ts';
 
 /** How the registries of one side are reached. */
@@ -32,9 +33,9 @@ export interface RegistrySide {
 export async function openRegistrySide(
   side: RegistrySide,
   { env, emit }: { readonly env: Readonly<Record<string, string | undefined>>; readonly emit: Emit },
-): Promise<{ readonly registry: RegistryClient; readonly policy: Policy }> {
+): Promise<{ readonly registry: RegistryClient; readonly policy: Policy; readonly rules: AttachmentRules }> {
   const { certificateFolder, chunkBytes, userAgent, hosts, isLenient } = side;
-  const { names, clouds, conf, policy, credentials } = await openBasis({ ...hosts, userAgent }, { env, emit }, async (common) => {
+  const { names, clouds, conf, policy, rules, credentials } = await openBasis({ ...hosts, userAgent }, { env, emit }, async (common) => {
     return await credentialsOf(side, { ...common, env });
   });
   const folder = certificateFolder === undefined ? {} : readCertificates(certificateFolder);
@@ -46,7 +47,7 @@ export async function openRegistrySide(
     await client.close();
     await clouds.close();
   };
-  return { registry: { ...client, close }, policy };
+  return { registry: { ...client, close }, policy, rules };
 }
 
 async function credentialsOf({ credential, authFile }: RegistrySide, options: CredentialOptions): Promise<Credentials> {

@@ -31,8 +31,9 @@ import { type ContainerFiles, findContainerFiles, containerFilesList } from './c
 import { watchMounts } from './mount-watch.ts';
 import { followSteps, guardLaunch, launcherOf } from './guarded-launch.ts';
 import { isKeptOnDisk } from '../build/ignored-paths.ts';
-import { outputPaths } from '../outputs/output-request.ts';
+import { type OutputRequest, outputPaths } from '../outputs/output-request.ts';
 import type { BuildRequest, RegistryRequest } from '../build/request.ts';
+import { type Signer, openSigner } from '../trust/signer.ts';
 import { type SecretFile, findSecretFiles, isForOnce, presentSecretFiles, readSecret, takeForGood } from './secret-files.ts';
 import { realPlace } from '../files/real-place.ts';
 
@@ -86,6 +87,7 @@ export async function openSurroundings(
     const { secretFiles, inputs } = filesOf(request, registry, network.credentialFiles, { ...claims, ...options });
     const ports: BuildPorts = {
       registry: network.clients.push,
+      ...given({ signer: network.signer }),
       download: network.download,
       git: network.git.add,
       ...(await openImages(request, network, contexts.named.layouts, { materials, emit, signal }, stack)),
@@ -122,6 +124,7 @@ export async function openSurroundings(
 
 /** What speaks to others: registries, web and git servers, with what they may be told. */
 interface Network extends Pick<RegistryAccess, 'clients' | 'conf' | 'policy'> {
+  readonly signer?: Signer;
   readonly download: RegistryClient['download'];
   readonly git: GitAccess;
   readonly secrets: ReadonlyMap<string, Buffer>;
@@ -138,7 +141,7 @@ async function openNetwork(
 ): Promise<Network> {
   // In a sandbox that folder is nobody's.
   const folders = env['YADOKARI_SANDBOX'] === '1' ? [] : [join(request.builderFolder, '.docker')];
-  const { clients, names, credentials, clouds, conf, policy } = stack.use(await accessRegistries(registry, { env, folders, emit }));
+  const { clients, names, credentials, clouds, conf, policy, rules } = stack.use(await accessRegistries(registry, { env, folders, emit }));
   const secrets = new Map(request.secrets.map((secret) => [secret.id, readSecret(secret)]));
   const git = openGit(request, secrets, {
     env,
@@ -150,11 +153,23 @@ async function openNetwork(
   });
   stack.defer(git.close);
   const download = notingContent(withDownloadSecrets(clients.pull.download, secrets), materials);
+  const { signing } = request.output;
+  // Also where only a plan is made: a mistake in it is told before the build that it is for.
+  const signer = signing === undefined ? undefined : openSigner(signing, rules);
   const credentialFiles = [
     ...configPaths(env, folders).map((path) => ({ path, instead: 'credentials as DOCKER_AUTH_CONFIG in the environment', isRead: true })),
     ...cloudKeyFiles(env).map((path) => ({ path, instead: 'keys in the environment, or a workload identity', isRead: false })),
+    ...signingFiles(request.output),
   ];
-  return { clients, conf, policy, download, git, secrets, credentialFiles, openObject: clouds.openObject };
+  return { clients, conf, policy, ...given({ signer }), download, git, secrets, credentialFiles, openObject: clouds.openObject };
+}
+
+/** The key and its passphrase, where they are in files. */
+function signingFiles({ signing }: OutputRequest): readonly SecretFile[] {
+  const instead = ['the key in the environment as --sign-by-sigstore-private-key env://NAME', 'COSIGN_PASSWORD in the environment'];
+  return [signing?.key, signing?.passphrase].flatMap((source, position) =>
+    source?.kind === 'file' ? [{ path: source.path, instead: instead[position] ?? '', isRead: true }] : [],
+  );
 }
 
 /** Which paths are whose. */

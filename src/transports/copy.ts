@@ -7,11 +7,13 @@ import { copyImage } from '../oci/copy-image.ts';
 import type { Digest } from '../oci/digest.ts';
 import { type StoredManifest, parseManifest } from '../oci/manifest.ts';
 import type { Compression, MediaFamily } from '../oci/media-type.ts';
+import type { Reference } from '../oci/reference.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import { type Changes, convertedSource } from './convert.ts';
 import { copyReferrers, refuseReferrers } from './referrers.ts';
 import { type Selection, selectedSource } from './select.ts';
 import type { Means, Place, Signature } from './transport.ts';
+import { anotherTag } from './transports.ts';
 
 export interface CopyOptions {
   readonly selection: Selection;
@@ -59,8 +61,11 @@ export async function copyBetween(
   signal: AbortSignal,
 ): Promise<CopiedImage> {
   means.from.policy?.check(from);
+  const { signer } = means.to;
+  const signed = signer === undefined ? [] : signedNames(to, options);
   await using source = await from.openSource(means.from, signal);
   const selected = await selectedSource(source, options.selection, signal);
+  await means.from.policy?.verify(from, vouchersFor(source, selected), means.from.registry, signal);
   const converted = await convertedSource(selected, changesFor(from, to, options, selected), means, signal);
   const isSame = standsInSource(source, selected) && converted.root.digest === selected.root.digest;
   if (!isSame) checkDigests(from, to, options, { selected, converted });
@@ -72,7 +77,23 @@ export async function copyBetween(
   const referrers = options.withReferrers === true ? await copyReferrers({ source: converted, sink, to }, copied, signal) : 0;
   await sink.finish();
   for (const { name, bytes } of signatures) await to.addSignature?.(name, bytes);
+  await signer?.sign(means.to.registry, signed, copied, signal);
   return { digest, manifest: converted.root, referrers };
+}
+
+/** For each image that was chosen the digests of what may vouch for it: itself, and the index that names it. */
+function vouchersFor(source: ImageSource, { root }: ImageSource): readonly (readonly Digest[])[] {
+  const view = parseManifest(root.bytes, root.mediaType);
+  const index = source.root.digest;
+  if (view.kind === 'manifest' || view.manifests.length === 0) return [[...new Set([root.digest, index])]];
+  return view.manifests.map(({ digest }) => [index, digest]);
+}
+
+/** @throws ERR_UNSUPPORTED for a place that keeps no signatures by key */
+function signedNames(to: Place, { moreNames = [] }: CopyOptions): readonly Reference[] {
+  const { reference } = to;
+  if (reference !== undefined) return [reference, ...moreNames.map((name) => anotherTag(reference, name))];
+  throw new BuilderError('ERR_UNSUPPORTED', `Cannot sign what is copied to ${to.name}: signatures by key are kept in registries alone`);
 }
 
 /** What has to change for a place; nothing where it takes the image as it is. */

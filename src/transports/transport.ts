@@ -4,7 +4,8 @@ import type { Platform } from '../oci/platform.ts';
 import type { Reference } from '../oci/reference.ts';
 import type { ImageSink, ImageSource } from '../oci/source-and-sink.ts';
 import type { RegistryClient } from '../registry/client.ts';
-import type { Policy } from '../registry/policy.ts';
+import type { Policy } from '../trust/policy.ts';
+import type { Signer } from '../trust/signer.ts';
 import type { EngineAddress } from './docker-engine.ts';
 
 /** What readers of a kind of place expect; it decides what a copy has to change. */
@@ -63,6 +64,8 @@ export interface Means {
   readonly registry: RegistryClient;
   /** From where images may be copied; left out: from anywhere. */
   readonly policy?: Policy;
+  /** Signs each image that is copied there, and their index, by each name that it gets. */
+  readonly signer?: Signer;
   /** For archives that have to be unpacked first; on disk. */
   readonly temporaryFolder: string;
   /** Chooses where a name stands for several images. */

@@ -249,8 +249,8 @@ function forWriting(layout: LayoutReference): LayoutReference {
   throw malformed(formatLayout(layout), 'an image that is written gets its digest from its bytes');
 }
 
-/** A tag alone, or a whole name in the same repository. */
-function anotherTag(reference: Reference, name: string): Reference {
+/** A tag alone, or a whole name in the same repository. @throws ERR_REFERENCE */
+export function anotherTag(reference: Reference, name: string): Reference {
   const named = /[:/]/.test(name) ? parseReference(name) : { ...reference, tag: name };
   if (named.registry !== reference.registry || named.repository !== reference.repository || named.tag === undefined)
     throw malformed(name, `it is no tag in ${reference.registry}/${reference.repository}`);

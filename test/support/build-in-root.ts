@@ -86,6 +86,7 @@ export async function buildInRoot(
       download: never,
       exchange: never,
       openSource: never,
+      findOwn: never,
       listTags: never,
       deleteImage: never,
       openSink: neverOpened,

@@ -29,6 +29,7 @@ import { makeRegistryRequest } from '../requests/registry-request.ts';
 import type { Report } from '../../report/report.ts';
 import { openReportFiles, reportPaths, withReportFiles } from './report-files.ts';
 import { makeBuildRequest } from '../requests/build-request.ts';
+import { withPolicy } from '../requests/transport-request.ts';
 import { runBuildInSandbox } from '../sandbox/sandbox-command.ts';
 import { openTelemetry } from './telemetry.ts';
 import { openContextInput, readStandardInput } from '../standard-input.ts';
@@ -45,7 +46,7 @@ export type BuildForm = 'executor' | 'build';
 
 /** Builds, reports, and gives the exit status. */
 export async function runBuildCommand(asked: CommandInput, form: BuildForm): Promise<number> {
-  const input = withAuthFile(asked);
+  const input = withNamedFiles(asked);
   const { settings, env } = input;
   if (settings.has('targets-file') || settings.has('targets')) return await runTargets(input, form);
   const mainPath = realpathSync(process.argv[1] ?? '');
@@ -80,8 +81,12 @@ export async function runBuildCommand(asked: CommandInput, form: BuildForm): Pro
   }
 }
 
-/** Of the places where credentials may be, --authfile leaves the one that it names. @throws ERR_USAGE where there is no such file */
-function withAuthFile(input: CommandInput): CommandInput {
+/**
+ * Of the places where credentials may be, --authfile leaves the one that it names; of policies, the flag for it. @throws ERR_USAGE where
+ * there is no such file
+ */
+function withNamedFiles(asked: CommandInput): CommandInput {
+  const input = { ...asked, env: withPolicy(asked.settings, asked.env) };
   const path = input.settings.text('authfile');
   if (path === undefined) return input;
   if (!existsSync(path)) throw new BuilderError('ERR_USAGE', `Cannot use --authfile ${path}: it does not exist`);

@@ -3,6 +3,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BuilderError } from '../../errors.ts';
+import { given } from '../../given.ts';
 import { openBlobStore } from '../../layer/store.ts';
 import { parseManifest } from '../../oci/manifest.ts';
 import { hostPlatform } from '../../oci/platform.ts';
@@ -14,6 +15,7 @@ import { findImage, findImageIfAny } from '../../store/find-image.ts';
 import { type ImageStore, openStoreSource } from '../../store/image-store.ts';
 import { type LayoutReference, openLayoutSource } from '../../store/oci-layout.ts';
 import { accessRegistries } from '../../surroundings/registries.ts';
+import { openSigner } from '../../trust/signer.ts';
 import { convertedSource } from '../../transports/convert.ts';
 import type { CopyOptions } from '../../transports/copy.ts';
 import { storePlace } from '../../transports/store-place.ts';
@@ -87,6 +89,7 @@ async function pushFromDisk({ settings, env, report, signal }: CommandInput, nam
   const request = makeRegistryRequest(settings, env, workingDirectory);
   await using access = await accessRegistries(request, { env, emit });
   const registry = access.clients.push;
+  const signer = output.signing === undefined ? undefined : openSigner(output.signing, access.rules);
   const temporaryFolder = temporaryFolderOf(settings, env);
   await using source = await openImage({ name, store: storeOf(settings, env), temporaryFolder }, signal);
   refuseIndex(source, name);
@@ -97,7 +100,7 @@ async function pushFromDisk({ settings, env, report, signal }: CommandInput, nam
     // A layout's image has a digest to keep.
     const changes = source.isArchive ? ({ compression: 'gzip', onlyPlain: true } as const) : {};
     const image = await readImage(await convertedSource(source, changes, { store, emit }, signal), hostPlatform(process.arch), signal);
-    const { digest, pushed } = await publishImage(image, output, { registry, results, emit, signal });
+    const { digest, pushed } = await publishImage(image, output, { registry, results, emit, signal, ...given({ signer }) });
     report.close();
     for (const { destination } of pushed) report.line('info', `  ${destination}`);
     report.line('info', `digest ${digest}`);

@@ -5,6 +5,7 @@ import { given } from '../../given.ts';
 import { type Reference, parseReference, withDefaultTag } from '../../oci/reference.ts';
 import { type OutputRequest, builderOutputFile, isUrl } from '../../outputs/output-request.ts';
 import { hasCache } from './cache-request.ts';
+import { makeSigningRequest } from './signing-request.ts';
 import { type ImageOutput, parseExport, parseImageOutput } from './export-spec.ts';
 import type { StoreOutput } from '../../outputs/store-image.ts';
 import { localName } from '../../store/image-names.ts';
@@ -54,10 +55,24 @@ export function makeOutputRequest(
     ...(hasCache(settings) ? file('cache-explain') : {}),
     ...artifactFile(around.env, around.workingDirectory),
     ...(results === undefined || results === '' ? {} : { builderOutput: resolve(around.workingDirectory, results, builderOutputFile) }),
+    ...given({ signing: signingOf(settings, around, noPush || destinations.length === 0) }),
     skipPushPermissionCheck: settings.boolean('skip-push-permission-check'),
     ignoreImmutableTags: settings.boolean('push-ignore-immutable-tag-errors'),
     pushRetries: settings.number('push-retry') ?? 0,
   };
+}
+
+/** @throws ERR_USAGE where nothing is pushed */
+function signingOf(
+  settings: Settings,
+  { env, workingDirectory }: { readonly env: Environment; readonly workingDirectory: string },
+  isKept: boolean,
+): OutputRequest['signing'] {
+  const signing = makeSigningRequest(settings, env, workingDirectory);
+  if (signing === undefined || !isKept || settings.boolean('dryrun')) return signing;
+  throw new BuilderError('ERR_USAGE', 'Cannot sign the image: it is not pushed, and signatures are kept beside it in a registry', {
+    hint: '--destination IMAGE, or sign where it is pushed: yadokari push, yadokari copy',
+  });
 }
 
 /** A setting of Drone's and Harness's plugins. */

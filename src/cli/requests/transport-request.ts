@@ -6,12 +6,13 @@ import { given } from '../../given.ts';
 import type { Emit } from '../../events.ts';
 import { type Platform, hostPlatform, normalizePlatform, parsePlatform } from '../../oci/platform.ts';
 import { type RegistrySide, openRegistrySide } from '../../surroundings/registry-side.ts';
-import { policyVariable } from '../../surroundings/containers-conf.ts';
+import { attachmentsVariable, policyVariable } from '../../surroundings/containers-conf.ts';
 import type { CopyOptions } from '../../transports/copy.ts';
 import { type EngineAddress, usualEngine } from '../../transports/docker-engine.ts';
 import type { Selection } from '../../transports/select.ts';
 import type { Means } from '../../transports/transport.ts';
 import { chunkBytesOf, hostSettingsOf } from './registry-request.ts';
+import { signerOf } from './signing-request.ts';
 import type { Environment, Settings } from '../settings.ts';
 import { compressFormats, imageFormats } from '../tables/transports.ts';
 import { version } from '../version.ts';
@@ -24,10 +25,11 @@ export async function openMeans(
   prefix: SidePrefix,
   { env, emit }: { readonly env: Environment; readonly emit: Emit },
 ): Promise<Means & AsyncDisposable> {
-  const { registry, policy } = await openRegistrySide(sideOf(settings, prefix), { env: withPolicy(settings, env), emit });
+  const { registry, policy, rules } = await openRegistrySide(sideOf(settings, prefix), { env: withPolicy(settings, env), emit });
   return {
     registry,
     policy,
+    ...given({ signer: prefix === 'src-' ? undefined : signerOf(settings, env, rules) }),
     temporaryFolder: temporaryFolderOf(settings, env),
     platform: chosenPlatform(settings),
     engine: engineOf(env, settings.text(`${prefix}daemon-host`), settings.text(`${prefix}cert-dir`)),
@@ -35,9 +37,11 @@ export async function openMeans(
   };
 }
 
-/** With the policy that flags name in place of this machine's. @throws ERR_USAGE for two */
-export function withPolicy(settings: Settings, env: Environment): Environment {
+/** With the policy, and the registries.d, that flags name in place of this machine's. @throws ERR_USAGE for two */
+export function withPolicy(settings: Settings, before: Environment): Environment {
   const file = settings.text('signature-policy');
+  const folder = settings.text('registries.d');
+  const env = folder === undefined ? before : { ...before, [attachmentsVariable]: resolve(folder) };
   if (settings.boolean('insecure-policy')) {
     if (file === undefined) return { ...env, [policyVariable]: '' };
     throw new BuilderError('ERR_USAGE', `Cannot use --insecure-policy with the policy ${file}`);

@@ -18,11 +18,12 @@ import { askedContext } from '../requests/build-request.ts';
 import { showCredentials } from './sandbox-credentials.ts';
 import { deliverOutputs, prepareOutputs, type SandboxOutput } from './sandbox-outputs.ts';
 import type { Settings } from '../settings.ts';
+import { keyVariable } from '../requests/signing-request.ts';
 import { storeOf } from '../requests/store-request.ts';
 
 /** Variables that a build inside may need; the rest of the host's environment stays outside. */
 const passedVariables =
-  /^(?:(?:https?|ftp|all|no)_proxy|(?:FF_)?KANIKO_\w+|DOCKER_AUTH_CONFIG|CI_(?:REGISTRY|DEPENDENCY_PROXY)\w*|CI_JOB_TOKEN|SOURCE_DATE_EPOCH|UPSTREAM_CLIENT_TYPE|GIT_\w+|TZ|NO_COLOR|(?:AWS|AZURE|S3|IDENTITY)_\w+|GCE_METADATA_HOST|STORAGE_EMULATOR_HOST|GOOGLE_APPLICATION_CREDENTIALS|(?:GITHUB|GITEA|FORGEJO)_ACTIONS|GITLAB_CI|BUILDKITE|TF_BUILD|TEAMCITY_VERSION)$/i;
+  /^(?:(?:https?|ftp|all|no)_proxy|(?:FF_)?KANIKO_\w+|DOCKER_AUTH_CONFIG|CI_(?:REGISTRY|DEPENDENCY_PROXY)\w*|CI_JOB_TOKEN|SOURCE_DATE_EPOCH|UPSTREAM_CLIENT_TYPE|GIT_\w+|TZ|NO_COLOR|COSIGN_PASSWORD|(?:AWS|AZURE|S3|IDENTITY)_\w+|GCE_METADATA_HOST|STORAGE_EMULATOR_HOST|GOOGLE_APPLICATION_CREDENTIALS|(?:GITHUB|GITEA|FORGEJO)_ACTIONS|GITLAB_CI|BUILDKITE|TF_BUILD|TEAMCITY_VERSION)$/i;
 
 /** Runs this very command in a sandbox and gives its status. @throws ERR_UNSUPPORTED where there can be none */
 export async function runBuildInSandbox(
@@ -99,6 +100,8 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
     secretVariable(value) === undefined
       ? value.replace(/(^|,)(src|source)=([^,]+)/i, (_, comma: string, key: string, path: string) => `${comma}${key}=${show(path, 'copy')}`)
       : value,
+  'sign-by-sigstore-private-key': (value, { show }) => (keyVariable(value) === undefined ? show(value, 'copy') : value),
+  'sign-passphrase-file': (value, { show }) => show(value, 'copy'),
   ssh: (value, { show }) => value.replace(/=(.+)$/, (_, path: string) => `=${show(path, 'ro')}`),
   'cache-repo': (value, doors) => rewriteCache(value, doors),
   'cache-from': (value, doors) => rewriteCache(value, doors),
@@ -153,7 +156,7 @@ export function translate(
   const doors = { show, hold, take, workingDirectory, hasInput: context === '-' };
   const argv: string[] = [];
   for (const [name, values] of input.flags) {
-    if (['context', 'bucket', 'root', 'authfile'].includes(name)) continue;
+    if (['context', 'bucket', 'root', 'authfile', 'signature-policy', 'insecure-policy'].includes(name)) continue;
     if (name === 'build-arg-file') {
       argv.unshift(...values.flatMap((path) => readBuildArgFile(path, workingDirectory)).map((item) => `--build-arg=${item}`));
       continue;
@@ -266,6 +269,8 @@ function secretVariable(item: string): string | undefined {
   return source === undefined ? (field('env') ?? field('id')) : undefined;
 }
 
+const keyWord = '--sign-by-sigstore-private-key=';
+
 /** What of the host's environment a build inside gets to see: what such a build is for, and what its flags name. */
 export function passedEnvironment(
   env: Readonly<Record<string, string | undefined>>,
@@ -275,7 +280,9 @@ export function passedEnvironment(
   // --build-arg NAME and --secret id=…,env=NAME take their values from the environment of the command.
   const named = translation.argv.flatMap((word) => {
     if (word.startsWith('--secret=')) return secretVariable(word.slice('--secret='.length)) ?? [];
-    return /^--build-arg=([^=]+)$/.exec(word)?.[1] ?? [];
+    return (
+      /^--build-arg=([^=]+)$/.exec(word)?.[1] ?? (word.startsWith(keyWord) ? keyVariable(word.slice(keyWord.length)) : undefined) ?? []
+    );
   });
   for (const [name, value] of Object.entries(env)) {
     if (value !== undefined && (passedVariables.test(name) || named.includes(name))) passed[name] = value;

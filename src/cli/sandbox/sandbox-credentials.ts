@@ -4,7 +4,15 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { configPaths, filesVariable } from '../../registry/credentials.ts';
 import { hostFolder, sandboxPath } from '../../sandbox/plan.ts';
-import { policyFile, policyVariable, registriesFiles, registriesVariable } from '../../surroundings/containers-conf.ts';
+import {
+  attachmentFiles,
+  attachmentsVariable,
+  policyFile,
+  policyKeyFiles,
+  policyVariable,
+  registriesFiles,
+  registriesVariable,
+} from '../../surroundings/containers-conf.ts';
 import { namedKeyFiles } from '../../surroundings/named-key-files.ts';
 import type { Environment } from '../settings.ts';
 
@@ -29,18 +37,20 @@ export function showCredentials(env: Environment, show: (path: string, mode: 'co
   }
   const ofGcloud = join(env['CLOUDSDK_CONFIG'] || join(home, '.config/gcloud'), 'application_default_credentials.json');
   if (existsSync(ofGcloud)) shown['CLOUDSDK_CONFIG'] = dirname(show(ofGcloud, 'copy'));
-  const named = namedKeyFiles({ ...env, HOME: home }).filter((path) => existsSync(path));
+  const policy = policyFile(env);
+  const ofPolicy = policy === undefined ? [] : policyKeyFiles(policy).map((path) => resolve(path));
+  const named = [...namedKeyFiles({ ...env, HOME: home }), ...ofPolicy].filter((path) => existsSync(path));
   for (const path of named) show(path, 'copy');
   if (named.length > 0) shown['YADOKARI_HOST_FILES'] = hostFolder;
   // Also those that are not there: where credentials were looked for is told as people know it.
   const ofRegistries = configPaths({ ...env, HOME: home }, []).map((path) => resolve(path));
   const inside = ofRegistries.map((path) => (existsSync(path) ? show(path, 'copy') : sandboxPath(path)));
   const copyOf = (path: string): string => show(resolve(path), 'copy');
-  const policy = policyFile(env);
   return {
     ...shown,
     [filesVariable]: inside.join('\n'),
     [registriesVariable]: registriesFiles(env).map(copyOf).join('\n'),
     [policyVariable]: policy === undefined ? '' : copyOf(policy),
+    [attachmentsVariable]: attachmentFiles(env).map(copyOf).join('\n'),
   };
 }

@@ -6,6 +6,7 @@ import { imageFlags } from './image.ts';
 import { outputFlags } from './output.ts';
 import { registryFlags } from './registry.ts';
 import { reportFlags } from './report.ts';
+import { policyFlags } from './signing.ts';
 import { sourceFlags } from './source.ts';
 import { group, inert, text, toggle } from './flag.ts';
 
@@ -49,7 +50,7 @@ export const buildGroups: readonly FlagGroup[] = [
   group('Where it goes', outputFlags),
   group('The image', imageFlags),
   group('Cache', cacheFlags),
-  group('Registries', registryFlags),
+  group('Registries', [...registryFlags, ...policyFlags]),
   group('The build', runFlags),
   group('What is told', [...reportFlags, ...logFlags]),
 ];

@@ -6,7 +6,8 @@ import { configGroups } from './pieces.ts';
 import { manifestFlag, oldPullFlags } from './own-build.ts';
 import { chunkSizeFlag } from './registry.ts';
 import { storeFlags } from './store-root.ts';
-import { copyGroups, policyFlags, sideFlags } from './transports.ts';
+import { policyFlags } from './signing.ts';
+import { copyGroups, sideFlags } from './transports.ts';
 import { commaList, group, inert, list, number, text, toggle, unsupported, unsupportedFlags } from './flag.ts';
 
 /** `-v` is a volume here, as with buildah. */

@@ -43,5 +43,6 @@ export const otherFlags: readonly FlagSpec[] = [
   ...unsupportedFlags('text', ['userns', 'userns-uid-map', 'userns-gid-map', 'userns-uid-map-user', 'userns-gid-map-group'], ofPod),
   ...unsupportedFlags('text', ['ipc', 'pid', 'uts', 'cgroupns'], ofPod),
   ...unsupportedFlags('boolean', ['no-hosts', 'no-hostname'], ofPod),
-  ...unsupportedFlags('list', ['sign-by', 'decryption-key'], 'images are signed and encrypted by tools of their own'),
+  unsupported('list', 'sign-by', 'images are signed by a key of sigstore: --sign-by-sigstore-private-key'),
+  unsupported('list', 'decryption-key', 'images are encrypted by tools of their own'),
 ];

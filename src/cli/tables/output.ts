@@ -1,6 +1,7 @@
 // Flags that say where the image goes, and what is written about it.
 import type { FlagSpec } from '../flags.ts';
 import { count, list, text, toggle } from './flag.ts';
+import { identityFlag, keyFlags } from './signing.ts';
 
 export const destinationFlags: readonly FlagSpec[] = [
   list('destination', 'IMAGE', 'name to push to; may be repeated', {
@@ -34,4 +35,6 @@ export const outputFlags: readonly FlagSpec[] = [
   text('tar-path', 'FILE', 'also write the image as a docker archive', { isCommon: true, aliases: ['tarPath'], kaniko: 'same' }),
   ...resultFileFlags,
   ...pushFlags,
+  ...keyFlags,
+  identityFlag,
 ];

@@ -5,6 +5,7 @@ import { destinationFlags, pushFlags, resultFileFlags } from './output.ts';
 import { chunkSizeFlag, directRegistryFlags, hostFlags } from './registry.ts';
 import { storeFlags } from './store-root.ts';
 import { storeHowFlags } from './store.ts';
+import { identityFlag, keyFlags } from './signing.ts';
 import { compressFormats, formatFlag, sideFlags, signingFlags } from './transports.ts';
 import { group, inert, list, number, text, toggle, unsupported } from './flag.ts';
 
@@ -26,14 +27,18 @@ export const placeFlags: readonly FlagSpec[] = [
   toggle('all', 'false: of an index the image for this machine (default: all)'),
   text('digestfile', 'FILE', "write the copy's digest here", { isCommon: true }),
   unsupported('boolean', 'rm', 'yadokari rmi removes an image afterwards'),
-  ...signingFlags,
+  ...signingFlags.filter((spec) => !keyFlags.includes(spec)),
   ...sideFlags(''),
   ...storeHowFlags.filter((spec) => !hostFlags.includes(spec)),
 ];
 
+/** Of both. */
+const signFlags: readonly FlagSpec[] = [...keyFlags, identityFlag];
+
 export const pushGroups: readonly FlagGroup[] = [
   group('An archive, a layout or an image, to registries (kaniko)', [...destinationFlags, ...registryOnlyFlags, ...bothFormsFlags]),
   group('An image of the store, to any place (buildah)', placeFlags),
+  group('Signatures', signFlags),
   group('The store', storeFlags),
   group('What is told', logFlags),
 ];

@@ -3,7 +3,8 @@ import { pullPolicies } from '../images/obtain-image.ts';
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
 import { storeFlags } from './store-root.ts';
-import { policyFlags, programFlags, sideFlags, signingFlags } from './transports.ts';
+import { policyFlags } from './signing.ts';
+import { programFlags, sideFlags, signingFlags } from './transports.ts';
 import { commaList, count, group, inert, list, text, toggle } from './flag.ts';
 
 /** The last two groups of such a command. */

@@ -2,10 +2,11 @@
 import type { FlagGroup, FlagSpec } from '../flags.ts';
 import { logFlags } from './log.ts';
 import { chunkSizeFlag, hostFlags } from './registry.ts';
+import { identityFlag, keyFlags, registriesFolderFlag, skopeoPolicyFlags } from './signing.ts';
 import { storeFlags } from './store-root.ts';
 import { commaList, count, duration, group, inert, list, number, text, toggle, unsupported, unsupportedFlags } from './flag.ts';
 
-const noSignatures = 'signatures are made by a tool of their own (cosign, notation), before or after the copy';
+const noSignatures = 'images are signed by a key of sigstore: --sign-by-sigstore-private-key';
 const noEncryption = 'encrypted layers are not part of this version';
 
 /** Credentials and certificates of one side: `src-`, `dest-`, or the only one. */
@@ -32,11 +33,6 @@ function authFile(prefix: '' | 'src-' | 'dest-'): FlagSpec {
   return text(`${prefix}authfile`, 'FILE', 'read credentials from this file alone');
 }
 
-const signaturePolicy = text('signature-policy', 'FILE', "this policy.json instead of this machine's");
-
-/** Which policy.json says from where images may be taken. */
-export const policyFlags: readonly FlagSpec[] = [toggle('insecure-policy', 'take images whatever policy.json says'), signaturePolicy];
-
 /** Flags of skopeo itself, which may stand behind a command here; and what a build's flags say of single registries. */
 export const programFlags: readonly FlagSpec[] = [
   ...hostFlags,
@@ -48,17 +44,14 @@ export const programFlags: readonly FlagSpec[] = [
   toggle('debug', 'as --verbosity=debug'),
   duration('command-timeout', 'DURATION', 'give up when this time is over, such as 10m'),
   text('tmpdir', 'FOLDER', 'for layers that are compressed anew (default $TMPDIR, or /var/tmp)'),
-  ...policyFlags.map((flag) => (flag === signaturePolicy ? { ...flag, aliases: ['policy'] } : flag)),
-  unsupported('text', 'registries.d', 'signatures outside of registries are not read'),
+  ...skopeoPolicyFlags,
+  registriesFolderFlag,
 ];
 
 export const signingFlags: readonly FlagSpec[] = [
   toggle('remove-signatures', 'leave out signatures that lie beside an image in dir:'),
-  ...unsupportedFlags(
-    'text',
-    ['sign-by', 'sign-by-sigstore', 'sign-by-sigstore-private-key', 'sign-passphrase-file', 'sign-identity'],
-    noSignatures,
-  ),
+  ...keyFlags,
+  ...unsupportedFlags('text', ['sign-by', 'sign-by-sigstore'], noSignatures),
   ...unsupportedFlags('list', ['encryption-key', 'decryption-key', 'encrypt-layer'], noEncryption),
 ];
 
@@ -104,6 +97,7 @@ export const copyGroups: readonly FlagGroup[] = [
     list('additional-tag', 'NAME', 'another name for the copy; may be repeated', { empty: 'no item' }),
     text('digestfile', 'FILE', "write the copy's digest here", { isCommon: true }),
     ...signingFlags,
+    identityFlag,
   ]),
   group('Source', sideFlags('src-')),
   group('Destination', sideFlags('dest-')),

@@ -18,6 +18,8 @@ import { configBothGroups, copyBothGroups } from '../tables/containers.ts';
 import { logFlags } from '../tables/log.ts';
 import { assembleGroups, layerGroups, manifestGroups } from '../tables/pieces.ts';
 import { runSyncCommand } from './sync-command.ts';
+import { runGenerateKeyCommand } from './generate-key-command.ts';
+import { generateKeyFlags } from '../tables/signing.ts';
 import { inspectGroups, namesGroups, syncGroups } from '../tables/transports.ts';
 import { group } from '../tables/flag.ts';
 import { printJson } from '../../go/json.ts';
@@ -33,6 +35,13 @@ const statusByPlace: Command['failureStatus'] = (error, words) =>
   words.some((word) => isPlaceName(word)) ? skopeoStatus(error) : buildahFailure;
 
 export const transportCommands: readonly Command[] = [
+  {
+    name: 'generate-sigstore-key',
+    usage: '[flags]',
+    about: 'make a key that images are signed by',
+    groups: [group('The key', generateKeyFlags), group('What is told', logFlags)],
+    run: async (input) => runGenerateKeyCommand(input),
+  },
   {
     name: 'copy',
     usage: '[flags] SOURCE DESTINATION | CONTAINER SOURCE… DESTINATION',

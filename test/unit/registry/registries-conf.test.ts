@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BuilderError } from '../../../src/errors.ts';
 import { formatCommonName, parseReference } from '../../../src/oci/reference.ts';
-import { readPolicy } from '../../../src/registry/policy.ts';
 import { type RegistriesConf, readRegistriesConf } from '../../../src/registry/registries-conf.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -129,48 +128,4 @@ test('a short name that may be several is refused where nobody may guess, and wh
   warnings.length = 0;
   conf('credential-helpers = ["secretservice"]');
   assert.deepEqual(warnings, ['/0.conf: credential-helpers is not honoured here']);
-});
-
-const policy = readPolicy(
-  JSON.stringify({
-    default: [{ type: 'reject' }],
-    transports: {
-      docker: {
-        'a.example': [{ type: 'insecureAcceptAnything' }],
-        'a.example/signed': [{ type: 'insecureAcceptAnything' }, { type: 'signedBy', keyType: 'GPGKeys', keyPath: '/k' }],
-        'a.example/signed/not:1': [{ type: 'insecureAcceptAnything' }],
-        '*.wild.example': [{ type: 'insecureAcceptAnything' }],
-      },
-      oci: { '/nowhere/kept': [{ type: 'insecureAcceptAnything' }], '/nowhere/kept/bad:x': [{ type: 'reject' }] },
-      'docker-archive': { '': [{ type: 'insecureAcceptAnything' }] },
-    },
-  }),
-  '/policy.json',
-);
-const accepted = undefined;
-const rejected = /\/policy\.json rejects it/;
-for (const [name, says] of [
-  ['a.example/x', accepted],
-  ['a.example:5000/x', rejected],
-  ['a.example/signed/x', /asks for a signature \(signedBy\), and none can be verified here \(docker "a\.example\/signed"\)/],
-  ['a.example/signed/not:1', accepted],
-  ['a.example/signed/not:2', /signedBy/],
-  ['deep.wild.example/x', accepted],
-  ['wild.example/x', rejected],
-  ['alpine', rejected],
-] as const)
-  test(`a policy ${says === undefined ? 'takes' : 'refuses'} ${name}`, () => {
-    const check = (): void => policy.check({ name, transport: { name: 'docker' }, reference: parseReference(name) });
-    if (says === undefined) check();
-    else assert.throws(check, says);
-  });
-
-test('a policy knows folders by their path, and half a policy is none', () => {
-  const oci = (path: string, imageName: string) => (): void => policy.check({ name: 'it', transport: { name: 'oci' }, path, imageName });
-  oci('/nowhere/kept/deep', 'x')();
-  assert.throws(oci('/nowhere/kept/bad', 'x'), rejected);
-  assert.throws(oci('/nowhere/other', 'x'), rejected);
-  policy.check({ name: 'it', transport: { name: 'docker-archive' }, path: '/x.tar' });
-  for (const text of ['{}', '{"default":[]}', '{"default":[{"type":"maybe"}]}', '{"default":[{"type":"reject"}],"more":1}', '['])
-    assert.throws(() => readPolicy(text, '/p'), /^BuilderError: Cannot use \/p: /);
 });

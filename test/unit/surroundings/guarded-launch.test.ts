@@ -49,6 +49,7 @@ describe('what stands around a RUN', () => {
         download: never,
         exchange: never,
         openSource: never,
+        findOwn: never,
         listTags: never,
         deleteImage: never,
         openSink: () => {

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { passedEnvironment, translate } from '../../../../src/cli/sandbox/sandbox-command.ts';
 
 // What this machine's /etc/containers says.
-const noConf = { YADOKARI_REGISTRIES_FILES: '', YADOKARI_POLICY_FILE: '' };
+const noConf = { YADOKARI_REGISTRIES_FILES: '', YADOKARI_POLICY_FILE: '', YADOKARI_REGISTRIES_D: '' };
 
 describe('translate()', () => {
   let folder = '';

@@ -1,0 +1,15 @@
+// cosign, and a skopeo that knows sigstore's signatures: Debian's of bookworm has them switched off.
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+/** Where the two are, unpacked from a newer Debian; else those of the machine. */
+const folder = process.env['SIGSTORE_TOOLS'] ?? '';
+
+/** Undefined where there is none that does what the tests need. */
+export const sigstoreSkopeo = found('skopeo', ['generate-sigstore-key', '--help']);
+export const cosign = found('cosign', ['version']);
+
+function found(name: string, words: readonly string[]): string | undefined {
+  const path = folder === '' ? name : join(folder, name);
+  return spawnSync(path, words, { stdio: 'ignore' }).status === 0 ? path : undefined;
+}
