@@ -95,7 +95,7 @@ export class Authorizer {
   /** Where none were found, which may be nowhere (`--no-creds`). */
   #lookedIn(whose = ''): string {
     const sources = this.#options.credentials.sources(this.#options.registry);
-    return sources.length === 0 ? `used${whose}, as was asked` : `found${whose} (looked in: ${sources.join(', ')})`;
+    return `found${whose}${sources.length === 0 ? '' : ` (looked in: ${sources.join(', ')})`}`;
   }
 
   /** What to say about a 401 that stays. */

@@ -87,11 +87,10 @@ export async function openSurroundings(
     const { secretFiles, inputs } = filesOf(request, registry, network.credentialFiles, { ...claims, ...options });
     const ports: BuildPorts = {
       registry: network.clients.push,
-      ...given({ signer: network.signer }),
+      ...given({ signer: network.signer, materials }),
       download: network.download,
       git: network.git.add,
       ...(await openImages(request, network, contexts.named.layouts, { materials, emit, signal }, stack)),
-      ...given({ materials }),
       context: watched(contexts.main.tree, contextWatch),
       namedFolders: new Map([...contexts.named.folders].map(([name, tree]) => [name, watched(tree, contextWatch)])),
       verifySeal: claims.verifySeal,

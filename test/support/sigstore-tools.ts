@@ -6,10 +6,12 @@ import { join } from 'node:path';
 const folder = process.env['SIGSTORE_TOOLS'] ?? '';
 
 /** Undefined where there is none that does what the tests need. */
-export const sigstoreSkopeo = found('skopeo', ['generate-sigstore-key', '--help']);
-export const cosign = found('cosign', ['version']);
+export const sigstoreSkopeo = found('skopeo', ['generate-sigstore-key', '--help'], /--output-prefix/);
+export const cosign = found('cosign', ['version'], /GitVersion/);
 
-function found(name: string, words: readonly string[]): string | undefined {
+/** One that does not know the command shows the help of all. */
+function found(name: string, words: readonly string[], says: RegExp): string | undefined {
   const path = folder === '' ? name : join(folder, name);
-  return spawnSync(path, words, { stdio: 'ignore' }).status === 0 ? path : undefined;
+  const { status, stdout } = spawnSync(path, words, { encoding: 'utf8' });
+  return status === 0 && says.test(stdout) ? path : undefined;
 }

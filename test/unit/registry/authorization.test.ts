@@ -65,7 +65,7 @@ test('without credentials an image can be pulled anonymously, and a push says wh
   await client.pullImage(reference, platform, signal);
   await assert.rejects(client.checkPush(reference, signal), {
     code: 'ERR_AUTH',
-    message: /no credentials found for 127\.0\.0\.1:\d+ \(looked in: /,
+    message: /no credentials found for 127\.0\.0\.1:\d+$/,
   });
 });
 
