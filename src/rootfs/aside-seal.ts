@@ -3,12 +3,13 @@
 import type { ByteString } from '../bytes.ts';
 import { absolutePath, isDirectoryMode } from '../files/resolve.ts';
 import { plainRoot } from '../files/root.ts';
-import { StatField, coarseTime, statFieldCount, statInto } from '../linux/files.ts';
+import { StatField, statFieldCount, statInto } from '../linux/files.ts';
 import { keepsChangeTimes } from '../linux/statfs.ts';
 import { foldersAbove, rootPath } from '../paths.ts';
 import { scanRoot, settleClock } from './scan.ts';
+import type { Tree } from './scanned-tree.ts';
 
-type Time = ReturnType<typeof coarseTime>;
+type Time = Tree['newestChange'];
 
 export class AsideSeal {
   readonly #folder: ByteString;
@@ -20,7 +21,9 @@ export class AsideSeal {
 
   private constructor(folder: ByteString) {
     this.#folder = folder;
-    this.#time = coarseTime();
+    // A change of what was just looked at may be stamped by the fine clock (Linux 6.13), before which the coarse one is.
+    const ms = Date.now() + 1;
+    this.#time = { seconds: Math.floor(ms / 1000), nanoseconds: (ms % 1000) * 1_000_000 };
     // Elsewhere times are no sign of anything.
     if (keepsChangeTimes(folder)) this.#inode = this.#stat(rootPath)[StatField.inode] ?? 0;
   }

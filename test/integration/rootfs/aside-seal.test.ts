@@ -1,9 +1,11 @@
 // A stage that is set aside lies where a RUN of another stage can write.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { bytesFromText } from '../../../src/bytes.ts';
+import { AsideSeal } from '../../../src/rootfs/aside-seal.ts';
 import type { StageFiles, TakenLayer } from '../../../src/rootfs/stage-files.ts';
 import { shellRootMissing } from '../../support/shell-root.ts';
 import { StageBench, digestOf } from '../../support/stage-bench.ts';
@@ -61,6 +63,20 @@ for (const [name, change] of Object.entries(changes)) {
     assert.match(bench.warnings.join('\n'), /^a RUN changed files of another stage in .*: that stage is unpacked again$/);
   });
 }
+
+test('what was looked at and changed right before it is sealed is intact', async (context) => {
+  const folder = temporaryFolder(context);
+  const file = join(folder, 'f');
+  writeFileSync(file, 'f');
+  for (const mode of [0o600, 0o644, 0o600]) {
+    statSync(file);
+    chmodSync(file, mode);
+    const seal = await AsideSeal.of(bytesFromText(folder), AbortSignal.timeout(10_000));
+    assert.ok(seal.isIntact(bytesFromText('f')));
+    chmodSync(file, 0o640);
+    assert.ok(!seal.isIntact(bytesFromText('f')));
+  }
+});
 
 test('a file that a RUN changed where the only copy of another stage is, is an error', { skip }, async (context) => {
   await using bench = new StageBench(temporaryFolder(context));
