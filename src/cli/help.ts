@@ -12,7 +12,19 @@ const overview: readonly { readonly title: string; readonly names: readonly stri
   { title: 'Keep what was built', names: ['cache list', 'cache explain', 'cache prune', 'warmer'] },
   {
     title: 'Move images about, in registries and on disk',
-    names: ['copy', 'sync', 'push', 'inspect', 'list-tags', 'delete', 'index create', 'manifest-digest', 'login', 'logout'],
+    names: [
+      'copy',
+      'sync',
+      'push',
+      'inspect',
+      'list-tags',
+      'delete',
+      'index create',
+      'manifest-digest',
+      'generate-sigstore-key',
+      'login',
+      'logout',
+    ],
   },
   {
     title: 'Images of this machine',

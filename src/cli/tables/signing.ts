@@ -29,5 +29,5 @@ export const registriesFolderFlag: FlagSpec = text('registries.d', 'FOLDER', "th
 
 export const generateKeyFlags: readonly FlagSpec[] = [
   text('output-prefix', 'PREFIX', 'write PREFIX.private and PREFIX.pub', { short: 'o', isCommon: true }),
-  text('passphrase-file', 'FILE', "the key's passphrase, its first line (default: COSIGN_PASSWORD)", { isCommon: true }),
+  text('passphrase-file', 'FILE', 'passphrase, its first line (or COSIGN_PASSWORD)', { isCommon: true }),
 ];

@@ -44,7 +44,16 @@ const valued = buildFlags.filter((spec) => spec.kind !== 'boolean');
 const emptyExpected: Readonly<Record<EmptyValue, readonly string[]>> = {
   none: ['target', 'targets', 'credential-helpers', 'platform'],
   clears: [],
-  'no item': ['build-arg', 'cache-from', 'ignore-path', 'insecure-registry', 'skip-tls-verify-registry', 'registry-mirror', 'registry-map'],
+  'no item': [
+    'attest',
+    'build-arg',
+    'cache-from',
+    'ignore-path',
+    'insecure-registry',
+    'skip-tls-verify-registry',
+    'registry-mirror',
+    'registry-map',
+  ],
   refused: [
     'destination',
     'build-context',
