@@ -87,6 +87,7 @@ describe('contexts', { skip: sandboxMissing, timeout: 300_000 }, () => {
     const files = await build(
       'FROM scratch\nCOPY file /file\nCOPY --from=other name /name\n',
       '--context-sub-path=part',
+      '--file=Dockerfile',
       '--build-context=other=other',
     );
     assert.deepEqual([files.get('file'), files.get('name')], ['part\n', 'other\n']);
