@@ -75,6 +75,9 @@ const causes: Readonly<Record<string, Build & { readonly stopAt?: string; readon
     args: ['--custom-platform=linux/riscv64'],
   },
   'a command writes into the builder': { dockerfile: `${base}RUN echo x >> /kaniko/app/main.js\n` },
+  'it changes files of another stage that are nowhere else': {
+    dockerfile: `${base.trim()} AS a\nRUN mkdir /app && echo a > /app/f\n${base.trim()} AS b\nRUN for f in /kaniko/stages/*/app/f; do echo b > $f; done\nFROM scratch\nCOPY --from=a /app /app\nCOPY --from=b /etc /etc\n`,
+  },
   'the build is stopped': { dockerfile: `${base}RUN echo started; sleep 60\n`, stopAt: 'started' },
 };
 
