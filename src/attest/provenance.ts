@@ -34,6 +34,8 @@ export interface ProvenanceFacts {
   readonly secrets: readonly string[];
   readonly ssh: readonly string[];
   readonly materials: readonly Material[];
+  /** Contexts with names were given, and not all of them may be from elsewhere. */
+  readonly hasNamedFolders: boolean;
   /** No command ran that could have asked the network. */
   readonly isHermetic: boolean;
 }
@@ -57,7 +59,6 @@ export function provenance(facts: ProvenanceFacts, wanted: ProvenanceRequest): S
 function predicateV1(facts: ProvenanceFacts, wanted: ProvenanceRequest, buildType: string): JsonObject {
   const [program, version] = wanted.builder;
   const { run, isHermetic } = facts;
-  const isRemote = facts.source !== undefined;
   return jsonObject({
     buildDefinition: jsonObject({
       buildType,
@@ -74,7 +75,7 @@ function predicateV1(facts: ProvenanceFacts, wanted: ProvenanceRequest, buildTyp
         ...(run === undefined ? {} : { invocationId: run.id, startedOn: timeOf(run.startedMs), finishedOn: timeOf(run.finishedMs) }),
         buildkit_hermetic: isHermetic,
         buildkit_reproducible: wanted.isReproducible,
-        buildkit_completeness: jsonObject({ request: isWhole(facts, wanted), resolvedDependencies: isRemote && isHermetic }),
+        buildkit_completeness: jsonObject({ request: isWhole(facts, wanted), resolvedDependencies: isKnown(facts) }),
         buildkit_metadata: metadataOf(facts, wanted),
       }),
     }),
@@ -83,7 +84,6 @@ function predicateV1(facts: ProvenanceFacts, wanted: ProvenanceRequest, buildTyp
 
 function predicateV02(facts: ProvenanceFacts, wanted: ProvenanceRequest, buildType: string): JsonObject {
   const { run, isHermetic } = facts;
-  const isRemote = facts.source !== undefined;
   return jsonObject({
     builder: jsonObject({ id: wanted.builderId }),
     buildType,
@@ -97,7 +97,7 @@ function predicateV02(facts: ProvenanceFacts, wanted: ProvenanceRequest, buildTy
       ...(run === undefined
         ? {}
         : { buildInvocationID: run.id, buildStartedOn: timeOf(run.startedMs), buildFinishedOn: timeOf(run.finishedMs) }),
-      completeness: jsonObject({ parameters: isWhole(facts, wanted), environment: true, materials: isRemote && isHermetic }),
+      completeness: jsonObject({ parameters: isWhole(facts, wanted), environment: true, materials: isKnown(facts) }),
       reproducible: wanted.isReproducible,
       'https://mobyproject.org/buildkit@v1#hermetic': isHermetic,
       'https://mobyproject.org/buildkit@v1#metadata': metadataOf(facts, wanted),
@@ -123,6 +123,11 @@ function isPrivate(name: string): boolean {
 
 function isWhole({ args, secrets, ssh }: ProvenanceFacts, { mode }: ProvenanceRequest): boolean {
   return mode === 'max' || (![...args.keys()].some(isPrivate) && secrets.length === 0 && ssh.length === 0);
+}
+
+/** All that went in is among the materials. */
+function isKnown({ source, hasNamedFolders, isHermetic }: ProvenanceFacts): boolean {
+  return source !== undefined && !hasNamedFolders && isHermetic;
 }
 
 function metadataOf({ dockerfile }: ProvenanceFacts, { mode, vcs }: ProvenanceRequest): JsonObject | undefined {

@@ -14,7 +14,7 @@ interface BuildStory {
   readonly dockerfile: Dockerfile;
   readonly request: BuildRequest;
   readonly plan: BuildPlan;
-  readonly ports: Pick<BuildPorts, 'materials' | 'now'>;
+  readonly ports: Pick<BuildPorts, 'materials' | 'namedFolders' | 'now'>;
   /** Where it is there, the same build gives the same bytes, and says nothing of the clock. */
   readonly epoch?: number;
   readonly run: { readonly id: string; readonly startedMs: number };
@@ -33,6 +33,7 @@ export function statementsOf({ dockerfile, request, plan, ports, epoch, run }: B
     secrets: request.secrets.map(({ id }) => id),
     ssh: [...request.ssh.keys()],
     materials: ports.materials?.list() ?? [],
+    hasNamedFolders: ports.namedFolders.size > 0,
     isHermetic: !mayRun(plan),
   };
   return [provenance(facts, wanted)];

@@ -12,7 +12,7 @@ import { group, inert, text, toggle } from './flag.ts';
 
 /** How the build goes about it. */
 const runFlags: readonly FlagSpec[] = [
-  toggle('dryrun', 'print the plan and build nothing', { isCommon: true, kaniko: 'same' }),
+  toggle('dryrun', 'print the plan and build nothing', { kaniko: 'same' }),
   toggle('cleanup', 'empty the root after the build', { environment: 'KANIKO_CLEANUP', environmentWins: true, kaniko: 'same' }),
   toggle('pre-cleanup', 'empty the root before the build', {
     environment: 'KANIKO_PRE_CLEANUP',

@@ -8,7 +8,6 @@ export const logFlags: readonly FlagSpec[] = [
   text('verbosity', 'LEVEL', 'trace, debug, info (default), warn, error', {
     aliases: ['log-level'],
     short: 'v',
-    isCommon: true,
     choices: verbosities,
     reads: (level) => level.toLowerCase().replace(/^warning$/, 'warn'), // as logrus, kaniko's and skopeo's
     details: 'trace, debug, info (default), warn, error, fatal or panic; errors and the output of a RUN are always told',

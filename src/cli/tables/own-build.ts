@@ -62,7 +62,7 @@ export const ownFlags: readonly FlagSpec[] = [
 const otherNames: Readonly<Record<string, readonly string[]>> = { dockerfile: ['file'], 'image-format': ['format'] };
 
 /** What --output and --tag say shorter, and what is done anyway. */
-const lessCommon: readonly string[] = ['oci-layout-path', 'tar-path', 'digest-file', 'cache', 'cache-repo'];
+const lessCommon: readonly string[] = ['oci-layout-path', 'tar-path', 'digest-file', 'no-push', 'insecure', 'cache', 'cache-repo'];
 
 /** docker build's words for it, which are a flag of their own there. */
 const progressWords: Readonly<Record<string, string>> = { plain: 'text', tty: 'color', rawjson: 'json', auto: '' };

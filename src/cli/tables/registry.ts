@@ -21,7 +21,6 @@ export const registryFlags: readonly FlagSpec[] = [
   list('registry-mirror', 'HOST', 'mirror of Docker Hub, asked first', {
     empty: 'no item',
     environment: 'KANIKO_REGISTRY_MIRROR',
-    isCommon: true,
     kaniko: 'same',
   }),
   list('registry-map', 'HOST=MIRROR;…', 'mirrors of other registries', {

@@ -23,6 +23,7 @@ const facts: ProvenanceFacts = {
   secrets: ['npm'],
   ssh: ['default'],
   materials: [{ uri: 'pkg:docker/a@latest?platform=linux%2Famd64', algorithm: 'sha256', hex }],
+  hasNamedFolders: false,
   isHermetic: false,
 };
 
@@ -118,6 +119,8 @@ describe('provenance', () => {
     );
     assert.match(text, /"locals":\[\]/);
     assert.match(text, /"materials":true\}/);
+    const mixed = stated({ version: 'v0.2' }, { source, hasNamedFolders: true, isHermetic: true });
+    assert.match(JSON.stringify(mixed.json), /"materials":false\}/);
   });
 
   test('a build that shall give the same bytes again says nothing of the clock', () => {
