@@ -28,6 +28,8 @@ export function readIdentity(value: JsonObject, fail: (why: string) => Error): A
     if (typeof text !== 'string' || text === '') throw fail(`signedIdentity has no ${name}`);
     return text;
   });
+  const wrong = mistakeIn(type, first, second);
+  if (wrong !== undefined) throw fail(`signedIdentity has ${wrong}`);
   switch (type) {
     case 'matchRepository':
       return (signed, asked) => isSameRepository(parsed(signed), asked);
@@ -47,13 +49,19 @@ export function readIdentity(value: JsonObject, fail: (why: string) => Error): A
   }
 }
 
-/** Where a policy says nothing: the very name, or for one by digest the same repository. */
-export const isSameOrOfDigest: AcceptsIdentity = (signed, asked) =>
-  asked.digest === undefined ? isSame(parsed(signed), asked) : isSameRepository(parsed(signed), asked);
+/** Where a policy says nothing: the very name, or for one by digest the same repository with any tag. */
+export const isSameOrOfDigest: AcceptsIdentity = (signed, asked) => {
+  const name = parsed(signed);
+  return asked.digest === undefined ? isSame(name, asked) : isWhole(name) && isSameRepository(name, asked);
+};
 
 function isSame(signed: Reference | undefined, wanted: Reference | undefined): boolean {
-  if (signed === undefined || wanted === undefined || (wanted.tag ?? wanted.digest) === undefined) return false;
-  return formatCommonName(signed) === formatCommonName(wanted);
+  return isWhole(signed) && isWhole(wanted) && formatCommonName(signed) === formatCommonName(wanted);
+}
+
+/** A repository alone names no image. */
+function isWhole(name: Reference | undefined): name is Reference {
+  return name !== undefined && (name.tag ?? name.digest) !== undefined;
 }
 
 function isSameRepository(signed: Reference | undefined, wanted: Reference | undefined): boolean {
@@ -66,6 +74,20 @@ function remap(asked: Reference, prefix: string, signedPrefix: string): Referenc
   if (name !== prefix && !name.startsWith(`${prefix}/`)) return asked;
   const named = parsed(`${signedPrefix}${name.slice(prefix.length)}`);
   return named === undefined ? undefined : { ...rest, registry: named.registry, repository: named.repository };
+}
+
+/** What could match no name at all; undefined where it may. */
+function mistakeIn(type: Json | undefined, first: string, second: string): string | undefined {
+  if (type === 'exactReference' && !isWhole(parsed(first)))
+    return `the dockerReference ${JSON.stringify(first)}, which is no name with a tag`;
+  if (type === 'exactRepository' && parsed(first) === undefined) return `the dockerRepository ${JSON.stringify(first)}, which is no name`;
+  if (type !== 'remapIdentity') return undefined;
+  const isPrefix = (text: string): boolean => {
+    const below = parsed(`${text}/x/x`);
+    return below !== undefined && formatCommonName(below) === `${text}/x/x`;
+  };
+  const wrong = [first, second].find((text) => !isPrefix(text));
+  return wrong === undefined ? undefined : `the prefix ${JSON.stringify(wrong)}, which is no host with what may follow`;
 }
 
 function parsed(text: string): Reference | undefined {

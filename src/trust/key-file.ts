@@ -31,8 +31,14 @@ export function readPrivateKey(text: string, passphrase: Buffer, name: string): 
   const { N, r, p } = box.cost;
   if (N < 2 || !Number.isInteger(Math.log2(N)) || r < 1 || p < 1 || 128 * N * r > memoryLimitBytes || p > parallelLimit)
     throw fail(`scrypt with N=${N}, r=${r}, p=${p} takes more than is given to it`, 'cosign writes N=65536, r=8, p=1');
+  const secret = orElse(
+    () => deriveKey(passphrase, box.salt, box.cost),
+    (error) => {
+      throw fail(`scrypt with N=${N}, r=${r}, p=${p} is not done: ${messageOf(error)}`);
+    },
+  );
   const plain = orElse(
-    () => xsalsa20poly1305(deriveKey(passphrase, box.salt, box.cost), box.nonce).decrypt(box.ciphertext),
+    () => xsalsa20poly1305(secret, box.nonce).decrypt(box.ciphertext),
     () => {
       throw fail('the passphrase is another one');
     },

@@ -2,9 +2,9 @@
 import { realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { BuilderError, ifCode, inWords, messageOf, orElse } from '../errors.ts';
-import type { Digest } from '../oci/digest.ts';
+import { type Digest, isDigest } from '../oci/digest.ts';
 import { type Json, parseJson } from '../oci/json.ts';
-import type { Reference } from '../oci/reference.ts';
+import { type Reference, parseReference } from '../oci/reference.ts';
 import type { AttachmentRules } from './attachment-rules.ts';
 import { type FoundSignature, type SignatureReader, readSignatures } from './attachments.ts';
 import { type ReadKeyFile, type Requirement, type SignedRequirement, readRequirement, refusalOf } from './requirement.ts';
@@ -158,6 +158,9 @@ async function verify(
 /** From the narrowest to the widest. */
 function* scopesOf({ transport, reference, path, imageName }: PolicySubject): Generator<string> {
   if (reference !== undefined) yield* scopesOfReference(reference);
+  // An image of an engine by its id has the transport's own scope alone.
+  if (transport.name === 'docker-daemon' && imageName !== undefined && !isDigest(imageName))
+    yield* scopesOfReference(parseReference(imageName));
   // Nobody gets around a scope by a link.
   if (reference !== undefined || path === undefined || transport.name === 'docker-archive') return;
   const real = orElse(() => realpathSync(path), ifCode(['ENOENT'], resolve(path)));

@@ -36,12 +36,12 @@ const otherMembers = ['fulcio', 'pki', 'rekorPublicKeyPath', 'rekorPublicKeyPath
 export function readRequirement(item: JsonObject, read: ReadKeyFile, fail: (why: string) => Error): Requirement {
   const type = item.get('type');
   if (typeof type !== 'string' || !types.includes(type)) throw fail(`has the type ${JSON.stringify(type ?? null)}, which is unknown`);
+  if (type.startsWith('signed')) return { kind: 'other', what: type };
+  const known = ['type', ...(type === 'sigstoreSigned' ? ['signedIdentity', ...keyMembers, ...otherMembers] : [])];
+  const unknown = [...item.keys()].find((name) => !known.includes(name));
+  if (unknown !== undefined) throw fail(`has ${unknown}, which is unknown${type === 'sigstoreSigned' ? '' : ` for ${type}`}`);
   if (type === 'insecureAcceptAnything') return { kind: 'anything' };
   if (type === 'reject') return { kind: 'reject' };
-  if (type !== 'sigstoreSigned') return { kind: 'other', what: type };
-  const known = ['type', 'signedIdentity', ...keyMembers, ...otherMembers];
-  const unknown = [...item.keys()].find((name) => !known.includes(name));
-  if (unknown !== undefined) throw fail(`has ${unknown}, which is unknown`);
   const identity = item.get('signedIdentity');
   if (identity !== undefined && !(identity instanceof Map)) throw fail('has a signedIdentity that is no object');
   const accepts = identity === undefined ? isSameOrOfDigest : readIdentity(identity, fail);
@@ -75,6 +75,9 @@ function keysOf(member: string, texts: readonly string[], read: ReadKeyFile): ()
   }
 }
 
+/** An image that has a hundred names may have a hundred signatures. */
+const shownReasons = 5;
+
 /** Why none of the signatures will do; undefined where one does. */
 export function refusalOf(
   { keys, accepts }: SignedRequirement,
@@ -94,7 +97,8 @@ export function refusalOf(
     else if (!accepts(claim.identity, asked)) reasons.add(`it is for ${JSON.stringify(claim.identity)}`);
     else return undefined;
   }
-  return [...reasons].join('; ');
+  const more = reasons.size - shownReasons;
+  return [...[...reasons].slice(0, shownReasons), ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
 }
 
 /** A reason where it can't be read. */

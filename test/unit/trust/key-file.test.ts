@@ -52,6 +52,7 @@ for (const [name, text, says] of [
   ],
   ['a cost of hours', changed(({ kdf }) => (kdf.params['p'] = 1_000_000)), /p=1000000 takes more/],
   ['a cost that is no power of two', changed(({ kdf }) => (kdf.params['N'] = 3)), /N=3, r=8, p=1 takes more/],
+  ['a cost that scrypt has not', changed(({ kdf }) => Object.assign(kdf.params, { N: 65536, r: 1 })), /N=65536, r=1, p=1 is not done: /],
   ['a cost of nothing', changed(({ kdf }) => (kdf.params = {})), /N=0, r=0, p=0 takes more/],
   ['a ciphertext that was cut', changed((box) => (box.ciphertext = box.ciphertext.slice(0, 8))), /the passphrase is another one/],
 ] as const)

@@ -142,6 +142,17 @@ const cases: readonly Case[] = [
   { name: 'with what is signed about another image', layers: [layer('a.example/app:1', index)], says: /it is about sha256:/ },
   { name: 'asked for by digest, signed by any tag', layers: [layer('a.example/app:7')], asked: `a.example/app@${digest}` },
   {
+    name: 'asked for by digest, signed without a tag,',
+    layers: [layer('a.example/app')],
+    asked: `a.example/app@${digest}`,
+    says: /it is for "a\.example\/app"$/,
+  },
+  {
+    name: 'with a hundred names, and not this one,',
+    layers: Array.from({ length: 100 }, (_, number) => layer(`a.example/app:n${number}`)),
+    says: /it is for "a\.example\/app:n4"; and 95 more$/,
+  },
+  {
     name: 'with a payload that was changed',
     layers: [{ ...layer(), payload: formatPayload({ identity: 'a.example/app:1', digest: index }) }],
     says: /it was not made by this key/,
@@ -271,6 +282,34 @@ test('a requirement that is only half said makes no policy', () => {
     [{ keyPath: '/k', signedIdentity: { type: 'any' } }, /signedIdentity has the type "any", which is unknown/],
     [{ keyPath: '/k', signedIdentity: { type: 'exactReference' } }, /signedIdentity has no dockerReference/],
     [{ keyPath: '/k', signedIdentity: { type: 'matchExact', prefix: 'x' } }, /signedIdentity has prefix, which is unknown/],
+    [
+      { keyPath: '/k', signedIdentity: { type: 'exactReference', dockerReference: 'a.example/x' } },
+      /signedIdentity has the dockerReference "a\.example\/x", which is no name with a tag/,
+    ],
+    [{ keyPath: '/k', signedIdentity: { type: 'exactRepository', dockerRepository: 'A/B:' } }, /"A\/B:", which is no name/],
+    [
+      { keyPath: '/k', signedIdentity: { type: 'remapIdentity', prefix: 'a.example/', signedPrefix: 'b.example' } },
+      /the prefix "a\.example\/", which is no host with what may follow/,
+    ],
+    [{ keyPath: '/k', signedIdentity: { type: 'remapIdentity', prefix: 'a.example', signedPrefix: 'team' } }, /the prefix "team"/],
   ];
   for (const [rule, says] of rules) assert.throws(() => read(JSON.stringify({ default: [{ type: 'sigstoreSigned', ...rule }] })), says);
+  for (const type of ['insecureAcceptAnything', 'reject'])
+    assert.throws(
+      () => read(JSON.stringify({ default: [{ type, keyPath: '/k' }] })),
+      new RegExp(`a requirement of default has keyPath, which is unknown for ${type}`),
+    );
+});
+
+test("a policy knows images of Docker's engine by their names", () => {
+  const wanted = read(
+    JSON.stringify({
+      default: [{ type: 'insecureAcceptAnything' }],
+      transports: { 'docker-daemon': { 'docker.io/library/bad': [{ type: 'reject' }] } },
+    }),
+  );
+  const check = (imageName: string): void => wanted.check({ name: imageName, transport: { name: 'docker-daemon' }, imageName });
+  check('docker.io/library/good:1');
+  check(digest);
+  assert.throws(() => check('docker.io/library/bad:1'), rejected);
 });
