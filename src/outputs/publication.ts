@@ -8,9 +8,10 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { encodeIndex } from '../oci/image-index.ts';
 import type { StoredManifest } from '../oci/manifest.ts';
 import { type Platform, formatPlatform } from '../oci/platform.ts';
-import { formatCommonName, formatReference, formatRepository } from '../oci/reference.ts';
+import { type Reference, formatCommonName, formatReference, formatRepository } from '../oci/reference.ts';
 import type { ImageSink } from '../oci/source-and-sink.ts';
 import { type StoredImage, describeImage, writeImageBlobs } from '../oci/stored-image.ts';
+import type { PushOptions } from '../registry/push-blob.ts';
 import { addToList } from '../store/image-list.ts';
 import { openOciArchiveSink } from '../store/oci-archive.ts';
 import { imageStore, storeSink } from '../store/image-store.ts';
@@ -53,7 +54,7 @@ export function imagePublication(output: OutputRequest, ports: PublishPorts): Pu
 
 interface Target {
   readonly sink: ImageSink;
-  /** Names that it gets, for people. */
+  /** Names that it gets, for people; a registry tells of its own. */
   readonly names: readonly string[];
   readonly phase: 'pushing' | 'writing';
   readonly detail?: string;
@@ -62,12 +63,13 @@ interface Target {
 /** For images of several platforms, which one index names. */
 export function indexPublication(output: OutputRequest, ports: PublishPorts): Publication {
   const { emit, signal } = ports;
-  const targets = targetsOf(output, ports);
+  let sizeBytes = 0;
+  const { onPushed, endsOf } = standingNames((destination, digest) => emit({ kind: 'image.written', destination, digest, sizeBytes }));
+  const targets = targetsOf(output, ports, onPushed);
   const entries: Descriptor[] = [];
   /** Behind those of images, as nobody looks for one there. */
   const attestations: Descriptor[] = [];
   const images: StoredImage[] = [];
-  let sizeBytes = 0;
   const each = async (task: (sink: ImageSink) => Promise<void>): Promise<void> => {
     for (const { sink, phase, detail } of targets) {
       emit({ kind: 'phase', phase, ...given({ detail }) });
@@ -105,14 +107,30 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
       await each(async (sink) => await sink.writeRoot(index, signal));
       const { store } = output;
       if (store?.list !== undefined) await addToList(store, store.list, entries, { emit, signal });
-      for (const { names } of targets)
-        for (const name of names) emit({ kind: 'image.written', destination: name.replace('@', `@${digest}`), digest, sizeBytes });
-      if (!output.noPush) await signPushed(output.destinations, [...entries.map((entry) => entry.digest), digest], output, ports);
-      const pushed = output.noPush ? [] : output.destinations.map((reference) => ({ destination: formatReference(reference), digest }));
+      for (const { names } of targets) for (const destination of names) emit({ kind: 'image.written', destination, digest, sizeBytes });
+      const ends = output.noPush ? [] : endsOf(output.destinations, digest);
+      const own = ends.filter((end) => end.digest === digest).map(({ reference }) => reference);
+      await signPushed(own, [...entries.map((entry) => entry.digest), digest], output, ports);
+      const pushed = ends.map((end) => ({ destination: formatReference(end.reference), digest: end.digest }));
       await writeResults({ manifest: index }, output.destinations, ports.results);
       await writePushed(pushed, ports.results);
       return { digest, pushed, imageId: digest };
     },
+  };
+}
+
+/** What each name in a registry stands for: one that may not be overwritten stays another image's. */
+function standingNames(tell: (destination: string, digest: Digest) => void): {
+  readonly onPushed: NonNullable<PushOptions['onPushed']>;
+  readonly endsOf: (names: readonly Reference[], digest: Digest) => readonly { readonly reference: Reference; readonly digest: Digest }[];
+} {
+  const standing = new Map<Reference, Digest>();
+  return {
+    onPushed: ({ reference, digest }) => {
+      if (standing.get(reference) !== digest) tell(`${formatRepository(reference)}@${digest}`, digest);
+      standing.set(reference, digest);
+    },
+    endsOf: (names, digest) => names.map((reference) => ({ reference, digest: standing.get(reference) ?? digest })),
   };
 }
 
@@ -132,7 +150,7 @@ async function writeOciArchive(
   await archive.finish();
 }
 
-function targetsOf(output: OutputRequest, { registry }: PublishPorts): readonly Target[] {
+function targetsOf(output: OutputRequest, { registry }: PublishPorts, onPushed: NonNullable<PushOptions['onPushed']>): readonly Target[] {
   const { destinations, ociLayoutPath, store } = output;
   const [first] = namesOf(output);
   const repositories = [...Map.groupBy(output.noPush ? [] : destinations, formatRepository).values()];
@@ -147,8 +165,8 @@ function targetsOf(output: OutputRequest, { registry }: PublishPorts): readonly 
     })),
     ...(store === undefined ? [] : [storeTarget(store)]),
     ...repositories.map((names): Target => ({
-      sink: registry.openSink(names, { ignoreImmutableTags: output.ignoreImmutableTags, isFresh: true }),
-      names: names.map((reference) => `${formatRepository(reference)}@`),
+      sink: registry.openSink(names, { ignoreImmutableTags: output.ignoreImmutableTags, isFresh: true, onPushed }),
+      names: [],
       phase: 'pushing',
     })),
   ];

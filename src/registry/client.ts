@@ -133,7 +133,10 @@ export function createRegistryClient(options: RegistryClientOptions, transport =
       const itself = candidatesFor([{ ...reference, name: reference.registry }], open, false);
       return await fromFirst(itself, { reference, emit, use: async (source) => source }, signal);
     },
-    openSink: (names, pushOptions) => repositorySink(push, { names }, pushOptions),
+    openSink: (names, pushOptions) => {
+      const onNamed = (reference: Reference, digest: Digest): void => pushOptions.onPushed?.({ reference, digest });
+      return repositorySink(push, { names, onNamed }, pushOptions);
+    },
     listTags: async (reference, signal) => await listTags(await open(reference, signal), signal),
     deleteImage: async (reference, signal) => await deleteImage(await open(reference, signal), targetOf(reference), signal),
     resolve: async (reference, signal) =>

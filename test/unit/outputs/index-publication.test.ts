@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseReference, formatReference } from '../../../src/oci/reference.ts';
+import { encodeIndex } from '../../../src/oci/image-index.ts';
+import { describeImage } from '../../../src/oci/stored-image.ts';
+import type { FileExports } from '../../../src/outputs/publish.ts';
+import { indexPublication } from '../../../src/outputs/publication.ts';
+import type { BuildEvent } from '../../../src/events.ts';
+import { startFakeRegistry } from '../../support/fake-registry.ts';
+import { layerOf, storedOf } from '../../support/image.ts';
+import { testClient } from '../../support/registry-client.ts';
+
+const { signal } = new AbortController();
+const platform = { os: 'linux', architecture: 'amd64' };
+const files: FileExports = { archive: () => assert.fail('not expected'), copyTo: () => assert.fail('not expected') };
+
+test('an index is signed by the names that it got, and not by one that may not be overwritten', async (context) => {
+  const registry = await startFakeRegistry();
+  context.after(registry.stop);
+  await using client = testClient({ hostRules: () => ({ insecure: true }) });
+  const [held, free] = ['held', 'free'].map((tag) => parseReference(`${registry.host}/app:${tag}`));
+  assert.ok(held !== undefined && free !== undefined);
+  const [before] = await client.pushImage(storedOf(layerOf(Buffer.from('before'))), [held], {}, signal);
+  registry.inject({
+    method: 'PUT',
+    path: /manifests\/held/,
+    times: 100,
+    act: (_request, response) => {
+      response.writeHead(400).end(JSON.stringify({ errors: [{ code: 'TAG_INVALID', message: 'the tag is immutable' }] }));
+    },
+  });
+  const signed: string[] = [];
+  const events: BuildEvent[] = [];
+  const publication = indexPublication(
+    { destinations: [held, free], noPush: false, exports: [], skipPushPermissionCheck: true, ignoreImmutableTags: true, pushRetries: 0 },
+    {
+      registry: client,
+      results: new Map(),
+      signer: {
+        sign: async (_registry, names, digests) =>
+          await Promise.resolve(void signed.push(...names.flatMap((name) => digests.map((each) => `${formatReference(name)} ${each}`)))),
+      },
+      emit: (event) => void events.push(event),
+      signal,
+    },
+  );
+  const image = storedOf(layerOf(Buffer.from('x')));
+  await publication.add(image, platform, { files, statements: [] });
+  const { digest, pushed } = await publication.finish();
+  assert.equal(digest, encodeIndex([{ ...describeImage(image), platform }]).digest);
+  assert.deepEqual(pushed, [
+    { destination: formatReference(held), digest: before?.digest },
+    { destination: formatReference(free), digest },
+  ]);
+  assert.deepEqual(signed, [`${formatReference(free)} ${image.manifest.digest}`, `${formatReference(free)} ${digest}`]);
+  const written = events.flatMap((event) => (event.kind === 'image.written' ? [event.digest] : []));
+  assert.deepEqual(written, [before?.digest, digest]);
+});
