@@ -10,23 +10,48 @@ export interface Material {
   readonly hex: string;
 }
 
+/** What only one of several images is made of. */
+interface OwnMaterials {
+  /** Names of images that were asked for, with the platform. */
+  readonly asked: Set<string>;
+  readonly fetched: Map<string, Material>;
+}
+
 /** Collects the materials of one build, from whoever fetches them. */
 export class Materials {
-  readonly #all = new Map<string, Material>();
+  readonly #common = new Map<string, Material>();
+  /** By what they were asked for: what one image asks for, another one may have fetched. */
+  readonly #images = new Map<string, Material>();
+  readonly #own = new Map<string, OwnMaterials>();
+  #current: OwnMaterials | undefined;
   #source: Material | undefined;
 
-  noteImage(name: Reference, platform: Platform, digest: Digest): void {
-    this.noteContent(imageUri(name, platform), digest);
+  /** What is asked for and fetched from here on belongs to the image for this platform. */
+  turnTo(platform: Platform): void {
+    this.#current = this.#own.getOrInsertComputed(formatPlatform(platform), () => ({ asked: new Set(), fetched: new Map() }));
+  }
+
+  /** An image is a material where it is asked for by this name; who fetched it tells by `noteImage` what it was. */
+  askFor(name: string, platform: Platform): void {
+    this.#current?.asked.add(keyOf(name, platform));
+  }
+
+  noteImage(name: string, platform: Platform, { uri, digest }: { readonly uri: string; readonly digest: Digest }): void {
+    this.#images.set(keyOf(name, platform), ofDigest(uri, digest));
   }
 
   noteContent(uri: string, digest: Digest): void {
-    const [algorithm, hex = ''] = digest.split(':');
-    this.#note({ uri, algorithm: algorithm === 'sha512' ? 'sha512' : 'sha256', hex });
+    this.#note(ofDigest(uri, digest));
   }
 
-  /** `hex` is a commit's name; `ref` is what was asked for, where that was not all. */
-  noteCommit(remote: string, ref: string | undefined, hex: string): void {
-    this.#note({ uri: ref === undefined ? remote : `${remote}#${ref}`, algorithm: 'sha1', hex });
+  /** `hex` is a commit's name; `ref` and `folder` are what was asked for, where that was not all. */
+  noteCommit(
+    remote: string,
+    { ref, folder }: { readonly ref?: string | undefined; readonly folder?: string | undefined },
+    hex: string,
+  ): void {
+    const fragment = `${ref ?? ''}${folder === undefined ? '' : `:${folder}`}`;
+    this.#note({ uri: fragment === '' ? remote : `${remote}#${fragment}`, algorithm: 'sha1', hex });
   }
 
   /** What the context was made of; undefined for a folder of this machine. */
@@ -36,17 +61,33 @@ export class Materials {
 
   /** The context has been fetched, before anything else. */
   endSource(): void {
-    [this.#source] = this.#all.values();
+    [this.#source] = this.#common.values();
   }
 
-  /** By their URIs: the order in which they came says nothing. */
+  /** Those of the image that was turned to. By their URIs: the order in which they came says nothing. */
   list(): readonly Material[] {
-    return [...this.#all.values()].toSorted((a, b) => (a.uri + a.hex < b.uri + b.hex ? -1 : 1));
+    const { asked = [], fetched = [] } = this.#current ?? {};
+    const images = [...asked].flatMap((key) => this.#images.get(key) ?? []);
+    const all = new Map([...this.#common, ...fetched, ...images.map((image) => [idOf(image), image] as const)]);
+    return [...all.values()].toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
   }
 
   #note(material: Material): void {
-    this.#all.set(`${material.uri} ${material.hex}`, material);
+    (this.#current?.fetched ?? this.#common).set(idOf(material), material);
   }
+}
+
+function keyOf(name: string, platform: Platform): string {
+  return `${name} ${formatPlatform(platform)}`;
+}
+
+function idOf({ uri, hex }: Material): string {
+  return `${uri} ${hex}`;
+}
+
+function ofDigest(uri: string, digest: Digest): Material {
+  const [algorithm, hex = ''] = digest.split(':');
+  return { uri, algorithm: algorithm === 'sha512' ? 'sha512' : 'sha256', hex };
 }
 
 /**

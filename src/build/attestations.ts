@@ -45,10 +45,11 @@ function shownPath(name: string): string {
 }
 
 /** As BuildKit's frontend is asked. */
-function argsOf({ buildArgs, labels, targets }: BuildRequest): ReadonlyMap<string, string> {
+function argsOf({ buildArgs, labels, targets, contextSubPath }: BuildRequest): ReadonlyMap<string, string> {
   return new Map([
     ...[...buildArgs].map(([name, value]) => [`build-arg:${name}`, value] as const),
     ...[...labels].map(([name, value]) => [`label:${name}`, value] as const),
+    ...(contextSubPath === undefined ? [] : [['contextsubdir', contextSubPath] as const]),
     ...(targets.length === 0 ? [] : [['target', targets.join(',')] as const]),
   ]);
 }

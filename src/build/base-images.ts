@@ -44,6 +44,8 @@ const parallelDownloads = 4;
 
 export interface BaseImageOptions {
   readonly resolve: ResolveImage;
+  /** Hears of each image that is asked for, also where it is known. */
+  readonly onAsked?: (name: string, platform: Platform) => void;
   readonly store: BlobStore;
   /** Tries more for an image or a layer that failed, after those that the connection makes by itself. */
   readonly retries: number;
@@ -54,7 +56,7 @@ export interface BaseImageOptions {
 }
 
 /** Images by name and platform; the same layer of two images is downloaded once. */
-export function createBaseImages({ resolve, store, retries, listings, emit, signal }: BaseImageOptions): BaseImages {
+export function createBaseImages({ resolve, onAsked, store, retries, listings, emit, signal }: BaseImageOptions): BaseImages {
   const described = new Map<string, Promise<Image>>();
   const received = new Map<string, Receiving>();
   const limit = createLimit(parallelDownloads);
@@ -67,6 +69,7 @@ export function createBaseImages({ resolve, store, retries, listings, emit, sign
   });
 
   const describe = (name: string, platform: Platform): Promise<Image> => {
+    onAsked?.(name, platform);
     const key = `${name} ${formatPlatform(platform)}`;
     const known = described.get(key);
     if (known !== undefined) return known;

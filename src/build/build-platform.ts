@@ -90,6 +90,7 @@ export interface BuiltPlatform {
  */
 export async function buildPlatform(parts: PlatformBuild, isLast: boolean): Promise<BuiltPlatform> {
   const { request, ports, store, borrowing } = parts;
+  ports.materials?.turnTo(request.platform);
   await using cache = openCache(request, ports, store);
   const kept = openKeptMounts(request, ports, store, cache);
   // Of a build that fails, too: what its other RUNs left is good.

@@ -10,7 +10,7 @@ import { given } from '../given.ts';
 import { LayerListings } from '../layer/layer-listings.ts';
 import { openBlobStore } from '../layer/store.ts';
 import { type Json, formatJson } from '../oci/json.ts';
-import { formatPlatform } from '../oci/platform.ts';
+import { type Platform, formatPlatform } from '../oci/platform.ts';
 import { formatReference } from '../oci/reference.ts';
 import type { StoredImage } from '../oci/stored-image.ts';
 import { type Publication, imagePublication, indexPublication } from '../outputs/publication.ts';
@@ -47,7 +47,7 @@ export async function buildImage(dockerfile: Dockerfile, asked: BuildRequest, po
     return await image;
   };
   const listings = asked.tellsContents ? new LayerListings() : undefined;
-  const bases = createBaseImages({ resolve, store, retries: asked.downloadRetries, listings, emit, signal });
+  const bases = createBaseImages({ resolve, onAsked: askingFor(ports), store, retries: asked.downloadRetries, listings, emit, signal });
   const borrowing = openBorrowing(asked, ports);
   const once = { ...ports, emit: warningOnce(emit) };
   const prepared: Prepared[] = [];
@@ -109,10 +109,15 @@ async function prepare(
   ports: BuildPorts,
   { bases, borrowing }: { readonly bases: BaseImages; readonly borrowing: Borrowing },
 ): Promise<Prepared> {
+  ports.materials?.turnTo(asked.platform);
   const plan = await prepareBuild(dockerfile, asked, ports, bases, borrowing.refused);
   const epochDefault = plan.globalArgs.get('SOURCE_DATE_EPOCH');
   const epoch = readEpoch(asked, epochDefault, ports);
   return { request: withEpoch(asked, epochDefault, epoch), plan, epoch: given({ epoch }) };
+}
+
+function askingFor({ materials }: BuildPorts): (name: string, platform: Platform) => void {
+  return (name, platform) => materials?.askFor(name, platform);
 }
 
 function openPublication(

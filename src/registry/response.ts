@@ -30,7 +30,7 @@ export function header(response: Pick<Response, 'headers'>, name: string): strin
 /** The URL for people: no user, no password, no query values (presigned signatures are secrets), no fragment. */
 export function redactUrl(url: URL): string {
   const names = [...url.searchParams.keys()].map((name) => `${name}=…`);
-  return `${url.origin}${url.pathname}${names.length === 0 ? '' : `?${names.join('&')}`}`;
+  return `${url.protocol}//${url.host}${url.pathname}${names.length === 0 ? '' : `?${names.join('&')}`}`;
 }
 
 /**

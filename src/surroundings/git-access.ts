@@ -70,7 +70,7 @@ export function prepareGit(options: GitAccessOptions): GitAccess {
       const keepsGitFolder = location.keepsGitFolder ?? isTrue(options.buildArgs.get('BUILDKIT_CONTEXT_KEEP_GIT_DIR') ?? '0');
       const open = opener(location.remote, true);
       const done = await checkOut(location, join(folder, 'checkout'), { open, keepsGitFolder, submodules, depth, emit, signal });
-      options.materials?.noteCommit(describeRemote(location.remote), location.ref, done.commit);
+      options.materials?.noteCommit(describeRemote(location.remote), location, done.commit);
       emit({ kind: 'note', level: 'info', message: `${describeRemote(location.remote)} is at commit ${done.commit}` });
       return { folder: done.folder, timeSeconds: done.commitTimeSeconds };
     },
@@ -87,7 +87,7 @@ export function prepareGit(options: GitAccessOptions): GitAccess {
         emit,
         signal,
       });
-      options.materials?.noteCommit(describeRemote(location.remote), location.ref, commit);
+      options.materials?.noteCommit(describeRemote(location.remote), location, commit);
       return { files: diskView(bytesFromText(folder)), label: `repository ${describeRemote(location.remote)}`, keepsOwners: false };
     },
     close: async () => {

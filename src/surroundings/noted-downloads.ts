@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Materials } from '../attest/materials.ts';
+import type { Clouds } from '../cloud/clouds.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { redactUrl } from '../registry/response.ts';
 
@@ -10,14 +11,25 @@ export function notingContent(download: RegistryClient['download'], materials: M
   if (materials === undefined) return download;
   return async (url, options) => {
     const { body, ...answer } = await download(url, options);
-    const noted = async function* (): AsyncGenerator<Buffer> {
-      const hash = createHash('sha256');
-      for await (const chunk of body as AsyncIterable<Buffer>) {
-        hash.update(chunk);
-        yield chunk;
-      }
-      materials.noteContent(redactUrl(url), `sha256:${hash.digest('hex')}`);
-    };
-    return { ...answer, body: Readable.from(noted(), { objectMode: false }) };
+    return { ...answer, body: noting(body, url, materials) };
   };
+}
+
+/** The same for objects of the clouds' stores. */
+export function notingObjects(openObject: Clouds['openObject'], materials: Materials | undefined): Clouds['openObject'] {
+  if (materials === undefined) return openObject;
+  return (place, signal) =>
+    openObject(place, signal)?.then(({ body, ...answer }) => ({ ...answer, body: noting(body, new URL(place), materials) }));
+}
+
+function noting(body: AsyncIterable<Buffer>, url: URL, materials: Materials): Readable {
+  const noted = async function* (): AsyncGenerator<Buffer> {
+    const hash = createHash('sha256');
+    for await (const chunk of body) {
+      hash.update(chunk);
+      yield chunk;
+    }
+    materials.noteContent(redactUrl(url), `sha256:${hash.digest('hex')}`);
+  };
+  return Readable.from(noted(), { objectMode: false });
 }

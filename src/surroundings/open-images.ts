@@ -1,12 +1,14 @@
 // The images that a build starts from: what a name stands for here, in a store, in a warmer's folder, and at its registry.
 import { existsSync } from 'node:fs';
-import type { Materials } from '../attest/materials.ts';
+import { basename } from 'node:path';
+import { type Materials, imageUri } from '../attest/materials.ts';
 import type { ResolveImage } from '../build/base-images.ts';
 import type { BuildPorts } from '../build/ports.ts';
 import type { BuildRequest } from '../build/request.ts';
 import { BuilderError } from '../errors.ts';
 import { contextName } from '../dockerfile/stage-needs.ts';
 import type { Emit } from '../events.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { Image } from '../oci/image.ts';
 import { given } from '../given.ts';
 import { type Reference, withDefaultTag } from '../oci/reference.ts';
@@ -61,19 +63,22 @@ function imageResolver(
       const layout = parseLayoutReference(place.slice('oci-layout://'.length));
       policy.check({ name, transport: { name: 'oci' }, path: layout.folder, ...given({ imageName: layout.tag }) });
       const { image, manifest } = await readLayout(layout, platform, signal);
-      materials?.noteContent(place, manifest.digest);
+      // Where this machine keeps its files is nobody's business.
+      materials?.noteImage(name, platform, { uri: `oci-layout://${basename(layout.folder)}`, digest: manifest.digest });
       return image;
     }
     const text = place === undefined ? name : place.slice('docker-image://'.length);
     const references = conf.wholeNames(text).map(withDefaultTag);
     const kept = store === undefined ? undefined : await findStoredBase(store, text, references, { platform, signal });
+    const note = (reference: Reference, digest: Digest): void =>
+      materials?.noteImage(name, platform, { uri: imageUri(reference, platform), digest });
     const pull = async (reference: Reference): Promise<PulledImage> => {
       const subject = { name: text, transport: { name: 'docker' }, reference };
       policy.check(subject);
       const near = bases === undefined ? undefined : await bases.pull(reference, platform, client, signal);
       const pulled = near ?? (await client.pullImage(reference, platform, signal));
       await policy.verify(subject, [[pulled.manifest.digest, pulled.digest]], client, signal);
-      materials?.noteImage(reference, platform, pulled.digest);
+      note(reference, pulled.digest);
       if (reference.digest === undefined) pulledBases.set(registryName(reference), pulled);
       return pulled;
     };
@@ -85,7 +90,7 @@ function imageResolver(
       return found;
     };
     const { image, digest } = kept ?? (await firstOf(references, { emit, take: pull }, signal).catch(fallBack));
-    if (kept !== undefined) for (const reference of references.slice(0, 1)) materials?.noteImage(reference, platform, kept.digest);
+    if (kept !== undefined) for (const reference of references.slice(0, 1)) note(reference, kept.digest);
     emit({ kind: 'image.resolved', name: text, digest, layers: image.layers.length, sizeBytes: sizeOf(image) });
     return image;
   };

@@ -18,7 +18,7 @@ import type { GitAccess } from './git-access.ts';
 import { openImages } from './open-images.ts';
 import { openGit } from './open-git.ts';
 import { withDownloadSecrets } from './download-secrets.ts';
-import { notingContent } from './noted-downloads.ts';
+import { notingContent, notingObjects } from './noted-downloads.ts';
 import { MovedFolders } from '../files/moved-folders.ts';
 import { pathIn } from '../paths.ts';
 import type { BuildPorts } from '../build/ports.ts';
@@ -152,6 +152,7 @@ async function openNetwork(
   });
   stack.defer(git.close);
   const download = notingContent(withDownloadSecrets(clients.pull.download, secrets), materials);
+  const openObject = notingObjects(clouds.openObject, materials);
   const { signing } = request.output;
   // Also where only a plan is made: a mistake in it is told before the build that it is for.
   const signer = signing === undefined ? undefined : openSigner(signing, rules);
@@ -160,7 +161,7 @@ async function openNetwork(
     ...cloudKeyFiles(env).map((path) => ({ path, instead: 'keys in the environment, or a workload identity', isRead: false })),
     ...signingFiles(request.output),
   ];
-  return { clients, conf, policy, ...given({ signer }), download, git, secrets, credentialFiles, openObject: clouds.openObject };
+  return { clients, conf, policy, ...given({ signer }), download, git, secrets, credentialFiles, openObject };
 }
 
 /** The key and its passphrase, where they are in files. */

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { digestOf } from '../../src/oci/digest.ts';
 import { must } from '../support/command.ts';
+import { git, startGitServer } from '../support/git-server.ts';
 import { type HttpFiles, serveFiles } from '../support/http-files.ts';
 import { asList, asObject, asText } from '../support/parsed.ts';
 import { manifestTypes } from '../support/registry-image.ts';
@@ -61,6 +62,55 @@ describe('provenance', () => {
     assert.ok(!JSON.stringify(statement).includes('hush'));
     const inspected = await must(['skopeo', 'inspect', '--tls-verify=false', `docker://${scene.registry.host}/${repository}`]);
     assert.match(inspected, /"Architecture": "amd64"/);
+  });
+
+  test('names the commit and folder of a git context, and for each platform what went into its image', async (context) => {
+    const server = await startGitServer({ login: 'x-access-token:canary' });
+    context.after(server.stop);
+    const work = await scene.folder({
+      'sub/Dockerfile': `FROM --platform=$BUILDPLATFORM ${scene.registry.host}/base AS tools\nCOPY Dockerfile /x\nFROM scratch\nARG TARGETARCH\nCOPY --from=tools /x /x\nADD ${web.origin}/$TARGETARCH /y\n`,
+    });
+    for (const name of ['amd64', 'arm64']) web.add(`/${name}`, name);
+    git(work, 'init', '-q');
+    git(work, 'add', '-A');
+    git(work, 'commit', '-q', '-m', 'one');
+    git(server.folder, 'clone', '-q', '--bare', work, 'app.git');
+    const to = `${scene.registry.host}/stated/git`;
+    const { status, output } = await scene.run({
+      args: [
+        `--context=${server.origin}/app.git#main:sub`,
+        `--destination=${to}:latest`,
+        `--destination=${to}/two:2`,
+        '--platform=linux/amd64,linux/arm64',
+        '--provenance=mode=max',
+        '--insecure',
+        '--insecure-pull',
+      ],
+      env: { GIT_USERNAME: 'x-access-token', GIT_PASSWORD: 'canary' },
+    });
+    assert.equal(status, 0, output);
+    const index = asObject(JSON.parse(await fetchText('stated/git/manifests/latest')));
+    const [, , ...attestations] = asList(index['manifests']).map((entry) => asText(asObject(entry)['digest']));
+    assert.equal(attestations.length, 2);
+    for (const [position, arch] of ['amd64', 'arm64'].entries()) {
+      const manifest = asObject(JSON.parse(await fetchText(`stated/git/manifests/${attestations[position]}`)));
+      const [layer] = asList(manifest['layers']).map((entry) => asObject(entry));
+      const text = await fetchText(`stated/git/blobs/${asText(layer?.['digest'])}`);
+      assert.ok(!text.includes('canary'));
+      const { subject, predicate } = JSON.parse(text);
+      assert.deepEqual(
+        subject.map(({ name }: { name: string }) => name),
+        ['@latest', '/two@2'].map((rest) => `pkg:docker/${to}${rest}?platform=linux%2F${arch}`),
+      );
+      const source = { uri: `${server.origin}/app.git#main:sub`, digest: { sha1: git(work, 'rev-parse', 'HEAD') } };
+      const { externalParameters, resolvedDependencies } = predicate.buildDefinition;
+      assert.deepEqual(externalParameters.configSource, { ...source, path: 'Dockerfile' });
+      const base = `pkg:docker/${scene.registry.host}/base@latest?platform=linux%2Famd64`;
+      assert.deepEqual(
+        new Set(resolvedDependencies.map(({ uri }: { uri: string }) => uri)),
+        new Set([source.uri, `${web.origin}/${arch}`, base]),
+      );
+    }
   });
 
   test('is the same again where the image is, also when a cache has the steps', async () => {

@@ -19,7 +19,9 @@ export function attestationRequest(settings: Settings, env: Environment, output:
       return { flag, fields: new Map([['type', 'provenance'], ...readFields(flag, shortForm(text))]) };
     }),
   ];
-  const last = asked.map(({ flag, fields }) => readProvenance(flag, fields, env)).at(-1);
+  // Pipelines switch off what is not made here, too.
+  const wanted = asked.filter(({ flag, fields }) => fields.get('type') !== 'sbom' || !flagged(flag, fields, 'disabled'));
+  const last = wanted.map(({ flag, fields }) => readProvenance(flag, fields, env)).at(-1);
   if (last === undefined) return {};
   refusePlaces(output);
   return { provenance: last };
@@ -110,5 +112,5 @@ function first(env: Environment, names: readonly string[]): string | undefined {
 
 /** Checkouts have their token in it. */
 function withoutUserinfo(url: string | undefined): string | undefined {
-  return url?.replace(/^([a-z]+:\/\/)[^/?#]*@/i, '$1');
+  return url?.replace(/^([a-z][a-z\d+.-]*:\/\/)[^/?#]*@/i, '$1');
 }

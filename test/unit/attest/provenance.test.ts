@@ -5,9 +5,11 @@ import { Materials, imageUri } from '../../../src/attest/materials.ts';
 import { type ProvenanceFacts, type ProvenanceRequest, provenance } from '../../../src/attest/provenance.ts';
 import { attestationOf, describeAttestation } from '../../../src/attest/statement.ts';
 import { formatJson } from '../../../src/oci/json.ts';
+import type { Platform } from '../../../src/oci/platform.ts';
 import { parseReference, withDefaultTag } from '../../../src/oci/reference.ts';
 
 const amd64 = { os: 'linux', architecture: 'amd64' };
+const arm64 = { os: 'linux', architecture: 'arm64' };
 const hex = 'ab'.repeat(32);
 const commit = 'cd'.repeat(20);
 
@@ -148,9 +150,9 @@ describe('materials', () => {
   test('each is told once, in an order that does not depend on who came first', () => {
     const [one, other] = [new Materials(), new Materials()];
     one.noteContent('https://b.example/f', `sha512:${'0'.repeat(128)}`);
-    one.noteCommit('https://a.example/r', 'v1', commit);
-    one.noteCommit('https://a.example/r', 'v1', commit);
-    other.noteCommit('https://a.example/r', 'v1', commit);
+    one.noteCommit('https://a.example/r', { ref: 'v1' }, commit);
+    one.noteCommit('https://a.example/r', { ref: 'v1' }, commit);
+    other.noteCommit('https://a.example/r', { ref: 'v1' }, commit);
     other.noteContent('https://b.example/f', `sha512:${'0'.repeat(128)}`);
     assert.deepEqual(one.list(), other.list());
     assert.deepEqual(
@@ -162,12 +164,56 @@ describe('materials', () => {
     );
   });
 
+  test('images are told by the names that asked for them, and each of several images has its own', () => {
+    const materials = new Materials();
+    const note = (platform: Platform): void =>
+      materials.noteImage('base', platform, { uri: imageUri(parseReference('base'), platform), digest: `sha256:${hex}` });
+    materials.noteContent('https://a.example/context.tar', `sha256:${hex}`);
+    materials.endSource();
+    materials.turnTo(amd64);
+    materials.askFor('base', amd64);
+    note(amd64);
+    materials.turnTo(arm64);
+    materials.askFor('base', arm64);
+    note(arm64);
+    // Known by then, and not fetched again.
+    materials.askFor('base', amd64);
+    materials.noteContent('https://a.example/arm64', `sha256:${hex}`);
+    const [context, own, other] = [
+      'https://a.example/context.tar',
+      ...['amd64', 'arm64'].map((name) => `pkg:docker/base@latest?platform=linux%2F${name}`),
+    ];
+    assert.deepEqual(
+      materials.list().map(({ uri }) => uri),
+      ['https://a.example/arm64', context, own, other],
+    );
+    materials.turnTo(amd64);
+    assert.deepEqual(
+      materials.list().map(({ uri }) => uri),
+      [context, own],
+    );
+  });
+
+  test('a commit is told with the branch and the folder that were asked for', () => {
+    const cases = [
+      [{}, ''],
+      [{ ref: 'v1' }, '#v1'],
+      [{ ref: 'v1', folder: 'sub/app' }, '#v1:sub/app'],
+      [{ folder: 'sub' }, '#:sub'],
+    ] as const;
+    for (const [asked, fragment] of cases) {
+      const materials = new Materials();
+      materials.noteCommit('https://a.example/r', asked, commit);
+      assert.equal(materials.list()[0]?.uri, `https://a.example/r${fragment}`);
+    }
+  });
+
   test('the source is what had come before the context ended, and not what ADD fetches later', () => {
     const [local, remote] = [new Materials(), new Materials()];
     local.endSource();
-    local.noteCommit('https://a.example/r', undefined, commit);
+    local.noteCommit('https://a.example/r', {}, commit);
     assert.equal(local.source, undefined);
-    remote.noteCommit('https://a.example/r', undefined, commit);
+    remote.noteCommit('https://a.example/r', {}, commit);
     remote.endSource();
     assert.deepEqual(remote.source, { uri: 'https://a.example/r', algorithm: 'sha1', hex: commit });
   });

@@ -32,6 +32,7 @@ for (const [argv, mode, version] of [
   [['--provenance=mode=max'], 'max', 'v1'],
   [['--attest', 'type=provenance,mode=max,version=v0.2'], 'max', 'v0.2'],
   [['--attest=type=provenance', '--provenance=mode=max'], 'max', 'v1'],
+  [['--attest=type=provenance,mode=max', '--attest=type=sbom,disabled=true'], 'max', 'v1'],
 ] as const)
   test(`${argv.join(' ')} asks for mode ${mode}, version ${version}`, () => {
     const asked = request(argv);
@@ -78,6 +79,8 @@ for (const [name, env, builderId] of [
   });
 
 test('where the sources are from is told without the token of the checkout', () => {
-  const env = { CI_PROJECT_URL: 'https://gitlab-ci-token:glpat-1@gitlab.example/a', CI_COMMIT_SHA: 'abc' };
-  assert.deepEqual(request(['--provenance=true'], env)?.vcs, { source: 'https://gitlab.example/a', revision: 'abc' });
+  for (const scheme of ['https', 'git+https']) {
+    const env = { CI_PROJECT_URL: `${scheme}://gitlab-ci-token:glpat-1@gitlab.example/a`, CI_COMMIT_SHA: 'abc' };
+    assert.deepEqual(request(['--provenance=true'], env)?.vcs, { source: `${scheme}://gitlab.example/a`, revision: 'abc' });
+  }
 });
