@@ -94,7 +94,7 @@ async function runSuite(suite: Suite, quiet: boolean, total: Counts): Promise<vo
     concurrency: suite.concurrency,
     timeout: suite.timeoutMs,
     cwd: root,
-    env: { ...process.env, ...suite.env },
+    env: { ...process.env, NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/yadokari'), ...suite.env },
   });
   stream.on('test:summary', (summary) => {
     if (summary.file !== undefined) return; // the last summary, without a file, has the sums
