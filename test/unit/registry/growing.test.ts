@@ -11,7 +11,7 @@ const { signal } = new AbortController();
 const uploads = /blobs\/uploads\//;
 
 const breaking: Fault['act'] = (request) => {
-  request.once('data', () => request.socket.destroy());
+  request.once('data', () => request.socket.destroy()).resume();
 };
 
 for (const { title, fault, second } of [
