@@ -9,13 +9,15 @@ import { missingContainerd } from '../test/support/cri/containerd.ts';
 
 interface Suite {
   readonly name: string;
-  /** How many files run at once: the tests that own a port range, a mount or an engine don't share the machine. */
+  /** How many files run at once. */
   readonly concurrency: number;
   readonly timeoutMs: number;
   readonly needsImage: boolean;
   /** Patterns of its files; those of the folder with its name when absent. */
   readonly files?: readonly string[];
   readonly without?: readonly string[];
+  /** Of its files those that run one after the other when the rest is through: what they measure, or take from an engine, is all of the machine's. */
+  readonly alone?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** Why it can't run here; undefined where it can. */
   readonly missing?: () => string | undefined;
@@ -41,6 +43,8 @@ const asInAnyPod = [
   'telemetry',
   'warmer',
 ];
+// what measures, needs the machine for itself, or removes an image that others may run
+const alone = ['bench', 'quickstart', 'self-build', 'signals'].map((name) => `test/e2e/${name}.test.ts`);
 const onlyPodman = [...otherEngines, ...asInAnyPod].map((name) => `test/e2e/${name}.test.ts`);
 
 const suites: readonly Suite[] = [
@@ -56,16 +60,17 @@ const suites: readonly Suite[] = [
     files: ['test/conformance/conformance.test.ts'],
     env: { CONFORMANCE_FLAGS: '--materialize' },
   },
-  { name: 'e2e', concurrency: 1, timeoutMs: 60 * 60_000, needsImage: true },
+  { name: 'e2e', concurrency: 2, timeoutMs: 60 * 60_000, needsImage: true, alone },
   { name: 'callers', concurrency: 1, timeoutMs: 10 * 60_000, needsImage: true, missing: missingContainerd },
   {
     name: 'pods',
-    concurrency: 1,
+    concurrency: 2,
     timeoutMs: 30 * 60_000,
     needsImage: true,
     // builds once more in pods as a kubelet makes them: mounts, signals, limits and capabilities are others than podman's
     files: ['test/conformance/conformance.test.ts', 'test/e2e/*.test.ts'],
     without: onlyPodman,
+    alone,
     env: { TEST_ENGINE: 'pods' },
     missing: missingContainerd,
   },
@@ -89,12 +94,26 @@ async function runSuite(suite: Suite, quiet: boolean, total: Counts): Promise<vo
     total.skipped += files.length;
     return;
   }
+  const isAlone = (file: string): boolean => suite.alone?.includes(file) === true;
+  const { concurrency } = suite;
+  await runFiles({ ...suite, files: files.filter((file) => !isAlone(file)) }, concurrency, quiet, total);
+  await runFiles({ ...suite, files: files.filter(isAlone) }, 1, quiet, total);
+}
+
+/** Runs so many files of a suite at once. */
+async function runFiles(
+  { files, timeoutMs, env }: Suite & { readonly files: readonly string[] },
+  concurrency: number,
+  quiet: boolean,
+  total: Counts,
+): Promise<void> {
+  if (files.length === 0) return;
   const stream = run({
     files: files.map((file) => join(root, file)),
-    concurrency: suite.concurrency,
-    timeout: suite.timeoutMs,
+    concurrency,
+    timeout: timeoutMs,
     cwd: root,
-    env: { ...process.env, NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/yadokari'), ...suite.env },
+    env: { ...process.env, NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/yadokari'), ...env },
   });
   stream.on('test:summary', (summary) => {
     if (summary.file !== undefined) return; // the last summary, without a file, has the sums
