@@ -7,6 +7,7 @@ import { rootCertificates } from 'node:tls';
 import { bundlePrograms } from './bundle.ts';
 import { isStatic, replaceText, setLoader, withoutSections } from './elf.ts';
 import { findLibraries } from './native-libraries.ts';
+import { youngOption } from '../src/linux/invocation.ts';
 
 export interface ImageFile {
   /** Without a leading slash. */
@@ -57,7 +58,7 @@ export async function appFiles(root: string): Promise<readonly ImageFile[]> {
     homeFolder, // again: the folder of the uppermost layer that has it decides its mode
     file(`${home}/package.json`, '{"type":"commonjs"}\n'), // the commands have no suffix to tell Node what they are
     // By its whole path, as its interpreter: images of others move or copy the file.
-    file(`${home}/executor`, `#!/${home}/node --disable-sigusr1\nrequire('/${home}/app/start.js');\n`, 0o755),
+    file(`${home}/executor`, `#!/${home}/node ${youngOption}\nrequire('/${home}/app/start.js');\n`, 0o755),
     symlink(`${home}/yadokari`, 'executor'),
     symlink(`${home}/warmer`, 'executor'),
     file(`${home}/LICENSE`, readFileSync(join(root, 'LICENSE'))),

@@ -1,11 +1,12 @@
-// How the builder gets its arguments and environment. A process keeps both in /proc for all to see, however much it deletes later;
-// so the first stage hands them over in memory that has no name, and becomes the second.
+// How the builder gets its arguments and environment. A process shows both in /proc to all, as they stood when it was started; so the
+// first stage takes them into memory that has no name, and goes on as the second: in place where it can, else by execve(2).
 import { closeSync, fstatSync, readSync, readlinkSync, writeSync } from 'node:fs';
 import { bytesFromText } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
-import { assertSystemCallsWork, call, cString } from './libc.ts';
+import { assertSystemCallsWork, bind, call, cString } from './libc.ts';
 import { memoryLimit } from './limits.ts';
 import { protectSelf } from './process.ts';
+import { hideStart } from './shown-start.ts';
 
 /** What the builder was asked for, as a program is. */
 export interface Invocation {
@@ -29,24 +30,39 @@ const keptVariables = ['PATH', 'HOME', 'LANG'];
  * For glibc, which else takes pieces of up to 32 MiB from one heap: there what is given back stays, and what is new is filled with zeros
  * and so in memory before it is used. 300,000 files take 60 MB instead of 75, everything else 13 MB less.
  */
-const memoryVariables = { MALLOC_MMAP_THRESHOLD_: String(1024 * 1024) };
+const leastMappedBytes = 1024 * 1024;
+const mmapThreshold = -3; // M_MMAP_THRESHOLD
+/** What the image starts Node with; Linux takes one option from the first line of a script. */
+export const youngOption = `--max-semi-space-size=${youngHalfMiB}`;
+/** What Node, its libraries and the loader go by when a process starts: with such a variable the builder needs a start without it. */
+const startVariables = /^(?:NODE_|UV_|LD_|LC_|MALLOC_|GLIBC_|OPENSSL_|ICU_|TZ$)/;
 
 /**
- * Becomes the second stage: the same process, `node main`, with nothing in its arguments and environment. Never returns.
+ * Goes on as the second stage, with nothing in arguments and environment: `main` is then to be loaded here. Where this process was not
+ * started as the second has to be, or still shows what it was started with, it becomes `node main`, and does not return.
  * @throws ERR_UNSUPPORTED where system calls do not work.
  */
-export function becomeBuilder(invocation: Omit<Invocation, 'isSealed'>, paths: { readonly node: string; readonly main: string }): never {
+export function becomeBuilder(invocation: Omit<Invocation, 'isSealed'>, paths: { readonly node: string; readonly main: string }): void {
   assertSystemCallsWork();
   protectSelf();
+  const options = nodeOptions(memoryLimit());
+  const isAsStarted = process.execArgv.includes(youngOption) && options.includes(heapOption(largestHeapMiB));
+  const isPlain = isAsStarted && !Object.keys(invocation.env).some((name) => startVariables.test(name));
   const fd = holdInvocation(invocation);
-  const env = keptVariables.flatMap((name): [string, string][] => {
+  const kept = keptVariables.flatMap((name): [string, string][] => {
     const value = invocation.env[name];
     return value === undefined ? [] : [[name, value]];
   });
-  process.execve?.(paths.node, [paths.node, ...nodeOptions(memoryLimit()), paths.main, `${invocationOption}${fd}`], {
-    ...Object.fromEntries(env),
-    ...memoryVariables,
-  });
+  const env = Object.fromEntries(kept);
+  if (isPlain && hideStart('yadokari', env)) {
+    bind('mallopt', ['int', 'int'])(mmapThreshold, leastMappedBytes);
+    // Without a listener this signal opens a debugger.
+    process.on('SIGUSR1', () => undefined);
+    process.argv = [paths.node, paths.main, `${invocationOption}${fd}`];
+    return;
+  }
+  const variables = { ...env, MALLOC_MMAP_THRESHOLD_: String(leastMappedBytes) };
+  process.execve?.(paths.node, [paths.node, ...options, paths.main, `${invocationOption}${fd}`], variables);
   throw new BuilderError('ERR_UNSUPPORTED', 'Cannot start the builder: this Node.js has no process.execve()');
 }
 
@@ -85,7 +101,11 @@ export function receiveInvocation(): Invocation {
 export function nodeOptions(memoryLimitBytes: number | undefined): readonly string[] {
   const half = memoryLimitBytes === undefined ? largestHeapMiB : Math.floor(memoryLimitBytes / 2 / 1_048_576);
   const heapMiB = Math.max(smallestHeapMiB, Math.min(half, largestHeapMiB));
-  return ['--disable-sigusr1', `--max-semi-space-size=${youngHalfMiB}`, `--max-old-space-size=${heapMiB}`];
+  return ['--disable-sigusr1', youngOption, heapOption(heapMiB)];
+}
+
+function heapOption(megabytes: number): string {
+  return `--max-old-space-size=${megabytes}`;
 }
 
 function isInvocation(fd: number): boolean {

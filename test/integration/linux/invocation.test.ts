@@ -11,18 +11,29 @@ interface Seen {
   readonly canary: string | undefined;
   readonly isSealed: boolean;
   readonly environ: string;
+  readonly own: Readonly<Record<string, string>>;
   readonly cmdline: string;
   readonly dumpable: boolean;
   readonly leftOpen: boolean;
   readonly samePid: boolean;
 }
 
+const nodesOwn = { NODE_OPTIONS: '--stack-trace-limit=5' };
+
 function seen(...words: readonly string[]): Seen {
-  const env = { ...process.env, CANARY: 's3cret', NODE_OPTIONS: '--stack-trace-limit=5' };
-  const result = spawnSync(process.execPath, [probe, ...words], { encoding: 'utf8', env });
+  return start([], words, { ...process.env, CANARY: 's3cret', ...nodesOwn });
+}
+
+function start(options: readonly string[], words: readonly string[], env: NodeJS.ProcessEnv): Seen {
+  const result = spawnSync(process.execPath, [...options, probe, ...words], { encoding: 'utf8', env });
   assert.equal(result.status, 0, result.stderr);
+  assert.doesNotMatch(result.stderr, /Debugger/);
   return JSON.parse(result.stdout) as Seen; // written by the probe
 }
+
+// As the image starts it.
+const asStarted = ['--max-semi-space-size=4'];
+const bare = { PATH: '/usr/bin:/bin', HOME: '/root', CANARY: 's3cret', EMPTY: '' };
 
 test('becomeBuilder() hands arguments and environment over without showing them in /proc', () => {
   const second = seen('first', '--password', 'hunter2', 'a  b', 'ü');
@@ -40,6 +51,29 @@ test('becomeBuilder() keeps the pid, closes the memory it used, and leaves a pro
   assert.equal(second.leftOpen, false);
   assert.equal(second.dumpable, false);
 });
+
+test('a process that was started as the builder has to be goes on, and shows nothing of its start', () => {
+  const same = start(asStarted, ['first', '--password', 'hunter2', 'ü'], bare);
+  assert.deepEqual(same.argv, ['--password', 'hunter2', 'ü']);
+  assert.equal(same.canary, 's3cret');
+  assert.equal(same.isSealed, true);
+  assert.equal(same.cmdline.replace(/\0+$/, ''), 'yadokari');
+  assert.match(same.environ, /^\0*$/);
+  assert.deepEqual(same.own, { PATH: '/usr/bin:/bin', HOME: '/root' });
+  assert.equal(same.samePid, true);
+  assert.equal(same.leftOpen, false);
+  assert.equal(same.dumpable, false);
+});
+
+for (const name of ['NODE_OPTIONS', 'UV_THREADPOOL_SIZE', 'LD_LIBRARY_PATH', 'LC_ALL', 'MALLOC_ARENA_MAX', 'TZ']) {
+  test(`a process with ${name} becomes another one, which has not`, () => {
+    const value = name === 'NODE_OPTIONS' ? '--stack-trace-limit=5' : '1';
+    const other = start(asStarted, ['first', '--password', 'hunter2'], { ...bare, [name]: value });
+    assert.match(other.cmdline, /--disable-sigusr1/);
+    assert.doesNotMatch(other.cmdline, /hunter2/);
+    assert.deepEqual(other.own, { PATH: '/usr/bin:/bin', HOME: '/root', MALLOC_MMAP_THRESHOLD_: '1048576' });
+  });
+}
 
 test('receiveInvocation() takes arguments as they are when there was no first stage', () => {
   const only = seen('--flag', 'value');
