@@ -110,7 +110,8 @@ export function indexPublication(output: OutputRequest, ports: PublishPorts): Pu
       for (const { names } of targets) for (const destination of names) emit({ kind: 'image.written', destination, digest, sizeBytes });
       const ends = output.noPush ? [] : endsOf(output.destinations, digest);
       const own = ends.filter((end) => end.digest === digest).map(({ reference }) => reference);
-      await signPushed(own, [...entries.map((entry) => entry.digest), digest], output, ports);
+      const named = [...entries, ...attestations].map((entry) => entry.digest);
+      await signPushed(own, [...named, digest], output, ports);
       const pushed = ends.map((end) => ({ destination: formatReference(end.reference), digest: end.digest }));
       await writeResults({ manifest: index }, output.destinations, ports.results);
       await writePushed(pushed, ports.results);

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { imageUri } from '../../../src/attest/materials.ts';
+import { attestationOf, describeAttestation } from '../../../src/attest/statement.ts';
 import { parseReference, formatReference } from '../../../src/oci/reference.ts';
 import { encodeIndex } from '../../../src/oci/image-index.ts';
 import { describeImage } from '../../../src/oci/stored-image.ts';
@@ -14,7 +16,7 @@ const { signal } = new AbortController();
 const platform = { os: 'linux', architecture: 'amd64' };
 const files: FileExports = { archive: () => assert.fail('not expected'), copyTo: () => assert.fail('not expected') };
 
-test('an index is signed by the names that it got, and not by one that may not be overwritten', async (context) => {
+test('an index is signed with all that it names, by the names that it got, and not by one that may not be overwritten', async (context) => {
   const registry = await startFakeRegistry();
   context.after(registry.stop);
   await using client = testClient({ hostRules: () => ({ insecure: true }) });
@@ -45,14 +47,22 @@ test('an index is signed by the names that it got, and not by one that may not b
     },
   );
   const image = storedOf(layerOf(Buffer.from('x')));
-  await publication.add(image, platform, { files, statements: [] });
+  const statement = { predicateType: 'https://p.example', predicate: new Map([['a', 1]]) };
+  await publication.add(image, platform, { files, statements: [statement] });
   const { digest, pushed } = await publication.finish();
-  assert.equal(digest, encodeIndex([{ ...describeImage(image), platform }]).digest);
+  const names = [held, free].map((name) => imageUri(name, platform));
+  const attestation = attestationOf([statement], { digest: image.manifest.digest, names });
+  const stated = describeAttestation(attestation, image.manifest.digest);
+  assert.equal(digest, encodeIndex([{ ...describeImage(image), platform }, stated]).digest);
   assert.deepEqual(pushed, [
     { destination: formatReference(held), digest: before?.digest },
     { destination: formatReference(free), digest },
   ]);
-  assert.deepEqual(signed, [`${formatReference(free)} ${image.manifest.digest}`, `${formatReference(free)} ${digest}`]);
+  assert.deepEqual(
+    signed,
+    // Who copies all of an index asks for a signature of each (skopeo copy --all).
+    [image.manifest.digest, stated.digest, digest].map((each) => `${formatReference(free)} ${each}`),
+  );
   const written = events.flatMap((event) => (event.kind === 'image.written' ? [event.digest] : []));
   assert.deepEqual(written, [before?.digest, digest]);
 });
