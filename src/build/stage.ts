@@ -1,4 +1,5 @@
 // One stage, from its base to its last instruction.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Dockerfile, Instruction, RunInstruction } from '../dockerfile/instruction.ts';
 import { parseOnbuild } from '../dockerfile/parse.ts';
 import { BuilderError, hideCredentials, type SourceRange } from '../errors.ts';
@@ -92,6 +93,8 @@ export async function buildStage(start: StageStart, run: StageRun): Promise<Stag
   if (run.merges === 'all') image = { ...image, layers: [], config: { ...image.config, diffIds: [], history: [] } };
   const inheritedHistory = image.config.history.length;
   for (const [position, { instruction, escape }] of steps.entries()) {
+    // Settings wait for nothing: without a turn of the event loop no signal would come in between thousands of them.
+    await nextTurn();
     run.signal.throwIfAborted();
     run.onImage?.(image);
     const step = labelOf(instruction, { number: position + 1, total: steps.length }, start.name, run);
