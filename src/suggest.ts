@@ -27,9 +27,11 @@ export function didYouMean(word: string, candidates: Iterable<string>, show = (n
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit;
   let before: readonly number[] = [];
+  let leastBefore = 0;
   let previous: readonly number[] = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let row = 1; row <= a.length; row++) {
     const current = [row];
+    let leastOfRow = row;
     for (let column = 1; column <= b.length; column++) {
       const cost = a[row - 1] === b[column - 1] ? 0 : 1;
       let least = Math.min((previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1, (previous[column - 1] ?? 0) + cost);
@@ -37,7 +39,11 @@ function editDistance(a: string, b: string, limit: number): number {
         least = Math.min(least, (before[column - 2] ?? 0) + 1);
       }
       current.push(least);
+      leastOfRow = Math.min(leastOfRow, least);
     }
+    // What is below comes from this row, or with a swap from the one above it: names of 60 KB differ in their first letters.
+    if (Math.min(leastOfRow, leastBefore + 1) >= limit) return limit;
+    leastBefore = leastOfRow;
     before = previous;
     previous = current;
   }

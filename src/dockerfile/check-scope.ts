@@ -1,5 +1,6 @@
 // What a check knows at each instruction: the variables in scope, as far as they can be known without building.
 import { BuilderError } from '../errors.ts';
+import { GrownMap } from '../grown-map.ts';
 import { type GlobalArgs, type PlatformWords, readGlobalArgs } from './global-args.ts';
 import type { RuleName } from './check-rules.ts';
 import type { Dockerfile, FromInstruction, Instruction, Stage } from './instruction.ts';
@@ -21,7 +22,7 @@ export interface CheckOptions {
 export interface CheckScope {
   readonly environment: ReadonlyMap<string, string>;
   /** ARGs declared so far, set or not. */
-  readonly declared: ReadonlySet<string>;
+  readonly declared: ReadonlyMap<string, true>;
   /** False below a base image whose environment is unknown: any name may be set there. */
   readonly isComplete: boolean;
 }
@@ -90,23 +91,24 @@ function walkStage(setting: Setting, stage: Stage, base: CheckedStage | undefine
 
 function startScope(image: string, options: CheckOptions): CheckScope {
   const known = image === 'scratch' ? new Map<string, string>() : options.baseEnvironment?.(image);
-  return { environment: new Map([['PATH', defaultPath], ...(known ?? [])]), declared: new Set(), isComplete: known !== undefined };
+  return { environment: new Map([['PATH', defaultPath], ...(known ?? [])]), declared: new Map(), isComplete: known !== undefined };
 }
 
 function scopeAfter({ dockerfile, options, globalArgs }: Setting, instruction: Instruction, scope: CheckScope): CheckScope {
   if (instruction.kind !== 'env' && instruction.kind !== 'arg') return scope;
-  const environment = new Map(scope.environment);
   const expand = (word: string, from: ReadonlyMap<string, string>): string =>
     tryExpand(word, (name) => from.get(name), dockerfile.escape).value;
   if (instruction.kind === 'env') {
-    for (const pair of instruction.pairs) environment.set(expand(pair.key, scope.environment), expand(pair.value, scope.environment));
-    return { ...scope, environment };
+    const pairs = instruction.pairs.map(({ key, value }) => [expand(key, scope.environment), expand(value, scope.environment)] as const);
+    return { ...scope, environment: GrownMap.with(scope.environment, pairs) };
   }
+  let { environment } = scope;
   for (const arg of instruction.args) {
     const value = options.buildArgs.get(arg.name) ?? (arg.value === undefined ? globalArgs.get(arg.name) : expand(arg.value, environment));
-    if (value !== undefined) environment.set(arg.name, value);
+    if (value !== undefined) environment = GrownMap.with(environment, [[arg.name, value]]);
   }
-  return { ...scope, environment, declared: new Set([...scope.declared, ...instruction.args.map((arg) => arg.name)]) };
+  const names = instruction.args.map((arg) => [arg.name, true] as const);
+  return { ...scope, environment, declared: GrownMap.with(scope.declared, names) };
 }
 
 /** The keyword of an instruction, as it was written. */

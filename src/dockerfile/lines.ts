@@ -27,10 +27,12 @@ export interface LogicalLine {
 
 // BuildKit's scanner gives up on longer ones; nobody writes them, but generated files may.
 const maxLineBytes = 65535;
+// Each is many times its text in memory, and one of 16 MiB may have as many lines as bytes.
+const maxLines = 1_000_000;
 
 /**
  * Lines end at LF; a CR before it belongs to the line end, a lone CR doesn't end anything.
- * @throws ERR_DOCKERFILE for a line over 64 KiB
+ * @throws ERR_DOCKERFILE for a line over 64 KiB, and for more than a million lines
  */
 export function splitLines(text: string): readonly SourceLine[] {
   const lines: SourceLine[] = [];
@@ -41,14 +43,21 @@ export function splitLines(text: string): readonly SourceLine[] {
     const line = { raw, text: raw.replace(/\r?\n$/, '').replace(/\r$/, '') };
     lines.push(line);
     if (line.text.length > maxLineBytes / 4 && Buffer.byteLength(line.text) > maxLineBytes) {
-      const range = { start: { line: lines.length, column: 1 }, end: { line: lines.length, column: 2 } };
-      throw new DockerfileError(`Cannot parse the Dockerfile: line ${lines.length} is longer than ${maxLineBytes} bytes`, range, {
-        hint: 'break it with a continuation character, or COPY the text from a file',
-      });
+      throw tooLong(
+        lines.length,
+        `line ${lines.length} is longer than ${maxLineBytes} bytes`,
+        'break it with a continuation character, or ',
+      );
     }
+    if (lines.length > maxLines) throw tooLong(lines.length, `it has more than ${maxLines} lines`);
     start = end;
   }
   return lines;
+}
+
+function tooLong(line: number, why: string, hint = ''): DockerfileError {
+  const range = { start: { line, column: 1 }, end: { line, column: 2 } };
+  return new DockerfileError(`Cannot parse the Dockerfile: ${why}`, range, { hint: `${hint}COPY the text from a file` });
 }
 
 /** The text of a comment line without `#` and outer blanks; undefined for any other line. */

@@ -44,31 +44,60 @@ export function trimEnd(pattern: Pattern, value: string, longest: boolean): stri
   return end === undefined ? value : reversed.slice(end).toReversed().join('');
 }
 
-/** `value` with the leftmost longest match, or all of them, replaced; each line is searched about once, however many stars there are. */
-export function replaceMatches(pattern: Pattern, value: string, replacement: string, all: boolean): string {
+/**
+ * `value` with the leftmost longest match, or all of them, replaced; each line is searched about once, however many stars there are.
+ * Once the result has more than `most` characters, the rest of it is not made.
+ */
+export function replaceMatches(
+  pattern: Pattern,
+  value: string,
+  replacement: string,
+  { all, most }: { readonly all: boolean; readonly most: number },
+): string {
   const chars = Array.from(value);
   const points = pointsOf(chars);
-  let out = '';
+  const out = new LongText();
   let at = 0;
+  let kept = 0;
   let previousEnd = -1;
   let hopelessUntil = -1;
-  while (at <= chars.length) {
+  while (at <= chars.length && out.length <= most) {
     const found = match(pattern, points, at, true, hopelessUntil);
     hopelessUntil = found.hopelessUntil ?? hopelessUntil;
     const { end } = found;
     // An empty match right behind another match doesn't count, or `*` would match everything and then nothing.
-    const isMatch = end !== undefined && !(end === at && at === previousEnd);
-    if (isMatch) {
-      out += replacement;
-      if (!all) return out + chars.slice(end).join('');
-      previousEnd = end;
-    }
-    if (!isMatch || end === at) {
-      out += chars[at] ?? '';
+    if (end === undefined || (end === at && at === previousEnd)) {
       at++;
-    } else at = end;
+      continue;
+    }
+    if (at > kept) out.add(chars.slice(kept, at).join(''));
+    out.add(replacement);
+    kept = end;
+    if (!all) break;
+    previousEnd = end;
+    at = Math.max(end, at + 1);
   }
-  return out;
+  if (out.length <= most) out.add(chars.slice(kept).join(''));
+  return out.text();
+}
+
+/** A text of many short pieces: joined by `+=`, each would cost several times what it holds. */
+class LongText {
+  #text = '';
+  #pieces: string[] = [];
+  length = 0;
+
+  add(piece: string): void {
+    this.length += piece.length;
+    this.#pieces.push(piece);
+    if (this.#pieces.length >= 4096) this.text();
+  }
+
+  text(): string {
+    this.#text += this.#pieces.join('');
+    this.#pieces = [];
+    return this.#text;
+  }
 }
 
 interface Match {

@@ -34,7 +34,8 @@ const plain = /[^$'"<\\`}/]+/y;
 // Each level is four calls deep, and the stack holds some 2,000 levels.
 const maximumDepth = 200;
 const maximumComparisons = 2 ** 26; // about half a second
-const maximumLength = 2 ** 24; // some forty variables that double each other would fill any memory
+// Some forty variables that double each other would fill any memory. Registries take configs of 4 MiB, and this is one value of one.
+const maximumLength = 2 ** 22;
 const missingBrace = 'missing "}"';
 const dollarHint = 'write a literal dollar sign as \\$';
 
@@ -230,7 +231,8 @@ export class WordReader {
     const replacement = this.readUntil('}', true).value;
     const value = this.#find(name);
     if (value === undefined && this.#mode.keepsUnset === true) return `\${${name}${all ? '//' : '/'}${pattern}/${replacement}}`;
-    return replaceMatches(compile(pattern, value ?? ''), value ?? '', replacement.replaceAll(/\\([/}])/g, '$1'), all);
+    const compiled = compile(pattern, value ?? '');
+    return replaceMatches(compiled, value ?? '', replacement.replaceAll(/\\([/}])/g, '$1'), { all, most: maximumLength });
   }
 
   #readName(): string {

@@ -8,7 +8,7 @@ import { readSourceFiles, sourceFile, type SourceFile } from '../support/source-
 
 const root = join(import.meta.dirname, '../..');
 
-/** Which rooms a room may import; `errors`, `events`, `bytes`, `blanks`, `paths`, `folders`, `given`, `small-file`, `suggest` and `yaml` are open to all. */
+/** Which rooms a room may import; `errors`, `events`, `bytes`, `blanks`, `paths`, `folders`, `given`, `grown-map`, `small-file`, `suggest` and `yaml` are open to all. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'linux'],
   start: ['linux'],
@@ -82,6 +82,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   paths: [],
   folders: [],
   given: [],
+  'grown-map': [],
   'small-file': [],
   suggest: [],
   yaml: [],
@@ -94,6 +95,7 @@ const openToAll: ReadonlySet<string> = new Set([
   'paths',
   'folders',
   'given',
+  'grown-map',
   'small-file',
   'suggest',
   'yaml',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { GrownMap } from '../../../src/build/grown-map.ts';
+import { GrownMap } from '../../src/grown-map.ts';
 
 test('GrownMap shows each state as it was, however it was added to since', () => {
   const first = GrownMap.with(new Map([['a', 1]]), [['b', 2]]);

@@ -18,7 +18,7 @@ import { parseSignal } from '../../dockerfile/signals.ts';
 import type { Healthcheck, NameSet, RunConfig } from '../../oci/run-config.ts';
 import type { Effect, StageState } from '../effect.ts';
 import { goDuration, goList, goQuoteList } from '../../go/format.ts';
-import { GrownMap } from '../grown-map.ts';
+import { GrownMap } from '../../grown-map.ts';
 
 export type MetadataInstruction = Exclude<Instruction, RunInstruction | CopyInstruction>;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { GrownMap } from '../../../src/build/grown-map.ts';
+import { GrownMap } from '../../../src/grown-map.ts';
 import type { StageState } from '../../../src/build/effect.ts';
 import { goDuration, goQuote, goQuoteList } from '../../../src/go/format.ts';
 import { executeMetadata, type MetadataInstruction } from '../../../src/build/instructions/metadata.ts';

@@ -494,3 +494,19 @@ test('error=true makes violations fail the build, naming each rule once', () => 
 test('a word that can not be expanded is left to the build', () => {
   assert.deepEqual(check('FROM scratch\nENV a=${b\nEXPOSE ${c\nCOPY <<E /x\n${d\nE\n'), []);
 });
+
+for (const [what, line] of [
+  ['variables', (index: number): string => `ENV v${index}=$v${index - 1}`],
+  ['arguments', (index: number): string => `ARG v${index}=$v${index - 1}`],
+  [
+    'variables with names of 8 KB',
+    (index: number): string => (index < 20 ? `ENV v${'a'.repeat(8000)}${index}=$w${'b'.repeat(8000)}${index}` : ''),
+  ],
+] as const) {
+  test(`checkDockerfile() takes many ${what} in about linear time`, () => {
+    const text = ['FROM scratch', 'ENV v0=0', ...Array.from({ length: 20_000 }, (_, index) => line(index + 1))].join('\n');
+    const start = performance.now();
+    assert.ok(check(text).every(({ rule }) => rule === 'UndefinedVar'));
+    assert.ok(performance.now() - start < 15_000, `it took ${performance.now() - start} ms`);
+  });
+}

@@ -456,3 +456,7 @@ for (const [expression, message] of [
     );
   });
 }
+
+test('parseDockerfile() refuses more than a million lines, each of which is many times its text in memory', () => {
+  assert.throws(() => parseDockerfile('\n'.repeat(1_000_001), 'Dockerfile'), /Cannot parse the Dockerfile: it has more than 1000000 lines/);
+});

@@ -120,10 +120,11 @@ for (const [what, pattern, value] of [
   });
 }
 
-test('expandWord() refuses a value that would fill the memory, quoted or not', () => {
-  const half = new Map([['X', 'x'.repeat(2 ** 23)]]);
-  assert.equal(expandWord('$X$X', half).value.length, 2 ** 24);
-  for (const word of ['$X${X}$X', '"$X$X$X"', '${Y:-$X$X$X}']) assert.throws(() => expandWord(word, half), /becomes longer than 16777216/);
+test('expandWord() refuses a value that would fill the memory, quoted, replaced or not', () => {
+  const half = new Map([['X', 'x'.repeat(2 ** 21)]]);
+  assert.equal(expandWord('$X$X', half).value.length, 2 ** 22);
+  const words = ['$X${X}$X', '"$X$X$X"', '${Y:-$X$X$X}', '${X//x/yyy}', '${X//x/$X}', '${X//?/$X}', '${X//z*/}${X/x/$X$X}'];
+  for (const word of words) assert.throws(() => expandWord(word, half), /becomes longer than 4194304/, word);
 });
 
 test('expandWord() refuses a pattern that would be compared too often', () => {
