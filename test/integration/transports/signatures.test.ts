@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -260,6 +260,10 @@ test('a key that can not be used ends a command before anything is copied', { sk
   assert.equal(existsSync(at('unsigned')), false);
   const again = await yadokari('generate-sigstore-key', '--output-prefix', at('ours'));
   assert.match(again.stderr, /Cannot write \S+ours\.private: it is there already/);
+  await symlink('/nowhere/half', at('half.pub'));
+  const half = await yadokari('generate-sigstore-key', '--output-prefix', at('half'));
+  assert.match(half.stderr, /Cannot write \S+half\.pub: file already exists/);
+  assert.equal(existsSync(at('half.private')), false, 'half a pair is none');
 });
 
 test('what a stranger puts beside an image is bounded, and never taken for a signature', { skip }, async () => {
