@@ -120,15 +120,22 @@ export function hasRun({ stage }: PlannedStage): boolean {
 
 /** True where a stage from `position` on begins with the same image from outside, maybe by way of stages that only name or set things. */
 export function beginsAgain(plan: StagePlan, planned: PlannedStage, position: number): boolean {
-  const name = outsideBase(plan, planned);
-  return name !== undefined && plan.stages.slice(position).some((later) => outsideBase(plan, later) === name);
+  const names = outsideBases(plan);
+  const name = names.get(planned.stage.index);
+  return name !== undefined && plan.stages.slice(position).some(({ stage }) => names.get(stage.index) === name);
 }
 
-function outsideBase(plan: StagePlan, { base }: PlannedStage): string | undefined {
-  if (base.kind === 'image' || base.kind === 'context') return `${base.kind} ${base.kind === 'image' ? base.image : base.name}`;
-  const below = base.kind === 'scratch' ? undefined : plan.stages.find(({ stage }) => stage.index === base.index);
-  const isOnlySetting = below?.stage.instructions.every(({ kind }) => !['run', 'copy', 'add', 'workdir'].includes(kind));
-  return below !== undefined && isOnlySetting === true ? outsideBase(plan, below) : undefined;
+/** What each stage begins with from outside, by its index. In one pass: thousands of stages may begin with each other. */
+function outsideBases({ stages }: StagePlan): ReadonlyMap<number, string> {
+  const names = new Map<number, string>();
+  const onlySetting = new Set<number>();
+  for (const { stage, base } of stages) {
+    if (stage.instructions.every(({ kind }) => !['run', 'copy', 'add', 'workdir'].includes(kind))) onlySetting.add(stage.index);
+    const inherited = base.kind === 'stage' && onlySetting.has(base.index) ? names.get(base.index) : undefined;
+    const name = base.kind === 'image' ? `image ${base.image}` : base.kind === 'context' ? `context ${base.name}` : inherited;
+    if (name !== undefined) names.set(stage.index, name);
+  }
+  return names;
 }
 
 function countTriggers(dockerfile: Dockerfile, planned: PlannedStage, triggers: ReadonlyMap<number, readonly Instruction[]>): number {

@@ -4,9 +4,12 @@ import type { Instruction } from '../instruction.ts';
 
 /** Commands that are overridden or wrapped in a shell, and directories that depend on the base image. */
 export function* checkCommands(context: CheckContext): Generator<Finding> {
+  // The stages that have one, their own or inherited; a base stands above whoever begins with it.
+  const withShell = new Set<CheckedStage | undefined>();
+  const withWorkdir = new Set<CheckedStage | undefined>();
   for (const checked of context.stages) {
-    let hasShell = inherits(checked, 'shell');
-    let hasWorkdir = inherits(checked, 'workdir');
+    let hasShell = withShell.has(checked.base);
+    let hasWorkdir = withWorkdir.has(checked.base);
     const previous = new Map<string, Instruction>();
     for (const { instruction, scope } of checked.steps) {
       const { kind } = instruction;
@@ -29,6 +32,8 @@ export function* checkCommands(context: CheckContext): Generator<Finding> {
         hasWorkdir = true; // the first one decides for all below
       }
     }
+    if (hasShell) withShell.add(checked);
+    if (hasWorkdir) withWorkdir.add(checked);
   }
 }
 
@@ -36,8 +41,4 @@ export function* checkCommands(context: CheckContext): Generator<Finding> {
 function multiple(instruction: Instruction): Finding {
   const message = `Multiple ${keywordOf(instruction)} instructions should not be used in the same stage because only the last one will be used`;
   return { rule: 'MultipleInstructionsDisallowed', message, instruction };
-}
-
-function inherits({ base }: CheckedStage, kind: Instruction['kind']): boolean {
-  return base !== undefined && (base.steps.some((step) => step.instruction.kind === kind) || inherits(base, kind));
 }

@@ -510,3 +510,13 @@ for (const [what, line] of [
     assert.ok(performance.now() - start < 15_000, `it took ${performance.now() - start} ms`);
   });
 }
+
+test('checkDockerfile() takes 20,000 stages that begin with each other', () => {
+  const text = [
+    'FROM scratch AS s0',
+    'SHELL ["/bin/x"]',
+    'WORKDIR /w',
+    ...Array.from({ length: 20_000 }, (_, index) => `FROM s${index} AS s${index + 1}`),
+  ];
+  assert.deepEqual(check([...text, 'WORKDIR below', 'CMD run'].join('\n')), []);
+});
