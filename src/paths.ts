@@ -6,6 +6,9 @@ import { BuilderError } from './errors.ts';
 /** The path of a root itself. */
 export const rootPath = bytesFromText('.');
 
+/** What Linux takes of a path in one call: PATH_MAX without the NUL. */
+export const longestPathBytes = 4095;
+
 /** The path without slashes at its ends, `.` and empty names; `..` stays, as archives have it. */
 export function cleanPath(path: ByteString): ByteString {
   return /^\/|\/\/|^\.\/|\/\.\/|\/\.?$|^\.$|^$/.test(path) ? pathOfNames(namesOf(path)) : path;

@@ -2,7 +2,7 @@
 import { bytesFromText, type ByteString, textFromBytes } from '../../bytes.ts';
 import { BuilderError } from '../../errors.ts';
 import type { Metadata } from '../../layer/entry.ts';
-import { clampPath, namesOf, pathOfNames, rootPath, splitPath } from '../../paths.ts';
+import { clampPath, longestPathBytes, namesOf, pathOfNames, rootPath, splitPath } from '../../paths.ts';
 import type { ContentSource, TreeDraft } from '../../rootfs/tree-draft.ts';
 import type { TreeNode } from '../../tree/node.ts';
 import { resolveInTree } from '../../tree/resolve.ts';
@@ -44,10 +44,17 @@ export class CopyTarget {
     this.#instruction = instruction;
   }
 
-  /** Where `destination` (absolute) leads; missing components stay as they are. @throws ERR_UNSAFE_PATH for a loop of links */
+  /**
+   * Where `destination` (absolute) leads; missing components stay as they are. @throws ERR_UNSAFE_PATH for a loop of links, ERR_ROOTFS for
+   * what no command could be in
+   */
   follow(destination: ByteString): ByteString {
     // By its spelling first, then by the links on its way, as BuildKit does.
     const path = clampPath(destination);
+    if (path.length > longestPathBytes)
+      throw this.#error(
+        `Cannot make '/${textFromBytes(path).slice(0, 40)}…': its path has ${path.length} bytes, and Linux takes ${longestPathBytes}`,
+      );
     return this.replaces ? path : resolveInTree(this.draft.tree, path, 'follow').path;
   }
 

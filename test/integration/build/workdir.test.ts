@@ -52,6 +52,13 @@ test('WORKDIR leaves an existing directory alone and makes an empty layer', { sk
   assert.deepEqual(fixture.layer, []);
 });
 
+test('WORKDIR that no command could be in is refused at once, wherever its path comes from', { timeout: 20_000 }, async () => {
+  using fixture = new CopyFixture();
+  const workingDir = '/a'.repeat(500_000);
+  const says = /^Cannot make '\/(?:a\/)+…': its path has 1000003 bytes, and Linux takes 4095 \(WORKDIR sub\)$/;
+  await assert.rejects(fixture.workdir('sub', { workingDir }), { code: 'ERR_ROOTFS', message: says });
+});
+
 test('WORKDIR / makes no layer', async () => {
   using fixture = new CopyFixture();
   const effect = await fixture.workdir('/');
