@@ -157,6 +157,7 @@ function wrap(name: string, error: unknown): unknown {
   // What is no name has been told, without a password that may be in it.
   if (error.code === 'ERR_REFERENCE' && error.message.startsWith('Cannot use ')) return error;
   const why = error.message.replace(/^Cannot (?:pull|take) \S+: /, '');
-  const hint = isOnHub(name) ? [error.hint, hubHint(name)].filter((each) => each !== undefined).join('; ') : error.hint;
+  const isRegistrys = error.code === 'ERR_REGISTRY' || error.code === 'ERR_AUTH';
+  const hint = isOnHub(name) && isRegistrys ? [error.hint, hubHint(name)].filter((each) => each !== undefined).join('; ') : error.hint;
   return new BuilderError(error.code, `Cannot pull ${name}: ${why}`, { cause: error.cause, hint });
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { createBaseImages } from '../../../src/build/base-images.ts';
+import { BuilderError } from '../../../src/errors.ts';
 import type { BuildEvent } from '../../../src/events.ts';
 import { openBlobStore } from '../../../src/layer/store.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
@@ -89,3 +90,24 @@ test('what a registry refuses is final unless more tries were asked for', async 
   assert.deepEqual(got, content);
   assert.match(warnings[0] ?? '', /answered 400 .*; pulling NAME again \(1 of 1\)$/);
 });
+
+for (const [code, isHinted] of [
+  ['ERR_REGISTRY', true],
+  ['ERR_AUTH', true],
+  ['ERR_LAYER', false],
+  ['ERR_REFERENCE', false],
+] as const) {
+  test(`a base without a host that fails with ${code} is ${isHinted ? '' : 'not '}told to be Docker Hub’s`, async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'yadokari-bases-'));
+    await using store = openBlobStore(folder.path);
+    const resolve = (): never => {
+      throw new BuilderError(code, 'it is spoilt');
+    };
+    const bases = createBaseImages({ resolve, store, retries: 0, emit: () => undefined, signal });
+    await assert.rejects(bases.describe('team', platform), (error) => {
+      assert.ok(error instanceof BuilderError);
+      assert.equal(/Docker Hub's/.test(error.hint ?? ''), isHinted, error.hint ?? 'no hint');
+      return true;
+    });
+  });
+}
