@@ -7,7 +7,15 @@ import { BuilderError } from './errors.ts';
 export const rootPath = bytesFromText('.');
 
 /** What Linux takes of a path in one call: PATH_MAX without the NUL. */
-export const longestPathBytes = 4095;
+const longestPathBytes = 4095;
+
+/** Refuses a path below the root that no system call takes, before each of its folders is looked for. @throws ERR_ROOTFS */
+export function checkLength(path: ByteString, task: string): void {
+  if (path.length <= longestPathBytes) return;
+  const shown = textFromBytes(path.slice(0, 40) as ByteString); // a part of bytes
+  const why = `its path has ${path.length} bytes, and Linux takes ${longestPathBytes}`;
+  throw new BuilderError('ERR_ROOTFS', `Cannot ${task} /${shown}…: ${why}`, { hint: 'use a shorter one' });
+}
 
 /** The path without slashes at its ends, `.` and empty names; `..` stays, as archives have it. */
 export function cleanPath(path: ByteString): ByteString {

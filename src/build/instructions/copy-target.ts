@@ -2,7 +2,7 @@
 import { bytesFromText, type ByteString, textFromBytes } from '../../bytes.ts';
 import { BuilderError } from '../../errors.ts';
 import type { Metadata } from '../../layer/entry.ts';
-import { clampPath, longestPathBytes, namesOf, pathOfNames, rootPath, splitPath } from '../../paths.ts';
+import { checkLength, clampPath, namesOf, pathOfNames, rootPath, splitPath } from '../../paths.ts';
 import type { ContentSource, TreeDraft } from '../../rootfs/tree-draft.ts';
 import type { TreeNode } from '../../tree/node.ts';
 import { resolveInTree } from '../../tree/resolve.ts';
@@ -51,10 +51,7 @@ export class CopyTarget {
   follow(destination: ByteString): ByteString {
     // By its spelling first, then by the links on its way, as BuildKit does.
     const path = clampPath(destination);
-    if (path.length > longestPathBytes)
-      throw this.#error(
-        `Cannot make '/${textFromBytes(path).slice(0, 40)}…': its path has ${path.length} bytes, and Linux takes ${longestPathBytes}`,
-      );
+    checkLength(path, 'make');
     return this.replaces ? path : resolveInTree(this.draft.tree, path, 'follow').path;
   }
 

@@ -12,7 +12,7 @@ import type { LaunchRequest, LaunchResult } from '../../linux/launch.ts';
 import { type Strikes, limitStrikes, memoryLimit, processLimit } from '../../linux/limits.ts';
 import { mayExecuteIn } from '../../linux/statfs.ts';
 import { absolutePath, resolvePath } from '../../files/resolve.ts';
-import { longestPathBytes } from '../../paths.ts';
+import { checkLength, clampPath } from '../../paths.ts';
 import type { Root } from '../../files/root.ts';
 import type { Effect, StageState, StepScope } from '../effect.ts';
 import { shellOf } from './metadata.ts';
@@ -57,6 +57,7 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
   const home = state.environment.get('HOME') || pinned(instruction, () => homeOf(user.uid, accounts));
   const command = commandOf(instruction.command, shellOf(state.config));
   const workingDir = state.config.workingDir ?? '/';
+  checkLength(clampPath(bytesFromText(workingDir)), 'run in');
   const strikesBefore = limitStrikes();
   const { paths: foreign } = scope.files.disk.root.protection;
   const refusedAt = new Set<string>();
@@ -92,11 +93,6 @@ export async function executeRun(instruction: RunInstruction, state: StageState,
 
 /** A missing working folder is made as runc does, but not in what is somebody else's. */
 function refuseForeignFolder(root: Root, workingDir: string): void {
-  const bytes = Buffer.byteLength(workingDir);
-  if (bytes > longestPathBytes) {
-    const message = `Cannot run in ${workingDir.slice(0, 40)}…: the path of the working directory has ${bytes} bytes, and Linux takes ${longestPathBytes}`;
-    throw new BuilderError('ERR_ROOTFS', message, { hint: 'set another one by WORKDIR' });
-  }
   const { path, mode, isProtected } = resolvePath(root, bytesFromText(workingDir), 'follow');
   if (mode !== undefined || !isProtected) return;
   const message = `Cannot run in ${workingDir}: /${textFromBytes(path)} is this container's here, not the image's`;

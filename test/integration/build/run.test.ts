@@ -83,10 +83,16 @@ for (const user of ['nobody', '0x0', '-1', '4294967295', '4294967296', '1000:999
   });
 }
 
-test('a working directory that no command could be in is refused at once', { ...options, timeout: 20_000 }, async () => {
-  const { error } = await runStep(root, runInstruction('pwd'), stageState({}, { workingDir: '/a'.repeat(500_000) }));
-  assert.match(String(error), /Cannot run in (?:\/a)+…: the path of the working directory has 1000000 bytes, and Linux takes 4095/);
-});
+for (const mounts of [[], ['type=tmpfs,target=below']]) {
+  test(
+    `a working directory that no command could be in is refused at once (${mounts.length} mounts)`,
+    { ...options, timeout: 20_000 },
+    async () => {
+      const { error } = await runStep(root, runInstruction('pwd', mounts), stageState({}, { workingDir: '/a'.repeat(500_000) }));
+      assert.match(String(error), /Cannot run in \/(?:a\/)+…: its path has 999999 bytes, and Linux takes 4095$/);
+    },
+  );
+}
 
 test('executeRun() makes a missing working directory and starts there', options, async () => {
   const ran = await runStep(root, runInstruction('pwd'), stageState({}, { workingDir: '/made/for/it' }));
