@@ -44,10 +44,13 @@ export function runtimeFiles(): readonly ImageFile[] {
     directory(`${home}/ssl/certs`, 0o777), // people append their own authority here, also as another user
     file(`${home}/ssl/certs/ca-certificates.crt`, `${rootCertificates.join('\n')}\n`, 0o666),
     symlink('yadokari', home),
-    // Every pod mounts its token below /var/run, where most images have a link: with a link here it stands in /run for both.
+    // What a pod mounts stands where these links lead, and so where most images have it, whichever of the two names was asked for: every
+    // pod's token below /var/run; below /lib a GPU's firmware, while its libraries are below /usr/lib.
     directory('run'),
     directory('var'),
     symlink('var/run', '/run'),
+    symlink('lib', 'usr/lib'),
+    symlink('lib64', 'usr/lib64'),
   ];
 }
 

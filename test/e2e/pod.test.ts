@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { debianBase } from '../support/debian-base.ts';
 import { chosenEngine } from '../support/engine.ts';
 import { contextPlaces, type PodShape, secretPlace } from '../support/pod-shape.ts';
-import { Scene, treeOf, stackTrace } from '../support/scene.ts';
+import { Scene, type SceneResult, treeOf, stackTrace } from '../support/scene.ts';
 
 const capabilities = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'SETUID', 'SETGID', 'SETFCAP'];
 
@@ -101,6 +101,35 @@ for (const { shape, prepare, folder } of [
       [],
     );
   });
+
+// A driver is mounted file by file, below names of which one is a link to the other in most images.
+test('a pod with a GPU builds what any pod builds', async () => {
+  const folder = await scene.folder({ driver: 'mounted' });
+  const mount = (path: string): string => `${folder}/driver:${path}:ro`;
+  const build = {
+    dockerfile: `FROM @REG@/debian:bookworm
+RUN echo own > /lib/x86_64-linux-gnu/libown.so && mkdir -p /lib/firmware/own && touch /usr/lib/firmware/own/f && ls -l /lib/firmware/own
+COPY f /usr/bin/nvidia-smi
+RUN rm /usr/lib/x86_64-linux-gnu/libown.so && ls -l /lib
+`,
+    files: { f: 'f' },
+  };
+  const plain = await scene.build(build);
+  const withDriver = await scene.build({
+    ...build,
+    volumes: [
+      '/usr/lib/x86_64-linux-gnu/libcuda.so.535',
+      '/lib64/libnvidia-ml.so.535',
+      '/lib/firmware/nvidia/535/gsp.bin',
+      '/usr/bin/nvidia-smi',
+      '/var/run/nvidia-persistenced/socket',
+    ].map(mount),
+  });
+  assert.ok(!withDriver.output.includes('RUN sees two folders'), withDriver.output);
+  const lines = (result: SceneResult): readonly string[] =>
+    [...treeOf(result)].map(([path, { type, mode, size }]) => `${path} ${type} ${mode} ${size}`).toSorted();
+  assert.deepEqual(lines(withDriver), lines(plain));
+});
 
 test('a read-only context is no obstacle', async () => {
   const context = await scene.folder({ Dockerfile: `FROM ${scene.registry.host}/base\nCOPY . /all/\n`, f: 'f' });

@@ -38,9 +38,10 @@ function inRoot(...argv: string[]): string {
 before(() => runScript('--rootfs', rootfs));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-test('the image keeps to its folder, the link to it and the link that pods mount their token through', () => {
-  assert.deepEqual(readdirSync(rootfs).sort(), ['kaniko', 'run', 'var', 'yadokari']);
+test('the image keeps to its folder, the link to it and the links that pods mount through', () => {
+  assert.deepEqual(readdirSync(rootfs).sort(), ['kaniko', 'lib', 'lib64', 'run', 'var', 'yadokari']);
   assert.equal(readlinkSync(join(rootfs, 'var/run')), '/run');
+  assert.equal(readlinkSync(join(rootfs, 'lib')), 'usr/lib');
   assert.equal(statSync(join(rootfs, 'kaniko')).mode & 0o7777, 0o1777);
   assert.equal(readlinkSync(join(rootfs, 'yadokari')), 'kaniko');
 });
@@ -106,7 +107,7 @@ test('stack traces name the sources, with the lines of the repository', needsRoo
 
 test('a base image cannot lend the builder a library by ld.so.preload, ld.so.cache, nsswitch.conf or openssl.cnf', needsRoot, () => {
   const libc = sharedObjects().find((path) => path.endsWith('/libc.so.6')) ?? '';
-  const libraries = join(rootfs, 'lib/x86_64-linux-gnu');
+  const libraries = join(rootfs, 'usr/lib/x86_64-linux-gnu');
   mkdirSync(libraries, { recursive: true });
   mkdirSync(join(rootfs, 'etc/ssl'), { recursive: true });
   for (const name of ['libnss_evil.so.2', 'libatomic.so.1', 'libstdc++.so.6']) writeFileSync(join(libraries, name), 'not a library');
