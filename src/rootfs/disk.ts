@@ -36,6 +36,8 @@ export class Disk {
   readonly root: Root;
   readonly ground: Ground | undefined;
   readonly moves = new FolderMoves();
+  /** Makes an empty folder of the builder's own, for what has to be out of the way. */
+  readonly newFolder = (): ByteString => this.#asides.newFolder();
   readonly #ownRoot: OwnRoot | undefined;
   readonly #emit: Emit;
   readonly #signal: AbortSignal;

@@ -77,7 +77,7 @@ export async function moveContents(root: Root, from: ByteString, to: ByteString,
 }
 
 /** The folder `path` as a root of its own, with what is protected in it. */
-function rootBelow(root: Root, path: ByteString): Root {
+export function rootBelow(root: Root, path: ByteString): Root {
   const below = root.protection.paths.flatMap((each) => (each.startsWith(`${path}/`) ? [each.slice(path.length + 1) as ByteString] : [])); // parts of bytes
   return { path: absolutePath(root, path), protection: createProtection(below) };
 }

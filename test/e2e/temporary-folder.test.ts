@@ -56,6 +56,29 @@ RUN cat /made/there /tmp/left && find /tmp -type f | wc -l && rm -rf /tmp/* /tmp
   assert.equal(ownTimes(portrait(volume)), ownTimes(portraitBefore));
 });
 
+test('RUN --mount covers such a volume, the context’s place where the image works, and /run with the token of every pod', async () => {
+  const volume = await emptyVolume();
+  const result = await scene.build({
+    pod: 'kubernetes',
+    dockerfile: `FROM @REG@/base
+WORKDIR /workspace
+RUN echo own > own && echo own > /tmp/own && echo own > /run/own
+RUN --mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/run --mount=target=. \
+ cat f && test ! -e own && test ! -e /tmp/own && test ! -e /run/own && cat /run/secrets/kubernetes.io/serviceaccount/namespace \
+ && rm -rf /tmp/.[!.]* && touch /tmp/left /run/left
+RUN cat own /tmp/own /run/own && test ! -e f && test ! -e /tmp/left && test ! -e /run/left
+`,
+    files: { f: 'content' },
+    volumes: [`${volume}:/tmp`],
+  });
+  const tree = treeOf(result);
+  assert.deepEqual(
+    ['/workspace/own', '/tmp/own', '/run/own', '/workspace/f', '/tmp/left', '/run/left'].map((path) => tree.get(path)?.size),
+    [4, 4, 4, undefined, undefined, undefined],
+  );
+  assert.deepEqual(readdirSync(volume), []);
+});
+
 test('what a killed build left in such a volume is gone with the next one', async () => {
   const volume = await emptyVolume();
   const portraitBefore = portrait(volume);

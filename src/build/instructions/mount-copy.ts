@@ -54,7 +54,9 @@ function openItem(
 ): { readonly entry: Entry; readonly close?: () => void } | undefined {
   const { type } = stat;
   if (type === 'socket') return undefined;
-  const entry = { ...stat, ...(keepsOwners ? {} : { uid: 0, gid: 0 }), type, path: to, xattrs: files.xattrs(path) };
+  // BuildKit makes the folder of a context itself: one that only its owner may enter is no less readable to a USER.
+  const sent = { uid: 0, gid: 0, ...(path === rootPath ? { mode: 0o755 } : {}) };
+  const entry = { ...stat, ...(keepsOwners ? {} : sent), type, path: to, xattrs: files.xattrs(path) };
   if (type === 'directory') return { entry };
   const first = stat.links < 2 ? undefined : firsts.get(stat.identity);
   if (first !== undefined) return { entry: { ...entry, type: 'hardlink', size: 0, linkTarget: first } };

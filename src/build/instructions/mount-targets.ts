@@ -11,6 +11,7 @@ import { createProtection } from '../../rootfs/protect.ts';
 import { removeTree } from '../../files/remove.ts';
 import { absolutePath, resolvePath } from '../../files/resolve.ts';
 import type { Root } from '../../files/root.ts';
+import { fillFolder } from './emptied-folder.ts';
 import { type Handle, type Identity, closeHandle, identityOf, isGone, isSame, openHandle, parentOf } from './held-thing.ts';
 import { type MadeFolders, existingParent, makeFolders, removeFolders } from './made-folders.ts';
 import { timestampOf } from './mount-copy.ts';
@@ -47,13 +48,16 @@ interface Placed {
 export class MountTargets {
   readonly #root: Root;
   readonly #bare: Root;
-  readonly #placed: Placed[] = [];
+  readonly #newFolder: () => ByteString;
+  readonly #placed: { readonly inside: ByteString; readonly undo: () => Promise<void> }[] = [];
   /** Folders on disk that restore() put back as they were, with the ctime that they got by it. */
   readonly #unchanged: ByteString[] = [];
   readonly #putBack = new Map<ByteString, bigint>();
 
-  constructor(root: Root) {
+  /** `newFolder` makes an empty one that no layer has. */
+  constructor(root: Root, newFolder: () => ByteString) {
     this.#root = root;
+    this.#newFolder = newFolder;
     // What we put into a scratch mount is ours to remove, though the mount is not part of the image.
     this.#bare = { path: root.path, protection: createProtection([]) };
   }
@@ -79,6 +83,12 @@ export class MountTargets {
     const parent = parentOf(path);
     const existing = lstatIfThere(path);
     refuseOtherKind(target, thing, existing);
+    if (existing !== undefined && this.#root.protection.holds(inside)) {
+      refuseInPlace(target, thing);
+      const undo = await fillFolder(this.#root, inside, { aside: this.#newFolder(), make: thing.make });
+      this.#placed.push({ inside, undo });
+      return;
+    }
     const firstParent = existingParent(parent);
     const before = lstatSync(fsPath(firstParent), { bigint: true });
     const createdFolders = makeFolders(firstParent, parent);
@@ -95,7 +105,7 @@ export class MountTargets {
       throw error;
     }
     const after = lstatSync(fsPath(firstParent), { bigint: true });
-    this.#placed.push({
+    const placed = {
       target,
       inside,
       path,
@@ -106,7 +116,8 @@ export class MountTargets {
       aside,
       createdFolders,
       times: [{ path: firstParent, before, after }],
-    });
+    };
+    this.#placed.push({ inside, undo: () => undo(this.#bare, placed, this.#putBack) });
   }
 
   /**
@@ -117,7 +128,7 @@ export class MountTargets {
     const failures: unknown[] = [];
     for (let placed = this.#placed.pop(); placed !== undefined; placed = this.#placed.pop()) {
       try {
-        await undo(this.#bare, placed, this.#putBack);
+        await placed.undo();
       } catch (error) {
         failures.push(error);
       }
@@ -190,11 +201,14 @@ function insideOf(root: Root, path: ByteString): ByteString {
 
 function refuseProtected({ protection }: Root, target: string, inside: ByteString): void {
   const isScratch = scratchMounts.some((folder) => inside.startsWith(`${folder}/`)) && !protection.paths.includes(inside);
-  if (inside !== '.' && (isScratch || !protection.covers(inside)) && !protection.holds(inside)) return;
-  throw new BuilderError(
-    'ERR_UNSAFE_PATH',
-    `Cannot mount at ${target}: it is, or holds, a mount of this container or a folder of the builder`,
-  );
+  if (inside !== '.' && (isScratch || !protection.covers(inside))) return;
+  throw new BuilderError('ERR_UNSAFE_PATH', `Cannot mount at ${target}: it is a mount of this container or a folder of the builder`);
+}
+
+function refuseInPlace(target: string, { type, keep }: Thing): void {
+  if (type === 'directory' && keep === undefined) return;
+  const message = `Cannot have the cache at ${target}: something of this container is mounted there`;
+  throw new BuilderError('ERR_ROOTFS', message, { hint: `a folder in it can have it: target=${target}/cache` });
 }
 
 function refuseOtherKind(target: string, thing: Thing, existing: BigIntStats | undefined): void {

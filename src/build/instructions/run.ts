@@ -115,7 +115,7 @@ async function withMounts(
   scope: RunScope,
   action: (argv: readonly string[], env: ReadonlyMap<string, string>) => Promise<LaunchResult>,
 ): Promise<MountedResult> {
-  const placements = new MountTargets(scope.files.disk.root);
+  const placements = new MountTargets(scope.files.disk.root, scope.files.disk.newFolder);
   using held = new DisposableStack();
   try {
     const script = command.script === undefined ? undefined : placeForScript(scope.files.disk.root, command.script.path);

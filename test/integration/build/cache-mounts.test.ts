@@ -33,7 +33,7 @@ function builders(context: TestContext): { readonly folder: string; readonly mou
     context.after(() => rmSync(path, { recursive: true, force: true }));
     const held = new DisposableStack();
     const events: BuildEvent[] = [];
-    const placements = new MountTargets({ path: bytesFromText(path), protection: createProtection([]) });
+    const placements = new MountTargets({ path: bytesFromText(path), protection: createProtection([]) }, () => assert.fail());
     const none = { secret: () => undefined, ssh: () => undefined, tree: () => Promise.reject(new Error('no tree')) };
     await putMounts([flag('mount', `type=cache,target=/c,${value}`)], placements, {
       sources: { ...none, cacheFolder: bytesFromText(folder) },

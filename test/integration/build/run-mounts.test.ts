@@ -76,9 +76,11 @@ async function picture(folder: string): Promise<readonly string[]> {
 test('a bind mount shows the context without what is ignored, owned by root, and its links stay inside', options, async () => {
   await mkdir(inRoot('work'), { recursive: true });
   const before_ = await picture(root.path);
-  const ran = await run(['target=/ctx'], 'ls /ctx; cat /ctx/src/a /ctx/src/link/b; stat -c "%u:%g %a" /ctx/src/a; readlink /ctx/outside');
+  // The context's own mode is nobody's business but its owner's: mkdtemp's is 0700.
+  const script = 'ls /ctx; cat /ctx/src/a /ctx/src/link/b; stat -c "%u:%g %a" /ctx /ctx/src/a; readlink /ctx/outside';
+  const ran = await run(['target=/ctx'], script);
   assert.equal(ran.error, undefined);
-  assert.deepEqual(ran.lines, ['outside', 'src', 'A', 'B', '0:0 640', '/etc/passwd']);
+  assert.deepEqual(ran.lines, ['outside', 'src', 'A', 'B', '0:0 755', '0:0 640', '/etc/passwd']);
   assert.deepEqual(ran.effect?.touched, { kind: 'anything', except: ['ctx'], unchanged: ['.'] });
   assert.deepEqual(await picture(root.path), before_);
 });
@@ -139,7 +141,7 @@ test('a secret is put, and what it covers put back, where root has the rights of
     import { createProtection } from '${resolve(import.meta.dirname, '../../../src/rootfs/protect.ts')}';
     const [root, path] = ['${folder}', '${folder}/t'];
     writeFileSync(path, 'covered', { mode: 0 });
-    const targets = new MountTargets({ path: root, protection: createProtection([]) });
+    const targets = new MountTargets({ path: root, protection: createProtection([]) }, () => assert.fail());
     const make = async () => (writeFileSync(path, 'secret'), chmodSync(path, 0o400));
     await targets.put('/t', { type: 'file', make, isSecret: true });
     const seen = [readFileSync(path, 'utf8'), statSync(path).mode & 0o777];
@@ -346,8 +348,30 @@ test('a mount refuses a target that is a folder of the builder', options, async 
     const ran = await runStep(root, runInstruction('true', [`type=tmpfs,target=${target}`]), stageState(), { mounts: sources() }, [
       'caches',
     ]);
-    assert.match(String(ran.error), /Cannot mount at .*: it is, or holds, a mount/);
+    assert.match(String(ran.error), /Cannot mount at .*: it is a mount/);
   }
+});
+
+test('a mount covers a folder that something of the container is mounted in, which stays, and all else comes back', options, async () => {
+  await mkdir(inRoot('held/deep/mounted'), { recursive: true });
+  for (const file of ['own', '.hidden', 'deep/own', 'deep/mounted/token']) await writeFile(inRoot(`held/${file}`), file);
+  await chmod(inRoot('held'), 0o750);
+  const before_ = await picture(root.path);
+  const put = (mount: string, script: string): Promise<Ran> =>
+    runStep(root, runInstruction(script, [mount]), stageState(), { mounts: sources() }, ['held/deep/mounted']);
+  const tmpfs = await put('type=tmpfs,target=/held', 'stat -c %a /held; find /held -mindepth 1; echo x > /held/own');
+  assert.deepEqual(tmpfs.lines, ['1777', '/held/deep', '/held/deep/mounted', '/held/deep/mounted/token'], String(tmpfs.error));
+  assert.deepEqual(tmpfs.effect?.touched, { kind: 'anything', except: ['held'], unchanged: [] });
+  const bind = await put('source=src,target=/held', 'ls -A /held /held/deep; rm -r /held/a /held/deep/b; mkdir /held/own /held/.hidden');
+  assert.deepEqual(bind.lines, ['/held:', 'a', 'deep', 'link', '', '/held/deep:', 'b', 'mounted'], String(bind.error));
+  assert.match(String((await put('source=none,target=/held', 'true')).error), /none/);
+  assert.match(String((await put('type=cache,target=/held', 'true')).error), /Cannot have the cache at \/held: .* is mounted there/);
+  assert.deepEqual(await picture(root.path), before_);
+  assert.match(
+    String((await put('type=tmpfs,target=/held', 'mv /held /gone')).error),
+    /Cannot take the mount at .*held away: the command moved/,
+  );
+  await rm(inRoot('gone'), { recursive: true });
 });
 
 test('a mount inside of another mount is put into it', options, async () => {
