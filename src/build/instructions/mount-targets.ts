@@ -85,8 +85,8 @@ export class MountTargets {
     refuseOtherKind(target, thing, existing);
     if (existing !== undefined && this.#root.protection.holds(inside)) {
       refuseInPlace(target, thing);
-      const undo = await fillFolder(this.#root, inside, { aside: this.#newFolder(), make: thing.make });
-      this.#placed.push({ inside, undo });
+      const restore = await fillFolder(this.#root, inside, { aside: this.#newFolder(), make: thing.make });
+      this.#placed.push({ inside, undo: restore });
       return;
     }
     const firstParent = existingParent(parent);
