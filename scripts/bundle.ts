@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import { type BuildOptions, type Plugin, build } from 'esbuild';
 import { sourceLines } from './source-lines.ts';
 
@@ -26,18 +26,29 @@ const programs = {
   'enter-container': 'src/sandbox/enter-container.ts',
 } as const;
 
+/** What few builds need, in files of their own that are read when it is; each is a third of a megabyte for every start otherwise. */
+const apart = {
+  ssh2: 'node_modules/ssh2/lib/index.js',
+  yaml: 'node_modules/yaml/dist/index.js',
+  pino: 'node_modules/pino/pino.js',
+  'open-telemetry': 'src/report/open-telemetry.ts',
+  // For processors without SIMD.
+  'llhttp-wasm': 'node_modules/undici/lib/llhttp/llhttp-wasm.js',
+} as const;
+
 /** Bundles all programs of `root`: same sources and machine, same bytes. */
 export async function bundlePrograms(root: string): Promise<Bundles> {
   const loader = await bundle(root, 'scripts/bundle-loader.ts');
-  const ssh = await bundle(root, 'node_modules/ssh2/lib/index.js');
-  const telemetry = await bundle(root, 'src/report/open-telemetry.ts');
   const files = new Map<string, Buffer>([
     ['koffi.node', readFileSync(join(root, nativeKoffi()))],
-    ['ssh2.js', ssh.code],
-    ['open-telemetry.js', telemetry.code],
     ['errors.md', readFileSync(join(root, 'docs/errors.md'))],
   ]);
-  const packages = new Set([...ssh.packages, ...telemetry.packages, 'node_modules/koffi']);
+  const packages = new Set(['node_modules/koffi']);
+  for (const [name, entry] of Object.entries(apart)) {
+    const part = await bundle(root, entry);
+    files.set(`${name}.js`, part.code);
+    for (const folder of part.packages) packages.add(folder);
+  }
   for (const [name, entry] of Object.entries(programs)) {
     const program = await bundle(root, entry, {
       format: 'iife',
@@ -76,7 +87,14 @@ async function bundle(
     sourcemap: 'external',
     sourcesContent: false,
     legalComments: 'none',
-    define: { 'import.meta.url': '__url', 'import.meta.filename': '__filename', 'import.meta.dirname': '__dirname' },
+    minifyWhitespace: true,
+    lineLimit: 1000, // a column of ours has two bytes
+    define: {
+      'import.meta.url': '__url',
+      'import.meta.filename': '__filename',
+      'import.meta.dirname': '__dirname',
+      esbuildDetection: 'true', // by this undici leaves out its second parser, as in Node
+    },
     plugins: [asInTheImage],
     logLevel: 'warning',
     ...options,
@@ -95,6 +113,14 @@ async function bundle(
   return { code: Buffer.from(code), map: output('.js.map').toString(), packages: [...packages] };
 }
 
+/** What nothing of ours comes to, and what is answered in its place: no body of ours is a form of `fetch`. */
+const leftOutOfUndici = {
+  'dispatcher/client-h2': "module.exports = () => { throw new Error('HTTP/2 is not part of this program'); };",
+  'web/fetch/body': "throw new Error('fetch is not part of this program');",
+  'web/fetch/formdata': '',
+  'web/webidl/index': 'module.exports = { webidl: { is: { FormData: () => false } } };',
+};
+
 const asInTheImage: Plugin = {
   name: 'as in the image',
   setup: (bundler) => {
@@ -105,10 +131,8 @@ const asInTheImage: Plugin = {
     }));
     // Its own loader reads Node's binary to find out about the libc, and tries several places; in the image there is one.
     bundler.onResolve({ filter: /^koffi$/ }, () => ({ path: './koffi.node', external: true }));
-    // Half a megabyte that few builds need.
-    bundler.onResolve({ filter: /^ssh2$/ }, () => ({ path: './ssh2.js', external: true }));
-    bundler.onResolve({ filter: /\/report\/open-telemetry\.ts$/ }, ({ kind }) =>
-      kind === 'entry-point' ? undefined : { path: './open-telemetry.js', external: true },
+    bundler.onResolve({ filter: /^(?:ssh2|yaml|pino)$|\/(?:open-telemetry\.ts|llhttp-wasm\.js)$/ }, ({ kind, path }) =>
+      kind === 'entry-point' ? undefined : { path: `./${basename(path, extname(path))}.js`, external: true },
     );
     // ssh2 does without; left to be found at run time, they could come from an image's /node_modules.
     bundler.onResolve({ filter: /^cpu-features$|\.node$/ }, ({ path }) => ({ path, namespace: 'left-out' }));
@@ -127,9 +151,8 @@ const asInTheImage: Plugin = {
         export { default as ProxyAgent } from './lib/dispatcher/proxy-agent';
         export { default as buildConnector } from './lib/core/connect';`,
     }));
-    bundler.onLoad({ filter: /\/undici\/lib\/dispatcher\/client-h2\.js$/ }, () => ({
-      contents: "module.exports = () => { throw new Error('HTTP/2 is not part of this program'); };",
-    }));
+    for (const [name, contents] of Object.entries(leftOutOfUndici))
+      bundler.onLoad({ filter: new RegExp(`/undici/lib/${name}\\.js$`) }, () => ({ contents }));
   },
 };
 

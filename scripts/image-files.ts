@@ -20,6 +20,8 @@ export interface ImageFile {
 }
 
 const home = 'kaniko';
+/** Where the program is, without a leading slash. */
+export const appFolder = `${home}/app`;
 // No file can be below a file, so nobody can put one there.
 const nowhere = `/${home}/node/x`;
 
@@ -61,14 +63,14 @@ export async function appFiles(root: string): Promise<readonly ImageFile[]> {
     homeFolder, // again: the folder of the uppermost layer that has it decides its mode
     file(`${home}/package.json`, '{"type":"commonjs"}\n'), // the commands have no suffix to tell Node what they are
     // By its whole path, as its interpreter: images of others move or copy the file.
-    file(`${home}/executor`, `#!/${home}/node ${youngOption}\nrequire('/${home}/app/start.js');\n`, 0o755),
+    file(`${home}/executor`, `#!/${home}/node ${youngOption}\nrequire('/${appFolder}/start.js');\n`, 0o755),
     symlink(`${home}/yadokari`, 'executor'),
     symlink(`${home}/warmer`, 'executor'),
     file(`${home}/LICENSE`, readFileSync(join(root, 'LICENSE'))),
-    directory(`${home}/app`),
-    file(`${home}/app/package.json`, appManifest(root)),
-    file(`${home}/app/licences.txt`, packages.map((folder) => licenceOf(root, folder)).join('\n')),
-    ...[...files].map(([name, content]) => file(`${home}/app/${name}`, content)),
+    directory(appFolder),
+    file(`${appFolder}/package.json`, appManifest(root)),
+    file(`${appFolder}/licences.txt`, packages.map((folder) => licenceOf(root, folder)).join('\n')),
+    ...[...files].map(([name, content]) => file(`${appFolder}/${name}`, content)),
   ];
 }
 

@@ -1,8 +1,19 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempDisposableSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempDisposableSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { test } from 'node:test';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -35,3 +46,30 @@ test(
     assert.equal(said(), 'none');
   },
 );
+
+test('bin/yadokari starts the program that was made of the sources, until one of them is newer', () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'yadokari-clone-'));
+  const inClone = (path: string): string => join(folder.path, path);
+  for (const name of ['bin', 'node_modules/node/bin', 'src/cli', 'scripts', 'docs', 'build/program'])
+    mkdirSync(inClone(name), { recursive: true });
+  copyFileSync(join(root, 'bin/yadokari'), inClone('bin/yadokari'));
+  // In place of Node: what it is given is all that is asked for.
+  writeFileSync(inClone('node_modules/node/bin/node'), '#!/bin/sh\necho "$2"\n', { mode: 0o755 });
+  const sources = ['src/main.ts', 'src/cli/flags.ts', 'scripts/bundle.ts', 'docs/errors.md', 'node_modules/.package-lock.json'];
+  for (const name of [...sources, 'build/program/main.js']) writeFileSync(inClone(name), '');
+  const started = (): string => relative(folder.path, execFileSync(inClone('bin/yadokari'), { encoding: 'utf8' }).trim());
+  const [before, made, after] = [1_000, 2_000, 3_000];
+  const all = ['src', 'src/cli', 'scripts', ...sources];
+  for (const name of all) utimesSync(inClone(name), before, before);
+  utimesSync(inClone('build/program/main.js'), made, made);
+  assert.equal(started(), 'build/program/main.js');
+  // A folder is newer where a source came into it, or went.
+  for (const name of all) {
+    utimesSync(inClone(name), after, after);
+    assert.equal(started(), 'src/main.ts', name);
+    utimesSync(inClone(name), before, before);
+  }
+  assert.equal(started(), 'build/program/main.js');
+  rmSync(inClone('node_modules/.package-lock.json')); // what can't be compared is newer
+  assert.equal(started(), 'src/main.ts');
+});

@@ -26,7 +26,7 @@ test('the image has the builder as bundles without types, which load nothing fro
     loaded.map((match) => match[1] ?? '').filter((name) => !isBuiltin(name) && !byPath.has(join('kaniko/app', name))),
   );
   assert.deepEqual([...foreign], []);
-  assert.match(bytesOf('kaniko/app/main.bundle.js').toString(), /BuilderError = class/);
+  assert.match(bytesOf('kaniko/app/main.bundle.js').toString(), /BuilderError=class/);
 });
 
 test('a bundle is all ASCII, as its loader reads it', () => {
