@@ -126,7 +126,7 @@ export async function readJson(
   } catch (error) {
     if (isHtml(response) || /^\uFEFF?\s*<(?:!doctype|html|head|body|!--)/i.test(text)) throw htmlInstead(response, what);
     const kind = header(response, 'content-type')?.slice(0, 100) ?? 'no content type';
-    const state = text.trim() === '' ? 'sent nothing' : `sent something that is no JSON (${clean(kind)})`;
+    const state = text.trim() === '' ? 'sent nothing' : `sent no JSON that can be used (${clean(kind)})`;
     throw new RegistryError(
       `Cannot read ${what}: ${redactUrl(response.url)} ${state}`,
       { method: response.method, url: redactUrl(response.url), status: response.status },

@@ -145,7 +145,7 @@ test('a manifest that is empty, or no JSON, is told with its URL and type', asyn
     path: /manifests/,
     act: (_request, response) => void response.writeHead(200, { 'content-type': 'text/plain' }).end('hi'),
   });
-  await assert.rejects(at.client.pullImage(at.named('app/image:v1'), platform, signal), /sent something that is no JSON \(text\/plain\)$/);
+  await assert.rejects(at.client.pullImage(at.named('app/image:v1'), platform, signal), /sent no JSON that can be used \(text\/plain\)$/);
 });
 
 test('a manifest and a token whose answer breaks off are asked for again', async () => {

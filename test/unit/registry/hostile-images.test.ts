@@ -67,6 +67,7 @@ const texts: readonly (readonly [what: string, spoil: (text: string) => string |
     /a key comes twice/,
   ],
   ['nested 100,000 deep', (text) => text.replace('{', `{"x":${'['.repeat(100_000)}${']'.repeat(100_000)},`), /no JSON|deep/, /deep|JSON/],
+  ['of a million objects', (text) => text.replace('{', `{"x":[${'{},'.repeat(1_000_000)}1],`), /no JSON/, /more than 300000 members/],
   ['of more than 8 MiB', (text) => text.padEnd(8 * 1024 * 1024 + 1), /more than 8388608 bytes/, /more than 8388608 bytes/],
   ['with NaN', (text) => text.replace('{', '{"x":NaN,'), /no JSON/, /JSON/],
 ];
