@@ -62,6 +62,9 @@ export interface HttpClient {
   readonly close: () => Promise<void>;
 }
 
+/** So many answers of status 1xx may come before the one that counts; Go's client takes as many. */
+const interimLimit = 5;
+
 /** A client with its own connection pools; nothing global is touched. */
 export function createHttpClient(options: HttpOptions): HttpClient {
   const limits: PaceLimits = {
@@ -88,6 +91,7 @@ export function createHttpClient(options: HttpOptions): HttpClient {
       new TransientError(`${unreachable(request.url.host, proxy)}: ${why}`, { method: request.method, url: redactUrl(request.url) });
     const wordsFor = (error: unknown): BuilderError => networkError(error, request, { proxy, authorities: options.authorities });
     const { body, sourceFailure } = outgoing(request.body, limits, (why) => stalled.abort(failure(why)));
+    let interim = 0;
     try {
       const asked = dispatcherFor(request.url).request({
         origin: request.url.origin,
@@ -98,6 +102,11 @@ export function createHttpClient(options: HttpOptions): HttpClient {
         // Without this undici closes the connection after a HEAD. What a server sends after its answer all the same ends the connection too.
         reset: false,
         signal: either,
+        // Each of them starts undici's time limit anew.
+        onInfo: () => {
+          interim += 1;
+          if (interim > interimLimit) stalled.abort(failure(`it sent more than ${interimLimit} interim answers (1xx), and no other`));
+        },
         bodyTimeout: limits.stallTimeoutMs,
         headersTimeout: request.isGrowing === true ? 0 : answerTimeoutMs * (request.patience ?? 1) + (request.extraPatienceMs ?? 0),
       });

@@ -43,20 +43,33 @@ class Window {
   }
 }
 
+/** Pieces with less than that are put together: each keeps all that came with it in memory, which may be a thousand times as much. */
+const crumbBytes = 4096;
+
 /**
- * The bytes of an answer. Silence is the connection's own limit; here those end that only drip.
+ * The bytes of an answer. Silence is the connection's own limit; here those end that only drip, and what comes in crumbs is joined.
  * @throws what `fail` makes of the reason
  */
 export async function* paced(source: Readable, limits: PaceLimits, fail: (why: string) => Error): AsyncGenerator<Buffer, void, undefined> {
   const window = new Window(limits);
+  let crumbs: Buffer[] = [];
+  let heldBytes = 0;
   let sinceMs = performance.now();
   for await (const chunk of source) {
     const bytes: unknown = chunk;
     if (!Buffer.isBuffer(bytes)) throw new BuilderError('ERR_INTERNAL', 'Cannot read an answer: the stream is not of bytes');
     if (window.add(performance.now() - sinceMs, bytes.length)) throw fail(`it sent ${tooSlow(limits)}`);
-    yield bytes;
+    crumbs.push(bytes);
+    heldBytes += bytes.length;
+    // Nobody waits for more than what is here.
+    if (heldBytes >= crumbBytes || source.readableLength === 0) {
+      yield bytes.length >= crumbBytes && crumbs.length === 1 ? bytes : Buffer.concat(crumbs);
+      crumbs = [];
+      heldBytes = 0;
+    }
     sinceMs = performance.now();
   }
+  if (heldBytes > 0) yield Buffer.concat(crumbs);
 }
 
 /**

@@ -4,10 +4,11 @@ import { readFileSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, createServer as createHttpServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { createServer } from 'node:net';
+import { Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createHttpClient } from '../../../src/registry/http-client.ts';
+import { type HttpResponse, createHttpClient } from '../../../src/registry/http-client.ts';
 import { namesFromTable } from '../../../src/registry/names.ts';
 import { networkError } from '../../../src/registry/network-error.ts';
 import { TransientError } from '../../../src/registry/retry.ts';
@@ -60,6 +61,57 @@ for (const when of ['in one piece with it', 'a little later', 'when the next req
     }
   });
 }
+
+/** Asks a server that writes `answer` to whoever connects, over and over where it is endless. */
+async function askRaw<Value>(answer: Iterable<string>, use: (asked: Promise<HttpResponse>) => Promise<Value>): Promise<Value> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => Readable.from(answer, { objectMode: false }).pipe(socket));
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const address = server.address();
+  assert.ok(address !== null && typeof address === 'object');
+  const client = createHttpClient({ names: namesFromTable(new Map()), hostRules: () => ({}) });
+  const at = new URL(`http://127.0.0.1:${address.port}/`);
+  try {
+    return await use(client.exchange({ method: 'GET', url: at, headers: {} }, new AbortController().signal));
+  } finally {
+    await client.close();
+    server.close();
+  }
+}
+
+test('a server that sends interim answers without end is given up, and one that sends a few is heard', { timeout: 20_000 }, async () => {
+  const hints = 'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n';
+  const last = 'HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine';
+  const endless = (function* () {
+    for (;;) yield hints;
+  })();
+  await askRaw(endless, async (asked) => {
+    await assert.rejects(asked, (error) => {
+      assert.ok(error instanceof TransientError);
+      assert.match(error.message, /^Cannot reach 127\.0\.0\.1:\d+: it sent more than 5 interim answers \(1xx\), and no other$/);
+      return true;
+    });
+  });
+  await askRaw([hints.repeat(5), last], async (asked) => assert.equal(await text((await asked).body), 'fine'));
+});
+
+test('a body that comes byte by byte is put together, and holds no more than it is', { timeout: 60_000 }, async () => {
+  const chunk = `1;${'x'.repeat(1000)}\r\na\r\n`;
+  const count = 20_000;
+  const answer = [
+    'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n',
+    ...Array.from({ length: 200 }, () => chunk.repeat(count / 200)),
+    '0\r\n\r\n',
+  ];
+  const pieces = await askRaw(answer, async (asked) => await (await asked).body.toArray());
+  assert.equal(Buffer.concat(pieces).length, count);
+  assert.ok(pieces.length < count / 10, String(pieces.length));
+  const held = new Set(pieces.map(({ buffer: memory }: Buffer) => memory));
+  const heldBytes = [...held].reduce((sum, memory) => sum + memory.byteLength, 0);
+  assert.ok(heldBytes < 1024 * 1024, String(heldBytes));
+});
 
 for (const scheme of ['http', 'https'] as const) {
   const title = `a body may use one buffer for all its chunks, of whatever length, though the ${scheme} server is slow to take them`;
