@@ -32,12 +32,21 @@ export class BuilderError extends Error {
     message: string,
     options?: { readonly cause?: unknown; readonly hint?: string | undefined; readonly range?: SourceRange | undefined },
   ) {
-    super(hideCredentials(message), options?.cause === undefined ? undefined : { cause: options.cause });
+    super(shortened(hideCredentials(message)), options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = code;
     this.hint = options?.hint === undefined ? undefined : hideCredentials(options.hint);
     this.range = options?.range;
   }
+}
+
+/** Characters of a message; what strangers name in one (URLs, schemes, platforms) has no end. */
+const messageLimit = 4000;
+
+function shortened(message: string): string {
+  return message.length <= messageLimit
+    ? message
+    : `${message.slice(0, messageLimit)} … (${message.length - messageLimit} more characters)`;
 }
 
 /** A place in a Dockerfile: lines and columns count from 1; `end` is the column after the last character. */

@@ -35,6 +35,12 @@ test('systemReason() takes the numbers of zlib and zstd for no numbers of the sy
   assert.equal(systemReason(catchError(() => statSync('/no/such'))), 'no such file or directory');
 });
 
+test("an error whose words are a stranger's without end says how many there are more", () => {
+  const { message } = new BuilderError('ERR_REGISTRY', `Cannot pull: too many redirects (${'a'.repeat(100_000)})`);
+  assert.match(message, /^Cannot pull: too many redirects \(a{3000,} … \(\d+ more characters\)$/);
+  assert.ok(message.length < 4100);
+});
+
 function catchError(act: () => unknown): unknown {
   try {
     act();
