@@ -1,8 +1,8 @@
 // A path inside the root, whatever symbolic links say: as a chroot would see it. Whoever opens, writes or removes something
 // by a name from outside asks here first. RED: an error here is a file written outside of the root.
 import { lstatSync, readlinkSync } from 'node:fs';
-import { type ByteString, fsPath } from '../bytes.ts';
-import { systemCode } from '../errors.ts';
+import { type ByteString, fsPath, textFromBytes } from '../bytes.ts';
+import { BuilderError, systemCode } from '../errors.ts';
 import { type Nodes, followPath, pathIn, tooManyLinks } from '../paths.ts';
 import { reach } from './long-path.ts';
 import type { Root } from './root.ts';
@@ -23,9 +23,11 @@ const directoryType = 0o040000;
 /**
  * Resolves `path` (absolute or below the root; `..` stops at the root). Missing parts stay as they are written.
  * `leaf: 'keep'` gives the last name itself even where it is a symbolic link.
- * @throws ERR_UNSAFE_PATH after 40 symbolic links
+ * @throws ERR_UNSAFE_PATH after 40 symbolic links, and for a NUL, which a variable or setting of a base can hold
  */
 export function resolvePath(root: Root, path: ByteString, leaf: 'keep' | 'follow'): Resolution {
+  if (path.includes('\0'))
+    throw new BuilderError('ERR_UNSAFE_PATH', `Cannot use path ${JSON.stringify(textFromBytes(path))}: it contains a NUL byte`);
   const nodes: Nodes<number> = {
     root: directoryType,
     child: (directory, _, below) => (isDirectoryMode(directory) ? modeOf(root, below) : undefined),

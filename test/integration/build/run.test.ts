@@ -94,6 +94,15 @@ for (const mounts of [[], ['type=tmpfs,target=below']]) {
   );
 }
 
+test('a working directory or a mount that a base gave a NUL byte is refused in a line of ours', options, async () => {
+  const message = /^BuilderError: Cannot use path ".*a\\u0000b": it contains a NUL byte$/;
+  const inFolder = await runStep(root, runInstruction('pwd'), stageState({}, { workingDir: '/a\0b' }));
+  assert.match(String(inFolder.error), message);
+  const expand = (word: string): string => word.replace('$X', 'a\0b');
+  const mounted = await runStep(root, runInstruction('pwd', ['type=tmpfs,target=/$X']), stageState(), { expand });
+  assert.match(String(mounted.error), message);
+});
+
 test('executeRun() makes a missing working directory and starts there', options, async () => {
   const ran = await runStep(root, runInstruction('pwd'), stageState({}, { workingDir: '/made/for/it' }));
   assert.deepEqual(ran.lines, ['/made/for/it']);
