@@ -4,7 +4,7 @@
 // kill -9: `recover` goes on from any of them, in any container that has the folder. See ARCHITECTURE.md. RED.
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, rmdirSync, utimesSync } from 'node:fs';
 import { type ByteString, bytesFromText, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
-import { BuilderError, ifCode, messageOf, orElse, systemCode } from '../errors.ts';
+import { BuilderError, ifCode, inWords, messageOf, orElse, systemCode } from '../errors.ts';
 import { tryLock } from '../linux/file-lock.ts';
 import { renameToFree } from '../linux/files.ts';
 import { type Journal, emptyJournal, endWork, readJournal, writeJournal } from './borrow-journal.ts';
@@ -124,7 +124,7 @@ export class BorrowedFolder {
     if (this.#journal.since !== undefined) return false;
     this.#isImages = isImages;
     const moved = moveStrangers(this.#strangers());
-    this.#write({ ...this.#journal, since: this.#stamp() });
+    this.#note({ ...this.#journal, since: this.#stamp() });
     this.#pulse = setInterval(() => this.#beat(), heartbeatMs).unref();
     return moved;
   }
@@ -134,7 +134,7 @@ export class BorrowedFolder {
     if (this.#journal.since === undefined) return;
     clearInterval(this.#pulse);
     await this.#restoreEntries();
-    this.#write(endWork(this.#journal, this.#stamp()));
+    this.#note(endWork(this.#journal, this.#stamp()));
   }
 
   /** Makes the folder what it was. @throws ERR_ROOTFS; what is not back yet is so at the next start */
@@ -249,6 +249,11 @@ export class BorrowedFolder {
     }
     const isWhole = [entriesName, strangersName, aliveName].every((name) => changeTime(joinBytes(this.#hidden.path, name)) !== undefined);
     if (!isSame || !isWhole) this.#settle();
+  }
+
+  // A RUN can have filled the volume.
+  #note(journal: Journal): void {
+    orElse(() => this.#write(journal), inWords('ERR_ROOTFS', `Cannot write in ${textFromBytes(this.folder)}, which the image works in`));
   }
 
   #write(journal: Journal): void {

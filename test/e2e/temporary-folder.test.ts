@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { chosenEngine } from '../support/engine.ts';
 import { Scene, treeOf } from '../support/scene.ts';
 
 let scene: Scene;
@@ -78,6 +79,20 @@ RUN cat own /tmp/own /run/own && test ! -e f && test ! -e /tmp/left && test ! -e
   );
   assert.deepEqual(readdirSync(volume), []);
 });
+
+const isPods = chosenEngine() === 'pods';
+test(
+  'a RUN that leaves such a volume full ends the build by naming it',
+  { skip: isPods && 'the mount is told in the words of podman' },
+  async () => {
+    const result = await scene.build({
+      dockerfile: 'FROM @REG@/base\nRUN dd if=/dev/zero of=/tmp/big bs=64k; true\n',
+      extra: ['--mount=type=tmpfs,destination=/tmp,tmpfs-size=2m'],
+    });
+    assert.equal(result.status, 1, result.output);
+    assert.match(result.output, /^error: Cannot write in \/tmp, which the image works in: no space left on device$/m);
+  },
+);
 
 test('what a killed build left in such a volume is gone with the next one', async () => {
   const volume = await emptyVolume();
