@@ -7,9 +7,7 @@ import { TransientError } from './retry.ts';
 import type { Transport } from './transport.ts';
 
 export interface Download {
-  readonly status: number;
   readonly lastModified: string | undefined;
-  readonly etag: string | undefined;
   /** Bytes, where the server says so. */
   readonly sizeBytes: number | undefined;
   /** The receiver owns it. */
@@ -20,8 +18,8 @@ export interface Download {
 export const serverPatience = 4;
 
 /**
- * Fetches a URL, redirects followed, retried until the answer begins. Status 304 passes where a condition was sent.
- * @throws ERR_CONTEXT when the answer is not 200 (or 304), RegistryError when there is none.
+ * Fetches a URL, redirects followed, retried until the answer begins.
+ * @throws ERR_CONTEXT when the answer is not 200, RegistryError when there is none.
  */
 export async function fetchFile(
   transport: Transport,
@@ -43,15 +41,14 @@ export async function fetchFile(
     if (!(error instanceof RegistryError) || error instanceof TransientError) throw error;
     throw new BuilderError('ERR_CONTEXT', error.message, { cause: error, hint: error.hint });
   }
-  if (response.status !== 200 && response.status !== 304) {
+  // No condition was sent, so 304 is as little of an answer as 206 or 204: none of them has the file.
+  if (response.status !== 200) {
     await discard(response);
     throw new BuilderError('ERR_CONTEXT', `Cannot ${task}: ${response.url.host} answered ${response.status}`);
   }
   const length = header(response, 'content-length');
   return {
-    status: response.status,
     lastModified: header(response, 'last-modified'),
-    etag: header(response, 'etag'),
     sizeBytes: length === undefined || !/^\d{1,15}$/.test(length) ? undefined : Number(length),
     body: response.body,
   };

@@ -37,7 +37,7 @@ async function fetchPlainly(url: URL, signal: AbortSignal): Promise<Download> {
   if (response.status !== 200) throw new BuilderError('ERR_CONTEXT', `Cannot download ${url.href}: answered ${response.status}`);
   const body = Readable.from([Buffer.from(await response.arrayBuffer())]);
   const lastModified = response.headers.get('last-modified') ?? undefined;
-  return { status: 200, lastModified, etag: undefined, sizeBytes: undefined, body };
+  return { lastModified, sizeBytes: undefined, body };
 }
 
 const tarred = [
