@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, constants, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { BuilderError } from '../errors.ts';
 import { given } from '../given.ts';
 import { type Json, parseJson } from '../oci/json.ts';
@@ -106,31 +106,42 @@ async function runHelper({ program, env, helperTimeoutMs }: Helper, registry: st
   const { promise: exited, resolve, reject } = Promise.withResolvers<number | null>();
   child.once('error', reject);
   child.once('exit', resolve);
-  exited.catch(() => undefined);
+  const closed = once(child, 'close').then(() => true);
+  closed.catch(() => undefined);
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (chunk) => (said = `${said}${String(chunk)}`.slice(-complaintLimit)));
   let output = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk) => {
+    if (output.length <= outputLimitBytes) output += String(chunk);
+    if (output.length > outputLimitBytes) child.kill('SIGKILL');
+  });
   let exitCode: number | null = null;
   let failure: Run['failure'];
   try {
-    for await (const chunk of child.stdout.setEncoding('utf8')) {
-      output += String(chunk);
-      if (output.length > outputLimitBytes) break;
-    }
-    if (output.length > outputLimitBytes) {
-      child.kill('SIGKILL');
-      failure = { why: 'printed too much' };
-    }
     exitCode = await exited;
-    // A program that it left behind may keep stderr open.
-    if (!child.stderr.closed) await Promise.race([once(child.stderr, 'close'), delay(200)]);
+    await restOfOutput(closed, () => output.length);
+    if (output.length > outputLimitBytes) failure = { why: 'printed too much' };
   } catch (error) {
     signal.throwIfAborted();
     failure = { why: timeout.aborted ? 'took too long' : 'did not run', cause: error };
   } finally {
+    child.stdout.destroy();
     child.stderr.destroy();
   }
   return { exitCode, output, complaint: readable(said, output), ...given({ failure }) };
+}
+
+/**
+ * Waits for what a program that has ended left in its pipes. What it started may keep them open for ever, or print without end: so it
+ * is over when nothing has come for a while, and after two seconds.
+ */
+async function restOfOutput(closed: Promise<boolean>, length: () => number): Promise<void> {
+  for (let [round, seen] = [0, -1]; round < 10 && seen !== length(); round++) {
+    seen = length();
+    if (await Promise.race([closed, delay(200, false)])) return;
+    // Where this thread was busy all the time, what has come meanwhile is only read now.
+    await setImmediate();
+  }
 }
 
 function parseOutput(output: string, fail: (why: string) => BuilderError): Credential | undefined {

@@ -3,6 +3,7 @@ import { chmod, mkdir, mkdtempDisposable, readFile, writeFile, rm } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { BuilderError } from '../../../src/errors.ts';
 import { configPaths, loadCredentials } from '../../../src/registry/credentials.ts';
 
 const { signal } = new AbortController();
@@ -137,6 +138,7 @@ const failing: readonly (readonly [name: string, body: string, message: RegExp])
   ],
   ['that prints rubbish', 'echo secret-output', /printed something that is not JSON$/],
   ['that never answers', 'exec sleep 60', /took too long$/],
+  ['whose own program never answers', 'sleep 20; exit 0', /took too long$/],
   ['that prints without end', 'while :; do echo 0123456789012345678901234567890123456789; done 2>/dev/null', /printed too much$/],
 ];
 for (const [name, body, message] of failing) {
@@ -145,21 +147,32 @@ for (const [name, body, message] of failing) {
     await helper(place.path, 'bad', `PATH=/bin:/usr/bin; ${body}`);
     await writeFile(join(place.path, 'config.json'), JSON.stringify({ credsStore: 'bad' }));
     const credentials = await loadCredentials({ env: { PATH: place.path }, folders: [place.path], helperTimeoutMs: 1500 });
+    const startedMs = performance.now();
     await assert.rejects(
       credentials.find('reg', 'a', signal),
       (error) => error instanceof Error && message.test(error.message) && !error.message.includes('secret-output'),
     );
+    assert.ok(performance.now() - startedMs < 10_000);
   });
 }
+
+test('who no longer wants to know is not kept by a helper whose own program never answers', async () => {
+  await using place = await workplace();
+  await helper(place.path, 'slow', 'PATH=/bin:/usr/bin; sleep 20; exit 0');
+  await writeFile(join(place.path, 'config.json'), JSON.stringify({ credsStore: 'slow' }));
+  const credentials = await loadCredentials({ env: { PATH: place.path }, folders: [place.path] });
+  const stop = new AbortController();
+  const startedMs = performance.now();
+  const asked = credentials.find('reg', 'a', stop.signal);
+  setTimeout(() => stop.abort(new BuilderError('ERR_ABORTED', 'SIGTERM')), 300);
+  await assert.rejects(asked, { code: 'ERR_ABORTED' });
+  assert.ok(performance.now() - startedMs < 10_000);
+});
 
 test('what a helper that knows the answer writes to stderr is a warning, without the secret, and nobody waits for what it leaves behind', async () => {
   await using place = await workplace();
   const answer = '{"ServerURL":"reg","Username":"me","Secret":"hush"}';
-  await helper(
-    place.path,
-    'chatty',
-    `PATH=/bin:/usr/bin; echo "the token hush is old" >&2; echo '${answer}'; sleep 20 >/dev/null & exit 0`,
-  );
+  await helper(place.path, 'chatty', `PATH=/bin:/usr/bin; echo "the token hush is old" >&2; echo '${answer}'; sleep 20 & exit 0`);
   await writeFile(join(place.path, 'config.json'), JSON.stringify({ credsStore: 'chatty' }));
   const warnings: string[] = [];
   const onWarning = (message: string): void => void warnings.push(message);
