@@ -11,6 +11,8 @@ import { createProtection } from '../../rootfs/protect.ts';
 import { removeTree } from '../../files/remove.ts';
 import { absolutePath, resolvePath } from '../../files/resolve.ts';
 import type { Root } from '../../files/root.ts';
+import { isWithin } from '../../paths.ts';
+import { engineOwn } from '../../tree/pod-map.ts';
 import { fillFolder } from './emptied-folder.ts';
 import { type Handle, type Identity, closeHandle, identityOf, isGone, isSame, openHandle, parentOf } from './held-thing.ts';
 import { type MadeFolders, existingParent, makeFolders, removeFolders } from './made-folders.ts';
@@ -202,7 +204,11 @@ function insideOf(root: Root, path: ByteString): ByteString {
 function refuseProtected({ protection }: Root, target: string, inside: ByteString): void {
   const isScratch = scratchMounts.some((folder) => inside.startsWith(`${folder}/`)) && !protection.paths.includes(inside);
   if (inside !== '.' && (isScratch || !protection.covers(inside))) return;
-  throw new BuilderError('ERR_UNSAFE_PATH', `Cannot mount at ${target}: it is a mount of this container or a folder of the builder`);
+  const place = protection.paths.find((path) => path !== inside && isWithin(inside, path));
+  const what = place === undefined ? 'it' : `/${textFromBytes(place)}`;
+  const message = `Cannot mount at ${target}: ${what} is a mount of this container or a folder of the builder`;
+  const hint = 'mount the volume elsewhere; one at /kaniko/caches keeps what RUN --mount=type=cache has';
+  throw new BuilderError('ERR_UNSAFE_PATH', message, engineOwn.test(inside) ? {} : { hint });
 }
 
 function refuseInPlace(target: string, { type, keep }: Thing): void {
