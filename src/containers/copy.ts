@@ -1,6 +1,7 @@
 // `copy` and `add`: files into a container's root, by what COPY and ADD of a Dockerfile are made of, onto the disk instead of a layer.
 import { createHash, type Hash } from 'node:crypto';
-import { modifiedSeconds, nameInUrl } from '../build/instructions/download-name.ts';
+import { nameInUrl } from '../build/instructions/download-name.ts';
+import { modifiedSeconds } from '../context/last-modified.ts';
 import { bytesFromText, textFromBytes } from '../bytes.ts';
 import { extractArchiveFile, isArchiveFile } from '../build/instructions/add-archive.ts';
 import { parseModeChange } from '../build/instructions/copy-mode.ts';

@@ -7,6 +7,7 @@ import { BuilderError, systemCode, isMissing, unreachableFor, withoutUser } from
 import type { Emit } from '../events.ts';
 import { given } from '../given.ts';
 import { applyIgnoreFile } from './ignore-file.ts';
+import { modifiedSeconds } from './last-modified.ts';
 import type { MovedFolders } from '../files/moved-folders.ts';
 import { isGitContext } from './source-word.ts';
 import { diskView } from '../files/disk-view.ts';
@@ -120,10 +121,9 @@ async function openPlace(place: string, options: ContextOptions): Promise<Opened
     case 'http':
     case 'https':
       return await inPrivateFolder(options, async (folder) => {
-        const { body, lastModified = '' } = await openRemote(place, options);
+        const { body, lastModified } = await openRemote(place, options);
         const filled = await fillFolder(withoutSecrets(place), body, folder, options);
-        const modified = Math.floor(Date.parse(lastModified) / 1000);
-        return { ...filled, ...(Number.isNaN(modified) ? {} : { timeSeconds: modified }) };
+        return { ...filled, ...given({ timeSeconds: modifiedSeconds({ lastModified }) }) };
       });
     default: {
       const message = `Cannot open context ${withoutSecrets(place)}: contexts of ${scheme}:// are not supported`;

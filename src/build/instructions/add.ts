@@ -1,5 +1,6 @@
 // ADD: as COPY, and archives are unpacked, URLs downloaded, repositories checked out. dockerfile reference, "ADD".
 import { bytesFromText } from '../../bytes.ts';
+import { modifiedSeconds } from '../../context/last-modified.ts';
 import type { SourceTree } from '../../context/tree.ts';
 import { isGitSource, isUrlSource } from '../../context/source-word.ts';
 import { selectSources } from '../../context/select.ts';
@@ -22,7 +23,7 @@ import {
   startJob,
 } from './copy.ts';
 import { type CopyJob, copyLooseFile, copySelection } from './copy-tree.ts';
-import { modifiedSeconds, nameInUrl } from './download-name.ts';
+import { nameInUrl } from './download-name.ts';
 
 /** What a repository is wanted for. */
 export interface GitRequest {

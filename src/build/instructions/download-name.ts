@@ -1,4 +1,4 @@
-// What a download is called and how old it is, by its URL and its server.
+// What a download is called, by its URL.
 
 /** The last name of a URL's path, decoded; undefined where it has none that can be a file's. */
 export function nameInUrl(url: URL): string | undefined {
@@ -11,10 +11,4 @@ export function nameInUrl(url: URL): string | undefined {
     return last; // a percent sign that is no escape stands for itself
   }
   return name.split('/').findLast((part) => part !== '' && part !== '.' && part !== '..' && !part.includes('\0'));
-}
-
-/** Seconds since 1970; undefined where the server doesn't say. */
-export function modifiedSeconds({ lastModified = '' }: { readonly lastModified?: string | undefined }): number | undefined {
-  const time = Date.parse(lastModified);
-  return Number.isNaN(time) ? undefined : Math.floor(time / 1000);
 }
