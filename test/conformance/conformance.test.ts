@@ -24,10 +24,7 @@ const moreFlags = (process.env['CONFORMANCE_FLAGS'] ?? '').split(' ').filter((fl
 const lastModified = 'Tue, 03 Feb 2015 04:05:06 GMT';
 const all = readCases(folder);
 assert.equal(all.filter(isKnownToDiffer).length, knownToDiffer.size, 'known-to-differ.ts names a case that does not exist');
-const cases = all.filter(
-  (one) =>
-    (chosenEngine() === 'podman' || one.group === 'pods') && !(moreFlags.includes('--materialize') && isUnpackedAtOnce(one.dockerfile)),
-);
+const cases = all.filter((one) => chosenEngine() === 'podman' || one.group === 'pods');
 const differing = cases.filter(isKnownToDiffer).length;
 
 let registry: RunningRegistry;
@@ -66,12 +63,6 @@ describe('conformance', { concurrency: 2 }, () => {
     });
   }
 });
-
-/** Whether each stage begins with a RUN: what is unpacked for that is all that `--materialize` unpacks, so one build shows both. */
-function isUnpackedAtOnce(dockerfile: string): boolean {
-  const stages = dockerfile.split(/^\s*FROM\s.*\n/im).slice(1);
-  return stages.length > 0 && stages.every((stage) => /^(?:\s*(?:#.*)?\n)*\s*RUN\s/i.test(stage));
-}
 
 function isKnownToDiffer(one: ConformanceCase): boolean {
   return knownToDiffer.has(one.name);
