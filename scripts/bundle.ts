@@ -26,7 +26,7 @@ const programs = {
   'enter-container': 'src/sandbox/enter-container.ts',
 } as const;
 
-/** What few builds need, in files of their own that are read when it is; each is a third of a megabyte for every start otherwise. */
+/** What few builds need, in files of their own that are read when it is: together more than a megabyte, which every start would read. */
 const apart = {
   ssh2: 'node_modules/ssh2/lib/index.js',
   yaml: 'node_modules/yaml/dist/index.js',

@@ -1,7 +1,8 @@
 // usage: npm run image [-- --debug] [--busybox PATH] [--output FOLDER]
 //        node scripts/image.ts --rootfs FOLDER [--debug] [--busybox PATH]
-// Writes the builder image as an OCI layout (tags latest and warmer, with --debug also debug) with our own code and no engine, or,
-// with --rootfs, only its files for a Containerfile. Same sources and machine, same bytes. The program goes into build/program too, for bin/yadokari.
+// Writes the builder image as an OCI layout (tags latest and warmer, with --debug also debug) with our own code and no engine, and its
+// program into build/program, for bin/yadokari; or, with --rootfs, only the image's files for a Containerfile. Same sources and machine,
+// same bytes.
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
