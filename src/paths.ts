@@ -6,8 +6,8 @@ import { BuilderError } from './errors.ts';
 /** The path of a root itself. */
 export const rootPath = bytesFromText('.');
 
-/** What Linux takes of a path in one call: PATH_MAX without the NUL. */
-const longestPathBytes = 4095;
+/** What Linux takes of a path in one call, and the longest target of a link: PATH_MAX without the NUL. */
+export const longestPathBytes = 4095;
 
 /** Refuses a path below the root that no system call takes, before each of its folders is looked for. @throws ERR_ROOTFS */
 export function checkLength(path: ByteString, task: string): void {

@@ -2,7 +2,7 @@
 // engines ignore is ignored. Where readers besides are known to disagree about what an archive holds, we refuse it, so that
 // nothing can be smuggled past one of them.
 import { type ByteString, bytesFromBuffer } from '../bytes.ts';
-import { cleanPath } from '../paths.ts';
+import { cleanPath, longestPathBytes } from '../paths.ts';
 import { ByteSource } from './byte-source.ts';
 import type { Entry, EntryType, Timestamp } from './entry.ts';
 import { type Header, blockSize, isZeroBlock, parseHeader, malformed } from './header.ts';
@@ -149,7 +149,7 @@ async function buildEntry(header: Header, block: Buffer, extension: Extension, b
   if (type === 'file') return fileEntry(common, header.typeflag, block, fields, bytes);
   if (type !== declared && fields.size > 0) throw malformed(`entry ${show(path)} is named as a directory and has content`);
   if (fields.sparse !== undefined) throw malformed(`entry ${show(path)} is no file and has the map of one`);
-  if (type === 'symlink') return { entry: { ...common, size: 0, linkTarget: checkTarget(fields.linkTarget) } };
+  if (type === 'symlink') return { entry: { ...common, size: 0, linkTarget: checkLength(checkTarget(fields.linkTarget), path) } };
   if (type === 'hardlink') return { entry: { ...common, size: 0, linkTarget: cleanPath(checkTarget(fields.linkTarget)) } };
   if (type === 'character' || type === 'block') return { entry: { ...common, size: 0, device: deviceOf(header, path) } };
   return { entry: { ...common, size: 0 } };
@@ -236,6 +236,12 @@ function oneOf(long: ByteString | undefined, extended: ByteString | undefined): 
 function checkTarget(target: ByteString): ByteString {
   if (target === '') throw malformed('an entry has an empty link target');
   return checkPath(target);
+}
+
+// Of symbolic links alone: a RUN that goes down folder by folder can give a file a longer name, and another one.
+function checkLength(target: ByteString, path: ByteString): ByteString {
+  if (target.length <= longestPathBytes) return target;
+  throw malformed(`the target of link ${show(path)} has ${target.length} bytes, and Linux takes ${longestPathBytes}`);
 }
 
 function checkPath(path: ByteString): ByteString {

@@ -6,7 +6,7 @@ import { show } from '../layer/show.ts';
 import { whiteoutOf } from '../layer/whiteout.ts';
 import { type ImageTree, rootNode } from './image-tree.ts';
 import type { TreeNode } from './node.ts';
-import { childPath, clampPath, isWithin, splitPath } from '../paths.ts';
+import { childPath, clampPath, isWithin, longestPathBytes, splitPath } from '../paths.ts';
 import { resolveInTree } from './resolve.ts';
 
 const noXattrs: ReadonlyMap<string, Buffer> = new Map();
@@ -102,6 +102,8 @@ export class LayerApplication {
 
   // As mkdir(2) makes them: below a setgid directory of its group. A whiteout spares them for what is in them.
   #makeDirectories(path: ByteString): void {
+    // A RUN may make a longer one, and then each folder has an entry.
+    if (path.length > longestPathBytes) throw malformed(path, `lies in no folder, and Linux makes none of ${path.length} bytes at once`);
     const mtime = { seconds: 0, nanoseconds: 0 };
     let above = rootNode;
     for (let end = path.indexOf('/'); ; end = path.indexOf('/', end + 1)) {

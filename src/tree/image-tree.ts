@@ -2,6 +2,7 @@
 // that COPY, ADD and WORKDIR look things up in; the disk is only where RUN sees it. A file takes some 60 bytes (see `Rows` and
 // `DirectoryNames`), and one that has several names is one node.
 import { rootPath } from '../paths.ts';
+import { BuilderError } from '../errors.ts';
 import type { ByteString } from '../bytes.ts';
 import { type Metadata } from '../layer/entry.ts';
 import { DirectoryNames } from './directory-names.ts';
@@ -17,6 +18,11 @@ export const rootNode = 0;
 const Field = { mode: 0, uid: 1, gid: 2, size: 3, seconds: 4, nanoseconds: 5, layer: 6, entry: 7, links: 8 } as const;
 const fieldCount = 9;
 const ownFields = [Field.size, Field.seconds, Field.nanoseconds, Field.entry];
+
+/** A node's attributes and target of so many bytes are as good as free: no more than its row and name. */
+const freeExtraBytes = 1024;
+/** Of all nodes together, ever: strangers' archives may have megabytes of attributes for each of their files. */
+const extraLimitBytes = 64 * 1024 * 1024;
 
 /** What few nodes have. */
 type Extra = Pick<TreeNode, 'linkTarget' | 'device' | 'xattrs'>;
@@ -34,6 +40,7 @@ export class ImageTree {
   #children = new DirectoryNames();
   #names = 0;
   #extras = new Map<number, Extra>();
+  #extraBytes = 0;
 
   /** A root that belongs to 0:0 with mode 0755, and nothing in it. */
   constructor() {
@@ -191,6 +198,7 @@ export class ImageTree {
     copy.#children = this.#children.clone();
     copy.#names = this.#names;
     copy.#extras = new Map(this.#extras);
+    copy.#extraBytes = this.#extraBytes;
     return copy;
   }
 
@@ -239,12 +247,25 @@ export class ImageTree {
   }
 
   #setExtra(node: number, { linkTarget, device, xattrs }: Extra): void {
-    if (linkTarget === undefined && device === undefined && xattrs.size === 0) this.#extras.delete(node);
-    else
-      this.#extras.set(node, {
-        xattrs,
-        ...(linkTarget === undefined ? {} : { linkTarget }),
-        ...(device === undefined ? {} : { device }),
-      });
+    if (linkTarget === undefined && device === undefined && xattrs.size === 0) {
+      this.#extras.delete(node);
+      return;
+    }
+    // What is given again was counted.
+    if (this.#extras.get(node)?.xattrs !== xattrs) this.#count(xattrs, linkTarget?.length ?? 0);
+    this.#extras.set(node, {
+      xattrs,
+      ...(linkTarget === undefined ? {} : { linkTarget }),
+      ...(device === undefined ? {} : { device }),
+    });
+  }
+
+  #count(xattrs: Metadata['xattrs'], targetBytes: number): void {
+    let bytes = targetBytes;
+    for (const [name, value] of xattrs) bytes += name.length + value.length;
+    this.#extraBytes += Math.max(0, bytes - freeExtraBytes);
+    if (this.#extraBytes <= extraLimitBytes) return;
+    const state = `its files have more than ${extraLimitBytes / 1024 ** 2} MiB of extended attributes and link targets`;
+    throw new BuilderError('ERR_LAYER', `Cannot hold an image's tree: ${state}`);
   }
 }

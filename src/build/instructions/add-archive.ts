@@ -10,7 +10,7 @@ import type { Entry, Metadata, Timestamp } from '../../layer/entry.ts';
 import { blockSize, isZeroBlock, parseHeader } from '../../layer/header.ts';
 import { readEntries } from '../../layer/read.ts';
 import { isReservedName } from '../../layer/whiteout.ts';
-import { childPath, clampPath, namesOf, pathBelow, rootPath, splitPath } from '../../paths.ts';
+import { checkLength, childPath, clampPath, isWithin, namesOf, pathBelow, rootPath, splitPath } from '../../paths.ts';
 import type { NodeType } from '../../tree/node.ts';
 import { type TreePlace, resolveInTree } from '../../tree/resolve.ts';
 import type { CopyJob } from './copy-tree.ts';
@@ -116,7 +116,8 @@ class Extraction {
     const { target } = this.#job;
     const { parent, name } = splitPath(path);
     const place = childPath(this.#enter(parent), name);
-    if (entry.type === 'hardlink') return target.draft.link(place, this.#linked(entry));
+    checkLength(place, 'make');
+    if (entry.type === 'hardlink') return target.draft.link(place, this.#linked(entry, place));
     if (entry.type === 'directory' && target.isDirectory(place)) target.update(place, this.#metadataOf(entry));
     else await this.#put(entry, entry.type, place);
     if (entry.type === 'directory') this.#times.set(place, this.#timeOf(entry));
@@ -148,15 +149,19 @@ class Extraction {
     const { target, destination, policy } = this.#job;
     const inside = target.replaces ? parent : this.#resolve(parent, 'follow').path;
     const resolved = pathBelow(destination.path, inside);
+    // Each folder on the way would be made, half a million of one name in a header of 1 MiB.
+    checkLength(resolved, 'make');
     target.makeDirectories(resolved, { ...policy.parents, owner: policy.owner ?? { uid: 0, gid: 0 }, mode: 0o755 });
     return resolved;
   }
 
-  #linked(entry: Entry): ByteString {
+  #linked(entry: Entry, place: ByteString): ByteString {
     const wanted = this.#pathOf(entry.linkTarget ?? entry.path);
     const { path, node } = this.#resolve(wanted, 'keep');
-    if (node !== undefined && !this.#job.target.draft.tree.isDirectory(node)) return pathBelow(this.#job.destination.path, path);
-    const state = node === undefined ? 'which does not exist' : 'which is a directory';
+    const linked = pathBelow(this.#job.destination.path, path);
+    const isReplaced = linked !== place && isWithin(linked, place);
+    if (node !== undefined && !isReplaced && !this.#job.target.draft.tree.isDirectory(node)) return linked;
+    const state = node === undefined ? 'which does not exist' : isReplaced ? 'which it would replace' : 'which is a directory';
     throw new BuilderError('ERR_LAYER', `entry '${textFromBytes(entry.path)}' is a hard link to '${textFromBytes(wanted)}', ${state}`);
   }
 

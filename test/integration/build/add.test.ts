@@ -174,6 +174,27 @@ for (const [title, entries, pattern] of [
   ],
   ['a name with .. inside', [{ name: 'a/../../evil', content: 'x' }], /leads out of the archive/],
   ['a hard link that leads out', [{ name: 'h', type: 'hardlink', linkname: '../canary' }], /leads out of the archive/],
+  [
+    'a folder in half a million folders',
+    [{ name: 'f', content: 'x', pax: { path: `${'a/'.repeat(500_000)}f` } }],
+    /: Cannot make \/x\/a\/.{0,60}…: its path has 1000001 bytes, and Linux takes 4095$/,
+  ],
+  [
+    'links that make a path longer than any',
+    [
+      { name: 'l', type: 'symlink', linkname: 'd/'.repeat(2000) },
+      { name: `l/${'e/'.repeat(2000)}f`, content: 'x' },
+    ],
+    /Cannot make \/x\/d\/.{0,60}…: its path has \d+ bytes, and Linux takes 4095$/,
+  ],
+  [
+    'a hard link in the place of a folder with its target',
+    [
+      { name: 'd/f', content: 'x' },
+      { name: 'd', type: 'hardlink', linkname: 'd/f' },
+    ],
+    /entry 'd' is a hard link to 'd\/f', which it would replace/,
+  ],
   ['a hard link to nothing', [{ name: 'h', type: 'hardlink', linkname: 'no' }], /hard link to 'no'/],
   ["a layer's deletion mark", [{ name: 'a/.wh.b', content: '' }], /by which layers delete/],
 ] as const) {

@@ -119,6 +119,7 @@ const refused: readonly (readonly [what: string, archive: Buffer, message: RegEx
   ['an entry behind a single block of zeros', Buffer.concat([Buffer.alloc(512), tar([{ path: 'a' }])]), /zeros/],
   ['an unknown type', tar([{ path: 'a', type: 'Z' }]), /unknown type "Z"/],
   ['a link to nothing', tar([{ path: 'a', type: '2', link: '' }]), /empty link target/],
+  ['a link to more than a path can have', tar([{ path: 'a', type: '2', pax: { linkpath: 'x/'.repeat(2048) } }]), /"a" has 4096 bytes/],
   ['a NUL in an extended name', tar([{ path: 'a', pax: { path: 'x\0y' } }]), /NUL/],
   ['owner 4294967295, which chown takes for "unchanged"', tar([{ path: 'a', pax: { uid: '4294967295' } }]), /uid/],
   ['owner 4294967296', tar([{ path: 'a', pax: { gid: '4294967296' } }]), /gid/],

@@ -107,3 +107,17 @@ test(`${seeds} random images are in the tree what they are on the disk`, { skip,
   // Otherwise the images would be no test of anything.
   assert.ok(failures < seeds / 2, `${failures} images failed`);
 });
+
+test('a layer whose one entry lies in half a million folders that have none is refused at once', () => {
+  const entry = fileAt(`${'a/'.repeat(500_000)}f`);
+  const application = new LayerApplication(new ImageTree(), 0);
+  assert.throws(() => application.apply(entry), {
+    code: 'ERR_LAYER',
+    message: /^entry "a.{0,320}" lies in no folder, and Linux makes none of 999999 bytes/,
+  });
+});
+
+function fileAt(path: string): Entry {
+  const mtime = { seconds: 0, nanoseconds: 0 };
+  return { type: 'file', path: bytesFromText(path), mode: 0o644, uid: 0, gid: 0, size: 0, mtime, xattrs: new Map() };
+}

@@ -32,6 +32,18 @@ test('a node keeps all that it was given', () => {
   }
 });
 
+test('a tree holds labels of any number of files, and no more than 64 MiB of what strangers attach to theirs', () => {
+  const tree = new ImageTree();
+  const labels = new Map([['security.selinux', Buffer.alloc(1000)]]);
+  for (let count = 0; count < 100_000; count++) tree.put(at(`l${count}`), node('file', { xattrs: labels }));
+  const big = { xattrs: new Map([['user.a', Buffer.alloc(65536)]]) };
+  const more = (): void => {
+    for (let count = 0; count < 1100; count++) tree.put(at(`b${count}`), node('file', big));
+  };
+  assert.throws(more, { code: 'ERR_LAYER', message: /more than 64 MiB of extended attributes and link targets$/ });
+  assert.ok(tree.at(at('b1000')) !== undefined);
+});
+
 test('at() finds exactly what is there, and follows no link', () => {
   const tree = treeOf({ d: 'dir', 'd/f': 'file', l: '-> d' });
   assert.equal(tree.at(at('l/f')), undefined);
