@@ -7,7 +7,7 @@ import { type StoredManifest, isSchema1Type, manifestLimitBytes, servedType, sto
 import { MediaType } from '../oci/media-type.ts';
 import type { Reference } from '../oci/reference.ts';
 import { type RepositoryOptions, RepositoryRequests, type Wish } from './repository-requests.ts';
-import { type Response, changed, discard, expect, failureOf, header, htmlInstead, isHtml, readJson } from './response.ts';
+import { type Response, changed, discard, expect, failureOf, header, htmlInstead, isHtml, otherDigest, readJson } from './response.ts';
 import { type Retry, isTransientStatus, withRetries } from './retry.ts';
 
 const manifestTypes = [MediaType.ociIndex, MediaType.ociManifest, MediaType.dockerList, MediaType.dockerManifest].join(', ');
@@ -151,7 +151,9 @@ export class Repository {
     const response = await this.requests.send('HEAD', `blobs/${digest}`, { access: 'push', task }, signal, 'any');
     await discard(response);
     // A login page has an answer to everything.
-    if (response.status === 200) return isHtml(response) ? 'unknown' : 'yes';
+    if (response.status === 200 && isHtml(response)) return 'unknown';
+    // Of another blob it says nothing about ours: that is sent, and the answer to it is checked.
+    if (response.status === 200) return otherDigest(response, digest) === undefined ? 'yes' : 'no';
     if (response.status === 404) return 'no';
     if (![401, 403, 405, 501].includes(response.status) && !isTransientStatus(response.status)) throw await failureOf(response, task);
     this.#answersHead = false;

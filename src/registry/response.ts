@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream';
 import { BuilderError, RegistryError } from '../errors.ts';
 import { given } from '../given.ts';
+import { type Digest, isDigest, splitDigest } from '../oci/digest.ts';
 import { type Json, parseJson } from '../oci/json.ts';
 import { TransientError, isTransientStatus, parseRetryAfter } from './retry.ts';
 
@@ -25,6 +26,13 @@ export interface Response {
 /** The first value of a header. */
 export function header(response: Pick<Response, 'headers'>, name: string): string | undefined {
   return response.headers.get(name)?.[0];
+}
+
+/** The digest that an answer about `digest` names instead; undefined where it names that one, none, or one of another algorithm. */
+export function otherDigest(response: Pick<Response, 'headers'>, digest: Digest): Digest | undefined {
+  const told = header(response, 'docker-content-digest')?.trim();
+  if (told === undefined || told === digest || !isDigest(told)) return undefined;
+  return splitDigest(told).algorithm === splitDigest(digest).algorithm ? told : undefined;
 }
 
 /** The URL for people: no user, no password, no query values (presigned signatures are secrets), no fragment. */

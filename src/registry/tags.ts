@@ -56,7 +56,9 @@ export async function eachPage(
   use: (root: Json, response: Response) => void,
 ): Promise<'read' | 'missing'> {
   let next: string | URL | undefined = path;
-  for (let left = listLimitBytes; next !== undefined;) {
+  // A page in a circle is met again after at most three turns of it; to remember all of them would be as much as the list.
+  let mark: string | undefined;
+  for (let [left, pages] = [listLimitBytes, 1]; next !== undefined; pages++) {
     const response: Response = await repository.requests.send('GET', next, { access: 'pull', headers: { accept }, task }, signal);
     if (missing?.includes(response.status) === true) {
       await discard(response);
@@ -66,6 +68,9 @@ export async function eachPage(
     const { bytes, root } = await readJson(response, pageLimitBytes, `the answer to "${task}"`);
     use(root, response);
     next = nextPage(response, task);
+    if (next !== undefined && next.href === mark)
+      throw refusal(response, `Cannot ${task}: ${response.url.host} leads from page to page in a circle`);
+    if ((pages & (pages - 1)) === 0) mark = next?.href;
     left -= bytes.length + pageCostBytes;
     if (left < 0) throw refusal(response, `Cannot ${task}: ${response.url.host} sends pages without end`);
   }

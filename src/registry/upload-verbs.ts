@@ -1,11 +1,12 @@
 // The verbs of an upload: distribution-spec, "Pushing blobs". One request each, no policy.
+import { BuilderError, RegistryError } from '../errors.ts';
 import { given } from '../given.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { locationOf } from './location.ts';
 import type { Repository } from './repository.ts';
 import type { Wish } from './repository-requests.ts';
-import { type Response, discard, expect, header } from './response.ts';
+import { type Response, discard, expect, header, otherDigest, redactUrl } from './response.ts';
 import { TransientError } from './retry.ts';
 import type { Body } from './transport.ts';
 
@@ -37,10 +38,16 @@ export async function mountBlob(
   const response = await expect(await repository.requests.send('POST', `blobs/uploads/${query}`, wish, signal), [201, 202], task);
   if (response.status === 202) return await sessionOf(response, task);
   await discard(response);
-  return 'mounted';
+  const other = otherDigest(response, digest);
+  if (other === undefined) return 'mounted';
+  const request = { method: response.method, url: redactUrl(response.url), status: response.status };
+  throw new RegistryError(`Cannot ${task}: the registry says it mounted ${other}, not ${digest}`, request);
 }
 
-/** distribution-spec end-6: the whole blob in one PUT, or the end of one that was sent in chunks. */
+/**
+ * distribution-spec end-6: the whole blob in one PUT, or the end of one that was sent in chunks. @throws ERR_DIGEST_MISMATCH where the
+ * registry says that it stored another one
+ */
 export async function putBlob(
   repository: Repository,
   location: URL,
@@ -61,7 +68,13 @@ export async function putBlob(
     task,
     ...given({ body }),
   };
-  await discard(await expect(await repository.requests.send('PUT', url, wish, signal), [201, 200, 204], task));
+  const response = await expect(await repository.requests.send('PUT', url, wish, signal), [201, 200, 204], task);
+  await discard(response);
+  const other = otherDigest(response, digest);
+  if (other === undefined) return;
+  throw new BuilderError('ERR_DIGEST_MISMATCH', `Cannot ${task}: the registry says it stored ${other}, not ${digest}`, {
+    hint: 'the registry, or what stands before it, takes one upload for another: try again, and ask its keeper if it stays so',
+  });
 }
 
 /** distribution-spec end-5: bytes `start` to `start + body.sizeBytes`; the next location and the bytes that are there. */

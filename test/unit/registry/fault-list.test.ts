@@ -93,7 +93,11 @@ const list: CaseList = {
     ['the answer lost', lost, 'a manifest whose answer was lost is pushed'],
     ['500 although it is there', lost, 'a manifest that is stored although every answer says 500'],
   ],
-  F14: [['a blob that HEAD said was there', lost, "name: 'HEAD says that it is there'"]],
+  F14: [
+    ['a blob that HEAD said was there', lost, "name: 'HEAD says that it is there'"],
+    ['another blob that HEAD names', lost, 'a HEAD that answers with another blob'],
+    ['another blob that was stored', lost, 'a blob that the registry says it stored as another'],
+  ],
   F15: [
     ['403 and 409, immutable', up, 'stays what it is, and counts as success only by the flag'],
     ['404, 405, 413', lost, 'a manifest that is refused with ${status} is an error at once, with a hint'],
@@ -101,6 +105,7 @@ const list: CaseList = {
   ],
   F16: [
     ['201 that is a lie', lost, "name: 'mounting it is answered with 201'"],
+    ['201 for another blob', lost, 'a mount that is answered with another blob'],
     ['202', faults, 'one that is answered 202 uses its session'],
     ['401, 403, 404, 500', answers, 'a mount that is answered ${status} becomes an upload at once'],
     ['no answer', up, 'a mount that hangs becomes an upload'],

@@ -111,14 +111,28 @@ test('an endless manifest is cut off', async () => {
 
 test('a list of tags without end is cut off, however its pages are', async () => {
   const page = '{"tags":["v1"]}'.padEnd(4 * 1024 * 1024);
+  let pages = 0;
   at.registry.inject({
     path: /tags\/list/,
     times: 1000,
-    act: (request, response) => void response.writeHead(200, { link: `<${request.url}>; rel="next"` }).end(page),
+    act: (_, response) => void response.writeHead(200, { link: `</v2/app/image/tags/list?last=${pages++}>; rel="next"` }).end(page),
   });
   await assert.rejects(at.client.listTags(at.named('app/image'), signal), { code: 'ERR_REGISTRY', message: /sends pages without end/ });
   assert.ok(at.registry.requests.length < 20, String(at.registry.requests.length));
 });
+
+for (const length of [1, 2, 3, 7])
+  test(`pages that lead in a circle of ${length} are left before long`, async () => {
+    let pages = 0;
+    const act: Fault['act'] = (_, response) =>
+      void response.writeHead(200, { link: `<?page=${Math.max(2, (pages += 1)) % length}>; rel="next"` }).end('{"tags":["v1"]}');
+    at.registry.inject({ path: /tags\/list/, times: 1000, act });
+    await assert.rejects(at.client.listTags(at.named('app/image'), signal), {
+      code: 'ERR_REGISTRY',
+      message: /leads from page to page in a circle$/,
+    });
+    assert.ok(pages <= 4 * length + 2, String(pages));
+  });
 
 test('a busy registry is tried again, as late as it asks', async () => {
   await stored(someBytes(10));

@@ -152,3 +152,53 @@ test('a manifest that is known by its sha512 is stored where the registry names 
   const failed = at.client.pushImage(stored, [at.named('app/image:v2')], {}, signal);
   await assert.rejects(failed, { code: 'ERR_DIGEST_MISMATCH' });
 });
+
+/** The registry does what it is asked, and speaks of another blob in its answer. */
+const nameOther: Fault['act'] = async (_, response, proceed) => {
+  const writeHead = response.writeHead.bind(response);
+  response.writeHead = (status: number) => writeHead(status, { 'docker-content-digest': digestOf('other'), location: '/v2/x' });
+  await proceed();
+};
+
+test('a blob that the registry says it stored as another is an error that names both, and no manifest follows', async () => {
+  const content = someBytes(1000);
+  at.registry.inject({ method: 'PUT', path: new RegExp(digestOf(content).slice(7)), times: 100, act: nameOther });
+  const says = new RegExp(
+    `^Cannot push blob ${digestOf(content)} to .*: the registry says it stored ${digestOf('other')}, not ${digestOf(content)}$`,
+  );
+  await assert.rejects(push(content), { code: 'ERR_DIGEST_MISMATCH', message: says });
+  assert.equal(at.registry.manifests.size, 0);
+});
+
+test('a blob whose upload is answered with what is no digest, or one of another algorithm, is pushed', async () => {
+  for (const told of ['sha512:'.padEnd(135, 'a'), 'x', '']) {
+    const act: Fault['act'] = async (_, response, proceed) => {
+      const writeHead = response.writeHead.bind(response);
+      response.writeHead = (status: number) => writeHead(status, { 'docker-content-digest': told, location: '/v2/x' });
+      await proceed();
+    };
+    at.registry.inject({ method: 'PUT', path: /uploads/, times: 2, act });
+    assert.ok((await push(someBytes(1000))) !== undefined, told);
+  }
+});
+
+test('a HEAD that answers with another blob says nothing of ours, which is sent', async () => {
+  const content = someBytes(1000);
+  at.registry.inject({
+    method: 'HEAD',
+    path: new RegExp(digestOf(content)),
+    act: async (_, response) => await Promise.resolve(void response.writeHead(200, { 'docker-content-digest': digestOf('other') }).end()),
+  });
+  await push(content);
+  assert.ok(at.registry.blobs.has(digestOf(content)));
+});
+
+test('a mount that is answered with another blob becomes an upload at once', async () => {
+  const content = someBytes(1000);
+  await push(content, 'app/source:v1');
+  const pulled = await at.client.pullImage(at.named('app/source:v1'), platform, signal);
+  at.registry.inject({ method: 'POST', path: /mount=/, times: 2, act: answer(201, '', { 'docker-content-digest': digestOf('other') }) });
+  await at.client.pushImage(pulled, [at.named('app/other:v1')], {}, signal);
+  assert.ok(at.registry.links.has(`app/other@${digestOf(content)}`));
+  assert.equal(at.count('PUT', /other\/manifests/), 1);
+});
