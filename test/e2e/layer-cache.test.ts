@@ -94,7 +94,7 @@ async function keptIn(repository: string): Promise<number> {
   return (await answer.text()).match(/"[0-9a-f]{64}"/g)?.length ?? 0;
 }
 
-test('a build that is killed at 30 moments goes on from what was finished, and comes to the same digest', async () => {
+test('a build that is killed at 15 moments goes on from what was finished, and comes to the same digest', async () => {
   const random = randomFrom(20261126);
   const steps = Array.from({ length: 6 }, (_, index) => `RUN sleep 0.2; echo ${index} > /${index}\n`).join('');
   const slow = `FROM @REG@/base:latest\n${steps}`;
@@ -115,13 +115,13 @@ test('a build that is killed at 30 moments goes on from what was finished, and c
     (await readRegistryImage(scene.registry.host, repository, 'latest'))?.digest;
   let killed = 0;
   let [resumed, lost] = [0, 0];
-  for (let round = 0; killed < 30; round++) {
+  for (let round = 0; killed < 15; round++) {
     const repository = `killed/${round}`;
     for (let isDone = false; !isDone;) {
       const kept = await keptIn(repository);
       resumed += kept;
       const { run, talks } = await begin(repository, ['--cache']);
-      if (killed < 30) {
+      if (killed < 15) {
         await Promise.race([talks.then(async () => await setTimeout(random(durationMs))), run.ended]);
         await run.kill('SIGKILL');
       }

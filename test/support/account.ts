@@ -5,12 +5,17 @@ import { execFileSync, spawnSync } from 'node:child_process';
 /** Adds a user with a group of the same id, and with `first` 65,536 ids from there on to map; one that a run left behind goes. */
 export function addAccount(name: string, uid: number, first?: number): void {
   removeAccount(name);
-  execFileSync('groupadd', ['--gid', String(uid), name]);
+  must('groupadd', '--gid', String(uid), name);
   // A system account gets no ranges by itself.
-  execFileSync('useradd', ['--system', '--no-create-home', '--uid', String(uid), '--gid', name, name], { stdio: 'ignore' });
+  must('useradd', '--system', '--no-create-home', '--no-log-init', '--uid', String(uid), '--gid', name, name);
   if (first === undefined) return;
   const range = `${first}-${first + 65_535}`;
-  execFileSync('usermod', ['--add-subuids', range, '--add-subgids', range, name]);
+  must('usermod', '--add-subuids', range, '--add-subgids', range, name);
+}
+
+/** @throws Error with what the program says. */
+function must(program: string, ...args: readonly string[]): void {
+  execFileSync(program, args, { stdio: 'pipe' });
 }
 
 /** Removes it with its group and ranges, if it is there. */

@@ -54,6 +54,8 @@ async function startOnce(options: RegistryOptions): Promise<RunningRegistry> {
     'version: 0.1',
     'log:',
     '  level: error',
+    '  accesslog:',
+    '    disabled: true',
     'storage:',
     '  filesystem:',
     `    rootdirectory: ${folder}/data`,

@@ -49,11 +49,10 @@ const podmanEngine: Engine = {
     const name = container.name ?? `yadokari-test-${process.pid}-${++containers}`;
     // Where memory runs out, the engine's monitor leaves a file named "oom" in its working directory.
     const follow = async (): Promise<CommandResult> => {
-      try {
-        return await run(podmanCommand(runArguments(inPod({ ...container, name }))), { ...options, cwd: tmpdir() });
-      } finally {
-        await podman(['rm', '-f', '-i', name]);
-      }
+      const result = await run(podmanCommand(runArguments(inPod({ ...container, name }))), { ...options, cwd: tmpdir() });
+      // One that it could not wait for is still there; others it has removed itself.
+      if (result.signal !== undefined || container.isKept === true) await podman(['rm', '-f', '-i', name]);
+      return result;
     };
     return Promise.resolve({
       ended: follow(),

@@ -8,7 +8,7 @@ import { after, suite, test } from 'node:test';
 import { createGunzip } from 'node:zlib';
 import { type FlatNode, flatten } from '../../support/flatten.ts';
 import { readTar } from '../../support/tar-reader.ts';
-import { type ContainerBench, openContainerBench, whyNoContainers } from '../../support/working-containers.ts';
+import { type Caller, type ContainerBench, openContainerBench, whyNoContainers } from '../../support/working-containers.ts';
 
 /** Lines of a script; `$c` is its container, which begins as busybox unless the script says otherwise. */
 interface Script {
@@ -111,20 +111,22 @@ for (const caller of ['root', 'user'] as const) {
   const skip = whyNoContainers(caller) || (spawnSync('buildah', ['--version']).status !== 0 && 'buildah is not installed');
   const bench = skip === false ? await openContainerBench(caller) : undefined;
   suite(`scripts by buildah and by us, as ${caller === 'root' ? 'root' : 'an ordinary user'}`, { skip }, () => {
-    if (bench !== undefined) testScripts(bench, caller === 'root' ? scripts : scripts.filter(({ name }) => byUser.has(name)));
+    if (bench !== undefined) testScripts(bench, caller, caller === 'root' ? scripts : scripts.filter(({ name }) => byUser.has(name)));
   });
 }
 
-function testScripts(bench: ContainerBench, chosen: readonly Script[]): void {
+function testScripts(bench: ContainerBench, caller: Caller, chosen: readonly Script[]): void {
   const { folder, storeFolder, argv, must } = bench;
   // One shell is the caller's, and all that it starts.
   const asCaller = argv().slice(0, argv().indexOf('--') + 1);
   const engine = ['buildah', '--root', join(folder, 'buildah'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs'];
-  const env = { ...bench.env, BUILDAH_ISOLATION: 'chroot', XDG_RUNTIME_DIR: join(folder, 'xdg') };
+  const env = { ...bench.env, BUILDAH_ISOLATION: 'chroot', XDG_RUNTIME_DIR: join(folder, 'xdg'), TMPDIR: folder };
   const shell = (text: string, cwd = folder) =>
     spawnSync('env', [...asCaller, 'sh', '-ec', text], { cwd, encoding: 'utf8', env, timeout: 120_000 });
   after(() => {
     shell(`${engine.join(' ')} rm --all`);
+    // An ordinary user's podman leaves a process that holds his namespaces, and by that his account.
+    if (caller === 'user') shell('podman system migrate');
     bench[Symbol.dispose]();
   });
   writeSources(folder);
