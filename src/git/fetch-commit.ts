@@ -1,7 +1,8 @@
 // From what is wanted to a commit in a pack on disk: with no history where the server allows, with all of it where not.
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { BuilderError } from '../errors.ts';
+import { dirname } from 'node:path';
+import { BuilderError, systemCode } from '../errors.ts';
 import { type GitLocation, isCommit } from './location.ts';
 import { parseTag } from './objects.ts';
 import { Pack } from './pack.ts';
@@ -77,7 +78,7 @@ async function fetchInto(server: GitServer, wants: readonly string[], depth: num
   try {
     fetched = await fetchPack(server, wants, depth, async (bytes) => {
       signal.throwIfAborted();
-      for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
+      writePiece(fd, bytes, name, path);
       // The last 20 bytes are the hash of all before them.
       const both = Buffer.concat([tail, bytes]);
       const cut = Math.max(both.length - 20, 0);
@@ -91,6 +92,16 @@ async function fetchInto(server: GitServer, wants: readonly string[], depth: num
   if (hash.digest('hex') !== tail.toString('hex'))
     throw new BuilderError('ERR_DIGEST_MISMATCH', `Cannot fetch from ${name}: the pack is cut off or damaged`);
   return { kind: 'pack', pack: await Pack.open(path, name, signal), shallow: fetched.shallow };
+}
+
+// A pack may be as large as the disk, and no larger: nobody knows before how large it is.
+function writePiece(fd: number, bytes: Buffer, name: string, path: string): void {
+  try {
+    for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
+  } catch (error) {
+    const state = systemCode(error) === 'ENOSPC' ? 'there is no room for its pack' : 'its pack can not be written';
+    throw new BuilderError('ERR_CONTEXT', `Cannot fetch from ${name}: ${state} in ${dirname(path)}`, { cause: error });
+  }
 }
 
 // For servers that give out no commit by its name, and for commits of which only the beginning is known.

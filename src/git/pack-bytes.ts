@@ -19,6 +19,8 @@ export interface EntryHead {
 
 /** What is inflated at once; larger things only exist as deltas, which are made in memory. */
 const memoryLimitBytes = 1 << 29;
+/** Of a directory, a commit or a tag, which git never streams: a directory of half a million files has no more. */
+const ownLimitBytes = 1 << 25;
 const windowBytes = 1 << 20;
 const idBytes = 20;
 
@@ -90,11 +92,15 @@ export class PackBytes {
   }
 
   /** An entry's bytes, inflated, and where the next entry begins. @throws ERR_CONTEXT where they are not as the head says */
-  inflate({ start, sizeBytes }: EntryHead): { readonly bytes: Buffer; readonly next: number } {
-    if (sizeBytes > memoryLimitBytes)
-      throw new BuilderError('ERR_UNSUPPORTED', `Cannot read ${this.#name}: an object of ${sizeBytes} bytes would have to fit into memory`);
-    // zlib makes data longer by a thousandth at worst; what packs it worse than that gets a second chance with more.
-    for (let length = sizeBytes + (sizeBytes >> 8) + 1024; ; length *= 8) {
+  inflate({ start, sizeBytes, type }: EntryHead): { readonly bytes: Buffer; readonly next: number } {
+    if (sizeBytes > (type === 'blob' || type === 'delta' ? memoryLimitBytes : ownLimitBytes))
+      throw new BuilderError(
+        'ERR_UNSUPPORTED',
+        `Cannot read ${this.#name}: an object of ${sizeBytes} bytes (${type}) would have to fit into memory`,
+      );
+    // zlib makes data longer by a thousandth at worst; what packs it worse than that gets one more chance, as it may go on without end.
+    const usual = sizeBytes + (sizeBytes >> 8) + 1024;
+    for (let length = usual; ; length *= 8) {
       const input = this.at(start, length);
       try {
         const chunkSize = Math.max(64, Math.min(sizeBytes, 1 << 20));
@@ -103,7 +109,7 @@ export class PackBytes {
         if (buffer.length !== sizeBytes) throw this.damaged('an object is shorter than it says');
         return { bytes: buffer, next: start + engine.bytesWritten };
       } catch (error) {
-        if (systemCode(error) === 'Z_BUF_ERROR' && input.length === length) continue;
+        if (systemCode(error) === 'Z_BUF_ERROR' && input.length === length && length === usual) continue;
         if (error instanceof BuilderError) throw error;
         throw this.damaged('an object can not be inflated', error);
       }

@@ -15,6 +15,25 @@ export interface PackBlob {
   readonly content: AsyncIterable<Buffer>;
 }
 
+/** Deltas in a row: git makes no more (pack.depth in git-config(1)), and each of them is work for every one behind it. */
+const maxDeltas = 4095;
+/** Of objects that wait for their deltas to be made: more of them are made anew when their turn comes. */
+const heldLimitBytes = 1 << 26;
+/** Objects, and bytes of them, after which others have their turn. */
+const breathObjects = 512;
+const breathBytes = 1 << 23;
+
+/** An object that has deltas which are not made yet. */
+interface Base {
+  readonly id: string;
+  readonly offset: number;
+  readonly type: ObjectType;
+  /** Absent where too many are held. */
+  readonly bytes?: Buffer;
+  readonly waiting: readonly number[];
+  readonly depth: number;
+}
+
 /** Undeltified blobs above this pass through in pieces. */
 const streamAboveBytes = 1 << 22;
 
@@ -119,10 +138,11 @@ export class Pack {
     const deltas = new Map<number | string, number[]>();
     let offset = 12;
     let deltaCount = 0;
+    const breath = new Breath(signal);
     for (let number = 0; number < count; number += 1) {
-      if (number % 512 === 0) await breathe(signal);
       const head = this.#bytes.head(offset);
       const { base } = head;
+      await breath.after(Math.min(head.sizeBytes, streamAboveBytes));
       if (base === undefined) offset = await this.#enter(offset, head);
       else {
         const waiting = deltas.get(base);
@@ -133,7 +153,7 @@ export class Pack {
       }
     }
     if (offset !== this.#bytes.end) throw this.#bytes.damaged('it has more in it than it says');
-    const resolved = deltaCount === 0 ? 0 : await this.#resolve(deltas, signal);
+    const resolved = deltaCount === 0 ? 0 : await this.#resolve(deltas, breath);
     if (resolved !== deltaCount) throw this.#bytes.damaged('a delta has no base in it');
   }
 
@@ -152,32 +172,57 @@ export class Pack {
   }
 
   // Depth first, so that a base is let go of as soon as its last delta is made.
-  async #resolve(deltas: ReadonlyMap<number | string, readonly number[]>, signal: AbortSignal): Promise<number> {
+  async #resolve(deltas: ReadonlyMap<number | string, readonly number[]>, breath: Breath): Promise<number> {
     let count = 0;
-    const stack: { readonly offset: number; readonly base: PackObject }[] = [];
-    const add = (id: string, offset: number, object: () => PackObject): void => {
+    let heldBytes = 0;
+    const stack: Base[] = [];
+    const add = (id: string, offset: number, { type, bytes }: Partial<PackObject>, depth: number): void => {
       const waiting = [...(deltas.get(offset) ?? []), ...(deltas.get(id) ?? [])];
       if (waiting.length === 0) return;
-      const base = object();
-      for (const delta of waiting) stack.push({ offset: delta, base });
+      if (depth === maxDeltas) throw this.#bytes.damaged(`more than ${maxDeltas} deltas are made of each other`);
+      const isHeld = bytes !== undefined && heldBytes + bytes.length <= heldLimitBytes;
+      if (isHeld) heldBytes += bytes.length;
+      stack.push({ id, offset, waiting, depth, type: type ?? 'blob', ...(isHeld ? { bytes } : {}) });
     };
     const whole = [...this.#offsets]; // what deltas become is entered while we walk
     for (const [id, offset] of whole) {
-      add(id, offset, () => this.#readAt(offset));
-      for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-        if (count % 512 === 0) await breathe(signal);
-        const { type } = next.base;
-        const bytes = this.#apply(next.base.bytes, this.#bytes.head(next.offset));
-        const made = nameOf(type, bytes);
-        const isNew = !this.#offsets.has(made);
-        if (isNew) this.#offsets.set(made, next.offset);
-        count += 1;
-        // Two deltas to one object: what waits for its id has had its turn.
-        const { offset: at } = next;
-        add(isNew ? made : '', at, () => ({ type, bytes }));
+      add(id, offset, {}, 0);
+      for (let base = stack.pop(); base !== undefined; base = stack.pop()) {
+        heldBytes -= base.bytes?.length ?? 0;
+        const { type, bytes } = base.bytes === undefined ? this.#readAt(base.offset) : { type: base.type, bytes: base.bytes };
+        for (const delta of base.waiting) {
+          const made = this.#apply(bytes, this.#bytes.head(delta));
+          await breath.after(made.length);
+          const name = nameOf(type, made);
+          const isNew = !this.#offsets.has(name);
+          if (isNew) this.#offsets.set(name, delta);
+          count += 1;
+          // Two deltas to one object: what waits for its id has had its turn.
+          add(isNew ? name : '', delta, { type, bytes: made }, base.depth + 1);
+        }
       }
     }
     return count;
+  }
+}
+
+/** Lets others have their turn, and hears of an abort: everything else here is synchronous. */
+class Breath {
+  readonly #signal: AbortSignal;
+  #objects = 0;
+  #bytes = 0;
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  async after(bytes: number): Promise<void> {
+    this.#objects += 1;
+    this.#bytes += bytes;
+    if (this.#objects < breathObjects && this.#bytes < breathBytes) return;
+    this.#objects = this.#bytes = 0;
+    await setImmediate();
+    this.#signal.throwIfAborted();
   }
 }
 
@@ -187,9 +232,4 @@ function nameOf(type: ObjectType, bytes: Buffer): string {
 
 async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
-}
-
-async function breathe(signal: AbortSignal): Promise<void> {
-  await setImmediate();
-  signal.throwIfAborted();
 }

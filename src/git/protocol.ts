@@ -53,7 +53,6 @@ const agent = 'agent=yadokari';
 /** Of a list that a server sends, with what holding a line costs besides: enough for a million refs with long names. */
 const listLimitBytes = 1 << 28;
 const lineCostBytes = 64;
-const shallowLineBytes = 48;
 
 /** Reads a server's greeting. @throws ERR_CONTEXT, ERR_UNSUPPORTED for repositories with SHA-256 names */
 export async function meet(upload: UploadPack): Promise<GitServer> {
@@ -139,9 +138,11 @@ export async function fetchPack(
   const deepen = depth > 0 && knowsShallow ? [linePacket(`deepen ${depth}\n`)] : [];
   const question = server.version === 2 ? newQuestion(wants, deepen) : oldQuestion(server, wants, deepen);
   const answer = await upload.ask(Buffer.concat(question));
-  for (;;) {
+  for (let left = listLimitBytes; ;) {
     const packet = await answer.next();
     if (packet === undefined) throw new BuilderError('ERR_CONTEXT', `Cannot fetch from ${upload.name}: its answer was cut off`);
+    left -= lineCostBytes + (packet.kind === 'line' ? packet.bytes.length : 0);
+    if (left < 0) throw tooLong(upload);
     if (packet.kind !== 'line') continue;
     const text = packet.bytes.length > 1000 ? '' : textOf(packet);
     if (text.startsWith('ERR ')) {
@@ -149,7 +150,6 @@ export async function fetchPack(
       if (/not our ref|unadvertised object/i.test(text)) return { kind: 'refused', reason: words(text.slice(4)) };
       throw spoken(upload, text);
     }
-    if (shallow.length * (shallowLineBytes + lineCostBytes) > listLimitBytes) throw tooLong(upload);
     if (/^shallow [0-9a-f]{40}$/.test(text)) shallow.push(text.slice('shallow '.length));
     else if (text === 'packfile' || text === 'NAK') break;
   }
@@ -179,13 +179,15 @@ function oldQuestion(server: GitServer, wants: readonly string[], deepen: readon
 }
 
 async function readSideband(upload: UploadPack, answer: PacketReader, write: (bytes: Buffer) => Promise<void>): Promise<void> {
-  for (;;) {
+  for (let left = listLimitBytes; ;) {
     const packet = await answer.next();
     if (packet === undefined || packet.kind !== 'line') return; // a pack knows where it ends, so a cut is found later
     const [band] = packet.bytes;
     if (band === 1) await write(packet.bytes.subarray(1));
     else if (band === 3) throw spoken(upload, packet.bytes.toString('utf8', 1));
     else if (band !== 2) throw spoken(upload, textOf(packet));
+    // Words about its work, which nobody asked for, and signs of life.
+    else if ((left -= packet.bytes.length + lineCostBytes) < 0) throw tooLong(upload);
   }
 }
 

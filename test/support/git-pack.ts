@@ -44,6 +44,22 @@ export function refDelta(base: string, delta: Buffer): Buffer {
   return Buffer.concat([entryHead(7, delta.length), Buffer.from(base, 'hex'), deflateSync(delta)]);
 }
 
+/** What drops the first bytes of a base of `baseLength` and has `added` (fewer than 128) behind the rest; both lengths are above 127. */
+export function shift(baseLength: number, dropped: number, added: string): Buffer {
+  const kept = baseLength - dropped;
+  const copy = [0xff, ...[0, 8, 16, 24].map((bits) => (dropped >> bits) & 255), ...[0, 8, 16].map((bits) => (kept >> bits) & 255)];
+  return Buffer.from([...size(baseLength), ...size(kept + added.length), ...copy, added.length, ...Buffer.from(added)]);
+}
+
+function size(value: number): number[] {
+  return value < 128 ? [value] : [(value % 128) | 128, ...size(Math.floor(value / 128))];
+}
+
+/** A pack's entry with content that is compressed already. */
+export function rawEntry(type: number, sizeBytes: number, compressed: Buffer): Buffer {
+  return Buffer.concat([entryHead(type, sizeBytes), compressed]);
+}
+
 function entryHead(type: number, size: number): Buffer {
   const bytes: number[] = [];
   let rest = Math.floor(size / 16);

@@ -7,7 +7,7 @@ import { bytesFromText } from '../../../src/bytes.ts';
 import { applyDelta } from '../../../src/git/delta.ts';
 import { Pack } from '../../../src/git/pack.ts';
 import { writeTree } from '../../../src/git/write-tree.ts';
-import { type RawObject, blob, nameOf, rawPack, rawTree, refDelta } from '../../support/git-pack.ts';
+import { type RawObject, blob, nameOf, rawEntry, rawPack, rawTree, refDelta, shift } from '../../support/git-pack.ts';
 import { temporaryFolder } from '../../support/tree.ts';
 
 const never = new AbortController().signal;
@@ -123,6 +123,51 @@ test('Pack.open() resolves deltas of deltas, in any order', async (context) => {
   for (const object of [some, second, third]) assert.deepEqual(pack.read(nameOf(object)).bytes, object.bytes);
 });
 
+/** Each made of the one before it, with one more delta of each that nothing is made of. */
+function chain(length: number, sizeBytes: number): { readonly pack: Buffer; readonly last: Buffer } {
+  const first = blob('a'.repeat(sizeBytes));
+  let last = first.bytes;
+  const entries: Buffer[] = [];
+  for (let count = 0; count < length; count += 1) {
+    const base = nameOf({ type: 'blob', bytes: last });
+    const added = String(count).padStart(8, '0');
+    entries.push(refDelta(base, shift(sizeBytes, sizeBytes - 200, `leaf ${count}`)), refDelta(base, shift(sizeBytes, 8, added)));
+    last = Buffer.concat([last.subarray(8), Buffer.from(added)]);
+  }
+  return { pack: rawPack([first], entries), last };
+}
+
+test('Pack.open() takes as many deltas in a row as git makes, and no more', async (context) => {
+  const { pack, last } = chain(4095, 256);
+  assert.deepEqual((await open(context, pack)).read(nameOf({ type: 'blob', bytes: last })).bytes, last);
+  await assert.rejects(open(context, chain(4097, 256).pack), {
+    code: 'ERR_CONTEXT',
+    message: /more than 4095 deltas are made of each other$/,
+  });
+});
+
+test('Pack.open() holds few of the objects that deltas branch off from', async (context) => {
+  const { pack, last } = chain(300, 1 << 20);
+  const before = process.memoryUsage().arrayBuffers;
+  let most = 0;
+  const watch = setInterval(() => (most = Math.max(most, process.memoryUsage().arrayBuffers - before)), 1);
+  const opened = await open(context, pack);
+  clearInterval(watch);
+  assert.ok(most < 200 << 20, `${most} bytes were held`);
+  assert.deepEqual(opened.read(nameOf({ type: 'blob', bytes: last })).bytes, last);
+});
+
+test('Pack.open() lets others have their turn while it makes large objects of few bytes', async (context) => {
+  const base = blob('a'.repeat(1 << 20));
+  const entries = Array.from({ length: 400 }, (_, count) => refDelta(nameOf(base), shift(1 << 20, 9, `${count}`.padStart(9, '0'))));
+  const path = join(temporaryFolder(context), 'pack');
+  writeFileSync(path, rawPack([base], entries));
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(), 20);
+  await assert.rejects(Pack.open(path, 'https://h/r.git', stop.signal), { name: 'AbortError' });
+});
+
+const emptyBlocks = Buffer.concat([Buffer.from([0x78, 1]), Buffer.alloc(5_000_000, Buffer.from([0, 0, 0, 255, 255]))]);
 const honest = rawPack([some, blob(Array.from({ length: 100 }, (_, index) => index * index).join(' '))]);
 for (const row of [
   { name: 'that is no pack', bytes: Buffer.from('no pack at all, not by any means'), says: /is no pack/ },
@@ -136,6 +181,12 @@ for (const row of [
     bytes: rawPack([{ type: 'tree', bytes: Buffer.from('x'), claimedSize: 2 ** 50 }]),
     says: /fit into memory/,
   },
+  {
+    name: 'with a directory of half a gigabyte',
+    bytes: rawPack([{ type: 'tree', bytes: Buffer.from('x'), claimedSize: 2 ** 29 }]),
+    says: /object of 536870912 bytes \(tree\) would have to fit into memory/,
+  },
+  { name: 'with one byte in a million blocks of nothing', bytes: rawPack([some], [rawEntry(3, 1, emptyBlocks)]), says: /inflated/ },
   { name: 'with a large blob that is none', bytes: rawPack([{ ...some, claimedSize: 2 ** 40 }]), says: /not as long/ },
   { name: 'with a delta without base', bytes: rawPack([some], [refDelta('1'.repeat(40), Buffer.from([5, 5, 0x90, 5]))]), says: /no base/ },
   {

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { authorizationFor } from '../../../src/surroundings/git-credentials.ts';
 import { knownKeys } from '../../../src/git/known-hosts.ts';
 import { PacketReader, linePacket } from '../../../src/git/packet.ts';
-import { converse, meet } from '../../../src/git/protocol.ts';
+import { fetchCommit } from '../../../src/git/fetch-commit.ts';
+import { type GitServer, converse, fetchPack, meet } from '../../../src/git/protocol.ts';
 import { parseRemote } from '../../../src/git/remote.ts';
 import { parseSubmodules } from '../../../src/git/submodules.ts';
 
@@ -144,5 +145,42 @@ test('authorizationFor() refuses a secret of several lines, and goes on as nobod
   assert.throws(() => authorizationFor(remote, { secrets, env: { GIT_TOKEN: 't' }, isTop: true, top: remote }), {
     code: 'ERR_USAGE',
     message: 'Cannot use secret GIT_AUTH_HEADER: it has several lines',
+  });
+});
+
+/** A server whose answer is these packets, over and over. */
+function talker(...packets: readonly Buffer[]): GitServer {
+  const answer = async function* (): AsyncGenerator<Buffer> {
+    yield* packets;
+    for (const last = packets.at(-1) ?? Buffer.alloc(0); ;) yield last;
+  };
+  const upload = converse('https://h/r.git', answer(), { write: () => undefined, close: () => undefined });
+  return { upload, version: 2, capabilities: new Map(), advertised: [] };
+}
+
+for (const [what, ...packets] of [
+  ['words before a pack', linePacket('x'.repeat(60_000))],
+  ['words beside a pack', linePacket('packfile\n'), linePacket(`\u0002${'x'.repeat(60_000)}`)],
+] as const)
+  test(`fetchPack() gives up who sends ${what} without end`, async () => {
+    const says = { code: 'ERR_CONTEXT', message: /^Cannot read https:\/\/h\/r.git: the server sends a list that is too long$/ };
+    await assert.rejects(
+      fetchPack(talker(...packets), ['1'.repeat(40)], 1, async () => await Promise.resolve()),
+      says,
+    );
+  });
+
+test('fetchCommit() ends in one line where a pack has no end and its disk has one', async () => {
+  const server = talker(linePacket('packfile\n'), linePacket(`\u0001${'x'.repeat(60_000)}`));
+  const wish = { ref: '1'.repeat(40), checksum: undefined, fetchesByCommit: false };
+  const fetched = fetchCommit(
+    async () => await Promise.resolve(server),
+    wish,
+    { packPath: '/dev/full', depth: 1 },
+    new AbortController().signal,
+  );
+  await assert.rejects(fetched, {
+    code: 'ERR_CONTEXT',
+    message: /^Cannot fetch from https:\/\/h\/r.git: there is no room for its pack in \/dev$/,
   });
 });
