@@ -12,6 +12,7 @@ import type { Signer } from '../trust/signer.ts';
 import type { ResolveImage } from './base-images.ts';
 import { type Lendable } from './borrow-places.ts';
 import type { AddScope } from './instructions/add.ts';
+import type { VolumeClaims } from './instructions/cache-volumes.ts';
 
 export interface BuildPorts {
   /** Where images go. */
@@ -47,6 +48,8 @@ export interface BuildPorts {
   readonly protectedPaths: readonly ByteString[];
   /** Where results of earlier builds in this container are, and what somebody writes to during this one: absolute. */
   readonly keptPlaces?: readonly string[];
+  /** What a command may not take for a volume of its own. */
+  readonly volumes?: VolumeClaims;
   /** Contexts in whose folders the image may work for a while. */
   readonly lendable?: Lendable;
   /** Milliseconds since 1970. */

@@ -14,6 +14,7 @@ import type { ExecutionContext } from './execute.ts';
 import { type BuildPlan, isReadAtOnce } from './plan.ts';
 import type { BuildPorts } from './ports.ts';
 import type { KeptCaches } from './instructions/cache-mounts.ts';
+import { CacheVolumes } from './instructions/cache-volumes.ts';
 import type { BuildRequest } from './request.ts';
 import { StageFiles, type StageFilesOptions } from '../rootfs/stage-files.ts';
 import type { StageResult } from './stage.ts';
@@ -37,12 +38,13 @@ interface SourceParts {
 /** Sources of one build. */
 export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan: BuildPlan, parts: SourceParts): BuildSources {
   const contexts = new Set(request.namedContexts.map((context) => contextName(context.name)));
-  const { ports } = parts;
+  const { ports, stageFiles } = parts;
   const images = new Map<string, StageFiles>();
   const namespace = cacheNamespace(request);
   // Hashed, since it may hold anything.
   const subfolder = namespace === '' ? 'default' : createHash('sha256').update(namespace).digest('hex');
   const cacheFolder = join(request.builderFolder, 'caches', subfolder);
+  const volumes = ports.volumes === undefined ? undefined : new CacheVolumes(stageFiles.disk.root, ports.volumes);
   return {
     contextFor: (planned, platform) => {
       const named = (from: string, allowsNumbers: boolean, range: SourceRange): Promise<SourceTree> => {
@@ -63,6 +65,7 @@ export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan:
             ssh: (id) => ports.ssh.get(id),
             cacheFolder: bytesFromText(cacheFolder),
             kept: parts.kept,
+            volumes,
           },
         },
         copy: { sources: async (from) => (from?.value === undefined ? ports.context : await named(from.value, true, from.range)) },

@@ -33,16 +33,23 @@ export async function waitForLock(path: ByteString, kind: LockKind, signal: Abor
 }
 
 /**
- * A lock on a folder itself, in which nothing stays of it. Where the file system has none for folders (NFS), nobody waits for anybody.
- * @throws SystemError where the folder can't be opened, and the signal's reason
+ * A lock on a folder itself, in which nothing stays of it. Where the file system has none for folders (NFS), nobody waits for anybody,
+ * and `onNone` is called. @throws SystemError where the folder can't be opened, and the signal's reason
  */
-export async function waitForFolderLock(folder: ByteString, signal: AbortSignal): Promise<Disposable> {
-  const tryOnce = (): Disposable | undefined => tryLockOpened(folder, 'exclusive', constants.O_RDONLY | constants.O_DIRECTORY);
-  const withoutLock: Disposable = { [Symbol.dispose]: () => undefined };
-  return await waitFor(() => orElse(tryOnce, ifCode(['EBADF', 'ENOLCK', 'EOPNOTSUPP', 'ENOSYS'], withoutLock)), signal);
+export async function waitForFolderLock(
+  folder: ByteString,
+  signal: AbortSignal,
+  { kind = 'exclusive', onWait, onNone }: { readonly kind?: LockKind; readonly onWait?: () => void; readonly onNone?: () => void } = {},
+): Promise<Disposable> {
+  const tryOnce = (): Disposable | undefined => tryLockOpened(folder, kind, constants.O_RDONLY | constants.O_DIRECTORY);
+  const none = ['EBADF', 'ENOLCK', 'EOPNOTSUPP', 'ENOSYS'];
+  const lock = await waitFor(() => orElse(tryOnce, ifCode(none, 'none' as const)), signal, onWait);
+  if (lock !== 'none') return lock;
+  onNone?.();
+  return { [Symbol.dispose]: () => undefined };
 }
 
-async function waitFor(tryOnce: () => Disposable | undefined, signal: AbortSignal, onWait?: () => void): Promise<Disposable> {
+async function waitFor<Lock>(tryOnce: () => Lock | undefined, signal: AbortSignal, onWait?: () => void): Promise<Lock> {
   for (let isFirst = true; ; isFirst = false) {
     const lock = tryOnce();
     if (lock !== undefined) return lock;

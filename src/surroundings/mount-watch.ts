@@ -12,6 +12,8 @@ export interface MountWatch {
   readonly before: () => void;
   /** Looks again, and warns of what the command `text` made there, once for each mount. */
   readonly after: (text: string, step: StepLabel | undefined) => void;
+  /** Has nothing more to tell of the mount at this absolute path. */
+  readonly leave: (path: string) => void;
 }
 
 /** Entries of a mount that are looked at: a volume may hold any number, and a RUN is not to wait for them. */
@@ -38,6 +40,7 @@ export function watchMounts(
     .filter(({ inImage }) => !engineOwn.test(inImage.slice(1)) && !temporary.has(inImage));
   const told = new Set<string>();
   return {
+    leave: (path) => void told.add(path),
     before: () => {
       for (const place of places) if (!told.has(place.path)) place.seen = look(place.path);
     },

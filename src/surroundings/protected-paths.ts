@@ -15,10 +15,15 @@ export const imageFolders: ReadonlySet<string> = new Set(
  * the container's files: whatever else stood in `/` before the first build, such as a CI runner's own files.
  */
 export function protectedPaths(rootPath: string, own: readonly string[], containerFiles: readonly ByteString[]): readonly ByteString[] {
+  return [...mountsBelow(bytesFromText(rootPath)), ...containerFiles, ...placesInRoot(rootPath, own)];
+}
+
+/** Those of the paths that are in the root, as paths below it. */
+export function placesInRoot(rootPath: string, paths: readonly string[]): readonly ByteString[] {
   const root = realFolder(rootPath);
   // What is below a link of the container's is where that leads, and no reason to keep a folder in the link's place.
-  const inside = own.map((path) => relative(root, realPlace(resolve(path)))).filter((path) => path !== '' && !path.startsWith('..'));
-  return [...mountsBelow(bytesFromText(rootPath)), ...containerFiles, ...inside.map(bytesFromText)];
+  const inside = paths.map((path) => relative(root, realPlace(resolve(path)))).filter((path) => path !== '' && !path.startsWith('..'));
+  return inside.map(bytesFromText);
 }
 
 /** WORKDIR of the builder's image. */

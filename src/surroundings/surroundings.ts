@@ -24,7 +24,7 @@ import { pathIn } from '../paths.ts';
 import type { BuildPorts } from '../build/ports.ts';
 import { type ContextWatch, watchContexts } from './context-watch.ts';
 import { type Contexts, contextsFolder, openContexts } from './contexts.ts';
-import { imageFolders, imageWorkFolder, keepFolder, protectedPaths } from './protected-paths.ts';
+import { imageFolders, imageWorkFolder, keepFolder, placesInRoot, protectedPaths } from './protected-paths.ts';
 import { recoverContexts } from './recover-contexts.ts';
 import { type RegistryAccess, accessRegistries, openRegistries } from './registries.ts';
 import { type ContainerFiles, findContainerFiles, containerFilesList } from './container-files.ts';
@@ -84,6 +84,7 @@ export async function openSurroundings(
     watch = watchContexts(claims.foreignFolders, { rootPath, builderFolder, isMoved, ownFiles: options.growingFiles, emit });
     const contextWatch = watch;
     const realFolders = claims.foreignFolders.map((folder) => realpathSync(folder));
+    const mounts = watchMounts(readMounts(), claims.containerFiles.names, { rootPath, known: claims.own, emit });
     const { secretFiles, inputs } = filesOf(request, registry, network.credentialFiles, { ...claims, ...options });
     const ports: BuildPorts = {
       registry: network.clients.push,
@@ -95,19 +96,12 @@ export async function openSurroundings(
       namedFolders: new Map([...contexts.named.folders].map(([name, tree]) => [name, watched(tree, contextWatch)])),
       verifySeal: claims.verifySeal,
       ...launcher,
-      launch: guardLaunch(launch, {
-        secretFiles,
-        folders: claims.foreignFolders,
-        watch,
-        mounts: watchMounts(readMounts(), claims.containerFiles.names, { rootPath, known: claims.own, emit }),
-        step,
-        verifySeal: claims.verifySeal,
-        emit,
-      }),
+      launch: guardLaunch(launch, { ...claims, secretFiles, folders: claims.foreignFolders, watch, mounts, step, emit }),
       secrets: network.secrets,
       ssh: request.ssh,
       protectedPaths: claims.protectedPaths,
       keptPlaces: [...claims.containerFiles.kept, ...options.growingFiles, ...inputs],
+      volumes: { claimed: claims.builders, onCache: mounts.leave },
       lendable: { folders: realFolders, moved, isAllowed: request.borrowsContext, imageFolders },
       now: Date.now,
       emit,
@@ -180,6 +174,8 @@ interface Claims {
   readonly foreignFolders: readonly string[];
   /** What the builder has, reads and writes by itself. */
   readonly own: readonly string[];
+  /** The same below the root, without ignored paths, which are the user's. */
+  readonly builders: readonly ByteString[];
   readonly containerFiles: ContainerFiles;
   /** @throws ERR_TAMPERED when a RUN changed the builder's own files. */
   readonly verifySeal: () => void;
@@ -206,12 +202,17 @@ function claimPaths(
   });
   stack.defer(containerFiles.leave);
   const contexts = [main.wholeFolder, ...named.wholeFolders];
+  const used = [...own, ...contexts, '/busybox', '/yadokari'];
   const isPrivate = (folder: string): boolean => folder.startsWith(`${join(builderFolder, contextsFolder)}/`);
   const sealed = [...(isElsewhere ? [] : ownFolders), join(builderFolder, containerFilesList), ...contexts.filter(isPrivate)];
   return {
     protectedPaths: protectedPaths(rootPath, own, containerFiles.names),
     foreignFolders: contexts.filter((folder) => !isPrivate(folder)),
-    own: [...own, ...contexts, ...growingFiles, '/busybox', '/yadokari'],
+    own: [...used, ...growingFiles],
+    builders: placesInRoot(
+      rootPath,
+      used.filter((path) => !ignored.includes(path)),
+    ),
     containerFiles,
     verifySeal: sealFolder(...writable(sealed)),
   };

@@ -45,6 +45,10 @@ const causes: Readonly<Record<string, Build & { readonly stopAt?: string; readon
   'a destination is Docker Hub by accident': { dockerfile: base, args: ['--destination=app/x'], withoutDockerHub: true },
   'credentials are no JSON': { dockerfile: base, env: { DOCKER_AUTH_CONFIG: '{"auths": ' } },
   'a download is another than it should be': { dockerfile: `${base}ADD --checksum=sha256:${'0'.repeat(64)} http://@REG@/v2/ /file\n` },
+  'a volume that is to be a cache is read-only': {
+    dockerfile: `${base}RUN --mount=type=cache,target=/root/.cache/pip true\n`,
+    volumes: ['/mnt:/root/.cache:ro'],
+  },
   'a mount would cover what is not the image’s': { dockerfile: `${base}RUN --mount=type=tmpfs,target=/proc true\n` },
   'a name can not be in a layer': { dockerfile: `${base}RUN touch /.wh.x\n` },
   'the disk is full': {

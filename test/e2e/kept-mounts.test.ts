@@ -1,6 +1,7 @@
-// --cache-mounts as its users have it: pods that have nothing in common but a registry, or a volume for an OCI layout.
+// --cache-mounts as its users have it: pods that have nothing in common but a registry, or a volume for an OCI layout or for a cache itself.
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { must } from '../support/command.ts';
 import { Scene, type SceneResult, treeOf } from '../support/scene.ts';
@@ -62,6 +63,49 @@ test('the repository can be a folder on a volume, and caches on a volume of thei
   assert.deepEqual(printed(await build('two')), ['one']);
   assert.deepEqual(printed(await build('three', `${caches}:/kaniko/caches`)), ['one', 'two'], 'the other one is newer');
   assert.deepEqual(printed(await build('four')), ['one', 'three', 'two']);
+});
+
+test('a volume at a cache, or above it, is the cache: it keeps what it has, and neither image nor repository get any of it', async () => {
+  const [home, go, shared] = [await scene.folder(), await scene.folder(), await scene.folder()];
+  await writeFile(join(go, 'old'), 'old\n');
+  await mkdir(join(shared, 'in'));
+  await writeFile(join(shared, 'in/given'), 'given\n');
+  const mounts = ['id=pip,target=/root/.cache/pip,mode=0700', 'target=/go,sharing=locked', 'target=/shared/in,ro', 'target=/own'];
+  const caches = mounts.map((mount) => `--mount=type=cache,${mount}`).join(' ');
+  const run = `RUN ${caches} cd /root/.cache/pip && cat /go/* /shared/in/given * ; ls -ld . && for d in . /go /own; do echo new > $d/$WORD; done`;
+  const build = async (word: string, ...more: readonly string[]): Promise<SceneResult> =>
+    await scene.build({
+      dockerfile: `FROM @REG@/base\nENV WORD=${word}\n${run}\n`,
+      repository: 'mounts/volumes',
+      volumes: [`${home}:/root/.cache`, `${go}:/go`, `${shared}:/shared:ro`],
+      args: [...args, ...more],
+    });
+  const first = await build('one');
+  assert.equal(first.status, 0, first.output);
+  assert.deepEqual(printed(first).slice(0, 2), ['old', 'given'], first.output);
+  assert.match(first.output, /\| drwx------ /);
+  for (const place of ['root/.cache', 'go', 'shared'])
+    assert.equal(first.output.split(`/${place} is a volume, and so the cache itself`).length, 2, first.output);
+  assert.match(first.output, /without effect for the cache at \/root\/\.cache\/pip, as it is the volume's: id=pip$/m);
+  assert.doesNotMatch(first.output, /is mounted into this container/);
+  assert.deepEqual(
+    [...first.output.matchAll(/^the cache (\S+) is kept/gm)].map(([, id]) => id),
+    ['/own'],
+  );
+  assert.deepEqual(
+    [...treeOf(first).keys()].filter((path) => /pip|^\/go|^\/shared|one$/.test(path)),
+    [],
+  );
+  assert.equal(await readFile(join(home, 'pip/one'), 'utf8'), 'new\n');
+  const second = await build('two');
+  assert.deepEqual([second.status, printed(second).slice(0, 4)], [0, ['old', 'new', 'given', 'new']], second.output);
+  assert.deepEqual(
+    [await readdir(go), await readdir(join(home, 'pip'))],
+    [
+      ['old', 'one', 'two'],
+      ['one', 'two'],
+    ],
+  );
 });
 
 test('what a RUN puts in the place of a cache folder leads nowhere', async () => {

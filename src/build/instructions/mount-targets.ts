@@ -19,7 +19,7 @@ import { type MadeFolders, existingParent, makeFolders, removeFolders } from './
 import { timestampOf } from './mount-copy.ts';
 
 /** Mounts that containers have for passing things, so that targets below them are fine. */
-const scratchMounts = ['dev', 'run', 'tmp', 'var/run', 'var/tmp'];
+export const scratchMounts: readonly string[] = ['dev', 'run', 'tmp', 'var/run', 'var/tmp'];
 
 /** What is to stand at a target while a command runs. */
 export interface Thing {

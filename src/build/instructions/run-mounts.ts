@@ -7,6 +7,7 @@ import type { Flag } from '../../dockerfile/instruction.ts';
 import { BuilderError, DockerfileError } from '../../errors.ts';
 import type { Emit } from '../../events.ts';
 import { type CacheMount, CacheMounts, type KeptCaches, cacheOnDisk } from './cache-mounts.ts';
+import type { CacheInVolume, CacheVolumes } from './cache-volumes.ts';
 import { copyTree } from './mount-copy.ts';
 import { findSource } from './mount-source.ts';
 import { type Mount, parseMount } from './mount.ts';
@@ -25,6 +26,8 @@ export interface MountSources {
   readonly cacheFolder: ByteString;
   /** Where what they hold is kept between builders, where it is. */
   readonly kept?: KeptCaches | undefined;
+  /** The pod's volumes, where there can be any. */
+  readonly volumes?: CacheVolumes | undefined;
 }
 
 export interface MountScope {
@@ -55,8 +58,11 @@ export async function putMounts(flags: readonly Flag[], placements: MountTargets
   const mounts = flags.map((flag) => ({ flag, mount: parseMount(flag, scope.expand, scope.workingDir) }));
   const work = new MountWork(scope);
   try {
-    await work.lockCaches(mounts.flatMap(({ mount }) => (mount.type === 'cache' ? [mount] : [])));
-    const placed = mounts.flatMap(({ flag, mount }) => work.thingFor(flag, mount));
+    const inVolumes = mounts.flatMap(({ mount }) => volumeOf(mount, scope.sources) ?? []);
+    const others = mounts.filter(({ mount }) => inVolumes.every((one) => one.mount !== mount));
+    await scope.sources.volumes?.use(inVolumes, scope);
+    await work.lockCaches(others.flatMap(({ mount }) => (mount.type === 'cache' ? [mount] : [])));
+    const placed = others.flatMap(({ flag, mount }) => work.thingFor(flag, mount));
     for (const { target, thing } of placed.toSorted((a, b) => (a.target < b.target ? -1 : 1))) await placements.put(target, await thing());
   } catch (error) {
     work.close();
@@ -72,11 +78,15 @@ export function foreseeMounts(flags: readonly Flag[], scope: Pick<MountScope, 's
   for (const flag of flags) {
     try {
       const mount = parseMount(flag, scope.expand, scope.workingDir);
-      if (mount.type === 'cache') kept.foresee(cacheOnDisk(cacheFolder, mount));
+      if (mount.type === 'cache' && volumeOf(mount, scope.sources) === undefined) kept.foresee(cacheOnDisk(cacheFolder, mount));
     } catch (error) {
       if (!(error instanceof BuilderError)) throw error;
     }
   }
+}
+
+function volumeOf(mount: Mount, { volumes }: MountSources): CacheInVolume | undefined {
+  return mount.type === 'cache' ? volumes?.find(mount) : undefined;
 }
 
 interface Wanted {

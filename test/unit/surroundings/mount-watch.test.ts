@@ -40,6 +40,17 @@ test('a RUN that makes, changes or removes something in a mount is told once tha
   );
 });
 
+test('a mount that commands have for their cache is told no more', (context) => {
+  const root = temporaryFolder(context);
+  mkdirSync(join(root, 'cache'));
+  const mounts = [{ id: 0, target: bytesFromText(join(root, 'cache')), isReadOnly: false }];
+  const watch = watchMounts(mounts, [], { rootPath: root, known: [], emit: () => assert.fail() });
+  watch.leave(join(root, 'cache'));
+  watch.before();
+  writeFileSync(join(root, 'cache/new'), 'x');
+  watch.after('make', undefined);
+});
+
 test('mkdir -p of a mount changes nothing, and is told all the same', (context) => {
   const nothing = (): void => undefined;
   for (const text of [
