@@ -89,11 +89,12 @@ async function logIn(client: Client, remote: GitRemote, access: SshAccess, looku
     });
   }
   const known = knownKeys(access.knownHosts, remote.host, remote.port ?? 22);
+  const wished = signaturesFor(known);
   const socket = await connectTo(remote, 22, lookup, signal);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let refusal: BuilderError | undefined;
   client.on('ready', () => resolve());
-  client.on('error', (error) => reject(refusal ?? loginError(name, error)));
+  client.on('error', (error) => reject(refusal ?? loginError(name, error, wished)));
   client.on('close', () => reject(refusal ?? loginError(name, undefined)));
   try {
     client.connect({
@@ -101,7 +102,7 @@ async function logIn(client: Client, remote: GitRemote, access: SshAccess, looku
       username,
       authHandler: methods,
       readyTimeout: readyTimeoutMs,
-      ...(known.length === 0 ? {} : { algorithms: { serverHostKey: signaturesFor(known) } }),
+      ...(wished.length === 0 ? {} : { algorithms: { serverHostKey: wished } }),
       hostVerifier: (key: Buffer) => {
         refusal = judge(key, known, remote);
         return refusal === undefined;
@@ -132,16 +133,30 @@ function judge(key: Buffer, known: readonly KnownKey[], remote: GitRemote): Buil
   });
 }
 
-// The server shows only one of its keys: it has to be one of a kind that we know.
+/** Kinds of keys that ssh2 knows: it refuses a wish for any other, which a known_hosts may have. */
+const spoken: ReadonlySet<string> = new Set([
+  'ssh-ed25519',
+  'ecdsa-sha2-nistp256',
+  'ecdsa-sha2-nistp384',
+  'ecdsa-sha2-nistp521',
+  'ssh-rsa',
+  'ssh-dss',
+]);
+
+// The server shows only one of its keys: it has to be one of a kind that we know. Without any it may be each, to be named.
 function signaturesFor(known: readonly KnownKey[]): readonly string[] {
   const types = new Set(known.filter((one) => !one.isRevoked).map((one) => one.type));
-  return [...types].flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [type]));
+  return [...types].filter((type) => spoken.has(type)).flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [type]));
 }
 
-function loginError(name: string, error: unknown): BuilderError {
+function loginError(name: string, error: unknown, wished: readonly string[] = []): BuilderError {
   const text = error instanceof Error ? error.message : 'the server hung up';
   const isRefused = /authentication methods failed/i.test(text);
   const state = isRefused ? 'the server accepts none of the keys' : /passphrase|Encrypted/i.test(text) ? 'a key has a passphrase' : text;
+  if (/no matching host key/i.test(text)) {
+    const message = `Cannot read ${name}: the server has no key of a kind that is known of it (${wished.join(', ')})`;
+    return new BuilderError('ERR_AUTH', message, { cause: error, hint: 'ssh-keyscan shows its keys, for known_hosts' });
+  }
   return new BuilderError('ERR_AUTH', `Cannot read ${name}: ${state}`, { cause: error });
 }
 

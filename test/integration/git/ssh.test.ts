@@ -129,6 +129,38 @@ test("a server with another server's key is refused", { skip }, async (context) 
   await assert.rejects(add(context, place(server), options), { code: 'ERR_AUTH', message: /not the one that is known/ });
 });
 
+const otherKey = (): string => old.knownHosts.split(' ').slice(1).join(' ').trim();
+const ownKey = (): string => server.knownHosts.split(' ').slice(1).join(' ').trim();
+const strange = Buffer.from('\0\0\0\u0007strange').toString('base64');
+for (const row of [
+  {
+    name: 'is among keys of kinds that nobody here speaks',
+    lines: () => [`* ssh-strange ${strange}`, `* sk-ssh-ed25519@openssh.com ${strange}`, `* ssh-dss ${strange}`, `* ${ownKey()}`],
+  },
+  { name: 'is known beside an old one', lines: () => [`* ${otherKey()}`, `* ${ownKey()}`] },
+  { name: 'is known, and another one is revoked', lines: () => [`@revoked * ${otherKey()}`, `* ${ownKey()}`] },
+  { name: 'is revoked', lines: () => [`@revoked * ${ownKey()}`], says: /is revoked$/ },
+  { name: 'is known, and revoked', lines: () => [`* ${ownKey()}`, `@revoked * ${ownKey()}`], says: /is revoked$/ },
+  { name: 'is not known, and another one is revoked', lines: () => [`@revoked * ${otherKey()}`], says: /key is not known \(ssh-ed25519/ },
+  {
+    name: 'is of another kind than the known one',
+    lines: () => [`* ssh-rsa ${strange}`],
+    says: /has no key of a kind that is known of it \(rsa-sha2-512, rsa-sha2-256\)$/,
+  },
+  {
+    name: 'can be none of the known, which nobody here speaks',
+    lines: () => [`* ssh-strange ${strange}`],
+    says: /key is not the one that is known \(ssh-ed25519/,
+  },
+]) {
+  test(`a server whose key ${row.name} is ${row.says === undefined ? 'read' : 'refused in one line'}`, { skip }, async (context) => {
+    const secrets = new Map([['GIT_KNOWN_HOSTS', Buffer.from(row.lines().join('\n'))]]);
+    const added = add(context, place(server), { ssh: new Map([['default', server.keyPath]]), secrets });
+    if (row.says === undefined) assert.deepEqual(await added, ['one', 'two']);
+    else await assert.rejects(added, { code: 'ERR_AUTH', message: row.says });
+  });
+}
+
 test('a key that the server does not accept, and no key at all, are told apart', { skip }, async (context) => {
   const options = { ssh: new Map([['default', old.keyPath]]), secrets: known(server) };
   await assert.rejects(add(context, place(server), options), { code: 'ERR_AUTH', message: /accepts none of the keys/ });
