@@ -11,10 +11,10 @@ import { errorText } from './error-help.ts';
 import { type ParsedFlags, parseFlags } from './flags.ts';
 import { familyText, helpText, overviewText, usageOf } from './help.ts';
 import { ciNames, dialectOf } from '../report/dialect.ts';
-import { logFormats, verbosities } from '../report/level.ts';
+import { logFormats, quietFormat, verbosities } from '../report/level.ts';
 import { pluginInvocation } from './plugin.ts';
 import { createReport, type Report, type ReportOptions } from '../report/report.ts';
-import { Settings, type Environment } from './settings.ts';
+import { Settings, type Environment, isQuiet } from './settings.ts';
 import { type Sink, openSink } from '../report/sink.ts';
 import { enterWorkingDirectory } from './working-directory.ts';
 import { version } from './version.ts';
@@ -88,7 +88,7 @@ export async function runInvocation(
 
 /** The text for `help`, `help build` and `help build --all`. @throws ERR_USAGE */
 function askedHelp(words: readonly string[]): string {
-  const names = words.filter((word) => word !== '--all' && word !== '');
+  const names = words.filter((word) => !['--all', ''].includes(word));
   if (names.length === 0) return words.includes('--all') ? helpText(executor, true) : overviewText();
   const [first = ''] = names;
   const ofError = names.length === 1 ? errorText(first) : undefined;
@@ -188,10 +188,11 @@ function reportSettings(settings: Settings, isTerminal: boolean, env: Environmen
   const canDraw = isTerminal && env['TERM'] !== 'dumb' && dialect === undefined;
   // no-color.org: what is set and not empty; a flag is the user's own word.
   const asked = settings.text('log-format');
-  const format = settings.choice('log-format', logFormats, canDraw && (env['NO_COLOR'] ?? '') === '' ? 'color' : 'text');
+  const usual = canDraw && (env['NO_COLOR'] ?? '') === '' ? 'color' : 'text';
+  const format = asked === quietFormat ? usual : settings.choice('log-format', logFormats, usual);
   return {
     format,
-    isQuiet: settings.boolean('quiet'),
+    isQuiet: isQuiet(settings),
     verbosity: verbosityOf(settings),
     timestamps: settings.boolean('log-timestamp'),
     isLive: canDraw && asked !== 'text' && format !== 'json',

@@ -2,6 +2,7 @@
 import { BuilderError } from '../errors.ts';
 import { type FlagSpec, type ParsedFlags, parseBoolean } from './flags.ts';
 import { parseDuration } from '../dockerfile/duration.ts';
+import { quietFormat } from '../report/level.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -76,6 +77,11 @@ export class Settings {
     if (chosen === undefined) throw new BuilderError('ERR_USAGE', `Cannot use --${name}=${value}: expected ${choices.join(', ')}`);
     return chosen;
   }
+}
+
+/** `--quiet`, or as docker build has it too, `--progress=quiet`. */
+export function isQuiet(settings: Settings): boolean {
+  return settings.boolean('quiet') || settings.text('log-format') === quietFormat;
 }
 
 function refuseUnsupported(spec: FlagSpec, given: readonly string[] | undefined): void {

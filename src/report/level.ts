@@ -2,6 +2,8 @@
 import type { BuildEvent } from '../events.ts';
 
 export const logFormats = ['text', 'color', 'json'] as const;
+/** A build's word for --quiet in that place. */
+export const quietFormat = 'quiet';
 export const verbosities = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'panic'] as const;
 
 export type LogFormat = (typeof logFormats)[number];

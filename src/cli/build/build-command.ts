@@ -21,6 +21,7 @@ import { appFolder, findContainerSign, insideContainer, realSurroundings, sandbo
 import { tellAccepted } from '../accepted.ts';
 import { codeLine, describeBuildFailure, exitStatusOf, failureRange, signalNumbers } from '../exit.ts';
 import type { CommandInput } from '../command.ts';
+import { isQuiet } from '../settings.ts';
 import { ownBuildFlags } from '../tables/own-build.ts';
 import { withHostPaths } from '../sandbox/host-paths.ts';
 import { trackProgress, type Progress } from '../../report/progress.ts';
@@ -211,14 +212,13 @@ function summarize(
   { result, output }: { readonly result: BuildResult; readonly output: OutputRequest },
   durationMs: number,
 ): void {
-  const isQuiet = settings.boolean('quiet');
   for (const { destination } of result.pushed) report.line('info', `  ${destination}`);
   const [pushed] = result.pushed;
   // Tags move: the digest is what a script wants to hold.
   const isTaken = output.exports.some(({ path }) => path === standardOutput);
   // As buildah, which scripts take the id from.
   if (output.store !== undefined && pushed === undefined && !isTaken) stdout.write(`${splitDigest(result.imageId).hex}\n`);
-  else if (isQuiet && !isTaken) stdout.write(`${pushed === undefined ? '' : `${pushed.destination}@`}${result.digest}\n`);
+  else if (isQuiet(settings) && !isTaken) stdout.write(`${pushed === undefined ? '' : `${pushed.destination}@`}${result.digest}\n`);
   report.emit({ kind: 'build.finished', digest: result.digest, durationMs });
 }
 

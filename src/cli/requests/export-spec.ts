@@ -36,7 +36,7 @@ export function parseExport(text: string, workingDirectory: string): ExportSpec 
   const needsFolder = type === 'local' || isTar === 'false';
   if (needsFolder && dest === '-') fail(text, 'it needs a folder', 'dest=FOLDER');
   if (type === 'docker' && !values.has('dest'))
-    fail(text, 'there is no engine that it could be loaded into', 'dest=FILE, or dest=- | docker load');
+    fail(text, 'a build loads into no engine', 'dest=FILE, or dest=- | docker load; --load keeps it in the store of this machine');
   const path = dest === '-' ? standardOutput : resolve(workingDirectory, dest);
   if (path === '/') fail(text, "it would write over this machine's own files");
   return { type: isTar === 'false' ? 'layout' : type, path };

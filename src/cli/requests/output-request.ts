@@ -102,14 +102,19 @@ function imageNames(settings: Settings): ImageOutput {
   };
 }
 
-/** Where there is a store, the image is in it if it has a name there, or goes nowhere else. @throws ERR_USAGE, ERR_REFERENCE */
+/** Where there is a store, the image is in it if it has a name there, goes nowhere else, or --load says so. @throws ERR_USAGE, ERR_REFERENCE */
 function storeOutput(settings: Settings, isNowhere: boolean): StoreOutput | undefined {
   const image = imageNames(settings);
-  const names = image.isPushed ? [] : image.names.map(localName);
+  const isLoaded = settings.boolean('load');
+  const names = image.isPushed && !isLoaded ? [] : image.names.map(localName);
   const folder = settings.text('root');
   const list = settings.has('manifest') ? localName(settings.text('manifest') ?? '') : undefined;
   const [first] = [...names, ...(list === undefined ? [] : [list])];
-  if (folder !== undefined) return first !== undefined || isNowhere ? { folder, names, ...given({ list }) } : undefined;
+  if (folder !== undefined) return first !== undefined || isNowhere || isLoaded ? { folder, names, ...given({ list }) } : undefined;
+  if (isLoaded)
+    throw new BuilderError('ERR_USAGE', 'Cannot honour --load: a container has no store of images', {
+      hint: '-o type=docker,dest=FILE writes an archive for docker load; --root FOLDER, or YADOKARI_ROOT, names a store in a volume',
+    });
   if (first === undefined) return undefined;
   throw new BuilderError('ERR_USAGE', `Cannot name the image ${first}: a container has no store of images`, {
     hint: '--destination pushes to a registry; --root FOLDER, or YADOKARI_ROOT, names a store in a volume',

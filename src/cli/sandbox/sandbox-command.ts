@@ -128,9 +128,10 @@ export function translate(
 ): Translation {
   const visible: VisiblePath[] = [];
   const outputs: SandboxOutput[] = [];
+  let flag = '';
   const show: Doors['show'] = (path, mode, kind) => {
     const absolute = resolve(workingDirectory, path);
-    if (kind === undefined && !existsSync(absolute)) throw new BuilderError('ERR_CONTEXT', `Cannot use ${path}: it does not exist`);
+    if (kind === undefined && !existsSync(absolute)) throw new BuilderError('ERR_CONTEXT', `Cannot use ${flag}${path}: it does not exist`);
     visible.push({ path: absolute, mode, kind: kind ?? (statSync(absolute).isDirectory() ? 'folder' : 'file') });
     return sandboxPath(absolute);
   };
@@ -161,9 +162,11 @@ export function translate(
       argv.unshift(...values.flatMap((path) => readBuildArgFile(path, workingDirectory)).map((item) => `--build-arg=${item}`));
       continue;
     }
+    flag = `--${name} `;
     // An empty list says something, too: --credential-helpers= switches all of them off.
     for (const value of values.length === 0 ? [''] : values) argv.push(`--${name}=${rewrites[name]?.(value, doors) ?? value}`);
   }
+  flag = '';
   argv.push(`--context=${doors.hasInput ? context : rewritePlace(context, doors)}`);
   if (storeFolder !== undefined) argv.push(`--root=${hold(storeFolder)}`);
   const knownHosts = join(input.env['HOME'] || homedir(), '.ssh/known_hosts');
@@ -187,7 +190,7 @@ function openStore({ settings, env, report }: CommandInput): string | undefined 
     return folder;
   } catch (error) {
     const message = `the image store ${folder} can't be used: ${systemReason(error)}`;
-    if (settings.has('root') || settings.has('tag'))
+    if (settings.has('root') || settings.has('tag') || settings.boolean('load'))
       throw new BuilderError('ERR_USAGE', `Cannot keep images: ${message}`, { cause: error, hint: '--root DIR names another folder' });
     report.emit({ kind: 'warning', code: 'store', message });
     return undefined;

@@ -4,6 +4,8 @@ import { inert, unsupported, unsupportedFlags } from './flag.ts';
 
 const ofContainer = 'a RUN has what the container has that it is built in';
 const ofPod = `${ofContainer}: resources and securityContext of a pod, flags of docker run`;
+const ofLimits =
+  'limits are those of the build: resources of a pod, docker run --memory --cpus; elsewhere systemd-run --user --scope -p MemoryMax=512M -p CPUQuota=100% yadokari build …';
 const inertRetry = 'each request has tries of its own';
 
 export const otherFlags: readonly FlagSpec[] = [
@@ -22,7 +24,6 @@ export const otherFlags: readonly FlagSpec[] = [
   inert('text', 'builder', 'there is one'),
   inert('list', 'allow', ofContainer),
   inert('list', 'security-opt', 'a RUN gets no profile of its own'),
-  unsupported('boolean', 'load', 'no engine is asked; -t keeps the image in the store, -o type=docker writes an archive for docker load'),
   unsupported('boolean', 'sbom', 'no bill of materials is made; syft and trivy make one of an image'),
   unsupported('boolean', 'check', 'that is yadokari check'),
   unsupported('text', 'call', 'yadokari check checks, yadokari explain plans'),
@@ -37,9 +38,13 @@ export const otherFlags: readonly FlagSpec[] = [
   unsupported('list', 'volume', 'RUN --mount=type=bind,from=NAME with --build-context NAME=FOLDER shows a folder to a RUN'),
   unsupported('list', 'add-host', `names are those of the container: hostAliases of a pod, docker run --add-host`),
   ...unsupportedFlags('list', ['dns', 'dns-option', 'dns-search'], 'names are resolved as in the container: dnsConfig of a pod'),
-  ...unsupportedFlags('list', ['ulimit', 'cap-add', 'cap-drop', 'device', 'hooks-dir'], ofPod),
-  ...unsupportedFlags('text', ['memory', 'memory-swap', 'shm-size', 'cpus', 'cgroup-parent'], ofPod),
-  ...unsupportedFlags('text', ['cpu-period', 'cpu-quota', 'cpu-shares', 'cpuset-cpus', 'cpuset-mems'], ofPod),
+  unsupported('boolean', 'debug', '--verbosity=debug tells more'),
+  unsupported('list', 'policy', 'policies of BuildKit are none of ours; --signature-policy FILE says which images may be built on'),
+  unsupported('list', 'ulimit', "a RUN has those of the shell that starts the build: ulimit; in a container, docker run --ulimit's"),
+  ...unsupportedFlags('list', ['cap-add', 'cap-drop', 'device', 'hooks-dir'], ofPod),
+  unsupported('text', 'memory', ofLimits, { short: 'm' }),
+  ...unsupportedFlags('text', ['memory-swap', 'cpus', 'cpu-period', 'cpu-quota', 'cpu-shares', 'cpuset-cpus', 'cpuset-mems'], ofLimits),
+  ...unsupportedFlags('text', ['shm-size', 'cgroup-parent'], ofPod),
   ...unsupportedFlags('text', ['userns', 'userns-uid-map', 'userns-gid-map', 'userns-uid-map-user', 'userns-gid-map-group'], ofPod),
   ...unsupportedFlags('text', ['ipc', 'pid', 'uts', 'cgroupns'], ofPod),
   ...unsupportedFlags('boolean', ['no-hosts', 'no-hostname'], ofPod),

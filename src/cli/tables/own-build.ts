@@ -1,5 +1,6 @@
 // The flags that `yadokari build` has besides kaniko's: those of docker build and buildah.
 import type { FlagGroup, FlagSpec } from '../flags.ts';
+import { quietFormat } from '../../report/level.ts';
 import { buildGroups } from './build.ts';
 import { storeFlags } from './store-root.ts';
 import { group, list, text, toggle } from './flag.ts';
@@ -31,6 +32,10 @@ export const ownFlags: readonly FlagSpec[] = [
       'type=local (the files of the image in a folder, owned by you), type=tar (the same as an archive, with their owners), type=oci and type=docker (the image as an archive; oci with tar=false as a folder); dest=- or none is standard output. type=image,name=NAME,push=true and type=registry push the image, by the names of --tag if there are any. FOLDER alone is type=local, - is type=tar',
   }),
   toggle('push', 'push every --tag to its registry, instead of keeping it'),
+  toggle('load', 'keep the image in the store, also where it is pushed', {
+    details:
+      "keep the image in the store of this machine, also where --push or --destination sends it elsewhere; Docker's engine gets it by yadokari push NAME docker-daemon:NAME",
+  }),
   text('pull', 'always|missing|newer|never', 'ask the registry of a base always, or if it is not in the store (default), or never', {
     bare: 'always',
     choices: pullChoices,
@@ -38,8 +43,8 @@ export const ownFlags: readonly FlagSpec[] = [
       'ask the registry of a base always, or if it is not in the store (default), or never; newer takes what is there where the registry gives none',
   }),
   ...oldPullFlags,
-  toggle('no-cache', 'execute each step anew, and keep the results'),
   ...storeFlags,
+  toggle('no-cache', 'execute each step anew, and keep the results'),
   list('build-arg-file', 'FILE', 'NAME=VALUE a line, as --build-arg, which wins', {
     empty: 'no item',
     details: 'NAME=VALUE or NAME a line, as --build-arg, which wins; empty lines and those that begin with # mean nothing',
@@ -65,15 +70,21 @@ const otherNames: Readonly<Record<string, readonly string[]>> = { dockerfile: ['
 const lessCommon: readonly string[] = ['oci-layout-path', 'tar-path', 'digest-file', 'no-push', 'insecure', 'cache', 'cache-repo'];
 
 /** docker build's words for it, which are a flag of their own there. */
-const progressWords: Readonly<Record<string, string>> = { plain: 'text', tty: 'color', rawjson: 'json', auto: '' };
+const progressWords: Readonly<Record<string, string>> = { plain: 'text', tty: 'color', rawjson: 'json', auto: '', none: quietFormat };
 
 const named = (spec: FlagSpec): FlagSpec => {
-  if (spec.name === 'log-format') return { ...spec, aliases: ['progress'], reads: (word) => progressWords[word] ?? word };
+  if (spec.name === 'log-format') return progressFlag(spec);
   const more = otherNames[spec.name];
   const { isCommon: _, ...others } = spec;
   if (lessCommon.includes(spec.name)) return others;
   return more === undefined ? spec : { ...spec, aliases: [...(spec.aliases ?? []), ...more] };
 };
+
+function progressFlag(spec: FlagSpec): FlagSpec {
+  const details = "as text, color or json, or quiet, which is --quiet; docker build's auto, plain, tty, rawjson and none are read, too";
+  const choices = [...(spec.choices ?? []), quietFormat];
+  return { ...spec, aliases: ['progress'], choices, reads: (word) => progressWords[word] ?? word, value: choices.join('|'), details };
+}
 
 export const ownBuildGroups: readonly FlagGroup[] = [
   ...buildGroups.map(({ title, flags }) => group(title, flags.map(named))),

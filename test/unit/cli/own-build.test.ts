@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { BuildRequest } from '../../../src/build/request.ts';
 import { parseFlags } from '../../../src/cli/flags.ts';
 import { makeBuildRequest } from '../../../src/cli/requests/build-request.ts';
-import { Settings } from '../../../src/cli/settings.ts';
+import { Settings, isQuiet } from '../../../src/cli/settings.ts';
 import { ownBuildFlags } from '../../../src/cli/tables/own-build.ts';
 import { formatReference } from '../../../src/oci/reference.ts';
 
@@ -108,6 +108,9 @@ test('what scripts for docker build, buildah and podman pass is honoured, told a
   assert.equal(of('--squash-all').merges, 'all');
   assert.equal(parseFlags(['--progress=plain'], ownBuildFlags).values.get('log-format')?.[0], 'text');
   assert.equal(parseFlags(['--progress', 'auto'], ownBuildFlags).values.has('log-format'), false);
+  for (const word of ['quiet', 'none'])
+    assert.ok(isQuiet(new Settings(parseFlags(['--progress', word], ownBuildFlags), ownBuildFlags, {})));
+  assert.throws(() => of('-m', '512m'), { code: 'ERR_UNSUPPORTED', message: /^Cannot honour --memory: .*systemd-run/ });
   of(
     '--rm',
     '--force-rm=false',
@@ -125,13 +128,27 @@ test('what scripts for docker build, buildah and podman pass is honoured, told a
     '--memory=1g',
     '--creds=a:b',
     '--cert-dir=x',
-    '--load',
+    '--policy=x',
+    '--debug',
   ])
     assert.throws(
       () => of(flag),
       { code: 'ERR_UNSUPPORTED', message: new RegExp(`^Cannot honour ${/^--[a-z-]+/.exec(flag)?.[0] ?? ''}: `) },
       flag,
     );
+});
+
+test('--load keeps the image in the store, whatever else is done with it', () => {
+  const of = (...argv: readonly string[]) => {
+    const { destinations, store } = request(['--load', '--root=/s', ...argv]).output;
+    return { pushed: destinations.map(formatReference), kept: store?.names };
+  };
+  assert.deepEqual(of('-t', 'a'), { pushed: [], kept: ['localhost/a:latest'] });
+  assert.deepEqual(of('-t', 'r.example/a:1', '--push'), { pushed: ['r.example/a:1'], kept: ['r.example/a:1'] });
+  assert.deepEqual(of('-d', 'r.example/a:1'), { pushed: ['r.example/a:1'], kept: [] });
+  assert.deepEqual(of('-o', 'x'), { pushed: [], kept: [] });
+  const hint = /^-o type=docker,dest=FILE writes an archive/;
+  assert.throws(() => request(['--load', '--no-push']), { code: 'ERR_USAGE', message: /^Cannot honour --load: a container/, hint });
 });
 
 test('an --output that is an image is pushed or kept by the names of --tag, or its own', () => {
