@@ -88,7 +88,7 @@ export async function runInvocation(
 
 /** The text for `help`, `help build` and `help build --all`. @throws ERR_USAGE */
 function askedHelp(words: readonly string[]): string {
-  const names = words.filter((word) => !['--all', ''].includes(word));
+  const names = words.filter((word) => !['--all', '--help', '-h', ''].includes(word));
   if (names.length === 0) return words.includes('--all') ? helpText(executor, true) : overviewText();
   const [first = ''] = names;
   const ofError = names.length === 1 ? errorText(first) : undefined;

@@ -133,7 +133,8 @@ function bareValue({ kind, bare, choices = [] }: FlagSpec, rest: string[]): stri
 
 function checkValue(spec: FlagSpec, written: string, value: string): void {
   const fail = (expected: string): never => {
-    throw new BuilderError('ERR_USAGE', `Cannot use ${written}=${value}: expected ${expected}`);
+    const hint = `${written} is --${spec.name} here`; // another builder's letter may be another flag
+    throw new BuilderError('ERR_USAGE', `Cannot use ${written}=${value}: expected ${expected}`, written.startsWith('--') ? {} : { hint });
   };
   if (spec.kind === 'boolean') parseBoolean(written, value);
   if (spec.kind === 'number' && !/^-?\d{1,9}$/.test(value)) fail('a whole number');

@@ -90,6 +90,11 @@ test('the first word of several commands has a help of its own', async () => {
   }
 });
 
+test('help of help is what help prints', async () => {
+  const { stdout } = await runHere(['help']);
+  for (const flag of ['--help', '-h']) assert.deepEqual((await runHere(['help', flag])).stdout, stdout);
+});
+
 for (const { argv, status, lines, isBuild = false } of refused)
   test(`${argv.join(' ')} ends with status ${status} and ${lines.length + 1} lines on standard error`, async () => {
     const result = isBuild ? start(argv) : await runHere(argv);

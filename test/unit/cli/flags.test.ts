@@ -118,6 +118,7 @@ const refused: readonly { readonly argv: readonly string[]; readonly message: Re
   { argv: ['-cache=true'], message: /-cache: whole names of flags have two dashes/, hint: /^--cache=true$/ },
   { argv: ['-destination', 'a/b'], message: /-destination: whole names/, hint: /^--destination$/ },
   { argv: ['--push-retry=-1'], message: /--push-retry=-1: expected a whole number, 0 or more/ },
+  { argv: ['-v', '/here:/there'], message: /-v=\/here:\/there: expected trace, debug/, hint: /^-v is --verbosity here$/ },
   { argv: ['--password=x'], message: /--password: there is no such flag/, hint: /executor login/ },
   { argv: ['--context=/w --no-push --what ever'].map((word) => word.replace('=', ' ')), message: /there is no such flag/, hint: /blank/ },
 ];
