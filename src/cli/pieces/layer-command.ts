@@ -14,6 +14,7 @@ import type { CommandInput } from '../command.ts';
 import { givePiece, piecePlace } from './piece-output.ts';
 import type { Settings } from '../settings.ts';
 import { compressFormats } from '../tables/transports.ts';
+import { compressionLevel } from '../requests/compression-level.ts';
 import { epochOf, secondsOf } from '../requests/time-setting.ts';
 import { temporaryFolderOf } from '../requests/transport-request.ts';
 
@@ -63,23 +64,15 @@ function choicesOf(settings: Settings, latestTime: number | undefined): Omit<Lay
   const changing = ['owner', 'map-ids', 'mtime', 'whiteout'].filter((name) => settings.has(name));
   if (isKept && changing.length > 0)
     throw new BuilderError('ERR_USAGE', `Cannot use --as-is with --${changing.join(', --')}: what is kept as it is does not change`);
-  const [level, time] = [settings.number('compress-level'), settings.text('mtime')];
+  const compression = settings.has('compress-format') ? settings.choice('compress-format', compressFormats, 'gzip') : undefined;
+  const time = settings.text('mtime');
   return {
     isKept,
-    ...(settings.has('compress-format') ? { compression: settings.choice('compress-format', compressFormats, 'gzip') } : {}),
-    ...(level === undefined ? {} : { level: checkedLevel(level, settings.text('compress-format')) }),
+    ...given({ compression, level: compressionLevel(settings, 'compress-level', compression), latestTime }),
     ownerOf: ownersBy(settings),
     ...(time === undefined ? {} : { time: secondsOf('mtime', time) }),
-    ...given({ latestTime }),
     removed: settings.list('whiteout').map(removedPath),
   };
-}
-
-function checkedLevel(level: number, compression = 'gzip'): number {
-  const [least, most] = compression === 'zstd' ? [1, 19] : [0, 9];
-  if (compression !== 'none' && level >= least && level <= most) return level;
-  const state = compression === 'none' ? 'plain layers have no level' : `${compression} has levels ${least} to ${most}`;
-  throw new BuilderError('ERR_USAGE', `Cannot use --compress-level ${level}: ${state}`);
 }
 
 function removedPath(word: string): ReturnType<typeof clampPath> {

@@ -11,6 +11,7 @@ import { oldPullPolicy, platformOf } from '../images/obtain-image.ts';
 import { attestationRequest } from './attestation-request.ts';
 import { parseBuildArgs, readBuildArgFile } from './build-args.ts';
 import { hasCache, makeBaseFolder, makeCacheRequest } from './cache-request.ts';
+import { compressionLevel } from './compression-level.ts';
 import { makeOutputRequest } from './output-request.ts';
 import type { Environment, Settings } from '../settings.ts';
 import { pullChoices } from '../tables/own-build.ts';
@@ -192,10 +193,9 @@ function shapeOf(
   const compression = compressionOf(settings, env);
   const imageFormat = settings.choice('image-format', ['inherit', 'docker', 'oci'], 'inherit');
   refuseContradictions(output, compression, imageFormat);
-  const level = settings.number('compression-level');
   return {
     compression,
-    ...(level === undefined || level === -1 ? {} : { compressionLevel: checkedLevel(level, compression) }),
+    ...given({ compressionLevel: compressionLevel(settings, 'compression-level', compression) }),
     imageFormat,
     reproducible: settings.boolean('reproducible'),
     ...given({ timestamp: timestampOf(settings, buildArgs) }),
@@ -225,12 +225,6 @@ function compressionOf(settings: Settings, env: Environment): 'gzip' | 'zstd' {
   if (env['GGCR_EXPERIMENT_ESTARGZ'] === '1')
     throw new BuilderError('ERR_UNSUPPORTED', 'Cannot honour GGCR_EXPERIMENT_ESTARGZ=1: no estargz is written here', { hint: 'unset it' });
   return settings.choice('compression', ['gzip', 'zstd'], 'gzip');
-}
-
-function checkedLevel(level: number, compression: 'gzip' | 'zstd'): number {
-  const [lowest, highest] = compression === 'gzip' ? [0, 9] : [1, 19];
-  if (level >= lowest && level <= highest) return level;
-  throw new BuilderError('ERR_USAGE', `Cannot use --compression-level=${level}: ${compression} has levels ${lowest} to ${highest}`);
 }
 
 function parseSecret(item: string, around: RequestSurroundings): SecretSpec {

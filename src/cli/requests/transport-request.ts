@@ -11,6 +11,7 @@ import type { CopyOptions } from '../../transports/copy.ts';
 import { type EngineAddress, usualEngine } from '../../transports/docker-engine.ts';
 import type { Selection } from '../../transports/select.ts';
 import type { Means } from '../../transports/transport.ts';
+import { compressionLevel } from './compression-level.ts';
 import { chunkBytesOf, hostSettingsOf } from './registry-request.ts';
 import { signerOf } from './signing-request.ts';
 import type { Environment, Settings } from '../settings.ts';
@@ -129,7 +130,7 @@ export function copyOptionsOf(settings: Settings): CopyOptions {
   return {
     selection: selectionOf(settings),
     ...(settings.has('format') ? { family: format === 'oci' ? 'oci' : 'docker' } : {}),
-    ...given({ compression, level: settings.number('compress-level') }),
+    ...given({ compression, level: compressionLevel(settings, 'compress-level', compression) }),
     preservesDigests: settings.boolean('preserve-digests'),
     withReferrers: settings.boolean('with-referrers'),
     removesSignatures: settings.boolean('remove-signatures'),
