@@ -25,10 +25,8 @@ export type OpenGit = (place: string, settings: ReadonlyMap<string, string>, fol
 
 export interface ContextOptions {
   readonly workingDirectory: string;
-  /** The builder's own; archives and repositories are unpacked below it. */
+  /** The builder's own, never part of a context that it may lie in; archives and repositories are unpacked below it. */
   readonly privateFolder: string;
-  /** Folders and files that are never part of a context, though they may lie in it. */
-  readonly hiddenPaths?: readonly string[];
   /** `--context-sub-path`: the folder in the context that is the context. */
   readonly subPath?: string;
   /** The `.dockerignore` of an archive or a repository counts, as with kaniko. */
@@ -82,7 +80,7 @@ export async function openContext(place: string, options: ContextOptions): Promi
       hasOwnRules: opened.isUnpacked !== true || options.appliesUnpackedRules === true,
     };
     if (opened.isUnpacked === true) tellOfIgnoreFile(tree, options.emit);
-    return { tree: applyIgnoreFile(hidePaths(tree, folder, options), {}), folder, wholeFolder: opened.folder, close: opened.close };
+    return { tree: applyIgnoreFile(hideBuilder(tree, folder, options), {}), folder, wholeFolder: opened.folder, close: opened.close };
   } catch (error) {
     await opened.close();
     throw error;
@@ -229,13 +227,11 @@ function tellOfIgnoreFile(tree: SourceTree, emit: Emit): void {
   emit(tree.hasOwnRules === true ? { kind: 'note', level: 'info', message } : { kind: 'warning', code: 'context-ignore', message });
 }
 
-function hidePaths(tree: SourceTree, folder: string, { privateFolder, hiddenPaths = [] }: ContextOptions): SourceTree {
-  const inside = [privateFolder, ...hiddenPaths].flatMap((path) => {
-    const below = relative(folder, path);
-    return below === '' || below === '..' || below.startsWith('../') || below.startsWith('/') ? [] : [bytesFromText(below)];
-  });
-  if (inside.length === 0) return tree;
-  return { ...tree, hides: (path: ByteString) => inside.some((each) => isWithin(path, each)) };
+function hideBuilder(tree: SourceTree, folder: string, { privateFolder }: ContextOptions): SourceTree {
+  const below = relative(folder, privateFolder);
+  if (below === '' || below === '..' || below.startsWith('../')) return tree;
+  const hidden = bytesFromText(below);
+  return { ...tree, hides: (path: ByteString) => isWithin(path, hidden) };
 }
 
 function parseUrl(place: string): URL {

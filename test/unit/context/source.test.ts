@@ -274,13 +274,13 @@ test('openContext() hides the builder from a context that holds it, and not one 
   using place = new Place();
   place.write('builder/config.json');
   place.write('builder/context/f');
-  const hiddenPaths = [join(place.folder, 'builder')];
-  const around = await openContext('.', place.options({ hiddenPaths }));
+  const privateFolder = join(place.folder, 'builder');
+  const around = await openContext('.', place.options({ privateFolder }));
   assert.deepEqual(
-    ['builder', 'builder/config.json', 'private/x', 'other', 'builders'].map((path) => around.tree.hides?.(bytesFromText(path))),
-    [true, true, true, false, false],
+    ['builder', 'builder/config.json', 'other', 'builders'].map((path) => around.tree.hides?.(bytesFromText(path))),
+    [true, true, false, false],
   );
-  const within = await openContext('builder/context', place.options({ hiddenPaths }));
+  const within = await openContext('builder/context', place.options({ privateFolder }));
   assert.equal(within.tree.hides, undefined);
 });
 
