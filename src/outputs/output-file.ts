@@ -1,8 +1,8 @@
 // Small result files (--digest-file and friends). They are written last, after the root belongs to the image, so a path
 // that exists at the start is opened then, before any RUN could put something else in its place. A URL is a file elsewhere.
 import { constants } from 'node:fs';
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { open, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { BuilderError, ifCode, inWords, systemReason } from '../errors.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { withoutUserinfo } from '../registry/download.ts';
@@ -10,6 +10,7 @@ import { redactUrl } from '../registry/response.ts';
 import { standardStreams, writeToStream } from '../store/whole-file.ts';
 import { checkOutputPlace } from './output-place.ts';
 import { makeFolder } from '../folders.ts';
+import { replaceSmallFileSync } from '../small-file.ts';
 
 export interface OutputFile {
   readonly path: string;
@@ -32,7 +33,7 @@ export async function openOutputFile(path: string, flag: string): Promise<Output
   const commit = async (text: string): Promise<void> => {
     try {
       if (existing !== undefined) await overwrite(existing, text);
-      else await replace(path, text);
+      else replace(path, text);
     } catch (error) {
       throw new BuilderError('ERR_ROOTFS', `Cannot write --${flag} ${path}: ${systemReason(error)}`, { cause: error });
     }
@@ -73,16 +74,7 @@ async function overwrite(file: FileHandle, text: string): Promise<void> {
   if (size > Buffer.byteLength(text)) await file.truncate(Buffer.byteLength(text));
 }
 
-async function replace(path: string, text: string): Promise<void> {
+function replace(path: string, text: string): void {
   makeFolder(dirname(path), 0o755);
-  const temporary = join(dirname(path), `.${basename(path)}.yadokari`);
-  await rm(temporary, { force: true });
-  // O_EXCL and O_NOFOLLOW by 'wx': what a RUN planted under our temporary name is never written through.
-  const file = await open(temporary, 'wx', 0o644);
-  try {
-    await file.writeFile(text);
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
+  replaceSmallFileSync(path, text, 0o644);
 }

@@ -1,6 +1,6 @@
 // What is written down about a borrowed folder, for whoever finds it after a kill -9: what it was like, and when the builder worked
 // in it. Times are those that its filesystem stamps files with, in nanoseconds since 1970.
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { type ByteString, bytesFromText, fsPath, joinBytes } from '../bytes.ts';
 import { systemCode } from '../errors.ts';
 import type { Metadata } from '../layer/entry.ts';
@@ -39,13 +39,7 @@ export function writeJournal(folder: ByteString, journal: Journal): void {
   });
   const path = fsPath(joinBytes(folder, fileName));
   const temporary = fsPath(joinBytes(folder, bytesFromText('journal.new')));
-  const fd = openSync(temporary, 'w', 0o600);
-  try {
-    writeFileSync(fd, text); // all of it: a disk that is nearly full takes less at once
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  writeFileSync(temporary, text, { mode: 0o600, flush: true });
   renameSync(temporary, path);
 }
 

@@ -1,7 +1,7 @@
 // What a root was like, kept in a file for a process that comes later. A line for each path, which a person can read: twelve numbers
 // in the order of `StatField`, and the path.
 import { createReadStream } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { ByteString } from '../bytes.ts';
 import { BuilderError } from '../errors.ts';
@@ -17,20 +17,20 @@ const linesPerWrite = 1024;
 /** Writes a snapshot beside its place, and moves it there when all is on the disk. @throws SystemError */
 export async function writeSnapshot(path: string, tree: Tree): Promise<void> {
   const temporary = `${path}.part`;
-  {
-    await using file = await open(temporary, 'w', 0o600);
-    let lines = [heading];
-    for (let position = 0; position < tree.size; position++) {
-      const numbers = Array.from({ length: statFieldCount }, (_, field) => tree.number(position, field));
-      lines.push(`${numbers.join(' ')} ${encodeURI(tree.path(position))}`);
-      if (lines.length < linesPerWrite) continue;
-      await file.write(`${lines.join('\n')}\n`);
-      lines = [];
-    }
-    await file.write(`${[...lines, `end ${tree.size}`].join('\n')}\n`);
-    await file.sync();
-  }
+  await writeFile(temporary, piecesOf(tree), { mode: 0o600, flush: true });
   await rename(temporary, path);
+}
+
+function* piecesOf(tree: Tree): Generator<string, void> {
+  let lines = [heading];
+  for (let position = 0; position < tree.size; position++) {
+    const numbers = Array.from({ length: statFieldCount }, (_, field) => tree.number(position, field));
+    lines.push(`${numbers.join(' ')} ${encodeURI(tree.path(position))}`);
+    if (lines.length < linesPerWrite) continue;
+    yield `${lines.join('\n')}\n`;
+    lines = [];
+  }
+  yield `${[...lines, `end ${tree.size}`].join('\n')}\n`;
 }
 
 /** @throws ERR_ROOTFS where the file is missing or not whole */

@@ -1,13 +1,14 @@
 // What stood in the root before the first build of a container: CI systems run several builds in one, and what an earlier one
 // left behind must not be taken for the container's own.
 import { isFolder } from '../linux/files.ts';
-import { existsSync, lstatSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeFolder } from '../folders.ts';
 import { type ByteString, bytesFromBuffer, bytesFromText, fsPath, joinBytes, textFromBytes } from '../bytes.ts';
 import { BuilderError, systemCode, isMissing } from '../errors.ts';
 import { childPath, isWithin } from '../paths.ts';
+import { replaceSmallFileSync } from '../small-file.ts';
 
 export interface ContainerFiles {
   /** Paths below the root that are not an image's. */
@@ -109,11 +110,8 @@ function readMemory(file: string, root: string): Memory | undefined {
 
 function writeMemory(file: string, memory: Memory): void {
   try {
-    const temporary = `${file}.new`;
     makeFolder(dirname(file), 0o755);
-    rmSync(temporary, { recursive: true, force: true });
-    writeFileSync(temporary, JSON.stringify(memory), { flag: 'wx', mode: 0o600 });
-    renameSync(temporary, file);
+    replaceSmallFileSync(file, JSON.stringify(memory), 0o600);
   } catch (error) {
     throw new BuilderError('ERR_ROOTFS', `Cannot use ${dirname(file)} as the builder's folder`, {
       cause: error,

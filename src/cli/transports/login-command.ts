@@ -1,8 +1,8 @@
 // `login REGISTRY` writes credentials where builds look for them, as kaniko's command of this name does; `logout` takes them away. With
 // files in the place of a registry, `login` brings a pod's Secrets there, from an init container.
-import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { makeFolder } from '../../folders.ts';
 import { BuilderError, RegistryError, ifCode, inWords, orElse, systemReason } from '../../errors.ts';
 import { type Json, type JsonObject, formatJson, parseJson } from '../../oci/json.ts';
@@ -17,7 +17,7 @@ import { type CommandInput, onlyOperand } from '../command.ts';
 import type { Environment, Settings } from '../settings.ts';
 import { sideOf } from '../requests/transport-request.ts';
 import { readStandardInput } from '../standard-input.ts';
-import { readSmallFileSync } from '../../small-file.ts';
+import { readSmallFileSync, replaceSmallFileSync } from '../../small-file.ts';
 
 /** The name of Docker Hub in every config.json. */
 const hubKey = 'https://index.docker.io/v1/';
@@ -199,11 +199,7 @@ function objectOf(value: Json | undefined, path: string): JsonObject {
 function replacePrivately(path: string, content: string | Buffer): void {
   try {
     makeFolder(dirname(path), 0o700);
-    const place = existsSync(path) ? realpathSync(path) : path;
-    const temporary = join(dirname(place), `.${basename(place)}.yadokari`);
-    rmSync(temporary, { force: true });
-    writeFileSync(temporary, content, { mode: 0o600, flag: 'wx' });
-    renameSync(temporary, place);
+    replaceSmallFileSync(existsSync(path) ? realpathSync(path) : path, content, 0o600);
   } catch (error) {
     throw new BuilderError('ERR_AUTH', `Cannot write ${path}: ${systemReason(error)}`, {
       cause: error,
