@@ -5,7 +5,11 @@ import { digestOf } from '../../src/oci/digest.ts';
 import type { GrowingLayer, Image, Layer } from '../../src/oci/image.ts';
 import { emptyImageConfig } from '../../src/oci/image-config.ts';
 import { MediaType } from '../../src/oci/media-type.ts';
+import type { Platform } from '../../src/oci/platform.ts';
 import { type StoredImage, encodeImage } from '../../src/oci/stored-image.ts';
+
+/** Where it is of no matter which. */
+export const platform: Platform = { os: 'linux', architecture: 'amd64' };
 
 /** A layer of bytes that claim to be a plain tar; the registry doesn't look. */
 export function layerOf(bytes: Buffer): Layer {

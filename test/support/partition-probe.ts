@@ -9,11 +9,10 @@ import { BuilderError } from '../../src/errors.ts';
 import { parseReference } from '../../src/oci/reference.ts';
 import { type RetryPolicy, systemClock } from '../../src/registry/retry.ts';
 import { startFakeRegistry } from './fake-registry.ts';
-import { layerOf, someBytes, storedOf } from './image.ts';
+import { layerOf, platform, someBytes, storedOf } from './image.ts';
 import { testClient } from './registry-client.ts';
 
 const { signal } = new AbortController();
-const platform = { os: 'linux', architecture: 'amd64' };
 const network = (state: 'up' | 'down'): unknown => execFileSync('/usr/sbin/ip', ['link', 'set', 'lo', state]);
 /** Away for so long that a connection which falls silent is given up meanwhile. */
 async function away(lastsMs: number): Promise<void> {

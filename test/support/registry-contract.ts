@@ -14,11 +14,9 @@ import { createTransport } from '../../src/registry/transport.ts';
 import { anonymous } from '../../src/registry/credentials.ts';
 import { namesFromTable } from '../../src/registry/names.ts';
 import { imageMemory } from './image-memory.ts';
-import { growingLayer, layerOf, someBytes, storedOf } from './image.ts';
+import { growingLayer, layerOf, platform, someBytes, storedOf } from './image.ts';
 import { type TestClient, testClient as openClient } from './registry-client.ts';
 import { patchBlob, putBlob, startUpload, uploadStatus } from '../../src/registry/upload-verbs.ts';
-
-const platform = { os: 'linux', architecture: 'amd64' };
 
 export interface ContractOptions {
   readonly skip?: string | false;

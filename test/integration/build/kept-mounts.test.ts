@@ -14,12 +14,11 @@ import { type CachePlace, type EntryPlace, openPlace } from '../../../src/output
 import { type RootBuild, buildInRoot } from '../../support/build-in-root.ts';
 import { freePort } from '../../support/docker-registry.ts';
 import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
-import { imageOf, layerOf } from '../../support/image.ts';
+import { imageOf, layerOf, platform } from '../../support/image.ts';
 import { testClient } from '../../support/registry-client.ts';
 import { type TarOptions, tar } from '../../support/tar.ts';
 
 const whyNot = process.getuid?.() === 0 ? false : 'needs root for chroot and owners';
-const platform = { os: 'linux', architecture: 'amd64' };
 const { signal } = new AbortController();
 const hour = 3_600_000;
 

@@ -14,7 +14,7 @@ import type { Layer } from '../../../src/oci/image.ts';
 import { type CachePlace, openPlace } from '../../../src/outputs/entry-place.ts';
 import { readLayout } from '../../../src/store/oci-layout.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
-import { imageOf, layerOf } from '../../support/image.ts';
+import { imageOf, layerOf, platform } from '../../support/image.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { type RootBuild, buildInRoot } from '../../support/build-in-root.ts';
 import { freePort } from '../../support/docker-registry.ts';
@@ -23,7 +23,6 @@ import { testClient } from '../../support/registry-client.ts';
 import { tar } from '../../support/tar.ts';
 
 const whyNot = process.getuid?.() === 0 ? false : 'needs root for chroot and owners';
-const platform = { os: 'linux', architecture: 'amd64' };
 const never = new AbortController().signal;
 const day = 24 * 3_600_000;
 

@@ -23,12 +23,11 @@ import { defaultRetryPolicy, systemClock } from '../../../src/registry/retry.ts'
 import { type KeyPair, missingOpenssl, selfSigned, signedBy } from '../../support/certificates.ts';
 import { type FakeRegistry, answer, startFakeRegistry } from '../../support/fake-registry.ts';
 import { startForwardProxy } from '../../support/forward-proxy.ts';
-import { layerOf, someBytes, storedOf } from '../../support/image.ts';
+import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
 import { type TestClient, passwordFor, testClient } from '../../support/registry-client.ts';
 
 const skip = missingOpenssl;
 const { signal } = new AbortController();
-const platform = { os: 'linux', architecture: 'amd64' };
 const here = [{ address: '127.0.0.1', family: 4 as const }];
 const names = namesFromTable(new Map(['registry.test', 'mirror.test'].map((name) => [name, here])));
 

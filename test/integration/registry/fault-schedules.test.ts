@@ -11,12 +11,11 @@ import { encodeImage } from '../../../src/oci/stored-image.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { missingDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
 import { type Fault, startFaultyProxy } from '../../support/faulty-proxy.ts';
-import { layerOf, storedOf } from '../../support/image.ts';
+import { layerOf, platform, storedOf } from '../../support/image.ts';
 import { randomFrom } from '../../support/random.ts';
 import { passwordFor, testClient } from '../../support/registry-client.ts';
 
 const run = promisify(execFile);
-const platform = { os: 'linux', architecture: 'amd64' };
 const { signal } = new AbortController();
 const bytesOf = (seed: number, size: number): Buffer => {
   const dice = randomFrom(seed);

@@ -13,12 +13,11 @@ import { findImage, listImages } from '../../../src/store/find-image.ts';
 import { imageStore, listEntries, openStoreSink, openStoreSource } from '../../../src/store/image-store.ts';
 import { removeWholeImage } from '../../../src/store/remove-images.ts';
 import { sweepStore } from '../../../src/store/store-sweep.ts';
-import { layerOf, storedOf } from '../../support/image.ts';
+import { layerOf, platform, storedOf } from '../../support/image.ts';
 import { randomFrom } from '../../support/random.ts';
 
 const { signal } = new AbortController();
 const probe = join(import.meta.dirname, '../../support/store-probe.ts');
-const platform = { os: 'linux', architecture: 'amd64' };
 
 async function startProbe(root: string, seed: string): Promise<ChildProcess> {
   const child = spawn(process.execPath, ['--no-warnings', probe, root, seed], { stdio: ['ignore', 'pipe', 'inherit'] });

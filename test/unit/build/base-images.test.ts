@@ -10,11 +10,10 @@ import type { BuildEvent } from '../../../src/events.ts';
 import { openBlobStore } from '../../../src/layer/store.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { type FakeRegistry, answer, startFakeRegistry } from '../../support/fake-registry.ts';
-import { layerOf, someBytes, storedOf } from '../../support/image.ts';
+import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
 import { testClient } from '../../support/registry-client.ts';
 
 const { signal } = new AbortController();
-const platform = { os: 'linux', architecture: 'amd64' };
 const stops: (() => Promise<void>)[] = [];
 after(async () => {
   for (const stop of stops) await stop();

@@ -7,10 +7,9 @@ import { configLimitBytes, parseManifest } from '../../../src/oci/manifest.ts';
 import { MediaType } from '../../../src/oci/media-type.ts';
 import { blobOf, encodeImage, readImage, writeImage } from '../../../src/oci/stored-image.ts';
 import { type ImageMemory, imageMemory } from '../../support/image-memory.ts';
-import { imageOf, layerOf } from '../../support/image.ts';
+import { imageOf, layerOf, platform } from '../../support/image.ts';
 
 const { signal } = new AbortController();
-const platform = { os: 'linux', architecture: 'amd64' };
 
 test('encodeImage() gives the same bytes for the same image, and its own parser reads them', () => {
   const image = imageOf(layerOf(Buffer.from('a')), layerOf(Buffer.from('b')));

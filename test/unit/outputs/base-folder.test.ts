@@ -14,7 +14,7 @@ import { MediaType } from '../../../src/oci/media-type.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../../src/oci/reference.ts';
 import { BaseFolder } from '../../../src/outputs/base-folder.ts';
 import { startFakeRegistry } from '../../support/fake-registry.ts';
-import { layerOf, someBytes, storedOf } from '../../support/image.ts';
+import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
 import { testClient } from '../../support/registry-client.ts';
 
 const stops: (() => Promise<void>)[] = [];
@@ -23,7 +23,6 @@ after(async () => {
 });
 
 const { signal } = new AbortController();
-const platform = { os: 'linux', architecture: 'amd64' };
 const hourMs = 3_600_000;
 const content = someBytes(10_000);
 const image = storedOf(layerOf(content));

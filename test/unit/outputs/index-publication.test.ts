@@ -9,11 +9,10 @@ import type { FileExports } from '../../../src/outputs/publish.ts';
 import { indexPublication } from '../../../src/outputs/publication.ts';
 import type { BuildEvent } from '../../../src/events.ts';
 import { startFakeRegistry } from '../../support/fake-registry.ts';
-import { layerOf, storedOf } from '../../support/image.ts';
+import { layerOf, platform, storedOf } from '../../support/image.ts';
 import { testClient } from '../../support/registry-client.ts';
 
 const { signal } = new AbortController();
-const platform = { os: 'linux', architecture: 'amd64' };
 const files: FileExports = { archive: () => assert.fail('not expected'), copyTo: () => assert.fail('not expected') };
 
 test('an index is signed with all that it names, by the names that it got, and not by one that may not be overwritten', async (context) => {

@@ -6,10 +6,9 @@ import { parseReference } from '../../../src/oci/reference.ts';
 import { mergeScopes } from '../../../src/registry/authorization.ts';
 import type { Credentials } from '../../../src/registry/credentials.ts';
 import { type FakeAuth, type FakeRegistry, answer, startFakeRegistry } from '../../support/fake-registry.ts';
-import { layerOf, someBytes, storedOf } from '../../support/image.ts';
+import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
 import { passwordFor, testClient } from '../../support/registry-client.ts';
 
-const platform = { os: 'linux', architecture: 'amd64' };
 const { signal } = new AbortController();
 const auth: FakeAuth = { kind: 'token', user: 'me', password: 's:e:cret', anonymousPull: true };
 const started: FakeRegistry[] = [];

@@ -7,10 +7,9 @@ import { digestOf } from '../../../src/oci/digest.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { type Fault, answer, cut, startFakeRegistry } from '../../support/fake-registry.ts';
 import { freshRegistry } from '../../support/fresh-registry.ts';
-import { layerOf, someBytes, storedOf } from '../../support/image.ts';
+import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
 import { passwordFor, testClient } from '../../support/registry-client.ts';
 
-const platform = { os: 'linux', architecture: 'amd64' };
 const { signal } = new AbortController();
 const at = freshRegistry();
 

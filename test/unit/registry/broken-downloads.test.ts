@@ -10,9 +10,8 @@ import type { Layer } from '../../../src/oci/image.ts';
 import { MediaType } from '../../../src/oci/media-type.ts';
 import { type Fault, answer, cut } from '../../support/fake-registry.ts';
 import { freshRegistry } from '../../support/fresh-registry.ts';
-import { layerOf, someBytes, storedOf } from '../../support/image.ts';
+import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
 
-const platform = { os: 'linux', architecture: 'amd64' };
 const { signal } = new AbortController();
 const at = freshRegistry({ stallTimeoutMs: 300, connectTimeoutMs: 300 });
 const content = someBytes(100_000);

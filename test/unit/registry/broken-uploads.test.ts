@@ -8,10 +8,9 @@ import { RegistryError } from '../../../src/errors.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 import { type FakeRegistry, type Fault, answer, startFakeRegistry } from '../../support/fake-registry.ts';
 import { freshRegistry } from '../../support/fresh-registry.ts';
-import { layerOf, someBytes, storedOf } from '../../support/image.ts';
+import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
 import { passwordFor, testClient } from '../../support/registry-client.ts';
 
-const platform = { os: 'linux', architecture: 'amd64' };
 const { signal } = new AbortController();
 const at = freshRegistry({ stallTimeoutMs: 300, connectTimeoutMs: 300 });
 const name = 'app/image:v1';

@@ -6,10 +6,9 @@ import { digestOf } from '../../../src/oci/digest.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { type FakeRegistry, type Fault, answer, cut, startFakeRegistry } from '../../support/fake-registry.ts';
 import { freshRegistry } from '../../support/fresh-registry.ts';
-import { layerOf, someBytes, storedOf } from '../../support/image.ts';
+import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
 import { type TestClient, passwordFor, testClient } from '../../support/registry-client.ts';
 
-const platform = { os: 'linux', architecture: 'amd64' };
 const { signal } = new AbortController();
 const auth = { kind: 'token', user: 'me', password: 'secret' } as const;
 

@@ -8,10 +8,9 @@ import { digestOf } from '../../../src/oci/digest.ts';
 import type { Layer } from '../../../src/oci/image.ts';
 import { type Fault, answer, cut, startFakeRegistry } from '../../support/fake-registry.ts';
 import { freshRegistry } from '../../support/fresh-registry.ts';
-import { layerOf, someBytes, storedOf } from '../../support/image.ts';
+import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
 import { testClient } from '../../support/registry-client.ts';
 
-const platform = { os: 'linux', architecture: 'amd64' };
 const { signal } = new AbortController();
 const at = freshRegistry();
 

@@ -9,9 +9,8 @@ import { digestOf } from '../../../src/oci/digest.ts';
 import { MediaType } from '../../../src/oci/media-type.ts';
 import { answer } from '../../support/fake-registry.ts';
 import { freshRegistry } from '../../support/fresh-registry.ts';
-import { someBytes } from '../../support/image.ts';
+import { platform, someBytes } from '../../support/image.ts';
 
-const platform = { os: 'linux', architecture: 'amd64' };
 const { signal } = new AbortController();
 const at = freshRegistry();
 const content = someBytes(100);

@@ -8,10 +8,9 @@ import { checkMirror, mirrorOf } from '../../../src/registry/mirror.ts';
 import { namesFromTable } from '../../../src/registry/names.ts';
 import type { RegistryClientOptions } from '../../../src/registry/client.ts';
 import { type FakeRegistry, answer, cut, startFakeRegistry } from '../../support/fake-registry.ts';
-import { layerOf, someBytes, storedOf } from '../../support/image.ts';
+import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
 import { type TestClient, testClient } from '../../support/registry-client.ts';
 
-const platform = { os: 'linux', architecture: 'amd64' };
 const { signal } = new AbortController();
 const names = namesFromTable(
   new Map(

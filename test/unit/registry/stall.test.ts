@@ -8,9 +8,8 @@ import { test } from 'node:test';
 import { digestOf } from '../../../src/oci/digest.ts';
 import { type PaceLimits, defaultPaceLimits, paced, pacedUpload } from '../../../src/registry/pace.ts';
 import { freshRegistry } from '../../support/fresh-registry.ts';
-import { storedOf, layerOf, someBytes } from '../../support/image.ts';
+import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
 
-const platform = { os: 'linux', architecture: 'amd64' };
 const { signal } = new AbortController();
 const limits: PaceLimits = { stallTimeoutMs: 200, slowWindowMs: 400, slowBytesPerSecond: 1024 };
 const at = freshRegistry(limits);

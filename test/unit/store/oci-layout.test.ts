@@ -13,10 +13,9 @@ import { blobPath } from '../../../src/store/blob-file.ts';
 import { removeLayoutImage } from '../../../src/store/layout-removal.ts';
 import { MediaType } from '../../../src/oci/media-type.ts';
 import { layoutTags, listLayout, parseLayoutReference, readLayout, writeLayout } from '../../../src/store/oci-layout.ts';
-import { layerOf, someBytes, storedOf } from '../../support/image.ts';
+import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
 
 const { signal } = new AbortController();
-const platform = { os: 'linux', architecture: 'amd64' };
 
 async function workplace(): Promise<{ readonly path: string } & AsyncDisposable> {
   return await mkdtempDisposable(join(tmpdir(), 'yadokari-layout-'));

@@ -9,11 +9,10 @@ import { entryImage } from '../../../../src/build/cache/entry.ts';
 import { type ListedEntry, chooseStale, listEntries } from '../../../../src/build/cache/listing.ts';
 import { recordImage } from '../../../../src/build/cache/record.ts';
 import { openPlace } from '../../../../src/outputs/entry-place.ts';
-import { imageOf, layerOf } from '../../../support/image.ts';
+import { imageOf, layerOf, platform } from '../../../support/image.ts';
 import { testClient } from '../../../support/registry-client.ts';
 
 const { signal } = new AbortController();
-const platform = { os: 'linux', architecture: 'amd64' };
 
 function entry(tag: string, storedMs: number, sizeBytes: number, kind: ListedEntry['kind'] = 'step'): ListedEntry {
   return { tag, kind, text: '', sizeBytes, ...(kind === 'foreign' ? {} : { storedMs }) };
