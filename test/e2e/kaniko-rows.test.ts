@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { builderLayout } from '../support/builder.ts';
 import { Scene } from '../support/scene.ts';
+import { listen } from '../support/listen.ts';
 
 let scene: Scene;
 let web: Server;
@@ -29,10 +30,8 @@ before(async () => {
       response.writeHead(201).end();
     });
   });
-  await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
-  const address = web.address();
-  assert.ok(typeof address === 'object' && address !== null);
-  origin = `http://127.0.0.1:${address.port}`;
+  const port = await listen(web);
+  origin = `http://127.0.0.1:${port}`;
 });
 after(async () => {
   await new Promise((resolve) => web?.close(resolve));

@@ -1,12 +1,12 @@
 // Traces of builds, to a collector that takes them, that is down, and that never answers.
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { loadSync } from '@grpc/proto-loader';
 import { asObject } from '../support/parsed.ts';
 import { Scene } from '../support/scene.ts';
+import { listen } from '../support/listen.ts';
 
 let scene: Scene;
 
@@ -42,8 +42,7 @@ async function collector(answers: boolean): Promise<{ readonly port: number; rea
       if (answers) response.writeHead(200, { 'content-type': type }).end(type.endsWith('json') ? '{}' : '');
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { port: (server.address() as AddressInfo).port, received, server };
+  return { port: await listen(server), received, server };
 }
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';

@@ -3,10 +3,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from './listen.ts';
 
 export interface CloudServer extends AsyncDisposable {
   /** `127.0.0.1:PORT` */
@@ -101,13 +101,4 @@ async function answers(host: string, child: ChildProcess, said: () => string): P
     }
   }
   throw new Error(`the store at ${host} does not answer: ${said()}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('there is no free port');
-  await new Promise((done) => server.close(done));
-  return address.port;
 }

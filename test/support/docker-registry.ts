@@ -2,10 +2,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { freePort } from './listen.ts';
 
 export interface RunningRegistry {
   readonly url: string;
@@ -102,22 +102,6 @@ async function startOnce(options: RegistryOptions): Promise<RunningRegistry> {
   }
   await stop();
   throw new Error(`docker-registry did not start: ${errors}`);
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject).listen(0, '127.0.0.1', resolve);
-  await promise;
-  const address = server.address();
-  const { promise: closed, resolve: close } = Promise.withResolvers<void>();
-  server.close(() => {
-    close();
-  });
-  await closed;
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 async function end(child: ChildProcess): Promise<void> {

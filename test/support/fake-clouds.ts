@@ -4,12 +4,13 @@ import { execFile } from 'node:child_process';
 import { X509Certificate, createHash, createHmac, createPublicKey, createVerify, generateKeyPairSync } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtempDisposable, readFile } from 'node:fs/promises';
-import { type IncomingMessage, type RequestListener, type Server, createServer } from 'node:http';
+import { type IncomingMessage, type RequestListener, createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { type Server as NetServer, type Socket, connect } from 'node:net';
+import { type Socket, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { listen } from './listen.ts';
 
 /** Why it can't run here; false where it can. */
 export const missingOpenssl = existsSync('/usr/bin/openssl') ? false : '/usr/bin/openssl is not installed';
@@ -487,11 +488,4 @@ async function makeCertificate(algorithm: readonly string[]): Promise<{ readonly
   const subject = ['-subj', '/CN=clouds', '-addext', `subjectAltName=${names.map((name) => `DNS:${name}`).join(',')}`];
   await promisify(execFile)('openssl', ['req', ...kind, '-keyout', key, '-out', certificate, ...subject]);
   return { key: await readFile(key, 'utf8'), certificate: await readFile(certificate, 'utf8') };
-}
-
-async function listen(server: Server | NetServer): Promise<number> {
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the server has no port');
-  return address.port;
 }

@@ -1,5 +1,6 @@
 // A registry that has bad days: a proxy before a real one, which can cut, corrupt, stall or refuse chosen requests.
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http';
+import { listen } from './listen.ts';
 
 export type Fault =
   /** The connection breaks after that many bytes of the answer's body. */
@@ -44,11 +45,9 @@ export async function startFaultyProxy(
       forward(upstream, incoming, response, fault);
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
+  const port = await listen(server);
   return {
-    address: `127.0.0.1:${address.port}`,
+    address: `127.0.0.1:${port}`,
     requests,
     stop: async () => {
       server.closeAllConnections();

@@ -1,8 +1,8 @@
 // A proxy as HTTP_PROXY and HTTPS_PROXY name one: it takes CONNECT, and whole URLs of plain HTTP, and goes to this machine whatever host
 // they name.
-import { once } from 'node:events';
 import { type IncomingMessage, createServer, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { listen } from './listen.ts';
 
 export interface ForwardProxy {
   /** `http://127.0.0.1:<port>` */
@@ -45,12 +45,9 @@ export async function startForwardProxy(onTunnel: (near: Socket) => boolean = ()
       });
     }
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
+  const port = await listen(server);
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://127.0.0.1:${port}`,
     passed,
     stop: async () => {
       for (const socket of sockets) socket.destroy();

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { listen } from './listen.ts';
 
 export interface GitServer {
   /** `http://127.0.0.1:<port>` */
@@ -53,10 +54,8 @@ export async function startGitServer(options: GitServerOptions = {}): Promise<Gi
     }
     runBackend(folder, request, response, options.isOld === true);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the git server has no port');
-  const host = `127.0.0.1:${address.port}`;
+  const port = await listen(server);
+  const host = `127.0.0.1:${port}`;
   return {
     origin: `http://${host}`,
     host,

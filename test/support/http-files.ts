@@ -1,5 +1,6 @@
 // A web server for ADD: given bodies under given paths, all last modified at the same moment; anything else is a 404.
 import { createServer } from 'node:http';
+import { listen } from './listen.ts';
 
 export interface HttpFiles {
   /** `http://127.0.0.1:<port>` */
@@ -17,11 +18,9 @@ export async function serveFiles(lastModified: string): Promise<HttpFiles> {
     if (body === undefined) response.writeHead(404).end('not here\n');
     else response.writeHead(200, { 'last-modified': lastModified, 'content-type': 'application/octet-stream' }).end(body);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the web server has no port');
+  const port = await listen(server);
   return {
-    origin: `http://127.0.0.1:${address.port}`,
+    origin: `http://127.0.0.1:${port}`,
     add: (path, body) => files.set(path, body),
     stop: async () => {
       server.closeAllConnections();

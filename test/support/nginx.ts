@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { KeyPair } from './certificates.ts';
-import { freePort } from './docker-registry.ts';
+import { freePort } from './listen.ts';
 
 /** Why there is none; false where there is. */
 export const missingNginx: string | false = existsSync('/usr/sbin/nginx') ? false : '/usr/sbin/nginx is not installed';

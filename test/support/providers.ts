@@ -2,10 +2,10 @@
 // in comments; all of them are held to the contract of test/support/registry-contract.ts.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type ServerOptions, createServer as createTlsServer } from 'node:https';
-import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import type { Credential } from '../../src/registry/docker-config.ts';
 import { type FakeAuth, type FakeRegistry, type Fault, answer, originOf, startFakeRegistry } from './fake-registry.ts';
+import { listen } from './listen.ts';
 
 export interface RunningProvider {
   readonly registry: FakeRegistry;
@@ -54,11 +54,9 @@ async function startBeside(
     void Promise.resolve(act(request, response)).catch(() => response.destroy());
   const isTls = options.cert !== undefined;
   const server = isTls ? createTlsServer(options, onRequest) : createServer(options, onRequest);
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the other host has no port');
+  const port = await listen(server);
   return {
-    url: `${isTls ? 'https' : 'http'}://127.0.0.1:${address.port}`,
+    url: `${isTls ? 'https' : 'http'}://127.0.0.1:${port}`,
     stop: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -1,6 +1,7 @@
 // A registry far away: a proxy before a near one that holds every byte for a while, in both directions, and a new connection's
 // first ones for the round trip that its set-up takes. It counts the answers that had to be waited for, one after the other.
 import { connect, createServer, type Socket } from 'node:net';
+import { listen } from './listen.ts';
 
 export interface Traffic {
   readonly connections: number;
@@ -54,11 +55,9 @@ export async function startSlowProxy(upstream: string, delayMs: number): Promise
       });
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
+  const port = await listen(server);
   return {
-    address: `127.0.0.1:${address.port}`,
+    address: `127.0.0.1:${port}`,
     take: () => {
       const traffic = { connections, inARow };
       [connections, inARow] = [0, 0];

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import test from 'node:test';
@@ -15,6 +14,7 @@ import { diskView } from '../../../src/files/disk-view.ts';
 import type { Download } from '../../../src/registry/download.ts';
 import { CopyFixture, type CopyOptions, instructionOf, stateOf } from '../../support/copy-fixture.ts';
 import { tarArchive } from '../../support/tar-writer.ts';
+import { listen } from '../../support/listen.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'needs root to give files away';
 
@@ -349,8 +349,7 @@ async function serve(archive?: Buffer): Promise<AsyncDisposable & { readonly url
     if (request.url?.startsWith('/dir/file') === true) response.setHeader('Last-Modified', 'Tue, 03 Feb 2015 04:05:06 GMT');
     response.end(request.url === '/archive' ? archive : request.url);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo; // an IP socket, as asked for
+  const port = await listen(server);
   return {
     url: `http://127.0.0.1:${port}`,
     [Symbol.asyncDispose]: async () => {

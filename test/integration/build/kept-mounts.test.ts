@@ -12,7 +12,7 @@ import { getXattr, setXattr } from '../../../src/linux/xattr.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { type CachePlace, type EntryPlace, openPlace } from '../../../src/outputs/entry-place.ts';
 import { type RootBuild, buildInRoot } from '../../support/build-in-root.ts';
-import { freePort } from '../../support/docker-registry.ts';
+import { freePort } from '../../support/listen.ts';
 import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
 import { imageOf, layerOf, platform } from '../../support/image.ts';
 import { testClient } from '../../support/registry-client.ts';

@@ -17,7 +17,7 @@ import { digestOf } from '../../../src/oci/digest.ts';
 import { imageOf, layerOf, platform } from '../../support/image.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { type RootBuild, buildInRoot } from '../../support/build-in-root.ts';
-import { freePort } from '../../support/docker-registry.ts';
+import { freePort } from '../../support/listen.ts';
 import { type FakeRegistry, answer, startFakeRegistry } from '../../support/fake-registry.ts';
 import { testClient } from '../../support/registry-client.ts';
 import { tar } from '../../support/tar.ts';

@@ -10,6 +10,7 @@ import { loadCredentials } from '../../../src/registry/credentials.ts';
 import { namesFromTable } from '../../../src/registry/names.ts';
 import { proxiesFrom } from '../../../src/registry/proxy.ts';
 import { type FakeClouds, type MetadataServer, missingOpenssl, startFakeClouds } from '../../support/fake-clouds.ts';
+import { listen } from '../../support/listen.ts';
 
 const { signal } = new AbortController();
 const ecr = '123456789012.dkr.ecr.eu-central-1.amazonaws.com';
@@ -413,10 +414,8 @@ test('a host that is no cloud asks no cloud, and no other cloud', { skip: missin
 test('off the clouds there are no credentials, after a look of a second', { skip: missingOpenssl }, async () => {
   // Somebody who takes connections and says nothing: a firewall looks like this, too.
   const silent = createServer();
-  await new Promise<void>((done) => silent.listen(0, '127.0.0.1', done));
-  const address = silent.address();
-  assert.ok(address !== null && typeof address !== 'string');
-  const host = `127.0.0.1:${address.port}`;
+  const port = await listen(silent);
+  const host = `127.0.0.1:${port}`;
   const env = {
     AWS_EC2_METADATA_SERVICE_ENDPOINT: `http://${host}`,
     AWS_EC2_METADATA_V1_DISABLED: 'true',

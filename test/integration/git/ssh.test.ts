@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, after, before, test } from 'node:test';
@@ -13,6 +12,7 @@ import { lookupWith, namesFromTable } from '../../../src/registry/names.ts';
 import { git } from '../../support/git-server.ts';
 import { type SshServer, startSshServer, whyNoSsh } from '../../support/ssh-server.ts';
 import { temporaryFolder } from '../../support/tree.ts';
+import { freePort } from '../../support/listen.ts';
 
 const skip = whyNoSsh() ?? false;
 let folder = '';
@@ -52,11 +52,7 @@ after(() => {
 });
 
 async function startDaemon() {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const port = await freePort();
   const args = [
     'daemon',
     '--listen=127.0.0.1',

@@ -12,6 +12,7 @@ import { missingOpenssl, selfSigned } from '../../support/certificates.ts';
 import { missingDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
 import { startFakeRegistry } from '../../support/fake-registry.ts';
 import { type TestClient, testClient } from '../../support/registry-client.ts';
+import { listen } from '../../support/listen.ts';
 
 const { signal } = new AbortController();
 const skip = missingOpenssl;
@@ -37,16 +38,12 @@ async function startTls(): Promise<{
     seen.push(request.url ?? '');
     response.writeHead(404).end();
   });
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, '127.0.0.1', resolve);
-  await promise;
-  const address = server.address();
-  assert.ok(address !== null && typeof address !== 'string');
+  const port = await listen(server);
   const stop = async (): Promise<void> => {
     server.closeAllConnections();
     await new Promise((done) => server.close(done));
   };
-  return { port: address.port, certificate: pem, seen, stop };
+  return { port, certificate: pem, seen, stop };
 }
 
 function clientFor(rules: HostRules): TestClient {

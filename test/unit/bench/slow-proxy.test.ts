@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { Agent, createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { type SlowProxy, startSlowProxy } from '../../support/slow-proxy.ts';
+import { listen } from '../../support/listen.ts';
 
 const delayMs = 40;
 const body = randomBytes(3_000_000);
@@ -14,8 +14,7 @@ async function proxied(t: TestContext): Promise<SlowProxy> {
     incoming.on('data', (chunk: Buffer) => hash.update(chunk));
     incoming.on('end', () => response.end(incoming.method === 'PUT' ? hash.digest('hex') : body));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo; // it listens on TCP
+  const port = await listen(server);
   const proxy = await startSlowProxy(`127.0.0.1:${port}`, delayMs);
   t.after(async () => {
     await proxy.stop();

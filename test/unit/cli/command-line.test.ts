@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { runHere } from '../../support/command-line.ts';
 import { asObject } from '../../support/parsed.ts';
 import { temporaryFolder } from '../../support/tree.ts';
+import { listen } from '../../support/listen.ts';
 
 const main = join(resolve(import.meta.dirname, '../../..'), 'src/main.ts');
 
@@ -68,9 +68,8 @@ const refused: readonly {
   },
 ];
 test('--command-timeout ends a command that waits for a registry, and --debug shows where', async () => {
-  const silent = createServer().listen(0, '127.0.0.1'); // the kernel accepts, and nobody answers
-  await once(silent, 'listening');
-  const { port } = silent.address() as AddressInfo; // of a socket
+  const silent = createServer(); // the kernel accepts, and nobody answers
+  const port = await listen(silent);
   const started = performance.now();
   const { status, stderr } = await runHere(['--debug', '--command-timeout=1s', 'inspect', `docker://127.0.0.1:${port}/app:1`]);
   silent.close();

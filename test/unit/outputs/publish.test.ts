@@ -11,6 +11,7 @@ import { startFakeRegistry } from '../../support/fake-registry.ts';
 import { layerOf, storedOf } from '../../support/image.ts';
 import { testClient } from '../../support/registry-client.ts';
 import { temporaryFolder } from '../../support/tree.ts';
+import { listen } from '../../support/listen.ts';
 
 const { signal } = new AbortController();
 const image = storedOf(layerOf(Buffer.from('x')));
@@ -48,14 +49,12 @@ async function startTaker(context: TestContext, status: number): Promise<{ reado
     response.writeHead(status).end();
   };
   const server = createServer((request, response) => void take(request, response));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const port = await listen(server);
   context.after(() => {
     server.closeAllConnections();
     server.close();
   });
-  const address = server.address();
-  assert.ok(address !== null && typeof address === 'object');
-  return { host: `127.0.0.1:${address.port}`, sent };
+  return { host: `127.0.0.1:${port}`, sent };
 }
 
 test('all result files are written at once, to files and by PUT, each with what it is for', async (context) => {

@@ -1,7 +1,6 @@
 // What may go wrong between the first byte of a blob and its last, wherever a registry keeps it.
 import assert from 'node:assert/strict';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
-import { once } from 'node:events';
 import { afterEach, test } from 'node:test';
 import { buffer } from 'node:stream/consumers';
 import { BuilderError, RegistryError } from '../../../src/errors.ts';
@@ -11,6 +10,7 @@ import { MediaType } from '../../../src/oci/media-type.ts';
 import { type Fault, answer, cut } from '../../support/fake-registry.ts';
 import { freshRegistry } from '../../support/fresh-registry.ts';
 import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
+import { listen } from '../../support/listen.ts';
 
 const { signal } = new AbortController();
 const at = freshRegistry({ stallTimeoutMs: 300, connectTimeoutMs: 300 });
@@ -31,14 +31,12 @@ afterEach(() => {
 /** Another host, as far as origins go. */
 async function elsewhere(act: (request: IncomingMessage, response: ServerResponse) => unknown): Promise<string> {
   const server = createServer((request, response) => void act(request, response));
-  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const port = await listen(server);
   started.push(() => {
     server.closeAllConnections();
     server.close();
   });
-  const address = server.address();
-  assert.ok(address !== null && typeof address === 'object');
-  return `http://127.0.0.1:${address.port}`;
+  return `http://127.0.0.1:${port}`;
 }
 const redirect = (location: string, status = 307): Fault['act'] => answer(status, 'MOVED', { location });
 

@@ -1,7 +1,6 @@
 // What may go wrong between the beginning of an upload and its tag: an image arrives, or one error says why and no tag has moved.
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
-import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { RegistryError } from '../../../src/errors.ts';
@@ -10,6 +9,7 @@ import { type FakeRegistry, type Fault, answer, startFakeRegistry } from '../../
 import { freshRegistry } from '../../support/fresh-registry.ts';
 import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
 import { passwordFor, testClient } from '../../support/registry-client.ts';
+import { listen } from '../../support/listen.ts';
 
 const { signal } = new AbortController();
 const at = freshRegistry({ stallTimeoutMs: 300, connectTimeoutMs: 300 });
@@ -165,13 +165,11 @@ test('an upload goes on at another host, with a state of 8 KiB in its address, a
     seen.push(request.headers.authorization);
     request.resume().on('end', () => response.writeHead(201).end());
   });
-  await once(other.listen(0, '127.0.0.1'), 'listening');
-  const address = other.address();
-  assert.ok(address !== null && typeof address === 'object');
+  const port = await listen(other);
   await guarded(async (registry) => {
     await using client = testClient({ credentials: passwordFor('me', 's3cret') });
     const content = someBytes(1000);
-    const location = `http://127.0.0.1:${address.port}/put?_state=${'s'.repeat(8192)}`;
+    const location = `http://127.0.0.1:${port}/put?_state=${'s'.repeat(8192)}`;
     registry.inject({ method: 'POST', path: /uploads/, act: answer(202, '', { location }) });
     await client.pushLayer(layerOf(content), [{ ...at.named(name), registry: registry.host }], signal);
     assert.deepEqual(seen, [undefined]);

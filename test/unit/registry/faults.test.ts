@@ -10,6 +10,7 @@ import { type Fault, answer, cut, startFakeRegistry } from '../../support/fake-r
 import { freshRegistry } from '../../support/fresh-registry.ts';
 import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
 import { testClient } from '../../support/registry-client.ts';
+import { listen } from '../../support/listen.ts';
 
 const { signal } = new AbortController();
 const at = freshRegistry();
@@ -327,15 +328,11 @@ test('a blob that is kept elsewhere is fetched there, without our credentials', 
     seen.push(request.headers.authorization);
     response.end(content);
   });
-  const { promise, resolve } = Promise.withResolvers<void>();
-  elsewhere.listen(0, '127.0.0.1', resolve);
-  await promise;
-  const address = elsewhere.address();
-  assert.ok(address !== null && typeof address !== 'string');
+  const port = await listen(elsewhere);
   at.registry.inject({
     method: 'GET',
     path: new RegExp(digestOf(content)),
-    act: answer(307, 'MOVED', { location: `http://127.0.0.1:${address.port}/x?signature=secret` }),
+    act: answer(307, 'MOVED', { location: `http://127.0.0.1:${port}/x?signature=secret` }),
   });
   try {
     assert.deepEqual(await buffer(layer.open(signal)), content);

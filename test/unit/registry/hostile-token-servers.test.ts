@@ -5,7 +5,7 @@ import { afterEach, test } from 'node:test';
 import { BuilderError } from '../../../src/errors.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import type { Credentials } from '../../../src/registry/credentials.ts';
-import { freePort } from '../../support/docker-registry.ts';
+import { freePort } from '../../support/listen.ts';
 import { type FakeAuth, type FakeRegistry, type Fault, answer, startFakeRegistry } from '../../support/fake-registry.ts';
 import { layerOf, someBytes, storedOf } from '../../support/image.ts';
 import { type TestClient, passwordFor, testClient } from '../../support/registry-client.ts';

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, createServer as createHttpServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -14,6 +13,7 @@ import { networkError } from '../../../src/registry/network-error.ts';
 import { TransientError } from '../../../src/registry/retry.ts';
 import { missingOpenssl, selfSigned } from '../../support/certificates.ts';
 import { temporaryFolder } from '../../support/tree.ts';
+import { listen } from '../../support/listen.ts';
 
 const url = new URL('https://reg.test/v2/?secret=x');
 const withCode = (code: string): Error => Object.assign(new Error(`${code} 10.0.0.1`), { code });
@@ -41,12 +41,10 @@ for (const when of ['in one piece with it', 'a little later', 'when the next req
         if (isHead && when === 'when the next request has come') owed = 'not found';
       });
     });
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    const address = server.address();
-    assert.ok(address !== null && typeof address === 'object');
+    const port = await listen(server);
     const client = createHttpClient({ names: namesFromTable(new Map()), hostRules: () => ({}) });
     const ask = async (method: 'GET' | 'HEAD'): Promise<string> => {
-      const at = new URL(`http://127.0.0.1:${address.port}/`);
+      const at = new URL(`http://127.0.0.1:${port}/`);
       const { status, body } = await client.exchange({ method, url: at, headers: {} }, new AbortController().signal);
       return `${status} ${await text(body)}`;
     };
@@ -68,11 +66,9 @@ async function askRaw<Value>(answer: Iterable<string>, use: (asked: Promise<Http
     socket.on('error', () => undefined);
     socket.once('data', () => Readable.from(answer, { objectMode: false }).pipe(socket));
   });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const address = server.address();
-  assert.ok(address !== null && typeof address === 'object');
+  const port = await listen(server);
   const client = createHttpClient({ names: namesFromTable(new Map()), hostRules: () => ({}) });
-  const at = new URL(`http://127.0.0.1:${address.port}/`);
+  const at = new URL(`http://127.0.0.1:${port}/`);
   try {
     return await use(client.exchange({ method: 'GET', url: at, headers: {} }, new AbortController().signal));
   } finally {
@@ -128,9 +124,7 @@ for (const scheme of ['http', 'https'] as const) {
       pair === undefined
         ? createHttpServer(listener)
         : createTlsServer({ cert: readFileSync(pair.certificate), key: readFileSync(pair.key) }, listener);
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    const address = server.address();
-    assert.ok(address !== null && typeof address === 'object');
+    const port = await listen(server);
     const client = createHttpClient({ names: namesFromTable(new Map()), hostRules: () => ({ skipTlsVerify: true }) });
     // What is shorter than a socket's buffer fills the network's first: then it waits in the socket.
     const short = Array.from({ length: 200 }, (_, index) => 60_000 - index);
@@ -143,7 +137,7 @@ for (const scheme of ['http', 'https'] as const) {
       }
     };
     try {
-      const at = new URL(`${scheme}://127.0.0.1:${address.port}/`);
+      const at = new URL(`${scheme}://127.0.0.1:${port}/`);
       await client.exchange({ method: 'PATCH', url: at, headers: {}, body: body(), isGrowing: true }, new AbortController().signal);
       const expected = Buffer.concat(lengths.map((length, index) => Buffer.alloc(length, index)));
       assert.ok((await received.promise).equals(expected));

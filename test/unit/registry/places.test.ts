@@ -1,6 +1,5 @@
 // Mirrors, and what a place speaks: a place is opened when its turn comes, and an answer settles what it speaks.
 import assert from 'node:assert/strict';
-import { type Server, type Socket, createServer } from 'node:net';
 import { afterEach, test } from 'node:test';
 import { buffer } from 'node:stream/consumers';
 import { type Reference, parseReference } from '../../../src/oci/reference.ts';
@@ -10,6 +9,7 @@ import type { RegistryClientOptions } from '../../../src/registry/client.ts';
 import { type FakeRegistry, answer, cut, startFakeRegistry } from '../../support/fake-registry.ts';
 import { layerOf, platform, someBytes, storedOf } from '../../support/image.ts';
 import { type TestClient, testClient } from '../../support/registry-client.ts';
+import { freePort } from '../../support/listen.ts';
 
 const { signal } = new AbortController();
 const names = namesFromTable(
@@ -36,19 +36,6 @@ function clientOf(mirrors: Readonly<Record<string, readonly string[]>>, options:
   });
   opened.push(client.close);
   return client;
-}
-/** A port where nobody listens. */
-async function closedPort(): Promise<number> {
-  const { server, port } = await listen(() => undefined);
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-async function listen(onConnection: (socket: Socket) => void): Promise<{ readonly server: Server; readonly port: number }> {
-  const server = createServer(onConnection);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  assert.ok(address !== null && typeof address !== 'string');
-  return { server, port: address.port };
 }
 const store = async (registry: FakeRegistry, repository: string): Promise<void> => {
   await using client = testClient();
@@ -112,7 +99,7 @@ test('a mirror that has no such image is named before the next place is asked', 
 
 test('where one mirror fails and the last place has no such image, the error is the former and the latter is told', async () => {
   const mirror = await start();
-  const port = await closedPort();
+  const port = await freePort();
   const mirrors = new Map([['origin.test:5000', [`127.0.0.1:${port}`, mirror.host]]]);
   const client = clientOf({}, { mirrors: { mirrors, onlyMirrors: true } });
   await assert.rejects(
@@ -128,7 +115,7 @@ test('where one mirror fails and the last place has no such image, the error is 
 test('a mirror that refuses connections is left for the next place at once, with a word', async () => {
   const origin = await start();
   await store(origin, 'app/image');
-  const port = await closedPort();
+  const port = await freePort();
   const client = clientOf({ [origin.host]: [`127.0.0.1:${port}`, `away.test:${port}`] });
   await client.pullImage(parseReference(`${origin.host}/app/image:v1`), platform, signal);
   assert.deepEqual(client.waits, []);
@@ -139,7 +126,7 @@ test('a mirror that refuses connections is left for the next place at once, with
 });
 
 test('a registry that refuses connections is tried again, and each try is told with the reason and the wait', async () => {
-  const port = await closedPort();
+  const port = await freePort();
   const client = clientOf({});
   await assert.rejects(
     client.pullImage(parseReference(`127.0.0.1:${port}/app/image:v1`), platform, signal),

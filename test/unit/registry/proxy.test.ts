@@ -6,6 +6,7 @@ import { bypassFrom, proxiesFrom, proxyFor } from '../../../src/registry/proxy.t
 import { startFakeRegistry } from '../../support/fake-registry.ts';
 import { testClient } from '../../support/registry-client.ts';
 import { namesFromTable } from '../../../src/registry/names.ts';
+import { listen } from '../../support/listen.ts';
 
 const rows: readonly (readonly [list: string, url: string, direct: boolean])[] = [
   ['', 'https://registry.example/', false],
@@ -58,12 +59,8 @@ test('a registry behind a proxy is reached through it, and the proxy gets its ow
       return response.end();
     });
   });
-  const { promise, resolve } = Promise.withResolvers<void>();
-  proxy.listen(0, '127.0.0.1', resolve);
-  await promise;
-  const address = proxy.address();
-  assert.ok(address !== null && typeof address !== 'string');
-  const proxies = proxiesFrom({ HTTP_PROXY: `http://user:pass@127.0.0.1:${address.port}` });
+  const port = await listen(proxy);
+  const proxies = proxiesFrom({ HTTP_PROXY: `http://user:pass@127.0.0.1:${port}` });
   await using client = testClient({ proxies, names: namesFromTable(new Map()), hostRules: () => ({ insecure: true }) });
   try {
     await client.checkPush(parseReference('registry.invalid/app/image'), new AbortController().signal);

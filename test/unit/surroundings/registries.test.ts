@@ -12,15 +12,14 @@ import { parseReference } from '../../../src/oci/reference.ts';
 import { anonymous } from '../../../src/registry/credentials.ts';
 import { namesFromTable } from '../../../src/registry/names.ts';
 import { openRegistries, trustCertificates } from '../../../src/surroundings/registries.ts';
+import { listen } from '../../support/listen.ts';
 
 const { signal } = new AbortController();
 const server = createServer((question, answer) => answer.end(question.url === '/v2/' ? '{}' : '{"name":"a","tags":["1"]}'));
 let port = 0;
 
 before(async () => {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  port = address instanceof Object ? address.port : 0;
+  port = await listen(server);
 });
 after(() => server.close());
 
