@@ -125,8 +125,8 @@ function emptyStages({ folders }: PlatformBuild): void {
 
 function openDisk({ request, ports, folders, borrowing, ownRoot }: PlatformBuild): Disk {
   const { emit, signal } = ports;
-  const own = given({ ownRoot });
-  return new Disk({ root: rootOf(request, borrowing), folder: bytesFromText(folders.stages), ground: borrowing, ...own, emit, signal });
+  const folder = bytesFromText(folders.stages);
+  return new Disk({ root: rootOf(request, borrowing), folder, ground: borrowing, ...given({ ownRoot }), emit, signal });
 }
 
 export function openOwnRoot(request: BuildRequest, borrowing: Borrowing): OwnRoot | undefined {
@@ -277,10 +277,9 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
       numbers,
       created: build.created,
       hasFixedTime: build.epoch !== undefined,
-      ...given({ cache }),
+      ...given({ cache, merges }),
       onRecalled: build.earlyPush.send,
       onImage: (image) => build.onImage(image, stage.index),
-      ...given({ merges }),
       secrets: ports.secrets,
       emit: ports.emit,
       signal: ports.signal,
@@ -294,10 +293,9 @@ async function buildOne(build: Build, planned: PlannedStage, position: number): 
 
 function executionContext(build: Build, planned: PlannedStage, platform: Platform, files: StageFiles): ExecutionContext {
   const { request, ports, plan, sources } = build;
-  const { signal } = ports;
-  const emit = explainHidden(ports.emit);
+  const sourceDateEpoch = given({ sourceDateEpoch: build.epoch });
   return {
-    scope: { files, platform, ...given({ sourceDateEpoch: build.epoch }), emit, signal },
+    scope: { files, platform, ...sourceDateEpoch, emit: explainHidden(ports.emit), signal: ports.signal },
     ...sources.contextFor(planned, platform),
     buildArgs: request.buildArgs,
     globalArgs: plan.globalArgs,
