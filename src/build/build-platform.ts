@@ -223,6 +223,7 @@ function stageFilesOptions(
 async function buildStages(build: Build): Promise<Pick<StageResult, 'image' | 'files'> & { readonly platform: Platform }> {
   const { plan, request } = build;
   downloadBases(build);
+  await build.sources.findImages();
   for (const [position, planned] of plan.stages.entries()) {
     build.finished.set(planned.stage.index, await buildOne(build, planned, position));
   }

@@ -14,7 +14,7 @@ import type { BaseImages } from './base-images.ts';
 import { CopyTarget } from './instructions/copy-target.ts';
 import { copySelection, type CopyJob } from './instructions/copy-tree.ts';
 import type { BuildPorts } from './ports.ts';
-import { atFrom } from './prepare.ts';
+import { atFrom } from './image-trouble.ts';
 import type { BuildRequest } from './request.ts';
 import type { StageResult } from './stage.ts';
 import { scratchImage, asBase } from './start-image.ts';

@@ -1,7 +1,7 @@
 // Before anything is built: the plan, the checks, and what of the command line can't be honoured or changes nothing.
 import type { Dockerfile, RunInstruction } from '../dockerfile/instruction.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
-import { BuilderError, DockerfileError, pinnedTo } from '../errors.ts';
+import { pinnedTo } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { given } from '../given.ts';
 import type { Image } from '../oci/image.ts';
@@ -10,12 +10,12 @@ import { type RefusedFolder, refuseWorkInContexts } from './context-work.ts';
 import { judgeBuildArgs } from './build-args.ts';
 import { warnOfViolations } from './checks.ts';
 import { refuseForeignRuns } from './foreign-runs.ts';
+import { atFrom, withStageHint } from './image-trouble.ts';
 import { refuseWhatNeedsPrivileges } from './instructions/run.ts';
 import { type BuildPlan, hasRun, planBuild } from './plan.ts';
 import { describePlan } from './plan-text.ts';
 import type { BuildPorts } from './ports.ts';
 import type { BuildRequest } from './request.ts';
-import { withStageHint } from './stage-hint.ts';
 
 /**
  * The plan of a build that can begin, told where the request wants it.
@@ -56,18 +56,6 @@ export async function prepareBuild(
     for (const message of describePlan(dockerfile, plan, request)) emit({ kind: 'plan', message });
   }
   return plan;
-}
-
-/** Failures of a base are pinned to the FROM that named it. */
-export async function atFrom<Value>(planned: PlannedStage, task: () => Promise<Value>): Promise<Value> {
-  try {
-    return await task();
-  } catch (error) {
-    if (!(error instanceof BuilderError) || error.range !== undefined || error.code === 'ERR_ABORTED') throw error;
-    const range = planned.stage.from.imageRange ?? planned.stage.from.range;
-    const hint = given({ hint: error.hint });
-    throw error.code === 'ERR_REFERENCE' ? new DockerfileError(error.message, range, { cause: error, ...hint }) : pinnedTo(range, error);
-  }
 }
 
 /** What no RUN can have here is said before the first base is downloaded. */

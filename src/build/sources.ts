@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { bytesFromText } from '../bytes.ts';
 import type { SourceTree } from '../context/tree.ts';
 import type { Dockerfile } from '../dockerfile/instruction.ts';
-import { contextName, resolveSource } from '../dockerfile/stage-needs.ts';
+import { contextName, referencesOf, resolveSource } from '../dockerfile/stage-needs.ts';
 import type { PlannedStage } from '../dockerfile/stages.ts';
 import { BuilderError, type SourceRange } from '../errors.ts';
 import { given } from '../given.ts';
@@ -18,9 +18,11 @@ import { CacheVolumes } from './instructions/cache-volumes.ts';
 import type { BuildRequest } from './request.ts';
 import { StageFiles, type StageFilesOptions } from '../rootfs/stage-files.ts';
 import type { StageResult } from './stage.ts';
-import { withStageHint } from './stage-hint.ts';
+import { atRange, withStageHint } from './image-trouble.ts';
 
 export interface BuildSources {
+  /** Finds the images that instructions read from: what names none is told before the first step, and not behind an hour of them. */
+  readonly findImages: () => Promise<void>;
   /** What the instructions of one stage need beyond their scope. */
   readonly contextFor: (planned: PlannedStage, platform: Platform) => Pick<ExecutionContext, 'run' | 'copy' | 'add'>;
 }
@@ -45,13 +47,30 @@ export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan:
   const subfolder = namespace === '' ? 'default' : createHash('sha256').update(namespace).digest('hex');
   const cacheFolder = join(request.builderFolder, 'caches', subfolder);
   const volumes = ports.volumes === undefined ? undefined : new CacheVolumes(stageFiles.disk.root, ports.volumes);
+  const platformOf = ({ stage }: PlannedStage): Platform => plan.platforms.get(stage.index) ?? request.platform;
+  const findImage = async (planned: PlannedStage, { name, why, range }: ReturnType<typeof referencesOf>[number]): Promise<void> => {
+    // What is named by a variable is refused where it is read.
+    if (name.includes('$')) return;
+    const source = resolveSource(dockerfile, name, contexts, { stage: planned.stage.index, allowsNumbers: why === 'copy', range });
+    if (source.kind === 'stage' || (source.kind === 'context' && ports.namedFolders.has(source.name))) return;
+    const image = source.kind === 'context' ? source.name : source.image;
+    await atRange(range, () => parts.bases.describe(image, platformOf(planned))).catch((error: unknown) => {
+      throw source.kind === 'image' ? withStageHint(error, name, dockerfile) : error;
+    });
+  };
   return {
+    findImages: async () => {
+      const built = plan.stages.filter(({ base }) => base.kind !== 'context' || !base.replacesStage);
+      const finding = built.flatMap((planned) =>
+        planned.stage.instructions.flatMap(referencesOf).map((reference) => findImage(planned, reference)),
+      );
+      await Promise.allSettled(finding);
+      await Promise.all(finding); // of several failures the first one
+    },
     contextFor: (planned, platform) => {
       const named = (from: string, allowsNumbers: boolean, range: SourceRange): Promise<SourceTree> => {
         const source = resolveSource(dockerfile, from, contexts, { stage: planned.stage.index, allowsNumbers, range });
-        return openSource(source, planned, { platform, plan, ...parts }, images).catch((error: unknown) => {
-          throw source.kind === 'image' ? withStageHint(error, from, dockerfile) : error;
-        });
+        return openSource(source, planned, { platform, plan, ...parts }, images);
       };
       const { range } = planned.stage.from;
       return {

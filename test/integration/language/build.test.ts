@@ -212,12 +212,18 @@ describe('how stages follow each other', { skip: whyNot, timeout: 120_000 }, () 
     });
   }
 
-  test('a mistyped stage in --from is guessed when there is no image of that name', async () => {
+  test('a mistyped stage in --from is guessed when there is no image of that name, before the first step', async () => {
     const resolveImage: BuildPorts['resolveImage'] = async () => await Promise.reject(new BuilderError('ERR_REGISTRY', 'no such host'));
     for (const step of ['COPY --from=biuld /a /b', 'RUN --mount=from=biuld,target=/x true']) {
-      const { error } = await buildInRoot(`FROM scratch AS build\nWORKDIR /a\nFROM scratch\n${step}\n`, { ports: { resolveImage } });
+      const dockerfile = `FROM scratch AS build\nWORKDIR /a\nFROM build\n${step}\n`;
+      const { error, leftovers, events } = await buildInRoot(dockerfile, { ports: { resolveImage } });
       assert.ok(error instanceof BuilderError);
       assert.match(error.hint ?? '', /^did you mean the stage build\?/);
+      assert.deepEqual([error.range?.start.line, leftovers], [4, []]);
+      assert.deepEqual(
+        events.filter(({ kind }) => kind === 'step.started'),
+        [],
+      );
     }
   });
 
