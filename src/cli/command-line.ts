@@ -151,6 +151,8 @@ const wordsElsewhere: Readonly<Record<string, string>> = {
   ls: 'yadokari images lists images, yadokari containers lists containers',
   list: 'yadokari images lists images, yadokari containers lists containers',
   remove: 'yadokari rmi removes images, yadokari rm removes containers',
+  create: 'yadokari from IMAGE makes a container',
+  exec: 'yadokari run CONTAINER COMMAND runs a command in a container that yadokari from IMAGE has made',
   info: 'yadokari version, du, images and containers say what there is',
   'standalone-sign': signers,
   'standalone-verify': signers,

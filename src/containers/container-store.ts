@@ -58,7 +58,7 @@ export class ContainerStore {
     if (only !== undefined && others.length === 0) return only;
     const state = only === undefined ? 'there is no such container' : `${beginning.length} ids begin with it`;
     throw new BuilderError('ERR_USAGE', `Cannot find container ${JSON.stringify(name)}: ${state}`, {
-      hint: '"yadokari containers" lists them',
+      hint: '"yadokari containers" lists them, "yadokari from IMAGE" makes one',
     });
   }
 

@@ -25,6 +25,7 @@ const refused: readonly {
   readonly isBuild?: true;
 }[] = [
   { argv: ['sh'], status: 1, lines: [/^error: Cannot run command "sh": there is no such command$/, /^ {2}try: .* set its entry point/] },
+  { argv: ['exec', 'c'], status: 1, lines: [/^error: Cannot run command "exec"/, /^ {2}try: yadokari run CONTAINER COMMAND /] },
   { argv: ['lint', '.'], status: 1, lines: [/^error: Cannot run command "lint"/, /^ {2}try: yadokari check checks/] },
   { argv: ['nothing'], status: 1, lines: [/^error: Cannot run command "nothing"/, /^ {2}try: `help` lists the commands/] },
   { argv: ['--no-push', '--cache', 'true'], status: 1, lines: [/^error: Cannot run command "true"/, /behind a "=": --cache=true$/] },
