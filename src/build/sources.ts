@@ -52,7 +52,8 @@ export function openSources(dockerfile: Dockerfile, request: BuildRequest, plan:
     // What is named by a variable is refused where it is read.
     if (name.includes('$')) return;
     const source = resolveSource(dockerfile, name, contexts, { stage: planned.stage.index, allowsNumbers: why === 'copy', range });
-    if (source.kind === 'stage' || (source.kind === 'context' && ports.namedFolders.has(source.name))) return;
+    if (source.kind === 'stage' || source.kind === 'scratch') return;
+    if (source.kind === 'context' && ports.namedFolders.has(source.name)) return;
     const image = source.kind === 'context' ? source.name : source.image;
     await atRange(range, () => parts.bases.describe(image, platformOf(planned))).catch((error: unknown) => {
       throw source.kind === 'image' ? withStageHint(error, name, dockerfile) : error;
@@ -127,6 +128,8 @@ async function openSource(
     const isLast = isReadAtOnce(plan, planned, source.index);
     return { files: await result.files.view(isLast), label, keepsOwners: true, isForeign: stageFiles.disk.root.protection.covers };
   }
+  if (source.kind === 'scratch')
+    return { files: await new StageFiles(stageFiles, { layers: [] }).view(), label: 'scratch', keepsOwners: true };
   const folder = source.kind === 'context' ? ports.namedFolders.get(source.name) : undefined;
   if (folder !== undefined) return folder;
   const name = source.kind === 'context' ? source.name : source.image;

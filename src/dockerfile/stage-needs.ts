@@ -12,8 +12,9 @@ export type StageBase =
   | { readonly kind: 'context'; readonly name: string; readonly replacesStage: boolean }
   | { readonly kind: 'image'; readonly image: string };
 
-/** What `--from` and `from=` mean. */
+/** What `--from` and `from=` mean; scratch is an empty image there, too. */
 export type FromSource =
+  | { readonly kind: 'scratch' }
   | { readonly kind: 'stage'; readonly index: number }
   | { readonly kind: 'context'; readonly name: string }
   | { readonly kind: 'image'; readonly image: string };
@@ -90,7 +91,8 @@ function findSource(
   // A context stands for a whole stage of its name.
   if (contexts.has(context)) return { kind: 'context', name: context };
   const index = findNamed(dockerfile, name.toLowerCase());
-  return index === undefined ? { kind: 'image', image: name } : { kind: 'stage', index };
+  if (index !== undefined) return { kind: 'stage', index };
+  return name === 'scratch' ? { kind: 'scratch' } : { kind: 'image', image: name };
 }
 
 /** Every stage that `stage` needs: its base, and what its instructions and its base's triggers copy or mount. */

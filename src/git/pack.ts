@@ -25,7 +25,6 @@ const breathBytes = 1 << 23;
 
 /** An object that has deltas which are not made yet. */
 interface Base {
-  readonly id: string;
   readonly offset: number;
   readonly type: ObjectType;
   /** Absent where too many are held. */
@@ -182,7 +181,7 @@ export class Pack {
       if (depth === maxDeltas) throw this.#bytes.damaged(`more than ${maxDeltas} deltas are made of each other`);
       const isHeld = bytes !== undefined && heldBytes + bytes.length <= heldLimitBytes;
       if (isHeld) heldBytes += bytes.length;
-      stack.push({ id, offset, waiting, depth, type: type ?? 'blob', ...(isHeld ? { bytes } : {}) });
+      stack.push({ offset, waiting, depth, type: type ?? 'blob', ...(isHeld ? { bytes } : {}) });
     };
     const whole = [...this.#offsets]; // what deltas become is entered while we walk
     for (const [id, offset] of whole) {

@@ -154,6 +154,7 @@ export class Foresight {
       const { chain } = this.of(source.index);
       return chain === undefined ? undefined : { kind: 'known', digest: chain, stage: source.index };
     }
+    if (source.kind === 'scratch') return { kind: 'known', digest: digestOfTexts(['image']) };
     const folder = source.kind === 'context' ? ports.namedFolders.get(source.name) : undefined;
     if (folder !== undefined) return { kind: 'tree', tree: folder };
     const image = await bases.describe(source.kind === 'context' ? source.name : source.image, this.#platformOf(planned));
